@@ -1,0 +1,119 @@
+# What can be done in this repository. `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The environment that preview, up and down work on: dev, test or prod.
+STACK ?= dev
+# More flags for the lab, such as --expect-no-changes, and for the plain Pulumi CLI, such as --yes.
+LAB_FLAGS ?=
+PULUMI_FLAGS ?=
+# More flags for go test, such as -v or -race.
+TEST_FLAGS ?=
+
+# The projects in the order in which they read each other's outputs; "." is the root project. The order of deletion is
+# the reverse.
+PROJECTS := infra bootstrap apps .
+PROJECTS_DOWN := . apps bootstrap infra
+
+GOLANGCI_LINT := go tool -modfile=tools/golangci-lint/go.mod golangci-lint
+# An engine or cluster test may wait for a control plane to start on a busy machine.
+GO_TEST := go test -timeout 20m $(TEST_FLAGS)
+# The packages that have tests of a tier: linking the others only to run nothing would take longer than the tests.
+with_tests = $(sort $(dir $(shell grep -rl --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools '^func $(1)' .)))
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ The lab: the whole platform on this machine, no cloud account
+
+.PHONY: lab
+lab: ## Bring the dev environment up on this machine and leave it running
+	go run ./lab up $(LAB_FLAGS)
+
+.PHONY: lab-status
+lab-status: ## Show whether the lab is up and what is in it
+	go run ./lab status
+
+.PHONY: lab-down
+lab-down: ## Delete everything in the lab and stop it
+	go run ./lab down
+
+.PHONY: preview
+preview: ## Show what the lab would do in STACK=dev|test|prod, and change nothing
+	go run ./lab preview -s $(STACK) $(LAB_FLAGS)
+
+.PHONY: tools
+tools: ## Get all programs that the lab runs, building what cannot be downloaded
+	go run ./lab tools
+
+##@ A real subscription, with your own Pulumi CLI and login
+
+.PHONY: up
+up: need-pulumi ## Update the four projects of STACK=dev|test|prod in order
+	@for project in $(PROJECTS); do \
+		echo "== pulumi -C $$project up -s $(STACK)"; \
+		pulumi -C $$project up -s $(STACK) $(PULUMI_FLAGS); \
+	done
+
+.PHONY: down
+down: need-pulumi ## Destroy the four projects of STACK in reverse order
+	@for project in $(PROJECTS_DOWN); do \
+		echo "== pulumi -C $$project destroy -s $(STACK)"; \
+		pulumi -C $$project destroy -s $(STACK) $(PULUMI_FLAGS); \
+	done
+
+.PHONY: need-pulumi
+need-pulumi:
+	@command -v pulumi >/dev/null || { \
+		echo "there is no pulumi on PATH; install it (https://www.pulumi.com/docs/install) or try make lab, which brings its own" >&2; \
+		exit 1; \
+	}
+
+##@ Tests: the tier is the beginning of a test's name
+
+.PHONY: test
+test: tools ## Run the tests of all tiers
+	$(GO_TEST) ./...
+
+.PHONY: test-unit
+test-unit: ## Run the tests that start no process of the lab: seconds
+	$(GO_TEST) -run '^(TestUnit_|Example|Fuzz)' ./...
+
+.PHONY: test-engine
+test-engine: tools ## Run the tests that drive the real Pulumi engine
+	$(GO_TEST) -run '^TestEngine_' $(call with_tests,TestEngine_)
+
+.PHONY: test-cluster
+test-cluster: tools ## Run the tests that need a real Kubernetes API server
+	$(GO_TEST) -run '^TestCluster_' $(call with_tests,TestCluster_)
+
+##@ Code
+
+.PHONY: fmt
+fmt: ## Format the code (gofumpt, goimports)
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: lint
+lint: ## Run the linters
+	$(GOLANGCI_LINT) run
+
+.PHONY: verify
+verify: ## Check all that needs no test run, the cheap checks first
+	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.lab/*')); \
+		if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt: $$unformatted" >&2; exit 1; fi
+	@tierless=$$(grep -rnE '^func Test' --include='*_test.go' --exclude-dir=.lab . | grep -vE 'func Test((Unit|Engine|Cluster)_|Main\()' || true); \
+		if [ -n "$$tierless" ]; then echo "tests without a tier in their name (see CONTRIBUTING.md):" >&2; echo "$$tierless" >&2; exit 1; fi
+	go mod tidy -diff
+	go vet ./...
+	$(GOLANGCI_LINT) fmt --diff
+	$(GOLANGCI_LINT) run
+
+.PHONY: clean
+clean: ## Take the lab down and delete what was built in this checkout
+	if [ -d .lab ]; then go run ./lab down; fi
+	rm -rf .lab bin coverage.out

@@ -1,0 +1,95 @@
+// Package program is the Pulumi program of gridos-apps: the Argo CD Applications of one environment, nothing else.
+package program
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/apps/application"
+	"github.com/gridos/sharedinfra/apps/boundary"
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// kubernetesVersion is the plugin of the SDK in go.mod.
+const kubernetesVersion = "4.24.0"
+
+// Settings is the whole configuration of gridos-apps; Pulumi.yaml describes each key.
+type Settings struct {
+	// RepositoryURL is the Git repository that Argo CD syncs from, TargetRevision its branch, tag or commit.
+	RepositoryURL, TargetRevision string
+	// CascadeDelete deletes the workloads with their Application.
+	CascadeDelete bool
+}
+
+// repository accepts the addresses that Argo CD can fetch from: https, ssh, a local path, and git's short form of ssh.
+var repository = regexp.MustCompile(`^((https?|ssh|file)://[^\s]+|[\w.-]+@[\w.-]+:[^\s]+)$`)
+
+// Load reads Settings. Its error is a *config.Error with every mistake.
+func Load(r *config.Reader) (Settings, error) {
+	s := Settings{
+		RepositoryURL:  r.String("repositoryUrl"),
+		TargetRevision: r.String("targetRevision"),
+		CascadeDelete:  r.Bool("cascadeDelete"),
+	}
+	if !repository.MatchString(s.RepositoryURL) {
+		r.Check("repositoryUrl", fmt.Errorf("%q is not the address of a Git repository; write it like "+
+			"https://github.com/gridos/sharedinfra.git", s.RepositoryURL))
+	}
+	if s.TargetRevision == "" || strings.ContainsAny(s.TargetRevision, " \t\n~^:?*[\\") {
+		r.Check("targetRevision", errors.New("is not a branch, tag or commit; write it like main"))
+	}
+	return s, r.Err()
+}
+
+// Program registers the Application of the running stack's environment.
+func Program(ctx *pulumi.Context) error {
+	settings, err := Load(config.FromContext(ctx))
+	if err != nil {
+		return err
+	}
+	if err := boundary.Guard(ctx); err != nil {
+		return err
+	}
+	infra, err := stacks.Read[stacks.InfraOutputs](ctx, stacks.Infra)
+	if err != nil {
+		return err
+	}
+	platform, err := stacks.Read[stacks.BootstrapOutputs](ctx, stacks.Bootstrap)
+	if err != nil {
+		return err
+	}
+	cluster, err := kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{
+		Kubeconfig:        infra.Kubeconfig,
+		ClusterIdentifier: infra.ClusterID, // the cluster is the same when its kubeconfig changes
+	}, pulumi.Version(kubernetesVersion))
+	if err != nil {
+		return err
+	}
+	name := naming.Application + "-" + ctx.Stack()
+	app, err := application.New(ctx, name, application.Args{
+		Name:              name,
+		Environment:       ctx.Stack(),
+		RepositoryURL:     settings.RepositoryURL,
+		Revision:          settings.TargetRevision,
+		Path:              application.OverlayPath(naming.Application, ctx.Stack()),
+		Namespace:         platform.ArgoCDNamespace,
+		Project:           platform.ProjectName,
+		WorkloadNamespace: platform.WorkloadNamespace,
+		CascadeDelete:     settings.CascadeDelete,
+	}, pulumi.Provider(cluster))
+	if err != nil {
+		return err
+	}
+	return stacks.Export(ctx, stacks.AppsOutputs{
+		Applications:   pulumi.StringArray{app.Metadata.Name().Elem()}.ToStringArrayOutput(),
+		RepositoryURL:  pulumi.String(settings.RepositoryURL).ToStringOutput(),
+		TargetRevision: pulumi.String(settings.TargetRevision).ToStringOutput(),
+	})
+}

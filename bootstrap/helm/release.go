@@ -1,0 +1,96 @@
+// Package helm registers Helm releases with the Kubernetes provider.
+//
+// The SDK has a package for the same resource, but importing it compiles every API group of Kubernetes: 13 CPU-minutes
+// for one resource. This one spells the few inputs that the platform uses, under the names of the provider's schema.
+package helm
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/config"
+)
+
+// ReleaseToken is the resource type of a release in the Kubernetes provider's schema.
+const ReleaseToken = "kubernetes:helm.sh/v3:Release"
+
+// Chart says which chart to install and from where.
+type Chart struct {
+	// Name is the chart's name in Repository or, when Repository is empty, the path of a chart's directory or archive.
+	Name string
+	// Version pins the chart.
+	Version string
+	// Repository is the https address of a chart repository, or "".
+	Repository string
+}
+
+// LoadChart reads a Chart from the keys <prefix>Chart, <prefix>ChartVersion and chartRepository.
+func LoadChart(r *config.Reader, prefix string) Chart {
+	c := Chart{
+		Name:       r.String(prefix + "Chart"),
+		Version:    r.String(prefix + "ChartVersion"),
+		Repository: r.String("chartRepository"),
+	}
+	if c.Name == "" {
+		r.Check(prefix+"Chart", fmt.Errorf("is empty; name a chart of chartRepository, or a chart's directory"))
+	}
+	if c.Version == "" {
+		r.Check(prefix+"ChartVersion", fmt.Errorf("is empty; pin the chart's version"))
+	}
+	return c
+}
+
+// Args is what a Release needs. Every field is required.
+type Args struct {
+	Chart Chart
+	// Name is the release's name; it is the stem of the names of what the chart installs, so it is never generated.
+	Name string
+	// Namespace exists already: it is a resource of its own, so that uninstalling the chart does not delete it.
+	Namespace pulumi.StringInput
+	// Values override the chart's default values.
+	Values pulumi.Map
+	// TimeoutSeconds is how long to wait for what the chart installs to become ready.
+	TimeoutSeconds int
+}
+
+// Release is an installed chart.
+type Release struct {
+	pulumi.CustomResourceState
+
+	// Name is the release's name.
+	Name pulumi.StringOutput `pulumi:"name"`
+	// Version is the installed version of the chart.
+	Version pulumi.StringOutput `pulumi:"version"`
+}
+
+// NewRelease registers the release; the resource is created when everything that the chart installs is ready.
+func NewRelease(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Release, error) {
+	var release Release
+	if err := ctx.RegisterResource(ReleaseToken, name, inputs(args), &release, opts...); err != nil {
+		return nil, fmt.Errorf("release %s: %w", args.Name, err)
+	}
+	return &release, nil
+}
+
+func inputs(args Args) pulumi.Map {
+	in := pulumi.Map{
+		"chart":           pulumi.String(args.Chart.Name),
+		"version":         pulumi.String(args.Chart.Version),
+		"name":            pulumi.String(args.Name),
+		"namespace":       args.Namespace,
+		"createNamespace": pulumi.Bool(false),
+		"values":          args.Values,
+		"timeout":         pulumi.Int(args.TimeoutSeconds),
+		"skipAwait":       pulumi.Bool(false),
+		// A failed installation is taken back, so that the next attempt does not run into "cannot re-use a name"
+		// (pulumi-kubernetes issues 2751 and 2758).
+		"atomic": pulumi.Bool(true),
+		// The SDK sends it with every release; without it the provider keeps to an older shape of the inputs.
+		"compat": pulumi.String("true"),
+	}
+	if args.Chart.Repository != "" {
+		in["repositoryOpts"] = pulumi.Map{"repo": pulumi.String(args.Chart.Repository)}
+	}
+	return in
+}

@@ -1,0 +1,85 @@
+// Package program is the Pulumi program of gridos-bootstrap: Argo CD, its companions and what they need in the cluster.
+package program
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/bootstrap/argocd"
+	"github.com/gridos/sharedinfra/bootstrap/rollouts"
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// Versions of the plugins, those of the SDKs in go.mod.
+const (
+	kubernetesVersion = "4.24.0"
+	randomVersion     = "4.19.0"
+)
+
+// Settings is the whole configuration of gridos-bootstrap; Pulumi.yaml describes each key.
+type Settings struct {
+	ArgoCD   argocd.Settings
+	Rollouts rollouts.Settings
+}
+
+// Load reads Settings. Its error is a *config.Error with every mistake.
+func Load(r *config.Reader) (Settings, error) {
+	s := Settings{ArgoCD: argocd.Load(r), Rollouts: rollouts.Load(r)}
+	return s, r.Err()
+}
+
+// Program registers what the cluster of the running stack's environment needs before Git takes over.
+func Program(ctx *pulumi.Context) error {
+	settings, err := Load(config.FromContext(ctx))
+	if err != nil {
+		return err
+	}
+	infra, err := stacks.Read[stacks.InfraOutputs](ctx, stacks.Infra)
+	if err != nil {
+		return err
+	}
+	cluster, err := kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{
+		Kubeconfig: infra.Kubeconfig,
+		// The cluster is the same when its kubeconfig changes: without this every resource would be replaced.
+		ClusterIdentifier: infra.ClusterID,
+	}, pulumi.Version(kubernetesVersion))
+	if err != nil {
+		return err
+	}
+	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(randomVersion))
+	if err != nil {
+		return err
+	}
+	providers := pulumi.Providers(cluster, generator)
+
+	workloads, err := corev1.NewNamespace(ctx, "gridos-namespace", &corev1.NamespaceArgs{
+		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceGridOS)},
+	}, providers)
+	if err != nil {
+		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
+	}
+	cd, err := argocd.New(ctx, "argocd", argocd.Args{Settings: settings.ArgoCD}, providers)
+	if err != nil {
+		return err
+	}
+	delivery, err := rollouts.New(ctx, "argo-rollouts", settings.Rollouts, providers)
+	if err != nil {
+		return err
+	}
+	return stacks.Export(ctx, stacks.BootstrapOutputs{
+		ArgoCDNamespace:     cd.Namespace,
+		ArgoCDVersion:       cd.Version,
+		ArgoCDURL:           cd.URL,
+		ArgoCDAdminPassword: cd.AdminPassword,
+		ArgoRolloutsVersion: delivery.Version,
+		ProjectName:         cd.ProjectName,
+		WorkloadNamespace:   workloads.Metadata.Name().Elem(),
+	})
+}

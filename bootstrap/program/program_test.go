@@ -1,0 +1,152 @@
+package program_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/bootstrap/program"
+	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+const (
+	release   = "kubernetes:helm.sh/v3:Release"
+	namespace = "kubernetes:core/v1:Namespace"
+	project   = "kubernetes:argoproj.io/v1alpha1:AppProject"
+	provider  = "pulumi:providers:kubernetes"
+)
+
+func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
+	return mocks.Run{
+		Project: stacks.Bootstrap, Root: "../..", Stack: stack, Config: overrides,
+		Stacks: map[string]map[string]any{stacks.Infra.Name: mocks.InfraOutputs()},
+		Computed: map[string]map[string]any{
+			"random:index/randomPassword:RandomPassword": {"result": "the password", "bcryptHash": "the hash"},
+		},
+	}.Do(program.Program)
+}
+
+// at walks through nested objects.
+func at(p resource.PropertyMap, path ...string) resource.PropertyValue {
+	v := resource.NewObjectProperty(p)
+	for _, key := range path {
+		for v.IsSecret() || v.IsOutput() {
+			if v.IsSecret() {
+				v = v.SecretValue().Element
+			} else {
+				v = v.OutputValue().Element
+			}
+		}
+		v = v.ObjectValue()[resource.PropertyKey(key)]
+	}
+	return v
+}
+
+func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			names := []string{}
+			for _, n := range recorded.OfType(namespace) {
+				names = append(names, at(n.Inputs, "metadata", "name").StringValue())
+			}
+			assert.ElementsMatch(t, []string{"gridos", "argocd", "argo-rollouts"}, names)
+			assert.Len(t, recorded.OfType(release), 2)
+			assert.Len(t, recorded.OfType(project), 1)
+			assert.Len(t, recorded.Exports, len(stacks.OutputsOf[stacks.BootstrapOutputs]()))
+		})
+	}
+}
+
+func TestUnit_ArgoCDIsHighlyAvailable(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", nil)
+	require.NoError(t, err)
+	cd := recorded.OfType(release)[slices.IndexFunc(recorded.OfType(release), func(r mocks.Resource) bool {
+		return at(r.Inputs, "name").StringValue() == "argocd"
+	})].Inputs
+	assert.Equal(t, "argo-cd", at(cd, "chart").StringValue())
+	assert.Equal(t, "10.1.1", at(cd, "version").StringValue())
+	assert.Equal(t, "https://argoproj.github.io/argo-helm", at(cd, "repositoryOpts", "repo").StringValue())
+	assert.True(t, at(cd, "atomic").BoolValue())
+
+	value := func(path ...string) resource.PropertyValue { return at(cd, append([]string{"values"}, path...)...) }
+	assert.True(t, value("server", "autoscaling", "enabled").BoolValue())
+	assert.InDelta(t, 2, value("server", "autoscaling", "minReplicas").NumberValue(), 0)
+	assert.InDelta(t, 5, value("server", "autoscaling", "maxReplicas").NumberValue(), 0)
+	assert.NotEmpty(t, value("server", "resources", "requests", "cpu").StringValue(), "autoscaling measures against it")
+	assert.InDelta(t, 2, value("repoServer", "replicas").NumberValue(), 0)
+	assert.InDelta(t, 2, value("controller", "replicas").NumberValue(), 0)
+	assert.InDelta(t, 2, value("applicationSet", "replicas").NumberValue(), 0)
+	assert.True(t, value("redis-ha", "enabled").BoolValue())
+	assert.InDelta(t, 3, value("redis-ha", "replicas").NumberValue(), 0)
+	assert.Equal(t, "argocd.dev.gridos.example.com", value("global", "domain").StringValue())
+	assert.NotEmpty(t, value("configs", "secret", "argocdServerAdminPasswordMtime").StringValue(), "the chart's default is now")
+	hash := value("configs", "secret", "argocdServerAdminPassword")
+	assert.True(t, hash.IsSecret() || hash.IsOutput() || hash.IsString())
+	assert.Contains(t, hash.String(), "the hash")
+}
+
+func TestUnit_TheClusterIsTheSameWhenItsKubeconfigChanges(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", nil)
+	require.NoError(t, err)
+	cluster := recorded.OfType(provider)[0].Inputs
+	assert.Equal(t, "the clusterId", at(cluster, "clusterIdentifier").StringValue())
+	assert.True(t, cluster["kubeconfig"].IsSecret())
+}
+
+func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	p := recorded.OfType(project)[0]
+	spec := at(p.Inputs, "spec")
+	assert.Equal(t, "gridos", spec.ObjectValue()["destinations"].ArrayValue()[0].ObjectValue()["namespace"].StringValue())
+	assert.Empty(t, spec.ObjectValue()["clusterResourceWhitelist"].ArrayValue())
+	for _, repository := range spec.ObjectValue()["sourceRepos"].ArrayValue() {
+		assert.NotContains(t, repository.StringValue(), "*")
+	}
+	assert.True(t, slices.ContainsFunc(p.DependsOn, func(urn string) bool { return strings.Contains(urn, release) }),
+		"the release brings the CRD")
+}
+
+func TestUnit_TheAdminPasswordIsSecret(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", nil)
+	require.NoError(t, err)
+	password, ok := recorded.Exports["argocdAdminPassword"].(pulumi.Output)
+	require.True(t, ok)
+	assert.True(t, pulumi.IsSecret(password))
+}
+
+func TestUnit_WithoutInfraThereIsOneClearSentence(t *testing.T) {
+	t.Parallel()
+	_, err := mocks.Run{Project: stacks.Bootstrap, Root: "../..", Stack: "dev"}.Do(program.Program)
+	require.ErrorContains(t, err, "stack organization/gridos-infra/dev has no output \"kubeconfig\"; run `pulumi -C infra up -s dev` first")
+}
+
+func TestUnit_MistakesAreReportedTogether(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", map[string]string{
+		"argocdDomain": "no host", "argocdRedisReplicas": "4", "argocdServerMinReplicas": "9", "argocdChartVersion": "",
+		"argoRolloutsReplicas": "0", "sourceRepositories": `["*"]`, "releaseTimeoutSeconds": "soon", "chartRepo": "x",
+	})
+	for _, key := range []string{
+		"argocdDomain", "argocdRedisReplicas", "argocdServerMaxReplicas", "argocdChartVersion", "argoRolloutsReplicas",
+		"sourceRepositories", "releaseTimeoutSeconds", "chartRepo",
+	} {
+		require.ErrorContains(t, err, "gridos-bootstrap:"+key+": ")
+	}
+	assert.Empty(t, recorded.Resources)
+}

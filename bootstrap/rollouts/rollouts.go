@@ -1,0 +1,80 @@
+// Package rollouts installs Argo Rollouts, the controller of progressive delivery.
+package rollouts
+
+import (
+	"fmt"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Settings is the configuration of Argo Rollouts.
+type Settings struct {
+	Chart helm.Chart
+	// Replicas is the number of controllers, one of which leads.
+	Replicas int
+	// TimeoutSeconds is how long to wait for the release to become ready.
+	TimeoutSeconds int
+}
+
+// Load reads Settings, recording mistakes in r.
+func Load(r *config.Reader) Settings {
+	return Settings{
+		Chart:          helm.LoadChart(r, "argoRollouts"),
+		Replicas:       r.IntBetween("argoRolloutsReplicas", 1, 5),
+		TimeoutSeconds: r.Int("releaseTimeoutSeconds"),
+	}
+}
+
+// Rollouts is the installed controller.
+type Rollouts struct {
+	pulumi.ResourceState
+
+	// Version is the installed version of the chart.
+	Version pulumi.StringOutput
+}
+
+// New registers Argo Rollouts.
+func New(ctx *pulumi.Context, name string, s Settings, opts ...pulumi.ResourceOption) (*Rollouts, error) {
+	c := &Rollouts{}
+	if err := ctx.RegisterComponentResource("gridos-bootstrap:rollouts:Rollouts", name, c, opts...); err != nil {
+		return nil, err
+	}
+	namespace, err := corev1.NewNamespace(ctx, name+"-namespace", &corev1.NamespaceArgs{
+		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceArgoRollouts)},
+	}, pulumi.Parent(c))
+	if err != nil {
+		return nil, fmt.Errorf("rollouts: %w", err)
+	}
+	release, err := helm.NewRelease(ctx, name+"-release", helm.Args{
+		Chart:          s.Chart,
+		Name:           "argo-rollouts",
+		Namespace:      namespace.Metadata.Name().Elem(),
+		Values:         values(s),
+		TimeoutSeconds: s.TimeoutSeconds,
+	}, pulumi.Parent(c))
+	if err != nil {
+		return nil, fmt.Errorf("rollouts: %w", err)
+	}
+	c.Version = release.Version
+	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{"version": c.Version})
+}
+
+// values are the keys of the argo-rollouts chart (2.41.0) that the platform sets.
+func values(s Settings) pulumi.Map {
+	return pulumi.Map{
+		"installCRDs": pulumi.Bool(true),
+		"keepCRDs":    pulumi.Bool(true),
+		"controller": pulumi.Map{
+			"replicas": pulumi.Int(s.Replicas),
+			"pdb":      pulumi.Map{"enabled": pulumi.Bool(true), "minAvailable": pulumi.Int(1)},
+			"metrics":  pulumi.Map{"enabled": pulumi.Bool(true)},
+		},
+		"dashboard": pulumi.Map{"enabled": pulumi.Bool(false)}, // it has no authentication
+	}
+}

@@ -1,0 +1,102 @@
+package config_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/config"
+)
+
+func TestUnit_ReaderReportsEveryMistakeAtOnce(t *testing.T) {
+	t.Parallel()
+	r := config.FromMap("gridos-infra", "dev", map[string]string{
+		"gridos-infra:location":      "westeurope",
+		"gridos-infra:min":           "three",
+		"gridos-infra:max":           "99",
+		"gridos-infra:protect":       "yes",
+		"gridos-infra:tier":          "Gold",
+		"gridos-infra:zones":         "1,2",
+		"gridos-infra:locaton":       "westeurope",
+		"gridos-infra:somethingElse": "x",
+		"pulumi:other-namespace":     "is none of ours",
+	})
+	assert.Equal(t, "westeurope", r.String("location"))
+	assert.Zero(t, r.Int("min"))
+	assert.Equal(t, 99, r.IntBetween("max", 1, 10))
+	assert.False(t, r.Bool("protect"))
+	r.OneOf("tier", "Free", "Standard")
+	r.Strings("zones")
+	r.String("missing")
+	r.Check("location", errors.Join(errors.New("first reason"), errors.New("second reason")))
+
+	err := r.Err()
+	var all *config.Error
+	require.ErrorAs(t, err, &all)
+	assert.Len(t, all.Mistakes, 10)
+	for _, want := range []string{
+		"gridos-infra: 10 mistakes in the configuration (Pulumi.dev.yaml over the defaults in Pulumi.yaml)",
+		`gridos-infra:min: "three" is not a whole number`,
+		"gridos-infra:max: 99 is out of range; use 1 to 10",
+		`gridos-infra:protect: "yes" is neither true nor false`,
+		`gridos-infra:tier: "Gold" is not known here; use one of Free, Standard`,
+		"gridos-infra:zones: 1,2 is not a list of strings",
+		"gridos-infra:missing: not set; set it with `pulumi config set missing VALUE`",
+		"gridos-infra:location: first reason",
+		"gridos-infra:location: second reason",
+		"gridos-infra:locaton: no such key; did you mean gridos-infra:location?",
+		"gridos-infra:somethingElse: no such key; remove it",
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestUnit_ReaderAcceptsWhatIsRight(t *testing.T) {
+	t.Parallel()
+	r := config.FromMap("gridos-infra", "dev", map[string]string{
+		"gridos-infra:count": "3", "gridos-infra:on": "true", "gridos-infra:zones": `["1","2"]`,
+	})
+	assert.Equal(t, 3, r.IntBetween("count", 1, 3))
+	assert.True(t, r.Bool("on"))
+	assert.Equal(t, []string{"1", "2"}, r.Strings("zones"))
+	require.NoError(t, r.Err())
+	assert.Equal(t, []string{"count", "on", "zones"}, r.Keys())
+}
+
+// nothing mocks an engine for programs that register nothing.
+type nothing struct{}
+
+func (nothing) NewResource(pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	return "", nil, errors.New("a resource was registered")
+}
+
+func (nothing) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	return nil, errors.New("a function was called")
+}
+
+// A program started by the CLI sees single keys only; Strict is what makes a mistyped one visible to it.
+func TestUnit_StrictMakesMistypedKeysVisibleToAProgram(t *testing.T) {
+	t.Parallel()
+	var err error
+	program := func(ctx *pulumi.Context) error {
+		r := config.FromContext(ctx)
+		r.String("location")
+		err = r.Err()
+		return nil
+	}
+	values := func(info *pulumi.RunInfo) {
+		info.Config = map[string]string{"p:location": "westeurope", "p:loaction": "x", "azure-native:location": "x"}
+	}
+	mocked := pulumi.WithMocks("p", "dev", nothing{})
+
+	require.NoError(t, pulumi.RunErr(program, mocked, values, config.Strict))
+	require.ErrorContains(t, err, "p:loaction: no such key; did you mean p:location?")
+	assert.NotContains(t, err.Error(), "azure-native")
+
+	require.NoError(t, pulumi.RunErr(program, mocked, values))
+	require.NoError(t, err, "without Strict the program cannot know")
+}

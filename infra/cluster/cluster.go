@@ -1,0 +1,249 @@
+// Package cluster creates the AKS cluster with a system and a user node pool, its identity, and the rights that it and
+// its administrators need.
+package cluster
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	azure "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
+	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/infra/identity"
+	"github.com/gridos/sharedinfra/infra/network"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Args is what a Cluster needs. Every field is required.
+type Args struct {
+	Names             naming.Names
+	Settings          Settings
+	Plan              network.Plan
+	Location          string
+	Caller            identity.Caller
+	Deployer          identity.Principal
+	ResourceGroupName pulumi.StringInput
+	// SubnetID and NetworkID are the ARM ids of the nodes' subnet and of its virtual network.
+	SubnetID, NetworkID pulumi.StringInput
+	// RegistryID is the ARM id of the registry that nodes pull from.
+	RegistryID pulumi.StringInput
+	Tags       pulumi.StringMap
+	// Protect refuses to delete the cluster.
+	Protect bool
+}
+
+// Cluster is the AKS cluster of one environment.
+type Cluster struct {
+	pulumi.ResourceState
+
+	// ID and Name are the cluster's ARM id and name.
+	ID, Name pulumi.StringOutput
+	// OIDCIssuerURL is the issuer of its service accounts' tokens.
+	OIDCIssuerURL pulumi.StringOutput
+	// Kubeconfig signs in as whoever uses it; it is secret.
+	Kubeconfig pulumi.StringOutput
+}
+
+// New registers the cluster.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Cluster, error) {
+	c := &Cluster{}
+	if err := ctx.RegisterComponentResource("gridos-infra:cluster:Cluster", name, c, opts...); err != nil {
+		return nil, err
+	}
+	if err := c.provision(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{
+		"id":            c.ID,
+		"name":          c.Name,
+		"oidcIssuerUrl": c.OIDCIssuerURL,
+		"kubeconfig":    c.Kubeconfig,
+	})
+}
+
+func (c *Cluster) provision(ctx *pulumi.Context, name string, args Args) error {
+	controlPlane, err := managedidentity.NewUserAssignedIdentity(ctx, name+"-identity",
+		&managedidentity.UserAssignedIdentityArgs{
+			ResourceGroupName: args.ResourceGroupName,
+			ResourceName:      pulumi.String(args.Names.ClusterIdentity),
+			Location:          pulumi.String(args.Location),
+			Tags:              args.Tags,
+		}, pulumi.Parent(c))
+	if err != nil {
+		return err
+	}
+	// The cluster joins its nodes and the edge load balancer to subnets of a network that it does not own: its identity
+	// needs the right before the cluster exists (rule K1). The scope is the network, because the load balancer's address
+	// is in another subnet than the nodes.
+	join, err := identity.Assign(ctx, name+"-network-contributor", identity.Assignment{
+		SubscriptionID: args.Caller.SubscriptionID,
+		Scope:          args.NetworkID,
+		Principal:      identity.Principal{ID: controlPlane.PrincipalId, Type: identity.ServicePrincipal},
+		Role:           identity.NetworkContributor,
+	}, pulumi.Parent(c))
+	if err != nil {
+		return err
+	}
+	managed, err := azure.NewManagedCluster(ctx, name+"-aks", managedClusterArgs(args, controlPlane.ID().ToStringOutput()),
+		pulumi.Parent(c), pulumi.Protect(args.Protect), pulumi.DependsOn([]pulumi.Resource{join}),
+		// The autoscaler owns the number of nodes. It is sent all the same: Azure requires it.
+		pulumi.IgnoreChanges([]string{"agentPoolProfiles[*].count"}))
+	if err != nil {
+		return err
+	}
+	if err := c.userPool(ctx, name, managed, args); err != nil {
+		return err
+	}
+	admins, err := c.assignments(ctx, name, managed, args)
+	if err != nil {
+		return err
+	}
+
+	c.ID = managed.ID().ToStringOutput()
+	c.Name = managed.Name
+	c.OIDCIssuerURL = managed.OidcIssuerProfile.IssuerURL().Elem()
+	c.Kubeconfig = kubeconfig(ctx, c, managed, admins, args)
+	return nil
+}
+
+func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.ManagedClusterArgs {
+	s := args.Settings
+	return &azure.ManagedClusterArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		ResourceName:      pulumi.String(args.Names.Cluster),
+		Location:          pulumi.String(args.Location),
+		DnsPrefix:         pulumi.String(args.Names.ClusterDNSPrefix),
+		NodeResourceGroup: pulumi.String(args.Names.NodeResourceGroup),
+		KubernetesVersion: pulumi.String(s.KubernetesVersion),
+		Sku: azure.ManagedClusterSKUArgs{
+			Name: pulumi.String(azure.ManagedClusterSKUNameBase),
+			Tier: pulumi.String(s.Tier),
+		},
+		Identity: azure.ManagedClusterIdentityArgs{
+			Type:                   azure.ResourceIdentityTypeUserAssigned,
+			UserAssignedIdentities: pulumi.StringArray{identityID},
+		},
+		EnableRBAC: pulumi.Bool(true),
+		AadProfile: azure.ManagedClusterAADProfileArgs{
+			Managed:             pulumi.Bool(true),
+			EnableAzureRBAC:     pulumi.Bool(true),
+			TenantID:            pulumi.String(args.Caller.TenantID),
+			AdminGroupObjectIDs: pulumi.ToStringArray(s.AdminGroups),
+		},
+		DisableLocalAccounts: pulumi.Bool(true), // needs the Entra profile above (rule K3)
+		OidcIssuerProfile:    azure.ManagedClusterOIDCIssuerProfileArgs{Enabled: pulumi.Bool(true)},
+		SecurityProfile: azure.ManagedClusterSecurityProfileArgs{
+			WorkloadIdentity: azure.ManagedClusterSecurityProfileWorkloadIdentityArgs{Enabled: pulumi.Bool(true)},
+		},
+		NetworkProfile: azure.ContainerServiceNetworkProfileArgs{
+			NetworkPlugin:     pulumi.String(azure.NetworkPluginAzure),
+			NetworkPluginMode: pulumi.String(azure.NetworkPluginModeOverlay),
+			NetworkDataplane:  pulumi.String(azure.NetworkDataplaneCilium),
+			NetworkPolicy:     pulumi.String(azure.NetworkPolicyCilium),
+			LoadBalancerSku:   pulumi.String(azure.LoadBalancerSkuStandard),
+			PodCidr:           pulumi.String(args.Plan.Pods.String()),
+			ServiceCidr:       pulumi.String(args.Plan.Services.String()),
+			DnsServiceIP:      pulumi.String(args.Plan.DNSService.String()),
+		},
+		// Exactly one pool is part of the cluster; Azure cannot change inline pools one by one (rule K4).
+		AgentPoolProfiles: azure.ManagedClusterAgentPoolProfileArray{azure.ManagedClusterAgentPoolProfileArgs{
+			Name:              pulumi.String("system"),
+			Mode:              pulumi.String(azure.AgentPoolModeSystem),
+			Type:              pulumi.String(azure.AgentPoolTypeVirtualMachineScaleSets),
+			OsType:            pulumi.String(azure.OSTypeLinux),
+			OsSKU:             pulumi.String(azure.OSSKUAzureLinux),
+			VmSize:            pulumi.String(s.SystemPool.VMSize),
+			VnetSubnetID:      args.SubnetID,
+			AvailabilityZones: pulumi.ToStringArray(s.Zones),
+			EnableAutoScaling: pulumi.Bool(true),
+			MinCount:          pulumi.Int(s.SystemPool.Min),
+			MaxCount:          pulumi.Int(s.SystemPool.Max),
+			Count:             pulumi.Int(s.SystemPool.Min),
+			NodeTaints:        pulumi.StringArray{pulumi.String("CriticalAddonsOnly=true:NoSchedule")},
+		}},
+		Tags: args.Tags,
+	}
+}
+
+func (c *Cluster) userPool(ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args) error {
+	pool := args.Settings.UserPool
+	_, err := azure.NewAgentPool(ctx, name+"-user-pool", &azure.AgentPoolArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		ResourceName:      managed.Name,
+		AgentPoolName:     pulumi.String("user"),
+		Mode:              pulumi.String(azure.AgentPoolModeUser),
+		Type:              pulumi.String(azure.AgentPoolTypeVirtualMachineScaleSets),
+		OsType:            pulumi.String(azure.OSTypeLinux),
+		OsSKU:             pulumi.String(azure.OSSKUAzureLinux),
+		VmSize:            pulumi.String(pool.VMSize),
+		VnetSubnetID:      args.SubnetID,
+		AvailabilityZones: pulumi.ToStringArray(args.Settings.Zones),
+		EnableAutoScaling: pulumi.Bool(true),
+		MinCount:          pulumi.Int(pool.Min),
+		MaxCount:          pulumi.Int(pool.Max),
+		Count:             pulumi.Int(pool.Min),
+		Tags:              args.Tags,
+	}, pulumi.Parent(c), pulumi.IgnoreChanges([]string{"count"}))
+	return err
+}
+
+// assignments gives the nodes the right to pull and the administrators the right to administer; it returns the latter.
+func (c *Cluster) assignments(
+	ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args,
+) ([]pulumi.Resource, error) {
+	// Nodes pull with the kubelet's identity, not with the cluster's (rule I3).
+	kubelet := managed.IdentityProfile.MapIndex(pulumi.String("kubeletidentity")).ObjectId().Elem()
+	if _, err := identity.Assign(ctx, name+"-acr-pull", identity.Assignment{
+		SubscriptionID: args.Caller.SubscriptionID,
+		Scope:          args.RegistryID,
+		Principal:      identity.Principal{ID: kubelet, Type: identity.ServicePrincipal},
+		Role:           identity.AcrPull,
+	}, pulumi.Parent(c)); err != nil {
+		return nil, err
+	}
+	admin := func(resource string, principal identity.Principal) (pulumi.Resource, error) {
+		return identity.Assign(ctx, resource, identity.Assignment{
+			SubscriptionID: args.Caller.SubscriptionID,
+			Scope:          managed.ID().ToStringOutput(),
+			Principal:      principal,
+			Role:           identity.ClusterAdmin,
+		}, pulumi.Parent(c))
+	}
+	deployer, err := admin(name+"-deployer-admin", args.Deployer)
+	if err != nil {
+		return nil, err
+	}
+	admins := []pulumi.Resource{deployer}
+	for _, group := range args.Settings.AdminGroups {
+		assigned, err := admin(name+"-admin-"+group, identity.Principal{ID: pulumi.String(group), Type: identity.Group})
+		if err != nil {
+			return nil, err
+		}
+		admins = append(admins, assigned)
+	}
+	return admins, nil
+}
+
+// kubeconfig asks for the cluster's user credentials: with local accounts off there are no others (rule K3).
+func kubeconfig(
+	ctx *pulumi.Context, parent pulumi.Resource, managed *azure.ManagedCluster, admins []pulumi.Resource, args Args,
+) pulumi.StringOutput {
+	credentials := azure.ListManagedClusterUserCredentialsOutput(ctx, azure.ListManagedClusterUserCredentialsOutputArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		ResourceName:      managed.Name,
+		Format:            pulumi.String("exec"),
+	}, pulumi.Parent(parent), pulumi.DependsOn(admins))
+	config := credentials.Kubeconfigs().ApplyT(func(configs []azure.CredentialResultResponse) (string, error) {
+		if len(configs) == 0 {
+			return "", errors.New("Azure returned no kubeconfig for the cluster; is it running?")
+		}
+		text, err := base64.StdEncoding.DecodeString(configs[0].Value)
+		if err != nil {
+			return "", fmt.Errorf("the kubeconfig that Azure returned is not base64: %w", err)
+		}
+		return signInWithKubelogin(string(text), args.Settings.LoginMode)
+	}).(pulumi.StringOutput)
+	return pulumi.ToSecret(config).(pulumi.StringOutput)
+}

@@ -1,0 +1,208 @@
+// Package database creates the PostgreSQL flexible server, its database and its password, which is generated here and
+// handed on through the key vault only.
+package database
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	azure "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
+	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Settings is the configuration of the server.
+type Settings struct {
+	// Version is the major version of PostgreSQL.
+	Version string
+	// SKUTier and SKUName belong together: Burstable goes with Standard_B…, GeneralPurpose with Standard_D…,
+	// MemoryOptimized with Standard_E… (rule P1).
+	SKUTier, SKUName string
+	// StorageGB is one of the sizes that Azure offers; it never shrinks (rule P2).
+	StorageGB int
+	// BackupDays is how long backups are kept, 7 to 35 days.
+	BackupDays int
+	// GeoRedundantBackup copies backups to the paired region. It is decided once, at creation.
+	GeoRedundantBackup bool
+	// HighAvailability is Disabled, SameZone or ZoneRedundant; not with Burstable (rule P1).
+	HighAvailability string
+	// AdminLogin is the administrator's login, decided once, at creation.
+	AdminLogin string
+}
+
+var (
+	skuPrefixes  = map[string]string{"Burstable": "Standard_B", "GeneralPurpose": "Standard_D", "MemoryOptimized": "Standard_E"}
+	storageSizes = []int{32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767}
+	takenLogins  = []string{
+		"azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public",
+	}
+	loginPattern = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+)
+
+// Load reads Settings, recording mistakes in r.
+func Load(r *config.Reader) Settings {
+	s := Settings{
+		Version:            r.OneOf("postgresVersion", "14", "15", "16"),
+		SKUTier:            r.OneOf("postgresSkuTier", "Burstable", "GeneralPurpose", "MemoryOptimized"),
+		SKUName:            r.String("postgresSkuName"),
+		StorageGB:          r.Int("postgresStorageGb"),
+		BackupDays:         r.IntBetween("postgresBackupDays", 7, 35),
+		GeoRedundantBackup: r.Bool("postgresGeoBackup"),
+		HighAvailability:   r.OneOf("postgresHighAvailability", "Disabled", "SameZone", "ZoneRedundant"),
+		AdminLogin:         r.String("postgresAdminLogin"),
+	}
+	if want, ok := skuPrefixes[s.SKUTier]; ok && !strings.HasPrefix(s.SKUName, want) {
+		r.Check("postgresSkuName", fmt.Errorf("%q is not of tier %s; choose a %s… size or change postgresSkuTier",
+			s.SKUName, s.SKUTier, want))
+	}
+	if s.SKUTier == "Burstable" && s.HighAvailability != "Disabled" {
+		r.Check("postgresHighAvailability", errors.New(
+			"Azure has no high availability for Burstable servers; use Disabled or another postgresSkuTier"))
+	}
+	if !slices.Contains(storageSizes, s.StorageGB) {
+		r.Check("postgresStorageGb", fmt.Errorf("%d is not a size that Azure offers; use one of %v", s.StorageGB, storageSizes))
+	}
+	if !loginPattern.MatchString(s.AdminLogin) || strings.HasPrefix(s.AdminLogin, "pg_") ||
+		slices.Contains(takenLogins, s.AdminLogin) {
+		r.Check("postgresAdminLogin", fmt.Errorf(
+			"%q is not allowed; use lower-case letters, digits and underscores, not starting with pg_ and none of %s",
+			s.AdminLogin, strings.Join(takenLogins, ", ")))
+	}
+	return s
+}
+
+// Args is what a Database needs. Every field is required.
+type Args struct {
+	Names             naming.Names
+	Settings          Settings
+	Location          string
+	ResourceGroupName pulumi.StringInput
+	// SubnetID and ZoneID are the ARM ids of the delegated subnet and the private DNS zone.
+	SubnetID, ZoneID pulumi.StringInput
+	// ZoneLink is what the server waits for, so that its name resolves (rule N5).
+	ZoneLink pulumi.Resource
+	// VaultName is the key vault that the password goes to, VaultAccess the right to write there.
+	VaultName   pulumi.StringInput
+	VaultAccess pulumi.Resource
+	Tags        pulumi.StringMap
+	// Protect refuses to delete the server.
+	Protect bool
+}
+
+// Database is the PostgreSQL server of one environment.
+type Database struct {
+	pulumi.ResourceState
+
+	// Host is the server's private host name.
+	Host pulumi.StringOutput
+	// Name is the application's database.
+	Name pulumi.StringOutput
+	// User is the administrator's login.
+	User pulumi.StringOutput
+	// PasswordSecretName is the name of the secret in the key vault.
+	PasswordSecretName pulumi.StringOutput
+}
+
+// New registers the server, its database and its password.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Database, error) {
+	d := &Database{}
+	if err := ctx.RegisterComponentResource("gridos-infra:database:Database", name, d, opts...); err != nil {
+		return nil, err
+	}
+	if err := d.provision(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return d, ctx.RegisterResourceOutputs(d, pulumi.Map{
+		"host":               d.Host,
+		"name":               d.Name,
+		"user":               d.User,
+		"passwordSecretName": d.PasswordSecretName,
+	})
+}
+
+func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error {
+	password, err := random.NewRandomPassword(ctx, name+"-password", &random.RandomPasswordArgs{
+		Length:          pulumi.Int(32),
+		OverrideSpecial: pulumi.String("-_.~"), // no character that a connection URL would need to escape
+		MinLower:        pulumi.Int(1),
+		MinUpper:        pulumi.Int(1),
+		MinNumeric:      pulumi.Int(1),
+	}, pulumi.Parent(d))
+	if err != nil {
+		return err
+	}
+	server, err := azure.NewServer(ctx, name+"-server", serverArgs(args, password.Result),
+		pulumi.Parent(d), pulumi.Protect(args.Protect), pulumi.DependsOn([]pulumi.Resource{args.ZoneLink}),
+		// A failover swaps the two zones; that is no drift to undo.
+		pulumi.IgnoreChanges([]string{"availabilityZone", "highAvailability.standbyAvailabilityZone"}))
+	if err != nil {
+		return err
+	}
+	database, err := azure.NewDatabase(ctx, name+"-gridos", &azure.DatabaseArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		ServerName:        server.Name,
+		DatabaseName:      pulumi.String(naming.Application),
+		Charset:           pulumi.String("UTF8"),
+		Collation:         pulumi.String("en_US.utf8"),
+	}, pulumi.Parent(d))
+	if err != nil {
+		return err
+	}
+	secret, err := keyvault.NewSecret(ctx, name+"-password-secret", &keyvault.SecretArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		VaultName:         args.VaultName,
+		SecretName:        pulumi.String(args.Names.DatabasePasswordSecret),
+		Properties:        keyvault.SecretPropertiesArgs{Value: password.Result},
+		Tags:              args.Tags,
+	}, pulumi.Parent(d), pulumi.DependsOn([]pulumi.Resource{args.VaultAccess}))
+	if err != nil {
+		return err
+	}
+	d.Host = server.FullyQualifiedDomainName
+	d.Name = database.Name
+	d.User = pulumi.String(args.Settings.AdminLogin).ToStringOutput()
+	d.PasswordSecretName = secret.Name
+	return nil
+}
+
+func serverArgs(args Args, password pulumi.StringInput) *azure.ServerArgs {
+	s := args.Settings
+	geo := azure.GeoRedundantBackupEnumDisabled
+	if s.GeoRedundantBackup {
+		geo = azure.GeoRedundantBackupEnumEnabled
+	}
+	return &azure.ServerArgs{
+		ResourceGroupName:          args.ResourceGroupName,
+		ServerName:                 pulumi.String(args.Names.PostgresServer),
+		Location:                   pulumi.String(args.Location),
+		Version:                    pulumi.String(s.Version),
+		AdministratorLogin:         pulumi.String(s.AdminLogin),
+		AdministratorLoginPassword: password,
+		Sku:                        azure.SkuArgs{Name: pulumi.String(s.SKUName), Tier: pulumi.String(s.SKUTier)},
+		Storage: azure.StorageArgs{
+			StorageSizeGB: pulumi.Int(s.StorageGB),
+			AutoGrow:      pulumi.String(azure.StorageAutoGrowEnabled),
+		},
+		Backup: azure.BackupTypeArgs{
+			BackupRetentionDays: pulumi.Int(s.BackupDays),
+			GeoRedundantBackup:  pulumi.String(geo),
+		},
+		HighAvailability: azure.HighAvailabilityArgs{Mode: pulumi.String(s.HighAvailability)},
+		AuthConfig: azure.AuthConfigArgs{
+			ActiveDirectoryAuth: pulumi.String(azure.ActiveDirectoryAuthEnumDisabled),
+			PasswordAuth:        pulumi.String(azure.PasswordAuthEnumEnabled),
+		},
+		Network: azure.NetworkArgs{
+			DelegatedSubnetResourceId:   args.SubnetID,
+			PrivateDnsZoneArmResourceId: args.ZoneID,
+		},
+		Tags: args.Tags,
+	}
+}

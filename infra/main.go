@@ -1,0 +1,11 @@
+// Command infra is the Pulumi program of gridos-infra; run it with `pulumi -C infra up -s dev`.
+package main
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/infra/program"
+)
+
+func main() { pulumi.Run(program.Program, config.Strict) }

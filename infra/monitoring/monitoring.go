@@ -1,0 +1,59 @@
+// Package monitoring creates the Log Analytics workspace that the environment's resources log to.
+package monitoring
+
+import (
+	azure "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Settings is the configuration of the workspace.
+type Settings struct {
+	// RetentionDays is how long logs are kept, 30 to 730 days.
+	RetentionDays int
+}
+
+// Load reads Settings, recording mistakes in r.
+func Load(r *config.Reader) Settings {
+	return Settings{RetentionDays: r.IntBetween("logRetentionDays", 30, 730)}
+}
+
+// Args is what a Monitoring needs. Every field is required.
+type Args struct {
+	Names             naming.Names
+	Settings          Settings
+	Location          string
+	ResourceGroupName pulumi.StringInput
+	Tags              pulumi.StringMap
+}
+
+// Monitoring is where logs go.
+type Monitoring struct {
+	pulumi.ResourceState
+
+	// WorkspaceID is the ARM id of the workspace.
+	WorkspaceID pulumi.StringOutput
+}
+
+// New registers the workspace.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Monitoring, error) {
+	m := &Monitoring{}
+	if err := ctx.RegisterComponentResource("gridos-infra:monitoring:Monitoring", name, m, opts...); err != nil {
+		return nil, err
+	}
+	workspace, err := azure.NewWorkspace(ctx, name+"-workspace", &azure.WorkspaceArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		WorkspaceName:     pulumi.String(args.Names.Workspace),
+		Location:          pulumi.String(args.Location),
+		Sku:               azure.WorkspaceSkuArgs{Name: pulumi.String(azure.WorkspaceSkuNameEnumPerGB2018)},
+		RetentionInDays:   pulumi.Int(args.Settings.RetentionDays),
+		Tags:              args.Tags,
+	}, pulumi.Parent(m))
+	if err != nil {
+		return nil, err
+	}
+	m.WorkspaceID = workspace.ID().ToStringOutput()
+	return m, ctx.RegisterResourceOutputs(m, pulumi.Map{"workspaceId": m.WorkspaceID})
+}

@@ -1,0 +1,165 @@
+// Package network creates the virtual network: its subnets, each with a network security group, and the private DNS zone
+// of the database.
+package network
+
+import (
+	"fmt"
+	"net/netip"
+
+	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
+	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Args is what a Network needs. Every field is required.
+type Args struct {
+	Names             naming.Names
+	Plan              Plan
+	Location          string
+	ResourceGroupName pulumi.StringInput
+	Tags              pulumi.StringMap
+}
+
+// Network is the virtual network of one environment.
+type Network struct {
+	pulumi.ResourceState
+
+	// ID is the ARM id of the virtual network.
+	ID pulumi.StringOutput
+	// AKSSubnetID, GatewaySubnetID and PostgresSubnetID are ARM ids of subnets.
+	AKSSubnetID, GatewaySubnetID, PostgresSubnetID pulumi.StringOutput
+	// PostgresZoneID is the ARM id of the database's private DNS zone.
+	PostgresZoneID pulumi.StringOutput
+	// PostgresZoneLink joins the zone to the virtual network. Azure does not check that it exists when a server is
+	// created; without it the server's name does not resolve, so the server depends on it (rule N5).
+	PostgresZoneLink pulumi.Resource
+}
+
+// New registers the network.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Network, error) {
+	n := &Network{}
+	if err := ctx.RegisterComponentResource("gridos-infra:network:Network", name, n, opts...); err != nil {
+		return nil, err
+	}
+	if err := n.provision(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	return n, ctx.RegisterResourceOutputs(n, pulumi.Map{
+		"id":               n.ID,
+		"aksSubnetId":      n.AKSSubnetID,
+		"gatewaySubnetId":  n.GatewaySubnetID,
+		"postgresSubnetId": n.PostgresSubnetID,
+		"postgresZoneId":   n.PostgresZoneID,
+	})
+}
+
+func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
+	// The subnets are resources of their own; a PUT of the virtual network that omits them leaves them alone since API
+	// version 2023-09-01.
+	vnet, err := azure.NewVirtualNetwork(ctx, name+"-vnet", &azure.VirtualNetworkArgs{
+		ResourceGroupName:  args.ResourceGroupName,
+		VirtualNetworkName: pulumi.String(args.Names.VirtualNetwork),
+		Location:           pulumi.String(args.Location),
+		AddressSpace: azure.AddressSpaceArgs{
+			AddressPrefixes: pulumi.StringArray{pulumi.String(args.Plan.AddressSpace.String())},
+		},
+		Tags: args.Tags,
+	}, pulumi.Parent(n))
+	if err != nil {
+		return err
+	}
+	n.ID = vnet.ID().ToStringOutput()
+
+	subnets, err := n.subnets(ctx, name, vnet, args)
+	if err != nil {
+		return err
+	}
+	n.AKSSubnetID = subnets["aks"].ID().ToStringOutput()
+	n.GatewaySubnetID = subnets["appgw"].ID().ToStringOutput()
+	n.PostgresSubnetID = subnets["postgres"].ID().ToStringOutput()
+	return n.zone(ctx, name, args)
+}
+
+func (n *Network) subnets(
+	ctx *pulumi.Context, name string, vnet *azure.VirtualNetwork, args Args,
+) (map[string]*azure.Subnet, error) {
+	prefixes := map[string]netip.Prefix{
+		"aks":       args.Plan.AKS,
+		"appgw":     args.Plan.AppGateway,
+		"postgres":  args.Plan.Postgres,
+		"ingress":   args.Plan.Ingress,
+		"endpoints": args.Plan.Endpoints,
+	}
+	subnets := make(map[string]*azure.Subnet, len(prefixes))
+	var previous []pulumi.Resource
+	for _, p := range purposes(args.Plan) {
+		group, err := azure.NewNetworkSecurityGroup(ctx, name+"-"+p.name+"-nsg", &azure.NetworkSecurityGroupArgs{
+			ResourceGroupName:        args.ResourceGroupName,
+			NetworkSecurityGroupName: pulumi.String(args.Names.SecurityGroup(p.name)),
+			Location:                 pulumi.String(args.Location),
+			SecurityRules:            securityRules(p.rules),
+			Tags:                     args.Tags,
+		}, pulumi.Parent(n))
+		if err != nil {
+			return nil, err
+		}
+		subnetArgs := &azure.SubnetArgs{
+			ResourceGroupName:    args.ResourceGroupName,
+			VirtualNetworkName:   vnet.Name,
+			SubnetName:           pulumi.String(args.Names.Subnet(p.name)),
+			AddressPrefix:        pulumi.String(prefixes[p.name].String()),
+			NetworkSecurityGroup: azure.NetworkSecurityGroupTypeArgs{Id: group.ID().ToStringOutput()},
+		}
+		if p.delegation != "" {
+			subnetArgs.Delegations = azure.DelegationArray{azure.DelegationArgs{
+				Name:        pulumi.String(p.name),
+				ServiceName: pulumi.String(p.delegation),
+			}}
+		}
+		if len(p.endpoints) > 0 {
+			endpoints := make(azure.ServiceEndpointPropertiesFormatArray, len(p.endpoints))
+			for i, service := range p.endpoints {
+				endpoints[i] = azure.ServiceEndpointPropertiesFormatArgs{Service: pulumi.String(service)}
+			}
+			subnetArgs.ServiceEndpoints = endpoints
+		}
+		// Azure works on one subnet of a virtual network at a time and refuses a second with AnotherOperationInProgress
+		// (pulumi-azure-native issue 699), so they form a chain.
+		subnet, err := azure.NewSubnet(ctx, name+"-"+p.name, subnetArgs, pulumi.Parent(n), pulumi.DependsOn(previous))
+		if err != nil {
+			return nil, err
+		}
+		subnets[p.name] = subnet
+		previous = []pulumi.Resource{subnet}
+	}
+	return subnets, nil
+}
+
+func (n *Network) zone(ctx *pulumi.Context, name string, args Args) error {
+	zone, err := dns.NewPrivateZone(ctx, name+"-postgres-zone", &dns.PrivateZoneArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		PrivateZoneName:   pulumi.String(args.Names.PostgresZone),
+		Location:          pulumi.String("Global"), // explicit: Azure's default is not (rule N5)
+		Tags:              args.Tags,
+	}, pulumi.Parent(n))
+	if err != nil {
+		return err
+	}
+	link, err := dns.NewVirtualNetworkLink(ctx, name+"-postgres-zone-link", &dns.VirtualNetworkLinkArgs{
+		ResourceGroupName:      args.ResourceGroupName,
+		PrivateZoneName:        zone.Name,
+		VirtualNetworkLinkName: pulumi.String(args.Names.VirtualNetwork),
+		Location:               pulumi.String("Global"),
+		RegistrationEnabled:    pulumi.Bool(false),
+		VirtualNetwork:         dns.SubResourceArgs{Id: n.ID},
+		Tags:                   args.Tags,
+	}, pulumi.Parent(n))
+	if err != nil {
+		return err
+	}
+	n.PostgresZoneID = zone.ID().ToStringOutput()
+	n.PostgresZoneLink = link
+	return nil
+}

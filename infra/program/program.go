@@ -1,0 +1,146 @@
+// Package program is the Pulumi program of gridos-infra: every Azure resource of one environment, nothing in Kubernetes.
+package program
+
+import (
+	"fmt"
+
+	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20240301"
+	azurenative "github.com/pulumi/pulumi-azure-native-sdk/v2"
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/infra/cluster"
+	"github.com/gridos/sharedinfra/infra/database"
+	"github.com/gridos/sharedinfra/infra/gateway"
+	"github.com/gridos/sharedinfra/infra/identity"
+	"github.com/gridos/sharedinfra/infra/monitoring"
+	"github.com/gridos/sharedinfra/infra/network"
+	"github.com/gridos/sharedinfra/infra/registry"
+	"github.com/gridos/sharedinfra/infra/vault"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// azureNativeVersion is the plugin that serves every resource. The SDK's modules differ in version and would each ask
+// for a plugin of their own; one explicit provider means that one plugin runs.
+const azureNativeVersion = "2.90.0"
+
+// randomVersion is the plugin of the SDK in go.mod.
+const randomVersion = "4.19.0"
+
+// Program registers the environment that the running stack is named after. A mistake in the configuration is an error
+// before anything is registered.
+func Program(ctx *pulumi.Context) error {
+	settings, err := Load(config.FromContext(ctx), ctx.Stack())
+	if err != nil {
+		return err
+	}
+	azure, err := azurenative.NewProvider(ctx, "azure", &azurenative.ProviderArgs{
+		Location: pulumi.String(settings.Location),
+	}, pulumi.Version(azureNativeVersion))
+	if err != nil {
+		return err
+	}
+	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(randomVersion))
+	if err != nil {
+		return err
+	}
+	caller, err := identity.CurrentCaller(ctx, pulumi.Provider(azure))
+	if err != nil {
+		return err
+	}
+	outputs, err := environment(ctx, settings, caller, pulumi.Providers(azure, generator))
+	if err != nil {
+		return fmt.Errorf("%s: %w", ctx.Stack(), err)
+	}
+	return stacks.Export(ctx, outputs)
+}
+
+func environment(
+	ctx *pulumi.Context, s Settings, caller identity.Caller, providers pulumi.ResourceOption,
+) (stacks.InfraOutputs, error) {
+	var none stacks.InfraOutputs
+	tags := pulumi.StringMap{
+		"environment": pulumi.String(s.Names.Environment),
+		"managed-by":  pulumi.String("pulumi"),
+		"project":     pulumi.String(ctx.Project()),
+	}
+	name := s.Names.Environment
+	group, err := resources.NewResourceGroup(ctx, name+"-group", &resources.ResourceGroupArgs{
+		ResourceGroupName: pulumi.String(s.Names.ResourceGroup),
+		Location:          pulumi.String(s.Location),
+		Tags:              tags,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	logs, err := monitoring.New(ctx, name+"-monitoring", monitoring.Args{
+		Names: s.Names, Settings: s.Monitoring, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	net, err := network.New(ctx, name+"-network", network.Args{
+		Names: s.Names, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	images, err := registry.New(ctx, name+"-registry", registry.Args{
+		Names: s.Names, Settings: s.Registry, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	secrets, err := vault.New(ctx, name+"-vault", vault.Args{
+		Names: s.Names, Settings: s.Vault, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		Caller: caller, Deployer: s.Deployer.Principal(caller), Protect: s.Protect,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	db, err := database.New(ctx, name+"-database", database.Args{
+		Names: s.Names, Settings: s.Database, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		SubnetID: net.PostgresSubnetID, ZoneID: net.PostgresZoneID, ZoneLink: net.PostgresZoneLink,
+		VaultName: secrets.Name, VaultAccess: secrets.Access, Protect: s.Protect,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	aks, err := cluster.New(ctx, name+"-cluster", cluster.Args{
+		Names: s.Names, Settings: s.Cluster, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		Caller: caller, Deployer: s.Deployer.Principal(caller), Protect: s.Protect,
+		SubnetID: net.AKSSubnetID, NetworkID: net.ID, RegistryID: images.ID,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
+		Names: s.Names, Settings: s.Gateway, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, BackendIP: s.Network.IngressIP.String(),
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	return stacks.InfraOutputs{
+		Location:                   pulumi.String(s.Location).ToStringOutput(),
+		SubscriptionID:             pulumi.String(caller.SubscriptionID).ToStringOutput(),
+		TenantID:                   pulumi.String(caller.TenantID).ToStringOutput(),
+		ResourceGroupName:          group.Name,
+		VirtualNetworkID:           net.ID,
+		ClusterName:                aks.Name,
+		ClusterID:                  aks.ID,
+		OIDCIssuerURL:              aks.OIDCIssuerURL,
+		Kubeconfig:                 aks.Kubeconfig,
+		RegistryLoginServer:        images.LoginServer,
+		KeyVaultName:               secrets.Name,
+		KeyVaultURI:                secrets.URI,
+		DatabaseHost:               db.Host,
+		DatabaseName:               db.Name,
+		DatabaseUser:               db.User,
+		DatabasePasswordSecretName: db.PasswordSecretName,
+		GatewayPublicIP:            edge.PublicIP,
+		IngressIP:                  pulumi.String(s.Network.IngressIP.String()).ToStringOutput(),
+		LogAnalyticsWorkspaceID:    logs.WorkspaceID,
+	}, nil
+}

@@ -1,0 +1,175 @@
+// Package mocks runs a project's program against the Go SDK's mocks and records what it registers. The configuration is
+// what the project's own files say, so that a unit test sees what `pulumi up -s <stack>` would see.
+package mocks
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"sync"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// Run describes one run of a program.
+type Run struct {
+	Project stacks.Project
+	// Root is the repository's root, relative to the test.
+	Root string
+	// Stack is dev, test or prod.
+	Stack string
+	// Config overrides the files' values; keys have no namespace.
+	Config map[string]string
+	// Stacks are the outputs of the other stacks, by project. A project that is missing was never brought up.
+	Stacks map[string]map[string]any
+	// Computed adds what a resource's provider would compute, by resource type.
+	Computed map[string]map[string]any
+	// Functions answer the functions of providers, by token.
+	Functions map[string]map[string]any
+	// Preview runs the program as a preview does.
+	Preview bool
+}
+
+// Resource is a resource that the program registered.
+type Resource struct {
+	Type, Name string
+	Inputs     resource.PropertyMap
+	Protect    bool
+	// Parent is the URN of the resource's parent.
+	Parent string
+	// IgnoreChanges are the property paths whose changes are ignored.
+	IgnoreChanges []string
+	// DependsOn are URNs.
+	DependsOn []string
+}
+
+// Recorded is what a program did.
+type Recorded struct {
+	Resources []Resource
+	// Exports are the stack's outputs.
+	Exports map[string]pulumi.Input
+}
+
+// OfType returns the resources of a type.
+func (r *Recorded) OfType(token string) []Resource {
+	var found []Resource
+	for _, res := range r.Resources {
+		if res.Type == token {
+			found = append(found, res)
+		}
+	}
+	return found
+}
+
+// Do runs program.
+func (r Run) Do(program pulumi.RunFunc) (*Recorded, error) {
+	dir := r.Root + "/" + r.Project.Directory
+	values, err := projectfile.Config(context.Background(), dir, r.Stack)
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range r.Config {
+		values[r.Project.Name+":"+key] = value
+	}
+	m := &monitor{run: r, recorded: &Recorded{}}
+	err = pulumi.RunErr(func(ctx *pulumi.Context) error {
+		defer func() { m.recorded.Exports = maps.Clone(ctx.GetCurrentExportMap()) }()
+		return program(ctx)
+	}, pulumi.WithMocks(r.Project.Name, r.Stack, m), func(info *pulumi.RunInfo) {
+		info.Config = values
+		info.DryRun = r.Preview
+		info.Organization = "organization"
+	}, config.Strict)
+	return m.recorded, err
+}
+
+type monitor struct {
+	run      Run
+	mu       sync.Mutex
+	recorded *Recorded
+}
+
+// NewResource records the registration and answers with the inputs and what the provider would have computed.
+func (m *monitor) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	if args.TypeToken == "pulumi:pulumi:StackReference" {
+		return args.Name, m.reference(args.Name), nil
+	}
+	recorded := Resource{Type: args.TypeToken, Name: args.Name, Inputs: args.Inputs}
+	if rpc := args.RegisterRPC; rpc != nil {
+		recorded.Protect, recorded.Parent = rpc.GetProtect(), rpc.GetParent()
+		recorded.IgnoreChanges, recorded.DependsOn = rpc.GetIgnoreChanges(), rpc.GetDependencies()
+	}
+	m.mu.Lock()
+	m.recorded.Resources = append(m.recorded.Resources, recorded)
+	m.mu.Unlock()
+
+	outputs := args.Inputs.Copy()
+	for key, value := range m.run.Computed[args.TypeToken] {
+		outputs[resource.PropertyKey(key)] = resource.NewPropertyValue(value)
+	}
+	return args.Name + "-id", outputs, nil
+}
+
+func (m *monitor) reference(name string) resource.PropertyMap {
+	project := strings.Split(name, "/")[1]
+	outputs := resource.PropertyMap{}
+	for key, value := range m.run.Stacks[project] {
+		if secret, ok := value.(Secret); ok {
+			outputs[resource.PropertyKey(key)] = resource.MakeSecret(resource.NewStringProperty(string(secret)))
+			continue
+		}
+		outputs[resource.PropertyKey(key)] = resource.NewPropertyValue(value)
+	}
+	return resource.PropertyMap{
+		"name":    resource.NewStringProperty(name),
+		"outputs": resource.NewObjectProperty(outputs),
+	}
+}
+
+// Secret is a secret output of another stack.
+type Secret string
+
+// Call answers a function of a provider.
+func (m *monitor) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	answer := resource.PropertyMap{}
+	for key, value := range m.run.Functions[args.Token] {
+		answer[resource.PropertyKey(key)] = resource.NewPropertyValue(value)
+	}
+	return answer, nil
+}
+
+// InfraOutputs are plausible outputs of gridos-infra.
+func InfraOutputs() map[string]any {
+	return fill(stacks.OutputsOf[stacks.InfraOutputs](), nil)
+}
+
+// BootstrapOutputs are plausible outputs of gridos-bootstrap.
+func BootstrapOutputs() map[string]any {
+	return fill(stacks.OutputsOf[stacks.BootstrapOutputs](), nil)
+}
+
+// AppsOutputs are plausible outputs of gridos-apps.
+func AppsOutputs() map[string]any {
+	return fill(stacks.OutputsOf[stacks.AppsOutputs](), map[string]any{"applications": []any{"gridos-dev"}})
+}
+
+func fill(outputs []stacks.Output, values map[string]any) map[string]any {
+	filled := map[string]any{"contractVersion": float64(stacks.ContractVersion)}
+	for _, o := range outputs {
+		switch value, ok := values[o.Key]; {
+		case ok:
+			filled[o.Key] = value
+		case o.Key == "contractVersion":
+		case o.Secret:
+			filled[o.Key] = Secret("the secret " + o.Key)
+		default:
+			filled[o.Key] = "the " + o.Key
+		}
+	}
+	return filled
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "lab",
+		Short: "Run the platform on one machine, without a cloud account",
+		Long: `The lab runs the four Pulumi projects of this repository on one machine: the real Pulumi engine, a simulated
+Azure, a real Kubernetes API server. It reads the same Pulumi.<stack>.yaml files as pulumi does and writes
+nothing outside .lab/ and the user's cache folder.
+
+Exit codes: 0 done, 1 failed, 2 a mistake in the command line or the configuration, 130 interrupted.`,
+		Example: `  go run ./lab up                      bring dev up
+  go run ./lab preview -s prod         what would prod be?
+  go run ./lab outputs --json          the outputs of all stacks, for machines
+  eval "$(go run ./lab env)"           let pulumi and kubectl talk to the lab
+  go run ./lab down                    take everything away`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	environment := root.PersistentFlags().StringP("stack", "s", naming.Environments()[0],
+		"environment: "+strings.Join(naming.Environments(), ", "))
+
+	at := func(do func(cmd *cobra.Command, s site.Site) error) func(*cobra.Command, []string) error {
+		return func(cmd *cobra.Command, _ []string) error {
+			s, err := site.Open(*environment)
+			if err != nil {
+				return usageError{err}
+			}
+			return do(cmd, s)
+		}
+	}
+	noArgs := func(cmd *cobra.Command, args []string) error {
+		if err := cobra.NoArgs(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+	root.AddCommand(
+		&cobra.Command{
+			Use: "up", Short: "Bring an environment up and leave it running", Args: noArgs, RunE: at(up),
+			Example: "  go run ./lab up\n  go run ./lab up -s test",
+		},
+		&cobra.Command{
+			Use: "preview", Short: "Show what `up` would change", Args: noArgs, RunE: at(preview),
+			Example: "  go run ./lab preview -s prod",
+			Long: `Shows what up would change. An environment that is up is compared with what is there; one that is not up is planned
+from nothing, and nothing of it stays.`,
+		},
+		&cobra.Command{
+			Use: "down", Short: "Destroy an environment and stop everything that it ran", Args: noArgs, RunE: at(down),
+			Example: "  go run ./lab down",
+		},
+		withJSON(&cobra.Command{
+			Use: "status", Short: "Show what runs and what exists", Args: noArgs, RunE: at(status),
+			Example: "  go run ./lab status\n  go run ./lab status --json",
+		}),
+		outputsCommand(noArgs, at),
+		&cobra.Command{
+			Use: "env", Short: "Print the variables that point pulumi and kubectl at the lab", Args: noArgs, RunE: at(env),
+			Example: `  eval "$(go run ./lab env)"
+  kubectl get applications -n argocd
+  pulumi -C infra preview -s dev       (needs the Pulumi CLI's Go language host)`,
+		},
+		&cobra.Command{
+			Use: "tools", Short: "Find, download or build the binaries that the lab needs", Args: noArgs, RunE: at(tools),
+			Example: "  go run ./lab tools",
+		},
+		&cobra.Command{
+			Use: daemon.Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve,
+		},
+	)
+	return root
+}
+
+func outputsCommand(
+	noArgs cobra.PositionalArgs, at func(func(*cobra.Command, site.Site) error) func(*cobra.Command, []string) error,
+) *cobra.Command {
+	cmd := withJSON(&cobra.Command{
+		Use: "outputs", Short: "Show the outputs of every stack", Args: noArgs, RunE: at(outputs),
+		Example: "  go run ./lab outputs\n  go run ./lab outputs --json | jq -r '.gridos.gatewayPublicIp'",
+	})
+	cmd.Flags().Bool("show-secrets", false, "print secret values too")
+	return cmd
+}
+
+func withJSON(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().Bool("json", false, "print JSON, for machines")
+	return cmd
+}

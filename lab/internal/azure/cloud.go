@@ -1,0 +1,204 @@
+package azure
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Kubernetes is what stands behind a simulated AKS cluster.
+type Kubernetes interface {
+	// Kubeconfig returns a kubeconfig for the cluster's API server, waiting until the server is ready.
+	Kubeconfig(ctx context.Context) ([]byte, error)
+	// SetNodes makes nodes the whole node set of the cluster: missing ones are added, others removed. It is called when a
+	// cluster or an agent pool is created, updated or deleted; deleting the cluster sets no nodes.
+	SetNodes(ctx context.Context, nodes []Node) error
+}
+
+// Node is a node that the cluster should have.
+type Node struct {
+	// Name is unique in the cluster, such as aks-system-00000000-vmss000000.
+	Name string
+	// Pool is the name of the agent pool, and Mode its mode: System or User.
+	Pool, Mode string
+	// VMSize is the size of the virtual machine, such as Standard_D4s_v5.
+	VMSize string
+	// Zone is <location>-<zone>, such as westeurope-1, or "" for a pool without availability zones.
+	Zone string
+	// Labels are those that AKS sets and those of the pool.
+	Labels map[string]string
+	// Taints are in the form key=value:Effect.
+	Taints []string
+}
+
+// Operation says what is done to a resource.
+type Operation string
+
+// The operations that Options.Faults is asked about.
+const (
+	OperationCreate Operation = "create"
+	OperationRead   Operation = "read"
+	OperationUpdate Operation = "update"
+	OperationDelete Operation = "delete"
+	OperationInvoke Operation = "invoke"
+)
+
+// Options configure a simulated Azure.
+type Options struct {
+	// StateFile is the path of the inventory: JSON, mode 0600, replaced atomically after each change. Empty keeps the
+	// inventory in memory.
+	StateFile string
+	// TimeScale is the factor on Azure's realistic durations; 0 does not wait at all.
+	TimeScale float64
+	// SubscriptionID, TenantID and ObjectID (of the deployer) are GUIDs; each has a default.
+	SubscriptionID, TenantID, ObjectID string
+	// Kubernetes stands behind AKS. Without it nodes are ignored and asking for credentials fails.
+	Kubernetes Kubernetes
+	// Faults, if set, is asked before each operation; its error is the operation's. typ is the ARM type, such as
+	// Microsoft.Network/virtualNetworks, or the token of an invoke; id is the resource's id, or empty for an invoke.
+	Faults func(op Operation, typ, id string) error
+}
+
+// The defaults of Options.
+const (
+	DefaultSubscriptionID = "00000000-0000-0000-0000-000000000001"
+	DefaultTenantID       = "00000000-0000-0000-0000-000000000002"
+	DefaultObjectID       = "00000000-0000-0000-0000-000000000003"
+)
+
+// azureCLI is the application id of Azure's command line: the client that deploys when a person is signed in.
+const azureCLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+
+// Cloud is a simulated Azure subscription. It is safe for concurrent use.
+type Cloud struct {
+	options  Options
+	registry registry
+
+	mu sync.Mutex
+	// live and deleted are the resources that exist and those that are soft-deleted, by key(id).
+	live, deleted map[string]*record
+	// running are the operations under way, by key(id); held are the owners on which one is under way, with its resource.
+	running map[string]*operation
+	held    map[string]string
+}
+
+// record is a resource as it is stored: without write-only values.
+type record struct {
+	ID      string   `json:"id"`
+	Kind    string   `json:"type"`
+	Inputs  document `json:"inputs"`
+	Outputs document `json:"outputs"`
+}
+
+// operation is a create, update or delete that takes its time.
+type operation struct {
+	verb   Operation
+	record *record
+	owner  string
+}
+
+// Resource is an entry of the inventory.
+type Resource struct {
+	// ID is the resource id, Type the ARM type and Name the last name in the id.
+	ID, Type, Name string
+}
+
+// Open returns a simulated Azure with the resources of its state file, if there is one. The error names the file and says
+// why it cannot be read.
+func Open(options Options) (*Cloud, error) {
+	options.SubscriptionID = cmp.Or(options.SubscriptionID, DefaultSubscriptionID)
+	options.TenantID = cmp.Or(options.TenantID, DefaultTenantID)
+	options.ObjectID = cmp.Or(options.ObjectID, DefaultObjectID)
+	for name, value := range map[string]string{
+		"SubscriptionID": options.SubscriptionID, "TenantID": options.TenantID, "ObjectID": options.ObjectID,
+	} {
+		if !guid.MatchString(value) {
+			return nil, fmt.Errorf("option %s of the simulated Azure is %q; it must be a GUID", name, value)
+		}
+	}
+	if options.TimeScale < 0 {
+		return nil, fmt.Errorf("option TimeScale of the simulated Azure is %g; it must be 0 or more", options.TimeScale)
+	}
+	cloud := &Cloud{
+		options: options, registry: newRegistry(),
+		live: map[string]*record{}, deleted: map[string]*record{},
+		running: map[string]*operation{}, held: map[string]string{},
+	}
+	if err := cloud.load(); err != nil {
+		return nil, err
+	}
+	return cloud, nil
+}
+
+// Inventory returns the live resources, sorted by id.
+func (c *Cloud) Inventory() []Resource {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return resourcesOf(c.live)
+}
+
+// SoftDeleted returns the deleted resources that still keep their name, sorted by id.
+func (c *Cloud) SoftDeleted() []Resource {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return resourcesOf(c.deleted)
+}
+
+// Purge removes a soft-deleted resource, and what was soft-deleted inside it, for good, so that its name is free again: what
+// "az keyvault purge" does. The error says that there is no such soft-deleted resource, or that purge protection keeps it.
+func (c *Cloud) Purge(id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gone, ok := c.deleted[key(id)]
+	if !ok {
+		return fmt.Errorf("%s is not soft-deleted, so it cannot be purged", id)
+	}
+	if gone.Inputs.flag("properties.enablePurgeProtection") {
+		return fmt.Errorf("%s has purge protection, so it cannot be purged before its retention of %s ends; use another name",
+			id, retentionOf(gone))
+	}
+	for k, other := range c.deleted {
+		if k == key(id) || within(other.ID, id) {
+			delete(c.deleted, k)
+		}
+	}
+	return c.save()
+}
+
+func resourcesOf(records map[string]*record) []Resource {
+	result := make([]Resource, 0, len(records))
+	for _, r := range records {
+		result = append(result, Resource{ID: r.ID, Type: r.Kind, Name: r.name()})
+	}
+	slices.SortFunc(result, func(a, b Resource) int { return cmp.Compare(a.ID, b.ID) })
+	return result
+}
+
+func (r *record) name() string { return r.ID[strings.LastIndex(r.ID, "/")+1:] }
+
+// wait lets a duration of Azure pass, scaled, or returns the error of ctx.
+func (c *Cloud) wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(time.Duration(float64(d) * c.options.TimeScale))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fault asks for an injected fault.
+func (c *Cloud) fault(op Operation, typ, id string) error {
+	if c.options.Faults == nil {
+		return nil
+	}
+	if err := c.options.Faults(op, typ, id); err != nil {
+		return fmt.Errorf("%s of %s %q failed: %w", op, typ, id, err)
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package azure
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+)
+
+// document is a resource's properties as plain JSON values: nil, bool, float64, string, []any and map[string]any. It carries
+// no mark of secrecy; a value that a preview does not know yet is unknown{}. Rules read documents through the methods below,
+// which treat an unknown value as not (yet) there, so that no rule refuses what it cannot see.
+type document map[string]any
+
+// unknown stands for a value that is known only after other resources are created.
+type unknown struct{}
+
+// documentOf reads properties, looking through secrets.
+func documentOf(properties resource.PropertyMap) document {
+	result := document{}
+	for key, value := range properties {
+		if plain := plainOf(value); plain != nil {
+			result[string(key)] = plain
+		}
+	}
+	return result
+}
+
+func plainOf(value resource.PropertyValue) any {
+	switch {
+	case value.IsSecret():
+		return plainOf(value.SecretValue().Element)
+	case value.IsComputed():
+		return unknown{}
+	case value.IsOutput():
+		if !value.OutputValue().Known {
+			return unknown{}
+		}
+		return plainOf(value.OutputValue().Element)
+	case value.IsArray():
+		items := make([]any, 0, len(value.ArrayValue()))
+		for _, item := range value.ArrayValue() {
+			items = append(items, plainOf(item))
+		}
+		return items
+	case value.IsObject():
+		return map[string]any(documentOf(value.ObjectValue()))
+	case value.IsBool(), value.IsNumber(), value.IsString():
+		return value.V
+	default:
+		return nil
+	}
+}
+
+// properties turns a document back into engine properties.
+func (d document) properties() resource.PropertyMap {
+	return resource.NewPropertyMapFromMap(d)
+}
+
+// clone returns a copy of d whose top level can be changed.
+func (d document) clone() document { return maps.Clone(d) }
+
+// at returns the value at a dotted path such as sku.name, or nil. Under an unknown value everything is unknown.
+func (d document) at(path string) any {
+	var current any = map[string]any(d)
+	for _, key := range strings.Split(path, ".") {
+		switch value := current.(type) {
+		case unknown:
+			return unknown{}
+		case map[string]any:
+			current = value[key]
+		default:
+			return nil
+		}
+	}
+	return current
+}
+
+// has says whether something, maybe an unknown value, is at path.
+func (d document) has(path string) bool { return d.at(path) != nil }
+
+// unsure says whether the value at path is unknown, so that nothing can be said about it.
+func (d document) unsure(path string) bool {
+	_, ok := d.at(path).(unknown)
+	return ok
+}
+
+// text returns the string at path, or "" if there is none.
+func (d document) text(path string) string {
+	text, _ := d.at(path).(string)
+	return text
+}
+
+// flag says whether true is at path.
+func (d document) flag(path string) bool {
+	flag, _ := d.at(path).(bool)
+	return flag
+}
+
+// number returns the number at path.
+func (d document) number(path string) (float64, bool) {
+	number, ok := d.at(path).(float64)
+	return number, ok
+}
+
+// items returns the list at path, or nil.
+func (d document) items(path string) []any {
+	items, _ := d.at(path).([]any)
+	return items
+}
+
+// texts returns the strings of the list at path. Unknown ones are left out.
+func (d document) texts(path string) []string {
+	var result []string
+	for _, item := range d.items(path) {
+		if text, ok := item.(string); ok {
+			result = append(result, text)
+		}
+	}
+	return result
+}
+
+// documents returns the objects of the list at path. Unknown ones are left out.
+func (d document) documents(path string) []document {
+	var result []document
+	for _, item := range d.items(path) {
+		if object, ok := item.(map[string]any); ok {
+			result = append(result, object)
+		}
+	}
+	return result
+}
+
+// document returns the object at path, or an empty one.
+func (d document) document(path string) document {
+	object, _ := d.at(path).(map[string]any)
+	return object
+}
+
+// without returns a copy of d that lacks the values at the dotted paths, which lead into each item of a list.
+func (d document) without(paths ...string) document {
+	result := d.clone()
+	for _, path := range paths {
+		key, rest, nested := strings.Cut(path, ".")
+		if !nested {
+			delete(result, key)
+			continue
+		}
+		switch inner := result[key].(type) {
+		case map[string]any:
+			result[key] = map[string]any(document(inner).without(rest))
+		case []any:
+			items := slices.Clone(inner)
+			for i, item := range items {
+				if object, ok := item.(map[string]any); ok {
+					items[i] = map[string]any(document(object).without(rest))
+				}
+			}
+			result[key] = items
+		}
+	}
+	return result
+}
+
+// merge returns d with the values of over laid over it, object by object.
+func (d document) merge(over document) document {
+	result := d.clone()
+	if result == nil {
+		result = document{}
+	}
+	for key, value := range over {
+		inner, ok := value.(map[string]any)
+		base, isObject := result[key].(map[string]any)
+		if ok && isObject {
+			value = map[string]any(document(base).merge(inner))
+		}
+		result[key] = value
+	}
+	return result
+}
+
+// walk calls visit with the path and value of every string in d, keys of objects included: a few Azure types use resource
+// ids as keys.
+func (d document) walk(visit func(path, text string)) {
+	for key, value := range d {
+		visit(key, key)
+		walk(key, value, visit)
+	}
+}
+
+func walk(path string, value any, visit func(path, text string)) {
+	switch value := value.(type) {
+	case string:
+		visit(path, value)
+	case []any:
+		for i, item := range value {
+			walk(indexed(path, i), item, visit)
+		}
+	case map[string]any:
+		for key, item := range value {
+			visit(path+"."+key, key)
+			walk(path+"."+key, item, visit)
+		}
+	}
+}

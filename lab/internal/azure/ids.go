@@ -1,0 +1,187 @@
+package azure
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// The types of what is not below a resource provider.
+const (
+	typeSubscription  = "Microsoft.Resources/subscriptions"
+	typeResourceGroup = "Microsoft.Resources/resourceGroups"
+)
+
+// guid is a GUID as Azure writes it.
+var guid = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// armID is a parsed resource id. Azure compares ids without regard to case, so compare key(), never the text.
+type armID struct {
+	// head is everything before the type: the resource group, or for extension resources (role assignments, diagnostic
+	// settings) the resource that they are on.
+	head string
+	// namespace is the resource provider, such as Microsoft.Network; empty for a resource group or subscription.
+	namespace string
+	// types and names are the pairs behind the namespace: virtualNetworks/dev-vnet/subnets/aks.
+	types, names []string
+}
+
+// looksLikeID says whether text means a resource id.
+func looksLikeID(text string) bool {
+	return len(text) > len("/subscriptions/") && strings.EqualFold(text[:len("/subscriptions/")], "/subscriptions/")
+}
+
+// parseID reads a resource id, or says what is wrong with it.
+func parseID(text string) (armID, error) {
+	malformed := func(why string) error {
+		return fmt.Errorf("%q is no Azure resource id: %s", text, why)
+	}
+	if !looksLikeID(text) {
+		return armID{}, malformed("it must start with /subscriptions/")
+	}
+	lower := strings.ToLower(text)
+	if at := strings.LastIndex(lower, "/providers/"); at >= 0 {
+		parts := strings.Split(text[at+len("/providers/"):], "/")
+		if len(parts) < 3 || len(parts)%2 == 0 {
+			return armID{}, malformed("behind /providers/ come a namespace and pairs of type and name")
+		}
+		id := armID{head: text[:at], namespace: parts[0]}
+		for i := 1; i < len(parts); i += 2 {
+			if parts[i] == "" || parts[i+1] == "" {
+				return armID{}, malformed("a type or a name is empty")
+			}
+			id.types, id.names = append(id.types, parts[i]), append(id.names, parts[i+1])
+		}
+		return id, nil
+	}
+	parts := strings.Split(strings.Trim(text, "/"), "/")
+	switch {
+	case len(parts) == 2 && parts[1] != "":
+		return armID{types: parts[:1], names: parts[1:]}, nil
+	case len(parts) == 4 && strings.EqualFold(parts[2], "resourceGroups") && parts[1] != "" && parts[3] != "":
+		return armID{head: "/" + strings.Join(parts[:2], "/"), types: parts[2:3], names: parts[3:]}, nil
+	default:
+		return armID{}, malformed("it names neither a subscription, a resource group nor a resource")
+	}
+}
+
+// String returns the id in ARM's form.
+func (a armID) String() string {
+	var text strings.Builder
+	text.WriteString(a.head)
+	if a.namespace != "" {
+		text.WriteString("/providers/" + a.namespace)
+	}
+	for i := range a.types {
+		text.WriteString("/" + a.types[i] + "/" + a.names[i])
+	}
+	return text.String()
+}
+
+// kind returns the ARM type, such as Microsoft.Network/virtualNetworks/subnets.
+func (a armID) kind() string {
+	namespace := a.namespace
+	if namespace == "" {
+		namespace = "Microsoft.Resources"
+	}
+	return namespace + "/" + strings.Join(a.types, "/")
+}
+
+// name returns the last name in the id.
+func (a armID) name() string { return a.names[len(a.names)-1] }
+
+// parent returns the id without its last pair, and false if that is no resource any more.
+func (a armID) parent() (armID, bool) {
+	last := len(a.types) - 1
+	if last < 1 {
+		return armID{}, false
+	}
+	a.types, a.names = a.types[:last], a.names[:last]
+	return a, true
+}
+
+// subscription returns the GUID behind /subscriptions/.
+func subscriptionOf(id string) string {
+	parts := strings.SplitN(strings.TrimPrefix(id, "/"), "/", 3)
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[1]
+}
+
+// resourceGroupOf returns the id of the resource group that id is in, or "" if it is in none.
+func resourceGroupOf(id string) string {
+	parts := strings.Split(id, "/")
+	if len(parts) < 5 || !strings.EqualFold(parts[3], "resourceGroups") {
+		return ""
+	}
+	return strings.Join(parts[:5], "/")
+}
+
+// key is what ids are compared by.
+func key(id string) string { return strings.ToLower(strings.TrimSuffix(id, "/")) }
+
+// within says whether id is below ancestor (and not ancestor itself).
+func within(id, ancestor string) bool { return strings.HasPrefix(key(id), key(ancestor)+"/") }
+
+// template is the path of a resource's id; each {name} is the input of that name, except {subscriptionId}.
+type template string
+
+var parameter = regexp.MustCompile(`\{(\w+)\}`)
+
+// parameters returns the names of the inputs that make up the id, in order.
+func (t template) parameters() []string {
+	var result []string
+	for _, match := range parameter.FindAllStringSubmatch(string(t), -1) {
+		if match[1] != "subscriptionId" {
+			result = append(result, match[1])
+		}
+	}
+	return result
+}
+
+// nameParameter returns the input that names the resource itself.
+func (t template) nameParameter() string {
+	parameters := t.parameters()
+	return parameters[len(parameters)-1]
+}
+
+// kind returns the ARM type that the template leads to.
+func (t template) kind() string {
+	if !strings.Contains(string(t), "/providers/") {
+		return typeResourceGroup
+	}
+	parts := strings.Split(string(t)[strings.LastIndex(string(t), "/providers/")+len("/providers/"):], "/")
+	kind := parts[0]
+	for i := 1; i < len(parts); i += 2 {
+		kind += "/" + parts[i]
+	}
+	return kind
+}
+
+// expand returns the id that the inputs make, and false while one of them is missing or unknown.
+func (t template) expand(subscription string, in document) (string, bool) {
+	complete := true
+	id := parameter.ReplaceAllStringFunc(string(t), func(match string) string {
+		name := strings.Trim(match, "{}")
+		if name == "subscriptionId" {
+			return subscription
+		}
+		value := in.text(name)
+		if value == "" {
+			complete = false
+		}
+		return strings.TrimSuffix(value, "/")
+	})
+	return id, complete
+}
+
+// guidFor returns a GUID that is always the same for one resource and purpose, so that outputs survive a refresh and a test
+// can be repeated.
+func guidFor(id, purpose string) string {
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(key(id)+"#"+purpose)).String()
+}
+
+func indexed(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }

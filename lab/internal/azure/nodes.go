@@ -1,0 +1,157 @@
+package azure
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+)
+
+// SyncNodes sets the nodes that the live cluster should have. Call it after the Kubernetes behind a reopened cloud has been
+// started anew. Without Kubernetes or without a cluster it does nothing.
+func (c *Cloud) SyncNodes(ctx context.Context) error {
+	if c.options.Kubernetes == nil {
+		return nil
+	}
+	c.mu.Lock()
+	clusters := (&view{c}).all(typeCluster)
+	var nodes []Node
+	for _, cluster := range clusters {
+		nodes = append(nodes, c.nodesOf(cluster, nil, "")...)
+	}
+	c.mu.Unlock()
+	if len(clusters) == 0 {
+		return nil
+	}
+	if err := c.options.Kubernetes.SetNodes(ctx, nodes); err != nil {
+		return fmt.Errorf("nodes of the cluster cannot be set: %w", err)
+	}
+	return nil
+}
+
+// setNodes gives Kubernetes the nodes that the cluster has after an operation on it or on one of its pools.
+func setNodes(ctx context.Context, c *Cloud, verb Operation, changed *record) error {
+	if c.options.Kubernetes == nil {
+		return nil
+	}
+	owner, _ := ancestor(changed.ID, typeCluster)
+	c.mu.Lock()
+	cluster, gone := c.live[key(owner)], ""
+	if changed.Kind == typeCluster {
+		cluster = changed
+	}
+	if verb == OperationDelete {
+		gone = changed.ID
+	}
+	var nodes []Node
+	if cluster != nil && key(gone) != key(owner) {
+		nodes = c.nodesOf(cluster, changed, gone)
+	}
+	c.mu.Unlock()
+	if err := c.options.Kubernetes.SetNodes(ctx, nodes); err != nil {
+		return fmt.Errorf("nodes of cluster %q cannot be set: %w", owner, err)
+	}
+	return nil
+}
+
+// nodesOf returns the wanted nodes of a cluster: those of its inline pools and of its agent pools, with the inputs of changed
+// in place of the stored ones and without the pool gone. The caller holds the lock.
+func (c *Cloud) nodesOf(cluster, changed *record, gone string) []Node {
+	location := strings.ToLower(strings.ReplaceAll(c.locationOfRecord(cluster), " ", ""))
+	group := nodeGroup(subject{in: cluster.Inputs.merge(document{"location": location})})
+	var nodes []Node
+	for _, pool := range cluster.Inputs.documents("agentPoolProfiles") {
+		nodes = append(nodes, poolNodes(pool.text("name"), pool, location, group)...)
+	}
+	pools := map[string]*record{}
+	for k, r := range c.live {
+		if r.Kind == typePool && within(r.ID, cluster.ID) {
+			pools[k] = r
+		}
+	}
+	if changed != nil && changed.Kind == typePool {
+		pools[key(changed.ID)] = changed
+	}
+	delete(pools, key(gone))
+	for _, r := range sorted(pools) {
+		nodes = append(nodes, poolNodes(r.Inputs.text("agentPoolName"), r.Inputs, location, group)...)
+	}
+	return nodes
+}
+
+func (c *Cloud) locationOfRecord(r *record) string {
+	if location := r.Inputs.text("location"); location != "" {
+		return location
+	}
+	return c.locationOf(r.ID)
+}
+
+// nodeCount returns how many nodes a pool gets. The simulator plays the cluster autoscaler at full scale: an autoscaled pool
+// always has its maximum of nodes, so that whatever fits into the pool is scheduled without waiting.
+func nodeCount(pool document) int {
+	count, _ := pool.number("count")
+	if pool.flag("enableAutoScaling") {
+		count, _ = pool.number("maxCount")
+	}
+	return int(count)
+}
+
+// poolNodes returns the nodes of a pool, named and labelled as AKS does and spread over the pool's zones in turn.
+func poolNodes(name string, pool document, location, group string) []Node {
+	mode := pool.text("mode")
+	if mode == "" {
+		mode = "User"
+	}
+	zones := pool.texts("availabilityZones")
+	nodes := make([]Node, 0, nodeCount(pool))
+	for i := range nodeCount(pool) {
+		node := Node{
+			Name:   "aks-" + name + "-00000000-vmss" + machineNumber(i),
+			Pool:   name,
+			Mode:   mode,
+			VMSize: pool.text("vmSize"),
+			Taints: pool.texts("nodeTaints"),
+		}
+		zoneLabel := "0" // the zone of machines without one
+		if len(zones) > 0 {
+			node.Zone = location + "-" + zones[i%len(zones)]
+			zoneLabel = node.Zone
+		}
+		node.Labels = map[string]string{
+			"agentpool":                        name,
+			"kubernetes.azure.com/agentpool":   name,
+			"kubernetes.azure.com/mode":        strings.ToLower(mode),
+			"kubernetes.azure.com/cluster":     labelValue(group),
+			"kubernetes.azure.com/role":        "agent",
+			"kubernetes.io/os":                 "linux",
+			"kubernetes.io/arch":               "amd64",
+			"kubernetes.io/hostname":           node.Name,
+			"node.kubernetes.io/instance-type": node.VMSize,
+			"topology.kubernetes.io/region":    location,
+			"topology.kubernetes.io/zone":      zoneLabel,
+		}
+		maps.Copy(node.Labels, labelsOf(pool))
+		nodes = append(nodes, node)
+	}
+	return nodes
+}
+
+// labelValue cuts a name to the 63 characters that a label may have.
+func labelValue(name string) string { return strings.TrimRight(name[:min(len(name), 63)], "-_.()") }
+
+// machineNumber counts the machines of a scale set as Azure does: in base 36, with six digits.
+func machineNumber(i int) string {
+	digits := strconv.FormatInt(int64(i), 36)
+	return strings.Repeat("0", max(0, 6-len(digits))) + digits
+}
+
+func labelsOf(pool document) map[string]string {
+	labels := map[string]string{}
+	for name, value := range pool.document("nodeLabels") {
+		if text, ok := value.(string); ok {
+			labels[name] = text
+		}
+	}
+	return labels
+}

@@ -1,0 +1,153 @@
+package azure
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// gatewayPorts are the ports on which Azure manages an Application Gateway v2.
+const (
+	gatewayPortFirst = 65200
+	gatewayPortLast  = 65535
+)
+
+// securityRules: priorities are 100 to 4096 and unique per direction.
+var securityRules = rule{code: "SecurityRuleInvalidPriority", broken: func(s subject) []finding {
+	var result []finding
+	taken := map[string]string{}
+	for i, r := range s.in.documents("securityRules") {
+		path := indexed("securityRules", i)
+		if r.text("name") == "" && !r.unsure("name") {
+			result = append(result, finding{path + ".name", "a security rule has no name; set it"})
+		}
+		priority, ok := r.number("priority")
+		if !ok {
+			continue
+		}
+		if priority < 100 || priority > 4096 {
+			result = append(result, finding{path + ".priority", fmt.Sprintf(
+				"security rule '%s' has priority %g; use 100 to 4096", r.text("name"), priority)})
+		}
+		slot := fmt.Sprintf("%s %g", r.text("direction"), priority)
+		if other, ok := taken[slot]; ok {
+			result = append(result, finding{path + ".priority", fmt.Sprintf(
+				"security rules '%s' and '%s' have the same priority and direction (%s); each needs its own", other, r.text("name"), slot)})
+		}
+		taken[slot] = r.text("name")
+	}
+	return result
+}}
+
+// gatewaysStayReachable is N3 from the side of the security group: it cannot be changed so that a gateway behind it is cut off.
+var gatewaysStayReachable = rule{
+	id: "N3", code: "ApplicationGatewaySubnetInboundTrafficBlockedByNetworkSecurityGroup",
+	broken: func(s subject) []finding {
+		var result []finding
+		for _, subnet := range s.cloud.users(s.id) {
+			if slices.ContainsFunc(tenantsOf(s.cloud, subnet.ID), func(r *record) bool { return r.Kind == typeGateway }) {
+				result = append(result, closedToGatewayManager(s.id, s.in)...)
+			}
+		}
+		return result
+	},
+}
+
+// gatewaySubnetOpen is N3: the security group of a gateway's subnet, if there is one, lets Azure manage the gateway.
+func gatewaySubnetOpen(v *view, id string, subnet document) []finding {
+	group := subnet.text("networkSecurityGroup.id")
+	if group == "" {
+		return nil
+	}
+	r := v.find(group)
+	if r == nil {
+		return nil // reported as a missing reference of the subnet
+	}
+	findings := closedToGatewayManager(group, r.Inputs)
+	for i := range findings {
+		findings[i].message = fmt.Sprintf("subnet '%s': %s", id, findings[i].message)
+	}
+	return findings
+}
+
+// closedToGatewayManager evaluates the inbound rules of a security group in the order of their priority, for management
+// traffic of gateways and for the probes of Azure's load balancer.
+func closedToGatewayManager(id string, group document) []finding {
+	inbound := slices.DeleteFunc(group.documents("securityRules"), func(r document) bool {
+		return !strings.EqualFold(r.text("direction"), "Inbound")
+	})
+	slices.SortStableFunc(inbound, func(a, b document) int {
+		one, _ := a.number("priority")
+		two, _ := b.number("priority")
+		return cmp.Compare(one, two)
+	})
+	var result []finding
+	managed := false
+	for _, r := range inbound {
+		all, some := portsCover(r, gatewayPortFirst, gatewayPortLast)
+		if !fromTag(r, "GatewayManager") || !overTCP(r) || !some {
+			continue
+		}
+		if strings.EqualFold(r.text("access"), "Allow") && all {
+			managed = true
+		}
+		break
+	}
+	if !managed {
+		result = append(result, finding{"networkSecurityGroup", fmt.Sprintf(
+			"Network security group '%s' blocks incoming internet traffic on ports 65200 - 65535 to the subnet of an Application "+
+				"Gateway. Allow inbound TCP 65200-65535 from GatewayManager to any destination", id)})
+	}
+	for _, r := range inbound {
+		if !fromTag(r, "AzureLoadBalancer") || strings.EqualFold(r.text("sourceAddressPrefix"), "Internet") {
+			continue
+		}
+		if strings.EqualFold(r.text("access"), "Deny") {
+			result = append(result, finding{"networkSecurityGroup", fmt.Sprintf(
+				"Network security group '%s' denies AzureLoadBalancer by rule '%s'. Allow inbound traffic from AzureLoadBalancer before it",
+				id, r.text("name"))})
+		}
+		if all, _ := portsCover(r, 0, gatewayPortLast); all {
+			break
+		}
+	}
+	return result
+}
+
+// fromTag says whether a security rule applies to traffic of a service tag.
+func fromTag(r document, tag string) bool {
+	sources := append(r.texts("sourceAddressPrefixes"), r.text("sourceAddressPrefix"))
+	return slices.ContainsFunc(sources, func(source string) bool {
+		return source == "*" || source == "0.0.0.0/0" || strings.EqualFold(source, tag) ||
+			strings.EqualFold(source, "Internet") && tag == "GatewayManager"
+	})
+}
+
+func overTCP(r document) bool {
+	protocol := r.text("protocol")
+	return protocol == "*" || strings.EqualFold(protocol, "Tcp")
+}
+
+// portsCover says whether the destination ports of a security rule include all, or some, of the ports first to last.
+func portsCover(r document, first, last int) (all, some bool) {
+	for _, text := range append(r.texts("destinationPortRanges"), r.text("destinationPortRange")) {
+		from, to := 0, gatewayPortLast
+		if text != "*" {
+			low, high, isRange := strings.Cut(text, "-")
+			if !isRange {
+				high = low
+			}
+			var errLow, errHigh error
+			from, errLow = strconv.Atoi(low)
+			to, errHigh = strconv.Atoi(high)
+			if errLow != nil || errHigh != nil {
+				continue
+			}
+		}
+		all = all || from <= first && to >= last
+		some = some || from <= last && to >= first
+	}
+	return all, some
+}

@@ -1,0 +1,93 @@
+package azure
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// storeVersion is the version of the state file's format.
+const storeVersion = 1
+
+// store is the form of the state file.
+type store struct {
+	Version     int       `json:"version"`
+	Resources   []*record `json:"resources"`
+	SoftDeleted []*record `json:"softDeleted"`
+}
+
+// load reads the state file, if there is one.
+func (c *Cloud) load() error {
+	if c.options.StateFile == "" {
+		return nil
+	}
+	content, err := os.ReadFile(c.options.StateFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("inventory of the simulated Azure cannot be read: %w", err)
+	}
+	var stored store
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&stored); err != nil {
+		return fmt.Errorf("inventory %s of the simulated Azure is damaged, restore or remove it: %w", c.options.StateFile, err)
+	}
+	if stored.Version != storeVersion {
+		return fmt.Errorf("inventory %s of the simulated Azure has version %d, but this program reads version %d; remove it",
+			c.options.StateFile, stored.Version, storeVersion)
+	}
+	for records, into := range map[*[]*record]map[string]*record{&stored.Resources: c.live, &stored.SoftDeleted: c.deleted} {
+		for _, r := range *records {
+			if c.registry.kindOf(r.Kind) == nil {
+				return fmt.Errorf("inventory %s of the simulated Azure has a %s, a type that it does not serve; remove the file",
+					c.options.StateFile, r.Kind)
+			}
+			into[key(r.ID)] = r
+		}
+	}
+	return nil
+}
+
+// save writes the state file: to a new file beside it, which then takes its place, so that a crash leaves the old or the new
+// inventory and nothing in between. The caller holds the lock.
+func (c *Cloud) save() (err error) {
+	if c.options.StateFile == "" {
+		return nil
+	}
+	content, err := json.MarshalIndent(store{
+		Version: storeVersion, Resources: sorted(c.live), SoftDeleted: sorted(c.deleted),
+	}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("inventory of the simulated Azure cannot be written: %w", err)
+	}
+	// os.CreateTemp makes files of mode 0600: inputs may hold what a program keeps secret.
+	file, err := os.CreateTemp(filepath.Dir(c.options.StateFile), filepath.Base(c.options.StateFile)+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("inventory of the simulated Azure cannot be written: %w", err)
+	}
+	_, writeErr := file.Write(content)
+	err = errors.Join(writeErr, file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), c.options.StateFile)
+	}
+	if err != nil {
+		return fmt.Errorf("inventory of the simulated Azure cannot be written: %w", errors.Join(err, os.Remove(file.Name())))
+	}
+	return nil
+}
+
+func sorted(records map[string]*record) []*record {
+	result := make([]*record, 0, len(records))
+	for _, k := range slices.Sorted(maps.Keys(records)) {
+		result = append(result, records[k])
+	}
+	return result
+}

@@ -1,0 +1,131 @@
+package azure
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
+)
+
+// typeVault is the ARM type of a key vault.
+const typeVault = "Microsoft.KeyVault/vaults"
+
+const vaultPath = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.KeyVault/vaults/{vaultName}"
+
+// vaultTypes are key vaults and their secrets.
+func vaultTypes() []definition {
+	return []definition{
+		typed[keyvault.Vault, keyvault.VaultArgs](definition{
+			path: vaultPath,
+			name: nameRule{
+				pattern: regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$`),
+				say:     "3 to 24 letters, digits and hyphens, a letter first and no hyphen last",
+				refuse: func(name string) string {
+					if strings.Contains(name, "--") {
+						return "it has two hyphens in a row; use one"
+					}
+					return ""
+				},
+			},
+			global:      true,
+			immutable:   []string{"location"},
+			takes:       durations{create: 20 * time.Second, delete: 10 * time.Second},
+			checks:      []rule{purgeProtection, vaultRetention, vaultProperties},
+			softDeletes: true,
+			inUse:       "VaultInUse",
+			compute: func(s subject) document {
+				return document{"properties": map[string]any{
+					"vaultUri": vaultURI(s.in.text("vaultName")), "provisioningState": "Succeeded", "enableSoftDelete": true,
+				}}
+			},
+		}),
+		typed[keyvault.Secret, keyvault.SecretArgs](definition{
+			path:        vaultPath + "/secrets/{secretName}",
+			name:        nameRule{pattern: regexp.MustCompile(`^[A-Za-z0-9-]{1,127}$`), say: "1 to 127 letters, digits and hyphens"},
+			writeOnly:   []string{"properties.value"},
+			takes:       durations{create: 3 * time.Second, delete: 3 * time.Second},
+			softDeletes: true,
+			compute:     secretOutputs,
+		}),
+	}
+}
+
+func vaultURI(name string) string { return "https://" + strings.ToLower(name) + ".vault.azure.net/" }
+
+// secretOutputs names the secret and its present version, never its value.
+func secretOutputs(s subject) document {
+	uri := vaultURI(s.in.text("vaultName")) + "secrets/" + s.in.text("secretName")
+	// Each write makes a new version; what the value is must not show in it.
+	version := guidFor(s.id, "version")
+	if existing := s.cloud.find(s.id); existing != nil {
+		version = guidFor(existing.Outputs.text("properties.secretUriWithVersion"), "next")
+	}
+	location := ""
+	if vault, ok := ancestor(s.id, typeVault); ok {
+		if r := s.cloud.find(vault); r != nil {
+			location = s.cloud.cloud.locationOfRecord(r)
+		}
+	}
+	return document{
+		"location": location,
+		"properties": map[string]any{
+			"secretUri":            uri,
+			"secretUriWithVersion": uri + "/" + strings.ReplaceAll(version, "-", ""),
+		},
+	}
+}
+
+// purgeProtection is V1: it is on or not mentioned; Azure refuses false.
+var purgeProtection = rule{id: "V1", code: "BadRequest", broken: func(s subject) []finding {
+	enabled, ok := s.in.at("properties.enablePurgeProtection").(bool)
+	if !ok || enabled {
+		return nil
+	}
+	return found("properties.enablePurgeProtection",
+		`The property "enablePurgeProtection" cannot be set to false. Enabling the purge protection for a vault is an irreversible action; leave the property out`)
+}}
+
+// vaultRetention is V1: what is deleted is kept for 7 to 90 days.
+var vaultRetention = rule{id: "V1", code: "BadRequest", broken: func(s subject) []finding {
+	const path = "properties.softDeleteRetentionInDays"
+	days, ok := s.in.number(path)
+	if ok && (days < 7 || days > 90) {
+		return found(path, "softDeleteRetentionInDays is %g; use 7 to 90", days)
+	}
+	if before, had := s.before.number(path); ok && had && before != days {
+		return found(path, "softDeleteRetentionInDays cannot be changed from %g to %g once it is set; keep %g", before, days, before)
+	}
+	return nil
+}}
+
+// vaultProperties: the SKU's family is A, and its name one of two.
+var vaultProperties = rule{code: "BadRequest", broken: func(s subject) []finding {
+	return append(s.oneOf("properties.sku.family", "A"), s.oneOf("properties.sku.name", "standard", "premium")...)
+}}
+
+// softDeleteConflict is Azure's answer to a name that a soft-deleted resource still has.
+func softDeleteConflict(gone *record) violation {
+	if !strings.EqualFold(gone.Kind, typeVault) {
+		return violation{code: "ObjectIsDeletedButRecoverable", message: fmt.Sprintf(
+			"'%s' is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the object can only "+
+				"be recovered or purged. Purge it (az keyvault secret purge) or use another name", gone.ID)}
+	}
+	remedy := "purge it (az keyvault purge)"
+	if gone.Inputs.flag("properties.enablePurgeProtection") {
+		remedy = "it has purge protection, so its name stays locked for " + retentionOf(gone)
+	}
+	return violation{code: "ConflictError", property: "vaultName", message: fmt.Sprintf(
+		"A vault with the same name already exists in deleted state: '%s'. You need to either recover or purge existing key vault: "+
+			"%s, set properties.createMode to recover, or use another name", gone.ID, remedy)}
+}
+
+// retentionOf returns how long a soft-deleted vault is kept.
+func retentionOf(vault *record) string {
+	days, ok := vault.Inputs.number("properties.softDeleteRetentionInDays")
+	if !ok {
+		days = 90
+	}
+	return fmt.Sprintf("%g days", days)
+}

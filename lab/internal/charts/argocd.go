@@ -1,0 +1,182 @@
+package charts
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// WrapArgoCD writes a Helm chart named argo-cd under dest from the high-availability manifest of the Argo CD module in
+// moduleDir, and returns the chart's directory. An earlier chart there is replaced. These values mean what they mean in the
+// chart argo/argo-cd 10.1.1:
+//
+//   - controller.replicas, server.replicas, repoServer.replicas, applicationSet.replicas; for server and repoServer,
+//     autoscaling.enabled with autoscaling.minReplicas instead (the number alone: no autoscaler is created, since without
+//     a metrics server it would never do more);
+//   - configs.cm, configs.params, configs.rbac: merged over the manifest's entries, key by key; an empty value removes one;
+//   - configs.secret.createSecret, argocdServerAdminPassword (a bcrypt hash), argocdServerAdminPasswordMtime, extra;
+//   - crds.install, crds.keep; dex.enabled; notifications.enabled.
+//
+// Redis is always the highly available one, which needs three nodes that accept its pods: one Redis per node is required.
+// The manifest's pods make the Redis password themselves when they first start; where pods are not executed, nobody does.
+func WrapArgoCD(moduleDir, dest string) (string, error) {
+	c, err := readManifest("argo-cd", moduleDir, "manifests/ha/install.yaml")
+	if err != nil {
+		return "", err
+	}
+	c.values = map[string]any{
+		"crds": map[string]any{"install": true, "keep": true},
+		"configs": map[string]any{
+			"secret": map[string]any{
+				"createSecret": true, "argocdServerAdminPassword": "", "argocdServerAdminPasswordMtime": "", "extra": map[string]any{},
+			},
+		},
+		"dex":           map[string]any{"enabled": true},
+		"notifications": map[string]any{"enabled": true},
+	}
+	c.argoCDComponents()
+	if err := errors.Join(
+		c.customResourceDefinitions(".Values.crds.install", ".Values.crds.keep"),
+		c.replicas("StatefulSet", "argocd-application-controller", "controller", false, "ARGOCD_CONTROLLER_REPLICAS"),
+		c.replicas("Deployment", "argocd-server", "server", true, "ARGOCD_API_SERVER_REPLICAS"),
+		c.replicas("Deployment", "argocd-repo-server", "repoServer", true, ""),
+		c.replicas("Deployment", "argocd-applicationset-controller", "applicationSet", false, ""),
+		c.preferSpreading("argocd-server"),
+		c.preferSpreading("argocd-repo-server"),
+		c.configMap("argocd-cm", "cm"),
+		c.configMap("argocd-cmd-params-cm", "params"),
+		c.configMap("argocd-rbac-cm", "rbac"),
+		c.argoCDSecret(),
+	); err != nil {
+		return "", err
+	}
+	return c.write(dest)
+}
+
+// argoCDComponents makes the two optional components optional.
+func (c *chart) argoCDComponents() {
+	for _, object := range c.objects {
+		switch {
+		case strings.HasPrefix(object.GetName(), "argocd-dex-server"):
+			object.condition = ".Values.dex.enabled"
+		case strings.HasPrefix(object.GetName(), "argocd-notifications-"):
+			object.condition = ".Values.notifications.enabled"
+		}
+	}
+}
+
+// replicas lets <component>.replicas decide, or the least number of the component's autoscaling if the real chart can
+// autoscale it; the manifest's number is the default. variable is the environment variable that tells the component its own
+// number, if it has one.
+func (c *chart) replicas(kind, name, component string, autoscaled bool, variable string) error {
+	object, err := c.find(kind, name)
+	if err != nil {
+		return err
+	}
+	count, found, err := unstructured.NestedInt64(object.Object, "spec", "replicas")
+	if err != nil {
+		return fmt.Errorf("chart %s: %s %s: %w", c.name, kind, name, err)
+	}
+	if !found {
+		count = 1 // Kubernetes' default
+	}
+	values := map[string]any{"replicas": count}
+	expression := fmt.Sprintf(".Values.%s.replicas | int", component)
+	if autoscaled {
+		values["autoscaling"] = map[string]any{"enabled": false, "minReplicas": 1}
+		expression = fmt.Sprintf("ternary .Values.%[1]s.autoscaling.minReplicas .Values.%[1]s.replicas "+
+			".Values.%[1]s.autoscaling.enabled | int", component)
+	}
+	c.values[component] = values
+	if err := c.set(kind, name, "{{ "+expression+" }}", "spec", "replicas"); err != nil {
+		return err
+	}
+	if variable == "" {
+		return nil
+	}
+	return c.setEnvironment(kind, name, variable, "{{ "+expression+" | quote }}")
+}
+
+// preferSpreading turns the manifest's demand of one pod per node into a preference, which is what the real chart does.
+// With the demand, as many replicas as nodes could never be updated: the pod that comes first has nowhere to go.
+func (c *chart) preferSpreading(deployment string) error {
+	object, err := c.find("Deployment", deployment)
+	if err != nil {
+		return err
+	}
+	path := []string{"spec", "template", "spec", "affinity", "podAntiAffinity"}
+	spreading, found, err := unstructured.NestedMap(object.Object, path...)
+	if err != nil {
+		return fmt.Errorf("chart %s: Deployment %s: %w", c.name, deployment, err)
+	}
+	if !found {
+		return nil
+	}
+	const required, preferred = "requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution"
+	demands, _, err := unstructured.NestedSlice(spreading, required)
+	if err != nil {
+		return fmt.Errorf("chart %s: Deployment %s: %w", c.name, deployment, err)
+	}
+	preferences, _, err := unstructured.NestedSlice(spreading, preferred)
+	if err != nil {
+		return fmt.Errorf("chart %s: Deployment %s: %w", c.name, deployment, err)
+	}
+	for _, demand := range demands {
+		preferences = append(preferences, map[string]any{"weight": int64(100), "podAffinityTerm": demand})
+	}
+	if len(preferences) == 0 {
+		return nil
+	}
+	if err := unstructured.SetNestedField(object.Object, map[string]any{preferred: preferences}, path...); err != nil {
+		return fmt.Errorf("chart %s: Deployment %s: %w", c.name, deployment, err)
+	}
+	return nil
+}
+
+// configMap lets the values configs.<key> decide on a config map's entries. The manifest's entries become the defaults in
+// values.yaml, and Helm merges the given ones over them. As in the real chart, an empty value leaves its entry out and the
+// keys "create" and "annotations" of the real chart's values are no entries.
+func (c *chart) configMap(name, key string) error {
+	object, err := c.find("ConfigMap", name)
+	if err != nil {
+		return err
+	}
+	entries, _, err := unstructured.NestedStringMap(object.Object, "data")
+	if err != nil {
+		return fmt.Errorf("chart %s: ConfigMap %s: %w", c.name, name, err)
+	}
+	defaults := map[string]any{}
+	for entry, value := range entries {
+		defaults[entry] = value
+	}
+	if err := unstructured.SetNestedMap(c.values, defaults, "configs", key); err != nil {
+		return fmt.Errorf("chart %s: ConfigMap %s: %w", c.name, name, err)
+	}
+	return c.set("ConfigMap", name, fmt.Sprintf(`
+{{- range $key, $value := omit .Values.configs.%s "create" "annotations" }}
+{{- if ne (toString $value) "" }}
+  {{ $key | quote }}: {{ toString $value | toJson }}
+{{- end }}
+{{- end }}`, key), "data")
+}
+
+// argoCDSecret is argocd-secret as the real chart writes it.
+func (c *chart) argoCDSecret() error {
+	object, err := c.find("Secret", "argocd-secret")
+	if err != nil {
+		return err
+	}
+	object.condition = ".Values.configs.secret.createSecret"
+	return c.set("Secret", "argocd-secret", `
+{{- with .Values.configs.secret }}
+{{- if .argocdServerAdminPassword }}
+  admin.password: {{ .argocdServerAdminPassword | b64enc }}
+  admin.passwordMtime: {{ default (dateInZone "2006-01-02T15:04:05Z" (now) "UTC") .argocdServerAdminPasswordMtime | b64enc }}
+{{- end }}
+{{- range $key, $value := .extra }}
+  {{ $key | quote }}: {{ toString $value | b64enc }}
+{{- end }}
+{{- end }}`, "data")
+}

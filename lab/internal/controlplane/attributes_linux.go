@@ -1,0 +1,9 @@
+package controlplane
+
+import "syscall"
+
+// childAttributes give a child its own process group, so that Ctrl-C in the terminal reaches the lab alone and the lab
+// stops its children in order, and let the kernel end the child when the lab itself is killed.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+}

@@ -1,0 +1,68 @@
+package controlplane
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// clusterName is the name of cluster, user and context in every kubeconfig.
+const clusterName = "gridos-lab"
+
+// user is somebody who talks to the API server with a certificate.
+type user struct {
+	name   string // of the files, and the component's name
+	login  string
+	groups []string
+}
+
+// adminUser is what AKS hands out as the cluster's administrator: nothing is forbidden to it.
+var adminUser = user{name: "admin", login: "gridos-lab-admin", groups: []string{"system:masters"}}
+
+// users are all users; the controller manager and the scheduler are bound to their roles by the API server itself, KWOK
+// has no role of its own in a cluster and writes the status of everything.
+var users = []user{
+	adminUser,
+	{name: controllerManagerName, login: "system:kube-controller-manager"},
+	{name: schedulerName, login: "system:kube-scheduler"},
+	{name: kwokName, login: "gridos-lab-kwok", groups: []string{"system:masters"}},
+}
+
+// writeKubeconfigs writes one file per user and returns their contents by user name.
+func writeKubeconfigs(at layout, pki *authority, server *url.URL) (map[string][]byte, error) {
+	contents := map[string][]byte{}
+	for _, user := range users {
+		pair, err := pki.issue(certificate{name: user.name, commonName: user.login, groups: user.groups})
+		if err != nil {
+			return nil, err
+		}
+		config := clientcmdapi.NewConfig()
+		config.Clusters[clusterName] = &clientcmdapi.Cluster{Server: server.String(), CertificateAuthorityData: pki.caPEM()}
+		config.AuthInfos[clusterName] = &clientcmdapi.AuthInfo{ClientCertificateData: pair.certPEM, ClientKeyData: pair.keyPEM}
+		config.Contexts[clusterName] = &clientcmdapi.Context{Cluster: clusterName, AuthInfo: clusterName}
+		config.CurrentContext = clusterName
+		content, err := clientcmd.Write(*config)
+		if err != nil {
+			return nil, fmt.Errorf("encode the kubeconfig of %s: %w", user.name, err)
+		}
+		if err := writeFile(at.kubeconfig(user.name), content); err != nil {
+			return nil, err
+		}
+		contents[user.name] = content
+	}
+	return contents, nil
+}
+
+// splitServer takes a kubeconfig's server URL apart.
+func splitServer(server string) (host string, port int, err error) {
+	parsed, err := url.Parse(server)
+	if err != nil {
+		return "", 0, err
+	}
+	port, err = strconv.Atoi(parsed.Port())
+	return parsed.Hostname(), port, err
+}

@@ -1,0 +1,188 @@
+// Package daemon is the lab's background process: it serves the simulated Azure and runs the Kubernetes control plane for
+// as long as the lab is up, also for the user's own pulumi and kubectl.
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
+	"github.com/gridos/sharedinfra/lab/internal/random"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// Config is what the background process is told by the command that starts it.
+type Config struct {
+	Site     site.Site             `json:"site"`
+	Binaries controlplane.Binaries `json:"binaries"`
+	// KwokModuleDir is the directory of KWOK's Go module, whose files describe how nodes and pods behave.
+	KwokModuleDir string `json:"kwokModuleDir"`
+	// Tools are the directories of the lab's binaries, in the order of a PATH.
+	Tools []string `json:"tools"`
+	// TimeScale is the factor on Azure's realistic durations.
+	TimeScale float64 `json:"timeScale"`
+}
+
+// existenceCheck is how often the process looks whether its lab is still there.
+const existenceCheck = time.Second
+
+// Serve runs until ctx is done, its site is removed, or a part of the control plane dies. It is the body of the hidden
+// command that Start runs.
+func Serve(ctx context.Context, config Config) (err error) {
+	if err := config.Site.HoldAlive(); err != nil {
+		return err
+	}
+	// An earlier process' kubeconfig would tell that the cluster is ready before it is.
+	if err := os.Remove(config.Site.KubeconfigFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cluster := &cluster{
+		site:  config.Site,
+		plane: &controlplane.ControlPlane{Dir: config.Site.ControlPlaneDir(), Binaries: config.Binaries, KwokModuleDir: config.KwokModuleDir},
+		ready: make(chan struct{}),
+	}
+	cloud, err := azure.Open(azure.Options{
+		StateFile:  config.Site.AzureFile(),
+		TimeScale:  config.TimeScale,
+		Kubernetes: cluster,
+	})
+	if err != nil {
+		return err
+	}
+	azureServer, err := providers.Serve(ctx, cloud.Provider())
+	if err != nil {
+		return err
+	}
+	randomServer, err := providers.Serve(ctx, random.New())
+	if err != nil {
+		return err
+	}
+	// The engine can start to work as soon as the providers answer: Azure's resources go up while Kubernetes starts.
+	if err := config.Site.Write(site.Record{
+		PID:        os.Getpid(),
+		AzurePort:  azureServer.Port,
+		RandomPort: randomServer.Port,
+		Tools:      config.Tools,
+		Started:    time.Now().UTC(),
+	}); err != nil {
+		return err
+	}
+	go cluster.start(ctx)
+	defer func() { err = errors.Join(err, cluster.stop(), removeRecord(config.Site)) }()
+	return waitForEnd(ctx, config.Site, cluster)
+}
+
+func waitForEnd(ctx context.Context, s site.Site, c *cluster) error {
+	ticker := time.NewTicker(existenceCheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-c.plane.Exited():
+			return err
+		case <-ticker.C:
+			if _, err := os.Stat(s.RecordFile()); errors.Is(err, fs.ErrNotExist) {
+				return errors.New("the lab's folder was removed; stopping")
+			}
+		}
+	}
+}
+
+func removeRecord(s site.Site) error {
+	if err := os.Remove(s.RecordFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// cluster is the control plane as the simulated Azure sees it: something that takes a while to be ready.
+type cluster struct {
+	site  site.Site
+	plane *controlplane.ControlPlane
+	ready chan struct{} // closed when start is over
+	err   error         // why it failed; read after ready is closed
+	nodes sync.Mutex    // one change of the node set at a time
+}
+
+func (c *cluster) start(ctx context.Context) {
+	defer close(c.ready)
+	if c.err = c.plane.Start(ctx); c.err != nil {
+		return
+	}
+	c.err = writeKubeconfig(c.site.KubeconfigFile(), c.plane.Kubeconfig())
+}
+
+func writeKubeconfig(path string, text []byte) error {
+	unfinished := path + ".unfinished"
+	if err := os.WriteFile(unfinished, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, path)
+}
+
+func (c *cluster) stop() error {
+	<-c.ready
+	return c.plane.Stop()
+}
+
+func (c *cluster) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.ready:
+		if c.err != nil {
+			return fmt.Errorf("the lab's Kubernetes API server did not start: %w", c.err)
+		}
+		return nil
+	}
+}
+
+// Kubeconfig implements azure.Kubernetes.
+func (c *cluster) Kubeconfig(ctx context.Context) ([]byte, error) {
+	if err := c.wait(ctx); err != nil {
+		return nil, err
+	}
+	return c.plane.Kubeconfig(), nil
+}
+
+// SetNodes implements azure.Kubernetes.
+func (c *cluster) SetNodes(ctx context.Context, wanted []azure.Node) error {
+	if err := c.wait(ctx); err != nil {
+		return err
+	}
+	c.nodes.Lock()
+	defer c.nodes.Unlock()
+	nodes := make([]controlplane.Node, len(wanted))
+	for i, n := range wanted {
+		nodes[i] = controlplane.Node(n)
+	}
+	return c.plane.SetNodes(ctx, nodes)
+}
+
+// configFile is where Start leaves the configuration for Serve.
+func configFile(s site.Site) string { return filepath.Join(s.Dir, "serve.config.json") }
+
+// ReadConfig returns the configuration that Start left in the directory of a site.
+func ReadConfig(dir string) (Config, error) {
+	text, err := os.ReadFile(configFile(site.Site{Dir: dir}))
+	if err != nil {
+		return Config{}, err
+	}
+	var config Config
+	if err := json.Unmarshal(text, &config); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", dir, err)
+	}
+	return config, nil
+}

@@ -1,0 +1,148 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// Command is the hidden command of the lab that runs Serve; its argument is the site's directory.
+const Command = "serve"
+
+// startTimeout bounds the wait for the providers: they answer within a second, unless the machine is very busy.
+const startTimeout = time.Minute
+
+// stopTimeout bounds the wait for the background process to end; it gives each part of the control plane its time.
+const stopTimeout = 90 * time.Second
+
+// Start runs the background process, detached from the terminal, and returns when it serves the providers. The control
+// plane may still be starting: see WaitForCluster. When one runs already, its record is returned.
+func Start(ctx context.Context, config Config) (site.Record, error) {
+	s := config.Site
+	record, running, err := s.Running()
+	if err != nil || running {
+		return record, err
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		return site.Record{}, err
+	}
+	if err := errors.Join(removeRecord(s), os.WriteFile(configFile(s), text, 0o600)); err != nil {
+		return site.Record{}, err
+	}
+	ended, err := spawn(s)
+	if err != nil {
+		return site.Record{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	err = site.WaitFor(ctx, func() (bool, error) {
+		select {
+		case <-ended:
+			return false, errors.New("it ended at once")
+		default:
+		}
+		record, running, err = s.Running()
+		return running, err
+	})
+	if err != nil {
+		return site.Record{}, fmt.Errorf("the lab's background process did not start: %w\n%s", err, Log(s))
+	}
+	return record, nil
+}
+
+// spawn starts the process in a session of its own, so that it neither sees the terminal's Ctrl-C nor ends with it.
+func spawn(s site.Site) (ended <-chan struct{}, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(s.LogFile(Command), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()                             //nolint:errcheck // the child has its own descriptor
+	process := exec.Command(self, Command, s.Dir) //nolint:gosec // ourselves
+	process.Dir = s.Dir
+	process.Stdout, process.Stderr = log, log
+	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := process.Start(); err != nil {
+		return nil, fmt.Errorf("start the lab's background process: %w", err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = process.Wait() // how it ended is in its log
+	}()
+	return done, nil
+}
+
+// WaitForCluster returns when the control plane of the running background process is usable.
+func WaitForCluster(ctx context.Context, s site.Site) error {
+	err := site.WaitFor(ctx, func() (bool, error) {
+		if _, err := os.Stat(s.KubeconfigFile()); err == nil {
+			return true, nil
+		}
+		_, running, err := s.Running()
+		if err == nil && !running {
+			err = errors.New("the background process ended")
+		}
+		return false, err
+	})
+	if err != nil {
+		return fmt.Errorf("the lab's Kubernetes API server did not start: %w\n%s", err, Log(s))
+	}
+	return nil
+}
+
+// Stop ends the background process, and with it the control plane; it is no error when none runs.
+func Stop(ctx context.Context, s site.Site) error {
+	record, running, err := s.Running()
+	if err != nil || !running {
+		return err
+	}
+	if err := syscall.Kill(record.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("stop the lab's background process %d: %w", record.PID, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	err = site.WaitFor(ctx, func() (bool, error) {
+		_, running, err := s.Running()
+		return !running, err
+	})
+	if err != nil {
+		return fmt.Errorf("the lab's background process %d does not end: %w\n%s", record.PID, err, Log(s))
+	}
+	return nil
+}
+
+// logTail is how much of the log an error shows.
+const logTail = 4 << 10
+
+// Log returns the end of the background process' log, or why it cannot be read.
+func Log(s site.Site) string {
+	file, err := os.Open(s.LogFile(Command))
+	if err != nil {
+		return err.Error()
+	}
+	defer file.Close() //nolint:errcheck // read only
+	if info, err := file.Stat(); err == nil && info.Size() > logTail {
+		if _, err := file.Seek(-logTail, io.SeekEnd); err != nil {
+			return err.Error()
+		}
+	}
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(text))
+}

@@ -1,0 +1,271 @@
+// Package engine runs the projects with the real Pulumi engine: the CLI, driven through the Automation API, with the very
+// programs that the projects' main functions run.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// Engine runs the projects of one environment. Call New to get one.
+type Engine struct {
+	site      site.Site
+	record    site.Record
+	progress  *progress.Display
+	overrides Overrides
+	cli       auto.PulumiCommand
+}
+
+// New returns an engine that runs the CLI of the record's tools, for which it puts their directories first on this
+// process' PATH: the Automation API looks there. It returns an error when the CLI does not answer.
+func New(s site.Site, record site.Record, display *progress.Display, overrides Overrides) (*Engine, error) {
+	if err := os.Setenv("PATH", s.Variables(record)["PATH"]); err != nil {
+		return nil, err
+	}
+	cli, err := auto.NewPulumiCommand(nil)
+	if err != nil {
+		return nil, fmt.Errorf("the Pulumi CLI does not answer: %w", err)
+	}
+	return &Engine{site: s, record: record, progress: display, overrides: overrides, cli: cli}, nil
+}
+
+// Result is what an operation did to one stack.
+type Result struct {
+	// Project is the stack's project.
+	Project stacks.Project
+	// Changes counts resources by what was, or would be, done with them: create, update, replace, delete, same.
+	Changes map[string]int
+	// Resources is the number of resources that the stack has after the operation.
+	Resources int
+	// Duration is how long the operation took.
+	Duration time.Duration
+}
+
+// Changed is the number of resources that the operation touched, or would touch.
+func (r Result) Changed() int {
+	n := 0
+	for op, count := range r.Changes {
+		if op != string(apitype.OpSame) && op != string(apitype.OpRead) {
+			n += count
+		}
+	}
+	return n
+}
+
+// Summary says what happened, such as "34 created" or "no change".
+func (r Result) Summary() string {
+	if r.Changed() == 0 {
+		return "no change"
+	}
+	words := []struct {
+		op   apitype.OpType
+		word string
+	}{
+		{apitype.OpCreate, "created"},
+		{apitype.OpUpdate, "updated"},
+		{apitype.OpReplace, "replaced"},
+		{apitype.OpDelete, "deleted"},
+	}
+	var parts []string
+	for _, w := range words {
+		if n := r.Changes[string(w.op)]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, w.word))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Up brings the environment up, project by project, and returns a result for each that succeeded.
+func (e *Engine) Up(ctx context.Context) ([]Result, error) {
+	return e.each(ctx, "up", line(), func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+		result, err := s.Up(ctx, optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
+			optup.ErrorProgressStreams(w.log), optup.SuppressOutputs())
+		if err != nil || result.Summary.ResourceChanges == nil {
+			return nil, err
+		}
+		return *result.Summary.ResourceChanges, nil
+	})
+}
+
+// Preview plans the environment, project by project, and changes nothing.
+func (e *Engine) Preview(ctx context.Context) ([]Result, error) {
+	return e.each(ctx, "preview", line(), func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+		result, err := s.Preview(ctx, optpreview.EventStreams(w.events()), optpreview.ProgressStreams(w.log),
+			optpreview.ErrorProgressStreams(w.log), optpreview.SuppressOutputs())
+		changes := make(map[string]int, len(result.ChangeSummary))
+		for op, n := range result.ChangeSummary {
+			changes[string(op)] = n
+		}
+		return changes, err
+	})
+}
+
+// Down destroys the environment in reverse. Protection is lifted first: the lab holds nothing that it would protect.
+func (e *Engine) Down(ctx context.Context) ([]Result, error) {
+	all := line()
+	reversed := make([]part, 0, len(all))
+	for i := range all {
+		reversed = append(reversed, all[len(all)-1-i])
+	}
+	return e.each(ctx, "down", reversed, func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+		if err := e.unprotect(ctx, s, w); err != nil {
+			return nil, err
+		}
+		result, err := s.Destroy(ctx, optdestroy.EventStreams(w.events()), optdestroy.ProgressStreams(w.log),
+			optdestroy.ErrorProgressStreams(w.log), optdestroy.SuppressOutputs())
+		if err != nil || result.Summary.ResourceChanges == nil {
+			return nil, err
+		}
+		return *result.Summary.ResourceChanges, nil
+	})
+}
+
+func (e *Engine) unprotect(ctx context.Context, s auto.Stack, w *watcher) error {
+	work := s.Workspace()
+	variables := make([]string, 0, len(work.GetEnvVars()))
+	for key, value := range work.GetEnvVars() {
+		variables = append(variables, key+"="+value)
+	}
+	_, _, _, err := work.PulumiCommand().Run(ctx, work.WorkDir(), nil, []io.Writer{w.log}, []io.Writer{w.log}, variables,
+		"state", "unprotect", "--all", "--yes", "--stack", s.Name())
+	if err != nil {
+		return fmt.Errorf("lift the protection of the resources of %s: %w", s.Name(), err)
+	}
+	return nil
+}
+
+// operation runs the engine on one stack and returns how many resources had what done with them.
+type operation func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error)
+
+func (e *Engine) each(ctx context.Context, verb string, parts []part, do operation) ([]Result, error) {
+	var results []Result
+	for _, p := range parts {
+		result, err := e.one(ctx, verb, p, do)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+func (e *Engine) one(ctx context.Context, verb string, p part, do operation) (Result, error) {
+	started := time.Now()
+	step := e.progress.Start(p.Name + " " + verb)
+	result, err := e.run(ctx, verb, p, do, step)
+	if err != nil {
+		step.Fail(errors.New("failed"))
+		return result, err
+	}
+	result.Duration = time.Since(started)
+	summary := result.Summary()
+	if verb == "preview" && result.Changed() > 0 {
+		summary = "would be: " + summary
+	}
+	step.Done(summary)
+	return result, nil
+}
+
+func (e *Engine) run(ctx context.Context, verb string, p part, do operation, step *progress.Step) (Result, error) {
+	result := Result{Project: p.Project}
+	stack, err := e.stack(ctx, p)
+	if err != nil {
+		return result, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	w, err := watch(e.site.LogFile(p.Name+"-"+verb), step)
+	if err != nil {
+		return result, err
+	}
+	result.Changes, err = do(ctx, stack, w)
+	w.end()
+	if err := errors.Join(w.failure(p.Name, verb, err), w.log.Close()); err != nil {
+		return result, err
+	}
+	for op, n := range result.Changes {
+		if op != string(apitype.OpDelete) {
+			result.Resources += n
+		}
+	}
+	return result, nil
+}
+
+// stack returns the project's stack, creating it when it is missing.
+func (e *Engine) stack(ctx context.Context, p part) (auto.Stack, error) {
+	if err := copyFiles(e.site, p.Project, e.overrides[p.Name]); err != nil {
+		return auto.Stack{}, err
+	}
+	stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program,
+		auto.WorkDir(e.site.WorkDir(p.Name)),
+		auto.PulumiHome(e.site.HomeDir()),
+		auto.Pulumi(e.cli),
+		auto.EnvVars(e.site.Variables(e.record)))
+	if err != nil {
+		return auto.Stack{}, err
+	}
+	return stack, e.unlock(ctx, stack, p.Name)
+}
+
+// unlock removes the backend's lock that a killed command left behind. The lab has a lock of its own, so nobody else holds
+// it.
+func (e *Engine) unlock(ctx context.Context, s auto.Stack, project string) error {
+	locks, err := filepath.Glob(filepath.Join(e.site.BackendDir(), ".pulumi", "locks", "*", project, s.Name(), "*.json"))
+	if err != nil || len(locks) == 0 {
+		return err
+	}
+	if err := s.Cancel(ctx); err != nil {
+		return fmt.Errorf("remove the lock that a killed command left on stack %s: %w", s.Name(), err)
+	}
+	return nil
+}
+
+// Outputs returns the outputs of every stack, by project and key.
+func (e *Engine) Outputs(ctx context.Context) (map[string]auto.OutputMap, error) {
+	all := map[string]auto.OutputMap{}
+	for _, p := range line() {
+		stack, err := e.stack(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		if all[p.Name], err = stack.Outputs(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	return all, nil
+}
+
+// Count returns the number of resources of every stack, by project; a stack that does not exist has none.
+func (e *Engine) Count(ctx context.Context) (map[string]int, error) {
+	all := map[string]int{}
+	for _, p := range line() {
+		stack, err := e.stack(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		summaries, err := stack.Workspace().ListStacks(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		for _, summary := range summaries {
+			if summary.ResourceCount != nil && summary.Name == stack.Name() {
+				all[p.Name] = *summary.ResourceCount
+			}
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	apps "github.com/gridos/sharedinfra/apps/program"
+	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/config/projectfile"
+	infra "github.com/gridos/sharedinfra/infra/program"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	published "github.com/gridos/sharedinfra/program"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// part is a project with the program that its main function runs, and with what that program does with its configuration.
+type part struct {
+	stacks.Project
+	program pulumi.RunFunc
+	check   func(r *config.Reader, environment string) error
+}
+
+// line returns the projects in the order in which they go up.
+func line() []part {
+	return []part{
+		{stacks.Infra, infra.Program, func(r *config.Reader, environment string) error {
+			_, err := infra.Load(r, environment)
+			return err
+		}},
+		{stacks.Bootstrap, bootstrap.Program, func(r *config.Reader, _ string) error {
+			_, err := bootstrap.Load(r)
+			return err
+		}},
+		{stacks.Apps, apps.Program, func(r *config.Reader, _ string) error {
+			_, err := apps.Load(r)
+			return err
+		}},
+		{stacks.Published, published.Program, func(r *config.Reader, _ string) error { return published.Load(r) }},
+	}
+}
+
+// CheckConfiguration reads the files of every project as the CLI would and returns all mistakes in all of them. The CLI
+// itself stops at the first value of a wrong type, and starts a program before it looks at the next project.
+func CheckConfiguration(ctx context.Context, s site.Site) error {
+	var mistakes []error
+	for _, p := range line() {
+		values, err := projectfile.Config(ctx, s.ProjectDir(p.Directory), s.Environment)
+		if err == nil {
+			err = p.check(config.FromMap(p.Name, s.Environment, values), s.Environment)
+		}
+		mistakes = append(mistakes, err)
+	}
+	return errors.Join(mistakes...)
+}

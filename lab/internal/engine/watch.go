@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
+
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+)
+
+// watcher follows one operation of the engine: it keeps the CLI's words in a log, shows how far the operation is, and
+// remembers what the engine complained about.
+type watcher struct {
+	log  *os.File
+	step *progress.Step
+
+	channel chan events.EngineEvent
+	ended   chan struct{}
+	done    sync.WaitGroup
+
+	busy     []string // names of the resources being worked on
+	finished int
+	errors   []string
+}
+
+func watch(path string, step *progress.Step) (*watcher, error) {
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &watcher{log: log, step: step, channel: make(chan events.EngineEvent), ended: make(chan struct{})}, nil
+}
+
+// events returns where the engine's events go until end is called.
+func (w *watcher) events() chan<- events.EngineEvent {
+	w.done.Go(func() {
+		for {
+			select {
+			case event, open := <-w.channel:
+				if !open {
+					return
+				}
+				w.see(event)
+			case <-w.ended:
+				return
+			}
+		}
+	})
+	return w.channel
+}
+
+// end is to be called once, when the operation is over. The Automation API closes the channel of events only if the CLI
+// came as far as to send one.
+func (w *watcher) end() {
+	close(w.ended)
+	w.done.Wait()
+}
+
+func (w *watcher) see(event events.EngineEvent) {
+	switch {
+	case event.ResourcePreEvent != nil:
+		if m := event.ResourcePreEvent.Metadata; m.Op != apitype.OpSame {
+			w.busy = append(w.busy, nameOf(m.URN))
+		}
+	case event.ResOutputsEvent != nil:
+		name := nameOf(event.ResOutputsEvent.Metadata.URN)
+		if i := slices.Index(w.busy, name); i >= 0 {
+			w.busy = slices.Delete(w.busy, i, i+1)
+		}
+		w.finished++
+	case event.DiagnosticEvent != nil:
+		if event.DiagnosticEvent.Severity == "error" {
+			w.errors = append(w.errors, message(event.DiagnosticEvent))
+		}
+		return
+	default:
+		return
+	}
+	detail := fmt.Sprintf("%d resources", w.finished)
+	if len(w.busy) > 0 {
+		detail += ", " + strings.Join(w.busy[:min(len(w.busy), 3)], ", ")
+		if more := len(w.busy) - 3; more > 0 {
+			detail += fmt.Sprintf(" and %d more", more)
+		}
+	}
+	w.step.Update(detail)
+}
+
+func nameOf(text string) string {
+	u, err := urn.Parse(text)
+	if err != nil {
+		return text
+	}
+	return u.Name()
+}
+
+// programFailed is what the Go SDK puts before the error that a program returned.
+var programFailed = regexp.MustCompile(`(?s)^.*an unhandled error occurred: program failed:\s*`)
+
+func message(d *apitype.DiagnosticEvent) string {
+	text := strings.TrimSpace(colors.Never.Colorize(d.Message))
+	text = programFailed.ReplaceAllString(text, "")
+	if d.URN == "" {
+		return text
+	}
+	if name := nameOf(d.URN); !strings.Contains(text, name) {
+		return name + ": " + text
+	}
+	return text
+}
+
+// Failure is an operation that the engine did not finish.
+type Failure struct {
+	// Project and Verb name the operation, such as gridos-infra and up.
+	Project, Verb string
+	// Messages are the engine's error messages.
+	Messages []string
+	// Log is the file with everything that the CLI said.
+	Log string
+
+	cause error
+}
+
+// Error lists the engine's messages and names the log.
+func (f *Failure) Error() string {
+	lines := []string{fmt.Sprintf("%s: %s failed", f.Project, f.Verb)}
+	for _, m := range f.Messages {
+		lines = append(lines, "  "+strings.ReplaceAll(m, "\n", "\n  "))
+	}
+	return strings.Join(append(lines, "  everything that the engine said: "+f.Log), "\n")
+}
+
+// Unwrap returns what the Automation API reported.
+func (f *Failure) Unwrap() error { return f.cause }
+
+// failure turns what the Automation API reported into a Failure that a person can read.
+func (w *watcher) failure(project, verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	messages := slices.Compact(w.errors)
+	if len(messages) == 0 {
+		messages = []string{lastLine(w.log.Name(), err)}
+	}
+	return &Failure{Project: project, Verb: verb, Messages: messages, Log: w.log.Name(), cause: err}
+}
+
+// lastLine returns the last line of the log, for a CLI that failed before its engine had anything to say, or else err.
+func lastLine(path string, err error) string {
+	text, readErr := os.ReadFile(path)
+	if readErr != nil {
+		return errors.Join(err, readErr).Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
+		return last
+	}
+	return err.Error()
+}

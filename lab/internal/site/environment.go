@@ -1,0 +1,35 @@
+package site
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Variables returns the environment variables that point pulumi, its plugins and kubectl at the lab.
+func (s Site) Variables(record Record) map[string]string {
+	return map[string]string{
+		"PATH":                          withFirst(record.Tools, os.Getenv("PATH")),
+		"KUBECONFIG":                    s.KubeconfigFile(),
+		"PULUMI_BACKEND_URL":            "file://" + s.BackendDir(),
+		"PULUMI_CONFIG_PASSPHRASE_FILE": s.PassphraseFile(),
+		"PULUMI_HOME":                   s.HomeDir(),
+		"PULUMI_DEBUG_PROVIDERS": "azure-native:" + strconv.Itoa(record.AzurePort) +
+			",random:" + strconv.Itoa(record.RandomPort),
+		// Nothing is fetched behind the user's back: what the lab uses is pinned, or is the lab itself.
+		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+		"PULUMI_SKIP_UPDATE_CHECK":                    "true",
+		// Helm, inside the Kubernetes provider, would keep its caches in the user's home.
+		"HELM_CACHE_HOME":  s.Dir + "/helm/cache",
+		"HELM_CONFIG_HOME": s.Dir + "/helm/config",
+		"HELM_DATA_HOME":   s.Dir + "/helm/data",
+	}
+}
+
+// withFirst returns path with dirs before everything else.
+func withFirst(dirs []string, path string) string {
+	rest := slices.DeleteFunc(filepath.SplitList(path), func(dir string) bool { return slices.Contains(dirs, dir) })
+	return strings.Join(slices.Concat(dirs, rest), string(os.PathListSeparator))
+}

@@ -1,0 +1,76 @@
+package site
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Record is what the background process tells the lab's other commands about itself.
+type Record struct {
+	// PID is the background process.
+	PID int `json:"pid"`
+	// AzurePort and RandomPort serve the providers on 127.0.0.1.
+	AzurePort  int `json:"azurePort"`
+	RandomPort int `json:"randomPort"`
+	// Tools are the directories of the lab's binaries, in the order of a PATH.
+	Tools []string `json:"tools"`
+	// Started is when it started.
+	Started time.Time `json:"started"`
+}
+
+// Running reads the record of a background process that is alive; ok is false when there is none.
+func (s Site) Running() (record Record, ok bool, err error) {
+	text, err := os.ReadFile(s.RecordFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{}, false, nil
+	}
+	if err != nil {
+		return Record{}, false, err
+	}
+	if err := json.Unmarshal(text, &record); err != nil {
+		return Record{}, false, fmt.Errorf("%s: %w", s.RecordFile(), err)
+	}
+	alive := flock.New(s.aliveFile())
+	ended, err := alive.TryLock()
+	if err != nil {
+		return record, false, fmt.Errorf("lock %s: %w", s.aliveFile(), err)
+	}
+	if ended { // without cleaning up, as after a power cut
+		return record, false, alive.Unlock()
+	}
+	return record, true, nil
+}
+
+// HoldAlive marks the calling process as the site's background process for as long as it lives: a lock, unlike a process
+// id, can neither outlive its owner nor be handed to another.
+func (s Site) HoldAlive() error {
+	locked, err := flock.New(s.aliveFile()).TryLock()
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", s.aliveFile(), err)
+	}
+	if !locked {
+		return fmt.Errorf("a background process serves %s already", s.Environment)
+	}
+	return nil
+}
+
+func (s Site) aliveFile() string { return s.RecordFile() + ".lock" }
+
+// Write publishes the record; readers see the old one or the new one, never a part.
+func (s Site) Write(record Record) error {
+	text, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return err
+	}
+	unfinished := s.RecordFile() + ".unfinished"
+	if err := os.WriteFile(unfinished, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, s.RecordFile())
+}

@@ -1,0 +1,208 @@
+// Package site knows where the lab keeps things: everything of one environment lives under .lab/<environment> in the
+// checkout, so that two checkouts, or two environments, never meet.
+package site
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/mod/modfile"
+
+	"github.com/gridos/sharedinfra/naming"
+)
+
+const (
+	module = "github.com/gridos/sharedinfra"
+	folder = ".lab"
+)
+
+// Site is the place of one environment of the lab. Its fields are absolute paths; call Open or Temporary to get one.
+type Site struct {
+	// Repository is the root of the checkout.
+	Repository string
+	// Environment is dev, test or prod.
+	Environment string
+	// Dir holds everything that the lab writes for the environment.
+	Dir string
+}
+
+// Open returns the site of environment in the checkout that the current directory belongs to. It writes nothing. The error
+// says that the environment is unknown or that there is no checkout.
+func Open(environment string) (Site, error) {
+	if !slices.Contains(naming.Environments(), environment) {
+		return Site{}, fmt.Errorf("there is no environment %q; use one of %s",
+			environment, strings.Join(naming.Environments(), ", "))
+	}
+	repository, err := findRepository()
+	if err != nil {
+		return Site{}, err
+	}
+	return Site{
+		Repository:  repository,
+		Environment: environment,
+		Dir:         filepath.Join(repository, folder, environment),
+	}, nil
+}
+
+// Temporary returns a site beside s that nothing else uses, and what removes it: for a preview of an environment that is
+// not up.
+func (s Site) Temporary() (Site, func() error, error) {
+	parent := filepath.Dir(s.Dir)
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return Site{}, nil, err
+	}
+	dir, err := os.MkdirTemp(parent, s.Environment+"-preview-")
+	if err != nil {
+		return Site{}, nil, err
+	}
+	temporary := s
+	temporary.Dir = dir
+	return temporary, temporary.Remove, nil
+}
+
+func findRepository() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && modfile.ModulePath(text) == module {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("%s is in no checkout of %s; change into one", start, module)
+		}
+	}
+}
+
+// ProjectDir is the directory of a Pulumi project, relative as in stacks.Project.
+func (s Site) ProjectDir(directory string) string { return filepath.Join(s.Repository, directory) }
+
+// ToolsDir holds the nested modules that pin the lab's tools.
+func (s Site) ToolsDir() string { return filepath.Join(s.Repository, "tools") }
+
+// WorkDir is where the engine runs for the named project: copies of the project's files, which the engine may write to.
+func (s Site) WorkDir(project string) string { return filepath.Join(s.Dir, "work", project) }
+
+// BackendDir holds the stacks' states.
+func (s Site) BackendDir() string { return filepath.Join(s.Dir, "backend") }
+
+// HomeDir is the engine's home: no login or plugin of the user's is used or changed.
+func (s Site) HomeDir() string { return filepath.Join(s.Dir, "home") }
+
+// ControlPlaneDir holds the Kubernetes control plane.
+func (s Site) ControlPlaneDir() string { return filepath.Join(s.Dir, "kubernetes") }
+
+// ChartsDir holds the charts that stand in for the chart repository's.
+func (s Site) ChartsDir() string { return filepath.Join(s.Dir, "charts") }
+
+// LogFile returns the path of a log.
+func (s Site) LogFile(name string) string { return filepath.Join(s.Dir, "logs", name+".log") }
+
+// AzureFile is the simulated Azure's inventory.
+func (s Site) AzureFile() string { return filepath.Join(s.Dir, "azure.json") }
+
+// KubeconfigFile signs in to the lab's cluster as its administrator.
+func (s Site) KubeconfigFile() string { return filepath.Join(s.Dir, "kubeconfig") }
+
+// PassphraseFile holds the passphrase that encrypts the stacks' secrets.
+func (s Site) PassphraseFile() string { return filepath.Join(s.Dir, "passphrase") }
+
+// RecordFile tells what the background process serves.
+func (s Site) RecordFile() string { return filepath.Join(s.Dir, "serve.json") }
+
+// Exists reports whether anything of the environment is there.
+func (s Site) Exists() bool {
+	_, err := os.Stat(s.Dir)
+	return err == nil
+}
+
+// Prepare creates the site's directories and its passphrase, where they are missing.
+func (s Site) Prepare() error {
+	for _, dir := range []string{s.Dir, s.BackendDir(), s.HomeDir(), filepath.Dir(s.LogFile("any"))} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(s.PassphraseFile()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(s.PassphraseFile(), []byte(rand.Text()), 0o600)
+}
+
+// Remove deletes the site, and the lab's folder when this was its last.
+func (s Site) Remove() error {
+	if err := os.RemoveAll(s.Dir); err != nil {
+		return err
+	}
+	err := os.Remove(filepath.Dir(s.Dir))
+	if errors.Is(err, fs.ErrNotExist) || isNotEmpty(err) {
+		return nil
+	}
+	return err
+}
+
+func isNotEmpty(err error) bool {
+	if err == nil {
+		return false
+	}
+	var path *fs.PathError
+	return errors.As(err, &path) // another environment, or its lock, is there
+}
+
+// Lock waits for no one: the error says that another command works on the environment. The lock ends with the process.
+func (s Site) Lock() (unlock func() error, err error) {
+	path := s.Dir + ".lock"
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	lock := flock.New(path)
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("another lab command works on %s in this checkout; wait for it, or stop it", s.Environment)
+	}
+	return func() error {
+		// Removed while held, so that a folder without environments disappears.
+		return errors.Join(os.Remove(path), lock.Unlock(), s.removeEmptyFolder())
+	}, nil
+}
+
+func (s Site) removeEmptyFolder() error {
+	err := os.Remove(filepath.Dir(s.Dir))
+	if errors.Is(err, fs.ErrNotExist) || isNotEmpty(err) {
+		return nil
+	}
+	return err
+}
+
+// waitStep is how often a condition on the site's files is looked at.
+const waitStep = 50 * time.Millisecond
+
+// WaitFor returns when done reports true, or with the error of done or ctx.
+func WaitFor(ctx context.Context, done func() (bool, error)) error {
+	ticker := time.NewTicker(waitStep)
+	defer ticker.Stop()
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package toolchain
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/blang/semver"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"golang.org/x/mod/modfile"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// Names of the tools; each is also the name of the tool's binary.
+const (
+	Pulumi                = "pulumi"
+	PulumiKubernetes      = "pulumi-resource-kubernetes"
+	Etcd                  = "etcd"
+	KubeAPIServer         = "kube-apiserver"
+	KubeControllerManager = "kube-controller-manager"
+	KubeScheduler         = "kube-scheduler"
+	Kwok                  = "kwok"
+
+	// setupEnvtest is only a downloader of others.
+	setupEnvtest = "setup-envtest"
+)
+
+// Tool describes one program: how it is pinned, how it is built, and how a copy of it that was found is recognised.
+type Tool struct {
+	// Name is the binary's name.
+	Name string
+	// Module is the folder in tools/ with the nested Go module that pins the tool.
+	Module string
+	// Package is the import path of the main package, or "." if it is the nested module's own.
+	Package string
+	// Pin is the module path whose version in the nested module's go.mod is the tool's version.
+	Pin string
+	// LDFlags are the linker flags; {version}, {major} and {minor} stand for the pinned version.
+	LDFlags string
+	// Embed lists files that the main package embeds but which come from a dependency.
+	Embed Embed
+	// Match says how close the version of a copy that was found must be to the pin.
+	Match Match
+
+	versionArgs []string                                            // make the binary print its version; empty for a provider
+	ownCache    func(r *Resolver, version string) ([]string, error) // where the tool's own downloader puts it
+	fetch       *fetcher                                            // the tool's own downloader
+}
+
+// Embed names files of a module in the nested module's build list which the go command shall see beside the main
+// package, so that generated files need not be copied into this repository.
+type Embed struct {
+	Module string // module path
+	Dir    string // slash-separated folder inside that module
+	Files  []string
+}
+
+// Match is a rule for accepting a version.
+type Match int
+
+const (
+	// Exact accepts the pinned version alone. The engine asks for plugins by their exact version.
+	Exact Match = iota
+	// SameMinor accepts every patch release. The parts of Kubernetes work together within a minor version.
+	SameMinor
+)
+
+func (m Match) accepts(pinned, found string) bool {
+	want, err := semver.ParseTolerant(pinned)
+	if err != nil {
+		return false
+	}
+	got, err := semver.ParseTolerant(found)
+	if err != nil || len(got.Pre) > 0 {
+		return false
+	}
+	if m == SameMinor {
+		return got.Major == want.Major && got.Minor == want.Minor
+	}
+	return got.EQ(want)
+}
+
+const (
+	stripped          = "-s -w"
+	kubernetesVersion = stripped + " -X k8s.io/component-base/version.gitVersion=v{version}" +
+		" -X k8s.io/component-base/version.gitMajor={major} -X k8s.io/component-base/version.gitMinor={minor}"
+)
+
+// tools is the catalogue. A tool comes after those that its downloader needs.
+func tools() []Tool {
+	return []Tool{
+		{
+			Name: Pulumi, Module: "pulumi", Package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+			Pin: "github.com/pulumi/pulumi/pkg/v3",
+			// Without this variable the CLI has no version and the Automation API refuses it.
+			LDFlags:     stripped + " -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
+			versionArgs: []string{"version"},
+			ownCache:    automationInstallation,
+			fetch:       installCLI(),
+		},
+		{
+			Name: PulumiKubernetes, Module: "pulumi-resource-kubernetes", Package: ".",
+			// The provider's module has no release tags that the Go proxy knows; the SDK that its go.mod asks for carries the
+			// number of the release.
+			Pin:     "github.com/pulumi/pulumi-kubernetes/sdk/v4",
+			LDFlags: stripped + " -X main.version={version}",
+			Embed: Embed{
+				Module: "github.com/pulumi/pulumi-kubernetes/provider/v4",
+				Dir:    "cmd/pulumi-resource-kubernetes",
+				Files:  []string{"schema.json", "terraform-mapping.json"},
+			},
+			ownCache: enginePlugin,
+			fetch:    installPlugin(),
+		},
+		{
+			Name: Etcd, Module: "etcd", Package: "go.etcd.io/etcd/server/v3", Pin: "go.etcd.io/etcd/server/v3",
+			Match: SameMinor, versionArgs: []string{"--version"},
+			ownCache: envtestAssets(Etcd), fetch: fetchEnvtest(),
+		},
+		{
+			Name: KubeAPIServer, Module: "kubernetes", Package: "k8s.io/kubernetes/cmd/kube-apiserver", Pin: "k8s.io/kubernetes",
+			LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"--version"},
+			ownCache: envtestAssets(KubeAPIServer), fetch: fetchEnvtest(),
+		},
+		{
+			Name: KubeControllerManager, Module: "kubernetes", Package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+			Pin: "k8s.io/kubernetes", LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"--version"},
+		},
+		{
+			Name: KubeScheduler, Module: "kubernetes", Package: "k8s.io/kubernetes/cmd/kube-scheduler",
+			Pin: "k8s.io/kubernetes", LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"--version"},
+		},
+		{
+			Name: Kwok, Module: "kwok", Package: "sigs.k8s.io/kwok/cmd/kwok", Pin: "sigs.k8s.io/kwok",
+			LDFlags: stripped, Match: SameMinor, versionArgs: []string{"--version"},
+		},
+		{
+			Name: setupEnvtest, Module: "setup-envtest", Package: "sigs.k8s.io/controller-runtime/tools/setup-envtest",
+			Pin: "sigs.k8s.io/controller-runtime/tools/setup-envtest", versionArgs: []string{"version"},
+		},
+	}
+}
+
+// All returns the names of the tools that a lab runs.
+func All() []string {
+	return []string{Pulumi, PulumiKubernetes, Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
+}
+
+// Version returns the pinned version of a tool, without a leading v, as its nested module's go.mod states it.
+func (r *Resolver) Version(name string) (string, error) {
+	tool, err := r.tool(name)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(r.ToolsDir, tool.Module, "go.mod")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("the pin of %s cannot be read; is this a complete checkout of the repository?: %w", name, err)
+	}
+	file, err := modfile.Parse(path, content, nil)
+	if err != nil {
+		return "", fmt.Errorf("the pin of %s cannot be read: %w", name, err)
+	}
+	for _, require := range file.Require {
+		if require.Mod.Path == tool.Pin {
+			return strings.TrimPrefix(require.Mod.Version, "v"), nil
+		}
+	}
+	return "", fmt.Errorf("%s does not pin %s: it requires no %s", path, name, tool.Pin)
+}
+
+func (r *Resolver) tool(name string) (Tool, error) {
+	catalogue := r.catalogue
+	if catalogue == nil {
+		catalogue = tools()
+	}
+	i := slices.IndexFunc(catalogue, func(t Tool) bool { return t.Name == name })
+	if i < 0 {
+		return Tool{}, fmt.Errorf("there is no tool %q; the lab's tools are %s", name, strings.Join(All(), ", "))
+	}
+	return catalogue[i], nil
+}
+
+// automationInstallation is where the Automation API installs a CLI.
+func automationInstallation(_ *Resolver, version string) ([]string, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return nil, fmt.Errorf("there is no home folder to look for the CLI in (%w)", err)
+	}
+	return []string{filepath.Join(home, ".pulumi", "versions", version, "bin", Pulumi)}, nil
+}
+
+// enginePlugin is where the engine keeps its plugins ($PULUMI_HOME/plugins). It marks an unfinished download by a file
+// beside the plugin's folder.
+func enginePlugin(_ *Resolver, version string) ([]string, error) {
+	plugins, err := workspace.GetPluginDir()
+	if err != nil {
+		return nil, fmt.Errorf("there is no folder of engine plugins (%w)", err)
+	}
+	dir := filepath.Join(plugins, "resource-kubernetes-v"+version)
+	if _, err := os.Stat(dir + ".partial"); err == nil {
+		return nil, nil
+	}
+	return []string{filepath.Join(dir, PulumiKubernetes)}, nil
+}
+
+// envtestAssets is where controller-runtime's envtest and its setup-envtest keep the binaries of an API server.
+func envtestAssets(name string) func(*Resolver, string) ([]string, error) {
+	return func(r *Resolver, _ string) ([]string, error) {
+		var places []string
+		if dir := os.Getenv("KUBEBUILDER_ASSETS"); dir != "" {
+			places = append(places, filepath.Join(dir, name))
+		}
+		kubernetes, err := r.Version(KubeAPIServer)
+		if err != nil {
+			return nil, err
+		}
+		store, err := envtest.SetupEnvtestDefaultBinaryAssetsDirectory()
+		if err != nil {
+			return nil, fmt.Errorf("there is no folder of envtest binaries (%w)", err)
+		}
+		return append(places, filepath.Join(store, kubernetes+"-"+runtime.GOOS+"-"+runtime.GOARCH, name)), nil
+	}
+}

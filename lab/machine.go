@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/charts"
+	"github.com/gridos/sharedinfra/lab/internal/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// timeScale is how much of Azure's time the simulated Azure takes: a cluster that takes five minutes there takes one and a
+// half seconds here, and everything else in proportion.
+const timeScale = 0.005
+
+// repositoryTimeout bounds the question whether the chart repository can be reached.
+const repositoryTimeout = 5 * time.Second
+
+// machine is the lab's machinery for one environment, found but not started.
+type machine struct {
+	site     site.Site
+	display  *progress.Display
+	resolver *toolchain.Resolver
+	paths    toolchain.Paths
+}
+
+// prepare finds the tools.
+func prepare(ctx context.Context, s site.Site, display *progress.Display) (*machine, error) {
+	m := &machine{site: s, display: display, resolver: &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}}
+	var err error
+	m.paths, err = m.resolver.Resolve(ctx, toolchain.All()...)
+	return m, err
+}
+
+// start runs the background process, or finds it running, and returns an engine that uses it.
+func (m *machine) start(ctx context.Context) (*engine.Engine, error) {
+	kwok, err := m.resolver.ModuleDir(ctx, toolchain.Kwok, "sigs.k8s.io/kwok")
+	if err != nil {
+		return nil, err
+	}
+	if err := m.site.Prepare(); err != nil {
+		return nil, err
+	}
+	record, err := daemon.Start(ctx, daemon.Config{
+		Site: m.site,
+		Binaries: controlplane.Binaries{
+			Etcd:                  m.paths[toolchain.Etcd],
+			KubeAPIServer:         m.paths[toolchain.KubeAPIServer],
+			KubeControllerManager: m.paths[toolchain.KubeControllerManager],
+			KubeScheduler:         m.paths[toolchain.KubeScheduler],
+			Kwok:                  m.paths[toolchain.Kwok],
+		},
+		KwokModuleDir: kwok,
+		Tools:         m.paths.Dirs(),
+		TimeScale:     timeScale,
+	})
+	if err != nil {
+		return nil, err
+	}
+	overrides, err := m.overrides(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return engine.New(m.site, record, m.display, overrides)
+}
+
+// overrides are what the lab changes in its copies of the configuration.
+func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
+	overrides := engine.Overrides{
+		// Argo CD's controllers do not run here: nothing would remove the finalizer that deletes workloads first.
+		stacks.Apps.Name: {"cascadeDelete": false},
+	}
+	wrapped, err := m.charts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if wrapped != nil {
+		overrides[stacks.Bootstrap.Name] = wrapped
+	}
+	return overrides, nil
+}
+
+// charts returns nil when the chart repository answers; otherwise the official manifests are wrapped as charts, and the
+// configuration that points at them is returned. What was decided for an environment stays: a release does not change its
+// chart because the network does.
+func (m *machine) charts(ctx context.Context) (map[string]any, error) {
+	dir := m.site.ChartsDir()
+	if _, err := os.Stat(dir); err != nil {
+		values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Bootstrap.Directory), m.site.Environment)
+		if err != nil {
+			return nil, err
+		}
+		repository := values[stacks.Bootstrap.Name+":chartRepository"]
+		if os.Getenv(toolchain.EnvOffline) == "" && charts.Reachable(ctx, repository, repositoryTimeout) {
+			return nil, nil
+		}
+		if err := m.wrapCharts(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
+	overrides := map[string]any{"chartRepository": ""}
+	for prefix, name := range wrappedCharts {
+		path := filepath.Join(dir, name)
+		version, err := chartVersion(path)
+		if err != nil {
+			return nil, err
+		}
+		overrides[prefix+"Chart"] = path
+		overrides[prefix+"ChartVersion"] = version
+	}
+	return overrides, nil
+}
+
+// wrappedCharts are the charts that the official manifests can stand in for, by the prefix of their configuration keys.
+var wrappedCharts = map[string]string{"argocd": "argo-cd", "argoRollouts": "argo-rollouts"}
+
+func chartVersion(path string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(path, "Chart.yaml"))
+	if err != nil {
+		return "", err
+	}
+	var chart struct {
+		Version string `json:"version"`
+	}
+	if err := yaml.Unmarshal(text, &chart); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return chart.Version, nil
+}
+
+func (m *machine) wrapCharts(ctx context.Context, dir string) error {
+	step := m.display.Start("charts")
+	step.Update("the repository does not answer; wrapping the official manifests")
+	unfinished := dir + ".unfinished"
+	err := func() error {
+		if err := os.RemoveAll(unfinished); err != nil {
+			return err
+		}
+		cd, err := m.resolver.ModuleDir(ctx, "argo-cd", "github.com/argoproj/argo-cd/v3")
+		if err != nil {
+			return err
+		}
+		if _, err := charts.WrapArgoCD(cd, unfinished); err != nil {
+			return err
+		}
+		rollouts, err := m.resolver.ModuleDir(ctx, "argo-rollouts", "github.com/argoproj/argo-rollouts")
+		if err != nil {
+			return err
+		}
+		if _, err := charts.WrapArgoRollouts(rollouts, unfinished); err != nil {
+			return err
+		}
+		return os.Rename(unfinished, dir)
+	}()
+	if err != nil {
+		step.Fail(err)
+		return fmt.Errorf("wrap the official manifests as charts: %w", err)
+	}
+	step.Done("official manifests, because the chart repository does not answer")
+	return nil
+}

@@ -1,0 +1,49 @@
+// Command lab runs the whole platform on one machine: the real Pulumi engine against a simulated Azure and a real
+// Kubernetes API server. `go run ./lab up` is where to start.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/gridos/sharedinfra/config"
+)
+
+// Exit codes that scripts can rely on.
+const (
+	exitFailed      = 1
+	exitMistake     = 2   // in the command line or in the configuration: nothing was touched
+	exitInterrupted = 130 // as shells say it
+)
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	os.Exit(run(ctx))
+}
+
+func run(ctx context.Context) int {
+	err := newCommand().ExecuteContext(ctx)
+	var mistakes *config.Error
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "Interrupted. `go run ./lab up` goes on from here, `go run ./lab down` takes everything away.")
+		return exitInterrupted
+	case errors.As(err, &mistakes), errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		return exitMistake
+	default:
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		return exitFailed
+	}
+}
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// up brings the environment up and leaves it running.
+func up(cmd *cobra.Command, s site.Site) error {
+	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
+		if err := engine.CheckConfiguration(ctx, s); err != nil {
+			return err
+		}
+		m, err := prepare(ctx, s, display)
+		if err != nil {
+			return err
+		}
+		e, err := m.start(ctx)
+		if err != nil {
+			return err
+		}
+		results, err := e.Up(ctx)
+		display.Stop()
+		if err != nil {
+			return err
+		}
+		resultTable(cmd.OutOrStdout(), s.Environment, results)
+		all, err := e.Outputs(ctx)
+		if err != nil {
+			return err
+		}
+		outputTable(cmd.OutOrStdout(), all, false)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s is up. eval \"$(go run ./lab env%s)\" lets pulumi and kubectl talk to it.\n",
+			s.Environment, stackFlag(s))
+		return err
+	})
+}
+
+// preview plans the environment. One that is not up is planned from nothing, at a place that is removed afterwards.
+func preview(cmd *cobra.Command, s site.Site) error {
+	return working(cmd, s, func(ctx context.Context, display *progress.Display) (err error) {
+		if err := engine.CheckConfiguration(ctx, s); err != nil {
+			return err
+		}
+		if !s.Exists() {
+			temporary, remove, err := s.Temporary()
+			if err != nil {
+				return err
+			}
+			s = temporary
+			defer func() {
+				err = errors.Join(err, daemon.Stop(context.WithoutCancel(ctx), s), remove())
+			}()
+		}
+		m, err := prepare(ctx, s, display)
+		if err != nil {
+			return err
+		}
+		e, err := m.start(ctx)
+		if err != nil {
+			return err
+		}
+		results, err := e.Preview(ctx)
+		display.Stop()
+		if err != nil {
+			return err
+		}
+		resultTable(cmd.OutOrStdout(), s.Environment, results)
+		return nil
+	})
+}
+
+// down destroys the environment and stops everything that it ran. What is not finished stays, so that down can go on.
+func down(cmd *cobra.Command, s site.Site) error {
+	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
+		if !s.Exists() {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is not up; nothing to do.\n", s.Environment)
+			return err
+		}
+		m, err := prepare(ctx, s, display)
+		if err != nil {
+			return err
+		}
+		e, err := m.start(ctx)
+		if err != nil {
+			return err
+		}
+		results, err := e.Down(ctx)
+		if err != nil {
+			return err
+		}
+		left, err := leftInAzure(s)
+		if err != nil {
+			return err
+		}
+		step := display.Start("background process stop")
+		if err := daemon.Stop(ctx, s); err != nil {
+			step.Fail(err)
+			return err
+		}
+		if err := s.Remove(); err != nil {
+			step.Fail(err)
+			return err
+		}
+		step.Done("")
+		display.Stop()
+		resultTable(cmd.OutOrStdout(), s.Environment, results)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nThe simulated Azure has %d resources left.\n", left)
+		return err
+	})
+}
+
+// leftInAzure is the number of resources that the simulated Azure still has; any but zero is an error that names them.
+func leftInAzure(s site.Site) (int, error) {
+	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
+	if err != nil {
+		return 0, err
+	}
+	left := cloud.Inventory()
+	problems := make([]error, len(left))
+	for i, r := range left {
+		problems[i] = fmt.Errorf("the stacks are destroyed, but the simulated Azure still has %s", r.ID)
+	}
+	return len(left), errors.Join(problems...)
+}
+
+// working runs do while no other command works on the environment, with progress on standard error.
+func working(cmd *cobra.Command, s site.Site, do func(ctx context.Context, display *progress.Display) error) (err error) {
+	unlock, err := s.Lock()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	display := progress.New(cmd.ErrOrStderr())
+	defer display.Stop()
+	return do(cmd.Context(), display)
+}
+
+// stackFlag is what makes a command of the lab mean this environment.
+func stackFlag(s site.Site) string {
+	if s.Environment == "dev" {
+		return ""
+	}
+	return " -s " + s.Environment
+}

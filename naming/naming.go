@@ -1,0 +1,135 @@
+// Package naming is the only place that spells the name of an Azure resource or a Kubernetes namespace. The names of the
+// documents are fixed (dev-gridos-rg, dev-gridos-aks, devgridosacr, argocd, gridos); the rest follow their pattern.
+package naming
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Kubernetes names that the documents fix.
+const (
+	// Application is the application that the platform serves; it is part of every name.
+	Application = "gridos"
+	// NamespaceArgoCD holds Argo CD and its Application objects.
+	NamespaceArgoCD = "argocd"
+	// NamespaceGridOS holds the application's workloads.
+	NamespaceGridOS = "gridos"
+	// NamespaceArgoRollouts holds the progressive delivery controller.
+	NamespaceArgoRollouts = "argo-rollouts"
+	// ProjectGridOS is the Argo CD AppProject of the application.
+	ProjectGridOS = "gridos"
+)
+
+// Environments returns the names of the environments, in the order of promotion. A stack is named after its environment.
+func Environments() []string { return []string{"dev", "test", "prod"} }
+
+// Names are the names of one environment's Azure resources. Globally unique ones carry the suffix.
+type Names struct {
+	Environment            string
+	ResourceGroup          string
+	VirtualNetwork         string
+	Cluster                string
+	ClusterDNSPrefix       string
+	NodeResourceGroup      string
+	ClusterIdentity        string
+	Registry               string
+	Vault                  string
+	PostgresServer         string
+	PostgresZone           string
+	Gateway                string
+	GatewayPublicIP        string
+	FirewallPolicy         string
+	Workspace              string
+	DatabasePasswordSecret string
+}
+
+// rule is what Azure accepts as the name of one kind of resource; source: the table of names in Azure's
+// "Naming rules and restrictions for Azure resources".
+type rule struct {
+	kind    string
+	name    func(Names) string
+	pattern *regexp.Regexp
+	never   string // a substring that is refused, or ""
+	say     string
+}
+
+var rules = []rule{
+	{
+		"resource group", func(n Names) string { return n.ResourceGroup },
+		regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.()-]{0,61}[A-Za-z0-9_()-]$`),
+		"", "2 to 63 letters, digits and hyphens, because it becomes a node label",
+	},
+	{
+		"AKS cluster", func(n Names) string { return n.Cluster },
+		regexp.MustCompile(`^[a-zA-Z0-9][-_a-zA-Z0-9]{0,61}[a-zA-Z0-9]$`),
+		"", "2 to 63 letters, digits, hyphens and underscores",
+	},
+	{
+		"container registry", func(n Names) string { return n.Registry },
+		regexp.MustCompile(`^[A-Za-z0-9]{5,50}$`),
+		"", "5 to 50 letters and digits",
+	},
+	{
+		"key vault", func(n Names) string { return n.Vault },
+		regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]$`),
+		"--", "3 to 24 letters, digits and single hyphens, a letter first",
+	},
+	{
+		"PostgreSQL server", func(n Names) string { return n.PostgresServer },
+		regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]$`),
+		"", "3 to 63 lower-case letters, digits and hyphens",
+	},
+}
+
+// For returns the names of environment. The suffix, up to the lengths that Azure sets, goes to names that must be unique
+// in all of Azure: the registry, the vault and the PostgreSQL server. The error joins one error per broken rule.
+func For(environment, suffix string) (Names, error) {
+	if !slices.Contains(Environments(), environment) {
+		return Names{}, fmt.Errorf("stack %q is no environment of this platform; use one of %s",
+			environment, strings.Join(Environments(), ", "))
+	}
+	base := environment + "-" + Application
+	unique := base
+	if suffix != "" {
+		unique += "-" + suffix
+	}
+	names := Names{
+		Environment:            environment,
+		ResourceGroup:          base + "-rg",
+		VirtualNetwork:         base + "-vnet",
+		Cluster:                base + "-aks",
+		ClusterDNSPrefix:       base,
+		NodeResourceGroup:      base + "-aks-nodes-rg",
+		ClusterIdentity:        base + "-aks-id",
+		Registry:               environment + Application + "acr" + suffix,
+		Vault:                  base + "-kv" + strings.TrimPrefix(unique, base),
+		PostgresServer:         base + "-pg" + strings.TrimPrefix(unique, base),
+		PostgresZone:           base + ".private.postgres.database.azure.com",
+		Gateway:                base + "-agw",
+		GatewayPublicIP:        base + "-agw-pip",
+		FirewallPolicy:         base + "-waf",
+		Workspace:              base + "-log",
+		DatabasePasswordSecret: Application + "-db-password",
+	}
+	var broken []error
+	for _, r := range rules {
+		if name := r.name(names); !r.pattern.MatchString(name) || (r.never != "" && strings.Contains(name, r.never)) {
+			broken = append(broken, fmt.Errorf(
+				"makes %q (%d characters), which Azure refuses as the name of a %s; a name has %s, so change the suffix",
+				name, len(name), r.kind, r.say))
+		}
+	}
+	return names, errors.Join(broken...)
+}
+
+// Subnet returns the name of the subnet for the given purpose, such as aks.
+func (n Names) Subnet(purpose string) string { return purpose }
+
+// SecurityGroup returns the name of the network security group of the subnet for the given purpose.
+func (n Names) SecurityGroup(purpose string) string {
+	return n.Environment + "-" + Application + "-" + purpose + "-nsg"
+}

@@ -1,0 +1,48 @@
+// Package program is the Pulumi program of the root project: it owns no resource and publishes what other teams read.
+package program
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// Load checks that the project, which has no configuration, was given none. Its error is a *config.Error.
+func Load(r *config.Reader) error { return r.Err() }
+
+// Program publishes the outputs of the running stack's environment.
+func Program(ctx *pulumi.Context) error {
+	if err := Load(config.FromContext(ctx)); err != nil {
+		return err
+	}
+	infra, err := stacks.Read[stacks.InfraOutputs](ctx, stacks.Infra)
+	if err != nil {
+		return err
+	}
+	platform, err := stacks.Read[stacks.BootstrapOutputs](ctx, stacks.Bootstrap)
+	if err != nil {
+		return err
+	}
+	apps, err := stacks.Read[stacks.AppsOutputs](ctx, stacks.Apps)
+	if err != nil {
+		return err
+	}
+	return stacks.Export(ctx, stacks.PublishedOutputs{
+		Environment:                pulumi.String(ctx.Stack()).ToStringOutput(),
+		Location:                   infra.Location,
+		ResourceGroupName:          infra.ResourceGroupName,
+		ClusterName:                infra.ClusterName,
+		OIDCIssuerURL:              infra.OIDCIssuerURL,
+		RegistryLoginServer:        infra.RegistryLoginServer,
+		KeyVaultName:               infra.KeyVaultName,
+		KeyVaultURI:                infra.KeyVaultURI,
+		DatabaseHost:               infra.DatabaseHost,
+		DatabaseName:               infra.DatabaseName,
+		DatabasePasswordSecretName: infra.DatabasePasswordSecretName,
+		GatewayPublicIP:            infra.GatewayPublicIP,
+		ArgoCDURL:                  platform.ArgoCDURL,
+		WorkloadNamespace:          platform.WorkloadNamespace,
+		Applications:               apps.Applications,
+	})
+}

@@ -1,0 +1,180 @@
+package stacks
+
+import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+// InfraOutputs is what gridos-infra exports.
+type InfraOutputs struct {
+	// ContractVersion is the version of this contract.
+	ContractVersion pulumi.IntOutput `output:"contractVersion"`
+	// Location is the Azure region, such as westeurope.
+	Location pulumi.StringOutput `output:"location"`
+	// SubscriptionID is the GUID of the subscription.
+	SubscriptionID pulumi.StringOutput `output:"subscriptionId"`
+	// TenantID is the GUID of the Entra tenant.
+	TenantID pulumi.StringOutput `output:"tenantId"`
+	// ResourceGroupName names the resource group of the environment.
+	ResourceGroupName pulumi.StringOutput `output:"resourceGroupName"`
+	// VirtualNetworkID is the ARM id of the virtual network.
+	VirtualNetworkID pulumi.StringOutput `output:"virtualNetworkId"`
+	// ClusterName names the AKS cluster.
+	ClusterName pulumi.StringOutput `output:"clusterName"`
+	// ClusterID is the ARM id of the AKS cluster.
+	ClusterID pulumi.StringOutput `output:"clusterId"`
+	// OIDCIssuerURL is the issuer that federated identity credentials name, verbatim.
+	OIDCIssuerURL pulumi.StringOutput `output:"oidcIssuerUrl"`
+	// Kubeconfig logs in to the cluster as the caller.
+	Kubeconfig pulumi.StringOutput `output:"kubeconfig,secret"`
+	// RegistryLoginServer is the host name of the container registry.
+	RegistryLoginServer pulumi.StringOutput `output:"registryLoginServer"`
+	// KeyVaultName names the key vault.
+	KeyVaultName pulumi.StringOutput `output:"keyVaultName"`
+	// KeyVaultURI is the https address of the key vault.
+	KeyVaultURI pulumi.StringOutput `output:"keyVaultUri"`
+	// DatabaseHost is the private host name of the PostgreSQL server.
+	DatabaseHost pulumi.StringOutput `output:"databaseHost"`
+	// DatabaseName names the application's database.
+	DatabaseName pulumi.StringOutput `output:"databaseName"`
+	// DatabaseUser is the administrator's login.
+	DatabaseUser pulumi.StringOutput `output:"databaseUser"`
+	// DatabasePasswordSecretName names the secret in the key vault that holds the password.
+	DatabasePasswordSecretName pulumi.StringOutput `output:"databasePasswordSecretName"`
+	// GatewayPublicIP is the address at which clients reach the Application Gateway.
+	GatewayPublicIP pulumi.StringOutput `output:"gatewayPublicIp"`
+	// IngressIP is the fixed internal address that the gateway sends traffic to.
+	IngressIP pulumi.StringOutput `output:"ingressIp"`
+	// LogAnalyticsWorkspaceID is the ARM id of the Log Analytics workspace.
+	LogAnalyticsWorkspaceID pulumi.StringOutput `output:"logAnalyticsWorkspaceId"`
+}
+
+// InfraValues is InfraOutputs as plain values.
+type InfraValues struct {
+	ContractVersion            int    `json:"contractVersion"`
+	Location                   string `json:"location"`
+	SubscriptionID             string `json:"subscriptionId"`
+	TenantID                   string `json:"tenantId"`
+	ResourceGroupName          string `json:"resourceGroupName"`
+	VirtualNetworkID           string `json:"virtualNetworkId"`
+	ClusterName                string `json:"clusterName"`
+	ClusterID                  string `json:"clusterId"`
+	OIDCIssuerURL              string `json:"oidcIssuerUrl"`
+	Kubeconfig                 string `json:"kubeconfig"`
+	RegistryLoginServer        string `json:"registryLoginServer"`
+	KeyVaultName               string `json:"keyVaultName"`
+	KeyVaultURI                string `json:"keyVaultUri"`
+	DatabaseHost               string `json:"databaseHost"`
+	DatabaseName               string `json:"databaseName"`
+	DatabaseUser               string `json:"databaseUser"`
+	DatabasePasswordSecretName string `json:"databasePasswordSecretName"`
+	GatewayPublicIP            string `json:"gatewayPublicIp"`
+	IngressIP                  string `json:"ingressIp"`
+	LogAnalyticsWorkspaceID    string `json:"logAnalyticsWorkspaceId"`
+}
+
+// BootstrapOutputs is what gridos-bootstrap exports.
+type BootstrapOutputs struct {
+	// ContractVersion is the version of this contract.
+	ContractVersion pulumi.IntOutput `output:"contractVersion"`
+	// ArgoCDNamespace is the namespace in which Argo CD looks for Applications.
+	ArgoCDNamespace pulumi.StringOutput `output:"argocdNamespace"`
+	// ArgoCDVersion is the version of the installed chart.
+	ArgoCDVersion pulumi.StringOutput `output:"argocdVersion"`
+	// ArgoCDURL is the address of Argo CD's user interface.
+	ArgoCDURL pulumi.StringOutput `output:"argocdUrl"`
+	// ArgoCDAdminPassword is the initial password of Argo CD's user admin.
+	ArgoCDAdminPassword pulumi.StringOutput `output:"argocdAdminPassword,secret"`
+	// ArgoRolloutsVersion is the version of the installed chart.
+	ArgoRolloutsVersion pulumi.StringOutput `output:"argoRolloutsVersion"`
+	// ProjectName names the AppProject that the application's Applications belong to.
+	ProjectName pulumi.StringOutput `output:"projectName"`
+	// WorkloadNamespace is the namespace of the application's workloads.
+	WorkloadNamespace pulumi.StringOutput `output:"workloadNamespace"`
+}
+
+// BootstrapValues is BootstrapOutputs as plain values.
+type BootstrapValues struct {
+	ContractVersion     int    `json:"contractVersion"`
+	ArgoCDNamespace     string `json:"argocdNamespace"`
+	ArgoCDVersion       string `json:"argocdVersion"`
+	ArgoCDURL           string `json:"argocdUrl"`
+	ArgoCDAdminPassword string `json:"argocdAdminPassword"`
+	ArgoRolloutsVersion string `json:"argoRolloutsVersion"`
+	ProjectName         string `json:"projectName"`
+	WorkloadNamespace   string `json:"workloadNamespace"`
+}
+
+// AppsOutputs is what gridos-apps exports.
+type AppsOutputs struct {
+	// ContractVersion is the version of this contract.
+	ContractVersion pulumi.IntOutput `output:"contractVersion"`
+	// Applications are the names of the Argo CD Applications, sorted.
+	Applications pulumi.StringArrayOutput `output:"applications"`
+	// RepositoryURL is the Git repository that Argo CD syncs from.
+	RepositoryURL pulumi.StringOutput `output:"repositoryUrl"`
+	// TargetRevision is the branch, tag or commit that Argo CD follows.
+	TargetRevision pulumi.StringOutput `output:"targetRevision"`
+}
+
+// AppsValues is AppsOutputs as plain values.
+type AppsValues struct {
+	ContractVersion int      `json:"contractVersion"`
+	Applications    []string `json:"applications"`
+	RepositoryURL   string   `json:"repositoryUrl"`
+	TargetRevision  string   `json:"targetRevision"`
+}
+
+// PublishedOutputs is what the root project publishes to other teams. It has no secret: whoever reads a stack reads all
+// of it, and this is the only stack that other teams are given access to.
+type PublishedOutputs struct {
+	// ContractVersion is the version of this contract.
+	ContractVersion pulumi.IntOutput `output:"contractVersion"`
+	// Environment is dev, test or prod.
+	Environment pulumi.StringOutput `output:"environment"`
+	// Location is the Azure region, such as westeurope.
+	Location pulumi.StringOutput `output:"location"`
+	// ResourceGroupName names the resource group of the environment.
+	ResourceGroupName pulumi.StringOutput `output:"resourceGroupName"`
+	// ClusterName names the AKS cluster.
+	ClusterName pulumi.StringOutput `output:"clusterName"`
+	// OIDCIssuerURL is the issuer that federated identity credentials name, verbatim.
+	OIDCIssuerURL pulumi.StringOutput `output:"oidcIssuerUrl"`
+	// RegistryLoginServer is the host name of the container registry.
+	RegistryLoginServer pulumi.StringOutput `output:"registryLoginServer"`
+	// KeyVaultName names the key vault.
+	KeyVaultName pulumi.StringOutput `output:"keyVaultName"`
+	// KeyVaultURI is the https address of the key vault.
+	KeyVaultURI pulumi.StringOutput `output:"keyVaultUri"`
+	// DatabaseHost is the private host name of the PostgreSQL server.
+	DatabaseHost pulumi.StringOutput `output:"databaseHost"`
+	// DatabaseName names the application's database.
+	DatabaseName pulumi.StringOutput `output:"databaseName"`
+	// DatabasePasswordSecretName names the secret in the key vault that holds the password.
+	DatabasePasswordSecretName pulumi.StringOutput `output:"databasePasswordSecretName"`
+	// GatewayPublicIP is the address at which clients reach the environment.
+	GatewayPublicIP pulumi.StringOutput `output:"gatewayPublicIp"`
+	// ArgoCDURL is the address of Argo CD's user interface.
+	ArgoCDURL pulumi.StringOutput `output:"argocdUrl"`
+	// WorkloadNamespace is the namespace of the application's workloads.
+	WorkloadNamespace pulumi.StringOutput `output:"workloadNamespace"`
+	// Applications are the names of the Argo CD Applications, sorted.
+	Applications pulumi.StringArrayOutput `output:"applications"`
+}
+
+// PublishedValues is PublishedOutputs as plain values.
+type PublishedValues struct {
+	ContractVersion            int      `json:"contractVersion"`
+	Environment                string   `json:"environment"`
+	Location                   string   `json:"location"`
+	ResourceGroupName          string   `json:"resourceGroupName"`
+	ClusterName                string   `json:"clusterName"`
+	OIDCIssuerURL              string   `json:"oidcIssuerUrl"`
+	RegistryLoginServer        string   `json:"registryLoginServer"`
+	KeyVaultName               string   `json:"keyVaultName"`
+	KeyVaultURI                string   `json:"keyVaultUri"`
+	DatabaseHost               string   `json:"databaseHost"`
+	DatabaseName               string   `json:"databaseName"`
+	DatabasePasswordSecretName string   `json:"databasePasswordSecretName"`
+	GatewayPublicIP            string   `json:"gatewayPublicIp"`
+	ArgoCDURL                  string   `json:"argocdUrl"`
+	WorkloadNamespace          string   `json:"workloadNamespace"`
+	Applications               []string `json:"applications"`
+}

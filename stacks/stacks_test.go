@@ -1,0 +1,156 @@
+package stacks_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// What a program exports, what another reads and what `pulumi stack output --json` decodes into are the same keys with the
+// same types.
+func TestUnit_TwinsMatch(t *testing.T) {
+	t.Parallel()
+	for _, twin := range []struct{ outputs, values any }{
+		{stacks.InfraOutputs{}, stacks.InfraValues{}},
+		{stacks.BootstrapOutputs{}, stacks.BootstrapValues{}},
+		{stacks.AppsOutputs{}, stacks.AppsValues{}},
+		{stacks.PublishedOutputs{}, stacks.PublishedValues{}},
+	} {
+		outputs, values := reflect.TypeOf(twin.outputs), reflect.TypeOf(twin.values)
+		require.Equal(t, outputs.NumField(), values.NumField(), outputs.Name())
+		seen := map[string]bool{}
+		for i := range outputs.NumField() {
+			o, v := outputs.Field(i), values.Field(i)
+			key, _, _ := strings.Cut(o.Tag.Get("output"), ",")
+			assert.Equal(t, o.Name, v.Name)
+			assert.NotEmpty(t, key, "%s.%s has no key", outputs.Name(), o.Name)
+			assert.Equal(t, key, v.Tag.Get("json"), "%s.%s", outputs.Name(), o.Name)
+			assert.False(t, seen[key], "%s has %s twice", outputs.Name(), key)
+			seen[key] = true
+			output, ok := reflect.New(o.Type).Elem().Interface().(pulumi.Output)
+			require.True(t, ok, "%s.%s is no output", outputs.Name(), o.Name)
+			assert.Equal(t, output.ElementType(), v.Type, "%s.%s", outputs.Name(), o.Name)
+		}
+		assert.Equal(t, "contractVersion", stacksKey(outputs, 0), "the version comes first in %s", outputs.Name())
+	}
+}
+
+func stacksKey(t reflect.Type, i int) string { return t.Field(i).Tag.Get("output") }
+
+func TestUnit_PublishedOutputsHaveNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, o := range stacks.OutputsOf[stacks.PublishedOutputs]() {
+		assert.False(t, o.Secret, o.Key)
+	}
+}
+
+func TestUnit_ProjectsAreWhereTheyAreSaidToBe(t *testing.T) {
+	t.Parallel()
+	for _, p := range stacks.Projects() {
+		project, err := projectfile.Project(filepath.Join("..", p.Directory))
+		require.NoError(t, err)
+		assert.Equal(t, p.Name, project.Name.String())
+		_, err = os.Stat(filepath.Join("..", p.Directory, "main.go"))
+		require.NoError(t, err)
+	}
+}
+
+// read runs Read in gridos-bootstrap and returns what it yields.
+func read(t *testing.T, run mocks.Run) (stacks.InfraOutputs, error) {
+	t.Helper()
+	run.Project, run.Root, run.Stack = stacks.Bootstrap, "..", "dev"
+	var infra stacks.InfraOutputs
+	_, err := run.Do(func(ctx *pulumi.Context) (err error) {
+		infra, err = stacks.Read[stacks.InfraOutputs](ctx, stacks.Infra)
+		return err
+	})
+	return infra, err
+}
+
+func TestUnit_ReadYieldsWhatWasExportedAndKeepsSecretsSecret(t *testing.T) {
+	t.Parallel()
+	outputs := mocks.InfraOutputs()
+	outputs["kubeconfig"] = "not marked as secret by the other stack"
+	infra, err := read(t, mocks.Run{Stacks: map[string]map[string]any{stacks.Infra.Name: outputs}})
+	require.NoError(t, err)
+	assert.True(t, pulumi.IsSecret(infra.Kubeconfig))
+	assert.False(t, pulumi.IsSecret(infra.ClusterName))
+	name := make(chan string, 1)
+	infra.ClusterName.ApplyT(func(s string) string { name <- s; return s })
+	assert.Equal(t, "the clusterName", <-name)
+}
+
+func TestUnit_MissingOutputsAreNamedAllAtOnceWithTheRemedy(t *testing.T) {
+	t.Parallel()
+	for _, preview := range []bool{false, true} {
+		outputs := mocks.InfraOutputs()
+		delete(outputs, "kubeconfig")
+		delete(outputs, "clusterId")
+		_, err := read(t, mocks.Run{Preview: preview, Stacks: map[string]map[string]any{stacks.Infra.Name: outputs}})
+		for _, key := range []string{"kubeconfig", "clusterId"} {
+			require.ErrorContains(t, err, "stack organization/gridos-infra/dev has no output \""+key+
+				"\"; run `pulumi -C infra up -s dev` first", "preview: %v", preview)
+		}
+	}
+}
+
+func TestUnit_AStackThatWasNeverUpIsUnknownInAPreviewAndAnErrorInAnUpdate(t *testing.T) {
+	t.Parallel()
+	infra, err := read(t, mocks.Run{Preview: true})
+	require.NoError(t, err)
+	assert.NotNil(t, infra.ClusterName)
+
+	_, err = read(t, mocks.Run{})
+	require.ErrorContains(t, err, "run `pulumi -C infra up -s dev` first")
+}
+
+func TestUnit_AnotherContractVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	outputs := mocks.InfraOutputs()
+	outputs["contractVersion"] = float64(stacks.ContractVersion + 1)
+	_, err := read(t, mocks.Run{Stacks: map[string]map[string]any{stacks.Infra.Name: outputs}})
+	require.ErrorContains(t, err, "speaks version 2 of the contract, this program version 1")
+}
+
+func TestUnit_AnOutputOfAnotherTypeIsRefused(t *testing.T) {
+	t.Parallel()
+	run := mocks.Run{
+		Project: stacks.Published, Root: "..", Stack: "dev",
+		Stacks: map[string]map[string]any{stacks.Apps.Name: {
+			"contractVersion": float64(stacks.ContractVersion), "applications": "not a list", "repositoryUrl": "u", "targetRevision": "r",
+		}},
+	}
+	_, err := run.Do(func(ctx *pulumi.Context) error {
+		apps, err := stacks.Read[stacks.AppsOutputs](ctx, stacks.Apps)
+		if err != nil {
+			return err
+		}
+		ctx.Export("applications", apps.Applications)
+		return nil
+	})
+	require.ErrorContains(t, err, `output "applications" of stack organization/gridos-apps/dev is a string`)
+}
+
+func TestUnit_ExportRefusesAnOutputWithoutValueAndMakesSecretsSecret(t *testing.T) {
+	t.Parallel()
+	run := mocks.Run{Project: stacks.Bootstrap, Root: "..", Stack: "dev"}
+	some := pulumi.String("x").ToStringOutput()
+	recorded, err := run.Do(func(ctx *pulumi.Context) error {
+		return stacks.Export(ctx, stacks.BootstrapOutputs{ArgoCDNamespace: some, ArgoCDAdminPassword: some})
+	})
+	require.ErrorContains(t, err, `output "argocdVersion" of gridos-bootstrap has no value`)
+	require.ErrorContains(t, err, `output "projectName" of gridos-bootstrap has no value`)
+	password, ok := recorded.Exports["argocdAdminPassword"].(pulumi.Output)
+	require.True(t, ok)
+	assert.True(t, pulumi.IsSecret(password))
+}
