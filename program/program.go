@@ -11,20 +11,21 @@ import (
 // Load checks that the project, which has no configuration, was given none. Its error is a *config.Error.
 func Load(r *config.Reader) error { return r.Err() }
 
-// Program publishes the outputs of the running stack's environment.
+// Program publishes the outputs of the running stack's environment. It reads without secrets, so that its state, which
+// other teams may read, holds none.
 func Program(ctx *pulumi.Context) error {
 	if err := Load(config.FromContext(ctx)); err != nil {
 		return err
 	}
-	infra, err := stacks.Read[stacks.InfraOutputs](ctx, stacks.Infra)
+	infra, err := stacks.ReadPublic[stacks.InfraOutputs](ctx, stacks.Infra)
 	if err != nil {
 		return err
 	}
-	platform, err := stacks.Read[stacks.BootstrapOutputs](ctx, stacks.Bootstrap)
+	platform, err := stacks.ReadPublic[stacks.BootstrapOutputs](ctx, stacks.Bootstrap)
 	if err != nil {
 		return err
 	}
-	apps, err := stacks.Read[stacks.AppsOutputs](ctx, stacks.Apps)
+	apps, err := stacks.ReadPublic[stacks.AppsOutputs](ctx, stacks.Apps)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"google.golang.org/grpc/status"
 )
 
 // Output is one output of a project.
@@ -58,53 +60,175 @@ const versionKey = "contractVersion"
 
 func isZeroOutput(output pulumi.Output) bool { return reflect.ValueOf(output).IsZero() }
 
-// Read returns the outputs of project for the environment of the running stack.
+// Read returns the outputs of project for the environment of the running stack, through a stack reference.
 //
 // An output that the other stack does not have is an error naming the stack, the key and the command that creates it;
 // all of them are reported at once. There is one exception: while previewing, a stack that was never brought up yields
 // unknown outputs, so that the whole line can be previewed before its first `up`.
 func Read[T any](ctx *pulumi.Context, project Project) (T, error) {
 	var outputs T
-	reference := project.Reference(ctx.Organization(), ctx.Stack())
-	stack, err := pulumi.NewStackReference(ctx, reference, nil)
+	reference, err := pulumi.NewStackReference(ctx, project.Reference(ctx.Organization(), ctx.Stack()), nil)
 	if err != nil {
 		return outputs, unreadable(ctx, project, err)
 	}
-	// Waiting here is safe: a stack reference is read during previews too, so this never waits for an unknown.
-	version, err := stack.GetOutputDetails(versionKey)
-	if err != nil {
-		return outputs, unreadable(ctx, project, err)
-	}
-	deployed := version.Value != nil
-	if number, ok := version.Value.(float64); deployed && (!ok || int(number) != ContractVersion) {
-		return outputs, fmt.Errorf("stack %s speaks version %v of the contract, this program version %d; %s first",
-			reference, version.Value, ContractVersion, howTo(project, ctx.Stack()))
-	}
-
-	var missing []error
-	value := reflect.ValueOf(&outputs).Elem()
-	for _, o := range OutputsOf[T]() {
-		if deployed || !ctx.DryRun() {
-			details, err := stack.GetOutputDetails(o.Key)
-			if err != nil {
-				return outputs, unreadable(ctx, project, err)
-			}
-			if details.Value == nil && details.SecretValue == nil {
-				missing = append(missing, fmt.Errorf("stack %s has no output %q; %s first",
-					reference, o.Key, howTo(project, ctx.Stack())))
-				continue
-			}
-		}
-		output, err := typed(stack.GetOutput(pulumi.String(o.Key)), value.Field(o.field).Type(), reference, o.Key)
+	declared := OutputsOf[T]()
+	values := map[string]any{}
+	for _, o := range declared {
+		// Waiting here is safe: a stack reference is read during previews too, so this never waits for an unknown.
+		details, err := reference.GetOutputDetails(o.Key)
 		if err != nil {
-			return outputs, err
+			return outputs, unreadable(ctx, project, err)
 		}
+		if values[o.Key] = details.Value; details.SecretValue != nil {
+			values[o.Key] = details.SecretValue
+		}
+	}
+	deployed, err := check(ctx, project, declared, fieldTypes[T](), values)
+	if err != nil {
+		return outputs, err
+	}
+	source := pulumi.UnsafeUnknownOutput(nil)
+	if deployed {
+		source = pulumi.ToOutput(values)
+	}
+	fill(&outputs, declared, source)
+	return outputs, nil
+}
+
+// ReadPublic is Read without the secrets, whose fields are left without a value. The engine keeps a copy of everything
+// that a stack reference reads, secrets included, in the state of the stack that refers; this leaves no trace there.
+func ReadPublic[T any](ctx *pulumi.Context, project Project) (T, error) {
+	var outputs T
+	args := &readStackOutputsArgs{Name: project.Reference(ctx.Organization(), ctx.Stack())}
+	// Only the plain call returns the engine's error. When the engine does answer, the SDK may still object that the
+	// answer holds secrets, which the second call is there to handle.
+	if err := ctx.Invoke(readStackOutputs, args, &struct{}{}); err != nil {
+		if _, fromEngine := status.FromError(err); fromEngine {
+			return outputs, unreadable(ctx, project, err)
+		}
+	}
+	declared := slices.DeleteFunc(OutputsOf[T](), func(o Output) bool { return o.Secret })
+	answer := ctx.InvokeOutput(readStackOutputs, args, pulumi.MapOutput{}, pulumi.InvokeOutputOptions{})
+	public := answer.ApplyT(func(v map[string]any) (any, error) {
+		all, _ := v["outputs"].(map[string]any)
+		values := map[string]any{}
+		for _, o := range declared {
+			values[o.Key] = all[o.Key]
+		}
+		deployed, err := check(ctx, project, declared, fieldTypes[T](), values)
+		if err == nil && !deployed {
+			return pulumi.UnsafeUnknownOutput(nil), nil
+		}
+		return values, err
+	})
+	// An answer with a secret in it is secret as a whole; what is left of it here is not.
+	fill(&outputs, declared, pulumi.Unsecret(public))
+	return outputs, nil
+}
+
+const readStackOutputs = "pulumi:pulumi:readStackOutputs"
+
+type readStackOutputsArgs struct {
+	Name string `pulumi:"name"`
+}
+
+// check returns every way in which values are not what the contract declares. deployed is false, without an error, for a
+// stack that was never brought up while ctx previews.
+func check(
+	ctx *pulumi.Context, project Project, declared []Output, types map[string]reflect.Type, values map[string]any,
+) (deployed bool, err error) {
+	reference := project.Reference(ctx.Organization(), ctx.Stack())
+	version := values[versionKey]
+	if version == nil && ctx.DryRun() {
+		return false, nil
+	}
+	if number, ok := version.(float64); version != nil && (!ok || int(number) != ContractVersion) {
+		return false, fmt.Errorf("stack %s speaks version %v of the contract, this program version %d; %s first",
+			reference, version, ContractVersion, howTo(project, ctx.Stack()))
+	}
+	var mistakes []error
+	for _, o := range declared {
+		switch value := values[o.Key]; {
+		case value == nil:
+			mistakes = append(mistakes, fmt.Errorf("stack %s has no output %q; %s first",
+				reference, o.Key, howTo(project, ctx.Stack())))
+		case !conforms(value, types[o.Key]):
+			mistakes = append(mistakes, fmt.Errorf("output %q of stack %s is a %T, which the contract does not say",
+				o.Key, reference, value))
+		}
+	}
+	return true, errors.Join(mistakes...)
+}
+
+// fieldTypes returns the type of each output's value as the contract says it, by key.
+func fieldTypes[T any]() map[string]reflect.Type {
+	t := reflect.TypeFor[T]()
+	types := make(map[string]reflect.Type, t.NumField())
+	for _, o := range OutputsOf[T]() {
+		if output, ok := reflect.Zero(t.Field(o.field).Type).Interface().(pulumi.Output); ok {
+			types[o.Key] = output.ElementType()
+		}
+	}
+	return types
+}
+
+// conforms tells whether value, as the engine answers it, is of the contract's type.
+func conforms(value any, want reflect.Type) bool {
+	switch want {
+	case reflect.TypeFor[string]():
+		_, ok := value.(string)
+		return ok
+	case reflect.TypeFor[int]():
+		_, ok := value.(float64) // every number in a stack's outputs arrives as a float64
+		return ok
+	case reflect.TypeFor[[]string]():
+		items, ok := value.([]any)
+		return ok && !slices.ContainsFunc(items, func(item any) bool { return !conforms(item, reflect.TypeFor[string]()) })
+	default:
+		return false
+	}
+}
+
+// fill sets the fields of declared in outputs to what source, a map that was checked, holds for them.
+func fill[T any](outputs *T, declared []Output, source pulumi.Output) {
+	fields := reflect.ValueOf(outputs).Elem()
+	for _, o := range declared {
+		field := fields.Field(o.field)
+		output := valueOf(source, o.Key, field.Type())
 		if o.Secret {
 			output = pulumi.ToSecret(output)
 		}
-		value.Field(o.field).Set(reflect.ValueOf(output))
+		field.Set(reflect.ValueOf(output))
 	}
-	return outputs, errors.Join(missing...)
+}
+
+// valueOf returns the value of key in source as an output of type want. The conversions cannot fail: check was there.
+func valueOf(source pulumi.Output, key string, want reflect.Type) pulumi.Output {
+	at := func(v any) any {
+		values, _ := v.(map[string]any)
+		return values[key]
+	}
+	switch want {
+	case reflect.TypeFor[pulumi.IntOutput]():
+		return source.ApplyT(func(v any) int {
+			n, _ := at(v).(float64)
+			return int(n)
+		})
+	case reflect.TypeFor[pulumi.StringArrayOutput]():
+		return source.ApplyT(func(v any) []string {
+			items, _ := at(v).([]any)
+			list := make([]string, len(items))
+			for i := range items {
+				list[i], _ = items[i].(string)
+			}
+			return list
+		})
+	default:
+		return source.ApplyT(func(v any) string {
+			s, _ := at(v).(string)
+			return s
+		})
+	}
 }
 
 func unreadable(ctx *pulumi.Context, project Project, err error) error {
@@ -114,45 +238,4 @@ func unreadable(ctx *pulumi.Context, project Project, err error) error {
 
 func howTo(project Project, environment string) string {
 	return fmt.Sprintf("run `pulumi -C %s up -s %s`", project.Directory, environment)
-}
-
-// typed converts raw to the output type of the contract's field.
-func typed(raw pulumi.AnyOutput, want reflect.Type, reference, key string) (pulumi.Output, error) {
-	mismatch := func(v any) error {
-		return fmt.Errorf("output %q of stack %s is a %T, which the contract does not say", key, reference, v)
-	}
-	switch want {
-	case reflect.TypeFor[pulumi.StringOutput]():
-		return raw.ApplyT(func(v any) (string, error) {
-			s, ok := v.(string)
-			if !ok {
-				return "", mismatch(v)
-			}
-			return s, nil
-		}), nil
-	case reflect.TypeFor[pulumi.IntOutput]():
-		return raw.ApplyT(func(v any) (int, error) {
-			n, ok := v.(float64) // every number in a stack's outputs arrives as a float64
-			if !ok {
-				return 0, mismatch(v)
-			}
-			return int(n), nil
-		}), nil
-	case reflect.TypeFor[pulumi.StringArrayOutput]():
-		return raw.ApplyT(func(v any) ([]string, error) {
-			items, ok := v.([]any)
-			if !ok {
-				return nil, mismatch(v)
-			}
-			list := make([]string, len(items))
-			for i, item := range items {
-				if list[i], ok = item.(string); !ok {
-					return nil, mismatch(v)
-				}
-			}
-			return list, nil
-		}), nil
-	default:
-		return nil, fmt.Errorf("the contract has no outputs of type %v (%s)", want, key)
-	}
 }

@@ -161,12 +161,47 @@ func (c *Cloud) Purge(id string) error {
 		return fmt.Errorf("%s has purge protection, so it cannot be purged before its retention of %s ends; use another name",
 			id, retentionOf(gone))
 	}
-	for k, other := range c.deleted {
-		if k == key(id) || within(other.ID, id) {
-			delete(c.deleted, k)
+	undo := c.change(func() {
+		for k, other := range c.deleted {
+			if k == key(id) || within(other.ID, id) {
+				delete(c.deleted, k)
+			}
+		}
+	})
+	if err := c.save(); err != nil {
+		undo()
+		return err
+	}
+	return nil
+}
+
+// Forget removes a live resource, and what is below it, from the inventory without asking any rule: as if somebody had deleted
+// it behind the back of the engine. It makes drift, and it clears away what an engine that was killed between Azure's answer
+// and its own note of it does not know. Nodes stay until the next operation on the cluster. The error says that there is no
+// such resource, or that an operation on it is under way.
+func (c *Cloud) Forget(id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.live[key(id)]; !ok {
+		return fmt.Errorf("%s does not exist, so it cannot be forgotten", id)
+	}
+	for k, op := range c.running {
+		if k == key(id) || within(op.record.ID, id) {
+			return fmt.Errorf("%s cannot be forgotten while the %s of %s is under way; wait until it ends", id, op.verb, op.record.ID)
 		}
 	}
-	return c.save()
+	undo := c.change(func() {
+		for k, r := range c.live {
+			if k == key(id) || within(r.ID, id) {
+				delete(c.live, k)
+			}
+		}
+	})
+	if err := c.save(); err != nil {
+		undo()
+		return err
+	}
+	return nil
 }
 
 func resourcesOf(records map[string]*record) []Resource {

@@ -176,13 +176,17 @@ var serverLogin = rule{id: "P3", code: "InvalidAdministratorLogin", broken: func
 	case s.in.unsure("authConfig") || s.in.unsure("authConfig.passwordAuth"):
 	case s.in.text("authConfig.passwordAuth") == "Disabled":
 		if login || password {
-			result = append(result, finding{"administratorLogin",
-				"password authentication is off; drop administratorLogin and administratorLoginPassword"})
+			result = append(result, finding{
+				"administratorLogin",
+				"password authentication is off; drop administratorLogin and administratorLoginPassword",
+			})
 		}
 	default:
 		if s.creating() && (!login || !password) {
-			result = append(result, finding{"administratorLogin",
-				"password authentication is on; set both administratorLogin and administratorLoginPassword"})
+			result = append(result, finding{
+				"administratorLogin",
+				"password authentication is on; set both administratorLogin and administratorLoginPassword",
+			})
 		}
 	}
 	name := s.in.text("administratorLogin")
@@ -201,12 +205,16 @@ var serverAccess = rule{id: "P6", code: "InvalidNetworkConfiguration", broken: f
 	}
 	var result []finding
 	if s.in.text("network.publicNetworkAccess") == "Enabled" {
-		result = append(result, finding{"network.publicNetworkAccess",
-			"a server in a virtual network cannot have public access; drop publicNetworkAccess"})
+		result = append(result, finding{
+			"network.publicNetworkAccess",
+			"a server in a virtual network cannot have public access; drop publicNetworkAccess",
+		})
 	}
 	if !s.in.has("network.privateDnsZoneArmResourceId") {
-		result = append(result, finding{"network.privateDnsZoneArmResourceId",
-			"a server in a virtual network needs a private DNS zone; set privateDnsZoneArmResourceId"})
+		result = append(result, finding{
+			"network.privateDnsZoneArmResourceId",
+			"a server in a virtual network needs a private DNS zone; set privateDnsZoneArmResourceId",
+		})
 	}
 	return result
 }}

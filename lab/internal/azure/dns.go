@@ -10,7 +10,6 @@ import (
 
 // ARM types that rules look for.
 const (
-	typeZone     = "Microsoft.Network/privateDnsZones"
 	typeZoneLink = "Microsoft.Network/privateDnsZones/virtualNetworkLinks"
 )
 

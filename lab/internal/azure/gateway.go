@@ -126,8 +126,10 @@ var gatewaySKU = rule{id: "G3", code: "ApplicationGatewaySkuInvalid", broken: fu
 		return result
 	}
 	if s.in.has("sku.capacity") == s.in.has("autoscaleConfiguration") {
-		result = append(result, finding{"autoscaleConfiguration",
-			"exactly one of sku.capacity and autoscaleConfiguration must be set; drop or add one"})
+		result = append(result, finding{
+			"autoscaleConfiguration",
+			"exactly one of sku.capacity and autoscaleConfiguration must be set; drop or add one",
+		})
 	}
 	low, okLow := s.in.number("autoscaleConfiguration.minCapacity")
 	high, okHigh := s.in.number("autoscaleConfiguration.maxCapacity")
@@ -142,8 +144,10 @@ var gatewaySKU = rule{id: "G3", code: "ApplicationGatewaySkuInvalid", broken: fu
 var gatewayFirewall = rule{id: "G4", code: "ApplicationGatewayFirewallConfigurationDeprecated", broken: func(s subject) []finding {
 	var result []finding
 	if s.in.has("webApplicationFirewallConfiguration") {
-		result = append(result, finding{"webApplicationFirewallConfiguration",
-			"webApplicationFirewallConfiguration retires on 15 March 2027; use firewallPolicy.id with a policy of its own"})
+		result = append(result, finding{
+			"webApplicationFirewallConfiguration",
+			"webApplicationFirewallConfiguration retires on 15 March 2027; use firewallPolicy.id with a policy of its own",
+		})
 	}
 	switch tier, policy := s.in.text("sku.tier"), s.in.has("firewallPolicy"); {
 	case tier == "WAF_v2" && !policy:
@@ -212,8 +216,10 @@ var gatewayAddress = rule{id: "G3", code: "ApplicationGatewayPublicIpSkuInvalid"
 var firewallPolicy = rule{id: "G4", code: "ApplicationGatewayFirewallPolicyInvalid", broken: func(s subject) []finding {
 	var result []finding
 	if !s.in.unsure("managedRules.managedRuleSets") && len(s.in.items("managedRules.managedRuleSets")) == 0 {
-		result = append(result, finding{"managedRules.managedRuleSets",
-			"a firewall policy needs at least one managed rule set; add one, such as Microsoft_DefaultRuleSet 2.1"})
+		result = append(result, finding{
+			"managedRules.managedRuleSets",
+			"a firewall policy needs at least one managed rule set; add one, such as Microsoft_DefaultRuleSet 2.1",
+		})
 	}
 	result = append(result, s.oneOf("policySettings.mode", "Prevention", "Detection")...)
 	return append(result, s.oneOf("policySettings.state", "Enabled", "Disabled")...)

@@ -30,7 +30,7 @@ const (
 	tokenLink       = "azure-native:network/v20240601:VirtualNetworkLink"
 	tokenWorkspace  = "azure-native:operationalinsights/v20230901:Workspace"
 	tokenVault      = "azure-native:keyvault/v20241101:Vault"
-	tokenSecret     = "azure-native:keyvault/v20241101:Secret" //nolint:gosec // the name of a type, no credential
+	tokenSecret     = "azure-native:keyvault/v20241101:Secret"
 	tokenRegistry   = "azure-native:containerregistry/v20230701:Registry"
 	tokenServer     = "azure-native:dbforpostgresql/v20240801:Server"
 	tokenDatabase   = "azure-native:dbforpostgresql/v20240801:Database"
@@ -98,10 +98,8 @@ func unmarshal(t *testing.T, properties *structpb.Struct) resource.PropertyMap {
 
 func properties(inputs in) resource.PropertyMap { return resource.NewPropertyMapFromMap(inputs) }
 
-var (
-	// computed is a value that a preview does not know.
-	computed = resource.MakeComputed(resource.NewProperty(""))
-)
+// computed is a value that a preview does not know.
+var computed = resource.MakeComputed(resource.NewProperty(""))
 
 func secret(text string) resource.PropertyValue {
 	return resource.MakeSecret(resource.NewProperty(text))
@@ -168,6 +166,15 @@ func (h *harness) update(token, id string, before, inputs in) (resource.Property
 	return unmarshal(h.t, response.GetProperties()), nil
 }
 
+// read returns the live outputs of a resource.
+func (h *harness) read(token, id string) resource.PropertyMap {
+	h.t.Helper()
+	response, err := h.provider.Read(h.t.Context(), &pulumirpc.ReadRequest{Id: id, Urn: urn(token)})
+	require.NoError(h.t, err)
+	require.NotEmpty(h.t, response.GetId(), "%s does not exist", id)
+	return unmarshal(h.t, response.GetProperties())
+}
+
 func (h *harness) delete(token, id string) error {
 	h.t.Helper()
 	_, err := h.provider.Delete(h.t.Context(), &pulumirpc.DeleteRequest{Id: id, Urn: urn(token)})
@@ -193,14 +200,16 @@ func (h *harness) invoke(token string, arguments in) (resource.PropertyMap, erro
 	return unmarshal(h.t, response.GetReturn()), nil
 }
 
-// cluster stands in for the lab's control plane.
+// kubernetes stands in for the lab's control plane.
 type kubernetes struct {
 	mu    sync.Mutex
 	nodes []azure.Node
 	err   error
 }
 
-func (k *kubernetes) Kubeconfig(context.Context) ([]byte, error) { return []byte("apiVersion: v1\n"), nil }
+func (k *kubernetes) Kubeconfig(context.Context) ([]byte, error) {
+	return []byte("apiVersion: v1\n"), nil
+}
 
 func (k *kubernetes) SetNodes(_ context.Context, nodes []azure.Node) error {
 	k.mu.Lock()

@@ -13,10 +13,9 @@ import (
 
 // ARM types that rules look for.
 const (
-	typeNetwork       = "Microsoft.Network/virtualNetworks"
-	typeSubnet        = "Microsoft.Network/virtualNetworks/subnets"
-	typeSecurityGroup = "Microsoft.Network/networkSecurityGroups"
-	typeGateway       = "Microsoft.Network/applicationGateways"
+	typeNetwork = "Microsoft.Network/virtualNetworks"
+	typeSubnet  = "Microsoft.Network/virtualNetworks/subnets"
+	typeGateway = "Microsoft.Network/applicationGateways"
 )
 
 const networkProvider = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Network/"

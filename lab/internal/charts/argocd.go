@@ -12,14 +12,16 @@ import (
 // moduleDir, and returns the chart's directory. An earlier chart there is replaced. These values mean what they mean in the
 // chart argo/argo-cd 10.1.1:
 //
-//   - controller.replicas, server.replicas, repoServer.replicas, applicationSet.replicas; for server and repoServer,
-//     autoscaling.enabled with autoscaling.minReplicas instead (the number alone: no autoscaler is created, since without
-//     a metrics server it would never do more);
+//   - replicas, resources and pdb of controller, server, repoServer and applicationSet; for server and repoServer,
+//     autoscaling.enabled with autoscaling.minReplicas instead of replicas (the number alone: no autoscaler is created, since
+//     without a metrics server it would never do more);
+//   - global.domain, for the address in argocd-cm;
 //   - configs.cm, configs.params, configs.rbac: merged over the manifest's entries, key by key; an empty value removes one;
 //   - configs.secret.createSecret, argocdServerAdminPassword (a bcrypt hash), argocdServerAdminPasswordMtime, extra;
 //   - crds.install, crds.keep; dex.enabled; notifications.enabled.
 //
-// Redis is always the highly available one, which needs three nodes that accept its pods: one Redis per node is required.
+// Redis is always the highly available one with three replicas, which need three nodes that accept their pods: one Redis per
+// node is required.
 // The manifest's pods make the Redis password themselves when they first start; where pods are not executed, nobody does.
 func WrapArgoCD(moduleDir, dest string) (string, error) {
 	c, err := readManifest("argo-cd", moduleDir, "manifests/ha/install.yaml")
@@ -33,21 +35,25 @@ func WrapArgoCD(moduleDir, dest string) (string, error) {
 				"createSecret": true, "argocdServerAdminPassword": "", "argocdServerAdminPasswordMtime": "", "extra": map[string]any{},
 			},
 		},
+		"global":        map[string]any{"domain": ""},
 		"dex":           map[string]any{"enabled": true},
 		"notifications": map[string]any{"enabled": true},
 	}
 	c.argoCDComponents()
 	if err := errors.Join(
 		c.customResourceDefinitions(".Values.crds.install", ".Values.crds.keep"),
-		c.replicas("StatefulSet", "argocd-application-controller", "controller", false, "ARGOCD_CONTROLLER_REPLICAS"),
-		c.replicas("Deployment", "argocd-server", "server", true, "ARGOCD_API_SERVER_REPLICAS"),
-		c.replicas("Deployment", "argocd-repo-server", "repoServer", true, ""),
-		c.replicas("Deployment", "argocd-applicationset-controller", "applicationSet", false, ""),
+		c.component("StatefulSet", "argocd-application-controller", "controller", false, "ARGOCD_CONTROLLER_REPLICAS"),
+		c.component("Deployment", "argocd-server", "server", true, "ARGOCD_API_SERVER_REPLICAS"),
+		c.component("Deployment", "argocd-repo-server", "repoServer", true, ""),
+		c.component("Deployment", "argocd-applicationset-controller", "applicationSet", false, ""),
 		c.preferSpreading("argocd-server"),
 		c.preferSpreading("argocd-repo-server"),
-		c.configMap("argocd-cm", "cm"),
-		c.configMap("argocd-cmd-params-cm", "params"),
-		c.configMap("argocd-rbac-cm", "rbac"),
+		c.configMap("argocd-cm", "cm", `
+{{- if and .Values.global.domain (not .Values.configs.cm.url) }}
+  "url": {{ printf "https://%s" .Values.global.domain | quote }}
+{{- end }}`),
+		c.configMap("argocd-cmd-params-cm", "params", ""),
+		c.configMap("argocd-rbac-cm", "rbac", ""),
 		c.argoCDSecret(),
 	); err != nil {
 		return "", err
@@ -65,38 +71,6 @@ func (c *chart) argoCDComponents() {
 			object.condition = ".Values.notifications.enabled"
 		}
 	}
-}
-
-// replicas lets <component>.replicas decide, or the least number of the component's autoscaling if the real chart can
-// autoscale it; the manifest's number is the default. variable is the environment variable that tells the component its own
-// number, if it has one.
-func (c *chart) replicas(kind, name, component string, autoscaled bool, variable string) error {
-	object, err := c.find(kind, name)
-	if err != nil {
-		return err
-	}
-	count, found, err := unstructured.NestedInt64(object.Object, "spec", "replicas")
-	if err != nil {
-		return fmt.Errorf("chart %s: %s %s: %w", c.name, kind, name, err)
-	}
-	if !found {
-		count = 1 // Kubernetes' default
-	}
-	values := map[string]any{"replicas": count}
-	expression := fmt.Sprintf(".Values.%s.replicas | int", component)
-	if autoscaled {
-		values["autoscaling"] = map[string]any{"enabled": false, "minReplicas": 1}
-		expression = fmt.Sprintf("ternary .Values.%[1]s.autoscaling.minReplicas .Values.%[1]s.replicas "+
-			".Values.%[1]s.autoscaling.enabled | int", component)
-	}
-	c.values[component] = values
-	if err := c.set(kind, name, "{{ "+expression+" }}", "spec", "replicas"); err != nil {
-		return err
-	}
-	if variable == "" {
-		return nil
-	}
-	return c.setEnvironment(kind, name, variable, "{{ "+expression+" | quote }}")
 }
 
 // preferSpreading turns the manifest's demand of one pod per node into a preference, which is what the real chart does.
@@ -137,8 +111,8 @@ func (c *chart) preferSpreading(deployment string) error {
 
 // configMap lets the values configs.<key> decide on a config map's entries. The manifest's entries become the defaults in
 // values.yaml, and Helm merges the given ones over them. As in the real chart, an empty value leaves its entry out and the
-// keys "create" and "annotations" of the real chart's values are no entries.
-func (c *chart) configMap(name, key string) error {
+// keys "create" and "annotations" of the real chart's values are no entries. more is a template of further entries.
+func (c *chart) configMap(name, key, more string) error {
 	object, err := c.find("ConfigMap", name)
 	if err != nil {
 		return err
@@ -159,7 +133,7 @@ func (c *chart) configMap(name, key string) error {
 {{- if ne (toString $value) "" }}
   {{ $key | quote }}: {{ toString $value | toJson }}
 {{- end }}
-{{- end }}`, key), "data")
+{{- end }}`, key)+more, "data")
 }
 
 // argoCDSecret is argocd-secret as the real chart writes it.

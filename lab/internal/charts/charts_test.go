@@ -68,9 +68,21 @@ spec:
       containers:
       - {name: server, env: [{name: ARGOCD_API_SERVER_REPLICAS, value: "2"}]}
 ---
-{apiVersion: apps/v1, kind: Deployment, metadata: {name: argocd-repo-server}, spec: {replicas: 2}}
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: argocd-repo-server}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app.kubernetes.io/name: argocd-repo-server}}
+  template:
+    spec:
+      containers:
+      - {name: repo-server, resources: {requests: {cpu: 10m}}}
 ---
-{apiVersion: apps/v1, kind: Deployment, metadata: {name: argocd-applicationset-controller}, spec: {}}
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: argocd-applicationset-controller}
+spec: {template: {spec: {containers: [{name: applicationset}]}}}
 ---
 apiVersion: apps/v1
 kind: StatefulSet
@@ -204,6 +216,15 @@ func at(t *testing.T, object *unstructured.Unstructured, path ...string) any {
 	return value
 }
 
+func firstContainer(t *testing.T, workload *unstructured.Unstructured) map[string]any {
+	t.Helper()
+	containers, ok := at(t, workload, "spec", "template", "spec", "containers").([]any)
+	require.True(t, ok)
+	container, ok := containers[0].(map[string]any)
+	require.True(t, ok)
+	return container
+}
+
 func TestUnit_ArgoCDWithDefaultsIsTheManifestInTheReleasesNamespace(t *testing.T) {
 	chart := wrapArgoCD(t, argoCDManifest)
 	metadata, err := os.ReadFile(filepath.Join(chart, "Chart.yaml"))
@@ -239,9 +260,14 @@ func TestUnit_ArgoCDWithDefaultsIsTheManifestInTheReleasesNamespace(t *testing.T
 
 func TestUnit_ArgoCDFollowsTheRealChartsValues(t *testing.T) {
 	objects := render(t, wrapArgoCD(t, argoCDManifest), `
+global: {domain: argocd.example.org}
 controller: {replicas: 2}
 server: {replicas: 9, autoscaling: {enabled: true, minReplicas: 3}}
-repoServer: {replicas: 5, autoscaling: {enabled: false, minReplicas: 3}}
+repoServer:
+  replicas: 5
+  autoscaling: {enabled: false, minReplicas: 3}
+  resources: {requests: {memory: 1Gi}}
+  pdb: {enabled: true, minAvailable: 1}
 applicationSet: {replicas: 4}
 dex: {enabled: false}
 notifications: {enabled: false}
@@ -264,15 +290,23 @@ configs:
 		"StatefulSet argocd-application-controller": {"name": "ARGOCD_CONTROLLER_REPLICAS", "value": "2"},
 		"Deployment argocd-server":                  {"name": "ARGOCD_API_SERVER_REPLICAS", "value": "3"},
 	} {
-		containers := at(t, objects[name], "spec", "template", "spec", "containers").([]any)
-		assert.Equal(t, []any{want}, containers[0].(map[string]any)["env"], name)
+		assert.Equal(t, []any{want}, firstContainer(t, objects[name])["env"], name)
 	}
+	assert.Equal(t, map[string]any{"requests": map[string]any{"cpu": "10m", "memory": "1Gi"}},
+		firstContainer(t, objects["Deployment argocd-repo-server"])["resources"])
+	budget := objects["PodDisruptionBudget argocd-repo-server"]
+	assert.Equal(t, "elsewhere", budget.GetNamespace())
+	assert.InDelta(t, 1, at(t, budget, "spec", "minAvailable"), 0)
+	assert.Equal(t, map[string]any{"matchLabels": map[string]any{"app.kubernetes.io/name": "argocd-repo-server"}},
+		at(t, budget, "spec", "selector"))
+	assert.NotContains(t, objects, "PodDisruptionBudget argocd-server", "only where asked for")
 	assert.NotContains(t, objects, "Deployment argocd-dex-server")
 	assert.NotContains(t, objects, "ConfigMap argocd-notifications-cm")
 	assert.NotContains(t, objects["CustomResourceDefinition applications.argoproj.io"].GetAnnotations(),
 		"helm.sh/resource-policy", "Helm keeps whatever has the annotation, so it must be absent")
 	assert.Equal(t, map[string]any{
 		"kept": "from manifest", "changed": "by: <value>\nand more", "template": "{{ .app.metadata.name }}\n",
+		"url": "https://argocd.example.org",
 	}, at(t, objects["ConfigMap argocd-cm"], "data"))
 	assert.Equal(t, map[string]any{
 		"redis.server": "redis:6379", "server.insecure": "true", "controller.status.processors": "20",
@@ -294,10 +328,11 @@ func TestUnit_ArgoRollouts(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "argo-rollouts", filepath.Base(chart))
 	objects := render(t, chart, "controller: {replicas: 2}\nkeepCRDs: false\n")
+	assert.NotContains(t, objects, "PodDisruptionBudget argo-rollouts")
+	assert.Contains(t, render(t, chart, "controller: {pdb: {enabled: true}}\n"), "PodDisruptionBudget argo-rollouts")
 	deployment := objects["Deployment argo-rollouts"]
 	assert.InDelta(t, 2, at(t, deployment, "spec", "replicas"), 0)
-	containers := at(t, deployment, "spec", "template", "spec", "containers").([]any)
-	assert.Equal(t, "quay.io/argoproj/argo-rollouts:v1.9.0", containers[0].(map[string]any)["image"])
+	assert.Equal(t, "quay.io/argoproj/argo-rollouts:v1.9.0", firstContainer(t, deployment)["image"])
 	assert.Empty(t, objects["CustomResourceDefinition rollouts.argoproj.io"].GetAnnotations())
 	assert.NotContains(t, render(t, chart, "installCRDs: false\n"), "CustomResourceDefinition rollouts.argoproj.io")
 }

@@ -8,8 +8,8 @@ import (
 
 // WrapArgoRollouts writes a Helm chart named argo-rollouts under dest from the manifest of the Argo Rollouts module in
 // moduleDir, which has the custom resource definitions in it, and returns the chart's directory. An earlier chart there is
-// replaced. These values mean what they mean in the chart argo/argo-rollouts 2.41.0: controller.replicas, installCRDs,
-// keepCRDs.
+// replaced. These values mean what they mean in the chart argo/argo-rollouts 2.41.0: controller.replicas,
+// controller.resources, controller.pdb, installCRDs, keepCRDs.
 func WrapArgoRollouts(moduleDir, dest string) (string, error) {
 	c, err := readManifest("argo-rollouts", moduleDir, "manifests/install.yaml")
 	if err != nil {
@@ -18,7 +18,7 @@ func WrapArgoRollouts(moduleDir, dest string) (string, error) {
 	c.values = map[string]any{"installCRDs": true, "keepCRDs": true}
 	if err := errors.Join(
 		c.customResourceDefinitions(".Values.installCRDs", ".Values.keepCRDs"),
-		c.replicas("Deployment", "argo-rollouts", "controller", false, ""),
+		c.component("Deployment", "argo-rollouts", "controller", false, ""),
 		c.pinRolloutsImage(),
 	); err != nil {
 		return "", err

@@ -38,9 +38,11 @@ const existenceCheck = time.Second
 // Serve runs until ctx is done, its site is removed, or a part of the control plane dies. It is the body of the hidden
 // command that Start runs.
 func Serve(ctx context.Context, config Config) (err error) {
-	if err := config.Site.HoldAlive(); err != nil {
+	release, err := config.Site.HoldAlive()
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, release()) }()
 	// An earlier process' kubeconfig would tell that the cluster is ready before it is.
 	if err := os.Remove(config.Site.KubeconfigFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

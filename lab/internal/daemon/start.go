@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gridos/sharedinfra/lab/internal/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
@@ -104,11 +105,15 @@ func WaitForCluster(ctx context.Context, s site.Site) error {
 	return nil
 }
 
-// Stop ends the background process, and with it the control plane; it is no error when none runs.
+// Stop ends the background process, and with it the control plane; it is no error when none runs. What a killed background
+// process left running of the control plane is ended too.
 func Stop(ctx context.Context, s site.Site) error {
 	record, running, err := s.Running()
-	if err != nil || !running {
+	if err != nil {
 		return err
+	}
+	if !running {
+		return controlplane.Reap(s.ControlPlaneDir())
 	}
 	if err := syscall.Kill(record.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop the lab's background process %d: %w", record.PID, err)

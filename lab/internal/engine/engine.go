@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
@@ -57,15 +59,24 @@ type Result struct {
 	Duration time.Duration
 }
 
-// Changed is the number of resources that the operation touched, or would touch.
+// Changed is the number of resources that the operation touched, or would touch. Reading another stack is no change.
 func (r Result) Changed() int {
 	n := 0
 	for op, count := range r.Changes {
-		if op != string(apitype.OpSame) && op != string(apitype.OpRead) {
+		if op != string(apitype.OpSame) && !isRead(op) {
 			n += count
 		}
 	}
 	return n
+}
+
+func isRead(op string) bool {
+	switch apitype.OpType(op) {
+	case apitype.OpRead, apitype.OpReadReplacement, apitype.OpReadDiscard:
+		return true
+	default:
+		return false
+	}
 }
 
 // Summary says what happened, such as "34 created" or "no change".
@@ -170,7 +181,7 @@ func (e *Engine) one(ctx context.Context, verb string, p part, do operation) (Re
 	step := e.progress.Start(p.Name + " " + verb)
 	result, err := e.run(ctx, verb, p, do, step)
 	if err != nil {
-		step.Fail(errors.New("failed"))
+		step.Fail(errors.New("see below"))
 		return result, err
 	}
 	result.Duration = time.Since(started)
@@ -198,7 +209,7 @@ func (e *Engine) run(ctx context.Context, verb string, p part, do operation, ste
 		return result, err
 	}
 	for op, n := range result.Changes {
-		if op != string(apitype.OpDelete) {
+		if op != string(apitype.OpDelete) && !isRead(op) {
 			result.Resources += n
 		}
 	}
@@ -236,36 +247,62 @@ func (e *Engine) unlock(ctx context.Context, s auto.Stack, project string) error
 
 // Outputs returns the outputs of every stack, by project and key.
 func (e *Engine) Outputs(ctx context.Context) (map[string]auto.OutputMap, error) {
-	all := map[string]auto.OutputMap{}
-	for _, p := range line() {
-		stack, err := e.stack(ctx, p)
+	return ofEach(ctx, e, func(ctx context.Context, s auto.Stack) (auto.OutputMap, error) { return s.Outputs(ctx) })
+}
+
+// Count returns the number of resources that every stack owns, by project; a stack that does not exist owns none.
+func (e *Engine) Count(ctx context.Context) (map[string]int, error) {
+	return ofEach(ctx, e, func(ctx context.Context, s auto.Stack) (int, error) {
+		state, err := s.Export(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Name, err)
+			return 0, err
 		}
-		if all[p.Name], err = stack.Outputs(ctx); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Name, err)
-		}
+		return owned(state)
+	})
+}
+
+// ofEach asks every stack at once: most of the time goes into starting the CLI.
+func ofEach[T any](ctx context.Context, e *Engine, ask func(context.Context, auto.Stack) (T, error)) (map[string]T, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	parts := line()
+	answers := make([]T, len(parts))
+	for i, p := range parts {
+		group.Go(func() error {
+			stack, err := e.stack(ctx, p)
+			if err == nil {
+				answers[i], err = ask(ctx, stack)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	all := make(map[string]T, len(parts))
+	for i, p := range parts {
+		all[p.Name] = answers[i]
 	}
 	return all, nil
 }
 
-// Count returns the number of resources of every stack, by project; a stack that does not exist has none.
-func (e *Engine) Count(ctx context.Context) (map[string]int, error) {
-	all := map[string]int{}
-	for _, p := range line() {
-		stack, err := e.stack(ctx, p)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Name, err)
-		}
-		summaries, err := stack.Workspace().ListStacks(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Name, err)
-		}
-		for _, summary := range summaries {
-			if summary.ResourceCount != nil && summary.Name == stack.Name() {
-				all[p.Name] = *summary.ResourceCount
-			}
+// owned counts the resources of a stack's state as the engine counts them in its summaries: without what the stack only
+// reads, and without the provider that reads it.
+func owned(state apitype.UntypedDeployment) (int, error) {
+	if len(state.Deployment) == 0 {
+		return 0, nil
+	}
+	var deployment apitype.DeploymentV3
+	if err := json.Unmarshal(state.Deployment, &deployment); err != nil {
+		return 0, fmt.Errorf("the stack's state is malformed: %w", err)
+	}
+	n := 0
+	for _, r := range deployment.Resources {
+		if !r.External && r.Type != "pulumi:providers:pulumi" {
+			n++
 		}
 	}
-	return all, nil
+	return n, nil
 }

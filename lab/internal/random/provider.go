@@ -20,7 +20,7 @@ import (
 
 const (
 	// token is the only resource type that is served.
-	token = "random:index/randomPassword:RandomPassword" //nolint:gosec // the name of a type, no credential
+	token = "random:index/randomPassword:RandomPassword"
 	// version is the version of the plugin that this provider stands in for.
 	version = "4.19.0"
 	// passwordID is the id of every RandomPassword: the password itself must not be the id, for ids are not encrypted.

@@ -47,17 +47,18 @@ func (s Site) Running() (record Record, ok bool, err error) {
 	return record, true, nil
 }
 
-// HoldAlive marks the calling process as the site's background process for as long as it lives: a lock, unlike a process
-// id, can neither outlive its owner nor be handed to another.
-func (s Site) HoldAlive() error {
-	locked, err := flock.New(s.aliveFile()).TryLock()
+// HoldAlive marks the calling process as the site's background process until release is called or the process ends: a lock,
+// unlike a process id, can neither outlive its owner nor be handed to another.
+func (s Site) HoldAlive() (release func() error, err error) {
+	alive := flock.New(s.aliveFile())
+	locked, err := alive.TryLock()
 	if err != nil {
-		return fmt.Errorf("lock %s: %w", s.aliveFile(), err)
+		return nil, fmt.Errorf("lock %s: %w", s.aliveFile(), err)
 	}
 	if !locked {
-		return fmt.Errorf("a background process serves %s already", s.Environment)
+		return nil, fmt.Errorf("a background process serves %s already", s.Environment)
 	}
-	return nil
+	return alive.Unlock, nil
 }
 
 func (s Site) aliveFile() string { return s.RecordFile() + ".lock" }

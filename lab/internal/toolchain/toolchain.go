@@ -206,7 +206,11 @@ func (s *search) obtain(ctx context.Context, unreachable map[string]error) (stri
 	path, how, err := s.downloadOrBuild(ctx, step, unreachable)
 	if err != nil {
 		// The sentence itself is the caller's to print, once.
-		step.Fail(errors.New("not available"))
+		outcome := errors.New("not available")
+		if ctx.Err() != nil {
+			outcome = errors.New("interrupted")
+		}
+		step.Fail(outcome)
 		return "", err
 	}
 	step.Done(s.explain(how))

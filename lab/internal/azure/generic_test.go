@@ -1,0 +1,440 @@
+package azure_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
+)
+
+func TestUnit_CheckComparesWithTheSDK(t *testing.T) {
+	h := open(t, azure.Options{})
+	tests := map[string]struct {
+		token   string
+		inputs  in
+		failure []string // substrings, one per expected failure
+	}{
+		"good":                     {tokenNetwork, networkInputs, nil},
+		"default token of a group": {"azure-native:resources:ResourceGroup", groupInputs, nil},
+		"unknown property":         {tokenNetwork, with(networkInputs, in{"adressSpace": in{}}), []string{"adressSpace is no property"}},
+		"unknown nested property": {
+			tokenNetwork, with(networkInputs, in{"addressSpace": in{"addressPrefix": "10.0.0.0/8"}}),
+			[]string{"addressSpace.addressPrefix is no property of AddressSpace"},
+		},
+		"unknown property in a list": {
+			tokenNSG, with(nsgInputs, in{"securityRules": []any{with(securityRule("a", 100, "Allow", "*", "1"), in{"prio": 1})}}),
+			[]string{"securityRules[0].prio"},
+		},
+		"missing required property": {tokenServer, with(serverInputs, in{"resourceGroupName": nil}), []string{"resourceGroupName is missing"}},
+		"missing nested required property": {
+			tokenVault, with(vaultInputs, in{"properties": in{"tenantId": azure.DefaultTenantID}}), []string{"properties.sku is missing"},
+		},
+		"missing name": {tokenNetwork, with(networkInputs, in{"virtualNetworkName": nil}), []string{"random suffix"}},
+		"wrong types": {
+			tokenNetwork, with(networkInputs, in{"location": 7, "addressSpace": "10.0.0.0/8", "enableDdosProtection": "yes"}),
+			[]string{"addressSpace is a string", "enableDdosProtection is a string", "location is a number"},
+		},
+		"fraction":             {tokenPool, with(poolInputs, in{"count": 1.5}), []string{"count is a number; it must be a whole number"}},
+		"unknown values":       {tokenNetwork, with(networkInputs, in{"location": computed, "addressSpace": computed}), nil},
+		"unknown name":         {tokenNetwork, with(networkInputs, in{"resourceGroupName": computed}), nil},
+		"secret values":        {tokenNetwork, with(networkInputs, in{"location": secret("westeurope")}), nil},
+		"secret of wrong type": {tokenNetwork, with(networkInputs, in{"location": resource.MakeSecret(resource.NewProperty(1.0))}), []string{"location"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := h.check(test.token, nil, test.inputs)
+			require.Len(t, got, len(test.failure), "%v", got)
+			for i, want := range test.failure {
+				assert.Contains(t, got[i], want)
+			}
+		})
+	}
+	_, err := h.provider.Check(t.Context(), &pulumirpc.CheckRequest{Urn: urn("azure-native:storage:StorageAccount")})
+	require.ErrorContains(t, err, "azure-native:storage:StorageAccount")
+	_, err = h.invoke("azure-native:storage:listStorageAccountKeys", nil)
+	require.ErrorContains(t, err, "listStorageAccountKeys")
+}
+
+func TestUnit_ParentsAndReferencesMustExist(t *testing.T) {
+	h := open(t, azure.Options{})
+	assert.Contains(t, h.refused(tokenNetwork, networkInputs), `Code="ResourceGroupNotFound"`)
+	h.must(tokenGroup, groupInputs)
+	assert.Contains(t, h.refused(tokenSubnet, subnet("aks", "10.10.0.0/20", nil)), `Code="ParentResourceNotFound"`)
+	h.must(tokenNetwork, networkInputs)
+
+	text := h.refused(tokenSubnet, subnet("gateway", "10.10.16.0/24", in{"networkSecurityGroup": in{"id": nsgID}}))
+	assert.Contains(t, text, `Code="InvalidResourceReference"`)
+	assert.Contains(t, text, "networkSecurityGroup.id", "the property must be named")
+	assert.Contains(t, h.refused(tokenDiagnostic, in{
+		"name": "logs", "resourceUri": vnet, "logs": []any{in{"categoryGroup": "allLogs", "enabled": true}},
+		"workspaceId": "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers/Microsoft.OperationalInsights/workspaces/w",
+	}), "11111111-1111-1111-1111-111111111111' could not be found", "another subscription")
+
+	h.must(tokenNSG, nsgInputs)
+	h.must(tokenSubnet, subnet("gateway", "10.10.16.0/24", in{"networkSecurityGroup": in{"id": nsgID}}))
+}
+
+func TestUnit_IdsAreComparedWithoutCase(t *testing.T) {
+	h := open(t, azure.Options{})
+	h.must(tokenGroup, groupInputs)
+	h.must(tokenNetwork, with(networkInputs, in{"resourceGroupName": "RG"}))
+	assert.Contains(t, h.refused(tokenNetwork, with(networkInputs, in{"virtualNetworkName": "VNET"})),
+		"cannot create already existing resource '"+group+"/providers/Microsoft.Network/virtualNetworks/VNET'")
+}
+
+func TestUnit_WhatIsInUseCannotBeDeleted(t *testing.T) {
+	h := open(t, azure.Options{}).withNetwork()
+	h.must(tokenNSG, nsgInputs)
+	gateway := subnet("gateway", "10.10.16.0/24", in{"networkSecurityGroup": in{"id": nsgID}})
+	gatewaySubnet, _ := h.must(tokenSubnet, gateway)
+
+	require.ErrorContains(t, h.delete(tokenGroup, group), "ResourceGroupNotEmpty")
+	require.ErrorContains(t, h.delete(tokenNetwork, vnet), vnet+"/subnets/aks")
+	err := h.delete(tokenNSG, nsgID)
+	require.ErrorContains(t, err, "InUseNetworkSecurityGroupCannotBeDeleted")
+	require.ErrorContains(t, err, gatewaySubnet, "the user must be named")
+
+	require.NoError(t, h.delete(tokenSubnet, gatewaySubnet))
+	require.NoError(t, h.delete(tokenNSG, nsgID))
+	require.NoError(t, h.delete(tokenNSG, nsgID), "deleting what is gone succeeds")
+	require.NoError(t, h.delete(tokenSubnet, vnet+"/subnets/aks"))
+	require.NoError(t, h.delete(tokenNetwork, vnet))
+	require.NoError(t, h.delete(tokenGroup, group))
+	assert.Empty(t, h.cloud.Inventory())
+}
+
+func TestUnit_DiffReplacesForImmutableProperties(t *testing.T) {
+	h := open(t, azure.Options{})
+	changed := func(object any, changes in) in { return with(object.(in), changes) }
+	tests := map[string]struct {
+		token    string
+		before   in
+		after    in
+		path     string
+		replaces bool
+	}{
+		"tags":                {tokenNetwork, networkInputs, with(networkInputs, in{"tags": in{"a": "b"}}), "tags", false},
+		"location":            {tokenNetwork, networkInputs, with(networkInputs, in{"location": "northeurope"}), "location", true},
+		"name":                {tokenSubnet, subnet("a", "10.0.0.0/24", nil), subnet("b", "10.0.0.0/24", nil), "subnetName", true},
+		"subnet range":        {tokenSubnet, subnet("a", "10.0.0.0/24", nil), subnet("a", "10.0.1.0/24", nil), "addressPrefix", false},
+		"network of cluster":  {tokenCluster, clusterInputs, with(clusterInputs, in{"networkProfile": changed(clusterInputs["networkProfile"], in{"networkPolicy": "cilium"})}), "networkProfile.networkPolicy", true},
+		"version of cluster":  {tokenCluster, clusterInputs, with(clusterInputs, in{"kubernetesVersion": "1.36"}), "kubernetesVersion", false},
+		"size of nodes":       {tokenPool, poolInputs, with(poolInputs, in{"vmSize": "Standard_D8s_v5"}), "vmSize", true},
+		"count of nodes":      {tokenPool, poolInputs, with(poolInputs, in{"count": 3}), "count", false},
+		"geo-backup":          {tokenServer, serverInputs, with(serverInputs, in{"backup": in{"backupRetentionDays": 7, "geoRedundantBackup": "Enabled"}}), "backup.geoRedundantBackup", true},
+		"backup retention":    {tokenServer, serverInputs, with(serverInputs, in{"backup": in{"backupRetentionDays": 14, "geoRedundantBackup": "Disabled"}}), "backup.backupRetentionDays", false},
+		"geo-backup removed":  {tokenServer, serverInputs, with(serverInputs, in{"backup": nil}), "backup", true},
+		"login":               {tokenServer, serverInputs, with(serverInputs, in{"administratorLogin": "other"}), "administratorLogin", true},
+		"password":            {tokenServer, serverInputs, with(serverInputs, in{"administratorLoginPassword": secret("new")}), "administratorLoginPassword", false},
+		"version down":        {tokenServer, serverInputs, with(serverInputs, in{"version": "15"}), "version", true},
+		"version up":          {tokenServer, serverInputs, with(serverInputs, in{"version": "17"}), "version", false},
+		"location of a vault": {tokenVault, vaultInputs, with(vaultInputs, in{"location": "northeurope"}), "location", true},
+		"principal":           {tokenRole, role("n", group, "a", acrPull), role("n", group, "b", acrPull), "principalId", true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			none := h.diff(test.token, test.before, test.before)
+			assert.Equal(t, pulumirpc.DiffResponse_DIFF_NONE, none.GetChanges())
+
+			diff := h.diff(test.token, test.before, test.after)
+			assert.Equal(t, pulumirpc.DiffResponse_DIFF_SOME, diff.GetChanges())
+			require.Contains(t, diff.GetDetailedDiff(), test.path)
+			assert.Equal(t, test.replaces, len(diff.GetReplaces()) > 0, "%v", diff.GetReplaces())
+			assert.Equal(t, test.replaces, diff.GetDeleteBeforeReplace())
+		})
+	}
+}
+
+func TestUnit_OneOperationAtATime(t *testing.T) {
+	tests := map[string]struct {
+		token        string
+		first, other in
+		code         string
+	}{
+		"subnets of a network":    {tokenSubnet, subnet("a", "10.10.32.0/24", nil), subnet("b", "10.10.33.0/24", nil), "AnotherOperationInProgress"},
+		"network and its subnet":  {tokenSubnet, subnet("c", "10.10.34.0/24", nil), nil, "AnotherOperationInProgress"},
+		"databases of a server":   {tokenDatabase, database("a"), database("b"), "ServerIsBusy"},
+		"credentials of identity": {tokenCredential, credential("one"), credential("two"), "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // its clock is simulated: minutes of Azure pass at once
+				h := open(t, azure.Options{TimeScale: 1}).withNetwork()
+				h.must(tokenServer, serverInputs)
+				h.must(tokenIdentity, identityInputs)
+
+				done := make(chan error, 1)
+				go func() {
+					_, _, err := h.create(t.Context(), test.token, test.first)
+					done <- err
+				}()
+				synctest.Wait() // the first operation is under way
+				if test.other == nil {
+					_, err := h.update(tokenNetwork, vnet, networkInputs, with(networkInputs, in{"tags": in{"a": "b"}}))
+					require.ErrorContains(t, err, test.code)
+				} else {
+					start := time.Now()
+					assert.Contains(t, h.refused(test.token, test.other), test.code)
+					assert.Zero(t, time.Since(start), "Azure refuses at once")
+				}
+				require.NoError(t, <-done)
+				if test.other != nil {
+					h.must(test.token, test.other)
+				}
+			})
+		})
+	}
+}
+
+func TestUnit_DurationsAreScaled(t *testing.T) {
+	for scale, want := range map[float64]time.Duration{1: 2 * time.Second, 0.5: time.Second, 0: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			h := open(t, azure.Options{TimeScale: scale})
+			start := time.Now()
+			h.must(tokenGroup, groupInputs)
+			assert.Equal(t, want, time.Since(start))
+		})
+	}
+}
+
+func TestUnit_InterruptedOperationsHaveNotHappened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "azure.json")
+		h := open(t, azure.Options{StateFile: path, TimeScale: 1}).withNetwork()
+		before := h.cloud.Inventory()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, _, err := h.create(ctx, tokenSubnet, subnet("a", "10.10.32.0/24", nil))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, before, h.cloud.Inventory())
+		assert.Equal(t, before, open(t, azure.Options{StateFile: path}).cloud.Inventory())
+		h.must(tokenSubnet, subnet("a", "10.10.32.0/24", nil)) // nothing stays locked
+	})
+}
+
+func database(name string) in {
+	return in{"resourceGroupName": "rg", "serverName": "dev-gridos-pg", "databaseName": name}
+}
+
+func credential(name string) in {
+	return in{
+		"resourceGroupName": "rg", "resourceName": "aks-id", "federatedIdentityCredentialResourceName": name,
+		"issuer":  "https://token.actions.githubusercontent.com",
+		"subject": "repo:gridos/sharedinfra:environment:" + name, "audiences": []any{"api://AzureADTokenExchange"},
+	}
+}
+
+func TestUnit_SecretsAreNeitherStoredNorReturned(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "azure.json")
+	h := open(t, azure.Options{StateFile: path})
+	h.must(tokenGroup, groupInputs)
+	_, server := h.must(tokenServer, serverInputs)
+	h.must(tokenVault, vaultInputs)
+	secretInputs := in{
+		"resourceGroupName": "rg", "vaultName": "dev-gridos-kv", "secretName": "db-password",
+		"properties": in{"value": secret("hunter2hunter2"), "contentType": secret("text/plain")},
+	}
+	id, outputs := h.must(tokenSecret, secretInputs)
+
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.NotContains(t, string(content), "hunter2")
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	assert.NotContains(t, server, resource.PropertyKey("administratorLoginPassword"))
+	contents := outputs["properties"].ObjectValue()
+	assert.NotContains(t, contents, resource.PropertyKey("value"))
+	assert.True(t, contents["contentType"].IsSecret(), "what is secret going in is secret coming out")
+	assert.Equal(t, "https://dev-gridos-kv.vault.azure.net/secrets/db-password", contents["secretUri"].StringValue())
+
+	// A refresh keeps what only the engine knows.
+	read, err := h.provider.Read(t.Context(), &pulumirpc.ReadRequest{
+		Id: id, Urn: urn(tokenSecret), Properties: marshal(t, outputs), Inputs: marshal(t, properties(secretInputs)),
+	})
+	require.NoError(t, err)
+	assert.Equal(t, properties(secretInputs), unmarshal(t, read.GetInputs()))
+	assert.Equal(t, outputs, unmarshal(t, read.GetProperties()))
+
+	// A new value is a new version of the secret.
+	changed := with(secretInputs, in{"properties": in{"value": secret("other"), "contentType": secret("text/plain")}})
+	updated, err := h.update(tokenSecret, id, secretInputs, changed)
+	require.NoError(t, err)
+	assert.NotEqual(t, contents["secretUriWithVersion"], updated["properties"].ObjectValue()["secretUriWithVersion"])
+}
+
+func TestUnit_PreviewKnowsWhatIsEchoedAndNothingElse(t *testing.T) {
+	h := open(t, azure.Options{})
+	preview := func(inputs in) resource.PropertyMap {
+		response, err := h.provider.Create(t.Context(), &pulumirpc.CreateRequest{
+			Urn: urn(tokenCluster), Preview: true, Properties: marshal(t, properties(inputs)),
+		})
+		require.NoError(t, err)
+		assert.Empty(t, response.GetId())
+		return unmarshal(t, response.GetProperties())
+	}
+	outputs := preview(with(clusterInputs, in{"nodeResourceGroup": computed}))
+	assert.Equal(t, "westeurope", outputs["location"].StringValue())
+	assert.True(t, outputs["nodeResourceGroup"].IsComputed())
+	assert.NotContains(t, outputs, resource.PropertyKey("fqdn"))
+	assert.NotContains(t, outputs, resource.PropertyKey("resourceGroupName"), "inputs that do not come back stay out")
+	issuer := outputs["oidcIssuerProfile"].ObjectValue()
+	assert.True(t, issuer["enabled"].BoolValue())
+	assert.True(t, issuer["issuerURL"].IsComputed(), "what Azure adds to an echoed object is unknown, not empty")
+	assert.Empty(t, h.cloud.Inventory(), "a preview creates nothing")
+
+	// The preview of an update keeps what is known already.
+	live := h.withCluster()
+	response, err := h.provider.Update(t.Context(), &pulumirpc.UpdateRequest{
+		Id: clusterID, Urn: urn(tokenCluster), Preview: true, Olds: marshal(t, live), OldInputs: marshal(t, properties(clusterInputs)),
+		News: marshal(t, properties(with(clusterInputs, in{"tags": in{"a": "b"}}))),
+	})
+	require.NoError(t, err)
+	updated := unmarshal(t, response.GetProperties())
+	assert.Equal(t, live["oidcIssuerProfile"], updated["oidcIssuerProfile"])
+	assert.Equal(t, live["fqdn"], updated["fqdn"])
+	assert.Contains(t, updated, resource.PropertyKey("tags"))
+}
+
+func TestUnit_SoftDeletedVaultKeepsItsName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "azure.json")
+	h := open(t, azure.Options{StateFile: path})
+	h.must(tokenGroup, groupInputs)
+	vault, _ := h.must(tokenVault, vaultInputs)
+	password := in{
+		"resourceGroupName": "rg", "vaultName": "dev-gridos-kv", "secretName": "password", "properties": in{"value": secret("x")},
+	}
+	passwordID, _ := h.must(tokenSecret, password)
+	require.NoError(t, h.delete(tokenSecret, passwordID))
+	assert.Contains(t, h.refused(tokenSecret, password), "ObjectIsDeletedButRecoverable")
+	require.NoError(t, h.delete(tokenVault, vault))
+	require.Equal(t, []azure.Resource{
+		{ID: vault, Type: "Microsoft.KeyVault/vaults", Name: "dev-gridos-kv"},
+		{ID: passwordID, Type: "Microsoft.KeyVault/vaults/secrets", Name: "password"},
+	}, h.cloud.SoftDeleted())
+
+	h = open(t, azure.Options{StateFile: path}) // it survives a restart
+	text := h.refused(tokenVault, vaultInputs)
+	assert.Contains(t, text, "already exists in deleted state")
+	assert.Contains(t, text, "az keyvault purge")
+	h.must(tokenGroup, with(groupInputs, in{"resourceGroupName": "other"}))
+	assert.Contains(t, h.refused(tokenVault, with(vaultInputs, in{"resourceGroupName": "other"})), "deleted state", "the name is global")
+
+	require.Error(t, h.cloud.Purge(group+"/providers/Microsoft.KeyVault/vaults/none"))
+	require.NoError(t, h.cloud.Purge(vault))
+	assert.Empty(t, h.cloud.SoftDeleted(), "the secrets go with their vault")
+	protected := with(vaultInputs, in{"properties": with(vaultInputs["properties"].(in), in{"enablePurgeProtection": true})})
+	h.must(tokenVault, protected)
+	require.NoError(t, h.delete(tokenVault, vault))
+	require.ErrorContains(t, h.cloud.Purge(vault), "purge protection")
+	h.must(tokenVault, with(protected, in{"properties": with(protected["properties"].(in), in{"createMode": "recover"})}))
+	assert.Empty(t, h.cloud.SoftDeleted())
+}
+
+func TestUnit_NamesInAllOfAzure(t *testing.T) {
+	h := open(t, azure.Options{})
+	h.must(tokenGroup, groupInputs)
+	h.must(tokenGroup, with(groupInputs, in{"resourceGroupName": "other"}))
+	h.must(tokenServer, serverInputs)
+	assert.Contains(t, h.refused(tokenServer, with(serverInputs, in{"resourceGroupName": "other"})), `Code="NameAlreadyInUse"`)
+	h.must(tokenServer, with(serverInputs, in{"resourceGroupName": "other", "serverName": "other-pg"}))
+}
+
+func TestUnit_ReopeningRestoresEverything(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "azure.json")
+	h := open(t, azure.Options{StateFile: path})
+	outputs := h.withCluster()
+	before := h.cloud.Inventory()
+
+	h = open(t, azure.Options{StateFile: path})
+	assert.Equal(t, before, h.cloud.Inventory())
+	read, err := h.provider.Read(t.Context(), &pulumirpc.ReadRequest{Id: clusterID, Urn: urn(tokenCluster)})
+	require.NoError(t, err)
+	assert.Equal(t, outputs, unmarshal(t, read.GetProperties()))
+	assert.Equal(t, properties(clusterInputs), unmarshal(t, read.GetInputs()))
+
+	gone, err := h.provider.Read(t.Context(), &pulumirpc.ReadRequest{Id: clusterID + "x", Urn: urn(tokenCluster)})
+	require.NoError(t, err)
+	assert.Empty(t, gone.GetId(), "what is gone has no id")
+
+	require.NoError(t, os.WriteFile(path, []byte("{"), 0o600))
+	_, err = azure.Open(azure.Options{StateFile: path})
+	require.ErrorContains(t, err, path)
+}
+
+func TestUnit_UpdateStoresAndNeedsTheResource(t *testing.T) {
+	h := open(t, azure.Options{})
+	h.must(tokenGroup, groupInputs)
+	id, _ := h.must(tokenNetwork, networkInputs)
+	tagged := with(networkInputs, in{"tags": in{"environment": "dev"}})
+	outputs, err := h.update(tokenNetwork, id, networkInputs, tagged)
+	require.NoError(t, err)
+	assert.Equal(t, "dev", outputs["tags"].ObjectValue()["environment"].StringValue())
+	read, err := h.provider.Read(t.Context(), &pulumirpc.ReadRequest{Id: id, Urn: urn(tokenNetwork)})
+	require.NoError(t, err)
+	assert.Equal(t, outputs, unmarshal(t, read.GetProperties()))
+
+	require.NoError(t, h.delete(tokenNetwork, id))
+	_, err = h.update(tokenNetwork, id, networkInputs, tagged)
+	require.ErrorContains(t, err, "pulumi refresh")
+}
+
+func TestUnit_ForgottenResourcesAreDrift(t *testing.T) {
+	h := open(t, azure.Options{}).withNetwork()
+	require.NoError(t, h.cloud.Forget(vnet))
+	assert.Len(t, h.cloud.Inventory(), 1, "the subnet went with its network")
+	gone, err := h.provider.Read(t.Context(), &pulumirpc.ReadRequest{Id: vnet, Urn: urn(tokenNetwork)})
+	require.NoError(t, err)
+	assert.Empty(t, gone.GetId())
+	require.ErrorContains(t, h.cloud.Forget(vnet), "does not exist")
+}
+
+func TestUnit_FaultsCanBeInjected(t *testing.T) {
+	fail := errors.New("AllocationFailed")
+	h := open(t, azure.Options{Faults: func(op azure.Operation, typ, id string) error {
+		if op == azure.OperationCreate && typ == "Microsoft.Network/virtualNetworks" && id == vnet {
+			return fail
+		}
+		return nil
+	}})
+	h.must(tokenGroup, groupInputs)
+	_, _, err := h.create(t.Context(), tokenNetwork, networkInputs)
+	require.ErrorIs(t, err, fail)
+	assert.Len(t, h.cloud.Inventory(), 1)
+}
+
+func TestUnit_AllBrokenRulesAtOnce(t *testing.T) {
+	h := open(t, azure.Options{})
+	failures := h.check(tokenServer, nil, with(serverInputs, in{
+		"serverName": "Dev_PG", "sku": in{"name": "Standard_D2s_v3", "tier": "Burstable"}, "storage": in{"storageSizeGB": 100},
+		"backup": in{"backupRetentionDays": 3}, "administratorLogin": "admin",
+	}))
+	assert.Len(t, failures, 5, "%v", failures)
+
+	h.must(tokenGroup, groupInputs)
+	h.must(tokenNetwork, networkInputs)
+	response, err := h.provider.Create(t.Context(), &pulumirpc.CreateRequest{Urn: urn(tokenSubnet), Properties: marshal(t, properties(
+		subnet("aks", "192.168.0.0/24", in{"networkSecurityGroup": in{"id": nsgID}})))})
+	require.Nil(t, response)
+	assert.Regexp(t, `(?s)refused:\nCode="InvalidResourceReference".*\nCode="NetcfgSubnetRangesOverlap".*rule N1`, err.Error())
+}
+
+func TestUnit_RequestsAreServedOverGRPC(t *testing.T) {
+	h := open(t, azure.Options{})
+	server, err := providers.Serve(t.Context(), h.provider)
+	require.NoError(t, err)
+	assert.NotZero(t, server.Port)
+	require.NoError(t, server.Stop())
+}

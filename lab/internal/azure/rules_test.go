@@ -1,0 +1,441 @@
+package azure_test
+
+import (
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+)
+
+// nested changes properties inside an object of inputs.
+func nested(inputs in, object string, changes in) in {
+	inner, _ := inputs[object].(in)
+	return with(inputs, in{object: with(inner, changes)})
+}
+
+// pool changes the inline pool of the cluster.
+func pool(changes in) in {
+	return with(clusterInputs, in{"agentPoolProfiles": []any{with(clusterInputs["agentPoolProfiles"].([]any)[0].(in), changes)}})
+}
+
+// TestUnit_RulesOfInputs: the rules that need no other resource, which a preview applies. An empty want means accepted.
+func TestUnit_RulesOfInputs(t *testing.T) {
+	h := open(t, azure.Options{})
+	registry := in{"resourceGroupName": "rg", "registryName": "devgridosacr", "location": "westeurope", "sku": in{"name": "Standard"}}
+	workspace := in{
+		"resourceGroupName": "rg", "workspaceName": "dev-gridos-log", "location": "westeurope",
+		"sku": in{"name": "PerGB2018"}, "retentionInDays": 30,
+	}
+	zone := in{"resourceGroupName": "rg", "privateZoneName": "dev.private.postgres.database.azure.com", "location": "Global"}
+	address := in{
+		"resourceGroupName": "rg", "publicIpAddressName": "pip", "location": "westeurope",
+		"sku": in{"name": "Standard"}, "publicIPAllocationMethod": "Static",
+	}
+	assignment := role("8f0c1c6e-0000-4000-8000-000000000001", group, "8f0c1c6e-0000-4000-8000-000000000002", acrPull)
+	long := "a234567890123456789012345678901234567890123456789012345678901234" // 64 characters
+	tests := []struct {
+		name, token string
+		inputs      in
+		want        string
+	}{
+		{"name of group", tokenGroup, groupInputs, ""},
+		{"name of group, 64 characters", tokenGroup, with(groupInputs, in{"resourceGroupName": long}), "rule N1"},
+		{"name of network, 64 characters", tokenNetwork, with(networkInputs, in{"virtualNetworkName": long}), "rule N1"},
+		{"name of subnet, 64 characters", tokenSubnet, subnet(long, "10.10.0.0/24", nil), "rule N1"},
+		{"name of vault, 25 characters", tokenVault, with(vaultInputs, in{"vaultName": "a234567890123456789012345"}), "InvalidResourceName"},
+		{"name of vault, two hyphens", tokenVault, with(vaultInputs, in{"vaultName": "dev--kv"}), "two hyphens"},
+		{"name of registry", tokenRegistry, registry, ""},
+		{"name of registry, hyphen", tokenRegistry, with(registry, in{"registryName": "dev-acr"}), "InvalidResourceName"},
+		{"name of server, upper case", tokenServer, with(serverInputs, in{"serverName": "Dev"}), "InvalidResourceName"},
+		{"name of cluster, underscore last", tokenCluster, with(clusterInputs, in{"resourceName": "aks_"}), "InvalidResourceName"},
+		{"name of pool, 13 characters", tokenPool, with(poolInputs, in{"agentPoolName": "a234567890123"}), "InvalidResourceName"},
+		{"name of workspace, 3 characters", tokenWorkspace, with(workspace, in{"workspaceName": "abc"}), "InvalidResourceName"},
+		{"name of identity, 2 characters", tokenIdentity, with(identityInputs, in{"resourceName": "ab"}), "InvalidResourceName"},
+
+		{"N1 bad prefix", tokenSubnet, subnet("aks", "10.10.0.1/20", nil), "host bits"},
+		{"N1 overlapping address space", tokenNetwork, with(networkInputs, in{"addressSpace": in{"addressPrefixes": []any{"10.0.0.0/8", "10.1.0.0/16"}}}), "rule N1"},
+		{"N1 inline subnets", tokenNetwork, with(networkInputs, in{"subnets": []any{in{"name": "a", "addressPrefix": "10.10.0.0/24"}, in{"name": "b", "addressPrefix": "10.10.1.0/24"}}}), ""},
+		{"N1 inline subnets overlap", tokenNetwork, with(networkInputs, in{"subnets": []any{in{"name": "a", "addressPrefix": "10.10.0.0/24"}, in{"name": "b", "addressPrefix": "10.10.0.0/25"}}}), "rule N1"},
+		{"security rules with one priority", tokenNSG, with(nsgInputs, in{"securityRules": []any{securityRule("a", 100, "Allow", "*", "1"), securityRule("b", 100, "Allow", "*", "2")}}), "same priority"},
+		{"N5 zone", tokenZone, zone, ""},
+		{"N5 zone in a region", tokenZone, with(zone, in{"location": "westeurope"}), "rule N5"},
+		{"N5 zone without location", tokenZone, with(zone, in{"location": nil}), "rule N5"},
+		{"N5 zone of other domain", tokenServer, with(serverInputs, in{"network": in{"delegatedSubnetResourceId": vnet + "/subnets/pg", "privateDnsZoneArmResourceId": zoneID + ".example.com"}}), "must end with"},
+		{"N5 zone of the server's name", tokenServer, with(serverInputs, in{"serverName": "dev", "network": in{"delegatedSubnetResourceId": vnet + "/subnets/pg", "privateDnsZoneArmResourceId": group + "/providers/Microsoft.Network/privateDnsZones/dev.postgres.database.azure.com"}}), "rule N5"},
+
+		{"cluster", tokenCluster, clusterInputs, ""},
+		{"N6 overlay with kubenet", tokenCluster, nested(clusterInputs, "networkProfile", in{"networkPlugin": "kubenet"}), "rule N6"},
+		{"N6 pods too few", tokenCluster, nested(clusterInputs, "networkProfile", in{"podCidr": "10.244.0.0/23"}), "too small for 3 nodes"},
+		{"N6 pods overlap services", tokenCluster, nested(clusterInputs, "networkProfile", in{"podCidr": "10.96.0.0/16"}), "rule N6"},
+		{"N6 maxPods", tokenCluster, pool(in{"maxPods": 251}), "rule N6"},
+		{"N6 maxPods in range", tokenCluster, pool(in{"maxPods": 250}), ""},
+		{"N7 services too large", tokenCluster, nested(clusterInputs, "networkProfile", in{"serviceCidr": "10.96.0.0/12"}), "rule N7"},
+		{"N7 services reserved", tokenCluster, nested(clusterInputs, "networkProfile", in{"serviceCidr": "172.30.0.0/20", "dnsServiceIP": "172.30.0.10"}), "reserved"},
+		{"N7 DNS first address", tokenCluster, nested(clusterInputs, "networkProfile", in{"dnsServiceIP": "10.96.0.1"}), "rule N7"},
+		{"N7 DNS outside", tokenCluster, nested(clusterInputs, "networkProfile", in{"dnsServiceIP": "10.97.0.10"}), "rule N7"},
+		{"K2", tokenCluster, with(clusterInputs, in{"oidcIssuerProfile": nil}), "rule K2"},
+		{"K3", tokenCluster, with(clusterInputs, in{"aadProfile": nil}), "rule K3"},
+		{"K3 with local accounts", tokenCluster, with(clusterInputs, in{"aadProfile": nil, "disableLocalAccounts": false}), ""},
+		{"K4 SKU", tokenCluster, nested(clusterInputs, "sku", in{"tier": "Paid"}), "rule K4"},
+		{"K4 two inline pools", tokenCluster, with(clusterInputs, in{"agentPoolProfiles": []any{clusterInputs["agentPoolProfiles"].([]any)[0], clusterInputs["agentPoolProfiles"].([]any)[0]}}), "rule K4"},
+		{"K4 user pool inline", tokenCluster, pool(in{"mode": "User"}), "rule K4"},
+		{"pool without count", tokenPool, with(poolInputs, in{"count": nil}), "count is missing"},
+		{"pool with bounds, not autoscaled", tokenPool, with(poolInputs, in{"maxCount": 3}), "enableAutoScaling"},
+		{"pool with count out of bounds", tokenCluster, pool(in{"count": 4}), "between minCount"},
+
+		{"gateway", tokenGateway, gatewayInputs, ""},
+		{"G1 no routing rule", tokenGateway, with(gatewayInputs, in{"requestRoutingRules": []any{}}), "rule G1"},
+		{"G1 reference to a missing part", tokenGateway, with(gatewayInputs, in{"backendAddressPools": []any{in{"name": "other"}}}), "has no edge in its backendAddressPools"},
+		{"G2 no priority", tokenGateway, routing(in{"priority": nil}), "rule G2"},
+		{"G2 priority too high", tokenGateway, routing(in{"priority": 20001}), "rule G2"},
+		{"G3 name and tier", tokenGateway, with(gatewayInputs, in{"sku": in{"name": "Standard_v2", "tier": "WAF_v2"}}), "rule G3"},
+		{"G3 capacity twice", tokenGateway, with(gatewayInputs, in{"sku": in{"name": "WAF_v2", "tier": "WAF_v2", "capacity": 2}}), "rule G3"},
+		{"G3 fixed capacity", tokenGateway, with(gatewayInputs, in{"sku": in{"name": "WAF_v2", "tier": "WAF_v2", "capacity": 2}, "autoscaleConfiguration": nil}), ""},
+		{"G3 public address", tokenAddress, address, ""},
+		{"G3 dynamic public address", tokenAddress, with(address, in{"publicIPAllocationMethod": "Dynamic"}), "rule G3"},
+		{"G4 own configuration", tokenGateway, with(gatewayInputs, in{"webApplicationFirewallConfiguration": in{"enabled": true, "firewallMode": "Prevention", "ruleSetType": "OWASP", "ruleSetVersion": "3.2"}}), "rule G4"},
+		{"G4 no policy", tokenGateway, with(gatewayInputs, in{"firewallPolicy": nil}), "rule G4"},
+		{"G4 policy without rule sets", tokenPolicy, in{"resourceGroupName": "rg", "policyName": "waf", "managedRules": in{"managedRuleSets": []any{}}}, "rule G4"},
+
+		{"I1", tokenRole, with(assignment, in{"principalType": nil}), "rule I1"},
+		{"I2", tokenRole, with(assignment, in{"roleAssignmentName": "pull"}), "rule I2"},
+		{"I2 role by name", tokenRole, with(assignment, in{"roleDefinitionId": "AcrPull"}), "rule I2"},
+		{"role assignment", tokenRole, assignment, ""},
+		{"I4", tokenCredential, credential("github"), ""},
+		{"I4 two audiences", tokenCredential, with(credential("a12"), in{"audiences": []any{"api://AzureADTokenExchange", "x"}}), "rule I4"},
+		{"I4 wildcard", tokenCredential, with(credential("a12"), in{"subject": "repo:gridos/*"}), "rule I4"},
+		{"I4 no service account", tokenCredential, with(credential("a12"), in{"subject": "system:serviceaccount:gridos"}), "rule I4"},
+		{"I4 service account", tokenCredential, with(credential("a12"), in{"subject": "system:serviceaccount:gridos:gridos"}), ""},
+
+		{"V1", tokenVault, nested(vaultInputs, "properties", in{"enablePurgeProtection": false}), "rule V1"},
+		{"V1 protected", tokenVault, nested(vaultInputs, "properties", in{"enablePurgeProtection": true, "softDeleteRetentionInDays": 90}), ""},
+		{"V1 retention", tokenVault, nested(vaultInputs, "properties", in{"softDeleteRetentionInDays": 6}), "rule V1"},
+
+		{"server", tokenServer, serverInputs, ""},
+		{"P1 tier and name", tokenServer, nested(serverInputs, "sku", in{"tier": "GeneralPurpose"}), "rule P1"},
+		{"P1 high availability of Burstable", tokenServer, with(serverInputs, in{"highAvailability": in{"mode": "ZoneRedundant"}}), "rule P1"},
+		{"P1 high availability", tokenServer, with(serverInputs, in{"sku": in{"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"}, "availabilityZone": "1", "highAvailability": in{"mode": "ZoneRedundant", "standbyAvailabilityZone": "2"}}), ""},
+		{"P1 standby in the same zone", tokenServer, with(serverInputs, in{"sku": in{"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"}, "availabilityZone": "1", "highAvailability": in{"mode": "ZoneRedundant", "standbyAvailabilityZone": "1"}}), "rule P1"},
+		{"P2 storage", tokenServer, with(serverInputs, in{"storage": in{"storageSizeGB": 50}}), "rule P2"},
+		{"P2 retention", tokenServer, with(serverInputs, in{"backup": in{"backupRetentionDays": 36}}), "rule P2"},
+		{"P3 login without password", tokenServer, with(serverInputs, in{"administratorLoginPassword": nil}), "rule P3"},
+		{"P3 password though off", tokenServer, with(serverInputs, in{"authConfig": in{"passwordAuth": "Disabled"}}), "rule P3"},
+		{"P3 off and omitted", tokenServer, with(serverInputs, in{"authConfig": in{"passwordAuth": "Disabled", "activeDirectoryAuth": "Enabled"}, "administratorLogin": nil, "administratorLoginPassword": nil}), ""},
+		{"P3 reserved login", tokenServer, with(serverInputs, in{"administratorLogin": "pg_gridos"}), "rule P3"},
+		{"P6 public access", tokenServer, with(serverInputs, in{"network": in{"delegatedSubnetResourceId": vnet + "/subnets/pg", "privateDnsZoneArmResourceId": zoneID, "publicNetworkAccess": "Enabled"}}), "rule P6"},
+		{"P6 no zone", tokenServer, with(serverInputs, in{"network": in{"delegatedSubnetResourceId": vnet + "/subnets/pg"}}), "rule P6"},
+		{"P7", tokenServer, with(serverInputs, in{"maintenanceWindow": in{"customWindow": "Enabled"}}), "rule P7"},
+
+		{"ACR zone redundancy", tokenRegistry, with(registry, in{"zoneRedundancy": "Enabled"}), "rule ACR"},
+		{"ACR no public access", tokenRegistry, with(registry, in{"publicNetworkAccess": "Disabled"}), "rule ACR"},
+		{"ACR Premium", tokenRegistry, with(registry, in{"sku": in{"name": "Premium"}, "zoneRedundancy": "Enabled", "publicNetworkAccess": "Disabled"}), ""},
+		{"workspace", tokenWorkspace, workspace, ""},
+		{"workspace retention", tokenWorkspace, with(workspace, in{"retentionInDays": 7}), "InvalidRetentionInDays"},
+		{"diagnostics to nowhere", tokenDiagnostic, in{"name": "a", "resourceUri": vnet, "metrics": []any{in{"category": "AllMetrics", "enabled": true}}}, "data sink"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := h.check(test.token, nil, test.inputs)
+			if test.want == "" {
+				assert.Empty(t, got)
+				return
+			}
+			require.Len(t, got, 1, "one message per mistake: %v", got)
+			assert.Contains(t, got[0], test.want)
+		})
+	}
+}
+
+func routing(changes in) in {
+	return with(gatewayInputs, in{"requestRoutingRules": []any{with(gatewayInputs["requestRoutingRules"].([]any)[0].(in), changes)}})
+}
+
+func TestUnit_ChangesThatAzureRefuses(t *testing.T) {
+	h := open(t, azure.Options{})
+	shrunk := h.check(tokenServer, serverInputs, with(serverInputs, in{"storage": in{"storageSizeGB": 32}}))
+	require.Len(t, shrunk, 1)
+	assert.Contains(t, shrunk[0], "cannot shrink from 64 to 32 GB")
+	assert.Empty(t, h.check(tokenServer, serverInputs, with(serverInputs, in{"storage": in{"storageSizeGB": 128}})))
+	assert.Empty(t, h.check(tokenServer, serverInputs, with(serverInputs, in{"storage": in{"storageSizeGB": 32}, "serverName": "new"})),
+		"a new server may be smaller")
+	assert.Empty(t, h.check(tokenServer, serverInputs, with(serverInputs, in{"maintenanceWindow": in{"customWindow": "Enabled"}})), "P7: later it may")
+	assert.Len(t, h.check(tokenPool, poolInputs, with(poolInputs, in{"maxPods": 30})), 1)
+	assert.Empty(t, h.check(tokenPool, poolInputs, with(poolInputs, in{"maxPods": 30, "vmSize": "Standard_D8s_v5"})), "a new pool may differ")
+	private := func(enabled bool) in {
+		return with(clusterInputs, in{"apiServerAccessProfile": in{"enablePrivateCluster": enabled}})
+	}
+	assert.Empty(t, h.check(tokenCluster, clusterInputs, private(false)), "false is what left out means")
+	assert.Len(t, h.check(tokenCluster, clusterInputs, private(true)), 1)
+}
+
+func TestUnit_Subnets(t *testing.T) {
+	h := open(t, azure.Options{}).withNetwork()
+	assert.Contains(t, h.refused(tokenSubnet, subnet("a", "10.10.8.0/24", nil)), "overlaps with subnet '"+vnet+"/subnets/aks'")
+	assert.Contains(t, h.refused(tokenSubnet, subnet("a", "10.11.0.0/24", nil)), "outside of the address space")
+	h.must(tokenSubnet, subnet("a", "10.10.16.0/24", nil))
+
+	_, err := h.update(tokenNetwork, vnet, networkInputs, with(networkInputs, in{"addressSpace": in{"addressPrefixes": []any{"10.10.0.0/20"}}}))
+	require.ErrorContains(t, err, "rule N1")
+	_, err = h.update(tokenNetwork, vnet, networkInputs, with(networkInputs, in{"addressSpace": in{"addressPrefixes": []any{"10.10.0.0/16", "10.20.0.0/16"}}}))
+	require.NoError(t, err)
+}
+
+func TestUnit_GatewayNeedsItsSurroundings(t *testing.T) {
+	t.Run("accepted", func(t *testing.T) {
+		h := open(t, azure.Options{}).withGateway()
+		_, outputs := h.must(tokenGateway, gatewayInputs)
+		listener := outputs["httpListeners"].ArrayValue()[0].ObjectValue()
+		assert.Equal(t, gatewayID+"/httpListeners/http", listener["id"].StringValue())
+		assert.Equal(t, "Http", listener["protocol"].StringValue())
+		require.ErrorContains(t, h.delete(tokenAddress, addressID), gatewayID)
+
+		// N3 holds as long as the gateway is there.
+		closed := with(nsgInputs, in{"securityRules": []any{securityRule("web", 110, "Allow", "Internet", "443")}})
+		_, err := h.update(tokenNSG, nsgID, nsgInputs, closed)
+		require.ErrorContains(t, err, "rule N3")
+		require.NoError(t, h.delete(tokenGateway, gatewayID))
+		_, err = h.update(tokenNSG, nsgID, nsgInputs, closed)
+		require.NoError(t, err)
+	})
+
+	groups := map[string]struct {
+		rules []any
+		want  string
+	}{
+		"N3 without GatewayManager": {[]any{securityRule("web", 110, "Allow", "Internet", "443")}, "65200-65535 from GatewayManager"},
+		"N3 too few ports":          {[]any{securityRule("manager", 100, "Allow", "GatewayManager", "65200-65300")}, "rule N3"},
+		"N3 denied before": {
+			[]any{securityRule("deny", 100, "Deny", "*", "*"), securityRule("manager", 110, "Allow", "GatewayManager", "65200-65535")}, "rule N3",
+		},
+		"N3 balancer denied": {
+			[]any{securityRule("manager", 100, "Allow", "GatewayManager", "65200-65535"), securityRule("deny", 110, "Deny", "AzureLoadBalancer", "*")},
+			"denies AzureLoadBalancer",
+		},
+	}
+	for name, test := range groups {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, azure.Options{}).withGateway()
+			_, err := h.update(tokenNSG, nsgID, nsgInputs, with(nsgInputs, in{"securityRules": test.rules}))
+			require.NoError(t, err, "without a gateway the rules are free")
+			assert.Contains(t, h.refused(tokenGateway, gatewayInputs), test.want)
+		})
+	}
+
+	t.Run("N2 other tenants", func(t *testing.T) {
+		h := open(t, azure.Options{}).withGateway()
+		h.must(tokenSubnet, subnet("pg", "10.10.17.0/24", in{"delegations": []any{in{"name": "pg", "serviceName": "Microsoft.DBforPostgreSQL/flexibleServers"}}}))
+		assert.Contains(t, h.refused(tokenGateway, with(gatewayInputs, in{
+			"gatewayIPConfigurations": []any{in{"name": "ip", "subnet": in{"id": vnet + "/subnets/pg"}}},
+		})), "rule N2")
+	})
+	t.Run("G3 basic address", func(t *testing.T) {
+		h := open(t, azure.Options{}).withGateway()
+		h.must(tokenAddress, in{"resourceGroupName": "rg", "publicIpAddressName": "basic", "location": "westeurope"})
+		assert.Contains(t, h.refused(tokenGateway, with(gatewayInputs, in{
+			"frontendIPConfigurations": []any{in{"name": "public", "publicIPAddress": in{"id": group + "/providers/Microsoft.Network/publicIPAddresses/basic"}}},
+		})), "rule G3")
+	})
+}
+
+func TestUnit_PrivateServerNeedsItsNetwork(t *testing.T) {
+	private := with(serverInputs, in{"network": in{
+		"delegatedSubnetResourceId": vnet + "/subnets/pg", "privateDnsZoneArmResourceId": zoneID,
+	}})
+	delegated := in{"delegations": []any{in{"name": "pg", "serviceName": "Microsoft.DBforPostgreSQL/flexibleServers"}}}
+	link := in{
+		"resourceGroupName": "rg", "privateZoneName": "dev.private.postgres.database.azure.com", "virtualNetworkLinkName": "vnet",
+		"location": "Global", "registrationEnabled": false, "virtualNetwork": in{"id": vnet},
+	}
+	zone := in{"resourceGroupName": "rg", "privateZoneName": "dev.private.postgres.database.azure.com", "location": "Global"}
+
+	h := open(t, azure.Options{}).withNetwork()
+	h.must(tokenZone, zone)
+	h.must(tokenSubnet, subnet("pg", "10.10.32.0/28", delegated))
+	assert.Contains(t, h.refused(tokenServer, private), "is not linked to '"+vnet+"'")
+	linkID, _ := h.must(tokenLink, link)
+	_, outputs := h.must(tokenServer, private)
+	assert.Equal(t, "dev-gridos-pg.postgres.database.azure.com", outputs["fullyQualifiedDomainName"].StringValue())
+	assert.Equal(t, "Ready", outputs["state"].StringValue())
+	require.ErrorContains(t, h.delete(tokenZone, zoneID), linkID)
+
+	server := group + "/providers/Microsoft.DBforPostgreSQL/flexibleServers/dev-gridos-pg"
+	_, err := h.update(tokenServer, server, private, serverInputs)
+	require.ErrorContains(t, err, "rule P6", "a private server stays private")
+
+	for name, changes := range map[string]in{"N4 not delegated": nil, "N4 too small": delegated} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, azure.Options{}).withNetwork()
+			h.must(tokenZone, zone)
+			h.must(tokenLink, link)
+			h.must(tokenSubnet, subnet("pg", "10.10.32.0/29", changes))
+			assert.Contains(t, h.refused(tokenServer, private), "rule N4")
+		})
+	}
+}
+
+func TestUnit_ServerChildren(t *testing.T) {
+	h := open(t, azure.Options{})
+	h.must(tokenGroup, groupInputs)
+	server, _ := h.must(tokenServer, serverInputs)
+	database, _ := h.must(tokenDatabase, database("gridos"))
+	setting := in{"resourceGroupName": "rg", "serverName": "dev-gridos-pg", "configurationName": "azure.extensions", "value": "PGCRYPTO", "source": "user-override"}
+	settingID, _ := h.must(tokenSetting, setting)
+	admin := in{
+		"resourceGroupName": "rg", "serverName": "dev-gridos-pg", "objectId": azure.DefaultObjectID, "principalName": "me",
+		"principalType": "User", "tenantId": azure.DefaultTenantID,
+	}
+	assert.Contains(t, h.refused(tokenAdmin, admin), "rule P4", "the server has no Entra ID authentication")
+
+	require.ErrorContains(t, h.delete(tokenSetting, settingID), "RetainOnDelete")
+	h.must(tokenSetting, setting) // and so it may be there when it is created again
+	require.ErrorContains(t, h.delete(tokenServer, server), database)
+	require.NoError(t, h.delete(tokenDatabase, database))
+	require.NoError(t, h.delete(tokenServer, server))
+	assert.Len(t, h.cloud.Inventory(), 1, "the setting went with the server")
+}
+
+func TestUnit_RoleAssignments(t *testing.T) {
+	h := open(t, azure.Options{})
+	cluster := h.withCluster()
+	kubelet := cluster["identityProfile"].ObjectValue()["kubeletidentity"].ObjectValue()["objectId"].StringValue()
+	registry, outputs := h.must(tokenRegistry, in{"resourceGroupName": "rg", "registryName": "devgridosacr", "location": "westeurope", "sku": in{"name": "Standard"}})
+	assert.Equal(t, "devgridosacr.azurecr.io", outputs["loginServer"].StringValue())
+	name := func(last string) string { return "8f0c1c6e-0000-4000-8000-00000000001" + last }
+
+	assert.Contains(t, h.refused(tokenRole, role(name("1"), registry, "8f0c1c6e-dead-4000-8000-000000000000", acrPull)), "PrincipalNotFound")
+	assert.Contains(t, h.refused(tokenRole, role(name("1"), registry+"x", kubelet, acrPull)), "InvalidResourceReference")
+	identity, _ := h.must(tokenIdentity, with(identityInputs, in{"resourceName": "other-id"}))
+	assert.NotEmpty(t, identity)
+
+	principal := h.read(tokenIdentity, identityID)["principalId"].StringValue()
+	assert.Contains(t, h.refused(tokenRole, role(name("1"), registry, principal, acrPull)), "rule I3", "the control plane pulls no images")
+
+	pull, _ := h.must(tokenRole, role(name("1"), registry, kubelet, acrPull))
+	assert.Equal(t, registry+"/providers/Microsoft.Authorization/roleAssignments/"+name("1"), pull)
+	assert.Contains(t, h.refused(tokenRole, role(name("2"), registry, kubelet, acrPull)), "RoleAssignmentExists")
+	h.must(tokenRole, role(name("2"), group, kubelet, acrPull))                                                                        // another scope
+	h.must(tokenRole, role(name("3"), subscription, azure.DefaultObjectID, contributor))                                               // the deployer
+	h.must(tokenRole, with(role(name("4"), group, "8f0c1c6e-beef-4000-8000-000000000000", contributor), in{"principalType": "Group"})) // somebody
+
+	require.ErrorContains(t, h.delete(tokenRegistry, registry), pull, "an assignment counts as a part of its scope")
+	require.NoError(t, h.delete(tokenRole, pull))
+	require.NoError(t, h.delete(tokenRegistry, registry))
+}
+
+func TestUnit_FederatedCredentials(t *testing.T) {
+	h := open(t, azure.Options{})
+	cluster := h.withCluster()
+	issuer := cluster["oidcIssuerProfile"].ObjectValue()["issuerURL"].StringValue()
+	account := with(credential("eso"), in{"issuer": issuer, "subject": "system:serviceaccount:gridos:eso"})
+	h.must(tokenCredential, account)
+	assert.Contains(t, h.refused(tokenCredential, with(account, in{"federatedIdentityCredentialResourceName": "same"})), "same issuer and subject")
+	assert.Contains(t, h.refused(tokenCredential, with(account, in{
+		"federatedIdentityCredentialResourceName": "slash", "issuer": issuer[:len(issuer)-1] + "0/", "subject": "system:serviceaccount:gridos:x",
+	})), "verbatim")
+	for i := range 19 {
+		h.must(tokenCredential, credential("c-"+string(rune('a'+i))))
+	}
+	assert.Contains(t, h.refused(tokenCredential, credential("one-more")), "has 20 federated credentials already")
+}
+
+func TestUnit_ClusterOutputs(t *testing.T) {
+	h := open(t, azure.Options{})
+	outputs := h.withCluster()
+	assert.Equal(t, "MC_rg_dev-gridos-aks_westeurope", outputs["nodeResourceGroup"].StringValue())
+	assert.Equal(t, "1.35.0", outputs["currentKubernetesVersion"].StringValue())
+	assert.Contains(t, outputs["fqdn"].StringValue(), "dev-gridos-")
+	assert.NotContains(t, outputs, resource.PropertyKey("privateFQDN"))
+	assert.Equal(t, "Running", outputs["powerState"].ObjectValue()["code"].StringValue())
+	users := outputs["identity"].ObjectValue()["userAssignedIdentities"].ObjectValue()
+	assert.Contains(t, users, resource.PropertyKey(identityID), "the list of identities comes back as an object")
+	// What AKS makes in the node resource group can be referred to.
+	kubelet := outputs["identityProfile"].ObjectValue()["kubeletidentity"].ObjectValue()
+	h.must(tokenRole, role("8f0c1c6e-0000-4000-8000-000000000021", kubelet["resourceId"].StringValue(), azure.DefaultObjectID, contributor))
+}
+
+func TestUnit_ClusterNeedsItsSurroundings(t *testing.T) {
+	h := open(t, azure.Options{}).withNetwork()
+	_, identity := h.must(tokenIdentity, identityInputs)
+	assert.Contains(t, h.refused(tokenCluster, clusterInputs), "rule K1")
+	assert.Contains(t, h.refused(tokenCluster, with(clusterInputs, in{"identity": in{"type": "SystemAssigned"}})), "rule K1")
+	h.must(tokenRole, role("8f0c1c6e-0000-4000-8000-000000000001", group, identity["principalId"].StringValue(), contributor)) // above the subnet
+	assert.Contains(t, h.refused(tokenCluster, nested(clusterInputs, "networkProfile", in{"podCidr": "10.10.0.0/16"})), "rule N6/N7")
+	h.must(tokenCluster, clusterInputs)
+}
+
+func TestUnit_Nodes(t *testing.T) {
+	k := &kubernetes{}
+	h := open(t, azure.Options{Kubernetes: k})
+	h.withCluster()
+	assert.Equal(t, []string{
+		"aks-system-00000000-vmss000000", "aks-system-00000000-vmss000001", "aks-system-00000000-vmss000002",
+	}, k.names(), "an autoscaled pool has its maximum of nodes")
+	assert.Equal(t, []string{"westeurope-1", "westeurope-2", "westeurope-1"}, []string{k.nodes[0].Zone, k.nodes[1].Zone, k.nodes[2].Zone})
+
+	pool, _ := h.must(tokenPool, poolInputs)
+	require.Len(t, k.nodes, 5)
+	node := k.nodes[4]
+	assert.Equal(t, "aks-user-00000000-vmss000001", node.Name)
+	assert.Equal(t, "User", node.Mode)
+	assert.Equal(t, []string{"spot=true:NoSchedule"}, node.Taints)
+	assert.Empty(t, node.Zone)
+	for label, want := range map[string]string{
+		"kubernetes.azure.com/mode": "user", "kubernetes.azure.com/agentpool": "user", "topology.kubernetes.io/zone": "0",
+		"kubernetes.io/os": "linux", "node.kubernetes.io/instance-type": "Standard_D4s_v5", "team": "scada",
+	} {
+		assert.Equal(t, want, node.Labels[label], label)
+	}
+
+	_, err := h.update(tokenPool, pool, poolInputs, with(poolInputs, in{"count": 1}))
+	require.NoError(t, err)
+	assert.Len(t, k.nodes, 4)
+	_, err = h.update(tokenPool, pool, poolInputs, with(poolInputs, in{"maxPods": 30}))
+	require.ErrorContains(t, err, "PropertyChangeNotAllowed")
+	assert.Contains(t, h.refused(tokenPool, with(poolInputs, in{"agentPoolName": "system"})), "AgentPoolNameInUse")
+
+	k.err = assert.AnError
+	_, _, err = h.create(t.Context(), tokenPool, with(poolInputs, in{"agentPoolName": "more"}))
+	require.ErrorIs(t, err, assert.AnError, "a pool without nodes is not created")
+	k.err = nil
+
+	other := with(clusterInputs, in{"resourceName": "other", "agentPoolProfiles": clusterInputs["agentPoolProfiles"]})
+	assert.Contains(t, h.refused(tokenCluster, other), "LabHasOneCluster")
+
+	require.NoError(t, h.cloud.SyncNodes(t.Context()))
+	assert.Len(t, k.nodes, 4)
+	require.ErrorContains(t, h.delete(tokenCluster, clusterID), pool)
+	require.NoError(t, h.delete(tokenPool, pool))
+	assert.Len(t, k.nodes, 3)
+	require.NoError(t, h.delete(tokenCluster, clusterID))
+	assert.Empty(t, k.nodes)
+}
+
+func TestUnit_Invokes(t *testing.T) {
+	const listUser = "azure-native:containerservice/v20240901:listManagedClusterUserCredentials"
+	arguments := in{"resourceGroupName": "rg", "resourceName": "dev-gridos-aks"}
+	h := open(t, azure.Options{Kubernetes: &kubernetes{}})
+	config, err := h.invoke("azure-native:authorization:getClientConfig", nil)
+	require.NoError(t, err)
+	assert.Equal(t, azure.DefaultTenantID, config["tenantId"].StringValue())
+	assert.Equal(t, azure.DefaultSubscriptionID, config["subscriptionId"].StringValue())
+
+	_, err = h.invoke(listUser, arguments)
+	require.ErrorContains(t, err, "ResourceNotFound")
+	h.withCluster()
+	result, err := h.invoke(listUser, arguments)
+	require.NoError(t, err)
+	kubeconfig := result["kubeconfigs"].ArrayValue()[0].ObjectValue()
+	assert.Equal(t, "clusterUser", kubeconfig["name"].StringValue())
+	require.True(t, kubeconfig["value"].IsSecret())
+	assert.Equal(t, "YXBpVmVyc2lvbjogdjEK", kubeconfig["value"].SecretValue().Element.StringValue())
+	_, err = h.invoke("azure-native:containerservice/v20240901:listManagedClusterAdminCredentials", arguments)
+	require.ErrorContains(t, err, "rule K3")
+
+	h = open(t, azure.Options{})
+	h.withCluster()
+	_, err = h.invoke(listUser, arguments)
+	require.ErrorContains(t, err, "no Kubernetes")
+}

@@ -1,0 +1,471 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// asLab makes the test binary behave as the lab.
+const asLab = "GRIDOS_LAB_TEST_AS_LAB"
+
+func TestMain(m *testing.M) {
+	// The lab starts itself as its background process, and here "itself" is the test binary.
+	if os.Getenv(asLab) != "" || (len(os.Args) > 1 && os.Args[1] == daemon.Command) {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// checkout makes a checkout with nothing but what the lab reads, and changes into it.
+func checkout(t *testing.T) string {
+	t.Helper()
+	repository, err := filepath.Abs("..")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	copyFile(t, filepath.Join(repository, "go.mod"), filepath.Join(dir, "go.mod"))
+	require.NoError(t, os.Symlink(filepath.Join(repository, "tools"), filepath.Join(dir, "tools")))
+	for _, p := range stacks.Projects() {
+		files, err := filepath.Glob(filepath.Join(repository, p.Directory, "Pulumi*.yaml"))
+		require.NoError(t, err)
+		for _, file := range files {
+			copyFile(t, file, filepath.Join(dir, p.Directory, filepath.Base(file)))
+		}
+	}
+	t.Chdir(dir)
+	t.Cleanup(func() {
+		if _, _, err := lab(t, context.Background(), "down"); err != nil {
+			t.Errorf("the lab could not be taken down: %v", err)
+		}
+	})
+	return dir
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o700))
+	require.NoError(t, os.WriteFile(to, text, 0o600))
+}
+
+// lab runs a command of the lab in this process.
+func lab(t *testing.T, ctx context.Context, args ...string) (stdout, stderr string, err error) { //nolint:revive // t comes first in tests
+	t.Helper()
+	var out, progress bytes.Buffer
+	command := newCommand()
+	command.SetArgs(args)
+	command.SetOut(&out)
+	command.SetErr(&progress)
+	err = command.ExecuteContext(ctx)
+	t.Logf("lab %s\n%s%s%v", strings.Join(args, " "), progress.String(), out.String(), err)
+	return out.String(), progress.String(), err
+}
+
+// everything is what outputs --json prints, with no room for a key that the contract does not have.
+type everything struct {
+	Infra     stacks.InfraValues     `json:"gridos-infra"`
+	Bootstrap stacks.BootstrapValues `json:"gridos-bootstrap"`
+	Apps      stacks.AppsValues      `json:"gridos-apps"`
+	Published stacks.PublishedValues `json:"gridos"`
+}
+
+func readOutputs(t *testing.T, args ...string) everything {
+	t.Helper()
+	out, _, err := lab(t, t.Context(), append([]string{"outputs", "--json"}, args...)...)
+	require.NoError(t, err)
+	var all everything
+	decoder := json.NewDecoder(strings.NewReader(out))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(&all))
+	return all
+}
+
+// unchanged matches a row of the table of results.
+var unchanged = regexp.MustCompile(`(?m)^gridos[a-z-]*/[a-z]+ +no change `)
+
+func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
+	dir := checkout(t)
+	s, err := site.Open("dev")
+	require.NoError(t, err)
+
+	out, _, err := lab(t, t.Context(), "up")
+	require.NoError(t, err)
+	for _, p := range stacks.Projects() {
+		assert.Regexp(t, `(?m)^`+p.Name+`/dev +\d+ created +\d+ `, out)
+	}
+
+	t.Run("a second up changes nothing", func(t *testing.T) {
+		out, _, err := lab(t, t.Context(), "up")
+		require.NoError(t, err)
+		assert.Len(t, unchanged.FindAllString(out, -1), 4)
+	})
+	t.Run("so does a preview", func(t *testing.T) {
+		out, _, err := lab(t, t.Context(), "preview")
+		require.NoError(t, err)
+		assert.Len(t, unchanged.FindAllString(out, -1), 4)
+	})
+	t.Run("the outputs are the contract", func(t *testing.T) {
+		all := readOutputs(t)
+		assert.Equal(t, stacks.ContractVersion, all.Infra.ContractVersion)
+		assert.Equal(t, "dev-gridos-aks", all.Infra.ClusterName)
+		assert.Equal(t, hidden, all.Infra.Kubeconfig)
+		assert.Equal(t, hidden, all.Bootstrap.ArgoCDAdminPassword)
+		assert.Equal(t, []string{"gridos-dev"}, all.Published.Applications)
+		assert.Equal(t, all.Infra.RegistryLoginServer, all.Published.RegistryLoginServer)
+		assert.Equal(t, "devgridosacr.azurecr.io", all.Published.RegistryLoginServer)
+	})
+	t.Run("the platform is in the real API server", func(t *testing.T) { platformIsInstalled(t, s) })
+	t.Run("no secret is in clear text", func(t *testing.T) { noSecretInClearText(t, s) })
+	t.Run("env points the user's tools at the lab", func(t *testing.T) {
+		out, _, err := lab(t, t.Context(), "env")
+		require.NoError(t, err)
+		script := out + "\nprintf '%s' \"$PULUMI_BACKEND_URL\"; command -v pulumi >/dev/null"
+		shown, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output()
+		require.NoError(t, err)
+		assert.Equal(t, "file://"+s.BackendDir(), string(shown))
+		assert.Contains(t, out, "export KUBECONFIG='"+s.KubeconfigFile()+"'")
+	})
+	t.Run("status counts what exists", func(t *testing.T) {
+		out, _, err := lab(t, t.Context(), "status", "--json")
+		require.NoError(t, err)
+		var answer struct {
+			Running bool
+			Stacks  []stackState
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &answer))
+		assert.True(t, answer.Running)
+		require.Len(t, answer.Stacks, 4)
+		assert.Greater(t, answer.Stacks[0].Resources, 30)
+		assert.Equal(t, 1, answer.Stacks[3].Resources, "the root project owns nothing but its stack")
+	})
+	t.Run("another command waits its turn", func(t *testing.T) {
+		unlock, err := s.Lock()
+		require.NoError(t, err)
+		_, _, err = lab(t, t.Context(), "up")
+		require.ErrorContains(t, err, "another lab command works on dev in this checkout")
+		require.NoError(t, unlock())
+	})
+	t.Run("mistakes are refused at preview, all at once, and nothing changes", func(t *testing.T) { mistakesAreRefused(t, dir, s) })
+	t.Run("a change is previewed and made", func(t *testing.T) { aChangeIsMade(t, dir) })
+	t.Run("the background process comes back after a crash", func(t *testing.T) {
+		record, running, err := s.Running()
+		require.NoError(t, err)
+		require.True(t, running)
+		require.NoError(t, syscall.Kill(record.PID, syscall.SIGKILL))
+		out, _, err := lab(t, t.Context(), "up")
+		require.NoError(t, err)
+		assert.Len(t, unchanged.FindAllString(out, -1), 4)
+	})
+	t.Run("down leaves nothing", func(t *testing.T) {
+		out, _, err := lab(t, t.Context(), "down")
+		require.NoError(t, err)
+		assert.Contains(t, out, "The simulated Azure has 0 resources left.")
+		assert.NoDirExists(t, filepath.Join(dir, ".lab"))
+		assert.Empty(t, processesOf(t, dir))
+		out, _, err = lab(t, t.Context(), "status")
+		require.NoError(t, err)
+		assert.Contains(t, out, "dev is not up")
+	})
+}
+
+func clusterOf(t *testing.T, s site.Site) *rest.Config {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", s.KubeconfigFile())
+	require.NoError(t, err)
+	return config
+}
+
+func platformIsInstalled(t *testing.T, s site.Site) {
+	t.Helper()
+	cluster := clusterOf(t, s)
+	objects, err := dynamic.NewForConfig(cluster)
+	require.NoError(t, err)
+	argo := schema.GroupVersion{Group: "argoproj.io", Version: "v1alpha1"}
+	application, err := objects.Resource(argo.WithResource("applications")).Namespace("argocd").
+		Get(t.Context(), "gridos-dev", metav1.GetOptions{})
+	require.NoError(t, err)
+	spec, ok := application.Object["spec"].(map[string]any)
+	require.True(t, ok)
+	assert.Equal(t, "applications/gridos/overlays/dev", spec["source"].(map[string]any)["path"])
+	_, err = objects.Resource(argo.WithResource("appprojects")).Namespace("argocd").Get(t.Context(), "gridos", metav1.GetOptions{})
+	require.NoError(t, err)
+
+	client, err := kubernetes.NewForConfig(cluster)
+	require.NoError(t, err)
+	for _, resource := range []string{"rollouts", "analysistemplates"} {
+		list, err := client.Discovery().ServerResourcesForGroupVersion(argo.String())
+		require.NoError(t, err)
+		names := []string{}
+		for _, r := range list.APIResources {
+			names = append(names, r.Name)
+		}
+		assert.Contains(t, names, resource)
+	}
+	for name, want := range map[string]int32{
+		"argocd/argocd-server": 2, "argocd/argocd-repo-server": 2, "argocd/argocd-applicationset-controller": 2,
+		"argocd/argocd-redis-ha-haproxy": 3, "argo-rollouts/argo-rollouts": 2,
+	} {
+		namespace, deployment, _ := strings.Cut(name, "/")
+		d, err := client.AppsV1().Deployments(namespace).Get(t.Context(), deployment, metav1.GetOptions{})
+		require.NoError(t, err)
+		assert.Equal(t, want, d.Status.ReadyReplicas, name)
+	}
+	for name, want := range map[string]int32{"argocd-application-controller": 2, "argocd-redis-ha-server": 3} {
+		set, err := client.AppsV1().StatefulSets("argocd").Get(t.Context(), name, metav1.GetOptions{})
+		require.NoError(t, err)
+		assert.Equal(t, want, set.Status.ReadyReplicas, name)
+	}
+}
+
+// noSecretInClearText looks for every secret in everything that the lab wrote, but for what is there to sign in with.
+func noSecretInClearText(t *testing.T, s site.Site) {
+	t.Helper()
+	all := readOutputs(t, "--show-secrets")
+	key := regexp.MustCompile(`client-key-data: (\S+)`).FindStringSubmatch(all.Infra.Kubeconfig)
+	require.Len(t, key, 2, "the lab's kubeconfig has a key")
+	secrets := map[string]string{
+		"the admin's password": all.Bootstrap.ArgoCDAdminPassword,
+		"the kubeconfig's key": key[1],
+	}
+	for _, secret := range secrets {
+		require.Greater(t, len(secret), 16)
+	}
+	files := 0
+	err := filepath.WalkDir(s.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			if entry.Name() == "kubernetes" {
+				return fs.SkipDir // the cluster itself, which must know how to let its administrator in
+			}
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil || path == s.KubeconfigFile() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		for what, secret := range secrets {
+			assert.NotContains(t, string(text), secret, "%s is in %s (%v)", what, path, info.Mode())
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	assert.Greater(t, files, 10)
+
+	for _, file := range []string{s.KubeconfigFile(), s.PassphraseFile(), s.AzureFile(), s.RecordFile()} {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), file)
+	}
+	// Other teams may read the root project's state: not even an encrypted secret is in it.
+	published, err := os.ReadFile(filepath.Join(s.BackendDir(), ".pulumi", "stacks", stacks.Published.Name, "dev.json"))
+	require.NoError(t, err)
+	assert.NotContains(t, string(published), "ciphertext")
+}
+
+// edit changes a file and returns what puts it back.
+func edit(t *testing.T, path, addition string) func() {
+	t.Helper()
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, append(bytes.Clone(before), addition...), 0o600))
+	return func() { require.NoError(t, os.WriteFile(path, before, 0o600)) }
+}
+
+func mistakesAreRefused(t *testing.T, dir string, s site.Site) {
+	t.Helper()
+	defer edit(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), `
+  gridos-infra:podCidr: 10.10.128.0/17
+  gridos-infra:gatewaySubnet: 10.10.0.0/24
+  gridos-infra:serviceCidr: 10.96.0.0/33
+  gridos-infra:userPoolMin: [1]
+  gridos-infra:nameSuffix: much-too-long-for-a-key-vault
+  gridos-infra:clusterTeir: Free
+`)()
+	defer edit(t, projectfile.StackFile(filepath.Join(dir, "apps"), "dev"), "\n  gridos-apps:repositoryUrl: nowhere\n")()
+	before, err := os.ReadFile(s.AzureFile())
+	require.NoError(t, err)
+
+	for _, verb := range []string{"preview", "up"} {
+		_, _, err := lab(t, t.Context(), verb)
+		var mistakes *config.Error
+		require.ErrorAs(t, err, &mistakes, verb)
+		for _, want := range []string{
+			"gridos-infra:podCidr: 10.10.128.0/17 overlaps addressSpace 10.10.0.0/16",
+			"gridos-infra:gatewaySubnet: 10.10.0.0/24 overlaps aksSubnet 10.10.0.0/20",
+			`gridos-infra:serviceCidr: "10.96.0.0/33" is not a CIDR`,
+			"gridos-infra:userPoolMin: \"[1]\" is not a whole number",
+			"gridos-infra:nameSuffix: makes",
+			"gridos-infra:clusterTeir: no such key; did you mean gridos-infra:clusterTier?",
+			`gridos-apps:repositoryUrl: "nowhere" is not the address of a Git repository`,
+		} {
+			assert.ErrorContains(t, err, want, verb)
+		}
+	}
+	after, err := os.ReadFile(s.AzureFile())
+	require.NoError(t, err)
+	assert.Equal(t, string(before), string(after))
+}
+
+func aChangeIsMade(t *testing.T, dir string) {
+	t.Helper()
+	restore := edit(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), "\n  gridos-infra:logRetentionDays: 60\n")
+	for _, verb := range []string{"preview", "up"} {
+		out, _, err := lab(t, t.Context(), verb)
+		require.NoError(t, err)
+		assert.Regexp(t, `(?m)^gridos-infra/dev +1 updated `, out, verb)
+		assert.Len(t, unchanged.FindAllString(out, -1), 3, verb)
+	}
+	restore()
+	out, _, err := lab(t, t.Context(), "up")
+	require.NoError(t, err)
+	assert.Regexp(t, `(?m)^gridos-infra/dev +1 updated `, out)
+}
+
+// processesOf lists the running processes that name dir in their arguments.
+func processesOf(t *testing.T, dir string) []string {
+	t.Helper()
+	found := []string{}
+	entries, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, entry := range entries {
+		text, err := os.ReadFile(entry)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // it ended meanwhile
+		}
+		require.NoError(t, err)
+		if bytes.Contains(text, []byte(dir)) {
+			found = append(found, string(bytes.ReplaceAll(text, []byte{0}, []byte{' '})))
+		}
+	}
+	return found
+}
+
+func TestEngine_EveryEnvironmentIsPreviewedFromNothing(t *testing.T) {
+	dir := checkout(t)
+	for _, environment := range []string{"dev", "test", "prod"} {
+		out, _, err := lab(t, t.Context(), "preview", "-s", environment)
+		require.NoError(t, err)
+		for _, p := range stacks.Projects() {
+			assert.Regexp(t, `(?m)^`+p.Name+`/`+environment+` +\d+ created `, out)
+		}
+		assert.NoDirExists(t, filepath.Join(dir, ".lab"))
+	}
+	assert.Empty(t, processesOf(t, dir))
+}
+
+// Two checkouts, two environments in one of them, and Ctrl-C at three moments.
+func TestEngine_AnInterruptedUpGoesOnAndLabsDoNotMeet(t *testing.T) {
+	dir := checkout(t)
+	s, err := site.Open("dev")
+	require.NoError(t, err)
+	other, _, err := lab(t, t.Context(), "preview", "-s", "prod")
+	require.NoError(t, err)
+	assert.Contains(t, other, "gridos/prod")
+
+	for _, moment := range []struct {
+		name  string
+		reach func() bool
+	}{
+		{"while Azure's resources are made", func() bool { return sizeOf(s.AzureFile()) > 8000 }},
+		{"while the releases are awaited", func() bool { return sizeOf(s.LogFile("gridos-bootstrap-up")) > 600 }},
+		{"while the Applications are made", func() bool { return sizeOf(s.LogFile("gridos-apps-up")) > 0 }},
+	} {
+		code := interrupt(t, dir, moment.reach)
+		assert.Equal(t, exitInterrupted, code, moment.name)
+	}
+	_, _, err = lab(t, t.Context(), "up")
+	require.NoError(t, err)
+	out, _, err := lab(t, t.Context(), "up")
+	require.NoError(t, err)
+	assert.Len(t, unchanged.FindAllString(out, -1), 4)
+	out, _, err = lab(t, t.Context(), "down")
+	require.NoError(t, err)
+	assert.Contains(t, out, "The simulated Azure has 0 resources left.")
+}
+
+// interrupt runs `lab up` as a process of its own, sends it what Ctrl-C sends once reached is true, and returns its exit code.
+func interrupt(t *testing.T, dir string, reached func() bool) int {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, self, "up")
+	command.Dir = dir
+	command.Env = append(os.Environ(), asLab+"=1")
+	var output bytes.Buffer
+	command.Stdout, command.Stderr = &output, &output
+	require.NoError(t, command.Start())
+	require.NoError(t, site.WaitFor(ctx, func() (bool, error) { return reached(), nil }))
+	require.NoError(t, command.Process.Signal(os.Interrupt))
+	err = command.Wait()
+	t.Log(output.String())
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	require.NoError(t, err)
+	return 0
+}
+
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func TestUnit_CommandLineMistakesHaveTheirOwnExitCode(t *testing.T) {
+	for _, args := range [][]string{{"up", "--nonsense"}, {"up", "extra"}, {"up", "-s", "staging"}} {
+		_, _, err := lab(t, t.Context(), args...)
+		var usage usageError
+		require.ErrorAs(t, err, &usage, strings.Join(args, " "))
+	}
+}
+
+func TestUnit_CommandsThatNeedALabSayHowToGetOne(t *testing.T) {
+	dir := t.TempDir()
+	copyFile(t, "../go.mod", filepath.Join(dir, "go.mod"))
+	t.Chdir(dir)
+	for _, args := range [][]string{{"env"}, {"outputs"}, {"outputs", "--json", "-s", "prod"}} {
+		_, _, err := lab(t, t.Context(), args...)
+		require.ErrorContains(t, err, "is not up; run `go run ./lab up", strconv.Quote(strings.Join(args, " ")))
+	}
+	out, _, err := lab(t, t.Context(), "down")
+	require.NoError(t, err)
+	assert.Contains(t, out, "dev is not up; nothing to do.")
+	assert.NoDirExists(t, filepath.Join(dir, ".lab"))
+}
