@@ -330,7 +330,7 @@ func mistakesAreRefused(t *testing.T, dir string, s site.Site) {
 			"gridos-infra:clusterTeir: no such key; did you mean gridos-infra:clusterTier?",
 			`gridos-apps:repositoryUrl: "nowhere" is not the address of a Git repository`,
 		} {
-			assert.ErrorContains(t, err, want, verb)
+			require.ErrorContains(t, err, want, verb)
 		}
 	}
 	after, err := os.ReadFile(s.AzureFile())

@@ -67,6 +67,9 @@ func isZeroOutput(output pulumi.Output) bool { return reflect.ValueOf(output).Is
 // unknown outputs, so that the whole line can be previewed before its first `up`.
 func Read[T any](ctx *pulumi.Context, project Project) (T, error) {
 	var outputs T
+	if err := probe(ctx, project); err != nil {
+		return outputs, err
+	}
 	reference, err := pulumi.NewStackReference(ctx, project.Reference(ctx.Organization(), ctx.Stack()), nil)
 	if err != nil {
 		return outputs, unreadable(ctx, project, err)
@@ -99,14 +102,10 @@ func Read[T any](ctx *pulumi.Context, project Project) (T, error) {
 // that a stack reference reads, secrets included, in the state of the stack that refers; this leaves no trace there.
 func ReadPublic[T any](ctx *pulumi.Context, project Project) (T, error) {
 	var outputs T
-	args := &readStackOutputsArgs{Name: project.Reference(ctx.Organization(), ctx.Stack())}
-	// Only the plain call returns the engine's error. When the engine does answer, the SDK may still object that the
-	// answer holds secrets, which the second call is there to handle.
-	if err := ctx.Invoke(readStackOutputs, args, &struct{}{}); err != nil {
-		if _, fromEngine := status.FromError(err); fromEngine {
-			return outputs, unreadable(ctx, project, err)
-		}
+	if err := probe(ctx, project); err != nil {
+		return outputs, err
 	}
+	args := &readStackOutputsArgs{Name: project.Reference(ctx.Organization(), ctx.Stack())}
 	declared := slices.DeleteFunc(OutputsOf[T](), func(o Output) bool { return o.Secret })
 	answer := ctx.InvokeOutput(readStackOutputs, args, pulumi.MapOutput{}, pulumi.InvokeOutputOptions{})
 	public := answer.ApplyT(func(v map[string]any) (any, error) {
@@ -126,10 +125,22 @@ func ReadPublic[T any](ctx *pulumi.Context, project Project) (T, error) {
 	return outputs, nil
 }
 
+// readStackOutputs is the engine's own function behind stack references.
 const readStackOutputs = "pulumi:pulumi:readStackOutputs"
 
 type readStackOutputsArgs struct {
 	Name string `pulumi:"name"`
+}
+
+// probe returns an error that a person can act on when the stack cannot be read. A stack reference would make the engine
+// give up with a bare "unknown stack" before the program has a say.
+func probe(ctx *pulumi.Context, project Project) error {
+	args := &readStackOutputsArgs{Name: project.Reference(ctx.Organization(), ctx.Stack())}
+	err := ctx.Invoke(readStackOutputs, args, &struct{}{})
+	if _, fromEngine := status.FromError(err); err != nil && fromEngine {
+		return unreadable(ctx, project, err)
+	}
+	return nil // or the SDK objects to secrets in the answer, which nobody looks at here
 }
 
 // check returns every way in which values are not what the contract declares. deployed is false, without an error, for a

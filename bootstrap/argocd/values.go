@@ -133,7 +133,7 @@ func (v values) input(passwordHash pulumi.StringInput) (pulumi.Map, error) {
 		return nil, fmt.Errorf("values of argo-cd: %w", err)
 	}
 	out := toMap(plain)
-	secret := out["configs"].(pulumi.Map)["secret"].(pulumi.Map) //nolint:forcetypeassert // the types above say so
+	secret := out["configs"].(pulumi.Map)["secret"].(pulumi.Map)
 	secret["argocdServerAdminPassword"] = passwordHash
 	return out, nil
 }

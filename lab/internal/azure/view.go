@@ -72,9 +72,6 @@ func (v *view) children(id string) []*record {
 	return result
 }
 
-// subscription returns the id of the subscription.
-func (v *view) subscription() string { return "/subscriptions/" + v.cloud.options.SubscriptionID }
-
 // missing says why the resource that id names does not exist, or returns "". by is the resource that refers to it: its own
 // parts are looked for in its wanted inputs.
 func (v *view) missing(id string, by subject) string {
@@ -106,7 +103,8 @@ func (v *view) missingResource(id string, parsed armID, by subject) string {
 	for {
 		def := v.cloud.registry.kindOf(parsed.kind())
 		if def != nil {
-			owner, inputs := v.find(parsed.String()), document(nil)
+			owner := v.find(parsed.String())
+			var inputs document
 			switch {
 			case by.id != "" && key(parsed.String()) == key(by.id):
 				inputs = by.in

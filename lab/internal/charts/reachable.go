@@ -22,7 +22,7 @@ func Reachable(ctx context.Context, repository string, timeout time.Duration) bo
 	if err != nil {
 		return false
 	}
-	defer response.Body.Close() //nolint:errcheck // only the beginning is read
+	defer response.Body.Close() // only the beginning is read
 	beginning, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
 	return err == nil && response.StatusCode == http.StatusOK && bytes.Contains(beginning, []byte("apiVersion:"))
 }

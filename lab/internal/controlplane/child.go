@@ -55,7 +55,7 @@ func (c *child) start(ctx context.Context) error {
 		// for as long as the process lives.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		defer log.Close() //nolint:errcheck // the process has its own descriptor; nothing is written through this one
+		defer log.Close() // the process has its own descriptor; nothing is written through this one
 		err := command.Start()
 		started <- err
 		if err == nil {

@@ -21,7 +21,8 @@ func freePorts(n int) ([]int, error) {
 	const tries = 200
 	ports := map[int]bool{}
 	for range tries {
-		if port := firstPort + rand.IntN(lastPort-firstPort); isFree(port) {
+		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // which port is tried is no secret
+		if isFree(port) {
 			ports[port] = true
 		}
 		if len(ports) == n {

@@ -50,9 +50,14 @@ func Serve(ctx context.Context, config Config) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cluster := &cluster{
-		site:  config.Site,
-		plane: &controlplane.ControlPlane{Dir: config.Site.ControlPlaneDir(), Binaries: config.Binaries, KwokModuleDir: config.KwokModuleDir},
-		ready: make(chan struct{}),
+		site: config.Site,
+		plane: &controlplane.ControlPlane{
+			Dir:           config.Site.ControlPlaneDir(),
+			Binaries:      config.Binaries,
+			KwokModuleDir: config.KwokModuleDir,
+		},
+		ready:  make(chan struct{}),
+		failed: make(chan error, 1),
 	}
 	cloud, err := azure.Open(azure.Options{
 		StateFile:  config.Site.AzureFile(),
@@ -80,7 +85,7 @@ func Serve(ctx context.Context, config Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	go cluster.start(ctx)
+	go cluster.start(ctx, cloud)
 	defer func() { err = errors.Join(err, cluster.stop(), removeRecord(config.Site)) }()
 	return waitForEnd(ctx, config.Site, cluster)
 }
@@ -93,6 +98,8 @@ func waitForEnd(ctx context.Context, s site.Site, c *cluster) error {
 		case <-ctx.Done():
 			return nil
 		case err := <-c.plane.Exited():
+			return err
+		case err := <-c.failed:
 			return err
 		case <-ticker.C:
 			if _, err := os.Stat(s.RecordFile()); errors.Is(err, fs.ErrNotExist) {
@@ -113,17 +120,24 @@ func removeRecord(s site.Site) error {
 type cluster struct {
 	site  site.Site
 	plane *controlplane.ControlPlane
-	ready chan struct{} // closed when start is over
-	err   error         // why it failed; read after ready is closed
+	ready chan struct{} // closed when the control plane is up, or is known not to come up
+	err   error         // why it did not; read after ready is closed
 	nodes sync.Mutex    // one change of the node set at a time
+
+	failed chan error // what ends the process
 }
 
-func (c *cluster) start(ctx context.Context) {
-	defer close(c.ready)
-	if c.err = c.plane.Start(ctx); c.err != nil {
+func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
+	c.err = c.plane.Start(ctx)
+	close(c.ready)
+	if c.err != nil {
+		c.failed <- c.err
 		return
 	}
-	c.err = writeKubeconfig(c.site.KubeconfigFile(), c.plane.Kubeconfig())
+	// The nodes of an earlier run are what the inventory says they are, whatever became of the cluster meanwhile.
+	if err := errors.Join(cloud.SyncNodes(ctx), writeKubeconfig(c.site.KubeconfigFile(), c.plane.Kubeconfig())); err != nil {
+		c.failed <- err
+	}
 }
 
 func writeKubeconfig(path string, text []byte) error {

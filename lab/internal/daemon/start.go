@@ -71,8 +71,8 @@ func spawn(s site.Site) (ended <-chan struct{}, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()                             //nolint:errcheck // the child has its own descriptor
-	process := exec.Command(self, Command, s.Dir) //nolint:gosec // ourselves
+	defer log.Close() // the child has its own descriptor
+	process := exec.Command(self, Command, s.Dir)
 	process.Dir = s.Dir
 	process.Stdout, process.Stderr = log, log
 	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -139,7 +139,7 @@ func Log(s site.Site) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer file.Close() //nolint:errcheck // read only
+	defer file.Close()
 	if info, err := file.Stat(); err == nil && info.Size() > logTail {
 		if _, err := file.Seek(-logTail, io.SeekEnd); err != nil {
 			return err.Error()

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,51 +104,52 @@ func (r Result) Summary() string {
 }
 
 // Up brings the environment up, project by project, and returns a result for each that succeeded.
-func (e *Engine) Up(ctx context.Context) ([]Result, error) {
-	return e.each(ctx, "up", line(), func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-		result, err := s.Up(ctx, optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
-			optup.ErrorProgressStreams(w.log), optup.SuppressOutputs())
-		if err != nil || result.Summary.ResourceChanges == nil {
-			return nil, err
-		}
-		return *result.Summary.ResourceChanges, nil
-	})
+func (e *Engine) Up(ctx context.Context) ([]Result, error) { return e.each(ctx, "up", line(), upOne) }
+
+func upOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+	result, err := s.Up(ctx, optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
+		optup.ErrorProgressStreams(w.log), optup.SuppressOutputs())
+	if err != nil || result.Summary.ResourceChanges == nil {
+		return nil, err
+	}
+	return *result.Summary.ResourceChanges, nil
 }
 
 // Preview plans the environment, project by project, and changes nothing.
 func (e *Engine) Preview(ctx context.Context) ([]Result, error) {
-	return e.each(ctx, "preview", line(), func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-		result, err := s.Preview(ctx, optpreview.EventStreams(w.events()), optpreview.ProgressStreams(w.log),
-			optpreview.ErrorProgressStreams(w.log), optpreview.SuppressOutputs())
-		changes := make(map[string]int, len(result.ChangeSummary))
-		for op, n := range result.ChangeSummary {
-			changes[string(op)] = n
-		}
-		return changes, err
-	})
+	return e.each(ctx, "preview", line(), previewOne)
+}
+
+func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+	result, err := s.Preview(ctx, optpreview.EventStreams(w.events()), optpreview.ProgressStreams(w.log),
+		optpreview.ErrorProgressStreams(w.log), optpreview.SuppressOutputs())
+	changes := make(map[string]int, len(result.ChangeSummary))
+	for op, n := range result.ChangeSummary {
+		changes[string(op)] = n
+	}
+	return changes, err
 }
 
 // Down destroys the environment in reverse. Protection is lifted first: the lab holds nothing that it would protect.
 func (e *Engine) Down(ctx context.Context) ([]Result, error) {
-	all := line()
-	reversed := make([]part, 0, len(all))
-	for i := range all {
-		reversed = append(reversed, all[len(all)-1-i])
-	}
-	return e.each(ctx, "down", reversed, func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-		if err := e.unprotect(ctx, s, w); err != nil {
-			return nil, err
-		}
-		result, err := s.Destroy(ctx, optdestroy.EventStreams(w.events()), optdestroy.ProgressStreams(w.log),
-			optdestroy.ErrorProgressStreams(w.log), optdestroy.SuppressOutputs())
-		if err != nil || result.Summary.ResourceChanges == nil {
-			return nil, err
-		}
-		return *result.Summary.ResourceChanges, nil
-	})
+	reversed := line()
+	slices.Reverse(reversed)
+	return e.each(ctx, "down", reversed, downOne)
 }
 
-func (e *Engine) unprotect(ctx context.Context, s auto.Stack, w *watcher) error {
+func downOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+	if err := unprotect(ctx, s, w); err != nil {
+		return nil, err
+	}
+	result, err := s.Destroy(ctx, optdestroy.EventStreams(w.events()), optdestroy.ProgressStreams(w.log),
+		optdestroy.ErrorProgressStreams(w.log), optdestroy.SuppressOutputs())
+	if err != nil || result.Summary.ResourceChanges == nil {
+		return nil, err
+	}
+	return *result.Summary.ResourceChanges, nil
+}
+
+func unprotect(ctx context.Context, s auto.Stack, w *watcher) error {
 	work := s.Workspace()
 	variables := make([]string, 0, len(work.GetEnvVars()))
 	for key, value := range work.GetEnvVars() {
@@ -180,7 +182,11 @@ func (e *Engine) one(ctx context.Context, verb string, p part, do operation) (Re
 	started := time.Now()
 	step := e.progress.Start(p.Name + " " + verb)
 	result, err := e.run(ctx, verb, p, do, step)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		step.Fail(errors.New("interrupted"))
+		return result, err
+	case err != nil:
 		step.Fail(errors.New("see below"))
 		return result, err
 	}

@@ -50,7 +50,7 @@ func TestUnit_PasswordKeepsItsPromise(t *testing.T) {
 	assert.GreaterOrEqual(t, count("-_"), 20)
 	assert.GreaterOrEqual(t, count("0123456789"), 3)
 	assert.Zero(t, count("ABCDEFGHIJKLMNOPQRSTUVWXYZ!@#$"), password)
-	assert.NoError(t, bcrypt.CompareHashAndPassword(
+	require.NoError(t, bcrypt.CompareHashAndPassword(
 		[]byte(providers.Reveal(outputs["bcryptHash"]).StringValue()), []byte(password)))
 
 	again, err := provider.Create(t.Context(), &pulumirpc.CreateRequest{Urn: urn, Properties: properties(t, inputs)})

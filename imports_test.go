@@ -1,0 +1,37 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The bootstrap boundary, and the time that a cold build takes, are decided by what each program imports, however
+// indirectly.
+func TestUnit_ProgramsImportOnlyWhatTheirSideOfTheBoundaryNeeds(t *testing.T) {
+	t.Parallel()
+	const (
+		azure      = "github.com/pulumi/pulumi-azure-native-sdk/"
+		kubernetes = "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+		helm       = kubernetes + "/helm"
+	)
+	for program, forbidden := range map[string][]string{
+		"./infra":     {kubernetes},
+		"./bootstrap": {azure, helm},
+		"./apps":      {azure, helm, kubernetes + "/apps", kubernetes + "/core", kubernetes + "/batch"},
+		".":           {azure, kubernetes, "github.com/pulumi/pulumi-random/"},
+	} {
+		output, err := exec.CommandContext(t.Context(), "go", "list", "-deps", program).Output()
+		require.NoError(t, err)
+		dependencies := strings.Fields(string(output))
+		require.Greater(t, len(dependencies), 100, program)
+		for _, dependency := range dependencies {
+			for _, prefix := range append(forbidden, "github.com/gridos/sharedinfra/lab") {
+				assert.False(t, strings.HasPrefix(dependency, prefix), "%s imports %s", program, dependency)
+			}
+		}
+	}
+}

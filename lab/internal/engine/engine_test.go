@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
+	"github.com/gridos/sharedinfra/lab/internal/random"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// newEngine returns an engine over this repository's files whose state is the test's own, with providers of its own and no
+// cluster.
+func newEngine(t *testing.T) *Engine {
+	t.Helper()
+	root, err := filepath.Abs(repository)
+	require.NoError(t, err)
+	s := site.Site{Repository: root, Environment: "dev", Dir: t.TempDir()}
+	require.NoError(t, s.Prepare())
+	resolver := toolchain.Resolver{ToolsDir: s.ToolsDir()}
+	paths, err := resolver.Resolve(t.Context(), toolchain.Pulumi, toolchain.PulumiKubernetes)
+	require.NoError(t, err)
+	cloud, err := azure.Open(azure.Options{})
+	require.NoError(t, err)
+	azureServer, err := providers.Serve(t.Context(), cloud.Provider())
+	require.NoError(t, err)
+	randomServer, err := providers.Serve(t.Context(), random.New())
+	require.NoError(t, err)
+	e, err := New(s, site.Record{
+		AzurePort: azureServer.Port, RandomPort: randomServer.Port, Tools: paths.Dirs(),
+	}, progress.New(io.Discard), nil)
+	require.NoError(t, err)
+	return e
+}
+
+func partOf(t *testing.T, project stacks.Project) part {
+	t.Helper()
+	for _, p := range line() {
+		if p.Project == project {
+			return p
+		}
+	}
+	require.Fail(t, "no such project")
+	return part{}
+}
+
+func TestEngine_AMissingUpstreamStackIsOneClearSentence(t *testing.T) {
+	e := newEngine(t)
+	for _, project := range []stacks.Project{stacks.Bootstrap, stacks.Apps, stacks.Published} {
+		for verb, do := range map[string]operation{"preview": previewOne, "up": upOne} {
+			_, err := e.one(t.Context(), verb, partOf(t, project), do)
+			require.ErrorContains(t, err, "stack organization/gridos-infra/dev cannot be read; if it does not exist yet, "+
+				"run `pulumi -C infra up -s dev` first", "%s %s", project.Name, verb)
+		}
+	}
+}
+
+func TestEngine_AnUnreachableClusterIsAnErrorThatSaysSo(t *testing.T) {
+	e := newEngine(t)
+	infra := partOf(t, stacks.Infra)
+	infra.program = func(ctx *pulumi.Context) error {
+		for _, o := range stacks.OutputsOf[stacks.InfraOutputs]() {
+			ctx.Export(o.Key, pulumi.String("the "+o.Key))
+		}
+		ctx.Export("contractVersion", pulumi.Int(stacks.ContractVersion))
+		ctx.Export("kubeconfig", pulumi.ToSecret(pulumi.String(`apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {token: t}}]
+`)))
+		return nil
+	}
+	_, err := e.one(t.Context(), "up", infra, upOne)
+	require.NoError(t, err)
+	_, err = e.one(t.Context(), "up", partOf(t, stacks.Bootstrap), upOne)
+	var failure *Failure
+	require.ErrorAs(t, err, &failure)
+	assert.Contains(t, strings.Join(failure.Messages, "\n"), "unreachable")
+	assert.FileExists(t, failure.Log)
+}
