@@ -2,10 +2,7 @@ package controlplane
 
 import (
 	"context"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,32 +15,28 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
-)
 
-// toolsVariable names a directory that holds the five binaries.
-const toolsVariable = "LAB_TOOLS_BIN"
+	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+)
 
 func testControlPlane(t *testing.T, dir string) *ControlPlane {
 	t.Helper()
-	tools := os.Getenv(toolsVariable)
-	if tools == "" {
-		t.Skipf("%s is not set: it names a directory with the binaries etcd, kube-apiserver, kube-controller-manager, "+
-			"kube-scheduler and kwok, which this test runs", toolsVariable)
-	}
-	list := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok")
-	list.Dir = filepath.Join("..", "..", "..", "tools", "kwok")
-	module, err := list.Output()
-	require.NoError(t, err, "find the KWOK module")
+	resolver := toolchain.Resolver{ToolsDir: filepath.Join("..", "..", "..", "tools")}
+	tools, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
+		toolchain.KubeScheduler, toolchain.Kwok)
+	require.NoError(t, err)
+	module, err := resolver.ModuleDir(t.Context(), toolchain.Kwok, "sigs.k8s.io/kwok")
+	require.NoError(t, err)
 	return &ControlPlane{
 		Dir: dir,
 		Binaries: Binaries{
-			Etcd:                  filepath.Join(tools, "etcd"),
-			KubeAPIServer:         filepath.Join(tools, "kube-apiserver"),
-			KubeControllerManager: filepath.Join(tools, "kube-controller-manager"),
-			KubeScheduler:         filepath.Join(tools, "kube-scheduler"),
-			Kwok:                  filepath.Join(tools, "kwok"),
+			Etcd:                  tools[toolchain.Etcd],
+			KubeAPIServer:         tools[toolchain.KubeAPIServer],
+			KubeControllerManager: tools[toolchain.KubeControllerManager],
+			KubeScheduler:         tools[toolchain.KubeScheduler],
+			Kwok:                  tools[toolchain.Kwok],
 		},
-		KwokModuleDir: strings.TrimSpace(string(module)),
+		KwokModuleDir: module,
 	}
 }
 

@@ -146,7 +146,7 @@ func TestCluster_FailedStartNamesTheComponentAndLeavesNothing(t *testing.T) {
 }
 
 func TestCluster_InterruptedStartLeavesNothing(t *testing.T) {
-	for _, after := range []time.Duration{100 * time.Millisecond, time.Second, 2500 * time.Millisecond} {
+	for _, after := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond} {
 		t.Run(after.String(), func(t *testing.T) {
 			dir := t.TempDir()
 			c := testControlPlane(t, dir)
@@ -155,9 +155,6 @@ func TestCluster_InterruptedStartLeavesNothing(t *testing.T) {
 			begin := time.Now()
 			err := c.Start(ctx)
 			t.Logf("%s: %v", time.Since(begin).Round(time.Millisecond), err)
-			if err == nil {
-				t.Skipf("the machine is too fast: the control plane was ready within %s", after)
-			}
 			require.ErrorContains(t, err, "interrupted: ctrl-c")
 			assert.Less(t, time.Since(begin), after+10*time.Second, "who interrupts does not want to wait")
 			requireNoneLeft(t, dir)

@@ -1,0 +1,45 @@
+package helm
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/config"
+)
+
+// The list is what the provider's schema declares; an engine test compares the two.
+func TestUnit_EveryInputIsOneThatTheProviderKnows(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("testdata/release-inputs-4.24.0.txt")
+	require.NoError(t, err)
+	known := strings.Fields(string(text))
+	in := inputs(Args{
+		Chart:     Chart{Name: "argo-cd", Version: "1.2.3", Repository: "https://charts.example.com"},
+		Name:      "argocd",
+		Namespace: pulumi.String("argocd"),
+		Values:    pulumi.Map{},
+	})
+	assert.Len(t, in, 11)
+	for key := range in {
+		assert.Contains(t, known, key)
+	}
+}
+
+func TestUnit_AChartInADirectoryHasNoRepository(t *testing.T) {
+	t.Parallel()
+	in := inputs(Args{Chart: Chart{Name: "/charts/argo-cd", Version: "1.2.3"}, Name: "argocd", Namespace: pulumi.String("argocd")})
+	assert.NotContains(t, in, "repositoryOpts")
+}
+
+func TestUnit_AChartIsPinned(t *testing.T) {
+	t.Parallel()
+	r := config.FromMap("p", "dev", map[string]string{"p:xChart": "", "p:xChartVersion": "", "p:chartRepository": ""})
+	LoadChart(r, "x")
+	require.ErrorContains(t, r.Err(), "p:xChart: is empty; name a chart")
+	require.ErrorContains(t, r.Err(), "p:xChartVersion: is empty; pin the chart's version")
+}
