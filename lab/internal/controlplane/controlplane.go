@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -119,6 +120,9 @@ func (c *ControlPlane) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := run.dropLeases(ctx); err != nil {
+		return err
+	}
 	if err := run.startChildren(ctx, layout, c.Binaries, c.KwokModuleDir); err != nil {
 		return err
 	}
@@ -201,6 +205,17 @@ func (c *ControlPlane) check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// dropLeases ends what an earlier KWOK holds: each process takes a name of its own, and a new one would leave the nodes and
+// their pods alone until the leases of the last one expire, 40 seconds later.
+func (r *running) dropLeases(ctx context.Context) error {
+	err := r.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).
+		DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("remove the node leases of an earlier run: %w", err)
+	}
+	return nil
 }
 
 // startChildren starts what needs the API server, all at once because each spends its start-up mostly waiting.
