@@ -62,6 +62,12 @@ up: need-pulumi ## Update the four projects of STACK=dev|test|prod in order
 
 .PHONY: down
 down: need-pulumi ## Destroy the four projects of STACK in reverse order
+	@for project in infra bootstrap; do \
+		if [ "$$(pulumi -C $$project config get protect -s $(STACK) 2>/dev/null)" = true ]; then \
+			echo "$(STACK) is protected; run pulumi -C $$project config set protect false -s $(STACK), and up, first" >&2; \
+			exit 1; \
+		fi; \
+	done
 	@for project in $(PROJECTS_DOWN); do \
 		echo "== pulumi -C $$project destroy -s $(STACK)"; \
 		pulumi -C $$project destroy -s $(STACK) $(PULUMI_FLAGS); \
@@ -115,5 +121,5 @@ verify: ## Check all that needs no test run, the cheap checks first
 
 .PHONY: clean
 clean: ## Take the lab down and delete what was built in this checkout
-	if [ -d .lab ]; then go run ./lab down; fi
+	for environment in dev test prod; do go run ./lab down -s $$environment; done
 	rm -rf .lab bin coverage.out

@@ -30,6 +30,7 @@ type Reader struct {
 	lookup   func(key string) (string, bool)
 	supplied []string
 	asked    []string
+	broken   []string // keys whose values could not be read
 	mistakes []error
 }
 
@@ -80,7 +81,16 @@ func keysOf(project string, values map[string]string) []string {
 	return keys
 }
 
-// String returns the value of key.
+// Text returns the value of key, which must not be empty.
+func (r *Reader) Text(key string) string {
+	value, ok := r.get(key)
+	if ok && value == "" {
+		r.unreadable(key, errors.New("is empty; set a value or remove it, so that the default of Pulumi.yaml applies"))
+	}
+	return value
+}
+
+// String returns the value of key, which may be empty.
 func (r *Reader) String(key string) string {
 	value, ok := r.get(key)
 	if !ok {
@@ -97,7 +107,7 @@ func (r *Reader) Int(key string) int {
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil {
-		r.Check(key, fmt.Errorf("%q is not a whole number; write digits only, such as 3", value))
+		r.unreadable(key, fmt.Errorf("%q is not a whole number; write digits only, such as 3", value))
 	}
 	return n
 }
@@ -109,7 +119,7 @@ func (r *Reader) Bool(key string) bool {
 		return false
 	}
 	if value != "true" && value != "false" {
-		r.Check(key, fmt.Errorf("%q is neither true nor false; write one of the two", value))
+		r.unreadable(key, fmt.Errorf("%q is neither true nor false; write one of the two", value))
 	}
 	return value == "true"
 }
@@ -122,7 +132,7 @@ func (r *Reader) Strings(key string) []string {
 	}
 	var list []string
 	if err := json.Unmarshal([]byte(value), &list); err != nil {
-		r.Check(key, fmt.Errorf("%s is not a list of strings; write a YAML sequence such as [\"1\", \"2\"]", value))
+		r.unreadable(key, fmt.Errorf("%s is not a list of strings; write a YAML sequence such as [\"1\", \"2\"]", value))
 	}
 	return list
 }
@@ -131,16 +141,15 @@ func (r *Reader) Strings(key string) []string {
 func (r *Reader) OneOf(key string, allowed ...string) string {
 	value, ok := r.get(key)
 	if ok && !slices.Contains(allowed, value) {
-		r.Check(key, fmt.Errorf("%q is not known here; use one of %s", value, strings.Join(allowed, ", ")))
+		r.unreadable(key, fmt.Errorf("%q is not known here; use one of %s", value, strings.Join(allowed, ", ")))
 	}
 	return value
 }
 
 // IntBetween returns the value of key, a whole number from low to high, both included.
 func (r *Reader) IntBetween(key string, low, high int) int {
-	before := len(r.mistakes)
 	n := r.Int(key)
-	if len(r.mistakes) == before && (n < low || n > high) {
+	if n < low || n > high {
 		r.Check(key, fmt.Errorf("%d is out of range; use %d to %d", n, low, high))
 	}
 	return n
@@ -150,15 +159,16 @@ func (r *Reader) get(key string) (string, bool) {
 	r.asked = append(r.asked, key)
 	value, ok := r.lookup(key)
 	if !ok {
-		r.Check(key, errors.New("not set; set it with `pulumi config set "+key+" VALUE` or declare its default in Pulumi.yaml"))
+		r.unreadable(key, errors.New("not set; set it with `pulumi config set "+key+" VALUE` or declare its default in Pulumi.yaml"))
 	}
 	return value, ok
 }
 
 // Check records every error joined in err as a mistake in key; a nil err records nothing. Checks that span several keys
-// name the one that should change.
+// name the one that should change. A key whose value could not even be read has its mistake already: nothing that follows
+// from it is recorded.
 func (r *Reader) Check(key string, err error) {
-	if err == nil {
+	if err == nil || slices.Contains(r.broken, key) {
 		return
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -167,7 +177,17 @@ func (r *Reader) Check(key string, err error) {
 		}
 		return
 	}
-	r.mistakes = append(r.mistakes, fmt.Errorf("%s:%s: %w", r.project, key, err))
+	mistake := fmt.Errorf("%s:%s: %w", r.project, key, err)
+	same := func(other error) bool { return other.Error() == mistake.Error() }
+	if !slices.ContainsFunc(r.mistakes, same) { // a key that several parts of the platform read is wrong once
+		r.mistakes = append(r.mistakes, mistake)
+	}
+}
+
+// unreadable records why the value of key is of no use to further checks.
+func (r *Reader) unreadable(key string, err error) {
+	r.Check(key, err)
+	r.broken = append(r.broken, key)
 }
 
 // Keys returns the keys asked for so far, sorted: the declaration test compares them with Pulumi.yaml.

@@ -47,16 +47,16 @@ Exit codes: 0 done, 1 failed, 2 a mistake in the command line or the configurati
 		return nil
 	}
 	root.AddCommand(
-		&cobra.Command{
+		expecting(&cobra.Command{
 			Use: "up", Short: "Bring an environment up and leave it running", Args: noArgs, RunE: at(up),
-			Example: "  go run ./lab up\n  go run ./lab up -s test",
-		},
-		&cobra.Command{
+			Example: "  go run ./lab up\n  go run ./lab up -s test\n  go run ./lab up --expect-no-changes",
+		}),
+		expecting(&cobra.Command{
 			Use: "preview", Short: "Show what `up` would change", Args: noArgs, RunE: at(preview),
 			Example: "  go run ./lab preview -s prod",
 			Long: `Shows what up would change. An environment that is up is compared with what is there; one that is not up is planned
 from nothing, and nothing of it stays.`,
-		},
+		}),
 		&cobra.Command{
 			Use: "down", Short: "Destroy an environment and stop everything that it ran", Args: noArgs, RunE: at(down),
 			Example: "  go run ./lab down",
@@ -91,6 +91,11 @@ func outputsCommand(
 		Example: "  go run ./lab outputs\n  go run ./lab outputs --json | jq -r '.gridos.gatewayPublicIp'",
 	})
 	cmd.Flags().Bool("show-secrets", false, "print secret values too")
+	return cmd
+}
+
+func expecting(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().Bool("expect-no-changes", false, "fail when a stack changes, or would change")
 	return cmd
 }
 

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -101,6 +103,19 @@ func readOutputs(t *testing.T, args ...string) everything {
 	t.Helper()
 	out, _, err := lab(t, t.Context(), append([]string{"outputs", "--json"}, args...)...)
 	require.NoError(t, err)
+	// No key more than the contract has, below; no key less, here.
+	var keys map[string]map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &keys))
+	for project, declared := range map[string][]stacks.Output{
+		stacks.Infra.Name:     stacks.OutputsOf[stacks.InfraOutputs](),
+		stacks.Bootstrap.Name: stacks.OutputsOf[stacks.BootstrapOutputs](),
+		stacks.Apps.Name:      stacks.OutputsOf[stacks.AppsOutputs](),
+		stacks.Published.Name: stacks.OutputsOf[stacks.PublishedOutputs](),
+	} {
+		for _, o := range declared {
+			assert.Contains(t, keys[project], o.Key, project)
+		}
+	}
 	var all everything
 	decoder := json.NewDecoder(strings.NewReader(out))
 	decoder.DisallowUnknownFields()
@@ -123,7 +138,7 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 	}
 
 	t.Run("a second up changes nothing", func(t *testing.T) {
-		out, _, err := lab(t, t.Context(), "up")
+		out, _, err := lab(t, t.Context(), "up", "--expect-no-changes")
 		require.NoError(t, err)
 		assert.Len(t, unchanged.FindAllString(out, -1), 4)
 	})
@@ -251,13 +266,10 @@ func noSecretInClearText(t *testing.T, s site.Site) {
 	all := readOutputs(t, "--show-secrets")
 	key := regexp.MustCompile(`client-key-data: (\S+)`).FindStringSubmatch(all.Infra.Kubeconfig)
 	require.Len(t, key, 2, "the lab's kubeconfig has a key")
-	secrets := map[string]string{
-		"the admin's password": all.Bootstrap.ArgoCDAdminPassword,
-		"the kubeconfig's key": key[1],
-	}
-	for _, secret := range secrets {
-		require.Greater(t, len(secret), 16)
-	}
+	secrets := secretsOf(t, s)
+	secrets["the kubeconfig's key"] = key[1]
+	require.Contains(t, slices.Collect(maps.Values(secrets)), all.Bootstrap.ArgoCDAdminPassword)
+	require.GreaterOrEqual(t, len(secrets), 5, "two passwords, their hashes, the kubeconfig")
 	files := 0
 	err := filepath.WalkDir(s.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -292,6 +304,47 @@ func noSecretInClearText(t *testing.T, s site.Site) {
 	published, err := os.ReadFile(filepath.Join(s.BackendDir(), ".pulumi", "stacks", stacks.Published.Name, "dev.json"))
 	require.NoError(t, err)
 	assert.NotContains(t, string(published), "ciphertext")
+}
+
+// secretsOf returns every secret string in the states of all stacks, by what it belongs to.
+func secretsOf(t *testing.T, s site.Site) map[string]string {
+	t.Helper()
+	record, _, err := s.Running()
+	require.NoError(t, err)
+	secrets := map[string]string{}
+	for _, p := range stacks.Projects() {
+		command := exec.CommandContext(t.Context(), "pulumi", "stack", "export", "--show-secrets", "--stack", s.Environment)
+		command.Dir = s.WorkDir(p.Name)
+		command.Env = os.Environ()
+		for name, value := range s.Variables(record) {
+			command.Env = append(command.Env, name+"="+value)
+		}
+		state, err := command.Output()
+		require.NoError(t, err)
+		var deployment any
+		require.NoError(t, json.Unmarshal(state, &deployment))
+		collectSecrets(p.Name, deployment, secrets)
+	}
+	return secrets
+}
+
+// collectSecrets walks through a state that was exported with its secrets.
+func collectSecrets(path string, value any, secrets map[string]string) {
+	switch value := value.(type) {
+	case map[string]any:
+		text, ok := value["plaintext"].(string)
+		var secret string
+		if ok && json.Unmarshal([]byte(text), &secret) == nil && len(secret) > 16 {
+			secrets[path] = secret
+		}
+		for key, nested := range value {
+			collectSecrets(path+"."+key, nested, secrets)
+		}
+	case []any:
+		for i, nested := range value {
+			collectSecrets(path+"["+strconv.Itoa(i)+"]", nested, secrets)
+		}
+	}
 }
 
 // edit changes a file and returns what puts it back.
@@ -340,17 +393,23 @@ func mistakesAreRefused(t *testing.T, dir string, s site.Site) {
 
 func aChangeIsMade(t *testing.T, dir string) {
 	t.Helper()
-	restore := edit(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), "\n  gridos-infra:logRetentionDays: 60\n")
+	// More nodes at least, of a pool whose number of nodes the autoscaler owns; and more days of logs. What the CLI adds to
+	// the files of a real stack is none of the lab's business.
+	restore := edit(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), `
+  gridos-infra:logRetentionDays: 60
+  gridos-infra:userPoolMin: 2
+secretsprovider: azurekeyvault://somewhere.vault.azure.net/keys/pulumi
+encryptedkey: c29tZXRoaW5n
+`)
 	for _, verb := range []string{"preview", "up"} {
 		out, _, err := lab(t, t.Context(), verb)
 		require.NoError(t, err)
-		assert.Regexp(t, `(?m)^gridos-infra/dev +1 updated `, out, verb)
+		assert.Regexp(t, `(?m)^gridos-infra/dev +2 updated `, out, verb)
 		assert.Len(t, unchanged.FindAllString(out, -1), 3, verb)
 	}
 	restore()
-	out, _, err := lab(t, t.Context(), "up")
-	require.NoError(t, err)
-	assert.Regexp(t, `(?m)^gridos-infra/dev +1 updated `, out)
+	_, _, err := lab(t, t.Context(), "up", "--expect-no-changes")
+	require.ErrorContains(t, err, "no changes were expected, but gridos-infra has 2 updated")
 }
 
 // processesOf lists the running processes that name dir in their arguments.
@@ -385,14 +444,18 @@ func TestEngine_EveryEnvironmentIsPreviewedFromNothing(t *testing.T) {
 	assert.Empty(t, processesOf(t, dir))
 }
 
-// Two checkouts, two environments in one of them, and Ctrl-C at three moments.
-func TestEngine_AnInterruptedUpGoesOnAndLabsDoNotMeet(t *testing.T) {
+// Ctrl-C at three moments of up and one of down, while another environment is up beside the one that is interrupted.
+func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	dir := checkout(t)
 	s, err := site.Open("dev")
 	require.NoError(t, err)
-	other, _, err := lab(t, t.Context(), "preview", "-s", "prod")
+	_, _, err = lab(t, t.Context(), "up", "-s", "test")
 	require.NoError(t, err)
-	assert.Contains(t, other, "gridos/prod")
+	t.Cleanup(func() {
+		if _, _, err := lab(t, context.Background(), "down", "-s", "test"); err != nil {
+			t.Errorf("the other environment could not be taken down: %v", err)
+		}
+	})
 
 	for _, moment := range []struct {
 		name  string
@@ -402,34 +465,47 @@ func TestEngine_AnInterruptedUpGoesOnAndLabsDoNotMeet(t *testing.T) {
 		{"while the releases are awaited", func() bool { return sizeOf(s.LogFile("gridos-bootstrap-up")) > 600 }},
 		{"while the Applications are made", func() bool { return sizeOf(s.LogFile("gridos-apps-up")) > 0 }},
 	} {
-		code := interrupt(t, dir, moment.reach)
+		code := interrupt(t, dir, "up", moment.reach)
 		assert.Equal(t, exitInterrupted, code, moment.name)
 	}
 	_, _, err = lab(t, t.Context(), "up")
 	require.NoError(t, err)
-	out, _, err := lab(t, t.Context(), "up")
+	_, _, err = lab(t, t.Context(), "up", "--expect-no-changes")
 	require.NoError(t, err)
-	assert.Len(t, unchanged.FindAllString(out, -1), 4)
-	out, _, err = lab(t, t.Context(), "down")
+	code := interrupt(t, dir, "down", func() bool { return sizeOf(s.LogFile("gridos-infra-down")) > 0 })
+	assert.Equal(t, exitInterrupted, code)
+	out, _, err := lab(t, t.Context(), "down")
 	require.NoError(t, err)
 	assert.Contains(t, out, "The simulated Azure has 0 resources left.")
+
+	_, _, err = lab(t, t.Context(), "up", "-s", "test", "--expect-no-changes")
+	require.NoError(t, err, "the other environment never noticed")
+	out, _, err = lab(t, t.Context(), "down", "-s", "test")
+	require.NoError(t, err)
+	assert.Contains(t, out, "The simulated Azure has 0 resources left.")
+	assert.Empty(t, processesOf(t, dir))
 }
 
-// interrupt runs `lab up` as a process of its own, sends it what Ctrl-C sends once reached is true, and returns its exit code.
-func interrupt(t *testing.T, dir string, reached func() bool) int {
+// interrupt runs a command of the lab as a terminal's foreground job, does what Ctrl-C does to it once reached is true, asks
+// for the status meanwhile, and returns the command's exit code.
+func interrupt(t *testing.T, dir, verb string, reached func() bool) int {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, self, "up")
+	command := exec.CommandContext(ctx, self, verb)
 	command.Dir = dir
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Env = append(os.Environ(), asLab+"=1")
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
 	require.NoError(t, command.Start())
 	require.NoError(t, site.WaitFor(ctx, func() (bool, error) { return reached(), nil }))
-	require.NoError(t, command.Process.Signal(os.Interrupt))
+	if _, _, err := lab(t, ctx, "status"); err != nil {
+		t.Errorf("status beside a command that works: %v", err)
+	}
+	require.NoError(t, syscall.Kill(-command.Process.Pid, syscall.SIGINT))
 	err = command.Wait()
 	t.Log(output.String())
 	var exit *exec.ExitError

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -96,6 +97,10 @@ func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 // chart because the network does.
 func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 	dir := m.site.ChartsDir()
+	reached := filepath.Join(dir, "from-the-repository")
+	if _, err := os.Stat(reached); err == nil {
+		return nil, nil
+	}
 	if _, err := os.Stat(dir); err != nil {
 		values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Bootstrap.Directory), m.site.Environment)
 		if err != nil {
@@ -103,7 +108,7 @@ func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 		}
 		repository := values[stacks.Bootstrap.Name+":chartRepository"]
 		if os.Getenv(toolchain.EnvOffline) == "" && charts.Reachable(ctx, repository, repositoryTimeout) {
-			return nil, nil
+			return nil, errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(reached, nil, 0o600))
 		}
 		if err := m.wrapCharts(ctx, dir); err != nil {
 			return nil, err

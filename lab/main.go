@@ -21,12 +21,21 @@ const (
 )
 
 func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	os.Exit(run(ctx))
 }
 
 func run(ctx context.Context) int {
+	finished := make(chan struct{})
+	defer close(finished)
+	go func() {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintln(os.Stderr, "\nInterrupted: what is under way is brought to an end first.")
+		case <-finished:
+		}
+	}()
 	err := newCommand().ExecuteContext(ctx)
 	var mistakes *config.Error
 	var usage usageError
@@ -34,7 +43,7 @@ func run(ctx context.Context) int {
 	case err == nil:
 		return 0
 	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "Interrupted. `go run ./lab up` goes on from here, `go run ./lab down` takes everything away.")
+		fmt.Fprintln(os.Stderr, "Stopped. `go run ./lab up` goes on from here, `go run ./lab down` takes everything away.")
 		return exitInterrupted
 	case errors.As(err, &mistakes), errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "Error:", err)

@@ -143,6 +143,11 @@ func env(cmd *cobra.Command, s site.Site) error {
 	if !up {
 		return errNotUp(s)
 	}
+	// A shell skips the first line and a person reads it. The second is for a passphrase of the user's, which would win.
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "# pulumi itself writes the salt of the passphrase into the projects' "+
+		"Pulumi.%s.yaml; git restore takes it out again.\nunset PULUMI_CONFIG_PASSPHRASE\n", s.Environment); err != nil {
+		return err
+	}
 	variables := s.Variables(record)
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		quoted := "'" + strings.ReplaceAll(variables[name], "'", `'\''`) + "'"
@@ -177,7 +182,11 @@ func serve(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return errors.Join(errors.New("this command is the lab's own; use `up`"), err)
 	}
-	return daemon.Serve(cmd.Context(), config)
+	if err := daemon.Serve(cmd.Context(), config); err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), err) // into the process' log, also when it was told to stop
+		return err
+	}
+	return nil
 }
 
 // newTable returns a table without borders: it reads well on a terminal, in a log, and with cut and awk.

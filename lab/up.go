@@ -39,6 +39,9 @@ func up(cmd *cobra.Command, s site.Site) error {
 			return err
 		}
 		outputTable(cmd.OutOrStdout(), all, false)
+		if err := asExpected(cmd, results); err != nil {
+			return err
+		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s is up. eval \"$(go run ./lab env%s)\" lets pulumi and kubectl talk to it.\n",
 			s.Environment, stackFlag(s))
 		return err
@@ -52,14 +55,12 @@ func preview(cmd *cobra.Command, s site.Site) error {
 			return err
 		}
 		if !s.Exists() {
-			temporary, remove, err := s.Temporary()
-			if err != nil {
-				return err
+			temporary, openErr := s.Temporary()
+			if openErr != nil {
+				return openErr
 			}
 			s = temporary
-			defer func() {
-				err = errors.Join(err, daemon.Stop(context.WithoutCancel(ctx), s), remove())
-			}()
+			defer func() { err = errors.Join(err, discard(context.WithoutCancel(ctx), s)) }()
 		}
 		m, err := prepare(ctx, s, display)
 		if err != nil {
@@ -75,13 +76,45 @@ func preview(cmd *cobra.Command, s site.Site) error {
 			return err
 		}
 		resultTable(cmd.OutOrStdout(), s.Environment, results)
-		return nil
+		return asExpected(cmd, results)
 	})
+}
+
+// discard stops what a site ran and removes it.
+func discard(ctx context.Context, s site.Site) error {
+	if err := daemon.Stop(ctx, s); err != nil {
+		return err
+	}
+	return s.Remove()
+}
+
+// asExpected returns an error when changes were not expected and there were some.
+func asExpected(cmd *cobra.Command, results []engine.Result) error {
+	if expect, _ := cmd.Flags().GetBool("expect-no-changes"); !expect {
+		return nil
+	}
+	var changed []error
+	for _, r := range results {
+		if r.Changed() > 0 {
+			changed = append(changed, fmt.Errorf("no changes were expected, but %s has %s", r.Project.Name, r.Summary()))
+		}
+	}
+	return errors.Join(changed...)
 }
 
 // down destroys the environment and stops everything that it ran. What is not finished stays, so that down can go on.
 func down(cmd *cobra.Command, s site.Site) error {
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
+		// A preview that was killed could not tidy up after itself.
+		abandoned, err := s.Abandoned()
+		if err != nil {
+			return err
+		}
+		for _, preview := range abandoned {
+			if err := discard(ctx, preview); err != nil {
+				return err
+			}
+		}
 		if !s.Exists() {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is not up; nothing to do.\n", s.Environment)
 			return err
@@ -94,6 +127,10 @@ func down(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
+		// Destroying runs no program, so nothing else waits for a cluster that is just coming back.
+		if err := daemon.WaitForCluster(ctx, s); err != nil {
+			return err
+		}
 		results, err := e.Down(ctx)
 		if err != nil {
 			return err
@@ -103,11 +140,7 @@ func down(cmd *cobra.Command, s site.Site) error {
 			return err
 		}
 		step := display.Start("background process stop")
-		if err := daemon.Stop(ctx, s); err != nil {
-			step.Fail(err)
-			return err
-		}
-		if err := s.Remove(); err != nil {
+		if err := discard(ctx, s); err != nil {
 			step.Fail(err)
 			return err
 		}

@@ -1,5 +1,6 @@
-// Package naming is the only place that spells the name of an Azure resource or a Kubernetes namespace. The names of the
-// documents are fixed (dev-gridos-rg, dev-gridos-aks, devgridosacr, argocd, gridos); the rest follow their pattern.
+// Package naming spells the names that more than one part of the platform, or Azure's rules, care about: Azure resources and
+// Kubernetes namespaces. The names of the documents are fixed (dev-gridos-rg, dev-gridos-aks, devgridosacr, argocd, gridos);
+// the rest follow their pattern.
 package naming
 
 import (
@@ -22,6 +23,8 @@ const (
 	NamespaceArgoRollouts = "argo-rollouts"
 	// ProjectGridOS is the Argo CD AppProject of the application.
 	ProjectGridOS = "gridos"
+	// ArgoCDInCluster is how Argo CD names the cluster that it runs in.
+	ArgoCDInCluster = "https://kubernetes.default.svc"
 )
 
 // Environments returns the names of the environments, in the order of promotion. A stack is named after its environment.
@@ -125,9 +128,6 @@ func For(environment, suffix string) (Names, error) {
 	}
 	return names, errors.Join(broken...)
 }
-
-// Subnet returns the name of the subnet for the given purpose, such as aks.
-func (n Names) Subnet(purpose string) string { return purpose }
 
 // SecurityGroup returns the name of the network security group of the subnet for the given purpose.
 func (n Names) SecurityGroup(purpose string) string {

@@ -6,11 +6,6 @@
 // option "secret" marks a value that is encrypted in state and never printed.
 package stacks
 
-import (
-	"fmt"
-	"slices"
-)
-
 // ContractVersion is exported by every project as contractVersion. It moves when an output is removed or changes its
 // meaning; adding one does not move it.
 const ContractVersion = 1
@@ -37,16 +32,6 @@ var (
 
 // Projects returns the projects in the order in which they go up; they come down in reverse.
 func Projects() []Project { return []Project{Infra, Bootstrap, Apps, Published} }
-
-// ProjectNamed returns the project with the given name.
-func ProjectNamed(name string) (Project, error) {
-	all := Projects()
-	i := slices.IndexFunc(all, func(p Project) bool { return p.Name == name })
-	if i < 0 {
-		return Project{}, fmt.Errorf("there is no project %q", name)
-	}
-	return all[i], nil
-}
 
 // Reference returns the fully qualified name of the stack of environment: "<organization>/<project>/<stack>", the form
 // that the Pulumi service and self-managed backends both accept.

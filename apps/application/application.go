@@ -11,6 +11,8 @@ import (
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/naming"
 )
 
 // APIVersion and Kind are those of an Application.
@@ -21,9 +23,6 @@ const (
 
 // resourcesFinalizer makes Argo CD delete an Application's workloads before the Application goes.
 const resourcesFinalizer = "resources-finalizer.argocd.argoproj.io"
-
-// inCluster is how Argo CD names the cluster that it runs in.
-const inCluster = "https://kubernetes.default.svc"
 
 // Args is what an Application needs. Every field is required.
 type Args struct {
@@ -56,7 +55,7 @@ func New(
 		return nil, fmt.Errorf("application %s: %w", args.Name, err)
 	}
 	fields["project"] = args.Project
-	fields["destination"] = pulumi.Map{"server": pulumi.String(inCluster), "namespace": args.WorkloadNamespace}
+	fields["destination"] = pulumi.Map{"server": pulumi.String(naming.ArgoCDInCluster), "namespace": args.WorkloadNamespace}
 	metadata := metav1.ObjectMetaArgs{
 		Name:      pulumi.String(args.Name),
 		Namespace: args.Namespace,

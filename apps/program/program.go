@@ -14,11 +14,9 @@ import (
 	"github.com/gridos/sharedinfra/apps/boundary"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/stacks"
 )
-
-// kubernetesVersion is the plugin of the SDK in go.mod.
-const kubernetesVersion = "4.24.0"
 
 // Settings is the whole configuration of gridos-apps; Pulumi.yaml describes each key.
 type Settings struct {
@@ -61,14 +59,14 @@ func Program(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	platform, err := stacks.Read[stacks.BootstrapOutputs](ctx, stacks.Bootstrap)
+	platform, err := stacks.ReadPublic[stacks.BootstrapOutputs](ctx, stacks.Bootstrap)
 	if err != nil {
 		return err
 	}
 	cluster, err := kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{
 		Kubeconfig:        infra.Kubeconfig,
-		ClusterIdentifier: infra.ClusterID, // the cluster is the same when its kubeconfig changes
-	}, pulumi.Version(kubernetesVersion))
+		ClusterIdentifier: infra.OIDCIssuerURL, // as in gridos-bootstrap
+	}, pulumi.Version(plugins.Kubernetes))
 	if err != nil {
 		return err
 	}

@@ -28,8 +28,6 @@ type Settings struct {
 	RepoServerReplicas, ApplicationSetReplicas int
 	// RedisReplicas is the number of Redis servers, each on a node of its own; an odd number, so that they can elect.
 	RedisReplicas int
-	// TimeoutSeconds is how long to wait for the release to become ready.
-	TimeoutSeconds int
 	// SourceRepositories are the Git repositories that the application's project may sync from.
 	SourceRepositories []string
 }
@@ -42,21 +40,20 @@ var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$
 func Load(r *config.Reader) Settings {
 	s := Settings{
 		Chart:                  helm.LoadChart(r, "argocd"),
-		Domain:                 r.String("argocdDomain"),
+		Domain:                 r.Text("argocdDomain"),
 		ControllerReplicas:     r.IntBetween("argocdControllerReplicas", 1, maxReplicas),
 		ServerMinReplicas:      r.IntBetween("argocdServerMinReplicas", 1, maxReplicas),
 		ServerMaxReplicas:      r.IntBetween("argocdServerMaxReplicas", 1, maxReplicas),
 		RepoServerReplicas:     r.IntBetween("argocdRepoServerReplicas", 1, maxReplicas),
 		ApplicationSetReplicas: r.IntBetween("argocdApplicationSetReplicas", 1, maxReplicas),
 		RedisReplicas:          r.IntBetween("argocdRedisReplicas", 3, 7),
-		TimeoutSeconds:         r.IntBetween("releaseTimeoutSeconds", 60, 3600),
 		SourceRepositories:     r.Strings("sourceRepositories"),
 	}
 	if s.ServerMinReplicas > s.ServerMaxReplicas {
 		r.Check("argocdServerMaxReplicas", fmt.Errorf("%d is less than argocdServerMinReplicas %d; raise it",
 			s.ServerMaxReplicas, s.ServerMinReplicas))
 	}
-	if s.RedisReplicas%2 == 0 && s.RedisReplicas > 0 {
+	if s.RedisReplicas%2 == 0 {
 		r.Check("argocdRedisReplicas", fmt.Errorf("%d servers cannot elect a leader safely; use an odd number", s.RedisReplicas))
 	}
 	if !hostName.MatchString(s.Domain) {
@@ -131,11 +128,10 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, s Settings) error {
 		return err
 	}
 	release, err := helm.NewRelease(ctx, name+"-release", helm.Args{
-		Chart:          s.Chart,
-		Name:           "argocd",
-		Namespace:      namespace.Metadata.Name().Elem(),
-		Values:         values,
-		TimeoutSeconds: s.TimeoutSeconds,
+		Chart:     s.Chart,
+		Name:      "argocd",
+		Namespace: namespace.Metadata.Name().Elem(),
+		Values:    values,
 	}, pulumi.Parent(a))
 	if err != nil {
 		return err

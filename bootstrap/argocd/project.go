@@ -9,9 +9,6 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// inCluster is how Argo CD names the cluster that it runs in.
-const inCluster = "https://kubernetes.default.svc"
-
 // newProject registers the AppProject of the application: the part of the bootstrap boundary that the cluster itself
 // enforces. Its Applications sync from the listed repositories only, into one namespace, and create nothing cluster-wide.
 func newProject(
@@ -28,7 +25,7 @@ func newProject(
 			"description": pulumi.String("GridOS workloads"),
 			"sourceRepos": pulumi.ToStringArray(repositories),
 			"destinations": pulumi.Array{pulumi.Map{
-				"server":    pulumi.String(inCluster),
+				"server":    pulumi.String(naming.ArgoCDInCluster),
 				"namespace": pulumi.String(naming.NamespaceGridOS),
 			}},
 			"clusterResourceWhitelist": pulumi.Array{},

@@ -86,7 +86,7 @@ type redisHAProxyValues struct {
 	Replicas int `json:"replicas"`
 }
 
-// passwordMtime is any fixed moment: Argo CD uses it to end sessions that are older than the password.
+// passwordMtime is a fixed moment. Argo CD ends sessions that are older, so move it when the password is replaced.
 const passwordMtime = "2024-01-01T00:00:00Z"
 
 func newValues(s Settings) values {
@@ -96,7 +96,7 @@ func newValues(s Settings) values {
 		Global: globalValues{Domain: s.Domain},
 		CRDs:   crdValues{Install: true, Keep: true},
 		Configs: configValues{
-			Params: map[string]any{"server.insecure": true}, // TLS ends at the Application Gateway
+			Params: map[string]any{"server.insecure": true}, // TLS is to end in front of it
 			RBAC:   rbacValues{DefaultPolicy: ""},
 			Secret: secretValues{AdminPasswordMtime: passwordMtime},
 		},

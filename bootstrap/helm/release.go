@@ -15,7 +15,7 @@ import (
 // ReleaseToken is the resource type of a release in the Kubernetes provider's schema.
 const ReleaseToken = "kubernetes:helm.sh/v3:Release"
 
-// Chart says which chart to install and from where.
+// Chart says which chart to install, from where, and how long that may take.
 type Chart struct {
 	// Name is the chart's name in Repository or, when Repository is empty, the path of a chart's directory or archive.
 	Name string
@@ -23,22 +23,19 @@ type Chart struct {
 	Version string
 	// Repository is the https address of a chart repository, or "".
 	Repository string
+	// TimeoutSeconds is how long to wait for what the chart installs to become ready.
+	TimeoutSeconds int
 }
 
-// LoadChart reads a Chart from the keys <prefix>Chart, <prefix>ChartVersion and chartRepository.
+// LoadChart reads a Chart from the keys <prefix>Chart and <prefix>ChartVersion, and from those that all charts share.
 func LoadChart(r *config.Reader, prefix string) Chart {
-	c := Chart{
-		Name:       r.String(prefix + "Chart"),
-		Version:    r.String(prefix + "ChartVersion"),
+	return Chart{
+		Name:       r.Text(prefix + "Chart"),
+		Version:    r.Text(prefix + "ChartVersion"),
 		Repository: r.String("chartRepository"),
+
+		TimeoutSeconds: r.IntBetween("releaseTimeoutSeconds", 60, 3600),
 	}
-	if c.Name == "" {
-		r.Check(prefix+"Chart", fmt.Errorf("is empty; name a chart of chartRepository, or a chart's directory"))
-	}
-	if c.Version == "" {
-		r.Check(prefix+"ChartVersion", fmt.Errorf("is empty; pin the chart's version"))
-	}
-	return c
 }
 
 // Args is what a Release needs. Every field is required.
@@ -50,8 +47,6 @@ type Args struct {
 	Namespace pulumi.StringInput
 	// Values override the chart's default values.
 	Values pulumi.Map
-	// TimeoutSeconds is how long to wait for what the chart installs to become ready.
-	TimeoutSeconds int
 }
 
 // Release is an installed chart.
@@ -81,7 +76,7 @@ func inputs(args Args) pulumi.Map {
 		"namespace":       args.Namespace,
 		"createNamespace": pulumi.Bool(false),
 		"values":          args.Values,
-		"timeout":         pulumi.Int(args.TimeoutSeconds),
+		"timeout":         pulumi.Int(args.Chart.TimeoutSeconds),
 		"skipAwait":       pulumi.Bool(false),
 		// A failed installation is taken back, so that the next attempt does not run into "cannot re-use a name"
 		// (pulumi-kubernetes issues 2751 and 2758).

@@ -38,8 +38,8 @@ func TestUnit_AChartInADirectoryHasNoRepository(t *testing.T) {
 
 func TestUnit_AChartIsPinned(t *testing.T) {
 	t.Parallel()
-	r := config.FromMap("p", "dev", map[string]string{"p:xChart": "", "p:xChartVersion": "", "p:chartRepository": ""})
+	r := config.FromMap("p", "dev", map[string]string{"p:xChart": "", "p:xChartVersion": "", "p:chartRepository": "", "p:releaseTimeoutSeconds": "900"})
 	LoadChart(r, "x")
-	require.ErrorContains(t, r.Err(), "p:xChart: is empty; name a chart")
-	require.ErrorContains(t, r.Err(), "p:xChartVersion: is empty; pin the chart's version")
+	require.ErrorContains(t, r.Err(), "p:xChart: is empty")
+	require.ErrorContains(t, r.Err(), "p:xChartVersion: is empty")
 }

@@ -14,24 +14,21 @@ import (
 	"github.com/gridos/sharedinfra/bootstrap/rollouts"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/stacks"
-)
-
-// Versions of the plugins, those of the SDKs in go.mod.
-const (
-	kubernetesVersion = "4.24.0"
-	randomVersion     = "4.19.0"
 )
 
 // Settings is the whole configuration of gridos-bootstrap; Pulumi.yaml describes each key.
 type Settings struct {
 	ArgoCD   argocd.Settings
 	Rollouts rollouts.Settings
+	// Protect refuses to delete the application's namespace, and with it its workloads, and the GitOps engine.
+	Protect bool
 }
 
 // Load reads Settings. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader) (Settings, error) {
-	s := Settings{ArgoCD: argocd.Load(r), Rollouts: rollouts.Load(r)}
+	s := Settings{ArgoCD: argocd.Load(r), Rollouts: rollouts.Load(r), Protect: r.Bool("protect")}
 	return s, r.Err()
 }
 
@@ -47,13 +44,14 @@ func Program(ctx *pulumi.Context) error {
 	}
 	cluster, err := kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{
 		Kubeconfig: infra.Kubeconfig,
-		// The cluster is the same when its kubeconfig changes: without this every resource would be replaced.
-		ClusterIdentifier: infra.ClusterID,
-	}, pulumi.Version(kubernetesVersion))
+		// The issuer is the cluster's own: it stays when the kubeconfig changes, which must replace nothing, and differs
+		// when the cluster was replaced under the same name, which must replace everything.
+		ClusterIdentifier: infra.OIDCIssuerURL,
+	}, pulumi.Version(plugins.Kubernetes))
 	if err != nil {
 		return err
 	}
-	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(randomVersion))
+	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(plugins.Random))
 	if err != nil {
 		return err
 	}
@@ -61,15 +59,15 @@ func Program(ctx *pulumi.Context) error {
 
 	workloads, err := corev1.NewNamespace(ctx, "gridos-namespace", &corev1.NamespaceArgs{
 		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceGridOS)},
-	}, providers)
+	}, providers, pulumi.Protect(settings.Protect))
 	if err != nil {
 		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
 	}
-	cd, err := argocd.New(ctx, "argocd", argocd.Args{Settings: settings.ArgoCD}, providers)
+	cd, err := argocd.New(ctx, "argocd", argocd.Args{Settings: settings.ArgoCD}, providers, pulumi.Protect(settings.Protect))
 	if err != nil {
 		return err
 	}
-	delivery, err := rollouts.New(ctx, "argo-rollouts", settings.Rollouts, providers)
+	delivery, err := rollouts.New(ctx, "argo-rollouts", settings.Rollouts, providers, pulumi.Protect(settings.Protect))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/bootstrap/program"
+	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
@@ -97,12 +98,12 @@ func TestUnit_ArgoCDIsHighlyAvailable(t *testing.T) {
 	assert.Contains(t, hash.String(), "the hash")
 }
 
-func TestUnit_TheClusterIsTheSameWhenItsKubeconfigChanges(t *testing.T) {
+func TestUnit_TheClusterIsKnownByItsIssuerAndNotByItsKubeconfig(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", nil)
 	require.NoError(t, err)
 	cluster := recorded.OfType(provider)[0].Inputs
-	assert.Equal(t, "the clusterId", at(cluster, "clusterIdentifier").StringValue())
+	assert.Equal(t, "the oidcIssuerUrl", at(cluster, "clusterIdentifier").StringValue())
 	assert.True(t, cluster["kubeconfig"].IsSecret())
 }
 
@@ -119,6 +120,19 @@ func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
 	}
 	assert.True(t, slices.ContainsFunc(p.DependsOn, func(urn string) bool { return strings.Contains(urn, release) }),
 		"the release brings the CRD")
+}
+
+func TestUnit_WhatHoldsWorkloadsIsProtectedOutsideDev(t *testing.T) {
+	t.Parallel()
+	for environment, want := range map[string]bool{"dev": false, "test": true, "prod": true} {
+		recorded, err := run(environment, nil)
+		require.NoError(t, err)
+		for _, r := range recorded.OfType(namespace) {
+			if at(r.Inputs, "metadata", "name").StringValue() == "gridos" {
+				assert.Equal(t, want, r.Protect, environment)
+			}
+		}
+	}
 }
 
 func TestUnit_TheAdminPasswordIsSecret(t *testing.T) {
@@ -142,11 +156,15 @@ func TestUnit_MistakesAreReportedTogether(t *testing.T) {
 		"argocdDomain": "no host", "argocdRedisReplicas": "4", "argocdServerMinReplicas": "9", "argocdChartVersion": "",
 		"argoRolloutsReplicas": "0", "sourceRepositories": `["*"]`, "releaseTimeoutSeconds": "soon", "chartRepo": "x",
 	})
-	for _, key := range []string{
+	keys := []string{
 		"argocdDomain", "argocdRedisReplicas", "argocdServerMaxReplicas", "argocdChartVersion", "argoRolloutsReplicas",
 		"sourceRepositories", "releaseTimeoutSeconds", "chartRepo",
-	} {
+	}
+	for _, key := range keys {
 		require.ErrorContains(t, err, "gridos-bootstrap:"+key+": ")
 	}
+	var mistakes *config.Error
+	require.ErrorAs(t, err, &mistakes)
+	assert.Len(t, mistakes.Mistakes, len(keys), "one message per mistake")
 	assert.Empty(t, recorded.Resources)
 }

@@ -18,16 +18,13 @@ type Settings struct {
 	Chart helm.Chart
 	// Replicas is the number of controllers, one of which leads.
 	Replicas int
-	// TimeoutSeconds is how long to wait for the release to become ready.
-	TimeoutSeconds int
 }
 
 // Load reads Settings, recording mistakes in r.
 func Load(r *config.Reader) Settings {
 	return Settings{
-		Chart:          helm.LoadChart(r, "argoRollouts"),
-		Replicas:       r.IntBetween("argoRolloutsReplicas", 1, 5),
-		TimeoutSeconds: r.Int("releaseTimeoutSeconds"),
+		Chart:    helm.LoadChart(r, "argoRollouts"),
+		Replicas: r.IntBetween("argoRolloutsReplicas", 1, 5),
 	}
 }
 
@@ -52,11 +49,10 @@ func New(ctx *pulumi.Context, name string, s Settings, opts ...pulumi.ResourceOp
 		return nil, fmt.Errorf("rollouts: %w", err)
 	}
 	release, err := helm.NewRelease(ctx, name+"-release", helm.Args{
-		Chart:          s.Chart,
-		Name:           "argo-rollouts",
-		Namespace:      namespace.Metadata.Name().Elem(),
-		Values:         values(s),
-		TimeoutSeconds: s.TimeoutSeconds,
+		Chart:     s.Chart,
+		Name:      "argo-rollouts",
+		Namespace: namespace.Metadata.Name().Elem(),
+		Values:    values(s),
 	}, pulumi.Parent(c))
 	if err != nil {
 		return nil, fmt.Errorf("rollouts: %w", err)

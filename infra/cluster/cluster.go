@@ -117,6 +117,11 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 		DnsPrefix:         pulumi.String(args.Names.ClusterDNSPrefix),
 		NodeResourceGroup: pulumi.String(args.Names.NodeResourceGroup),
 		KubernetesVersion: pulumi.String(s.KubernetesVersion),
+		// The version is a minor one; Azure keeps its patch, and the nodes' images, up to date.
+		AutoUpgradeProfile: azure.ManagedClusterAutoUpgradeProfileArgs{
+			UpgradeChannel:       pulumi.String(azure.UpgradeChannelPatch),
+			NodeOSUpgradeChannel: pulumi.String(azure.NodeOSUpgradeChannelNodeImage),
+		},
 		Sku: azure.ManagedClusterSKUArgs{
 			Name: pulumi.String(azure.ManagedClusterSKUNameBase),
 			Tier: pulumi.String(s.Tier),
@@ -149,19 +154,21 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 		},
 		// Exactly one pool is part of the cluster; Azure cannot change inline pools one by one (rule K4).
 		AgentPoolProfiles: azure.ManagedClusterAgentPoolProfileArray{azure.ManagedClusterAgentPoolProfileArgs{
-			Name:              pulumi.String("system"),
-			Mode:              pulumi.String(azure.AgentPoolModeSystem),
-			Type:              pulumi.String(azure.AgentPoolTypeVirtualMachineScaleSets),
-			OsType:            pulumi.String(azure.OSTypeLinux),
-			OsSKU:             pulumi.String(azure.OSSKUAzureLinux),
-			VmSize:            pulumi.String(s.SystemPool.VMSize),
-			VnetSubnetID:      args.SubnetID,
-			AvailabilityZones: pulumi.ToStringArray(s.Zones),
-			EnableAutoScaling: pulumi.Bool(true),
-			MinCount:          pulumi.Int(s.SystemPool.Min),
-			MaxCount:          pulumi.Int(s.SystemPool.Max),
-			Count:             pulumi.Int(s.SystemPool.Min),
-			NodeTaints:        pulumi.StringArray{pulumi.String("CriticalAddonsOnly=true:NoSchedule")},
+			Name:   pulumi.String("system"),
+			Mode:   pulumi.String(azure.AgentPoolModeSystem),
+			Type:   pulumi.String(azure.AgentPoolTypeVirtualMachineScaleSets),
+			OsType: pulumi.String(azure.OSTypeLinux),
+			OsSKU:  pulumi.String(azure.OSSKUAzureLinux),
+			VmSize: pulumi.String(s.SystemPool.VMSize),
+			// Pools follow the control plane's minor version only when they are told.
+			OrchestratorVersion: pulumi.String(s.KubernetesVersion),
+			VnetSubnetID:        args.SubnetID,
+			AvailabilityZones:   pulumi.ToStringArray(s.Zones),
+			EnableAutoScaling:   pulumi.Bool(true),
+			MinCount:            pulumi.Int(s.SystemPool.Min),
+			MaxCount:            pulumi.Int(s.SystemPool.Max),
+			Count:               pulumi.Int(s.SystemPool.Min),
+			NodeTaints:          pulumi.StringArray{pulumi.String("CriticalAddonsOnly=true:NoSchedule")},
 		}},
 		Tags: args.Tags,
 	}
@@ -178,13 +185,15 @@ func (c *Cluster) userPool(ctx *pulumi.Context, name string, managed *azure.Mana
 		OsType:            pulumi.String(azure.OSTypeLinux),
 		OsSKU:             pulumi.String(azure.OSSKUAzureLinux),
 		VmSize:            pulumi.String(pool.VMSize),
-		VnetSubnetID:      args.SubnetID,
-		AvailabilityZones: pulumi.ToStringArray(args.Settings.Zones),
-		EnableAutoScaling: pulumi.Bool(true),
-		MinCount:          pulumi.Int(pool.Min),
-		MaxCount:          pulumi.Int(pool.Max),
-		Count:             pulumi.Int(pool.Min),
-		Tags:              args.Tags,
+
+		OrchestratorVersion: pulumi.String(args.Settings.KubernetesVersion),
+		VnetSubnetID:        args.SubnetID,
+		AvailabilityZones:   pulumi.ToStringArray(args.Settings.Zones),
+		EnableAutoScaling:   pulumi.Bool(true),
+		MinCount:            pulumi.Int(pool.Min),
+		MaxCount:            pulumi.Int(pool.Max),
+		Count:               pulumi.Int(pool.Min),
+		Tags:                args.Tags,
 	}, pulumi.Parent(c), pulumi.IgnoreChanges([]string{"count"}))
 	return err
 }

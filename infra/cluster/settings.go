@@ -46,7 +46,7 @@ const maxNodes = 1000
 // Load reads Settings, recording mistakes in r.
 func Load(r *config.Reader) Settings {
 	s := Settings{
-		KubernetesVersion: r.String("kubernetesVersion"),
+		KubernetesVersion: r.Text("kubernetesVersion"),
 		Tier: r.OneOf("clusterTier", string(azure.ManagedClusterSKUTierFree),
 			string(azure.ManagedClusterSKUTierStandard), string(azure.ManagedClusterSKUTierPremium)),
 		SystemPool:  loadPool(r, "systemPool"),
@@ -55,7 +55,7 @@ func Load(r *config.Reader) Settings {
 		AdminGroups: r.Strings("adminGroupObjectIds"),
 		LoginMode:   r.OneOf("kubeloginMode", "azurecli", "workloadidentity", "spn"),
 	}
-	if s.KubernetesVersion != "" && !minorVersion.MatchString(s.KubernetesVersion) {
+	if !minorVersion.MatchString(s.KubernetesVersion) {
 		r.Check("kubernetesVersion", fmt.Errorf(
 			"%q is not a minor version; write it like 1.33, in quotes, because Azure upgrades the patch itself", s.KubernetesVersion))
 	}
@@ -72,7 +72,7 @@ func Load(r *config.Reader) Settings {
 
 func loadPool(r *config.Reader, name string) Pool {
 	p := Pool{
-		VMSize: r.String(name + "VmSize"),
+		VMSize: r.Text(name + "VmSize"),
 		Min:    r.IntBetween(name+"Min", 1, maxNodes), // an empty pool could schedule nothing
 		Max:    r.IntBetween(name+"Max", 1, maxNodes),
 	}

@@ -51,12 +51,12 @@ func Load(r *config.Reader) Settings {
 	s := Settings{
 		Version:            r.OneOf("postgresVersion", "14", "15", "16"),
 		SKUTier:            r.OneOf("postgresSkuTier", "Burstable", "GeneralPurpose", "MemoryOptimized"),
-		SKUName:            r.String("postgresSkuName"),
+		SKUName:            r.Text("postgresSkuName"),
 		StorageGB:          r.Int("postgresStorageGb"),
 		BackupDays:         r.IntBetween("postgresBackupDays", 7, 35),
 		GeoRedundantBackup: r.Bool("postgresGeoBackup"),
 		HighAvailability:   r.OneOf("postgresHighAvailability", "Disabled", "SameZone", "ZoneRedundant"),
-		AdminLogin:         r.String("postgresAdminLogin"),
+		AdminLogin:         r.Text("postgresAdminLogin"),
 	}
 	if want, ok := skuPrefixes[s.SKUTier]; ok && !strings.HasPrefix(s.SKUName, want) {
 		r.Check("postgresSkuName", fmt.Errorf("%q is not of tier %s; choose a %s… size or change postgresSkuTier",
@@ -188,7 +188,8 @@ func serverArgs(args Args, password pulumi.StringInput) *azure.ServerArgs {
 		Sku:                        azure.SkuArgs{Name: pulumi.String(s.SKUName), Tier: pulumi.String(s.SKUTier)},
 		Storage: azure.StorageArgs{
 			StorageSizeGB: pulumi.Int(s.StorageGB),
-			AutoGrow:      pulumi.String(azure.StorageAutoGrowEnabled),
+			// What Azure grew by itself it would be told to shrink at the next update, which it refuses (rule P2).
+			AutoGrow: pulumi.String(azure.StorageAutoGrowDisabled),
 		},
 		Backup: azure.BackupTypeArgs{
 			BackupRetentionDays: pulumi.Int(s.BackupDays),

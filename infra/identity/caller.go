@@ -2,6 +2,7 @@ package identity
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -34,6 +35,16 @@ func CurrentCaller(ctx *pulumi.Context, opts ...pulumi.InvokeOption) (Caller, er
 	return caller, nil
 }
 
+// CheckSubscription returns an error unless the caller is signed in to the subscription that the environment belongs to: a
+// forgotten `az account set` would otherwise create half of an environment in another one. An empty subscription means any.
+func (c Caller) CheckSubscription(subscription string) error {
+	if subscription == "" || strings.EqualFold(subscription, c.SubscriptionID) {
+		return nil
+	}
+	return fmt.Errorf("signed in to subscription %s, but the stack is for %s; run `az account set --subscription %s`",
+		c.SubscriptionID, subscription, subscription)
+}
+
 // Deployer is the identity that runs the platform's updates.
 type Deployer struct {
 	objectID string
@@ -54,10 +65,10 @@ func LoadDeployer(r *config.Reader) Deployer {
 	return d
 }
 
-// CheckObjectID records a mistake in key unless id is a GUID.
+// CheckObjectID records a mistake in key unless id is a GUID, the form of every id in Azure's directory.
 func CheckObjectID(r *config.Reader, key, id string) {
 	if _, err := uuid.Parse(id); err != nil {
-		r.Check(key, fmt.Errorf("%q is not an object id; use the GUID that the directory shows", id))
+		r.Check(key, fmt.Errorf("%q is no GUID; use the id that Azure shows, not a name", id))
 	}
 }
 

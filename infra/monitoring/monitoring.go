@@ -1,4 +1,4 @@
-// Package monitoring creates the Log Analytics workspace that the environment's resources log to.
+// Package monitoring creates the Log Analytics workspace of the environment.
 package monitoring
 
 import (
@@ -29,7 +29,7 @@ type Args struct {
 	Tags              pulumi.StringMap
 }
 
-// Monitoring is where logs go.
+// Monitoring is the workspace that logs are to be sent to.
 type Monitoring struct {
 	pulumi.ResourceState
 

@@ -108,7 +108,7 @@ func (n *Network) subnets(
 		subnetArgs := &azure.SubnetArgs{
 			ResourceGroupName:    args.ResourceGroupName,
 			VirtualNetworkName:   vnet.Name,
-			SubnetName:           pulumi.String(args.Names.Subnet(p.name)),
+			SubnetName:           pulumi.String(p.name),
 			AddressPrefix:        pulumi.String(prefixes[p.name].String()),
 			NetworkSecurityGroup: azure.NetworkSecurityGroupTypeArgs{Id: group.ID().ToStringOutput()},
 		}

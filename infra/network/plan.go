@@ -64,7 +64,7 @@ type block struct {
 
 // Load reads the address plan. Mistakes are recorded in r; the plan is complete only when r.Err is nil.
 func Load(r *config.Reader) Plan {
-	space := parse(r, keyAddressSpace, r.String(keyAddressSpace))
+	space := parse(r, keyAddressSpace, r.Text(keyAddressSpace))
 	subnets := []block{
 		subnet(r, keyAKSSubnet, space, nodesNewBits, 0),
 		subnet(r, keyGatewaySubnet, space, subnetNewBits, firstSubnet),
@@ -72,8 +72,8 @@ func Load(r *config.Reader) Plan {
 		subnet(r, keyIngressSubnet, space, subnetNewBits, firstSubnet+2),
 		subnet(r, keyEndpointsSubnet, space, subnetNewBits, firstSubnet+3),
 	}
-	pods := block{keyPodCIDR, parse(r, keyPodCIDR, r.String(keyPodCIDR))}
-	services := block{keyServiceCIDR, parse(r, keyServiceCIDR, r.String(keyServiceCIDR))}
+	pods := block{keyPodCIDR, parse(r, keyPodCIDR, r.Text(keyPodCIDR))}
+	services := block{keyServiceCIDR, parse(r, keyServiceCIDR, r.Text(keyServiceCIDR))}
 
 	for _, s := range subnets {
 		if s.prefix.IsValid() && space.IsValid() && !contains(space, s.prefix) {
@@ -124,7 +124,7 @@ func subnet(r *config.Reader, key string, space netip.Prefix, newBits, number in
 }
 
 // parse returns the network that text writes, or an invalid prefix after recording the mistake. An empty text is no
-// mistake here: a key that must not be empty is caught by what is made of it.
+// mistake: where it is one, it was recorded when the key was read.
 func parse(r *config.Reader, key, text string) netip.Prefix {
 	if text == "" {
 		return netip.Prefix{}

@@ -6,7 +6,8 @@ import (
 )
 
 // rule is one inbound or outbound allowance of a network security group. What is not allowed here falls to Azure's default
-// rules: traffic inside the virtual network and from the load balancer comes in, the Internet does not.
+// rules: traffic inside the virtual network and from the load balancer comes in, the Internet does not. The allowances
+// within the network therefore say what is needed, and start to matter with the first rule that denies.
 type rule struct {
 	name        string
 	direction   string
@@ -32,7 +33,16 @@ const (
 // purposes returns the subnets in the order in which they are created.
 func purposes(plan Plan) []purpose {
 	return []purpose{
-		{name: "aks"},
+		{
+			name: "aks",
+			rules: []rule{{
+				// A load balancer hands packets on with their destination unchanged, so it is the nodes that see the
+				// gateway's traffic; 15021 is where the gateway probes.
+				"AllowGateway", inbound, plan.AppGateway.String(), "*",
+				[]string{"80", "443", "15021"},
+				"The gateway sends traffic to, and probes, the edge load balancer",
+			}},
+		},
 		{
 			name: "appgw",
 			rules: []rule{
@@ -75,14 +85,7 @@ func purposes(plan Plan) []purpose {
 				},
 			},
 		},
-		{
-			name: "ingress",
-			rules: []rule{{
-				"AllowGateway", inbound, plan.AppGateway.String(), plan.Ingress.String(),
-				[]string{"80", "443"},
-				"The gateway sends traffic to the edge load balancer",
-			}},
-		},
+		{name: "ingress"}, // holds the address of the edge load balancer only
 		{name: "endpoints"},
 	}
 }

@@ -18,15 +18,9 @@ import (
 	"github.com/gridos/sharedinfra/infra/network"
 	"github.com/gridos/sharedinfra/infra/registry"
 	"github.com/gridos/sharedinfra/infra/vault"
+	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/stacks"
 )
-
-// azureNativeVersion is the plugin that serves every resource. The SDK's modules differ in version and would each ask
-// for a plugin of their own; one explicit provider means that one plugin runs.
-const azureNativeVersion = "2.90.0"
-
-// randomVersion is the plugin of the SDK in go.mod.
-const randomVersion = "4.19.0"
 
 // Program registers the environment that the running stack is named after. A mistake in the configuration is an error
 // before anything is registered.
@@ -37,16 +31,19 @@ func Program(ctx *pulumi.Context) error {
 	}
 	azure, err := azurenative.NewProvider(ctx, "azure", &azurenative.ProviderArgs{
 		Location: pulumi.String(settings.Location),
-	}, pulumi.Version(azureNativeVersion))
+	}, pulumi.Version(plugins.AzureNative))
 	if err != nil {
 		return err
 	}
-	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(randomVersion))
+	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(plugins.Random))
 	if err != nil {
 		return err
 	}
 	caller, err := identity.CurrentCaller(ctx, pulumi.Provider(azure))
 	if err != nil {
+		return err
+	}
+	if err := caller.CheckSubscription(settings.SubscriptionID); err != nil {
 		return err
 	}
 	outputs, err := environment(ctx, settings, caller, pulumi.Providers(azure, generator))

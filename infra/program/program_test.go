@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/program"
 	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/naming"
@@ -147,9 +148,9 @@ func TestUnit_SecretsAreSecretAndNothingElseCarriesThem(t *testing.T) {
 		}
 	}
 	text := make(chan string, 1)
-	config, ok := recorded.Exports["kubeconfig"].(pulumi.StringOutput)
+	exported, ok := recorded.Exports["kubeconfig"].(pulumi.StringOutput)
 	require.True(t, ok)
-	config.ApplyT(func(s string) string { text <- s; return s })
+	exported.ApplyT(func(s string) string { text <- s; return s })
 	signsIn := <-text
 	assert.Contains(t, signsIn, "azurecli", "the configured mode replaces the interactive one")
 	assert.NotContains(t, signsIn, "devicecode")
@@ -176,18 +177,31 @@ func TestUnit_MistakesAreReportedTogetherAndNothingIsRegistered(t *testing.T) {
 	recorded, err := run("prod", map[string]string{
 		"addressSpace": "10.10.0.0", "clusterTier": "Gold", "userPoolMin": "many", "userPoolMax": "2", "systemPoolMax": "1",
 		"postgresSkuName": "Standard_B1ms", "postgresStorageGb": "33", "postgresAdminLogin": "admin", "registrySku": "Basic",
-		"nameSuffix": "much-too-long-for-a-vault", "gatewayMaxCapacity": "1000", "kubernetesVersion": "1.33.1",
+		"nameSuffix": "toolongforavault", "gatewayMaxCapacity": "1000", "kubernetesVersion": "1.33.1",
 		"deployerObjectId": "me", "vaultSoftDeleteDays": "3", "location": "West Europe", "clusterTeir": "Free",
-		"logRetentionDays": "5", "zones": `["4"]`,
+		"logRetentionDays": "5", "zones": `["4"]`, "podCidr": "", "subscriptionId": "mine",
 	})
-	for _, key := range []string{
+	keys := []string{
 		"addressSpace", "clusterTier", "userPoolMin", "systemPoolMax", "postgresSkuName", "postgresStorageGb",
 		"postgresAdminLogin", "registryZoneRedundant", "nameSuffix", "gatewayMaxCapacity", "kubernetesVersion",
 		"deployerObjectId", "vaultSoftDeleteDays", "location", "clusterTeir", "logRetentionDays", "zones",
-	} {
+		"podCidr", "subscriptionId",
+	}
+	for _, key := range keys {
 		require.ErrorContains(t, err, "gridos-infra:"+key+": ")
 	}
+	var mistakes *config.Error
+	require.ErrorAs(t, err, &mistakes)
+	assert.Len(t, mistakes.Mistakes, len(keys), "one message per mistake:\n%v", err)
 	assert.Empty(t, recorded.Resources)
+}
+
+func TestUnit_AnotherSubscriptionIsRefused(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", map[string]string{"subscriptionId": "11111111-1111-1111-1111-111111111111"})
+	require.ErrorContains(t, err, "signed in to subscription s, but the stack is for 11111111-1111-1111-1111-111111111111; "+
+		"run `az account set --subscription 11111111-1111-1111-1111-111111111111`")
+	assert.Empty(t, recorded.OfType("azure-native:resources/v20240301:ResourceGroup"))
 }
 
 func base64(text string) string { return encoding.StdEncoding.EncodeToString([]byte(text)) }

@@ -30,6 +30,8 @@ type Settings struct {
 	Vault    vault.Settings
 	// Monitoring is the Log Analytics workspace.
 	Monitoring monitoring.Settings
+	// SubscriptionID is the subscription that the environment belongs to, or "" for whichever the caller signed in to.
+	SubscriptionID string
 	// Protect refuses to delete what holds state: the cluster, the database server and the vault.
 	Protect bool
 }
@@ -39,7 +41,7 @@ var location = regexp.MustCompile(`^[a-z]+[a-z0-9]*$`)
 // Load reads Settings for environment. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader, environment string) (Settings, error) {
 	s := Settings{
-		Location:   r.String("location"),
+		Location:   r.Text("location"),
 		Deployer:   identity.LoadDeployer(r),
 		Network:    network.Load(r),
 		Cluster:    cluster.Load(r),
@@ -49,9 +51,14 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 		Vault:      vault.Load(r),
 		Monitoring: monitoring.Load(r),
 		Protect:    r.Bool("protect"),
+
+		SubscriptionID: r.String("subscriptionId"),
 	}
-	if s.Location != "" && !location.MatchString(s.Location) {
+	if !location.MatchString(s.Location) {
 		r.Check("location", fmt.Errorf("%q is not the name of a region; write it like westeurope", s.Location))
+	}
+	if s.SubscriptionID != "" {
+		identity.CheckObjectID(r, "subscriptionId", s.SubscriptionID)
 	}
 	names, err := naming.For(environment, r.String("nameSuffix"))
 	r.Check("nameSuffix", err)

@@ -22,7 +22,7 @@ type definition struct {
 	// global is set when the name must be unique in all of Azure, not only in its resource group.
 	global bool
 	// immutable are the paths of inputs whose change replaces the resource, as azure-native decides it: the parameters of the
-	// path always do. Source: section 2 "Replacement" of the list of Azure rules, and the "create only" marks of ARM's
+	// path always do. Source: azure-native's provider/pkg/gen/replacement.go, and the "create only" marks of ARM's
 	// specifications.
 	immutable []string
 	// replaceIf, if set, decides about further changes from the inputs before and after.
@@ -62,7 +62,7 @@ type definition struct {
 type nameRule struct {
 	pattern *regexp.Regexp
 	say     string
-	// id is the rule's id where the list of Azure rules has one.
+	// id is the rule's id where docs/azure-rules.md has one.
 	id string
 	// refuse, if set, is a further check; it returns what is wrong or "".
 	refuse func(name string) string
@@ -97,7 +97,7 @@ type serial struct {
 
 // rule is one of Azure's rules.
 type rule struct {
-	// id is the rule's id in the list of Azure rules, and code the error code of Azure's answer.
+	// id is the rule's id in docs/azure-rules.md, and code the error code of Azure's answer.
 	id, code string
 	// broken returns one finding per breach.
 	broken func(s subject) []finding

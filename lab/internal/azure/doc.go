@@ -6,6 +6,6 @@
 // the Pulumi token, the accepted inputs and the known outputs, so that nothing of a schema is written down here a second
 // time. Everything that holds for all types is generic: ids and parents, references between resources, immutable properties,
 // one operation at a time, durations, soft deletion, the inventory. What is particular to a type are pure functions beside its
-// entry: the rules that Azure enforces and the outputs that Azure computes. Rule ids such as N3 are those of the project's
-// list of Azure rules; a rule's comment says what it demands.
+// entry: the rules that Azure enforces and the outputs that Azure computes. Rule ids such as N3 are those of
+// docs/azure-rules.md, with their sources; a rule's comment says what it demands.
 package azure

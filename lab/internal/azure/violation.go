@@ -11,7 +11,7 @@ import (
 
 // violation is one reason for which Azure refuses a request.
 type violation struct {
-	// rule is the id of the rule in the project's list of Azure rules, or "" for what ARM itself enforces.
+	// rule is the id of the rule in docs/azure-rules.md, or "" for what ARM itself enforces.
 	rule string
 	// code is the error code of Azure's answer, such as ParentResourceNotFound.
 	code string

@@ -38,7 +38,7 @@ const existenceCheck = time.Second
 // Serve runs until ctx is done, its site is removed, or a part of the control plane dies. It is the body of the hidden
 // command that Start runs.
 func Serve(ctx context.Context, config Config) (err error) {
-	release, err := config.Site.HoldAlive()
+	release, err := config.Site.HoldAlive(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,10 @@ func Serve(ctx context.Context, config Config) (err error) {
 		return err
 	}
 	go cluster.start(ctx, cloud)
-	defer func() { err = errors.Join(err, cluster.stop(), removeRecord(config.Site)) }()
+	defer func() {
+		cancel() // a control plane that is still starting need not get ready first
+		err = errors.Join(err, cluster.stop(), removeRecord(config.Site))
+	}()
 	return waitForEnd(ctx, config.Site, cluster)
 }
 

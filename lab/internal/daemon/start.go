@@ -40,13 +40,13 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 	if err := errors.Join(removeRecord(s), os.WriteFile(configFile(s), text, 0o600)); err != nil {
 		return site.Record{}, err
 	}
-	ended, err := spawn(s)
+	process, ended, err := spawn(s)
 	if err != nil {
 		return site.Record{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	waiting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	err = site.WaitFor(ctx, func() (bool, error) {
+	err = site.WaitFor(waiting, func() (bool, error) {
 		select {
 		case <-ended:
 			return false, errors.New("it ended at once")
@@ -56,20 +56,24 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 		return running, err
 	})
 	if err != nil {
+		// Nobody will find it later: it has not told where it is.
+		if stopErr := process.Signal(syscall.SIGTERM); stopErr == nil {
+			<-ended
+		}
 		return site.Record{}, fmt.Errorf("the lab's background process did not start: %w\n%s", err, Log(s))
 	}
 	return record, nil
 }
 
 // spawn starts the process in a session of its own, so that it neither sees the terminal's Ctrl-C nor ends with it.
-func spawn(s site.Site) (ended <-chan struct{}, err error) {
+func spawn(s site.Site) (child *os.Process, ended <-chan struct{}, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	log, err := os.OpenFile(s.LogFile(Command), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer log.Close() // the child has its own descriptor
 	process := exec.Command(self, Command, s.Dir)
@@ -77,14 +81,14 @@ func spawn(s site.Site) (ended <-chan struct{}, err error) {
 	process.Stdout, process.Stderr = log, log
 	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := process.Start(); err != nil {
-		return nil, fmt.Errorf("start the lab's background process: %w", err)
+		return nil, nil, fmt.Errorf("start the lab's background process: %w", err)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = process.Wait() // how it ended is in its log
 	}()
-	return done, nil
+	return process.Process, done, nil
 }
 
 // WaitForCluster returns when the control plane of the running background process is usable.
@@ -127,7 +131,7 @@ func Stop(ctx context.Context, s site.Site) error {
 	if err != nil {
 		return fmt.Errorf("the lab's background process %d does not end: %w\n%s", record.PID, err, Log(s))
 	}
-	return nil
+	return controlplane.Reap(s.ControlPlaneDir())
 }
 
 // logTail is how much of the log an error shows.

@@ -32,20 +32,25 @@ type Engine struct {
 	record    site.Record
 	progress  *progress.Display
 	overrides Overrides
-	cli       auto.PulumiCommand
+	cli       cli
 }
 
 // New returns an engine that runs the CLI of the record's tools, for which it puts their directories first on this
 // process' PATH: the Automation API looks there. It returns an error when the CLI does not answer.
 func New(s site.Site, record site.Record, display *progress.Display, overrides Overrides) (*Engine, error) {
-	if err := os.Setenv("PATH", s.Variables(record)["PATH"]); err != nil {
+	err := errors.Join(
+		os.Setenv("PATH", s.Variables(record)["PATH"]),
+		// It would win over the lab's own passphrase, even when it is empty.
+		os.Unsetenv("PULUMI_CONFIG_PASSPHRASE"),
+	)
+	if err != nil {
 		return nil, err
 	}
-	cli, err := auto.NewPulumiCommand(nil)
+	command, err := newCLI()
 	if err != nil {
 		return nil, fmt.Errorf("the Pulumi CLI does not answer: %w", err)
 	}
-	return &Engine{site: s, record: record, progress: display, overrides: overrides, cli: cli}, nil
+	return &Engine{site: s, record: record, progress: display, overrides: overrides, cli: command}, nil
 }
 
 // Result is what an operation did to one stack.
@@ -222,24 +227,30 @@ func (e *Engine) run(ctx context.Context, verb string, p part, do operation, ste
 	return result, nil
 }
 
-// stack returns the project's stack, creating it when it is missing.
+// options are what every workspace of the lab is made with.
+func (e *Engine) options(project string) []auto.LocalWorkspaceOption {
+	return []auto.LocalWorkspaceOption{
+		auto.WorkDir(e.site.WorkDir(project)),
+		auto.PulumiHome(e.site.HomeDir()),
+		auto.Pulumi(e.cli),
+		auto.EnvVars(e.site.Variables(e.record)),
+	}
+}
+
+// stack returns the project's stack ready to be worked on, creating it when it is missing. The caller holds the site's lock.
 func (e *Engine) stack(ctx context.Context, p part) (auto.Stack, error) {
 	if err := copyFiles(e.site, p.Project, e.overrides[p.Name]); err != nil {
 		return auto.Stack{}, err
 	}
-	stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program,
-		auto.WorkDir(e.site.WorkDir(p.Name)),
-		auto.PulumiHome(e.site.HomeDir()),
-		auto.Pulumi(e.cli),
-		auto.EnvVars(e.site.Variables(e.record)))
+	stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.options(p.Name)...)
 	if err != nil {
 		return auto.Stack{}, err
 	}
 	return stack, e.unlock(ctx, stack, p.Name)
 }
 
-// unlock removes the backend's lock that a killed command left behind. The lab has a lock of its own, so nobody else holds
-// it.
+// unlock removes the backend's lock that a killed command left behind. Whoever works on a stack holds the site's lock, so
+// nobody else can hold this one.
 func (e *Engine) unlock(ctx context.Context, s auto.Stack, project string) error {
 	locks, err := filepath.Glob(filepath.Join(e.site.BackendDir(), ".pulumi", "locks", "*", project, s.Name(), "*.json"))
 	if err != nil || len(locks) == 0 {
@@ -267,14 +278,25 @@ func (e *Engine) Count(ctx context.Context) (map[string]int, error) {
 	})
 }
 
-// ofEach asks every stack at once: most of the time goes into starting the CLI.
+// ofEach asks every stack at once: most of the time goes into starting the CLI. It writes nothing, so that it may be asked
+// while another command works; a stack that does not exist answers with T's zero value.
 func ofEach[T any](ctx context.Context, e *Engine, ask func(context.Context, auto.Stack) (T, error)) (map[string]T, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	parts := line()
 	answers := make([]T, len(parts))
 	for i, p := range parts {
 		group.Go(func() error {
-			stack, err := e.stack(ctx, p)
+			if _, err := os.Stat(e.site.WorkDir(p.Name)); err != nil {
+				return nil //nolint:nilerr // nobody has worked on it yet
+			}
+			workspace, err := auto.NewLocalWorkspace(ctx, e.options(p.Name)...)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+			stack, err := auto.SelectStack(ctx, e.site.Environment, workspace)
+			if auto.IsSelectStack404Error(err) {
+				return nil
+			}
 			if err == nil {
 				answers[i], err = ask(ctx, stack)
 			}

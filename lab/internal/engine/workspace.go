@@ -30,7 +30,7 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) er
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(work, "Pulumi.yaml"), text, 0o600); err != nil {
+	if err := replaceFile(filepath.Join(work, "Pulumi.yaml"), text); err != nil {
 		return err
 	}
 
@@ -41,6 +41,11 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) er
 	earlier, err := readYAML(projectfile.StackFile(work, s.Environment))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	// How the real stacks encrypt, and which environments they import, is none of the lab's business: it has a passphrase
+	// of its own.
+	for _, key := range []string{"secretsprovider", "encryptedkey", "encryptionsalt", "environment"} {
+		delete(settings, key)
 	}
 	if salt, ok := earlier["encryptionsalt"]; ok {
 		settings["encryptionsalt"] = salt
@@ -57,7 +62,16 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) er
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(projectfile.StackFile(work, s.Environment), out, 0o600)
+	return replaceFile(projectfile.StackFile(work, s.Environment), out)
+}
+
+// replaceFile writes a file so that whoever reads it meanwhile sees the old text or the new one, never a part.
+func replaceFile(path string, text []byte) error {
+	unfinished := path + ".unfinished"
+	if err := os.WriteFile(unfinished, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, path)
 }
 
 func readYAML(path string) (map[string]any, error) {

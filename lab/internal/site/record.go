@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ func (s Site) Running() (record Record, ok bool, err error) {
 		return Record{}, false, fmt.Errorf("%s: %w", s.RecordFile(), err)
 	}
 	alive := flock.New(s.aliveFile())
-	ended, err := alive.TryLock()
+	ended, err := alive.TryRLock() // shared: those who only look do not take each other for the process
 	if err != nil {
 		return record, false, fmt.Errorf("lock %s: %w", s.aliveFile(), err)
 	}
@@ -49,17 +50,18 @@ func (s Site) Running() (record Record, ok bool, err error) {
 
 // HoldAlive marks the calling process as the site's background process until release is called or the process ends: a lock,
 // unlike a process id, can neither outlive its owner nor be handed to another.
-func (s Site) HoldAlive() (release func() error, err error) {
+func (s Site) HoldAlive(ctx context.Context) (release func() error, err error) {
 	alive := flock.New(s.aliveFile())
-	locked, err := alive.TryLock()
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", s.aliveFile(), err)
-	}
-	if !locked {
-		return nil, fmt.Errorf("a background process serves %s already", s.Environment)
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
+	if _, err := alive.TryLockContext(ctx, glance/100); err != nil {
+		return nil, fmt.Errorf("a background process serves %s already: lock %s: %w", s.Environment, s.aliveFile(), err)
 	}
 	return alive.Unlock, nil
 }
+
+// glance is longer than any look at the lock takes.
+const glance = 2 * time.Second
 
 func (s Site) aliveFile() string { return s.RecordFile() + ".lock" }
 

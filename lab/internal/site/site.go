@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -53,20 +54,36 @@ func Open(environment string) (Site, error) {
 	}, nil
 }
 
-// Temporary returns a site beside s that nothing else uses, and what removes it: for a preview of an environment that is
-// not up.
-func (s Site) Temporary() (Site, func() error, error) {
+// Temporary returns a site beside s that nothing else uses: for a preview of an environment that is not up. Remove it.
+func (s Site) Temporary() (Site, error) {
 	parent := filepath.Dir(s.Dir)
 	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return Site{}, nil, err
+		return Site{}, err
 	}
-	dir, err := os.MkdirTemp(parent, s.Environment+"-preview-")
+	dir, err := os.MkdirTemp(parent, s.Environment+temporary+"*")
 	if err != nil {
-		return Site{}, nil, err
+		return Site{}, err
 	}
-	temporary := s
-	temporary.Dir = dir
-	return temporary, temporary.Remove, nil
+	s.Dir = dir
+	return s, nil
+}
+
+// temporary marks the directories of temporary sites.
+const temporary = "-preview-"
+
+// Abandoned returns the temporary sites of s's environment that were not removed. The caller holds the lock, so that
+// nobody uses them.
+func (s Site) Abandoned() ([]Site, error) {
+	dirs, err := filepath.Glob(s.Dir + temporary + "*")
+	if err != nil {
+		return nil, err
+	}
+	sites := make([]Site, len(dirs))
+	for i, dir := range dirs {
+		sites[i] = s
+		sites[i].Dir = dir
+	}
+	return sites, nil
 }
 
 func findRepository() (string, error) {
@@ -145,19 +162,15 @@ func (s Site) Remove() error {
 	if err := os.RemoveAll(s.Dir); err != nil {
 		return err
 	}
-	err := os.Remove(filepath.Dir(s.Dir))
-	if errors.Is(err, fs.ErrNotExist) || isNotEmpty(err) {
-		return nil
-	}
-	return err
+	return s.removeEmptyFolder()
 }
 
-func isNotEmpty(err error) bool {
-	if err == nil {
-		return false
+func (s Site) removeEmptyFolder() error {
+	err := os.Remove(filepath.Dir(s.Dir))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) {
+		return nil // another environment, or its lock, is there
 	}
-	var path *fs.PathError
-	return errors.As(err, &path) // another environment, or its lock, is there
+	return err
 }
 
 // Lock waits for no one: the error says that another command works on the environment. The lock ends with the process.
@@ -171,7 +184,7 @@ func (s Site) Lock() (unlock func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	if !locked {
+	if !locked || !isStill(lock, path) {
 		return nil, fmt.Errorf("another lab command works on %s in this checkout; wait for it, or stop it", s.Environment)
 	}
 	return func() error {
@@ -180,12 +193,14 @@ func (s Site) Lock() (unlock func() error, err error) {
 	}, nil
 }
 
-func (s Site) removeEmptyFolder() error {
-	err := os.Remove(filepath.Dir(s.Dir))
-	if errors.Is(err, fs.ErrNotExist) || isNotEmpty(err) {
-		return nil
+// isStill tells whether the file that was locked is the one that others will find: its last holder removes it.
+func isStill(lock *flock.Flock, path string) bool {
+	held, err := lock.Stat()
+	if err != nil {
+		return false
 	}
-	return err
+	found, err := os.Stat(path)
+	return err == nil && os.SameFile(held, found)
 }
 
 // waitStep is how often a condition on the site's files is looked at.
