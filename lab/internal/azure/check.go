@@ -24,6 +24,10 @@ func (c *Cloud) check(d *definition, before, inputs resource.PropertyMap) []*pul
 	if len(before) > 0 && !d.replaces(before, inputs) {
 		s.before = documentOf(before)
 	}
+	// The engine asks a second time, without old inputs, about what it is going to replace: only then a creation is judged.
+	if len(before) > 0 && d.settle != nil {
+		s.in = d.settle(s.in)
+	}
 	violations := slices.Concat(s.checkName(), s.checkFrozen(), s.judge(d.checks))
 	for _, v := range violations {
 		failures = append(failures, failure(v.property, "%s: %s", s.label(), v.String()))

@@ -92,6 +92,9 @@ type record struct {
 	Kind    string   `json:"type"`
 	Inputs  document `json:"inputs"`
 	Outputs document `json:"outputs"`
+	// Creation is a random id of this creation of the resource; a later resource of the same ID has another one. It is empty in
+	// state files from before there were creation ids, which stay readable: such a resource keeps the GUIDs that it has.
+	Creation string `json:"creation,omitempty"`
 }
 
 // operation is a create, update or delete that takes its time.

@@ -52,6 +52,7 @@ func clusterTypes() []definition {
 				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, clusterSKU, systemPool, inlinePools,
 			},
 			demands: []rule{clusterSpace, poolSubnets, nodeSubnetPermission, oneKubernetes},
+			settle:  autoscaleInlinePools,
 			compute: clusterOutputs,
 			after:   setNodes,
 		}),
@@ -71,6 +72,7 @@ func clusterTypes() []definition {
 			serial:  onePoolAtATime,
 			checks:  []rule{poolSize},
 			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork},
+			settle:  autoscale,
 			compute: func(s subject) document {
 				return document{
 					"currentOrchestratorVersion": versionOf(s.in.text("orchestratorVersion")),
@@ -266,7 +268,8 @@ var inlinePools = rule{code: "InvalidParameter", broken: func(s subject) []findi
 var poolSize = rule{code: "InvalidParameter", broken: func(s subject) []finding { return poolFindings("", s.in) }}
 
 // poolFindings: a pool says how many nodes it has, even where the autoscaler decides later (azure-native issue 2943), and the
-// bounds of the autoscaler are in order; N6: a node takes 10 to 250 pods.
+// bounds of the autoscaler are in order. A new pool starts inside them; autoscale moves a live one there. N6: a node takes 10
+// to 250 pods.
 func poolFindings(path string, pool document) []finding {
 	var result []finding
 	if !pool.has("vmSize") {
@@ -299,6 +302,32 @@ func poolFindings(path string, pool document) []finding {
 		result = append(result, finding{path + "count", fmt.Sprintf("count %g is not between minCount %g and maxCount %g", count, low, high)})
 	}
 	return result
+}
+
+// autoscale returns a live pool as its autoscaler keeps it. The autoscaler owns the count: a program that ignores changes of it
+// still sends an old one after somebody has raised the minimum, and that is no mistake. The count moves into the bounds.
+func autoscale(pool document) document {
+	count, okCount := pool.number("count")
+	low, okLow := pool.number("minCount")
+	high, okHigh := pool.number("maxCount")
+	if !pool.flag("enableAutoScaling") || !okCount || !okLow || !okHigh || low > high {
+		return pool
+	}
+	return pool.merge(document{"count": min(max(count, low), high)})
+}
+
+// autoscaleInlinePools applies autoscale to the inline pools of a live cluster.
+func autoscaleInlinePools(in document) document {
+	pools := slices.Clone(in.items("agentPoolProfiles"))
+	if len(pools) == 0 {
+		return in // missing, or unknown in a preview
+	}
+	for i, item := range pools {
+		if pool, ok := item.(map[string]any); ok {
+			pools[i] = map[string]any(autoscale(pool))
+		}
+	}
+	return in.merge(document{"agentPoolProfiles": pools})
 }
 
 // clusterSpace is N6 and N7 against the virtual networks that the cluster joins: their addresses are disjoint from those of
@@ -453,7 +482,7 @@ var oneKubernetes = rule{code: "LabHasOneCluster", broken: func(s subject) []fin
 func clusterOutputs(s subject) document {
 	options := s.cloud.cloud.options
 	location := strings.ToLower(strings.ReplaceAll(s.in.text("location"), " ", ""))
-	host := s.in.text("dnsPrefix") + "-" + guidFor(s.id, "dns")[:8]
+	host := s.in.text("dnsPrefix") + "-" + s.issued("dns")[:8]
 	group := nodeGroup(s)
 	version := versionOf(s.in.text("kubernetesVersion"))
 	result := document{
@@ -462,26 +491,26 @@ func clusterOutputs(s subject) document {
 		"nodeResourceGroup":        group,
 		"maxAgentPools":            100.0,
 		"powerState":               map[string]any{"code": "Running"},
-		"resourceUID":              guidFor(s.id, "uid"),
+		"resourceUID":              s.issued("uid"),
 		"azurePortalFQDN":          host + ".portal.hcp." + location + ".azmk8s.io",
 	}
 	if !s.in.has("kubernetesVersion") {
 		result["kubernetesVersion"] = defaultKubernetesVersion
 	}
 	if s.in.flag("apiServerAccessProfile.enablePrivateCluster") {
-		result["privateFQDN"] = host + "." + guidFor(s.id, "private") + ".privatelink." + location + ".azmk8s.io"
+		result["privateFQDN"] = host + "." + s.issued("private") + ".privatelink." + location + ".azmk8s.io"
 	} else {
 		result["fqdn"] = host + ".hcp." + location + ".azmk8s.io"
 	}
 	if s.in.flag("oidcIssuerProfile.enabled") {
 		result["oidcIssuerProfile"] = map[string]any{
 			"enabled":   true,
-			"issuerURL": "https://" + location + ".oic.prod-aks.azure.com/" + options.TenantID + "/" + guidFor(s.id, "oidc") + "/",
+			"issuerURL": "https://" + location + ".oic.prod-aks.azure.com/" + options.TenantID + "/" + s.issued("oidc") + "/",
 		}
 	}
 	result["identityProfile"] = map[string]any{"kubeletidentity": kubeletIdentity(s, group)}
 	if strings.Contains(s.in.text("identity.type"), "SystemAssigned") {
-		result["identity"] = map[string]any{"principalId": guidFor(s.id, "system-principal"), "tenantId": options.TenantID}
+		result["identity"] = map[string]any{"principalId": s.issued("system-principal"), "tenantId": options.TenantID}
 	} else if len(s.in.texts("identity.userAssignedIdentities")) > 0 {
 		result["identity"] = map[string]any{"userAssignedIdentities": s.cloud.identities(s.in.texts("identity.userAssignedIdentities"))}
 	}
@@ -489,8 +518,8 @@ func clusterOutputs(s subject) document {
 	for name := range s.in.document("addonProfiles") {
 		if s.in.flag("addonProfiles." + name + ".enabled") {
 			addons[name] = map[string]any{"identity": map[string]any{
-				"clientId":   guidFor(s.id, name+"-client"),
-				"objectId":   guidFor(s.id, name+"-principal"),
+				"clientId":   s.issued(name + "-client"),
+				"objectId":   s.issued(name + "-principal"),
 				"resourceId": identityPath(options.SubscriptionID, group, strings.ToLower(name)+"-"+s.in.text("resourceName")),
 			}}
 		}
@@ -519,8 +548,8 @@ func kubeletIdentity(s subject, group string) map[string]any {
 	}
 	return map[string]any{
 		"resourceId": identityPath(s.cloud.cloud.options.SubscriptionID, group, s.in.text("resourceName")+"-agentpool"),
-		"clientId":   guidFor(s.id, "kubelet-client"),
-		"objectId":   guidFor(s.id, "kubelet-principal"),
+		"clientId":   s.issued("kubelet-client"),
+		"objectId":   s.issued("kubelet-principal"),
 	}
 }
 

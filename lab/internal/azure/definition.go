@@ -37,6 +37,9 @@ type definition struct {
 	serial *serial
 	// checks look at the inputs alone; a preview runs them. demands look at other resources and run when Azure is called.
 	checks, demands []rule
+	// settle, if set, returns the wanted inputs of an update as Azure keeps them, where it overrides what it is told about a live
+	// resource. Rules judge the result, and it is what is stored and returned.
+	settle func(in document) document
 	// compute returns what Azure adds to the outputs, given the location, the effective inputs and the other resources.
 	compute func(s subject) document
 	// after runs once the operation has taken its time and before its result is visible; an error makes the operation fail.
@@ -119,11 +122,17 @@ type subject struct {
 	id string
 	// in are the wanted inputs; before are the present ones, nil when the resource is to be created.
 	in, before document
+	// creation is the record's Creation, known while outputs are computed.
+	creation string
 	// cloud is what the other resources are read from; nil in checks.
 	cloud *view
 }
 
 func (s subject) creating() bool { return s.before == nil }
+
+// issued returns a GUID that Azure makes up when it creates the resource: it stays over updates and refreshes, and a resource
+// that is created later under the same id gets another one, by which the two can be told apart.
+func (s subject) issued(purpose string) string { return guidFor(s.id, s.creation+purpose) }
 
 // label is how errors name the resource.
 func (s subject) label() string {

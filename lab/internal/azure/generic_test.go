@@ -374,6 +374,59 @@ func TestUnit_ReopeningRestoresEverything(t *testing.T) {
 	require.ErrorContains(t, err, path)
 }
 
+// TestUnit_EachCreationIsIssuedItsOwnGUIDs: the GUIDs of a resource stay as long as it lives, and what is created in its place,
+// under the same id, can be told from it.
+func TestUnit_EachCreationIsIssuedItsOwnGUIDs(t *testing.T) {
+	issued := func(cluster resource.PropertyMap) []string {
+		kubelet := cluster["identityProfile"].ObjectValue()["kubeletidentity"].ObjectValue()
+		return []string{
+			cluster["oidcIssuerProfile"].ObjectValue()["issuerURL"].StringValue(), cluster["resourceUID"].StringValue(),
+			kubelet["clientId"].StringValue(), kubelet["objectId"].StringValue(),
+		}
+	}
+	principal := func(identity resource.PropertyMap) []string {
+		return []string{identity["principalId"].StringValue(), identity["clientId"].StringValue()}
+	}
+	path := filepath.Join(t.TempDir(), "azure.json")
+	h := open(t, azure.Options{StateFile: path})
+	cluster := h.withCluster()
+	identity := h.read(tokenIdentity, identityID)
+	for range 2 {
+		tagged, err := h.update(tokenCluster, clusterID, clusterInputs, with(clusterInputs, in{"tags": in{"a": "b"}}))
+		require.NoError(t, err)
+		assert.Equal(t, issued(cluster), issued(tagged), "an update issues nothing")
+		tagged, err = h.update(tokenIdentity, identityID, identityInputs, with(identityInputs, in{"tags": in{"a": "b"}}))
+		require.NoError(t, err)
+		assert.Equal(t, principal(identity), principal(tagged), "an update issues nothing")
+
+		h = open(t, azure.Options{StateFile: path})
+		assert.Equal(t, issued(cluster), issued(h.read(tokenCluster, clusterID)))
+		assert.Equal(t, principal(identity), principal(h.read(tokenIdentity, identityID)))
+	}
+
+	require.NoError(t, h.delete(tokenCluster, clusterID))
+	_, cluster2 := h.must(tokenCluster, clusterInputs)
+	for i, old := range issued(cluster) {
+		assert.NotEqual(t, old, issued(cluster2)[i])
+	}
+	assert.Equal(t, issued(cluster2), issued(h.read(tokenCluster, clusterID)))
+
+	// The roles of an identity are not those of its successor.
+	require.NoError(t, h.delete(tokenCluster, clusterID))
+	require.NoError(t, h.delete(tokenIdentity, identityID))
+	_, identity2 := h.must(tokenIdentity, identityInputs)
+	for i, old := range principal(identity) {
+		assert.NotEqual(t, old, principal(identity2)[i])
+	}
+	assert.Contains(t, h.refused(tokenCluster, clusterInputs), "rule K1")
+	assignment := func(identity resource.PropertyMap) in {
+		return role("8f0c1c6e-0000-4000-8000-000000000002", group, identity["principalId"].StringValue(), contributor)
+	}
+	assert.Contains(t, h.refused(tokenRole, assignment(identity)), "PrincipalNotFound")
+	h.must(tokenRole, assignment(identity2))
+	h.must(tokenCluster, clusterInputs)
+}
+
 func TestUnit_UpdateStoresAndNeedsTheResource(t *testing.T) {
 	h := open(t, azure.Options{})
 	h.must(tokenGroup, groupInputs)

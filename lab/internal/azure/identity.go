@@ -43,7 +43,7 @@ func identityTypes() []definition {
 			inUse:     "IdentityInUse",
 			compute: func(s subject) document {
 				return document{
-					"principalId": guidFor(s.id, "principal"), "clientId": guidFor(s.id, "client"),
+					"principalId": s.issued("principal"), "clientId": s.issued("client"),
 					"tenantId": s.cloud.cloud.options.TenantID,
 				}
 			},

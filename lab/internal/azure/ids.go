@@ -178,8 +178,8 @@ func (t template) expand(subscription string, in document) (string, bool) {
 	return id, complete
 }
 
-// guidFor returns a GUID that is always the same for one resource and purpose, so that outputs survive a refresh and a test
-// can be repeated.
+// guidFor returns a GUID that is always the same for one id and purpose. What Azure issues anew with each creation comes from
+// subject.issued.
 func guidFor(id, purpose string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(key(id)+"#"+purpose)).String()
 }

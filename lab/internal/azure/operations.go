@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -37,6 +38,10 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s subject, inputs resou
 	if err := c.fault(verb, s.kind, s.id); err != nil {
 		return nil, err
 	}
+	if s.settle != nil && !s.creating() {
+		s.in = s.settle(s.in)
+		inputs = overlay(inputs, s.in.properties())
+	}
 	stored := &record{ID: s.id, Kind: s.kind, Inputs: s.in.without(s.writeOnly...)}
 	op := &operation{verb: verb, record: stored}
 	if err := c.begin(op, s); err != nil {
@@ -51,6 +56,11 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s subject, inputs resou
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.cloud = &view{c}
+	stored.Creation = uuid.NewString()
+	if existing := c.live[key(s.id)]; existing != nil {
+		stored.Creation = existing.Creation
+	}
+	s.creation = stored.Creation
 	if s.in.text("location") == "" && hasProperty(s.inputs, "location") {
 		// azure-native and Azure take the location of the resource group.
 		s.in = s.in.merge(document{"location": c.locationOf(s.id)})
@@ -321,7 +331,7 @@ func (c *Cloud) common(s subject) document {
 	return document{
 		"name": s.id[strings.LastIndex(s.id, "/")+1:], "type": s.kind, "provisioningState": "Succeeded",
 		"location": s.in.text("location"), "etag": guidFor(s.id, fmt.Sprint(s.in.without(s.writeOnly...))),
-		"eTag": guidFor(s.id, fmt.Sprint(s.in.without(s.writeOnly...))), "resourceGuid": guidFor(s.id, "resource"),
+		"eTag": guidFor(s.id, fmt.Sprint(s.in.without(s.writeOnly...))), "resourceGuid": s.issued("resource"),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -411,6 +412,55 @@ func TestUnit_Nodes(t *testing.T) {
 	assert.Len(t, k.nodes, 3)
 	require.NoError(t, h.delete(tokenCluster, clusterID))
 	assert.Empty(t, k.nodes)
+}
+
+// TestUnit_TheAutoscalerOwnsTheCount: a new pool starts inside the bounds, and a live one is moved there.
+func TestUnit_TheAutoscalerOwnsTheCount(t *testing.T) {
+	k := &kubernetes{}
+	h := open(t, azure.Options{Kubernetes: k})
+	h.withCluster()
+	bounds := func(count, low, high int) in {
+		return in{"count": count, "enableAutoScaling": true, "minCount": low, "maxCount": high}
+	}
+	autoscaled := with(poolInputs, bounds(2, 1, 3))
+	assert.Contains(t, h.refused(tokenPool, with(poolInputs, bounds(2, 3, 5))), "not between minCount")
+	poolID, _ := h.must(tokenPool, autoscaled)
+
+	// live are the count that an update returned, and those that a refresh finds in inputs and outputs.
+	live := func(token, id string, updated resource.PropertyMap, count func(resource.PropertyMap) resource.PropertyValue) []float64 {
+		response, err := h.provider.Read(t.Context(), &pulumirpc.ReadRequest{Id: id, Urn: urn(token)})
+		require.NoError(t, err)
+		return []float64{
+			count(updated).NumberValue(), count(unmarshal(t, response.GetInputs())).NumberValue(),
+			count(unmarshal(t, response.GetProperties())).NumberValue(),
+		}
+	}
+	ofPool := func(p resource.PropertyMap) resource.PropertyValue { return p["count"] }
+	ofCluster := func(p resource.PropertyMap) resource.PropertyValue {
+		return p["agentPoolProfiles"].ArrayValue()[0].ObjectValue()["count"]
+	}
+	for _, test := range []struct{ sent, low, high, want int }{{2, 3, 5, 3}, {4, 1, 2, 2}, {2, 1, 4, 2}} {
+		changes := bounds(test.sent, test.low, test.high)
+		want := []float64{float64(test.want), float64(test.want), float64(test.want)}
+		updated, err := h.update(tokenPool, poolID, autoscaled, with(poolInputs, changes))
+		require.NoError(t, err)
+		assert.Equal(t, want, live(tokenPool, poolID, updated, ofPool))
+		updated, err = h.update(tokenCluster, clusterID, clusterInputs, pool(changes))
+		require.NoError(t, err)
+		assert.Equal(t, want, live(tokenCluster, clusterID, updated, ofCluster))
+		assert.Len(t, k.nodes, 2*test.high)
+	}
+	_, err := h.update(tokenPool, poolID, autoscaled, with(poolInputs, bounds(2, 3, 1)))
+	require.ErrorContains(t, err, "minCount 3 is above maxCount 1", "the bounds are still judged")
+
+	// A replacement: the engine checks first with the old inputs and the old count, then without them and with the new one.
+	larger := with(poolInputs, with(bounds(2, 3, 5), in{"vmSize": "Standard_D8s_v5"}))
+	assert.Empty(t, h.check(tokenPool, autoscaled, larger))
+	assert.Len(t, h.check(tokenPool, nil, larger), 1)
+	_, err = h.provider.Create(t.Context(), &pulumirpc.CreateRequest{
+		Urn: urn(tokenPool), Properties: marshal(t, properties(with(larger, in{"agentPoolName": "larger"}))),
+	})
+	require.ErrorContains(t, err, "not between minCount", "Azure refuses it as well")
 }
 
 func TestUnit_Invokes(t *testing.T) {

@@ -58,7 +58,7 @@ func vaultURI(name string) string { return "https://" + strings.ToLower(name) + 
 func secretOutputs(s subject) document {
 	uri := vaultURI(s.in.text("vaultName")) + "secrets/" + s.in.text("secretName")
 	// Each write makes a new version; what the value is must not show in it.
-	version := guidFor(s.id, "version")
+	version := s.issued("version")
 	if existing := s.cloud.find(s.id); existing != nil {
 		version = guidFor(existing.Outputs.text("properties.secretUriWithVersion"), "next")
 	}

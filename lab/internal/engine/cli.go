@@ -21,8 +21,9 @@ type cli struct {
 	path               string
 }
 
-// interruptedEnd is how long an interrupted CLI may take to finish what is under way before it is killed.
-const interruptedEnd = 2 * time.Minute
+// interruptedEnd is how long an interrupted CLI may take to finish what is under way before it is killed: several times
+// what any operation takes here, for now and then an interrupted engine waits for a program that waits for the engine.
+const interruptedEnd = 20 * time.Second
 
 // Run implements auto.PulumiCommand; it returns what the CLI wrote to its standard output and error, and its exit code.
 func (c cli) Run(ctx context.Context, workdir string, stdin io.Reader, moreOutput, moreErrorOutput []io.Writer,

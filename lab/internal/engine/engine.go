@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
@@ -286,20 +289,10 @@ func ofEach[T any](ctx context.Context, e *Engine, ask func(context.Context, aut
 	answers := make([]T, len(parts))
 	for i, p := range parts {
 		group.Go(func() error {
-			if _, err := os.Stat(e.site.WorkDir(p.Name)); err != nil {
-				return nil //nolint:nilerr // nobody has worked on it yet
-			}
-			workspace, err := auto.NewLocalWorkspace(ctx, e.options(p.Name)...)
-			if err != nil {
-				return fmt.Errorf("%s: %w", p.Name, err)
-			}
-			stack, err := auto.SelectStack(ctx, e.site.Environment, workspace)
-			if auto.IsSelectStack404Error(err) {
-				return nil
-			}
-			if err == nil {
-				answers[i], err = ask(ctx, stack)
-			}
+			err := retry.OnError(stateBackoff, halfWritten, func() (err error) {
+				answers[i], err = askOne(ctx, e, p, ask)
+				return err
+			})
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.Name, err)
 			}
@@ -315,6 +308,32 @@ func ofEach[T any](ctx context.Context, e *Engine, ask func(context.Context, aut
 	}
 	return all, nil
 }
+
+func askOne[T any](
+	ctx context.Context, e *Engine, p part, ask func(context.Context, auto.Stack) (T, error),
+) (answer T, err error) {
+	if _, err := os.Stat(e.site.WorkDir(p.Name)); errors.Is(err, fs.ErrNotExist) {
+		return answer, nil // nobody has worked on it yet
+	}
+	workspace, err := auto.NewLocalWorkspace(ctx, e.options(p.Name)...)
+	if err != nil {
+		return answer, err
+	}
+	stack, err := auto.SelectStack(ctx, e.site.Environment, workspace)
+	if auto.IsSelectStack404Error(err) {
+		return answer, nil
+	}
+	if err != nil {
+		return answer, err
+	}
+	return ask(ctx, stack)
+}
+
+// halfWritten tells that a state was read while another command was writing it, which the file backend does in place.
+func halfWritten(err error) bool { return strings.Contains(err.Error(), "failed to load checkpoint") }
+
+// stateBackoff is how patiently a state is read again: for about three seconds.
+var stateBackoff = wait.Backoff{Steps: 6, Duration: 100 * time.Millisecond, Factor: 2}
 
 // owned counts the resources of a stack's state as the engine counts them in its summaries: without what the stack only
 // reads, and without the provider that reads it.
