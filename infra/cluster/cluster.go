@@ -201,7 +201,7 @@ func (c *Cluster) userPool(ctx *pulumi.Context, name string, managed *azure.Mana
 // assignments gives the nodes the right to pull and the administrators the right to administer; it returns the latter.
 func (c *Cluster) assignments(
 	ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args,
-) ([]pulumi.Resource, error) {
+) ([]pulumi.CustomResource, error) {
 	// Nodes pull with the kubelet's identity, not with the cluster's (rule I3).
 	kubelet := managed.IdentityProfile.MapIndex(pulumi.String("kubeletidentity")).ObjectId().Elem()
 	if _, err := identity.Assign(ctx, name+"-acr-pull", identity.Assignment{
@@ -212,7 +212,7 @@ func (c *Cluster) assignments(
 	}, pulumi.Parent(c)); err != nil {
 		return nil, err
 	}
-	admin := func(resource string, principal identity.Principal) (pulumi.Resource, error) {
+	admin := func(resource string, principal identity.Principal) (pulumi.CustomResource, error) {
 		return identity.Assign(ctx, resource, identity.Assignment{
 			SubscriptionID: args.Caller.SubscriptionID,
 			Scope:          managed.ID().ToStringOutput(),
@@ -224,7 +224,7 @@ func (c *Cluster) assignments(
 	if err != nil {
 		return nil, err
 	}
-	admins := []pulumi.Resource{deployer}
+	admins := []pulumi.CustomResource{deployer}
 	for _, group := range args.Settings.AdminGroups {
 		assigned, err := admin(name+"-admin-"+group, identity.Principal{ID: pulumi.String(group), Type: identity.Group})
 		if err != nil {
@@ -237,13 +237,22 @@ func (c *Cluster) assignments(
 
 // kubeconfig asks for the cluster's user credentials: with local accounts off there are no others (rule K3).
 func kubeconfig(
-	ctx *pulumi.Context, parent pulumi.Resource, managed *azure.ManagedCluster, admins []pulumi.Resource, args Args,
+	ctx *pulumi.Context, parent pulumi.Resource, managed *azure.ManagedCluster, admins []pulumi.CustomResource, args Args,
 ) pulumi.StringOutput {
+	// The administrators come first, as an input: the option DependsOn leaves a function's result unsettled for ever when a
+	// resource that it waits for fails, and with it the program (seen in the SDK 3.246, context.go, InvokeOutput).
+	first := []any{managed.Name}
+	for _, admin := range admins {
+		first = append(first, admin.ID())
+	}
 	credentials := azure.ListManagedClusterUserCredentialsOutput(ctx, azure.ListManagedClusterUserCredentialsOutputArgs{
 		ResourceGroupName: args.ResourceGroupName,
-		ResourceName:      managed.Name,
-		Format:            pulumi.String("exec"),
-	}, pulumi.Parent(parent), pulumi.DependsOn(admins))
+		ResourceName: pulumi.All(first...).ApplyT(func(v []any) string {
+			name, _ := v[0].(string)
+			return name
+		}).(pulumi.StringOutput),
+		Format: pulumi.String("exec"),
+	}, pulumi.Parent(parent))
 	config := credentials.Kubeconfigs().ApplyT(func(configs []azure.CredentialResultResponse) (string, error) {
 		if len(configs) == 0 {
 			return "", errors.New("Azure returned no kubeconfig for the cluster; is it running?")

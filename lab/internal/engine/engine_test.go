@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"io"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,7 @@ import (
 
 // newEngine returns an engine over this repository's files whose state is the test's own, with providers of its own and no
 // cluster.
-func newEngine(t *testing.T) *Engine {
+func newEngine(t *testing.T, options azure.Options) *Engine {
 	t.Helper()
 	root, err := filepath.Abs(repository)
 	require.NoError(t, err)
@@ -30,7 +31,7 @@ func newEngine(t *testing.T) *Engine {
 	resolver := toolchain.Resolver{ToolsDir: s.ToolsDir()}
 	paths, err := resolver.Resolve(t.Context(), toolchain.Pulumi, toolchain.PulumiKubernetes)
 	require.NoError(t, err)
-	cloud, err := azure.Open(azure.Options{})
+	cloud, err := azure.Open(options)
 	require.NoError(t, err)
 	azureServer, err := providers.Serve(t.Context(), cloud.Provider())
 	require.NoError(t, err)
@@ -55,7 +56,7 @@ func partOf(t *testing.T, project stacks.Project) part {
 }
 
 func TestEngine_AMissingUpstreamStackIsOneClearSentence(t *testing.T) {
-	e := newEngine(t)
+	e := newEngine(t, azure.Options{})
 	for _, project := range []stacks.Project{stacks.Bootstrap, stacks.Apps, stacks.Published} {
 		for verb, do := range map[string]operation{"preview": previewOne, "up": upOne} {
 			_, err := e.one(t.Context(), verb, partOf(t, project), do)
@@ -65,8 +66,23 @@ func TestEngine_AMissingUpstreamStackIsOneClearSentence(t *testing.T) {
 	}
 }
 
+// A program that waits for what will never be would make every failure look like a hang.
+func TestEngine_AClusterThatAzureRefusesEndsTheUpdate(t *testing.T) {
+	const quota = "QuotaExceeded: the region has no more cores for you"
+	e := newEngine(t, azure.Options{Faults: func(operation azure.Operation, kind, _ string) error {
+		if operation == azure.OperationCreate && strings.EqualFold(kind, "Microsoft.ContainerService/managedClusters") {
+			return errors.New(quota)
+		}
+		return nil
+	}})
+	_, err := e.one(t.Context(), "up", partOf(t, stacks.Infra), upOne)
+	var failure *Failure
+	require.ErrorAs(t, err, &failure)
+	assert.Contains(t, strings.Join(failure.Messages, "\n"), quota)
+}
+
 func TestEngine_AnUnreachableClusterIsAnErrorThatSaysSo(t *testing.T) {
-	e := newEngine(t)
+	e := newEngine(t, azure.Options{})
 	infra := partOf(t, stacks.Infra)
 	infra.program = func(ctx *pulumi.Context) error {
 		for _, o := range stacks.OutputsOf[stacks.InfraOutputs]() {
