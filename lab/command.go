@@ -18,7 +18,8 @@ func newCommand() *cobra.Command {
 Azure, a real Kubernetes API server. It reads the same Pulumi.<stack>.yaml files as pulumi does and writes
 nothing outside .lab/ and the user's cache folder.
 
-Exit codes: 0 done, 1 failed, 2 a mistake in the command line or the configuration, 130 interrupted.`,
+Exit codes: 0 done, 1 failed, 2 a mistake in the command line or the configuration, 130 interrupted. (go run makes 1 of
+them all; where the code matters, build the lab with go build -o bin/lab ./lab.)`,
 		Example: `  go run ./lab up                      bring dev up
   go run ./lab preview -s prod         what would prod be?
   go run ./lab outputs --json          the outputs of all stacks, for machines

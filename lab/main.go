@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/gridos/sharedinfra/config"
 )
 
@@ -36,7 +38,7 @@ func run(ctx context.Context) int {
 		case <-finished:
 		}
 	}()
-	err := newCommand().ExecuteContext(ctx)
+	err := execute(ctx, newCommand(), os.Args[1:])
 	var mistakes *config.Error
 	var usage usageError
 	switch {
@@ -52,6 +54,15 @@ func run(ctx context.Context) int {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		return exitFailed
 	}
+}
+
+// execute runs the command that args name. Cobra's own error for a command that does not exist has no type to tell it by.
+func execute(ctx context.Context, root *cobra.Command, args []string) error {
+	if _, _, err := root.Find(args); err != nil {
+		return usageError{err}
+	}
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
 }
 
 // usageError is a mistake in the command line.

@@ -28,7 +28,9 @@ func TestUnit_EveryEnvironmentHasItsApplicationAndNothingElse(t *testing.T) {
 	for _, environment := range naming.Environments() {
 		t.Run(environment, func(t *testing.T) {
 			t.Parallel()
-			recorded, err := run(environment, nil)
+			recorded, err := run(environment, map[string]string{
+				"repositoryUrl": "https://git.example.com/gridos.git", "targetRevision": "some-branch",
+			})
 			require.NoError(t, err)
 			for _, r := range recorded.Resources {
 				assert.Contains(t, []string{"pulumi:providers:kubernetes", "kubernetes:argoproj.io/v1alpha1:Application"}, r.Type)
@@ -41,14 +43,13 @@ func TestUnit_EveryEnvironmentHasItsApplicationAndNothingElse(t *testing.T) {
 			if environment == "prod" {
 				finalizers = `null`
 			}
-			revision := map[string]string{"dev": "develop", "test": "main", "prod": "main"}[environment]
 			want := `{
 			  "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
 			  "metadata": {"name": "gridos-` + environment + `", "namespace": "the argocdNamespace",
 			    "labels": {"app.kubernetes.io/part-of": "gridos", "environment": "` + environment + `"}` + finalizersField(finalizers) + `},
 			  "spec": {
 			    "project": "the projectName",
-			    "source": {"repoURL": "https://github.com/gridos/sharedinfra.git", "targetRevision": "` + revision + `",
+			    "source": {"repoURL": "https://git.example.com/gridos.git", "targetRevision": "some-branch",
 			      "path": "applications/gridos/overlays/` + environment + `"},
 			    "destination": {"server": "https://kubernetes.default.svc", "namespace": "the workloadNamespace"},
 			    "syncPolicy": {"automated": {"prune": true, "selfHeal": true},

@@ -71,7 +71,7 @@ func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 
 func TestUnit_ArgoCDIsHighlyAvailable(t *testing.T) {
 	t.Parallel()
-	recorded, err := run("dev", nil)
+	recorded, err := run("dev", map[string]string{"argocdDomain": "argocd.example.org"})
 	require.NoError(t, err)
 	cd := recorded.OfType(release)[slices.IndexFunc(recorded.OfType(release), func(r mocks.Resource) bool {
 		return at(r.Inputs, "name").StringValue() == "argocd"
@@ -91,7 +91,7 @@ func TestUnit_ArgoCDIsHighlyAvailable(t *testing.T) {
 	assert.InDelta(t, 2, value("applicationSet", "replicas").NumberValue(), 0)
 	assert.True(t, value("redis-ha", "enabled").BoolValue())
 	assert.InDelta(t, 3, value("redis-ha", "replicas").NumberValue(), 0)
-	assert.Equal(t, "argocd.dev.gridos.example.com", value("global", "domain").StringValue())
+	assert.Equal(t, "argocd.example.org", value("global", "domain").StringValue())
 	assert.NotEmpty(t, value("configs", "secret", "argocdServerAdminPasswordMtime").StringValue(), "the chart's default is now")
 	hash := value("configs", "secret", "argocdServerAdminPassword")
 	assert.True(t, hash.IsSecret() || hash.IsOutput() || hash.IsString())
