@@ -11,8 +11,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"github.com/gridos/sharedinfra/config"
 )
 
 // Exit codes that scripts can rely on.
@@ -39,7 +37,6 @@ func run(ctx context.Context) int {
 		}
 	}()
 	err := execute(ctx, newCommand(), os.Args[1:])
-	var mistakes *config.Error
 	var usage usageError
 	switch {
 	case err == nil:
@@ -47,7 +44,7 @@ func run(ctx context.Context) int {
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "Stopped. `go run ./lab up` goes on from here, `go run ./lab down` takes everything away.")
 		return exitInterrupted
-	case errors.As(err, &mistakes), errors.As(err, &usage):
+	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		return exitMistake
 	default:
@@ -65,5 +62,8 @@ func execute(ctx context.Context, root *cobra.Command, args []string) error {
 	return root.ExecuteContext(ctx)
 }
 
-// usageError is a mistake in the command line.
+// usageError is a mistake in the command line or in the configuration.
 type usageError struct{ error }
+
+// Unwrap gives access to the single mistakes.
+func (e usageError) Unwrap() error { return e.error }

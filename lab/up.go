@@ -18,7 +18,7 @@ import (
 func up(cmd *cobra.Command, s site.Site) error {
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
 		if err := engine.CheckConfiguration(ctx, s); err != nil {
-			return err
+			return usageError{err}
 		}
 		m, err := prepare(ctx, s, display)
 		if err != nil {
@@ -52,7 +52,7 @@ func up(cmd *cobra.Command, s site.Site) error {
 func preview(cmd *cobra.Command, s site.Site) error {
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) (err error) {
 		if err := engine.CheckConfiguration(ctx, s); err != nil {
-			return err
+			return usageError{err}
 		}
 		if !s.Exists() {
 			temporary, openErr := s.Temporary()

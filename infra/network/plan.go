@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/apparentlymart/go-cidr/cidr"
 
@@ -58,8 +59,9 @@ var reserved = []netip.Prefix{
 
 // block is a CIDR and the configuration key that decides it.
 type block struct {
-	key    string
-	prefix netip.Prefix
+	key     string
+	prefix  netip.Prefix
+	derived bool // nobody chose it
 }
 
 // Load reads the address plan. Mistakes are recorded in r; the plan is complete only when r.Err is nil.
@@ -72,8 +74,8 @@ func Load(r *config.Reader) Plan {
 		subnet(r, keyIngressSubnet, space, subnetNewBits, firstSubnet+2),
 		subnet(r, keyEndpointsSubnet, space, subnetNewBits, firstSubnet+3),
 	}
-	pods := block{keyPodCIDR, parse(r, keyPodCIDR, r.Text(keyPodCIDR))}
-	services := block{keyServiceCIDR, parse(r, keyServiceCIDR, r.Text(keyServiceCIDR))}
+	pods := block{key: keyPodCIDR, prefix: parse(r, keyPodCIDR, r.Text(keyPodCIDR))}
+	services := block{key: keyServiceCIDR, prefix: parse(r, keyServiceCIDR, r.Text(keyServiceCIDR))}
 
 	for _, s := range subnets {
 		if s.prefix.IsValid() && space.IsValid() && !contains(space, s.prefix) {
@@ -81,8 +83,8 @@ func Load(r *config.Reader) Plan {
 		}
 	}
 	disjoint(r, subnets)
-	disjoint(r, []block{{keyAddressSpace, space}, pods, services})
-	for _, b := range append([]block{{keyAddressSpace, space}, pods, services}, subnets...) {
+	disjoint(r, []block{{key: keyAddressSpace, prefix: space}, pods, services})
+	for _, b := range append([]block{{key: keyAddressSpace, prefix: space}, pods, services}, subnets...) {
 		for _, taken := range reserved {
 			if b.prefix.IsValid() && b.prefix.Overlaps(taken) {
 				r.Check(b.key, fmt.Errorf("%s overlaps %s, which AKS reserves; choose another range", b.prefix, taken))
@@ -112,7 +114,7 @@ func Load(r *config.Reader) Plan {
 func subnet(r *config.Reader, key string, space netip.Prefix, newBits, number int) block {
 	text := r.String(key)
 	if text != "" || !space.IsValid() {
-		return block{key, parse(r, key, text)}
+		return block{key: key, prefix: parse(r, key, text)}
 	}
 	derived, err := cidr.Subnet(ipNet(space), newBits, number)
 	if err != nil || space.Bits() > narrowestSpace {
@@ -120,7 +122,7 @@ func subnet(r *config.Reader, key string, space netip.Prefix, newBits, number in
 			keyAddressSpace, space, narrowestSpace))
 		return block{key: key}
 	}
-	return block{key, prefix(derived)}
+	return block{key: key, prefix: prefix(derived), derived: true}
 }
 
 // parse returns the network that text writes, or an invalid prefix after recording the mistake. An empty text is no
@@ -143,13 +145,24 @@ func parse(r *config.Reader, key, text string) netip.Prefix {
 	return netip.Prefix{}
 }
 
-// disjoint records every pair of blocks that overlap, against the later one.
+// disjoint records the blocks that overlap others, each once: of two, the one that somebody chose, or else the later.
 func disjoint(r *config.Reader, blocks []block) {
+	overlaps := map[string][]string{}
 	for i, b := range blocks {
 		for _, a := range blocks[:i] {
-			if a.prefix.IsValid() && b.prefix.IsValid() && a.prefix.Overlaps(b.prefix) {
-				r.Check(b.key, fmt.Errorf("%s overlaps %s %s; choose ranges that are disjoint", b.prefix, a.key, a.prefix))
+			if !a.prefix.IsValid() || !b.prefix.IsValid() || !a.prefix.Overlaps(b.prefix) {
+				continue
 			}
+			blamed, other := b, a
+			if b.derived && !a.derived {
+				blamed, other = a, b
+			}
+			overlaps[blamed.key] = append(overlaps[blamed.key], other.key+" "+other.prefix.String())
+		}
+	}
+	for _, b := range blocks {
+		if others := overlaps[b.key]; len(others) > 0 {
+			r.Check(b.key, fmt.Errorf("%s overlaps %s; choose ranges that are disjoint", b.prefix, strings.Join(others, ", ")))
 		}
 	}
 }

@@ -71,13 +71,21 @@ func TestUnit_PlanRefusesWhatCannotWork(t *testing.T) {
 		"subnets overlap": {
 			map[string]string{"gatewaySubnet": "10.10.1.0/24", "ingressSubnet": "10.10.17.0/25"},
 			[]string{
+				"p: 2 mistakes",
 				"p:gatewaySubnet: 10.10.1.0/24 overlaps aksSubnet 10.10.0.0/20",
 				"p:ingressSubnet: 10.10.17.0/25 overlaps postgresSubnet 10.10.17.0/24",
 			},
 		},
+		"one chosen subnet overlaps several derived ones": {
+			map[string]string{"aksSubnet": "10.10.16.0/22"},
+			[]string{
+				"p: 1 mistake in", "p:aksSubnet: 10.10.16.0/22 overlaps gatewaySubnet 10.10.16.0/24, postgresSubnet 10.10.17.0/24, " +
+					"ingressSubnet 10.10.18.0/24, endpointsSubnet 10.10.19.0/24; choose ranges that are disjoint",
+			},
+		},
 		"overlay overlaps": {
 			map[string]string{"podCidr": "10.0.0.0/8", "serviceCidr": "10.10.128.0/20"},
-			[]string{"p:podCidr: 10.0.0.0/8 overlaps addressSpace", "p:serviceCidr: 10.10.128.0/20 overlaps podCidr"},
+			[]string{"p:podCidr: 10.0.0.0/8 overlaps addressSpace", "p:serviceCidr: 10.10.128.0/20 overlaps addressSpace 10.10.0.0/16, podCidr 10.0.0.0/8"},
 		},
 		"reserved by AKS": {
 			map[string]string{"serviceCidr": "172.30.0.0/16"},
