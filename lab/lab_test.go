@@ -544,3 +544,45 @@ func TestUnit_CommandsThatNeedALabSayHowToGetOne(t *testing.T) {
 	assert.Contains(t, out, "dev is not up; nothing to do.")
 	assert.NoDirExists(t, filepath.Join(dir, ".lab"))
 }
+
+// A killed engine cannot note what Azure was just creating: the next command finds a resource that nobody knows of.
+func TestEngine_AKilledUpLeavesNoOrphan(t *testing.T) {
+	dir := checkout(t)
+	s, err := site.Open("dev")
+	require.NoError(t, err)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, self, "up")
+	command.Dir = dir
+	command.Env = append(os.Environ(), asLab+"=1")
+	require.NoError(t, command.Start())
+	require.NoError(t, site.WaitFor(ctx, func() (bool, error) { return sizeOf(s.AzureFile()) > 12000, nil }))
+	require.NoError(t, command.Process.Kill())
+	require.Error(t, command.Wait())
+	killWorkingIn(t, s.WorkDir(stacks.Infra.Name))
+
+	_, _, err = lab(t, t.Context(), "up")
+	require.NoError(t, err)
+	out, _, err := lab(t, t.Context(), "down")
+	require.NoError(t, err)
+	assert.Contains(t, out, "The simulated Azure has 0 resources left.")
+}
+
+// killWorkingIn kills every process whose working directory is dir: the Pulumi CLI and what it started.
+func killWorkingIn(t *testing.T, dir string) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
+	require.NoError(t, err)
+	for _, link := range links {
+		if cwd, err := os.Readlink(link); err != nil || cwd != dir {
+			continue // it ended meanwhile, belongs to somebody else, or works elsewhere
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+		require.NoError(t, err)
+		if err := syscall.Kill(pid, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
+			require.NoError(t, err)
+		}
+	}
+}

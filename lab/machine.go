@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/charts"
 	"github.com/gridos/sharedinfra/lab/internal/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
@@ -74,6 +77,52 @@ func (m *machine) start(ctx context.Context) (*engine.Engine, error) {
 		return nil, err
 	}
 	return engine.New(m.site, record, m.display, overrides)
+}
+
+// startToChange is start for a command that changes something. After an engine was killed it first takes away what the
+// simulated Azure has and no state knows: in the real one somebody would have to import it, or delete it by hand.
+func (m *machine) startToChange(ctx context.Context) (*engine.Engine, error) {
+	e, err := m.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	killed, err := e.Killed()
+	if err != nil || !killed {
+		return e, err
+	}
+	step := m.display.Start("orphans of a killed engine")
+	removed, err := m.removeOrphans(ctx, e)
+	if err != nil {
+		step.Fail(err)
+		return nil, fmt.Errorf("remove what a killed engine left in the simulated Azure: %w", err)
+	}
+	step.Done(fmt.Sprintf("%d removed", removed))
+	return m.start(ctx)
+}
+
+// removeOrphans does its work while the background process, which would not notice, is stopped.
+func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed int, err error) {
+	known, err := e.AzureIDs(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := daemon.Stop(ctx, m.site); err != nil {
+		return 0, err
+	}
+	cloud, err := azure.Open(azure.Options{StateFile: m.site.AzureFile()})
+	if err != nil {
+		return 0, err
+	}
+	orphans := slices.DeleteFunc(cloud.Inventory(), func(r azure.Resource) bool {
+		return slices.ContainsFunc(known, func(id string) bool { return strings.EqualFold(id, r.ID) }) // as ids compare in ARM
+	})
+	slices.SortFunc(orphans, func(a, b azure.Resource) int { return len(b.ID) - len(a.ID) }) // children before their parents
+	for _, r := range orphans {
+		if err := cloud.Forget(r.ID); err != nil {
+			return 0, err
+		}
+	}
+	return len(orphans), nil
 }
 
 // overrides are what the lab changes in its copies of the configuration.

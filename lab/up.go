@@ -24,7 +24,7 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		e, err := m.start(ctx)
+		e, err := m.startToChange(ctx)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func down(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		e, err := m.start(ctx)
+		e, err := m.startToChange(ctx)
 		if err != nil {
 			return err
 		}
@@ -147,23 +147,30 @@ func down(cmd *cobra.Command, s site.Site) error {
 		step.Done("")
 		display.Stop()
 		resultTable(cmd.OutOrStdout(), s.Environment, results)
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nThe simulated Azure has %d resources left.\n", left)
-		return err
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nThe simulated Azure has %d resources left.\n", len(left)); err != nil {
+			return err
+		}
+		return orphaned(left)
 	})
 }
 
-// leftInAzure is the number of resources that the simulated Azure still has; any but zero is an error that names them.
-func leftInAzure(s site.Site) (int, error) {
+// leftInAzure is what the simulated Azure still has.
+func leftInAzure(s site.Site) ([]azure.Resource, error) {
 	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	left := cloud.Inventory()
+	return cloud.Inventory(), nil
+}
+
+// orphaned is the error that resources are which no stack knew of. They went with the simulated Azure; in the real one they
+// would be there, and cost money.
+func orphaned(left []azure.Resource) error {
 	problems := make([]error, len(left))
 	for i, r := range left {
-		problems[i] = fmt.Errorf("the stacks are destroyed, but the simulated Azure still has %s", r.ID)
+		problems[i] = fmt.Errorf("no stack knew of %s: an engine that was killed while it created it leaves such an orphan", r.ID)
 	}
-	return len(left), errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
 // working runs do while no other command works on the environment, with progress on standard error.

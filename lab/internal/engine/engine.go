@@ -252,10 +252,39 @@ func (e *Engine) stack(ctx context.Context, p part) (auto.Stack, error) {
 	return stack, e.unlock(ctx, stack, p.Name)
 }
 
+// locks are the backend's locks on the project's stack. Whoever asks holds the site's lock, so that only a killed engine can
+// have left them.
+func (e *Engine) locks(project string) ([]string, error) {
+	return filepath.Glob(filepath.Join(e.site.BackendDir(), ".pulumi", "locks", "*", project, e.site.Environment, "*.json"))
+}
+
+// Killed tells whether the engine was killed while it worked on Azure's resources. Azure may then have resources that no
+// state knows of: those whose creation it confirmed when nobody listened any more.
+func (e *Engine) Killed() (bool, error) {
+	locks, err := e.locks(stacks.Infra.Name)
+	return len(locks) > 0, err
+}
+
+// AzureIDs returns the ARM ids of the resources that the state of gridos-infra knows.
+func (e *Engine) AzureIDs(ctx context.Context) ([]string, error) {
+	return askOne(ctx, e, line()[0], func(ctx context.Context, s auto.Stack) ([]string, error) {
+		state, err := s.Export(ctx)
+		if err != nil {
+			return nil, err
+		}
+		resources, err := resourcesOf(state)
+		ids := make([]string, len(resources))
+		for i, r := range resources {
+			ids[i] = string(r.ID)
+		}
+		return ids, err
+	})
+}
+
 // unlock removes the backend's lock that a killed command left behind. Whoever works on a stack holds the site's lock, so
 // nobody else can hold this one.
 func (e *Engine) unlock(ctx context.Context, s auto.Stack, project string) error {
-	locks, err := filepath.Glob(filepath.Join(e.site.BackendDir(), ".pulumi", "locks", "*", project, s.Name(), "*.json"))
+	locks, err := e.locks(project)
 	if err != nil || len(locks) == 0 {
 		return err
 	}
@@ -338,18 +367,23 @@ var stateBackoff = wait.Backoff{Steps: 6, Duration: 100 * time.Millisecond, Fact
 // owned counts the resources of a stack's state as the engine counts them in its summaries: without what the stack only
 // reads, and without the provider that reads it.
 func owned(state apitype.UntypedDeployment) (int, error) {
-	if len(state.Deployment) == 0 {
-		return 0, nil
-	}
-	var deployment apitype.DeploymentV3
-	if err := json.Unmarshal(state.Deployment, &deployment); err != nil {
-		return 0, fmt.Errorf("the stack's state is malformed: %w", err)
-	}
+	resources, err := resourcesOf(state)
 	n := 0
-	for _, r := range deployment.Resources {
+	for _, r := range resources {
 		if !r.External && r.Type != "pulumi:providers:pulumi" {
 			n++
 		}
 	}
-	return n, nil
+	return n, err
+}
+
+func resourcesOf(state apitype.UntypedDeployment) ([]apitype.ResourceV3, error) {
+	if len(state.Deployment) == 0 {
+		return nil, nil
+	}
+	var deployment apitype.DeploymentV3
+	if err := json.Unmarshal(state.Deployment, &deployment); err != nil {
+		return nil, fmt.Errorf("the stack's state is malformed: %w", err)
+	}
+	return deployment.Resources, nil
 }
