@@ -130,6 +130,8 @@ func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 	overrides := engine.Overrides{
 		// Argo CD's controllers do not run here: nothing would remove the finalizer that deletes workloads first.
 		stacks.Apps.Name: {"cascadeDelete": false},
+		// The simulated Azure has one subscription, which is nobody's.
+		stacks.Infra.Name: {"subscriptionId": ""},
 	}
 	wrapped, err := m.charts(ctx)
 	if err != nil {

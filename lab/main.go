@@ -55,6 +55,8 @@ func run(ctx context.Context) int {
 
 // execute runs the command that args name. Cobra's own error for a command that does not exist has no type to tell it by.
 func execute(ctx context.Context, root *cobra.Command, args []string) error {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
 	if _, _, err := root.Find(args); err != nil {
 		return usageError{err}
 	}

@@ -232,11 +232,13 @@ func (e *Engine) run(ctx context.Context, verb string, p part, do operation, ste
 
 // options are what every workspace of the lab is made with.
 func (e *Engine) options(project string) []auto.LocalWorkspaceOption {
+	variables := e.site.Variables(e.record)
+	variables["TMPDIR"] = e.site.TemporaryDir()
 	return []auto.LocalWorkspaceOption{
 		auto.WorkDir(e.site.WorkDir(project)),
 		auto.PulumiHome(e.site.HomeDir()),
 		auto.Pulumi(e.cli),
-		auto.EnvVars(e.site.Variables(e.record)),
+		auto.EnvVars(variables),
 	}
 }
 

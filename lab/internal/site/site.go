@@ -117,6 +117,9 @@ func (s Site) BackendDir() string { return filepath.Join(s.Dir, "backend") }
 // HomeDir is the engine's home: no login or plugin of the user's is used or changed.
 func (s Site) HomeDir() string { return filepath.Join(s.Dir, "home") }
 
+// TemporaryDir is where the engine and its plugins put temporary files: the Kubernetes provider leaves kubeconfigs there.
+func (s Site) TemporaryDir() string { return filepath.Join(s.Dir, "tmp") }
+
 // ControlPlaneDir holds the Kubernetes control plane.
 func (s Site) ControlPlaneDir() string { return filepath.Join(s.Dir, "kubernetes") }
 
@@ -146,7 +149,7 @@ func (s Site) Exists() bool {
 
 // Prepare creates the site's directories and its passphrase, where they are missing.
 func (s Site) Prepare() error {
-	for _, dir := range []string{s.Dir, s.BackendDir(), s.HomeDir(), filepath.Dir(s.LogFile("any"))} {
+	for _, dir := range []string{s.Dir, s.BackendDir(), s.HomeDir(), s.TemporaryDir(), filepath.Dir(s.LogFile("any"))} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
