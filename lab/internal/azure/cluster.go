@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	containerservice "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 )
@@ -46,7 +45,6 @@ func clusterTypes() []definition {
 				"apiServerAccessProfile.enablePrivateCluster": "a cluster is private from the start or never; replace it deliberately",
 			},
 			writeOnly: []string{"aadProfile.serverAppSecret", "servicePrincipalProfile.secret", "windowsProfile.adminPassword"},
-			takes:     durations{create: 5 * time.Minute, delete: 4 * time.Minute},
 			serial:    onePoolAtATime,
 			checks: []rule{
 				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, clusterSKU, systemPool, inlinePools,
@@ -68,7 +66,6 @@ func clusterTypes() []definition {
 				"osDiskType":        "create a new pool with the other disk",
 				"osType":            "create a new pool with the other system",
 			},
-			takes:   durations{create: 150 * time.Second, delete: 2 * time.Minute},
 			serial:  onePoolAtATime,
 			checks:  []rule{poolSize},
 			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork},

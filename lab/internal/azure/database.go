@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	postgres "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
 )
@@ -48,7 +47,6 @@ func databaseTypes() []definition {
 					"replace it deliberately",
 			},
 			writeOnly: []string{"administratorLoginPassword"},
-			takes:     durations{create: 5 * time.Minute, delete: 2 * time.Minute},
 			serial:    serverIsBusy,
 			checks: []rule{
 				serverTier, serverAvailability, serverStorage, serverBackup, serverLogin, serverAccess, serverZoneName, serverMaintenance,
@@ -69,7 +67,6 @@ func databaseTypes() []definition {
 				say:     "1 to 63 letters, digits, underscores and hyphens, a letter or underscore first",
 			},
 			immutable: []string{"charset", "collation"},
-			takes:     durations{create: 15 * time.Second, delete: 15 * time.Second},
 			serial:    serverIsBusy,
 		}),
 		typed[postgres.Configuration, postgres.ConfigurationArgs](definition{
@@ -78,14 +75,12 @@ func databaseTypes() []definition {
 			builtIn: true,
 			builtInRemedy: "server parameters exist as long as their server (azure-native issue 3072). " +
 				"Set the resource option RetainOnDelete, so that it goes with the server",
-			takes:  durations{create: 15 * time.Second},
 			serial: serverIsBusy,
 		}),
 		typed[postgres.Administrator, postgres.AdministratorArgs](definition{
 			path:      serverPath + "/administrators/{objectId}",
 			name:      nameRule{pattern: guid, say: "the object id (a GUID) of the principal"},
 			immutable: []string{"principalName", "principalType", "tenantId"},
-			takes:     durations{create: 30 * time.Second, delete: 30 * time.Second},
 			serial:    serverIsBusy,
 			checks:    []rule{administratorInputs},
 			demands:   []rule{administratorNeedsEntra},

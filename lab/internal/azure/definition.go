@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -31,8 +30,6 @@ type definition struct {
 	frozen map[string]string
 	// writeOnly are the paths of inputs that Azure takes and never gives back. They are not stored either.
 	writeOnly []string
-	// takes is how long Azure takes.
-	takes durations
 	// serial, if set, lets one operation at a time work on the owner of this resource.
 	serial *serial
 	// checks look at the inputs alone; a preview runs them. demands look at other resources and run when Azure is called.
@@ -69,24 +66,6 @@ type nameRule struct {
 	id string
 	// refuse, if set, is a further check; it returns what is wrong or "".
 	refuse func(name string) string
-}
-
-// durations are realistic times for a type; Options.TimeScale scales them. An update takes half of a create.
-type durations struct {
-	create, delete time.Duration
-}
-
-func (d durations) of(verb Operation) time.Duration {
-	switch verb {
-	case OperationCreate:
-		return d.create
-	case OperationUpdate:
-		return d.create / 2
-	case OperationDelete:
-		return d.delete
-	default:
-		return 0
-	}
 }
 
 // serial says that Azure refuses a second operation on the owner while one is under way. It refuses at once and does not

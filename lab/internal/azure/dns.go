@@ -3,7 +3,6 @@ package azure
 import (
 	"regexp"
 	"strings"
-	"time"
 
 	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
 )
@@ -23,7 +22,6 @@ func dnsTypes() []definition {
 				say:     "a domain name of two labels or more, such as dev.private.postgres.database.azure.com",
 			},
 			immutable: []string{"location"},
-			takes:     durations{create: 30 * time.Second, delete: 10 * time.Second},
 			checks:    []rule{globalLocation},
 			inUse:     "CannotDeletePrivateZoneInUse",
 		}),
@@ -31,7 +29,6 @@ func dnsTypes() []definition {
 			path:      networkProvider + "privateDnsZones/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
 			name:      anyNetworkName,
 			immutable: []string{"location", "virtualNetwork"},
-			takes:     durations{create: 30 * time.Second, delete: 30 * time.Second},
 			checks:    []rule{globalLocation, linkedNetwork},
 			compute:   func(subject) document { return document{"virtualNetworkLinkState": "Completed"} },
 		}),

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 )
@@ -28,7 +27,6 @@ func gatewayTypes() []definition {
 			name:      anyNetworkName,
 			immutable: []string{"location"},
 			writeOnly: []string{"sslCertificates.data", "sslCertificates.password"},
-			takes:     durations{create: 6 * time.Minute, delete: 3 * time.Minute},
 			checks:    []rule{gatewayParts, gatewayOwnReferences, routingPriorities, gatewaySKU, gatewayFirewall},
 			demands:   []rule{gatewaySubnetAlone, gatewaySubnetManaged, gatewayAddress},
 			compute:   gatewayOutputs,
@@ -37,7 +35,6 @@ func gatewayTypes() []definition {
 			path:      networkProvider + "ApplicationGatewayWebApplicationFirewallPolicies/{policyName}",
 			name:      anyNetworkName,
 			immutable: []string{"location"},
-			takes:     durations{create: 5 * time.Second, delete: 5 * time.Second},
 			checks:    []rule{firewallPolicy},
 			inUse:     "ApplicationGatewayFirewallPolicyInUse",
 			compute:   func(subject) document { return document{"resourceState": "Enabled"} },

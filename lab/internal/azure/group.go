@@ -2,7 +2,6 @@ package azure
 
 import (
 	"regexp"
-	"time"
 
 	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20240301"
 )
@@ -18,7 +17,6 @@ func groupTypes() []definition {
 				say: "1 to 63 letters, digits, underscores, parentheses, hyphens and periods, no period at the end",
 			},
 			immutable: []string{"location"},
-			takes:     durations{create: 2 * time.Second, delete: 15 * time.Second},
 			checks:    []rule{locationRule},
 			inUse:     "ResourceGroupNotEmpty",
 			compute: func(subject) document {

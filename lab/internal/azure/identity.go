@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	authorization "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220401"
 	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
@@ -39,7 +38,6 @@ func identityTypes() []definition {
 				say:     "3 to 128 letters, digits, hyphens and underscores, a letter or digit first",
 			},
 			immutable: []string{"location"},
-			takes:     durations{create: 5 * time.Second, delete: 5 * time.Second},
 			inUse:     "IdentityInUse",
 			compute: func(s subject) document {
 				return document{
@@ -54,7 +52,6 @@ func identityTypes() []definition {
 				pattern: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{2,119}$`), id: "I4",
 				say: "3 to 120 letters, digits, hyphens and underscores, a letter or digit first",
 			},
-			takes: durations{create: 4 * time.Second, delete: 4 * time.Second},
 			serial: &serial{
 				owner: typeIdentity, rule: "I4", code: "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
 				remedy: "Chain the federated credentials of one identity with DependsOn",
@@ -67,7 +64,6 @@ func identityTypes() []definition {
 			name:      nameRule{pattern: guid, id: "I2", say: "a GUID, best made of scope, principal and role, so that it can be made again"},
 			immutable: []string{"principalId", "scope"},
 			frozen:    map[string]string{"roleDefinitionId": "Azure answers RoleAssignmentUpdateNotPermitted; give the assignment a new name with its new role (rule I2)"},
-			takes:     durations{create: 3 * time.Second, delete: 3 * time.Second},
 			checks:    []rule{principalType, roleDefinition},
 			demands:   []rule{principalExists, assignmentUnique, pullByKubelet},
 			compute: func(s subject) document {

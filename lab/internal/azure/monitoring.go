@@ -2,7 +2,6 @@ package azure
 
 import (
 	"regexp"
-	"time"
 
 	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20210501preview"
 	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
@@ -18,7 +17,6 @@ func monitoringTypes() []definition {
 				say:     "4 to 63 letters, digits and hyphens, a letter or digit first and last",
 			},
 			immutable: []string{"location"},
-			takes:     durations{create: 30 * time.Second, delete: 10 * time.Second},
 			checks:    []rule{workspaceRetention},
 			inUse:     "WorkspaceInUse",
 			compute:   func(s subject) document { return document{"customerId": guidFor(s.id, "customer")} },
@@ -29,7 +27,6 @@ func monitoringTypes() []definition {
 				pattern: regexp.MustCompile(`^[^*<>%&:\\?+/]{1,260}$`),
 				say:     "1 to 260 characters, none of * < > % & : \\ ? + /",
 			},
-			takes:  durations{create: 5 * time.Second, delete: 5 * time.Second},
 			checks: []rule{settingDestination, settingSources},
 		}),
 	}

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 )
@@ -47,7 +46,6 @@ func networkTypes() []definition {
 			path:      networkProvider + "virtualNetworks/{virtualNetworkName}",
 			name:      labelName,
 			immutable: []string{"location"},
-			takes:     durations{create: 5 * time.Second, delete: 5 * time.Second},
 			serial:    oneAtATime,
 			checks:    []rule{networkSpace, inlineSubnets},
 			demands:   []rule{subnetsStayInside},
@@ -56,7 +54,6 @@ func networkTypes() []definition {
 		typed[network.Subnet, network.SubnetArgs](definition{
 			path:    networkProvider + "virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
 			name:    labelName,
-			takes:   durations{create: 5 * time.Second, delete: 5 * time.Second},
 			serial:  oneAtATime,
 			checks:  []rule{subnetPrefix},
 			demands: []rule{subnetFits, subnetKeepsItsUsers},
@@ -66,7 +63,6 @@ func networkTypes() []definition {
 			path:      networkProvider + "networkSecurityGroups/{networkSecurityGroupName}",
 			name:      anyNetworkName,
 			immutable: []string{"location"},
-			takes:     durations{create: 4 * time.Second, delete: 4 * time.Second},
 			checks:    []rule{securityRules},
 			demands:   []rule{gatewaysStayReachable},
 			inUse:     "InUseNetworkSecurityGroupCannotBeDeleted",
@@ -75,7 +71,6 @@ func networkTypes() []definition {
 			path:      networkProvider + "publicIPAddresses/{publicIpAddressName}",
 			name:      anyNetworkName,
 			immutable: []string{"location", "sku", "publicIPAddressVersion", "publicIPPrefix"},
-			takes:     durations{create: 4 * time.Second, delete: 10 * time.Second},
 			checks:    []rule{standardIsStatic},
 			inUse:     "PublicIPAddressCannotBeDeleted",
 			compute:   publicAddress,

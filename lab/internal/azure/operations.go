@@ -133,7 +133,7 @@ func (c *Cloud) change(apply func()) (undo func()) {
 
 // pass lets the operation take its time, and then lets it take effect outside of the inventory.
 func (c *Cloud) pass(ctx context.Context, op *operation, d *definition) error {
-	if err := c.wait(ctx, d.takes.of(op.verb)); err != nil {
+	if err := c.wait(ctx, latency(d.kind, op.verb)); err != nil {
 		return fmt.Errorf("%s of %s %q was interrupted and has not happened: %w", op.verb, d.kind, op.record.ID, err)
 	}
 	if d.after == nil {

@@ -3,7 +3,6 @@ package azure
 import (
 	"regexp"
 	"strings"
-	"time"
 
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
 )
@@ -16,7 +15,6 @@ func registryTypes() []definition {
 			name:      nameRule{pattern: regexp.MustCompile(`^[A-Za-z0-9]{5,50}$`), say: "5 to 50 letters and digits"},
 			global:    true,
 			immutable: []string{"location", "zoneRedundancy"},
-			takes:     durations{create: 15 * time.Second, delete: 10 * time.Second},
 			checks:    []rule{registrySKU, premiumOnly},
 			compute: func(s subject) document {
 				return document{

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
 
 	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 )
@@ -31,7 +30,6 @@ func vaultTypes() []definition {
 			},
 			global:      true,
 			immutable:   []string{"location"},
-			takes:       durations{create: 20 * time.Second, delete: 10 * time.Second},
 			checks:      []rule{purgeProtection, vaultRetention, vaultProperties},
 			softDeletes: true,
 			inUse:       "VaultInUse",
@@ -45,7 +43,6 @@ func vaultTypes() []definition {
 			path:        vaultPath + "/secrets/{secretName}",
 			name:        nameRule{pattern: regexp.MustCompile(`^[A-Za-z0-9-]{1,127}$`), say: "1 to 127 letters, digits and hyphens"},
 			writeOnly:   []string{"properties.value"},
-			takes:       durations{create: 3 * time.Second, delete: 3 * time.Second},
 			softDeletes: true,
 			compute:     secretOutputs,
 		}),
