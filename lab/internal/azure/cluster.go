@@ -44,6 +44,10 @@ func clusterTypes() []definition {
 			frozen: map[string]string{
 				"apiServerAccessProfile.enablePrivateCluster": "a cluster is private from the start or never; replace it deliberately",
 			},
+			refers: map[string]string{
+				"agentPoolProfiles.vnetSubnetID": typeSubnet, "identity.userAssignedIdentities": typeIdentity,
+				"securityProfile.defender.logAnalyticsWorkspaceResourceId": typeWorkspace,
+			},
 			writeOnly: []string{"aadProfile.serverAppSecret", "servicePrincipalProfile.secret", "windowsProfile.adminPassword"},
 			serial:    onePoolAtATime,
 			checks: []rule{
@@ -66,6 +70,7 @@ func clusterTypes() []definition {
 				"osDiskType":        "create a new pool with the other disk",
 				"osType":            "create a new pool with the other system",
 			},
+			refers:  map[string]string{"vnetSubnetID": typeSubnet},
 			serial:  onePoolAtATime,
 			checks:  []rule{poolSize},
 			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork},

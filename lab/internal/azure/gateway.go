@@ -19,6 +19,9 @@ var gatewayCollections = []string{
 
 const requiredGatewayCollections = 7
 
+// typeFirewallPolicy is the ARM type of the firewall policy of a gateway.
+const typeFirewallPolicy = "Microsoft.Network/ApplicationGatewayWebApplicationFirewallPolicies"
+
 // gatewayTypes are Application Gateways and their firewall policies.
 func gatewayTypes() []definition {
 	return []definition{
@@ -26,6 +29,11 @@ func gatewayTypes() []definition {
 			path:      networkProvider + "applicationGateways/{applicationGatewayName}",
 			name:      anyNetworkName,
 			immutable: []string{"location"},
+			refers: map[string]string{
+				"gatewayIPConfigurations.subnet.id": typeSubnet, "frontendIPConfigurations.publicIPAddress.id": typeAddress,
+				"frontendIPConfigurations.subnet.id": typeSubnet, "firewallPolicy.id": typeFirewallPolicy,
+				"identity.userAssignedIdentities": typeIdentity,
+			},
 			writeOnly: []string{"sslCertificates.data", "sslCertificates.password"},
 			checks:    []rule{gatewayParts, gatewayOwnReferences, routingPriorities, gatewaySKU, gatewayFirewall},
 			demands:   []rule{gatewaySubnetAlone, gatewaySubnetManaged, gatewayAddress},

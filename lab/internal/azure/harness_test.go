@@ -40,6 +40,9 @@ const (
 	tokenCredential = "azure-native:managedidentity/v20230131:FederatedIdentityCredential"
 	tokenRole       = "azure-native:authorization/v20220401:RoleAssignment"
 	tokenDiagnostic = "azure-native:insights/v20210501preview:DiagnosticSetting"
+	tokenEndpoint   = "azure-native:network/v20240501:PrivateEndpoint"
+	tokenZoneGroup  = "azure-native:network/v20240501:PrivateDnsZoneGroup"
+	tokenMaintained = "azure-native:containerservice/v20240901:MaintenanceConfiguration"
 	tokenCluster    = "azure-native:containerservice/v20240901:ManagedCluster"
 	tokenPool       = "azure-native:containerservice/v20240901:AgentPool"
 )

@@ -18,10 +18,13 @@ var latencies = map[string]durations{
 	"Microsoft.Network/privateDnsZones":                                  {30 * time.Second, 10 * time.Second},
 	"Microsoft.Network/privateDnsZones/virtualNetworkLinks":              {30 * time.Second, 30 * time.Second},
 	"Microsoft.Network/ApplicationGatewayWebApplicationFirewallPolicies": {5 * time.Second, 5 * time.Second},
-	typeGateway: {6 * time.Minute, 3 * time.Minute},
+	typeGateway:         {6 * time.Minute, 3 * time.Minute},
+	typePrivateEndpoint: {75 * time.Second, 30 * time.Second},
+	typePrivateEndpoint + "/privateDnsZoneGroups": {15 * time.Second, 15 * time.Second},
 
 	typeCluster: {5 * time.Minute, 4 * time.Minute},
 	typePool:    {150 * time.Second, 2 * time.Minute},
+	typeCluster + "/maintenanceConfigurations": {5 * time.Second, 5 * time.Second},
 
 	typeServer:                     {5 * time.Minute, 2 * time.Minute},
 	typeServer + "/databases":      {15 * time.Second, 15 * time.Second},

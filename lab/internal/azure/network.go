@@ -15,6 +15,9 @@ const (
 	typeNetwork = "Microsoft.Network/virtualNetworks"
 	typeSubnet  = "Microsoft.Network/virtualNetworks/subnets"
 	typeGateway = "Microsoft.Network/applicationGateways"
+
+	typeSecurityGroup = "Microsoft.Network/networkSecurityGroups"
+	typeAddress       = "Microsoft.Network/publicIPAddresses"
 )
 
 const networkProvider = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Network/"
@@ -55,6 +58,7 @@ func networkTypes() []definition {
 			path:    networkProvider + "virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
 			name:    labelName,
 			serial:  oneAtATime,
+			refers:  map[string]string{"networkSecurityGroup.id": typeSecurityGroup},
 			checks:  []rule{subnetPrefix},
 			demands: []rule{subnetFits, subnetKeepsItsUsers},
 			inUse:   "InUseSubnetCannotBeDeleted",
@@ -204,12 +208,13 @@ var subnetKeepsItsUsers = rule{code: "InUsePrefixCannotBeDeleted", broken: func(
 	return result
 }}
 
-// tenantsOf returns the resources that have their network interfaces in a subnet. Role assignments and diagnostic settings on
-// it are none.
+// tenants are the types whose resources have their network interfaces in a subnet. What else refers to one, such as a role
+// assignment or the firewall of a vault, is not in it.
+var tenants = []string{typeGateway, typeCluster, typePool, typeServer, typePrivateEndpoint}
+
+// tenantsOf returns the resources that have their network interfaces in a subnet.
 func tenantsOf(v *view, subnet string) []*record {
-	return slices.DeleteFunc(v.users(subnet), func(r *record) bool {
-		return within(r.ID, subnet) || strings.EqualFold(r.Kind, typeRoleAssignment)
-	})
+	return slices.DeleteFunc(v.users(subnet), func(r *record) bool { return !slices.Contains(tenants, r.Kind) })
 }
 
 // subnetOf returns the inputs of a subnet, be it a resource or inline in its network.
@@ -243,6 +248,13 @@ func delegationOf(subnet document) string {
 		return delegation.text("serviceName")
 	}
 	return ""
+}
+
+// hasServiceEndpoint says whether a subnet has the service endpoint of a service, such as Microsoft.Storage.
+func hasServiceEndpoint(subnet document, service string) bool {
+	return slices.ContainsFunc(subnet.documents("serviceEndpoints"), func(endpoint document) bool {
+		return strings.EqualFold(endpoint.text("service"), service)
+	})
 }
 
 // publicAddress hands out an address of the range that is reserved for documentation (RFC 5737), so that nothing in a lab

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -295,11 +296,24 @@ func (c *Cloud) missingReferences(s subject) []violation {
 				message: fmt.Sprintf("Resource '%s' referenced by '%s' was not found: %s. Create it first, and take its id from there",
 					text, s.id, why),
 			})
+			return
+		}
+		parsed, err := parseID(text)
+		if want := s.refers[plainReference(path)]; err == nil && want != "" && !strings.EqualFold(parsed.kind(), want) {
+			violations = append(violations, violation{
+				code: "LinkedInvalidPropertyId", property: path,
+				message: fmt.Sprintf("'%s' is a %s, but %s of '%s' takes a %s. Refer to one", text, parsed.kind(), path, s.id, want),
+			})
 		}
 	})
 	slices.SortFunc(violations, func(a, b violation) int { return strings.Compare(a.property, b.property) })
 	return violations
 }
+
+var listIndex = regexp.MustCompile(`\[[0-9]+\]`)
+
+// plainReference returns the path of an input without the indexes of lists.
+func plainReference(path string) string { return listIndex.ReplaceAllString(path, "") }
 
 // partRule names the rule about references to a gateway's own parts.
 func partRule(s subject, id string) string {

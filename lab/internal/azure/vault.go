@@ -2,14 +2,20 @@ package azure
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 )
 
-// typeVault is the ARM type of a key vault.
-const typeVault = "Microsoft.KeyVault/vaults"
+// ARM types that rules look for, and the service endpoint of a subnet.
+const (
+	typeVault        = "Microsoft.KeyVault/vaults"
+	typeSecret       = "Microsoft.KeyVault/vaults/secrets"
+	typeVaultService = "Microsoft.KeyVault"
+)
 
 const vaultPath = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.KeyVault/vaults/{vaultName}"
 
@@ -30,7 +36,8 @@ func vaultTypes() []definition {
 			},
 			global:      true,
 			immutable:   []string{"location"},
-			checks:      []rule{purgeProtection, vaultRetention, vaultProperties},
+			checks:      []rule{purgeProtection, vaultRetention, vaultProperties, vaultFirewall},
+			demands:     []rule{vaultSubnets},
 			softDeletes: true,
 			inUse:       "VaultInUse",
 			compute: func(s subject) document {
@@ -100,6 +107,52 @@ var vaultRetention = rule{id: "V1", code: "BadRequest", broken: func(s subject) 
 // vaultProperties: the SKU's family is A, and its name one of two.
 var vaultProperties = rule{code: "BadRequest", broken: func(s subject) []finding {
 	return append(s.oneOf("properties.sku.family", "A"), s.oneOf("properties.sku.name", "standard", "premium")...)
+}}
+
+// vaultFirewall is V3: what the firewall of a vault lets in are addresses of the internet and subnets.
+var vaultFirewall = rule{id: "V3", code: "BadRequest", broken: func(s subject) []finding {
+	result := slices.Concat(
+		s.oneOf("properties.networkAcls.bypass", "AzureServices", "None"),
+		s.oneOf("properties.networkAcls.defaultAction", "Allow", "Deny"),
+	)
+	if access := s.in.text("properties.publicNetworkAccess"); access != "" && !containsFold([]string{"Enabled", "Disabled"}, access) {
+		result = append(result, found("properties.publicNetworkAccess", "publicNetworkAccess is '%s'; use Enabled or Disabled", access)...)
+	}
+	for i, entry := range s.in.documents("properties.networkAcls.ipRules") {
+		result = append(result, publicRange(indexed("properties.networkAcls.ipRules", i)+".value", entry.text("value"))...)
+	}
+	return result
+}}
+
+// publicRange finds what is neither an IPv4 address of the internet nor a range of such addresses. "" is reported elsewhere.
+func publicRange(path, text string) []finding {
+	if text == "" {
+		return nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if address, errAddress := netip.ParseAddr(text); errAddress == nil {
+		prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	if err != nil || !prefix.Addr().Is4() || prefix.Masked() != prefix {
+		return found(path, "'%s' is neither an IPv4 address nor a range of such; write it as 203.0.113.7 or 203.0.113.0/24", text)
+	}
+	if address := prefix.Addr(); address.IsPrivate() || address.IsLoopback() || address.IsLinkLocalUnicast() || address.IsMulticast() {
+		return found(path, "'%s' is private, and no traffic comes from there; use addresses of the internet, or a virtual network rule", text)
+	}
+	return nil
+}
+
+// vaultSubnets is V3: a subnet that the firewall of a vault lets in has the service endpoint of Key Vault.
+var vaultSubnets = rule{id: "V3", code: "VirtualNetworkRuleSubnetHasNoServiceEndpoint", broken: func(s subject) []finding {
+	var result []finding
+	for i, entry := range s.in.documents("properties.networkAcls.virtualNetworkRules") {
+		id := entry.text("id")
+		if subnet, ok := subnetOf(s.cloud, id); ok && !entry.flag("ignoreMissingVnetServiceEndpoint") && !hasServiceEndpoint(subnet, typeVaultService) {
+			result = append(result, found(indexed("properties.networkAcls.virtualNetworkRules", i)+".id",
+				"subnet '%s' has no service endpoint of %s; add it to the subnet's serviceEndpoints", id, typeVaultService)...)
+		}
+	}
+	return result
 }}
 
 // softDeleteConflict is Azure's answer to a name that a soft-deleted resource still has.
