@@ -53,8 +53,9 @@ func databaseTypes() []definition {
 			serial:    serverIsBusy,
 			checks: []rule{
 				serverTier, serverAvailability, serverStorage, serverBackup, serverLogin, serverAccess, serverZoneName, serverMaintenance,
+				availabilityZones,
 			},
-			demands: []rule{serverSubnet, serverZoneLink},
+			demands: []rule{serverSubnet, serverTraffic, serverZoneLink},
 			inUse:   "ServerHasChildResources",
 			compute: func(s subject) document {
 				return document{

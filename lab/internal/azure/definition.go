@@ -36,6 +36,8 @@ type definition struct {
 	serial *serial
 	// checks look at the inputs alone; a preview runs them. demands look at other resources and run when Azure is called.
 	checks, demands []rule
+	// farewells look at other resources as well, and run when Azure is asked to delete the resource.
+	farewells []rule
 	// settle, if set, returns the wanted inputs of an update as Azure keeps them, where it overrides what it is told about a live
 	// resource. Rules judge the result, and it is what is stored and returned.
 	settle func(in document) document

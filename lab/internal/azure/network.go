@@ -60,7 +60,7 @@ func networkTypes() []definition {
 			serial:  oneAtATime,
 			refers:  map[string]string{"networkSecurityGroup.id": typeSecurityGroup},
 			checks:  []rule{subnetPrefix},
-			demands: []rule{subnetFits, subnetKeepsItsUsers},
+			demands: []rule{subnetFits, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes},
 			inUse:   "InUseSubnetCannotBeDeleted",
 		}),
 		typed[network.NetworkSecurityGroup, network.NetworkSecurityGroupArgs](definition{
@@ -68,14 +68,14 @@ func networkTypes() []definition {
 			name:      anyNetworkName,
 			immutable: []string{"location"},
 			checks:    []rule{securityRules},
-			demands:   []rule{gatewaysStayReachable},
+			demands:   []rule{gatewaysStayReachable, serversStayReachable, nodesStayReachable},
 			inUse:     "InUseNetworkSecurityGroupCannotBeDeleted",
 		}),
 		typed[network.PublicIPAddress, network.PublicIPAddressArgs](definition{
 			path:      networkProvider + "publicIPAddresses/{publicIpAddressName}",
 			name:      anyNetworkName,
 			immutable: []string{"location", "sku", "publicIPAddressVersion", "publicIPPrefix"},
-			checks:    []rule{standardIsStatic},
+			checks:    []rule{standardIsStatic, availabilityZones},
 			inUse:     "PublicIPAddressCannotBeDeleted",
 			compute:   publicAddress,
 		}),
@@ -184,7 +184,7 @@ var subnetFits = rule{id: "N1", code: "NetcfgSubnetRangesOverlap", broken: func(
 	return result
 }}
 
-// subnetKeepsItsUsers: a subnet in use keeps its range and its delegation, and one with a gateway keeps N3.
+// subnetKeepsItsUsers: a subnet in use keeps its range and its delegation.
 var subnetKeepsItsUsers = rule{code: "InUsePrefixCannotBeDeleted", broken: func(s subject) []finding {
 	if s.creating() {
 		return nil
@@ -201,9 +201,6 @@ var subnetKeepsItsUsers = rule{code: "InUsePrefixCannotBeDeleted", broken: func(
 	if delegationOf(s.before) != delegationOf(s.in) {
 		result = append(result, finding{"delegations", fmt.Sprintf(
 			"the delegation of '%s' cannot be changed while it is in use by %s", s.id, nameList(tenants))})
-	}
-	if slices.ContainsFunc(tenants, func(r *record) bool { return r.Kind == typeGateway }) {
-		result = append(result, gatewaySubnetOpen(s.cloud, s.id, s.in)...)
 	}
 	return result
 }}

@@ -19,7 +19,7 @@ func registryTypes() []definition {
 			name:      nameRule{pattern: regexp.MustCompile(`^[A-Za-z0-9]{5,50}$`), say: "5 to 50 letters and digits"},
 			global:    true,
 			immutable: []string{"location", "zoneRedundancy"},
-			checks:    []rule{registrySKU, premiumOnly, registryFirewall},
+			checks:    []rule{registrySKU, premiumOnly, registryFirewall, availabilityZones},
 			demands:   []rule{registryKeepsEndpoints},
 			compute: func(s subject) document {
 				return document{

@@ -30,7 +30,7 @@ func TestUnit_TableIsSound(t *testing.T) {
 			if d.serial != nil {
 				assert.True(t, strings.HasPrefix(d.kind, d.serial.owner))
 			}
-			for _, r := range append(d.checks, d.demands...) {
+			for _, r := range slices.Concat(d.checks, d.demands, d.farewells) {
 				assert.NotEmpty(t, r.code)
 			}
 		})

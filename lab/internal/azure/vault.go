@@ -50,6 +50,7 @@ func vaultTypes() []definition {
 			path:        vaultPath + "/secrets/{secretName}",
 			name:        nameRule{pattern: regexp.MustCompile(`^[A-Za-z0-9-]{1,127}$`), say: "1 to 127 letters, digits and hyphens"},
 			writeOnly:   []string{"properties.value"},
+			farewells:   []rule{secretDeletion},
 			softDeletes: true,
 			compute:     secretOutputs,
 		}),
@@ -108,6 +109,37 @@ var vaultRetention = rule{id: "V1", code: "BadRequest", broken: func(s subject) 
 var vaultProperties = rule{code: "BadRequest", broken: func(s subject) []finding {
 	return append(s.oneOf("properties.sku.family", "A"), s.oneOf("properties.sku.name", "standard", "premium")...)
 }}
+
+// secretDeletion is V2: azure-native deletes a secret through the vault's data plane, for which the deployer needs a role that
+// still is there, or an access policy of a vault that has no roles.
+var secretDeletion = rule{id: "V2", code: "ForbiddenByRbac", broken: func(s subject) []finding {
+	owner, _ := ancestor(s.id, typeVault)
+	vault := s.cloud.find(owner)
+	if vault == nil {
+		return nil // gone already, with all that was in it
+	}
+	deployer := s.cloud.cloud.options.ObjectID
+	if !vault.Inputs.flag("properties.enableRbacAuthorization") {
+		if policyAllows(vault.Inputs, deployer, "delete") {
+			return nil
+		}
+		return found("", "The user '%s' does not have secrets delete permission on key vault '%s', which has no role-based access. "+
+			"Set enableRbacAuthorization, and assign Key Vault Secrets Officer to the deployer", deployer, owner)
+	}
+	if why := s.cloud.lacks(deployer, mayDeleteSecret, s.id); why != "" {
+		return found("", "%s", unauthorized(deployer, "Microsoft.KeyVault/vaults/secrets/delete", s.id,
+			why+"; it must be there until the last secret is gone"))
+	}
+	return nil
+}}
+
+// policyAllows says whether an access policy of a vault gives a principal a permission for secrets.
+func policyAllows(vault document, principal, permission string) bool {
+	return slices.ContainsFunc(vault.documents("properties.accessPolicies"), func(policy document) bool {
+		granted := policy.texts("permissions.secrets")
+		return strings.EqualFold(policy.text("objectId"), principal) && (containsFold(granted, permission) || containsFold(granted, "all"))
+	})
+}
 
 // vaultFirewall is V3: what the firewall of a vault lets in are addresses of the internet and subnets.
 var vaultFirewall = rule{id: "V3", code: "BadRequest", broken: func(s subject) []finding {
