@@ -62,7 +62,7 @@ var (
 )
 
 // longestPropagation is how long Azure says that a role assignment may take: ten minutes.
-const longestPropagation = 600
+const longestPropagation = 10 * time.Minute
 
 // Load reads Settings for environment. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader, environment string) (Settings, error) {
@@ -88,10 +88,9 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 		Vault:            vault.Load(r, d.Vault),
 		Monitoring:       monitoring.Load(r, d.Monitoring),
 		PipelineSubjects: r.Strings("pipelineSubjects", []string{"repo:gridos/sharedinfra:environment:" + environment}),
-		Propagation: time.Duration(r.IntBetween("rolePropagationSeconds",
-			int(d.Propagation.Seconds()), 0, longestPropagation)) * time.Second,
-		SubscriptionID: r.String("subscriptionId", ""),
-		Protect:        r.Bool("protect", d.Protect),
+		Propagation:      r.DurationBetween("rolePropagation", d.Propagation, 0, longestPropagation),
+		SubscriptionID:   r.String("subscriptionId", ""),
+		Protect:          r.Bool("protect", d.Protect),
 	}
 	s.check(r)
 	return s, r.Err()
