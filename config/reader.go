@@ -1,14 +1,15 @@
 // Package config reads the configuration of the Pulumi projects so that every mistake in it is reported at once, by the
 // key as it stands in the stack's file, before a single resource is registered.
 //
-// Defaults live in one place only, the projects' Pulumi.yaml: the engine merges them into what a program sees, and
-// package projectfile does the same for the tests and the lab. A Reader therefore treats an absent key as a mistake.
+// Defaults live in the programs' code, typed and per environment; the stack's file holds what differs from them. A Reader
+// is therefore asked for each key together with its default.
 package config
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -29,14 +30,14 @@ type Reader struct {
 	stack    string
 	lookup   func(key string) (string, bool)
 	supplied []string
-	asked    []string
-	broken   []string // keys whose values could not be read
+	defaults map[string]any // of the keys asked for
+	broken   []string       // keys whose values could not be read
 	mistakes []error
 }
 
 // FromContext returns a Reader over what the engine passed to the running program.
 func FromContext(ctx *pulumi.Context) *Reader {
-	r := &Reader{project: ctx.Project(), stack: ctx.Stack(), lookup: func(key string) (string, bool) {
+	r := &Reader{project: ctx.Project(), stack: ctx.Stack(), defaults: map[string]any{}, lookup: func(key string) (string, bool) {
 		return ctx.GetConfig(ctx.Project() + ":" + key)
 	}}
 	if list, ok := r.lookup(suppliedKey); ok {
@@ -51,8 +52,9 @@ func FromContext(ctx *pulumi.Context) *Reader {
 // Keys of other namespaces are left alone: they configure providers and the engine.
 func FromMap(project, stack string, values map[string]string) *Reader {
 	return &Reader{
-		project: project,
-		stack:   stack,
+		project:  project,
+		stack:    stack,
+		defaults: map[string]any{},
 		lookup: func(key string) (string, bool) {
 			v, ok := values[project+":"+key]
 			return v, ok
@@ -81,42 +83,41 @@ func keysOf(project string, values map[string]string) []string {
 	return keys
 }
 
-// Text returns the value of key, which must not be empty.
-func (r *Reader) Text(key string) string {
-	value, ok := r.get(key)
-	if ok && value == "" {
-		r.unreadable(key, errors.New("is empty; set a value or remove it, so that the default of Pulumi.yaml applies"))
+// Text returns the value of key, or def. It must not be empty: a key whose default is empty has to be set.
+func (r *Reader) Text(key, def string) string {
+	value := r.String(key, def)
+	if value == "" {
+		r.unreadable(key, errors.New("is empty; set it with `pulumi config set "+key+" VALUE`"))
 	}
 	return value
 }
 
-// String returns the value of key, which may be empty.
-func (r *Reader) String(key string) string {
-	value, ok := r.get(key)
-	if !ok {
-		return ""
+// String returns the value of key, or def. It may be empty.
+func (r *Reader) String(key, def string) string {
+	if value, ok := r.get(key, def); ok {
+		return value
 	}
-	return value
+	return def
 }
 
-// Int returns the value of key, a whole number.
-func (r *Reader) Int(key string) int {
-	value, ok := r.get(key)
+// Int returns the value of key, a whole number, or def.
+func (r *Reader) Int(key string, def int) int {
+	value, ok := r.get(key, def)
 	if !ok {
-		return 0
+		return def
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil {
-		r.unreadable(key, fmt.Errorf("%q is not a whole number; write digits only, such as 3", value))
+		r.unreadable(key, fmt.Errorf("%q is not a whole number; write digits only, such as %d", value, def))
 	}
 	return n
 }
 
-// Bool returns the value of key, true or false.
-func (r *Reader) Bool(key string) bool {
-	value, ok := r.get(key)
+// Bool returns the value of key, true or false, or def.
+func (r *Reader) Bool(key string, def bool) bool {
+	value, ok := r.get(key, def)
 	if !ok {
-		return false
+		return def
 	}
 	if value != "true" && value != "false" {
 		r.unreadable(key, fmt.Errorf("%q is neither true nor false; write one of the two", value))
@@ -124,11 +125,11 @@ func (r *Reader) Bool(key string) bool {
 	return value == "true"
 }
 
-// Strings returns the value of key, a list of strings (a YAML sequence in the stack's file).
-func (r *Reader) Strings(key string) []string {
-	value, ok := r.get(key)
+// Strings returns the value of key, a list of strings (a YAML sequence in the stack's file), or def.
+func (r *Reader) Strings(key string, def []string) []string {
+	value, ok := r.get(key, def)
 	if !ok {
-		return nil
+		return def
 	}
 	var list []string
 	if err := json.Unmarshal([]byte(value), &list); err != nil {
@@ -137,31 +138,45 @@ func (r *Reader) Strings(key string) []string {
 	return list
 }
 
-// OneOf returns the value of key, which must be one of allowed.
-func (r *Reader) OneOf(key string, allowed ...string) string {
-	value, ok := r.get(key)
-	if ok && !slices.Contains(allowed, value) {
+// Decode returns the value of key, a list or an object (YAML in the stack's file), or def. A field that T does not have is a
+// mistake; T's fields are named by their json tags.
+func Decode[T any](r *Reader, key string, def T) T {
+	text, ok := r.get(key, def)
+	if !ok {
+		return def
+	}
+	var value T
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&value); err != nil {
+		r.unreadable(key, fmt.Errorf("%s does not have the form that is expected here: %w; see docs/configuration.md", text, err))
+		return def
+	}
+	return value
+}
+
+// OneOf returns the value of key, or def; it must be one of allowed.
+func (r *Reader) OneOf(key, def string, allowed ...string) string {
+	value := r.String(key, def)
+	if !slices.Contains(allowed, value) {
 		r.unreadable(key, fmt.Errorf("%q is not known here; use one of %s", value, strings.Join(allowed, ", ")))
 	}
 	return value
 }
 
-// IntBetween returns the value of key, a whole number from low to high, both included.
-func (r *Reader) IntBetween(key string, low, high int) int {
-	n := r.Int(key)
+// IntBetween returns the value of key, a whole number from low to high, both included, or def.
+func (r *Reader) IntBetween(key string, def, low, high int) int {
+	n := r.Int(key, def)
 	if n < low || n > high {
 		r.Check(key, fmt.Errorf("%d is out of range; use %d to %d", n, low, high))
 	}
 	return n
 }
 
-func (r *Reader) get(key string) (string, bool) {
-	r.asked = append(r.asked, key)
-	value, ok := r.lookup(key)
-	if !ok {
-		r.unreadable(key, errors.New("not set; set it with `pulumi config set "+key+" VALUE` or declare its default in Pulumi.yaml"))
-	}
-	return value, ok
+// get returns what the stack says about key, and whether it says anything.
+func (r *Reader) get(key string, def any) (string, bool) {
+	r.defaults[key] = def
+	return r.lookup(key)
 }
 
 // Check records every error joined in err as a mistake in key; a nil err records nothing. Checks that span several keys
@@ -190,17 +205,14 @@ func (r *Reader) unreadable(key string, err error) {
 	r.broken = append(r.broken, key)
 }
 
-// Keys returns the keys asked for so far, sorted: the declaration test compares them with Pulumi.yaml.
-func (r *Reader) Keys() []string {
-	keys := slices.Clone(r.asked)
-	sort.Strings(keys)
-	return slices.Compact(keys)
-}
+// Defaults returns the keys asked for so far with the defaults that apply to this stack: strings, ints, bools, lists and
+// objects. The documentation's test compares them with docs/configuration.md.
+func (r *Reader) Defaults() map[string]any { return maps.Clone(r.defaults) }
 
 // Err returns nil or one *Error with every mistake: values that are wrong and keys that nobody asked for. Call it when all
 // keys have been read.
 func (r *Reader) Err() error {
-	known := r.Keys()
+	known := slices.Sorted(maps.Keys(r.defaults))
 	for _, key := range r.supplied {
 		if key == suppliedKey || slices.Contains(known, key) {
 			continue
@@ -233,7 +245,7 @@ func (e *Error) Error() string {
 	if len(e.Mistakes) == 1 {
 		noun = "mistake"
 	}
-	fmt.Fprintf(&b, "%s: %d %s in the configuration (Pulumi.%s.yaml over the defaults in Pulumi.yaml)",
+	fmt.Fprintf(&b, "%s: %d %s in the configuration (Pulumi.%s.yaml)",
 		e.Project, len(e.Mistakes), noun, e.Stack)
 	for _, mistake := range e.Mistakes {
 		b.WriteString("\n  " + mistake.Error())

@@ -23,31 +23,34 @@ func TestUnit_ReaderReportsEveryMistakeAtOnce(t *testing.T) {
 		"gridos-infra:zones":         "1,2",
 		"gridos-infra:locaton":       "westeurope",
 		"gridos-infra:somethingElse": "x",
+		"gridos-infra:admins":        `[{"name": "a", "nmae": "b"}]`,
 		"pulumi:other-namespace":     "is none of ours",
 	})
-	assert.Equal(t, "westeurope", r.String("location"))
-	assert.Zero(t, r.Int("min"))
-	assert.Equal(t, 99, r.IntBetween("max", 1, 10))
-	assert.False(t, r.Bool("protect"))
-	r.OneOf("tier", "Free", "Standard")
-	r.Strings("zones")
-	r.String("missing")
+	assert.Equal(t, "westeurope", r.String("location", ""))
+	assert.Zero(t, r.Int("min", 2))
+	assert.Equal(t, 99, r.IntBetween("max", 5, 1, 10))
+	assert.False(t, r.Bool("protect", true))
+	r.OneOf("tier", "Free", "Free", "Standard")
+	r.Strings("zones", nil)
+	r.Text("missing", "")
+	config.Decode(r, "admins", []struct{ Name string }{})
 	r.Check("location", errors.Join(errors.New("first reason"), errors.New("second reason")))
 
 	err := r.Err()
 	var all *config.Error
 	require.ErrorAs(t, err, &all)
-	assert.Len(t, all.Mistakes, 10)
+	assert.Len(t, all.Mistakes, 11)
 	for _, want := range []string{
-		"gridos-infra: 10 mistakes in the configuration (Pulumi.dev.yaml over the defaults in Pulumi.yaml)",
+		"gridos-infra: 11 mistakes in the configuration (Pulumi.dev.yaml)",
 		`gridos-infra:min: "three" is not a whole number`,
 		"gridos-infra:max: 99 is out of range; use 1 to 10",
 		`gridos-infra:protect: "yes" is neither true nor false`,
 		`gridos-infra:tier: "Gold" is not known here; use one of Free, Standard`,
 		"gridos-infra:zones: 1,2 is not a list of strings",
-		"gridos-infra:missing: not set; set it with `pulumi config set missing VALUE`",
+		"gridos-infra:missing: is empty; set it with `pulumi config set missing VALUE`",
 		"gridos-infra:location: first reason",
 		"gridos-infra:location: second reason",
+		"gridos-infra:admins: [{\"name\": \"a\", \"nmae\": \"b\"}] does not have the form that is expected here: json: unknown field",
 		"gridos-infra:locaton: no such key; did you mean gridos-infra:location?",
 		"gridos-infra:somethingElse: no such key; remove it",
 	} {
@@ -60,11 +63,15 @@ func TestUnit_ReaderAcceptsWhatIsRight(t *testing.T) {
 	r := config.FromMap("gridos-infra", "dev", map[string]string{
 		"gridos-infra:count": "3", "gridos-infra:on": "true", "gridos-infra:zones": `["1","2"]`,
 	})
-	assert.Equal(t, 3, r.IntBetween("count", 1, 3))
-	assert.True(t, r.Bool("on"))
-	assert.Equal(t, []string{"1", "2"}, r.Strings("zones"))
+	assert.Equal(t, 3, r.IntBetween("count", 2, 1, 3))
+	assert.True(t, r.Bool("on", false))
+	assert.Equal(t, []string{"1", "2"}, r.Strings("zones", nil))
 	require.NoError(t, r.Err())
-	assert.Equal(t, []string{"count", "on", "zones"}, r.Keys())
+	assert.Equal(t, "eu", r.Text("region", "eu"))
+	assert.Equal(t, []string{"3"}, r.Strings("others", []string{"3"}))
+	assert.Equal(t, map[string]any{
+		"count": 2, "on": false, "zones": []string(nil), "region": "eu", "others": []string{"3"},
+	}, r.Defaults())
 }
 
 // nothing mocks an engine for programs that register nothing.
@@ -84,7 +91,7 @@ func TestUnit_StrictMakesMistypedKeysVisibleToAProgram(t *testing.T) {
 	var err error
 	program := func(ctx *pulumi.Context) error {
 		r := config.FromContext(ctx)
-		r.String("location")
+		r.String("location", "")
 		err = r.Err()
 		return nil
 	}

@@ -19,10 +19,18 @@ const (
 	NamespaceArgoCD = "argocd"
 	// NamespaceGridOS holds the application's workloads.
 	NamespaceGridOS = "gridos"
+	// NamespaceExternalSecrets holds the controller that brings secrets from the key vault.
+	NamespaceExternalSecrets = "external-secrets"
+	// ServiceAccountExternalSecrets is whom that controller signs in as.
+	ServiceAccountExternalSecrets = "external-secrets"
+	// ServiceAccountGridOS is whom the application signs in as.
+	ServiceAccountGridOS = "gridos"
 	// NamespaceArgoRollouts holds the progressive delivery controller.
 	NamespaceArgoRollouts = "argo-rollouts"
 	// ProjectGridOS is the Argo CD AppProject of the application.
 	ProjectGridOS = "gridos"
+	// RepositoryURL is the Git repository that Argo CD syncs from unless the configuration names another.
+	RepositoryURL = "https://github.com/gridos/sharedinfra.git"
 	// ArgoCDInCluster is how Argo CD names the cluster that it runs in.
 	ArgoCDInCluster = "https://kubernetes.default.svc"
 )
@@ -46,6 +54,12 @@ type Names struct {
 	Gateway                string
 	GatewayPublicIP        string
 	FirewallPolicy         string
+	GatewayIdentity        string
+	VaultEndpoint          string
+	RegistryEndpoint       string
+	SecretsIdentity        string
+	WorkloadIdentity       string
+	PipelineIdentity       string
 	Workspace              string
 	DatabasePasswordSecret string
 }
@@ -115,6 +129,12 @@ func For(environment, suffix string) (Names, error) {
 		Gateway:                base + "-agw",
 		GatewayPublicIP:        base + "-agw-pip",
 		FirewallPolicy:         base + "-waf",
+		GatewayIdentity:        base + "-agw-id",
+		VaultEndpoint:          base + "-kv-pe",
+		RegistryEndpoint:       base + "-acr-pe",
+		SecretsIdentity:        base + "-secrets-id",
+		WorkloadIdentity:       base + "-id",
+		PipelineIdentity:       base + "-pipeline-id",
 		Workspace:              base + "-log",
 		DatabasePasswordSecret: Application + "-db-password",
 	}

@@ -36,6 +36,7 @@ func Program(ctx *pulumi.Context) error {
 		ClusterName:                infra.ClusterName,
 		OIDCIssuerURL:              infra.OIDCIssuerURL,
 		RegistryLoginServer:        infra.RegistryLoginServer,
+		PipelineClientID:           infra.PipelineClientID,
 		KeyVaultName:               infra.KeyVaultName,
 		KeyVaultURI:                infra.KeyVaultURI,
 		DatabaseHost:               infra.DatabaseHost,

@@ -44,6 +44,12 @@ type InfraOutputs struct {
 	IngressIP pulumi.StringOutput `output:"ingressIp"`
 	// LogAnalyticsWorkspaceID is the ARM id of the Log Analytics workspace.
 	LogAnalyticsWorkspaceID pulumi.StringOutput `output:"logAnalyticsWorkspaceId"`
+	// SecretsClientID is the GUID that the controller which reads the key vault signs in as.
+	SecretsClientID pulumi.StringOutput `output:"secretsClientId"`
+	// WorkloadClientID is the GUID that the application signs in as.
+	WorkloadClientID pulumi.StringOutput `output:"workloadClientId"`
+	// PipelineClientID is the GUID that the pipeline which pushes images signs in as.
+	PipelineClientID pulumi.StringOutput `output:"pipelineClientId"`
 }
 
 // InfraValues is InfraOutputs as plain values.
@@ -68,6 +74,9 @@ type InfraValues struct {
 	GatewayPublicIP            string `json:"gatewayPublicIp"`
 	IngressIP                  string `json:"ingressIp"`
 	LogAnalyticsWorkspaceID    string `json:"logAnalyticsWorkspaceId"`
+	SecretsClientID            string `json:"secretsClientId"`
+	WorkloadClientID           string `json:"workloadClientId"`
+	PipelineClientID           string `json:"pipelineClientId"`
 }
 
 // BootstrapOutputs is what gridos-bootstrap exports.
@@ -139,6 +148,8 @@ type PublishedOutputs struct {
 	OIDCIssuerURL pulumi.StringOutput `output:"oidcIssuerUrl"`
 	// RegistryLoginServer is the host name of the container registry.
 	RegistryLoginServer pulumi.StringOutput `output:"registryLoginServer"`
+	// PipelineClientID is the GUID that the pipeline which pushes images signs in as.
+	PipelineClientID pulumi.StringOutput `output:"pipelineClientId"`
 	// KeyVaultName names the key vault.
 	KeyVaultName pulumi.StringOutput `output:"keyVaultName"`
 	// KeyVaultURI is the https address of the key vault.
@@ -168,6 +179,7 @@ type PublishedValues struct {
 	ClusterName                string   `json:"clusterName"`
 	OIDCIssuerURL              string   `json:"oidcIssuerUrl"`
 	RegistryLoginServer        string   `json:"registryLoginServer"`
+	PipelineClientID           string   `json:"pipelineClientId"`
 	KeyVaultName               string   `json:"keyVaultName"`
 	KeyVaultURI                string   `json:"keyVaultUri"`
 	DatabaseHost               string   `json:"databaseHost"`

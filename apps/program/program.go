@@ -18,7 +18,7 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Settings is the whole configuration of gridos-apps; Pulumi.yaml describes each key.
+// Settings is the whole configuration of gridos-apps; docs/configuration.md describes each key.
 type Settings struct {
 	// RepositoryURL is the Git repository that Argo CD syncs from, TargetRevision its branch, tag or commit.
 	RepositoryURL, TargetRevision string
@@ -32,9 +32,9 @@ var repository = regexp.MustCompile(`^((https?|ssh|file)://[^\s]+|[\w.-]+@[\w.-]
 // Load reads Settings. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader) (Settings, error) {
 	s := Settings{
-		RepositoryURL:  r.String("repositoryUrl"),
-		TargetRevision: r.String("targetRevision"),
-		CascadeDelete:  r.Bool("cascadeDelete"),
+		RepositoryURL:  r.String("repositoryUrl", naming.RepositoryURL),
+		TargetRevision: r.String("targetRevision", "main"),
+		CascadeDelete:  r.Bool("cascadeDelete", true),
 	}
 	if !repository.MatchString(s.RepositoryURL) {
 		r.Check("repositoryUrl", fmt.Errorf("%q is not the address of a Git repository; write it like "+

@@ -39,15 +39,15 @@ var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$
 // Load reads Settings, recording mistakes in r.
 func Load(r *config.Reader) Settings {
 	s := Settings{
-		Chart:                  helm.LoadChart(r, "argocd"),
-		Domain:                 r.Text("argocdDomain"),
-		ControllerReplicas:     r.IntBetween("argocdControllerReplicas", 1, maxReplicas),
-		ServerMinReplicas:      r.IntBetween("argocdServerMinReplicas", 1, maxReplicas),
-		ServerMaxReplicas:      r.IntBetween("argocdServerMaxReplicas", 1, maxReplicas),
-		RepoServerReplicas:     r.IntBetween("argocdRepoServerReplicas", 1, maxReplicas),
-		ApplicationSetReplicas: r.IntBetween("argocdApplicationSetReplicas", 1, maxReplicas),
-		RedisReplicas:          r.IntBetween("argocdRedisReplicas", 3, 7),
-		SourceRepositories:     r.Strings("sourceRepositories"),
+		Chart:                  helm.LoadChart(r, "argocd", "argo-cd", "10.1.1"),
+		Domain:                 r.Text("argocdDomain", "argocd.gridos.example.com"),
+		ControllerReplicas:     r.IntBetween("argocdControllerReplicas", 2, 1, maxReplicas),
+		ServerMinReplicas:      r.IntBetween("argocdServerMinReplicas", 2, 1, maxReplicas),
+		ServerMaxReplicas:      r.IntBetween("argocdServerMaxReplicas", 5, 1, maxReplicas),
+		RepoServerReplicas:     r.IntBetween("argocdRepoServerReplicas", 2, 1, maxReplicas),
+		ApplicationSetReplicas: r.IntBetween("argocdApplicationSetReplicas", 2, 1, maxReplicas),
+		RedisReplicas:          r.IntBetween("argocdRedisReplicas", 3, 3, 7),
+		SourceRepositories:     r.Strings("sourceRepositories", []string{naming.RepositoryURL}),
 	}
 	if s.ServerMinReplicas > s.ServerMaxReplicas {
 		r.Check("argocdServerMaxReplicas", fmt.Errorf("%d is less than argocdServerMinReplicas %d; raise it",

@@ -27,14 +27,15 @@ type Chart struct {
 	TimeoutSeconds int
 }
 
-// LoadChart reads a Chart from the keys <prefix>Chart and <prefix>ChartVersion, and from those that all charts share.
-func LoadChart(r *config.Reader, prefix string) Chart {
+// LoadChart reads a Chart from the keys <prefix>Chart and <prefix>ChartVersion, whose defaults are chart and version, and
+// from those that all charts share.
+func LoadChart(r *config.Reader, prefix, chart, version string) Chart {
 	return Chart{
-		Name:       r.Text(prefix + "Chart"),
-		Version:    r.Text(prefix + "ChartVersion"),
-		Repository: r.String("chartRepository"),
+		Name:       r.Text(prefix+"Chart", chart),
+		Version:    r.Text(prefix+"ChartVersion", version),
+		Repository: r.String("chartRepository", "https://argoproj.github.io/argo-helm"),
 
-		TimeoutSeconds: r.IntBetween("releaseTimeoutSeconds", 60, 3600),
+		TimeoutSeconds: r.IntBetween("releaseTimeoutSeconds", 900, 60, 3600),
 	}
 }
 

@@ -39,7 +39,7 @@ func TestUnit_AChartInADirectoryHasNoRepository(t *testing.T) {
 func TestUnit_AChartIsPinned(t *testing.T) {
 	t.Parallel()
 	r := config.FromMap("p", "dev", map[string]string{"p:xChart": "", "p:xChartVersion": "", "p:chartRepository": "", "p:releaseTimeoutSeconds": "900"})
-	LoadChart(r, "x")
+	LoadChart(r, "x", "chart", "1.0.0")
 	require.ErrorContains(t, r.Err(), "p:xChart: is empty")
 	require.ErrorContains(t, r.Err(), "p:xChartVersion: is empty")
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Settings is the whole configuration of gridos-bootstrap; Pulumi.yaml describes each key.
+// Settings is the whole configuration of gridos-bootstrap; docs/configuration.md describes each key.
 type Settings struct {
 	ArgoCD   argocd.Settings
 	Rollouts rollouts.Settings
@@ -28,7 +28,7 @@ type Settings struct {
 
 // Load reads Settings. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader) (Settings, error) {
-	s := Settings{ArgoCD: argocd.Load(r), Rollouts: rollouts.Load(r), Protect: r.Bool("protect")}
+	s := Settings{ArgoCD: argocd.Load(r), Rollouts: rollouts.Load(r), Protect: r.Bool("protect", false)}
 	return s, r.Err()
 }
 

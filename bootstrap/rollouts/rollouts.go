@@ -23,8 +23,8 @@ type Settings struct {
 // Load reads Settings, recording mistakes in r.
 func Load(r *config.Reader) Settings {
 	return Settings{
-		Chart:    helm.LoadChart(r, "argoRollouts"),
-		Replicas: r.IntBetween("argoRolloutsReplicas", 1, 5),
+		Chart:    helm.LoadChart(r, "argoRollouts", "argo-rollouts", "2.41.0"),
+		Replicas: r.IntBetween("argoRolloutsReplicas", 2, 1, 5),
 	}
 }
 

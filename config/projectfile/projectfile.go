@@ -1,5 +1,5 @@
-// Package projectfile reads a Pulumi project's own files the way the CLI does: Pulumi.<stack>.yaml over the defaults that
-// Pulumi.yaml declares. The lab and the tests use it to see the configuration that `pulumi up -s <stack>` would see.
+// Package projectfile reads a Pulumi project's own files the way the CLI does: Pulumi.<stack>.yaml over the values that
+// Pulumi.yaml gives to every stack. The lab and the tests use it to see the configuration that `pulumi up -s <stack>` would see.
 package projectfile
 
 import (

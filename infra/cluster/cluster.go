@@ -6,12 +6,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/infra/identity"
+	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/infra/network"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -30,6 +32,13 @@ type Args struct {
 	// RegistryID is the ARM id of the registry that nodes pull from.
 	RegistryID pulumi.StringInput
 	Tags       pulumi.StringMap
+	// AuthorizedRanges are the public addresses (CIDRs) that reach an API server which is not private.
+	AuthorizedRanges []string
+	// WorkspaceID is the ARM id of the Log Analytics workspace that Defender reports to.
+	WorkspaceID pulumi.StringInput
+	Diagnostics monitoring.Sink
+	// Propagation is how long a new role assignment takes to be honoured.
+	Propagation time.Duration
 	// Protect refuses to delete the cluster.
 	Protect bool
 }
@@ -82,6 +91,7 @@ func (c *Cluster) provision(ctx *pulumi.Context, name string, args Args) error {
 		Scope:          args.NetworkID,
 		Principal:      identity.Principal{ID: controlPlane.PrincipalId, Type: identity.ServicePrincipal},
 		Role:           identity.NetworkContributor,
+		Propagation:    args.Propagation,
 	}, pulumi.Parent(c))
 	if err != nil {
 		return err
@@ -93,7 +103,7 @@ func (c *Cluster) provision(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	if err := c.userPool(ctx, name, managed, args); err != nil {
+	if err := c.children(ctx, name, managed, args); err != nil {
 		return err
 	}
 	admins, err := c.assignments(ctx, name, managed, args)
@@ -105,7 +115,7 @@ func (c *Cluster) provision(ctx *pulumi.Context, name string, args Args) error {
 	c.Name = managed.Name
 	c.OIDCIssuerURL = managed.OidcIssuerProfile.IssuerURL().Elem()
 	c.Kubeconfig = kubeconfig(ctx, c, managed, admins, args)
-	return nil
+	return args.Diagnostics.Watch(ctx, name+"-aks", c.ID, monitoring.Cluster, pulumi.Parent(c))
 }
 
 func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.ManagedClusterArgs {
@@ -114,13 +124,13 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 		ResourceGroupName: args.ResourceGroupName,
 		ResourceName:      pulumi.String(args.Names.Cluster),
 		Location:          pulumi.String(args.Location),
-		DnsPrefix:         pulumi.String(args.Names.ClusterDNSPrefix),
+		DnsPrefix:         pulumi.String(s.DNSPrefix),
 		NodeResourceGroup: pulumi.String(args.Names.NodeResourceGroup),
 		KubernetesVersion: pulumi.String(s.KubernetesVersion),
 		// The version is a minor one; Azure keeps its patch, and the nodes' images, up to date.
 		AutoUpgradeProfile: azure.ManagedClusterAutoUpgradeProfileArgs{
-			UpgradeChannel:       pulumi.String(azure.UpgradeChannelPatch),
-			NodeOSUpgradeChannel: pulumi.String(azure.NodeOSUpgradeChannelNodeImage),
+			UpgradeChannel:       pulumi.String(s.UpgradeChannel),
+			NodeOSUpgradeChannel: pulumi.String(s.NodeOSUpgradeChannel),
 		},
 		Sku: azure.ManagedClusterSKUArgs{
 			Name: pulumi.String(azure.ManagedClusterSKUNameBase),
@@ -137,10 +147,23 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 			TenantID:            pulumi.String(args.Caller.TenantID),
 			AdminGroupObjectIDs: pulumi.ToStringArray(s.AdminGroups),
 		},
-		DisableLocalAccounts: pulumi.Bool(true), // needs the Entra profile above (rule K3)
-		OidcIssuerProfile:    azure.ManagedClusterOIDCIssuerProfileArgs{Enabled: pulumi.Bool(true)},
-		SecurityProfile: azure.ManagedClusterSecurityProfileArgs{
-			WorkloadIdentity: azure.ManagedClusterSecurityProfileWorkloadIdentityArgs{Enabled: pulumi.Bool(true)},
+		DisableLocalAccounts:   pulumi.Bool(true), // needs the Entra profile above (rule K3)
+		OidcIssuerProfile:      azure.ManagedClusterOIDCIssuerProfileArgs{Enabled: pulumi.Bool(true)},
+		SecurityProfile:        securityProfile(args),
+		ApiServerAccessProfile: apiServerAccess(args),
+		AddonProfiles: azure.ManagedClusterAddonProfileMap{ // config values are strings (rule K5)
+			"azurepolicy": azure.ManagedClusterAddonProfileArgs{Enabled: pulumi.Bool(s.AzurePolicy)},
+		},
+		// Azure runs the mesh and its gateway; the edge load balancer sends traffic to the gateway's pods. The revision is left to
+		// Azure, which picks the one that goes with the Kubernetes version.
+		ServiceMeshProfile: azure.ServiceMeshProfileArgs{
+			Mode: pulumi.String(azure.ServiceMeshModeIstio),
+			Istio: azure.IstioServiceMeshArgs{Components: azure.IstioComponentsArgs{
+				IngressGateways: azure.IstioIngressGatewayArray{azure.IstioIngressGatewayArgs{
+					Enabled: pulumi.Bool(true),
+					Mode:    pulumi.String(azure.IstioIngressGatewayModeInternal),
+				}},
+			}},
 		},
 		NetworkProfile: azure.ContainerServiceNetworkProfileArgs{
 			NetworkPlugin:     pulumi.String(azure.NetworkPluginAzure),
@@ -168,15 +191,80 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 			MinCount:            pulumi.Int(s.SystemPool.Min),
 			MaxCount:            pulumi.Int(s.SystemPool.Max),
 			Count:               pulumi.Int(s.SystemPool.Min),
+			MaxPods:             pulumi.Int(s.MaxPods),
+			UpgradeSettings:     azure.AgentPoolUpgradeSettingsArgs{MaxSurge: pulumi.String(maxSurge)},
 			NodeTaints:          pulumi.StringArray{pulumi.String("CriticalAddonsOnly=true:NoSchedule")},
 		}},
 		Tags: args.Tags,
 	}
 }
 
-func (c *Cluster) userPool(ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args) error {
+// apiServerAccess says who reaches the API server: hosts of the network and its peers, or the authorized addresses.
+func apiServerAccess(args Args) azure.ManagedClusterAPIServerAccessProfileArgs {
+	if args.Settings.Private {
+		return azure.ManagedClusterAPIServerAccessProfileArgs{
+			EnablePrivateCluster:           pulumi.Bool(true),
+			EnablePrivateClusterPublicFQDN: pulumi.Bool(false),
+			PrivateDNSZone:                 pulumi.String("system"),
+		}
+	}
+	return azure.ManagedClusterAPIServerAccessProfileArgs{AuthorizedIPRanges: pulumi.ToStringArray(args.AuthorizedRanges)}
+}
+
+func securityProfile(args Args) azure.ManagedClusterSecurityProfileArgs {
+	profile := azure.ManagedClusterSecurityProfileArgs{
+		WorkloadIdentity: azure.ManagedClusterSecurityProfileWorkloadIdentityArgs{Enabled: pulumi.Bool(true)},
+	}
+	if args.Settings.Defender {
+		profile.Defender = azure.ManagedClusterSecurityProfileDefenderArgs{
+			LogAnalyticsWorkspaceResourceId: args.WorkspaceID,
+			SecurityMonitoring: azure.ManagedClusterSecurityProfileDefenderSecurityMonitoringArgs{
+				Enabled: pulumi.Bool(true),
+			},
+		}
+	}
+	return profile
+}
+
+// children registers what belongs to the cluster. It takes one operation at a time and refuses a second with
+// OperationNotAllowed, so they form a chain.
+func (c *Cluster) children(ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args) error {
+	last, err := c.userPool(ctx, name, managed, args)
+	if err != nil {
+		return err
+	}
+	// Azure upgrades nothing outside of these windows, which bear names that it knows.
+	for _, window := range []struct{ name, configuration string }{
+		{"kubernetes", "aksManagedAutoUpgradeSchedule"},
+		{"node-os", "aksManagedNodeOSUpgradeSchedule"},
+	} {
+		w := args.Settings.Maintenance
+		last, err = azure.NewMaintenanceConfiguration(ctx, name+"-maintenance-"+window.name, &azure.MaintenanceConfigurationArgs{
+			ResourceGroupName: args.ResourceGroupName,
+			ResourceName:      managed.Name,
+			ConfigName:        pulumi.String(window.configuration),
+			MaintenanceWindow: azure.MaintenanceWindowArgs{
+				Schedule: azure.ScheduleArgs{Weekly: azure.WeeklyScheduleArgs{
+					DayOfWeek:     pulumi.String(w.Day),
+					IntervalWeeks: pulumi.Int(1),
+				}},
+				StartTime:     pulumi.String(w.Start),
+				DurationHours: pulumi.Int(w.Hours),
+				UtcOffset:     pulumi.String("+00:00"),
+			},
+		}, pulumi.Parent(c), pulumi.DependsOn([]pulumi.Resource{last}))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) userPool(
+	ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args,
+) (pulumi.Resource, error) {
 	pool := args.Settings.UserPool
-	_, err := azure.NewAgentPool(ctx, name+"-user-pool", &azure.AgentPoolArgs{
+	return azure.NewAgentPool(ctx, name+"-user-pool", &azure.AgentPoolArgs{
 		ResourceGroupName: args.ResourceGroupName,
 		ResourceName:      managed.Name,
 		AgentPoolName:     pulumi.String("user"),
@@ -193,9 +281,10 @@ func (c *Cluster) userPool(ctx *pulumi.Context, name string, managed *azure.Mana
 		MinCount:            pulumi.Int(pool.Min),
 		MaxCount:            pulumi.Int(pool.Max),
 		Count:               pulumi.Int(pool.Min),
+		MaxPods:             pulumi.Int(args.Settings.MaxPods),
+		UpgradeSettings:     azure.AgentPoolUpgradeSettingsArgs{MaxSurge: pulumi.String(maxSurge)},
 		Tags:                args.Tags,
 	}, pulumi.Parent(c), pulumi.IgnoreChanges([]string{"count"}))
-	return err
 }
 
 // assignments gives the nodes the right to pull and the administrators the right to administer; it returns the latter.
@@ -218,6 +307,7 @@ func (c *Cluster) assignments(
 			Scope:          managed.ID().ToStringOutput(),
 			Principal:      principal,
 			Role:           identity.ClusterAdmin,
+			Propagation:    args.Propagation, // whoever uses the kubeconfig is an administrator by then
 		}, pulumi.Parent(c))
 	}
 	deployer, err := admin(name+"-deployer-admin", args.Deployer)

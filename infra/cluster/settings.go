@@ -9,18 +9,34 @@ import (
 
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/identity"
+	"github.com/gridos/sharedinfra/infra/network"
 )
 
 // Settings is the configuration of the cluster.
 type Settings struct {
 	// KubernetesVersion is the minor version, such as 1.33; Azure picks the patch.
 	KubernetesVersion string
+	// UpgradeChannel says which Kubernetes versions Azure moves to by itself, within the maintenance window: none or patch.
+	// Wider channels would change the minor version behind the configuration's back.
+	UpgradeChannel string
+	// NodeOSUpgradeChannel says how nodes get security fixes: None, Unmanaged, SecurityPatch or NodeImage.
+	NodeOSUpgradeChannel string
+	// Maintenance is when Azure may upgrade.
+	Maintenance Maintenance
 	// Tier is Free, Standard or Premium; Free has no service level agreement (rule K4).
 	Tier string
+	// DNSPrefix is the stem of the API server's host name. It never changes; empty means that of the environment's names.
+	DNSPrefix string
 	// SystemPool runs what the cluster itself needs, UserPool the workloads.
 	SystemPool, UserPool Pool
+	// MaxPods is how many pods a node runs at most, 10 to 250 (rule N6).
+	MaxPods int
 	// Zones are the availability zones that both pools spread over.
 	Zones []string
+	// Private gives the API server an address in the virtual network and none in public. It never changes.
+	Private bool
+	// AzurePolicy runs Azure Policy's admission controller, Defender its threat detection.
+	AzurePolicy, Defender bool
 	// AdminGroups are the object ids of the directory groups that administer the cluster.
 	AdminGroups []string
 	// LoginMode is how kubelogin signs in: azurecli, workloadidentity or spn.
@@ -35,29 +51,69 @@ type Pool struct {
 	Min, Max int
 }
 
-var minorVersion = regexp.MustCompile(`^1\.[0-9]{2}$`)
+// Maintenance is a weekly window.
+type Maintenance struct {
+	// Day is a day of the week in English, Start the time of day in UTC (HH:MM), Hours the length, 4 to 24 hours.
+	Day, Start string
+	Hours      int
+}
 
-// zones are what Azure calls the availability zones of a region.
-var zones = []string{"1", "2", "3"}
+var (
+	minorVersion = regexp.MustCompile(`^1\.[0-9]{2}$`)
+	timeOfDay    = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
+	dnsPrefix    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,52}[A-Za-z0-9])?$`)
+	weekdays     = []string{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
+	// zones are what Azure calls the availability zones of a region.
+	zones = []string{"1", "2", "3"}
+)
 
-// maxNodes is what AKS allows in a node pool.
-const maxNodes = 1000
+const (
+	// maxNodes is what AKS allows in a node pool.
+	maxNodes = 1000
+	// maxSurge is how many nodes more than its own a pool has while it is upgraded: as a share, and as a divisor.
+	maxSurge        = "10%"
+	maxSurgeDivisor = 10
+	// fewestForRedis is how many nodes the servers of Argo CD's Redis need: no two share one.
+	fewestForRedis = 3
+)
 
-// Load reads Settings, recording mistakes in r.
-func Load(r *config.Reader) Settings {
+// Load reads Settings with the defaults d for a cluster in the network of plan, recording mistakes in r.
+func Load(r *config.Reader, d Settings, plan network.Plan) Settings {
 	s := Settings{
-		KubernetesVersion: r.Text("kubernetesVersion"),
-		Tier: r.OneOf("clusterTier", string(azure.ManagedClusterSKUTierFree),
+		KubernetesVersion: r.Text("kubernetesVersion", d.KubernetesVersion),
+		UpgradeChannel: r.OneOf("upgradeChannel", d.UpgradeChannel,
+			string(azure.UpgradeChannelNone), string(azure.UpgradeChannelPatch)),
+		NodeOSUpgradeChannel: r.OneOf("nodeOsUpgradeChannel", d.NodeOSUpgradeChannel,
+			string(azure.NodeOSUpgradeChannelNone), string(azure.NodeOSUpgradeChannelUnmanaged),
+			string(azure.NodeOSUpgradeChannelSecurityPatch), string(azure.NodeOSUpgradeChannelNodeImage)),
+		Maintenance: Maintenance{
+			Day:   r.OneOf("maintenanceDay", d.Maintenance.Day, weekdays...),
+			Start: r.Text("maintenanceStart", d.Maintenance.Start),
+			Hours: r.IntBetween("maintenanceHours", d.Maintenance.Hours, 4, 24),
+		},
+		Tier: r.OneOf("clusterTier", d.Tier, string(azure.ManagedClusterSKUTierFree),
 			string(azure.ManagedClusterSKUTierStandard), string(azure.ManagedClusterSKUTierPremium)),
-		SystemPool:  loadPool(r, "systemPool"),
-		UserPool:    loadPool(r, "userPool"),
-		Zones:       r.Strings("zones"),
-		AdminGroups: r.Strings("adminGroupObjectIds"),
-		LoginMode:   r.OneOf("kubeloginMode", "azurecli", "workloadidentity", "spn"),
+		DNSPrefix:   r.Text("clusterDnsPrefix", d.DNSPrefix),
+		SystemPool:  loadPool(r, "systemPool", d.SystemPool),
+		UserPool:    loadPool(r, "userPool", d.UserPool),
+		MaxPods:     r.IntBetween("maxPods", d.MaxPods, 10, 250),
+		Zones:       r.Strings("zones", d.Zones),
+		Private:     r.Bool("clusterPrivate", d.Private),
+		AzurePolicy: r.Bool("azurePolicy", d.AzurePolicy),
+		Defender:    r.Bool("defender", d.Defender),
+		AdminGroups: r.Strings("adminGroupObjectIds", d.AdminGroups),
+		LoginMode:   r.OneOf("kubeloginMode", d.LoginMode, "azurecli", "workloadidentity", "spn"),
 	}
 	if !minorVersion.MatchString(s.KubernetesVersion) {
 		r.Check("kubernetesVersion", fmt.Errorf(
 			"%q is not a minor version; write it like 1.33, in quotes, because Azure upgrades the patch itself", s.KubernetesVersion))
+	}
+	if !timeOfDay.MatchString(s.Maintenance.Start) {
+		r.Check("maintenanceStart", fmt.Errorf("%q is not a time of day; write it like 02:00, in quotes, in UTC", s.Maintenance.Start))
+	}
+	if !dnsPrefix.MatchString(s.DNSPrefix) {
+		r.Check("clusterDnsPrefix", fmt.Errorf(
+			"%q is not a prefix that Azure takes; use 1 to 54 letters, digits and hyphens, no hyphen first or last", s.DNSPrefix))
 	}
 	for _, zone := range s.Zones {
 		if !slices.Contains(zones, zone) {
@@ -67,14 +123,44 @@ func Load(r *config.Reader) Settings {
 	for _, group := range s.AdminGroups {
 		identity.CheckObjectID(r, "adminGroupObjectIds", group)
 	}
+	if s.UserPool.Max > 0 && s.UserPool.Max < fewestForRedis {
+		r.Check("userPoolMax", fmt.Errorf("%d nodes are too few for Argo CD, whose %d Redis servers share none; raise it",
+			s.UserPool.Max, fewestForRedis))
+	}
+	s.checkRoom(r, plan)
 	return s
 }
 
-func loadPool(r *config.Reader, name string) Pool {
+// checkRoom records a mistake when the ranges have no room for the nodes that the pools may have.
+func (s Settings) checkRoom(r *config.Reader, plan network.Plan) {
+	nodes := s.SystemPool.most() + s.UserPool.most()
+	if plan.AKS.IsValid() {
+		if room := network.Room(plan.AKS); nodes > room {
+			r.Check("aksSubnet", fmt.Errorf("%s has room for %d nodes, but both pools have up to %d while they are upgraded; "+
+				"widen it, or lower systemPoolMax or userPoolMax", plan.AKS, room, nodes))
+		}
+	}
+	if plan.Pods.IsValid() {
+		// Each node takes a /24 of the pods' range, whatever maxPods says (rule N6).
+		room := 0
+		if bits := plan.Pods.Bits(); bits <= 24 {
+			room = 1 << (24 - bits)
+		}
+		if nodes > room {
+			r.Check("podCidr", fmt.Errorf("%s has a /24 for %d nodes, but both pools have up to %d while they are upgraded; "+
+				"widen it, or lower systemPoolMax or userPoolMax", plan.Pods, room, nodes))
+		}
+	}
+}
+
+// most is how many nodes the pool has while it is upgraded.
+func (p Pool) most() int { return p.Max + (p.Max+maxSurgeDivisor-1)/maxSurgeDivisor }
+
+func loadPool(r *config.Reader, name string, d Pool) Pool {
 	p := Pool{
-		VMSize: r.Text(name + "VmSize"),
-		Min:    r.IntBetween(name+"Min", 1, maxNodes), // an empty pool could schedule nothing
-		Max:    r.IntBetween(name+"Max", 1, maxNodes),
+		VMSize: r.Text(name+"VmSize", d.VMSize),
+		Min:    r.IntBetween(name+"Min", d.Min, 1, maxNodes), // an empty pool could schedule nothing
+		Max:    r.IntBetween(name+"Max", d.Max, 1, maxNodes),
 	}
 	if p.Max > 0 && p.Min > p.Max {
 		r.Check(name+"Max", fmt.Errorf("%d is less than %sMin %d; raise it", p.Max, name, p.Min))

@@ -15,6 +15,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/infra/identity"
+	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -35,6 +37,18 @@ type Settings struct {
 	HighAvailability string
 	// AdminLogin is the administrator's login, decided once, at creation.
 	AdminLogin string
+	// EntraAdmins sign in with Entra ID instead of a password.
+	EntraAdmins []EntraAdmin
+}
+
+// EntraAdmin is an administrator of the server from the directory.
+type EntraAdmin struct {
+	// ObjectID is the GUID of the user, group or service principal.
+	ObjectID string `json:"objectId"`
+	// Name is its name in the directory, which becomes the name of its role in PostgreSQL.
+	Name string `json:"name"`
+	// Type is User, Group or ServicePrincipal.
+	Type string `json:"type"`
 }
 
 var (
@@ -46,17 +60,18 @@ var (
 	loginPattern = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 )
 
-// Load reads Settings, recording mistakes in r.
-func Load(r *config.Reader) Settings {
+// Load reads Settings with the defaults d, recording mistakes in r.
+func Load(r *config.Reader, d Settings) Settings {
 	s := Settings{
-		Version:            r.OneOf("postgresVersion", "14", "15", "16"),
-		SKUTier:            r.OneOf("postgresSkuTier", "Burstable", "GeneralPurpose", "MemoryOptimized"),
-		SKUName:            r.Text("postgresSkuName"),
-		StorageGB:          r.Int("postgresStorageGb"),
-		BackupDays:         r.IntBetween("postgresBackupDays", 7, 35),
-		GeoRedundantBackup: r.Bool("postgresGeoBackup"),
-		HighAvailability:   r.OneOf("postgresHighAvailability", "Disabled", "SameZone", "ZoneRedundant"),
-		AdminLogin:         r.Text("postgresAdminLogin"),
+		Version:            r.OneOf("postgresVersion", d.Version, "14", "15", "16"),
+		SKUTier:            r.OneOf("postgresSkuTier", d.SKUTier, "Burstable", "GeneralPurpose", "MemoryOptimized"),
+		SKUName:            r.Text("postgresSkuName", d.SKUName),
+		StorageGB:          r.Int("postgresStorageGb", d.StorageGB),
+		BackupDays:         r.IntBetween("postgresBackupDays", d.BackupDays, 7, 35),
+		GeoRedundantBackup: r.Bool("postgresGeoBackup", d.GeoRedundantBackup),
+		HighAvailability:   r.OneOf("postgresHighAvailability", d.HighAvailability, "Disabled", "SameZone", "ZoneRedundant"),
+		AdminLogin:         r.Text("postgresAdminLogin", d.AdminLogin),
+		EntraAdmins:        config.Decode(r, "postgresEntraAdmins", d.EntraAdmins),
 	}
 	if want, ok := skuPrefixes[s.SKUTier]; ok && !strings.HasPrefix(s.SKUName, want) {
 		r.Check("postgresSkuName", fmt.Errorf("%q is not of tier %s; choose a %s… size or change postgresSkuTier",
@@ -75,7 +90,28 @@ func Load(r *config.Reader) Settings {
 			"%q is not allowed; use lower-case letters, digits and underscores, not starting with pg_ and none of %s",
 			s.AdminLogin, strings.Join(takenLogins, ", ")))
 	}
+	s.checkEntraAdmins(r)
 	return s
+}
+
+func (s Settings) checkEntraAdmins(r *config.Reader) {
+	const key = "postgresEntraAdmins"
+	seen := map[string]bool{}
+	for _, admin := range s.EntraAdmins {
+		identity.CheckObjectID(r, key, admin.ObjectID)
+		if admin.Name == "" {
+			r.Check(key, fmt.Errorf("%s has no name; write the name that the directory shows", admin.ObjectID))
+		}
+		switch identity.PrincipalType(admin.Type) {
+		case identity.User, identity.Group, identity.ServicePrincipal:
+		default:
+			r.Check(key, fmt.Errorf("%q is not a type of principal; use User, Group or ServicePrincipal", admin.Type))
+		}
+		if seen[admin.ObjectID] {
+			r.Check(key, fmt.Errorf("%s is listed twice; list each administrator once", admin.ObjectID))
+		}
+		seen[admin.ObjectID] = true
+	}
 }
 
 // Args is what a Database needs. Every field is required.
@@ -91,6 +127,9 @@ type Args struct {
 	// VaultName is the key vault that the password goes to, VaultAccess the right to write there.
 	VaultName   pulumi.StringInput
 	VaultAccess pulumi.Resource
+	// TenantID is the GUID of the Entra tenant whose identities may sign in.
+	TenantID    string
+	Diagnostics monitoring.Sink
 	Tags        pulumi.StringMap
 	// Protect refuses to delete the server.
 	Protect bool
@@ -145,14 +184,33 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 	if err != nil {
 		return err
 	}
+	if err := args.Diagnostics.Watch(ctx, name+"-server", server.ID().ToStringOutput(), monitoring.LogsAndMetrics,
+		pulumi.Parent(d)); err != nil {
+		return err
+	}
+	// The server takes one operation at a time and refuses a second with ServerIsBusy, so its children form a chain (rule P5).
+	previous, err := d.entraAdmins(ctx, name, server, args)
+	if err != nil {
+		return err
+	}
 	database, err := azure.NewDatabase(ctx, name+"-gridos", &azure.DatabaseArgs{
 		ResourceGroupName: args.ResourceGroupName,
 		ServerName:        server.Name,
 		DatabaseName:      pulumi.String(naming.Application),
 		Charset:           pulumi.String("UTF8"),
 		Collation:         pulumi.String("en_US.utf8"),
-	}, pulumi.Parent(d))
+	}, pulumi.Parent(d), pulumi.DependsOn(previous))
 	if err != nil {
+		return err
+	}
+	if _, err := azure.NewConfiguration(ctx, name+"-tls", &azure.ConfigurationArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		ServerName:        server.Name,
+		ConfigurationName: pulumi.String("ssl_min_protocol_version"),
+		Source:            pulumi.String("user-override"),
+		Value:             pulumi.String("TLSv1.2"),
+		// A parameter exists as long as its server and cannot be deleted (pulumi-azure-native issue 3072).
+	}, pulumi.Parent(d), pulumi.DependsOn([]pulumi.Resource{database}), pulumi.RetainOnDelete(true)); err != nil {
 		return err
 	}
 	secret, err := keyvault.NewSecret(ctx, name+"-password-secret", &keyvault.SecretArgs{
@@ -170,6 +228,28 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 	d.User = pulumi.String(args.Settings.AdminLogin).ToStringOutput()
 	d.PasswordSecretName = secret.Name
 	return nil
+}
+
+// entraAdmins registers the administrators as a chain after the server, and returns its last link.
+func (d *Database) entraAdmins(
+	ctx *pulumi.Context, name string, server *azure.Server, args Args,
+) ([]pulumi.Resource, error) {
+	previous := []pulumi.Resource{server}
+	for _, a := range args.Settings.EntraAdmins {
+		admin, err := azure.NewAdministrator(ctx, name+"-admin-"+a.ObjectID, &azure.AdministratorArgs{
+			ResourceGroupName: args.ResourceGroupName,
+			ServerName:        server.Name,
+			ObjectId:          pulumi.String(a.ObjectID),
+			PrincipalName:     pulumi.String(a.Name),
+			PrincipalType:     pulumi.String(a.Type),
+			TenantId:          pulumi.String(args.TenantID),
+		}, pulumi.Parent(d), pulumi.DependsOn(previous))
+		if err != nil {
+			return nil, err
+		}
+		previous = []pulumi.Resource{admin}
+	}
+	return previous, nil
 }
 
 func serverArgs(args Args, password pulumi.StringInput) *azure.ServerArgs {
@@ -197,8 +277,10 @@ func serverArgs(args Args, password pulumi.StringInput) *azure.ServerArgs {
 		},
 		HighAvailability: azure.HighAvailabilityArgs{Mode: pulumi.String(s.HighAvailability)},
 		AuthConfig: azure.AuthConfigArgs{
-			ActiveDirectoryAuth: pulumi.String(azure.ActiveDirectoryAuthEnumDisabled),
+			// People sign in as themselves; the application has a password that only the vault knows.
+			ActiveDirectoryAuth: pulumi.String(azure.ActiveDirectoryAuthEnumEnabled),
 			PasswordAuth:        pulumi.String(azure.PasswordAuthEnumEnabled),
+			TenantId:            pulumi.String(args.TenantID),
 		},
 		Network: azure.NetworkArgs{
 			DelegatedSubnetResourceId:   args.SubnetID,

@@ -1,8 +1,11 @@
-// Package identity creates role assignments the way that survives re-creation: with names derived from what they assign.
+// Package identity says who may do what: role assignments, named so that they survive re-creation, and the federated
+// identities with which workloads and pipelines sign in without a secret.
 package identity
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	authorization "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220401"
@@ -18,6 +21,10 @@ const (
 	AcrPull Role = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 	// NetworkContributor lets a cluster's identity join nodes and load balancers to subnets.
 	NetworkContributor Role = "4d97b98b-1d4f-4787-a291-c67834d212e7"
+	// AcrPush lets a pipeline push images.
+	AcrPush Role = "8311e382-0749-4cb8-b61a-304f252e45ec"
+	// KeyVaultSecretsUser reads secrets, and certificates with their keys, through a vault's data plane.
+	KeyVaultSecretsUser Role = "4633458b-17de-408a-b874-0445c86b69e6"
 	// KeyVaultSecretsOfficer reads, writes and deletes secrets through a vault's data plane.
 	KeyVaultSecretsOfficer Role = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"
 	// ClusterAdmin is Azure Kubernetes Service RBAC Cluster Admin.
@@ -56,12 +63,31 @@ type Assignment struct {
 	Principal Principal
 	// Role is what is assigned.
 	Role Role
+	// Propagation is how long the assignment, once created, keeps what depends on it waiting: Azure accepts an assignment
+	// at once and honours it later (rule I5). Zero does not wait; use it where nothing needs the role right away.
+	Propagation time.Duration
 }
 
 // Assign registers the role assignment.
 func Assign(
 	ctx *pulumi.Context, name string, a Assignment, opts ...pulumi.ResourceOption,
 ) (*authorization.RoleAssignment, error) {
+	if a.Propagation > 0 {
+		// A hook runs when the resource was really created, and before what depends on it goes on: not in a preview, and not
+		// when there is nothing to do.
+		hook, err := ctx.RegisterResourceHook(name+"-propagation", func(*pulumi.ResourceHookArgs) error {
+			select {
+			case <-time.After(a.Propagation):
+				return nil
+			case <-ctx.Context().Done():
+				return ctx.Context().Err()
+			}
+		}, nil)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(slices.Clone(opts), pulumi.ResourceHooks(&pulumi.ResourceHookBinding{AfterCreate: []*pulumi.ResourceHook{hook}}))
+	}
 	return authorization.NewRoleAssignment(ctx, name, &authorization.RoleAssignmentArgs{
 		RoleAssignmentName: assignmentName(a.Scope, a.Principal.ID, a.Role),
 		Scope:              a.Scope,

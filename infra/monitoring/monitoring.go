@@ -1,4 +1,4 @@
-// Package monitoring creates the Log Analytics workspace of the environment.
+// Package monitoring creates the Log Analytics workspace of the environment, and the diagnostic settings that feed it.
 package monitoring
 
 import (
@@ -15,9 +15,9 @@ type Settings struct {
 	RetentionDays int
 }
 
-// Load reads Settings, recording mistakes in r.
-func Load(r *config.Reader) Settings {
-	return Settings{RetentionDays: r.IntBetween("logRetentionDays", 30, 730)}
+// Load reads Settings with the defaults d, recording mistakes in r.
+func Load(r *config.Reader, d Settings) Settings {
+	return Settings{RetentionDays: r.IntBetween("logRetentionDays", d.RetentionDays, 30, 730)}
 }
 
 // Args is what a Monitoring needs. Every field is required.
@@ -29,12 +29,14 @@ type Args struct {
 	Tags              pulumi.StringMap
 }
 
-// Monitoring is the workspace that logs are to be sent to.
+// Monitoring is the workspace that the environment's logs go to.
 type Monitoring struct {
 	pulumi.ResourceState
 
 	// WorkspaceID is the ARM id of the workspace.
 	WorkspaceID pulumi.StringOutput
+	// Sink sends diagnostics to the workspace.
+	Sink Sink
 }
 
 // New registers the workspace.
@@ -55,5 +57,9 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		return nil, err
 	}
 	m.WorkspaceID = workspace.ID().ToStringOutput()
+	m.Sink = Sink{workspaceID: m.WorkspaceID}
+	if err := m.Sink.Watch(ctx, name+"-workspace", m.WorkspaceID, LogsAndMetrics, pulumi.Parent(m)); err != nil {
+		return nil, err
+	}
 	return m, ctx.RegisterResourceOutputs(m, pulumi.Map{"workspaceId": m.WorkspaceID})
 }

@@ -4,12 +4,12 @@ package network
 
 import (
 	"fmt"
-	"net/netip"
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -20,6 +20,10 @@ type Args struct {
 	Location          string
 	ResourceGroupName pulumi.StringInput
 	Tags              pulumi.StringMap
+	// VaultEndpoint lets the nodes reach a key vault's public address from their own, so that the vault can tell them from others.
+	VaultEndpoint bool
+	// Diagnostics is where the logs of the network go.
+	Diagnostics monitoring.Sink
 }
 
 // Network is the virtual network of one environment.
@@ -28,8 +32,8 @@ type Network struct {
 
 	// ID is the ARM id of the virtual network.
 	ID pulumi.StringOutput
-	// AKSSubnetID, GatewaySubnetID and PostgresSubnetID are ARM ids of subnets.
-	AKSSubnetID, GatewaySubnetID, PostgresSubnetID pulumi.StringOutput
+	// AKSSubnetID, GatewaySubnetID, PostgresSubnetID and EndpointsSubnetID are ARM ids of subnets.
+	AKSSubnetID, GatewaySubnetID, PostgresSubnetID, EndpointsSubnetID pulumi.StringOutput
 	// PostgresZoneID is the ARM id of the database's private DNS zone.
 	PostgresZoneID pulumi.StringOutput
 	// PostgresZoneLink joins the zone to the virtual network. Azure does not check that it exists when a server is
@@ -47,11 +51,12 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	return n, ctx.RegisterResourceOutputs(n, pulumi.Map{
-		"id":               n.ID,
-		"aksSubnetId":      n.AKSSubnetID,
-		"gatewaySubnetId":  n.GatewaySubnetID,
-		"postgresSubnetId": n.PostgresSubnetID,
-		"postgresZoneId":   n.PostgresZoneID,
+		"id":                n.ID,
+		"aksSubnetId":       n.AKSSubnetID,
+		"gatewaySubnetId":   n.GatewaySubnetID,
+		"postgresSubnetId":  n.PostgresSubnetID,
+		"postgresZoneId":    n.PostgresZoneID,
+		"endpointsSubnetId": n.EndpointsSubnetID,
 	})
 }
 
@@ -71,6 +76,9 @@ func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	n.ID = vnet.ID().ToStringOutput()
+	if err := args.Diagnostics.Watch(ctx, name+"-vnet", n.ID, monitoring.LogsAndMetrics, pulumi.Parent(n)); err != nil {
+		return err
+	}
 
 	subnets, err := n.subnets(ctx, name, vnet, args)
 	if err != nil {
@@ -79,29 +87,27 @@ func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
 	n.AKSSubnetID = subnets["aks"].ID().ToStringOutput()
 	n.GatewaySubnetID = subnets["appgw"].ID().ToStringOutput()
 	n.PostgresSubnetID = subnets["postgres"].ID().ToStringOutput()
+	n.EndpointsSubnetID = subnets["endpoints"].ID().ToStringOutput()
 	return n.zone(ctx, name, args)
 }
 
 func (n *Network) subnets(
 	ctx *pulumi.Context, name string, vnet *azure.VirtualNetwork, args Args,
 ) (map[string]*azure.Subnet, error) {
-	prefixes := map[string]netip.Prefix{
-		"aks":       args.Plan.AKS,
-		"appgw":     args.Plan.AppGateway,
-		"postgres":  args.Plan.Postgres,
-		"ingress":   args.Plan.Ingress,
-		"endpoints": args.Plan.Endpoints,
-	}
-	subnets := make(map[string]*azure.Subnet, len(prefixes))
+	subnets := map[string]*azure.Subnet{}
 	var previous []pulumi.Resource
-	for _, p := range purposes(args.Plan) {
+	for _, p := range purposes(args.Plan, args.VaultEndpoint) {
 		group, err := azure.NewNetworkSecurityGroup(ctx, name+"-"+p.name+"-nsg", &azure.NetworkSecurityGroupArgs{
 			ResourceGroupName:        args.ResourceGroupName,
 			NetworkSecurityGroupName: pulumi.String(args.Names.SecurityGroup(p.name)),
 			Location:                 pulumi.String(args.Location),
-			SecurityRules:            securityRules(p.rules),
+			SecurityRules:            p.securityRules(),
 			Tags:                     args.Tags,
 		}, pulumi.Parent(n))
+		if err != nil {
+			return nil, err
+		}
+		err = args.Diagnostics.Watch(ctx, name+"-"+p.name+"-nsg", group.ID().ToStringOutput(), monitoring.Logs, pulumi.Parent(n))
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +115,7 @@ func (n *Network) subnets(
 			ResourceGroupName:    args.ResourceGroupName,
 			VirtualNetworkName:   vnet.Name,
 			SubnetName:           pulumi.String(p.name),
-			AddressPrefix:        pulumi.String(prefixes[p.name].String()),
+			AddressPrefix:        pulumi.String(p.prefix.String()),
 			NetworkSecurityGroup: azure.NetworkSecurityGroupTypeArgs{Id: group.ID().ToStringOutput()},
 		}
 		if p.delegation != "" {

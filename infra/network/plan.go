@@ -11,6 +11,17 @@ import (
 	"github.com/gridos/sharedinfra/config"
 )
 
+// Settings is the configuration of the network. Ranges are CIDRs; an empty subnet means "derive it from AddressSpace".
+type Settings struct {
+	// AddressSpace is the virtual network's range.
+	AddressSpace string
+	// Pods and Services are the cluster's overlay ranges, outside the virtual network.
+	Pods, Services string
+	// OperatorRanges are the private ranges, of peered networks or a VPN, from which people and pipelines reach what has no
+	// public address: a private API server and private endpoints.
+	OperatorRanges []string
+}
+
 // Plan is the environment's address plan. Every prefix is masked and IPv4.
 type Plan struct {
 	// AddressSpace is the virtual network's CIDR; the five subnets lie inside it and are disjoint (rule N1).
@@ -23,9 +34,11 @@ type Plan struct {
 	DNSService netip.Addr
 	// IngressIP is the fixed address of the edge load balancer, in Ingress, that the gateway sends traffic to.
 	IngressIP netip.Addr
+	// Operators are the private ranges from which people and pipelines reach private endpoints; outside the virtual network.
+	Operators []netip.Prefix
 }
 
-// Configuration keys of the address plan. An empty subnet key means "derive it from addressSpace".
+// Configuration keys of the address plan.
 const (
 	keyAddressSpace    = "addressSpace"
 	keyAKSSubnet       = "aksSubnet"
@@ -35,6 +48,7 @@ const (
 	keyEndpointsSubnet = "endpointsSubnet"
 	keyPodCIDR         = "podCidr"
 	keyServiceCIDR     = "serviceCidr"
+	keyOperatorRanges  = "operatorRanges"
 )
 
 // The derived layout of a /16: the nodes take the first /20, the other subnets a /24 each after it. /24 is what Azure
@@ -64,9 +78,9 @@ type block struct {
 	derived bool // nobody chose it
 }
 
-// Load reads the address plan. Mistakes are recorded in r; the plan is complete only when r.Err is nil.
-func Load(r *config.Reader) Plan {
-	space := parse(r, keyAddressSpace, r.Text(keyAddressSpace))
+// Load reads the address plan, with the defaults d. Mistakes are recorded in r; the plan is complete only when r.Err is nil.
+func Load(r *config.Reader, d Settings) Plan {
+	space := parse(r, keyAddressSpace, r.Text(keyAddressSpace, d.AddressSpace))
 	subnets := []block{
 		subnet(r, keyAKSSubnet, space, nodesNewBits, 0),
 		subnet(r, keyGatewaySubnet, space, subnetNewBits, firstSubnet),
@@ -74,8 +88,8 @@ func Load(r *config.Reader) Plan {
 		subnet(r, keyIngressSubnet, space, subnetNewBits, firstSubnet+2),
 		subnet(r, keyEndpointsSubnet, space, subnetNewBits, firstSubnet+3),
 	}
-	pods := block{key: keyPodCIDR, prefix: parse(r, keyPodCIDR, r.Text(keyPodCIDR))}
-	services := block{key: keyServiceCIDR, prefix: parse(r, keyServiceCIDR, r.Text(keyServiceCIDR))}
+	pods := block{key: keyPodCIDR, prefix: parse(r, keyPodCIDR, r.Text(keyPodCIDR, d.Pods))}
+	services := block{key: keyServiceCIDR, prefix: parse(r, keyServiceCIDR, r.Text(keyServiceCIDR, d.Services))}
 
 	for _, s := range subnets {
 		if s.prefix.IsValid() && space.IsValid() && !contains(space, s.prefix) {
@@ -83,7 +97,15 @@ func Load(r *config.Reader) Plan {
 		}
 	}
 	disjoint(r, subnets)
-	disjoint(r, []block{{key: keyAddressSpace, prefix: space}, pods, services})
+	outside := []block{{key: keyAddressSpace, prefix: space}, pods, services}
+	operators := []netip.Prefix{}
+	for _, text := range r.Strings(keyOperatorRanges, d.OperatorRanges) {
+		if p := parse(r, keyOperatorRanges, text); p.IsValid() {
+			operators = append(operators, p)
+			outside = append(outside, block{key: keyOperatorRanges, prefix: p})
+		}
+	}
+	disjoint(r, outside)
 	for _, b := range append([]block{{key: keyAddressSpace, prefix: space}, pods, services}, subnets...) {
 		for _, taken := range reserved {
 			if b.prefix.IsValid() && b.prefix.Overlaps(taken) {
@@ -107,12 +129,13 @@ func Load(r *config.Reader) Plan {
 		Services:     services.prefix,
 		DNSService:   host(r, services, dnsHost),
 		IngressIP:    host(r, subnets[3], ingressHost),
+		Operators:    operators,
 	}
 }
 
 // subnet returns the CIDR that key sets, or the one derived from space.
 func subnet(r *config.Reader, key string, space netip.Prefix, newBits, number int) block {
-	text := r.String(key)
+	text := r.String(key, "")
 	if text != "" || !space.IsValid() {
 		return block{key: key, prefix: parse(r, key, text)}
 	}
@@ -179,6 +202,12 @@ func host(r *config.Reader, b block, number int) netip.Addr {
 	}
 	addr, _ := netip.AddrFromSlice(ip)
 	return addr.Unmap()
+}
+
+// Room is how many addresses of a subnet are left for use: Azure keeps five of each.
+func Room(subnet netip.Prefix) int {
+	const keptByAzure = 5
+	return int(cidr.AddressCount(ipNet(subnet))) - keptByAzure //nolint:gosec // an IPv4 range has at most 2^32 addresses
 }
 
 func contains(outer, inner netip.Prefix) bool {

@@ -12,15 +12,14 @@ import (
 
 // load reads an address plan from the defaults with changes.
 func load(changes map[string]string) (network.Plan, error) {
-	values := map[string]string{
-		"p:addressSpace": "10.10.0.0/16", "p:podCidr": "10.244.0.0/16", "p:serviceCidr": "10.96.0.0/16",
-		"p:aksSubnet": "", "p:gatewaySubnet": "", "p:postgresSubnet": "", "p:ingressSubnet": "", "p:endpointsSubnet": "",
-	}
+	values := map[string]string{}
 	for key, value := range changes {
 		values["p:"+key] = value
 	}
 	r := config.FromMap("p", "dev", values)
-	plan := network.Load(r)
+	plan := network.Load(r, network.Settings{
+		AddressSpace: "10.10.0.0/16", Pods: "10.244.0.0/16", Services: "10.96.0.0/16",
+	})
 	return plan, r.Err()
 }
 

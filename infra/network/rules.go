@@ -1,111 +1,197 @@
 package network
 
 import (
+	"net/netip"
+
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// rule is one inbound or outbound allowance of a network security group. What is not allowed here falls to Azure's default
-// rules: traffic inside the virtual network and from the load balancer comes in, the Internet does not. The allowances
-// within the network therefore say what is needed, and start to matter with the first rule that denies.
+// rule is one inbound or outbound rule of a network security group. Azure's default rules come after all of these: they let in
+// what comes from the virtual network, its peers and the load balancer, keep the Internet out, and let everything out.
 type rule struct {
-	name        string
-	direction   string
-	from        string
-	to          string
-	ports       []string
-	description string
+	name      string
+	direction azure.SecurityRuleDirection
+	protocol  azure.SecurityRuleProtocol
+	from, to  []string // CIDRs, or one service tag
+	ports     []string
+	why       string
 }
 
 // purpose is what a subnet is for, with what makes it fit for that.
 type purpose struct {
 	name       string
+	prefix     netip.Prefix
 	delegation string   // the service that the subnet is delegated to, or ""
 	endpoints  []string // service endpoints
 	rules      []rule
+	// closed refuses what the rules do not let in from the virtual network and its peers.
+	closed bool
 }
 
-const (
-	inbound  = "Inbound"
-	outbound = "Outbound"
+var (
+	anywhere = []string{"*"}
+	allPorts = []string{"*"}
 )
 
-// purposes returns the subnets in the order in which they are created.
-func purposes(plan Plan) []purpose {
+// purposes returns the subnets in the order in which they are created: first what the slowest resources wait for.
+func purposes(plan Plan, vaultEndpoint bool) []purpose {
+	nodes, pods := cidrs(plan.AKS), cidrs(plan.Pods)
+	gateway, postgres, endpoints := cidrs(plan.AppGateway), cidrs(plan.Postgres), cidrs(plan.Endpoints)
+	operators := cidrs(plan.Operators...)
+
+	aks := purpose{name: "aks", prefix: plan.AKS, closed: true, rules: []rule{
+		{
+			"AllowNodes", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolAsterisk, nodes, nodes, allPorts,
+			"Nodes reach nodes (rule N8)",
+		},
+		{
+			"AllowNodesToPods", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolAsterisk, nodes, pods, allPorts,
+			"Nodes reach pods (rule N8)",
+		},
+		{
+			"AllowPods", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolAsterisk, pods, pods, allPorts,
+			"Pods reach pods (rule N8)",
+		},
+		{
+			// A load balancer hands packets on with their destination unchanged, so it is the nodes that see the
+			// gateway's traffic; 15021 is where the gateway probes.
+			"AllowGateway", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, gateway, anywhere,
+			[]string{"80", "443", "15021"},
+			"The gateway sends traffic to, and probes, the edge load balancer",
+		},
+	}}
+	if vaultEndpoint {
+		aks.endpoints = []string{"Microsoft.KeyVault"}
+	}
+	private := purpose{name: "endpoints", prefix: plan.Endpoints, closed: true, rules: []rule{{
+		"AllowNodes", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, nodes, endpoints,
+		[]string{"443"},
+		"Nodes pull images and read secrets",
+	}}}
+	if len(operators) > 0 {
+		operate := rule{
+			"AllowOperators", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, operators, nil,
+			[]string{"443"},
+			"People and pipelines reach private endpoints; that of the API server is among the nodes",
+		}
+		operate.to = nodes
+		aks.rules = append(aks.rules, operate)
+		operate.to = endpoints
+		private.rules = append(private.rules, operate)
+	}
 	return []purpose{
 		{
-			name: "aks",
-			rules: []rule{{
-				// A load balancer hands packets on with their destination unchanged, so it is the nodes that see the
-				// gateway's traffic; 15021 is where the gateway probes.
-				"AllowGateway", inbound, plan.AppGateway.String(), "*",
-				[]string{"80", "443", "15021"},
-				"The gateway sends traffic to, and probes, the edge load balancer",
-			}},
-		},
-		{
-			name: "appgw",
-			rules: []rule{
-				{
-					"AllowGatewayManager", inbound, "GatewayManager", "*",
-					[]string{"65200-65535"},
-					"Azure manages the gateway through these ports and refuses a gateway without them (rule N3)",
-				},
-				{
-					"AllowClients", inbound, "Internet", plan.AppGateway.String(),
-					[]string{"80", "443"},
-					"Clients reach the gateway",
-				},
-			},
-		},
-		{
 			name:       "postgres",
+			prefix:     plan.Postgres,
 			delegation: "Microsoft.DBforPostgreSQL/flexibleServers",
 			endpoints:  []string{"Microsoft.Storage"}, // high availability archives its logs there (rule N4)
+			closed:     true,
 			rules: []rule{
 				{
-					"AllowPostgresWithin", inbound, plan.Postgres.String(), plan.Postgres.String(),
+					"AllowPostgresWithin", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, postgres, postgres,
 					[]string{"5432"},
 					"Primary and standby replicate (rule N4)",
 				},
 				{
-					"AllowPostgresFromNodes", inbound, plan.AKS.String(), plan.Postgres.String(),
+					"AllowPostgresFromNodes", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, nodes, postgres,
 					[]string{"5432"},
-					"Workloads reach the database",
+					"Workloads reach the database (rule N4)",
 				},
 				{
-					"AllowStorage", outbound, plan.Postgres.String(), "Storage",
+					"AllowStorage", azure.SecurityRuleDirectionOutbound, azure.SecurityRuleProtocolTcp, postgres,
+					[]string{"Storage"},
 					[]string{"443"},
 					"Backups and logs (rule N4)",
 				},
 				{
-					"AllowEntra", outbound, plan.Postgres.String(), "AzureActiveDirectory",
+					"AllowEntra", azure.SecurityRuleDirectionOutbound, azure.SecurityRuleProtocolTcp, postgres,
+					[]string{"AzureActiveDirectory"},
 					[]string{"443"},
 					"Entra authentication (rule N4)",
 				},
 			},
 		},
-		{name: "ingress"}, // holds the address of the edge load balancer only
-		{name: "endpoints"},
+		aks,
+		{
+			// Open to the virtual network: nothing but gateways may be in the subnet, and Azure warns of closing more (rule N3).
+			name:   "appgw",
+			prefix: plan.AppGateway,
+			rules: []rule{
+				{
+					"AllowGatewayManager", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp,
+					[]string{"GatewayManager"},
+					anywhere,
+					[]string{"65200-65535"},
+					"Azure manages the gateway through these ports and refuses a gateway without them (rule N3)",
+				},
+				{
+					"AllowClients", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp,
+					[]string{"Internet"},
+					gateway,
+					[]string{"80", "443"},
+					"Clients reach the gateway (rule N3)",
+				},
+			},
+		},
+		private,
+		// Holds the address of the edge load balancer and no network interface.
+		{name: "ingress", prefix: plan.Ingress, closed: true},
 	}
 }
 
-// securityRules turns rules into what Azure takes; priorities follow the order, in steps that leave room.
-func securityRules(rules []rule) azure.SecurityRuleTypeArray {
-	out := make(azure.SecurityRuleTypeArray, len(rules))
-	for i, r := range rules {
-		out[i] = azure.SecurityRuleTypeArgs{
-			Name:                     pulumi.String(r.name),
-			Description:              pulumi.String(r.description),
-			Access:                   pulumi.String(azure.SecurityRuleAccessAllow),
-			Direction:                pulumi.String(r.direction),
-			Priority:                 pulumi.Int(100 + 10*i),
-			Protocol:                 pulumi.String(azure.SecurityRuleProtocolTcp),
-			SourceAddressPrefix:      pulumi.String(r.from),
-			SourcePortRange:          pulumi.String("*"),
-			DestinationAddressPrefix: pulumi.String(r.to),
-			DestinationPortRanges:    pulumi.ToStringArray(r.ports),
+// securityRules turns a purpose's rules into what Azure takes; priorities follow the order, in steps that leave room.
+func (p purpose) securityRules() azure.SecurityRuleTypeArray {
+	out := make(azure.SecurityRuleTypeArray, 0, len(p.rules)+1)
+	for i, r := range p.rules {
+		allow := azure.SecurityRuleTypeArgs{
+			Name:                  pulumi.String(r.name),
+			Description:           pulumi.String(r.why),
+			Access:                pulumi.String(azure.SecurityRuleAccessAllow),
+			Direction:             pulumi.String(r.direction),
+			Priority:              pulumi.Int(100 + 10*i),
+			Protocol:              pulumi.String(r.protocol),
+			SourcePortRange:       pulumi.String("*"),
+			DestinationPortRanges: pulumi.ToStringArray(r.ports),
 		}
+		// Azure takes one range or tag in one field, and several ranges in another.
+		if len(r.from) == 1 {
+			allow.SourceAddressPrefix = pulumi.String(r.from[0])
+		} else {
+			allow.SourceAddressPrefixes = pulumi.ToStringArray(r.from)
+		}
+		if len(r.to) == 1 {
+			allow.DestinationAddressPrefix = pulumi.String(r.to[0])
+		} else {
+			allow.DestinationAddressPrefixes = pulumi.ToStringArray(r.to)
+		}
+		if len(r.ports) == 1 { // "*" is no element of a list of ports
+			allow.DestinationPortRange, allow.DestinationPortRanges = pulumi.String(r.ports[0]), nil
+		}
+		out = append(out, allow)
+	}
+	if p.closed {
+		out = append(out, azure.SecurityRuleTypeArgs{
+			Name: pulumi.String("DenyVirtualNetwork"),
+			Description: pulumi.String("Nothing else comes in from the virtual network and its peers; " +
+				"Azure's default rules would let them"),
+			Access:                   pulumi.String(azure.SecurityRuleAccessDeny),
+			Direction:                pulumi.String(azure.SecurityRuleDirectionInbound),
+			Priority:                 pulumi.Int(4096), // the last that a rule can have
+			Protocol:                 pulumi.String(azure.SecurityRuleProtocolAsterisk),
+			SourceAddressPrefix:      pulumi.String("VirtualNetwork"),
+			SourcePortRange:          pulumi.String("*"),
+			DestinationAddressPrefix: pulumi.String("*"),
+			DestinationPortRange:     pulumi.String("*"),
+		})
+	}
+	return out
+}
+
+func cidrs(prefixes ...netip.Prefix) []string {
+	out := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		out[i] = p.String()
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/cluster"
 	"github.com/gridos/sharedinfra/infra/database"
+	"github.com/gridos/sharedinfra/infra/endpoint"
 	"github.com/gridos/sharedinfra/infra/gateway"
 	"github.com/gridos/sharedinfra/infra/identity"
 	"github.com/gridos/sharedinfra/infra/monitoring"
@@ -53,15 +54,20 @@ func Program(ctx *pulumi.Context) error {
 	return stacks.Export(ctx, outputs)
 }
 
+// environment registers the environment, each concern as soon as what it needs is there: the order of the statements is not
+// the order in which Azure works.
 func environment(
 	ctx *pulumi.Context, s Settings, caller identity.Caller, providers pulumi.ResourceOption,
 ) (stacks.InfraOutputs, error) {
 	var none stacks.InfraOutputs
 	tags := pulumi.StringMap{
 		"environment": pulumi.String(s.Names.Environment),
+		"owner":       pulumi.String(s.Owner),
+		"cost-centre": pulumi.String(s.CostCentre),
 		"managed-by":  pulumi.String("pulumi"),
 		"project":     pulumi.String(ctx.Project()),
 	}
+	deployer := s.Deployer.Principal(caller)
 	name := s.Names.Environment
 	group, err := resources.NewResourceGroup(ctx, name+"-group", &resources.ResourceGroupArgs{
 		ResourceGroupName: pulumi.String(s.Names.ResourceGroup),
@@ -79,19 +85,22 @@ func environment(
 	}
 	net, err := network.New(ctx, name+"-network", network.Args{
 		Names: s.Names, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		VaultEndpoint: !s.Vault.Private, Diagnostics: logs.Sink,
 	}, providers)
 	if err != nil {
 		return none, err
 	}
 	images, err := registry.New(ctx, name+"-registry", registry.Args{
 		Names: s.Names, Settings: s.Registry, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		Diagnostics: logs.Sink,
 	}, providers)
 	if err != nil {
 		return none, err
 	}
 	secrets, err := vault.New(ctx, name+"-vault", vault.Args{
 		Names: s.Names, Settings: s.Vault, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Caller: caller, Deployer: s.Deployer.Principal(caller), Protect: s.Protect,
+		Caller: caller, Deployer: deployer, Propagation: s.Propagation, Protect: s.Protect, Diagnostics: logs.Sink,
+		AuthorizedRanges: s.AuthorizedRanges, NodesSubnetID: net.AKSSubnetID,
 	}, providers)
 	if err != nil {
 		return none, err
@@ -99,14 +108,16 @@ func environment(
 	db, err := database.New(ctx, name+"-database", database.Args{
 		Names: s.Names, Settings: s.Database, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
 		SubnetID: net.PostgresSubnetID, ZoneID: net.PostgresZoneID, ZoneLink: net.PostgresZoneLink,
-		VaultName: secrets.Name, VaultAccess: secrets.Access, Protect: s.Protect,
+		VaultName: secrets.Name, VaultAccess: secrets.Access, TenantID: caller.TenantID, Protect: s.Protect,
+		Diagnostics: logs.Sink,
 	}, providers)
 	if err != nil {
 		return none, err
 	}
 	aks, err := cluster.New(ctx, name+"-cluster", cluster.Args{
 		Names: s.Names, Settings: s.Cluster, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Caller: caller, Deployer: s.Deployer.Principal(caller), Protect: s.Protect,
+		Caller: caller, Deployer: deployer, Propagation: s.Propagation, Protect: s.Protect, Diagnostics: logs.Sink,
+		AuthorizedRanges: s.AuthorizedRanges, WorkspaceID: logs.WorkspaceID,
 		SubnetID: net.AKSSubnetID, NetworkID: net.ID, RegistryID: images.ID,
 	}, providers)
 	if err != nil {
@@ -115,6 +126,34 @@ func environment(
 	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
 		Names: s.Names, Settings: s.Gateway, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
 		SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, BackendIP: s.Network.IngressIP.String(),
+		Propagation: s.Propagation, Diagnostics: logs.Sink,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	for _, private := range []struct {
+		wanted  bool
+		part    string
+		name    string
+		service endpoint.Service
+		target  pulumi.StringInput
+	}{
+		{s.Vault.Private, "vault", s.Names.VaultEndpoint, endpoint.KeyVault, secrets.ID},
+		{s.Registry.Private, "registry", s.Names.RegistryEndpoint, endpoint.Registry, images.ID},
+	} {
+		if !private.wanted {
+			continue
+		}
+		if _, err := endpoint.New(ctx, name+"-"+private.part+"-private", endpoint.Args{
+			Name: private.name, Service: private.service, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+			TargetID: private.target, SubnetID: net.EndpointsSubnetID, NetworkID: net.ID, NetworkName: s.Names.VirtualNetwork,
+		}, providers); err != nil {
+			return none, err
+		}
+	}
+	workloads, err := workloads(ctx, workloadArgs{
+		Settings: s, Caller: caller, ResourceGroupName: group.Name, Tags: tags,
+		Issuer: aks.OIDCIssuerURL, VaultID: secrets.ID, RegistryID: images.ID,
 	}, providers)
 	if err != nil {
 		return none, err
@@ -139,5 +178,8 @@ func environment(
 		GatewayPublicIP:            edge.PublicIP,
 		IngressIP:                  pulumi.String(s.Network.IngressIP.String()).ToStringOutput(),
 		LogAnalyticsWorkspaceID:    logs.WorkspaceID,
+		SecretsClientID:            workloads.Secrets.ClientID,
+		WorkloadClientID:           workloads.Application.ClientID,
+		PipelineClientID:           workloads.Pipeline.ClientID,
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,6 +28,12 @@ const (
 	registry = "azure-native:containerregistry/v20230701:Registry"
 	gateway  = "azure-native:network/v20240501:ApplicationGateway"
 	role     = "azure-native:authorization/v20220401:RoleAssignment"
+	nsg      = "azure-native:network/v20240501:NetworkSecurityGroup"
+
+	diagnostics = "azure-native:insights/v20210501preview:DiagnosticSetting"
+	credential  = "azure-native:managedidentity/v20230131:FederatedIdentityCredential"
+	maintenance = "azure-native:containerservice/v20240901:MaintenanceConfiguration"
+	admin       = "azure-native:dbforpostgresql/v20240801:Administrator"
 )
 
 // kubeconfig is what AKS hands out with Entra sign-in.
@@ -40,8 +47,11 @@ users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1
 `
 
 func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
+	// The SDK's mocks know no hooks, and waiting is what hooks are used for here; the engine tests of the lab wait.
+	values := map[string]string{"rolePropagationSeconds": "0"}
+	maps.Copy(values, overrides)
 	return mocks.Run{
-		Project: stacks.Infra, Root: "../..", Stack: stack, Config: overrides,
+		Project: stacks.Infra, Root: "../..", Stack: stack, Config: values,
 		Functions: map[string]map[string]any{
 			"azure-native:authorization:getClientConfig": {
 				"clientId": "c", "objectId": "o", "tenantId": "t", "subscriptionId": "s",
@@ -75,27 +85,42 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 					assert.NotEmpty(t, r.Parent, r.Name)
 				}
 			}
-			assert.Equal(t, map[string]int{
+			want := map[string]int{
 				"azure-native:resources/v20240301:ResourceGroup":       1,
 				"azure-native:operationalinsights/v20230901:Workspace": 1,
-				"azure-native:network/v20240501:VirtualNetwork":        1,
+				diagnostics: 13,
+				"azure-native:network/v20240501:VirtualNetwork": 1,
 				subnet: 5,
-				"azure-native:network/v20240501:NetworkSecurityGroup": 5,
-				"azure-native:network/v20240601:PrivateZone":          1,
-				"azure-native:network/v20240601:VirtualNetworkLink":   1,
+				nsg:    5,
+				"azure-native:network/v20240601:PrivateZone":        1,
+				"azure-native:network/v20240601:VirtualNetworkLink": 1,
 				registry:                                 1,
 				vault:                                    1,
 				"azure-native:keyvault/v20241101:Secret": 1,
 				server:                                   1,
 				"azure-native:dbforpostgresql/v20240801:Database":             1,
-				"azure-native:managedidentity/v20230131:UserAssignedIdentity": 1,
-				cluster: 1,
-				pool:    1,
-				gateway: 1,
+				"azure-native:dbforpostgresql/v20240801:Configuration":        1,
+				"azure-native:managedidentity/v20230131:UserAssignedIdentity": 4, // of the cluster and of three workloads
+				credential:  3,
+				cluster:     1,
+				pool:        1,
+				maintenance: 2,
+				gateway:     1,
 				"azure-native:network/v20240501:PublicIPAddress":              1,
 				"azure-native:network/v20240501:WebApplicationFirewallPolicy": 1,
-				role: 4,
-			}, counts)
+				role: 6,
+			}
+			if environment != "dev" { // HTTPS: the gateway reads its certificate
+				want["azure-native:managedidentity/v20230131:UserAssignedIdentity"]++
+				want[role]++
+			}
+			if environment == "prod" { // vault and registry are private
+				want["azure-native:network/v20240501:PrivateEndpoint"] = 2
+				want["azure-native:network/v20240501:PrivateDnsZoneGroup"] = 2
+				want["azure-native:network/v20240601:PrivateZone"] += 2
+				want["azure-native:network/v20240601:VirtualNetworkLink"] += 2
+			}
+			assert.Equal(t, want, counts)
 
 			keys := make([]string, 0, len(recorded.Exports))
 			for _, o := range stacks.OutputsOf[stacks.InfraOutputs]() {
@@ -175,17 +200,22 @@ func dependsOn(r mocks.Resource, name string) bool {
 func TestUnit_MistakesAreReportedTogetherAndNothingIsRegistered(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", map[string]string{
-		"addressSpace": "10.10.0.0", "clusterTier": "Gold", "userPoolMin": "many", "userPoolMax": "2", "systemPoolMax": "1",
+		"addressSpace": "10.10.0.0", "clusterTier": "Gold", "userPoolMin": "many", "userPoolMax": "2", "maintenanceStart": "2 am", "systemPoolMax": "1",
 		"postgresSkuName": "Standard_B1ms", "postgresStorageGb": "33", "postgresAdminLogin": "admin", "registrySku": "Basic",
 		"nameSuffix": "toolongforavault", "gatewayMaxCapacity": "1000", "kubernetesVersion": "1.33.1",
 		"deployerObjectId": "me", "vaultSoftDeleteDays": "3", "location": "West Europe", "clusterTeir": "Free",
 		"logRetentionDays": "5", "zones": `["4"]`, "podCidr": "", "subscriptionId": "mine",
+		"gatewayCertificate": "https://kv.vault.azure.net/certificates/tls/1", "operatorRanges": `["vpn"]`, "owner": "a\nb",
+		"pipelineSubjects":    `["repo:gridos/*:environment:prod"]`,
+		"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "name": "dba", "type": "Role"}]`,
+		"clusterDnsPrefix":    "-prod",
 	})
 	keys := []string{
 		"addressSpace", "clusterTier", "userPoolMin", "systemPoolMax", "postgresSkuName", "postgresStorageGb",
-		"postgresAdminLogin", "registryZoneRedundant", "nameSuffix", "gatewayMaxCapacity", "kubernetesVersion",
+		"postgresAdminLogin", "registrySku", "nameSuffix", "gatewayMaxCapacity", "kubernetesVersion",
 		"deployerObjectId", "vaultSoftDeleteDays", "location", "clusterTeir", "logRetentionDays", "zones",
-		"podCidr", "subscriptionId",
+		"podCidr", "subscriptionId", "userPoolMax", "maintenanceStart", "gatewayCertificate", "operatorRanges", "owner",
+		"pipelineSubjects", "postgresEntraAdmins", "clusterDnsPrefix",
 	}
 	for _, key := range keys {
 		require.ErrorContains(t, err, "gridos-infra:"+key+": ")
@@ -194,6 +224,164 @@ func TestUnit_MistakesAreReportedTogetherAndNothingIsRegistered(t *testing.T) {
 	require.ErrorAs(t, err, &mistakes)
 	assert.Len(t, mistakes.Mistakes, len(keys), "one message per mistake:\n%v", err)
 	assert.Empty(t, recorded.Resources)
+}
+
+// What no single concern sees: each line is a configuration, and the one mistake that it makes.
+func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		stack  string
+		config map[string]string
+		want   string
+	}{
+		"subnet too small for the nodes": {
+			"dev",
+			map[string]string{"aksSubnet": "10.10.0.0/28", "userPoolMax": "20"},
+			"aksSubnet: 10.10.0.0/28 has room for 11 nodes, but both pools have up to 26",
+		},
+		"pods' range too small for the nodes": {
+			"dev",
+			map[string]string{"podCidr": "10.244.0.0/22"},
+			"podCidr: 10.244.0.0/22 has a /24 for 4 nodes, but both pools have up to 8",
+		},
+		"subnet too small for the gateway": {
+			"prod",
+			map[string]string{"gatewaySubnet": "10.30.16.0/28", "gatewayMaxCapacity": "20"},
+			"gatewaySubnet: 10.30.16.0/28 has room for 11 gateway instances, but gatewayMaxCapacity is 20",
+		},
+		"no zones in the region": {
+			"dev", map[string]string{"location": "ukwest"}, "zones: ukwest has no availability zones",
+		},
+		"no pair for the backup": {
+			"prod", map[string]string{"location": "qatarcentral"}, "postgresGeoBackup: qatarcentral is paired with no other region",
+		},
+		"high availability of a burstable server": {
+			"dev",
+			map[string]string{"postgresHighAvailability": "SameZone"},
+			"postgresHighAvailability: Azure has no high availability for Burstable servers",
+		},
+		"nobody reaches the API server": {
+			"dev",
+			map[string]string{"authorizedRanges": "[]"},
+			"authorizedRanges: is empty, but these have public addresses: the API server (clusterPrivate), the key vault (vaultPrivate); list",
+		},
+		"everybody reaches the API server": {
+			"dev", map[string]string{"authorizedRanges": `["0.0.0.0/0"]`}, "authorizedRanges: 0.0.0.0/0 is everybody",
+		},
+		"a private range is never seen from outside": {
+			"dev", map[string]string{"authorizedRanges": `["10.1.0.0/16"]`}, "authorizedRanges: 10.1.0.0/16 is private",
+		},
+		"no certificate outside dev": {
+			"test", map[string]string{"gatewayCertificate": ""}, "gatewayCertificate: is empty, but test serves HTTPS only",
+		},
+		"a registry that cannot be private": {
+			"prod",
+			map[string]string{"registrySku": "Standard"},
+			"registrySku: Standard lacks zone redundancy (registryZoneRedundant), a private endpoint",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(test.stack, test.config)
+			var mistakes *config.Error
+			require.ErrorAs(t, err, &mistakes)
+			require.Len(t, mistakes.Mistakes, 1, "%v", err)
+			require.ErrorContains(t, mistakes.Mistakes[0], test.want)
+			assert.Empty(t, recorded.Resources)
+		})
+	}
+}
+
+func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", map[string]string{
+		"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "name": "dba", "type": "Group"},
+			{"objectId": "22222222-2222-2222-2222-222222222222", "name": "job", "type": "ServicePrincipal"}]`,
+		"pipelineSubjects": `["repo:gridos/gridos:environment:dev", "repo:gridos/gridos:ref:refs/heads/main"]`,
+	})
+	require.NoError(t, err)
+	admins := recorded.OfType(admin)
+	require.Len(t, admins, 2)
+	assert.True(t, dependsOn(admins[0], "dev-database-server"))
+	assert.True(t, dependsOn(admins[1], admins[0].Name))
+	assert.True(t, dependsOn(recorded.OfType("azure-native:dbforpostgresql/v20240801:Database")[0], admins[1].Name))
+	windows := recorded.OfType(maintenance)
+	assert.True(t, dependsOn(windows[0], "dev-cluster-user-pool"))
+	assert.True(t, dependsOn(windows[1], windows[0].Name))
+	var pipeline []mocks.Resource
+	for _, c := range recorded.OfType(credential) {
+		if strings.HasPrefix(c.Name, "dev-pipeline-") {
+			pipeline = append(pipeline, c)
+		}
+	}
+	require.Len(t, pipeline, 2)
+	assert.True(t, dependsOn(pipeline[1], pipeline[0].Name))
+}
+
+func TestUnit_EveryResourceWithDiagnosticsIsWatched(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	watched := map[string]bool{}
+	for _, d := range recorded.OfType(diagnostics) {
+		watched[d.Inputs["resourceUri"].StringValue()] = true
+	}
+	for _, token := range []string{
+		cluster, server, vault, registry, gateway, nsg,
+		"azure-native:network/v20240501:VirtualNetwork", "azure-native:network/v20240501:PublicIPAddress",
+		"azure-native:operationalinsights/v20230901:Workspace",
+	} {
+		for _, r := range recorded.OfType(token) {
+			assert.True(t, watched[r.Name+"-id"], r.Name)
+		}
+	}
+}
+
+func TestUnit_OnlyWhatIsAuthorizedReachesAnAddress(t *testing.T) {
+	t.Parallel()
+	dev, err := run("dev", map[string]string{"authorizedRanges": `["198.51.100.7/32"]`})
+	require.NoError(t, err)
+	access := dev.OfType(cluster)[0].Inputs["apiServerAccessProfile"].ObjectValue()
+	assert.Equal(t, "198.51.100.7/32", access["authorizedIPRanges"].ArrayValue()[0].StringValue())
+	acls := dev.OfType(vault)[0].Inputs["properties"].ObjectValue()["networkAcls"].ObjectValue()
+	assert.Equal(t, "Deny", acls["defaultAction"].StringValue())
+	assert.Equal(t, "198.51.100.7/32", acls["ipRules"].ArrayValue()[0].ObjectValue()["value"].StringValue())
+
+	prod, err := run("prod", map[string]string{"operatorRanges": `["192.168.0.0/16"]`})
+	require.NoError(t, err)
+	access = prod.OfType(cluster)[0].Inputs["apiServerAccessProfile"].ObjectValue()
+	assert.True(t, access["enablePrivateCluster"].BoolValue())
+	assert.NotContains(t, access, resource.PropertyKey("authorizedIPRanges"))
+	assert.Equal(t, "Disabled", prod.OfType(registry)[0].Inputs["publicNetworkAccess"].StringValue())
+	assert.Equal(t, "Disabled", prod.OfType(vault)[0].Inputs["properties"].ObjectValue()["publicNetworkAccess"].StringValue())
+	open := 0
+	for _, group := range prod.OfType(nsg) {
+		for _, rule := range group.Inputs["securityRules"].ArrayValue() {
+			if rule.ObjectValue()["sourceAddressPrefix"].StringValue() == "192.168.0.0/16" {
+				open++
+			}
+		}
+	}
+	assert.Equal(t, 2, open, "operators reach the API server among the nodes, and the private endpoints")
+}
+
+func TestUnit_ClientsAreServedByHTTPS(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("test", nil)
+	require.NoError(t, err)
+	in := recorded.OfType(gateway)[0].Inputs
+	assert.Equal(t, "https://gridos-platform-kv.vault.azure.net/secrets/test-gridos-tls",
+		in["sslCertificates"].ArrayValue()[0].ObjectValue()["keyVaultSecretId"].StringValue())
+	for _, rule := range in["requestRoutingRules"].ArrayValue() {
+		listener := rule.ObjectValue()["httpListener"].ObjectValue()["id"].StringValue()
+		_, serves := rule.ObjectValue()["backendAddressPool"]
+		assert.Equal(t, strings.HasSuffix(listener, "/https"), serves, "only the HTTPS listener leads to the backend")
+	}
+	reader := slices.IndexFunc(recorded.OfType(role), func(r mocks.Resource) bool { return r.Name == "test-gateway-certificate-reader" })
+	require.GreaterOrEqual(t, reader, 0)
+	assert.Equal(t, "/subscriptions/s/resourceGroups/gridos-platform-rg/providers/Microsoft.KeyVault/vaults/gridos-platform-kv/secrets/test-gridos-tls",
+		recorded.OfType(role)[reader].Inputs["scope"].StringValue(), "the gateway reads that one secret")
+	assert.True(t, dependsOn(recorded.OfType(gateway)[0], "test-gateway-certificate-reader"))
 }
 
 func TestUnit_AnotherSubscriptionIsRefused(t *testing.T) {

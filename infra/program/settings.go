@@ -1,8 +1,13 @@
 package program
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
+	"strings"
+	"time"
 
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/cluster"
@@ -11,57 +16,161 @@ import (
 	"github.com/gridos/sharedinfra/infra/identity"
 	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/infra/network"
+	"github.com/gridos/sharedinfra/infra/region"
 	"github.com/gridos/sharedinfra/infra/registry"
 	"github.com/gridos/sharedinfra/infra/vault"
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// Settings is the whole configuration of gridos-infra; Pulumi.yaml describes each key.
+// Settings is the whole configuration of gridos-infra; docs/configuration.md describes each key, and Defaults has what an
+// environment is without any.
 type Settings struct {
 	// Location is the Azure region, such as westeurope.
 	Location string
 	Names    naming.Names
-	Deployer identity.Deployer
-	Network  network.Plan
-	Cluster  cluster.Settings
-	Database database.Settings
-	Gateway  gateway.Settings
-	Registry registry.Settings
-	Vault    vault.Settings
-	// Monitoring is the Log Analytics workspace.
-	Monitoring monitoring.Settings
+	// Owner and CostCentre are tags of every resource: who answers for it, and who pays.
+	Owner, CostCentre string
+	Deployer          identity.Deployer
+	// Ranges are the network's ranges as they are written, Network what they make.
+	Ranges  network.Settings
+	Network network.Plan
+	// AuthorizedRanges are the public addresses (IPv4 CIDRs) of people and pipelines: they reach the API server and the key vault
+	// where these are not private.
+	AuthorizedRanges []string
+	Cluster          cluster.Settings
+	Database         database.Settings
+	Gateway          gateway.Settings
+	Registry         registry.Settings
+	Vault            vault.Settings
+	Monitoring       monitoring.Settings
+	// PipelineSubjects are the subjects of the tokens, given out by GitHub, with which pipelines push images.
+	PipelineSubjects []string
+	// Propagation is how long a new role assignment takes to be honoured.
+	Propagation time.Duration
 	// SubscriptionID is the subscription that the environment belongs to, or "" for whichever the caller signed in to.
 	SubscriptionID string
 	// Protect refuses to delete what holds state: the cluster, the database server and the vault.
 	Protect bool
 }
 
-var location = regexp.MustCompile(`^[a-z]+[a-z0-9]*$`)
+var (
+	location = regexp.MustCompile(`^[a-z]+[a-z0-9]*$`)
+	// tagValue is what the platform puts into tags; Azure would take more, and reports about costs would not.
+	tagValue = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._@/-]{0,127}$`)
+	// subject is what GitHub calls the holder of a token. Source: docs.github.com, "About security hardening with OpenID Connect".
+	subject = regexp.MustCompile(`^repo:[\w.-]+/[\w.-]+:(environment:[^*]+|ref:refs/(heads|tags)/[^*]+|pull_request)$`)
+)
+
+// longestPropagation is how long Azure says that a role assignment may take: ten minutes.
+const longestPropagation = 600
 
 // Load reads Settings for environment. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader, environment string) (Settings, error) {
-	s := Settings{
-		Location:   r.Text("location"),
-		Deployer:   identity.LoadDeployer(r),
-		Network:    network.Load(r),
-		Cluster:    cluster.Load(r),
-		Database:   database.Load(r),
-		Gateway:    gateway.Load(r),
-		Registry:   registry.Load(r),
-		Vault:      vault.Load(r),
-		Monitoring: monitoring.Load(r),
-		Protect:    r.Bool("protect"),
+	d := Defaults(environment)
+	names, err := naming.For(environment, r.String("nameSuffix", ""))
+	r.Check("nameSuffix", err)
+	d.Cluster.DNSPrefix = cmp.Or(names.ClusterDNSPrefix, environment)
 
-		SubscriptionID: r.String("subscriptionId"),
+	plan := network.Load(r, d.Ranges)
+	s := Settings{
+		Location:         r.Text("location", d.Location),
+		Names:            names,
+		Owner:            r.Text("owner", d.Owner),
+		CostCentre:       r.Text("costCentre", d.CostCentre),
+		Deployer:         identity.LoadDeployer(r),
+		Ranges:           d.Ranges,
+		Network:          plan,
+		AuthorizedRanges: r.Strings("authorizedRanges", d.AuthorizedRanges),
+		Cluster:          cluster.Load(r, d.Cluster, plan),
+		Database:         database.Load(r, d.Database),
+		Gateway:          gateway.Load(r, d.Gateway, environment),
+		Registry:         registry.Load(r, d.Registry),
+		Vault:            vault.Load(r, d.Vault),
+		Monitoring:       monitoring.Load(r, d.Monitoring),
+		PipelineSubjects: r.Strings("pipelineSubjects", []string{"repo:gridos/sharedinfra:environment:" + environment}),
+		Propagation: time.Duration(r.IntBetween("rolePropagationSeconds",
+			int(d.Propagation.Seconds()), 0, longestPropagation)) * time.Second,
+		SubscriptionID: r.String("subscriptionId", ""),
+		Protect:        r.Bool("protect", d.Protect),
 	}
+	s.check(r)
+	return s, r.Err()
+}
+
+// check records the mistakes that a single concern does not see.
+func (s Settings) check(r *config.Reader) {
 	if !location.MatchString(s.Location) {
 		r.Check("location", fmt.Errorf("%q is not the name of a region; write it like westeurope", s.Location))
+	}
+	for key, value := range map[string]string{"owner": s.Owner, "costCentre": s.CostCentre} {
+		if !tagValue.MatchString(value) {
+			r.Check(key, fmt.Errorf("%q is no good tag; use up to 128 letters, digits, spaces and . _ @ / -", value))
+		}
 	}
 	if s.SubscriptionID != "" {
 		identity.CheckObjectID(r, "subscriptionId", s.SubscriptionID)
 	}
-	names, err := naming.For(environment, r.String("nameSuffix"))
-	r.Check("nameSuffix", err)
-	s.Names = names
-	return s, r.Err()
+	if len(s.PipelineSubjects) > identity.MaxCredentials {
+		r.Check("pipelineSubjects", fmt.Errorf("has %d subjects, but an identity takes %d; share an environment among workflows",
+			len(s.PipelineSubjects), identity.MaxCredentials))
+	}
+	for _, subjectOfToken := range s.PipelineSubjects {
+		if !subject.MatchString(subjectOfToken) {
+			r.Check("pipelineSubjects", fmt.Errorf(
+				"%q is not the subject of a token from GitHub, or has a wildcard; write it like repo:<owner>/<repository>:environment:prod",
+				subjectOfToken))
+		}
+	}
+	s.checkAccess(r)
+	s.checkRegion(r)
+	if s.Network.AppGateway.IsValid() {
+		if room := network.Room(s.Network.AppGateway); s.Gateway.MaxCapacity > room {
+			r.Check("gatewaySubnet", fmt.Errorf("%s has room for %d gateway instances, but gatewayMaxCapacity is %d; widen it, or lower "+
+				"gatewayMaxCapacity", s.Network.AppGateway, room, s.Gateway.MaxCapacity))
+		}
+	}
+}
+
+// checkAccess records when anybody, or nobody, could reach what people and pipelines have to reach.
+func (s Settings) checkAccess(r *config.Reader) {
+	const key = "authorizedRanges"
+	var public []string
+	if !s.Cluster.Private {
+		public = append(public, "the API server (clusterPrivate)")
+	}
+	if !s.Vault.Private {
+		public = append(public, "the key vault (vaultPrivate)")
+	}
+	if len(public) > 0 && len(s.AuthorizedRanges) == 0 {
+		r.Check(key, fmt.Errorf("is empty, but these have public addresses: %s; list your own addresses, such as [\"198.51.100.7/32\"], or make these private",
+			strings.Join(public, ", ")))
+	}
+	for _, text := range s.AuthorizedRanges {
+		p, err := netip.ParsePrefix(text)
+		switch {
+		case err != nil || !p.Addr().Is4() || p != p.Masked():
+			r.Check(key, fmt.Errorf("%q is not an IPv4 range; write it like 198.51.100.0/24, or 198.51.100.7/32 for one address", text))
+		case p.Bits() == 0:
+			r.Check(key, errors.New("0.0.0.0/0 is everybody; list your own addresses"))
+		case p.Addr().IsPrivate():
+			r.Check(key, fmt.Errorf("%s is private and never seen from outside; list public addresses here, private ones in operatorRanges", p))
+		}
+	}
+}
+
+// checkRegion records what the region does not offer.
+func (s Settings) checkRegion(r *config.Reader) {
+	for key, uses := range map[string]bool{
+		"zones":                    len(s.Cluster.Zones) > 0,
+		"gatewayZones":             len(s.Gateway.Zones) > 0,
+		"registryZoneRedundant":    s.Registry.ZoneRedundant,
+		"postgresHighAvailability": s.Database.HighAvailability == "ZoneRedundant",
+	} {
+		if uses {
+			r.Check(key, region.CheckZones(s.Location))
+		}
+	}
+	if s.Database.GeoRedundantBackup {
+		r.Check("postgresGeoBackup", region.CheckPair(s.Location))
+	}
 }

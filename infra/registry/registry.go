@@ -2,12 +2,14 @@
 package registry
 
 import (
-	"errors"
+	"fmt"
+	"strings"
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -17,17 +19,33 @@ type Settings struct {
 	SKU string
 	// ZoneRedundant spreads a Premium registry over the region's zones.
 	ZoneRedundant bool
+	// Private gives a Premium registry an address in the virtual network and none in public.
+	Private bool
+	// UntaggedDays is how long a Premium registry keeps manifests without a tag, 0 to 365 days; 0 keeps them for ever.
+	UntaggedDays int
 }
 
-// Load reads Settings, recording mistakes in r.
-func Load(r *config.Reader) Settings {
+// Load reads Settings with the defaults d, recording mistakes in r.
+func Load(r *config.Reader, d Settings) Settings {
 	s := Settings{
-		SKU: r.OneOf("registrySku",
+		SKU: r.OneOf("registrySku", d.SKU,
 			string(azure.SkuNameBasic), string(azure.SkuNameStandard), string(azure.SkuNamePremium)),
-		ZoneRedundant: r.Bool("registryZoneRedundant"),
+		ZoneRedundant: r.Bool("registryZoneRedundant", d.ZoneRedundant),
+		Private:       r.Bool("registryPrivate", d.Private),
+		UntaggedDays:  r.IntBetween("registryUntaggedDays", d.UntaggedDays, 0, 365),
 	}
-	if s.ZoneRedundant && s.SKU != string(azure.SkuNamePremium) {
-		r.Check("registryZoneRedundant", errors.New("only a Premium registry spreads over zones; set registrySku to Premium"))
+	var premium []string
+	if s.ZoneRedundant {
+		premium = append(premium, "zone redundancy (registryZoneRedundant)")
+	}
+	if s.Private {
+		premium = append(premium, "a private endpoint (registryPrivate)")
+	}
+	if s.UntaggedDays > 0 {
+		premium = append(premium, "retention (registryUntaggedDays)")
+	}
+	if s.SKU != string(azure.SkuNamePremium) && len(premium) > 0 {
+		r.Check("registrySku", fmt.Errorf("%s lacks %s; set it to Premium, or do without", s.SKU, strings.Join(premium, ", ")))
 	}
 	return s
 }
@@ -39,6 +57,7 @@ type Args struct {
 	Location          string
 	ResourceGroupName pulumi.StringInput
 	Tags              pulumi.StringMap
+	Diagnostics       monitoring.Sink
 }
 
 // Registry is the container registry of one environment.
@@ -57,7 +76,20 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err := ctx.RegisterComponentResource("gridos-infra:registry:Registry", name, r, opts...); err != nil {
 		return nil, err
 	}
-	registryArgs := &azure.RegistryArgs{
+	registry, err := azure.NewRegistry(ctx, name+"-registry", registryArgs(args), pulumi.Parent(r))
+	if err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	r.ID = registry.ID().ToStringOutput()
+	r.LoginServer = registry.LoginServer
+	if err := args.Diagnostics.Watch(ctx, name+"-registry", r.ID, monitoring.LogsAndMetrics, pulumi.Parent(r)); err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	return r, ctx.RegisterResourceOutputs(r, pulumi.Map{"id": r.ID, "loginServer": r.LoginServer})
+}
+
+func registryArgs(args Args) *azure.RegistryArgs {
+	out := &azure.RegistryArgs{
 		ResourceGroupName: args.ResourceGroupName,
 		RegistryName:      pulumi.String(args.Names.Registry),
 		Location:          pulumi.String(args.Location),
@@ -66,13 +98,17 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		Tags:              args.Tags,
 	}
 	if args.Settings.ZoneRedundant {
-		registryArgs.ZoneRedundancy = pulumi.String(azure.ZoneRedundancyEnabled)
+		out.ZoneRedundancy = pulumi.String(azure.ZoneRedundancyEnabled)
 	}
-	registry, err := azure.NewRegistry(ctx, name+"-registry", registryArgs, pulumi.Parent(r))
-	if err != nil {
-		return nil, err
+	if args.Settings.Private {
+		out.PublicNetworkAccess = pulumi.String(azure.PublicNetworkAccessDisabled)
+		out.NetworkRuleBypassOptions = pulumi.String(azure.NetworkRuleBypassOptionsAzureServices)
 	}
-	r.ID = registry.ID().ToStringOutput()
-	r.LoginServer = registry.LoginServer
-	return r, ctx.RegisterResourceOutputs(r, pulumi.Map{"id": r.ID, "loginServer": r.LoginServer})
+	if args.Settings.UntaggedDays > 0 {
+		out.Policies = azure.PoliciesArgs{RetentionPolicy: azure.RetentionPolicyArgs{
+			Days:   pulumi.Int(args.Settings.UntaggedDays),
+			Status: pulumi.String(azure.PolicyStatusEnabled),
+		}}
+	}
+	return out
 }

@@ -2,11 +2,15 @@
 package vault
 
 import (
+	"fmt"
+	"time"
+
 	azure "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/identity"
+	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -16,13 +20,16 @@ type Settings struct {
 	PurgeProtection bool
 	// SoftDeleteDays is how long a deleted vault can be recovered, 7 to 90 days.
 	SoftDeleteDays int
+	// Private gives the vault an address in the virtual network and none in public.
+	Private bool
 }
 
-// Load reads Settings, recording mistakes in r.
-func Load(r *config.Reader) Settings {
+// Load reads Settings with the defaults d, recording mistakes in r.
+func Load(r *config.Reader, d Settings) Settings {
 	return Settings{
-		PurgeProtection: r.Bool("vaultPurgeProtection"),
-		SoftDeleteDays:  r.IntBetween("vaultSoftDeleteDays", 7, 90),
+		PurgeProtection: r.Bool("vaultPurgeProtection", d.PurgeProtection),
+		SoftDeleteDays:  r.IntBetween("vaultSoftDeleteDays", d.SoftDeleteDays, 7, 90),
+		Private:         r.Bool("vaultPrivate", d.Private),
 	}
 }
 
@@ -35,6 +42,13 @@ type Args struct {
 	Deployer          identity.Principal
 	ResourceGroupName pulumi.StringInput
 	Tags              pulumi.StringMap
+	// AuthorizedRanges are the public addresses (CIDRs) that reach a vault which is not private.
+	AuthorizedRanges []string
+	// NodesSubnetID is the ARM id of the subnet whose nodes reach a vault which is not private.
+	NodesSubnetID pulumi.StringInput
+	// Propagation is how long a new role assignment takes to be honoured.
+	Propagation time.Duration
+	Diagnostics monitoring.Sink
 	// Protect refuses to delete the vault.
 	Protect bool
 }
@@ -43,8 +57,8 @@ type Args struct {
 type Vault struct {
 	pulumi.ResourceState
 
-	// Name and URI are the vault's name and https address.
-	Name, URI pulumi.StringOutput
+	// ID, Name and URI are the vault's ARM id, name and https address.
+	ID, Name, URI pulumi.StringOutput
 	// Access is the deployer's right to secrets. Azure's provider deletes secrets through the vault's data plane, so
 	// secrets depend on it: on the way down it must go after them (rule V2).
 	Access pulumi.Resource
@@ -56,36 +70,65 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err := ctx.RegisterComponentResource("gridos-infra:vault:Vault", name, v, opts...); err != nil {
 		return nil, err
 	}
-	properties := azure.VaultPropertiesArgs{
-		TenantId:                  pulumi.String(args.Caller.TenantID),
-		Sku:                       azure.SkuArgs{Family: pulumi.String(azure.SkuFamilyA), Name: azure.SkuNameStandard},
-		EnableRbacAuthorization:   pulumi.Bool(true),
-		SoftDeleteRetentionInDays: pulumi.Int(args.Settings.SoftDeleteDays),
+	if err := v.provision(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("vault: %w", err)
 	}
-	if args.Settings.PurgeProtection {
-		properties.EnablePurgeProtection = pulumi.Bool(true) // Azure refuses false: it is true or absent (rule V1)
-	}
+	return v, ctx.RegisterResourceOutputs(v, pulumi.Map{"id": v.ID, "name": v.Name, "uri": v.URI})
+}
+
+func (v *Vault) provision(ctx *pulumi.Context, name string, args Args) error {
 	vault, err := azure.NewVault(ctx, name+"-vault", &azure.VaultArgs{
 		ResourceGroupName: args.ResourceGroupName,
 		VaultName:         pulumi.String(args.Names.Vault),
 		Location:          pulumi.String(args.Location),
-		Properties:        properties,
+		Properties:        properties(args),
 		Tags:              args.Tags,
 	}, pulumi.Parent(v), pulumi.Protect(args.Protect))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	access, err := identity.Assign(ctx, name+"-deployer-secrets-officer", identity.Assignment{
 		SubscriptionID: args.Caller.SubscriptionID,
 		Scope:          vault.ID().ToStringOutput(),
 		Principal:      args.Deployer,
 		Role:           identity.KeyVaultSecretsOfficer,
+		Propagation:    args.Propagation,
 	}, pulumi.Parent(v))
 	if err != nil {
-		return nil, err
+		return err
 	}
+	v.ID = vault.ID().ToStringOutput()
 	v.Name = vault.Name
 	v.URI = vault.Properties.VaultUri()
 	v.Access = access
-	return v, ctx.RegisterResourceOutputs(v, pulumi.Map{"name": v.Name, "uri": v.URI})
+	return args.Diagnostics.Watch(ctx, name+"-vault", v.ID, monitoring.LogsAndMetrics, pulumi.Parent(v))
+}
+
+func properties(args Args) azure.VaultPropertiesArgs {
+	p := azure.VaultPropertiesArgs{
+		TenantId:                  pulumi.String(args.Caller.TenantID),
+		Sku:                       azure.SkuArgs{Family: pulumi.String(azure.SkuFamilyA), Name: azure.SkuNameStandard},
+		EnableRbacAuthorization:   pulumi.Bool(true),
+		EnableSoftDelete:          pulumi.Bool(true),
+		SoftDeleteRetentionInDays: pulumi.Int(args.Settings.SoftDeleteDays),
+		PublicNetworkAccess:       pulumi.String("Disabled"),
+	}
+	if args.Settings.PurgeProtection {
+		p.EnablePurgeProtection = pulumi.Bool(true) // Azure refuses false: it is true or absent (rule V1)
+	}
+	acls := azure.NetworkRuleSetArgs{
+		DefaultAction: pulumi.String(azure.NetworkRuleActionDeny),
+		Bypass:        pulumi.String(azure.NetworkRuleBypassOptionsAzureServices), // Resource Manager writes the secrets
+	}
+	if !args.Settings.Private {
+		p.PublicNetworkAccess = pulumi.String("Enabled")
+		ranges := make(azure.IPRuleArray, len(args.AuthorizedRanges))
+		for i, r := range args.AuthorizedRanges {
+			ranges[i] = azure.IPRuleArgs{Value: pulumi.String(r)}
+		}
+		acls.IpRules = ranges
+		acls.VirtualNetworkRules = azure.VirtualNetworkRuleArray{azure.VirtualNetworkRuleArgs{Id: args.NodesSubnetID}}
+	}
+	p.NetworkAcls = acls
+	return p
 }

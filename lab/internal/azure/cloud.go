@@ -61,6 +61,11 @@ type Options struct {
 	// Faults, if set, is asked before each operation; its error is the operation's. typ is the ARM type, such as
 	// Microsoft.Network/virtualNetworks, or the token of an invoke; id is the resource's id, or empty for an invoke.
 	Faults func(op Operation, typ, id string) error
+	// RolePropagation, if set, is how long a role assignment takes until it is effective, in real time. Without it, it is half a
+	// minute times TimeScale.
+	RolePropagation *time.Duration
+	// Existing are resources of other owners, see Cloud.Seed.
+	Existing []Existing
 }
 
 // The defaults of Options.
@@ -95,6 +100,10 @@ type record struct {
 	// Creation is a random id of this creation of the resource; a later resource of the same ID has another one. It is empty in
 	// state files from before there were creation ids, which stay readable: such a resource keeps the GUIDs that it has.
 	Creation string `json:"creation,omitempty"`
+	// Created is when it was created; the zero time, long ago, in state files from before there were such times.
+	Created time.Time `json:"created,omitzero"`
+	// Seeded is set for a resource of another owner.
+	Seeded bool `json:"seeded,omitempty"`
 }
 
 // operation is a create, update or delete that takes its time.
@@ -108,10 +117,12 @@ type operation struct {
 type Resource struct {
 	// ID is the resource id, Type the ARM type and Name the last name in the id.
 	ID, Type, Name string
+	// Seeded is set for a resource of another owner (see Cloud.Seed), which no deployment leaves behind or takes away.
+	Seeded bool
 }
 
-// Open returns a simulated Azure with the resources of its state file, if there is one. The error names the file and says
-// why it cannot be read.
+// Open returns a simulated Azure with the resources of its state file, if there is one, and the existing ones of its options. The
+// error names the file and says why it cannot be read, or says which resource cannot exist, and why.
 func Open(options Options) (*Cloud, error) {
 	options.SubscriptionID = cmp.Or(options.SubscriptionID, DefaultSubscriptionID)
 	options.TenantID = cmp.Or(options.TenantID, DefaultTenantID)
@@ -132,6 +143,9 @@ func Open(options Options) (*Cloud, error) {
 		running: map[string]*operation{}, held: map[string]string{},
 	}
 	if err := cloud.load(); err != nil {
+		return nil, err
+	}
+	if err := cloud.Seed(options.Existing...); err != nil {
 		return nil, err
 	}
 	return cloud, nil
@@ -210,7 +224,7 @@ func (c *Cloud) Forget(id string) error {
 func resourcesOf(records map[string]*record) []Resource {
 	result := make([]Resource, 0, len(records))
 	for _, r := range records {
-		result = append(result, Resource{ID: r.ID, Type: r.Kind, Name: r.name()})
+		result = append(result, Resource{ID: r.ID, Type: r.Kind, Name: r.name(), Seeded: r.Seeded})
 	}
 	slices.SortFunc(result, func(a, b Resource) int { return cmp.Compare(a.ID, b.ID) })
 	return result

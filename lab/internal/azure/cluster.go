@@ -44,12 +44,20 @@ func clusterTypes() []definition {
 			frozen: map[string]string{
 				"apiServerAccessProfile.enablePrivateCluster": "a cluster is private from the start or never; replace it deliberately",
 			},
+			refers: map[string]string{
+				"agentPoolProfiles.vnetSubnetID": typeSubnet, "identity.userAssignedIdentities": typeIdentity,
+				"securityProfile.defender.logAnalyticsWorkspaceResourceId": typeWorkspace,
+			},
 			writeOnly: []string{"aadProfile.serverAppSecret", "servicePrincipalProfile.secret", "windowsProfile.adminPassword"},
 			serial:    onePoolAtATime,
 			checks: []rule{
 				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, clusterSKU, systemPool, inlinePools,
+				addOnKeys, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones,
 			},
-			demands: []rule{clusterSpace, poolSubnets, nodeSubnetPermission, oneKubernetes},
+			demands: []rule{
+				clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources, gatewayOfOneAddOn, gatewayForOverlay,
+				addOnPermissions, oneKubernetes,
+			},
 			settle:  autoscaleInlinePools,
 			compute: clusterOutputs,
 			after:   setNodes,
@@ -66,9 +74,10 @@ func clusterTypes() []definition {
 				"osDiskType":        "create a new pool with the other disk",
 				"osType":            "create a new pool with the other system",
 			},
+			refers:  map[string]string{"vnetSubnetID": typeSubnet},
 			serial:  onePoolAtATime,
 			checks:  []rule{poolSize},
-			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork},
+			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolZones, nodeTraffic},
 			settle:  autoscale,
 			compute: func(s subject) document {
 				return document{
@@ -413,11 +422,17 @@ var nodeSubnetPermission = rule{id: "K1", code: "LinkedAuthorizationFailed", bro
 		if identity == nil {
 			continue // reported as a missing reference
 		}
+		principal := identity.Outputs.text("principalId")
 		for _, subnet := range subnets {
-			if !s.cloud.mayJoin(identity.Outputs.text("principalId"), subnet) {
-				result = append(result, finding{"identity", fmt.Sprintf(
-					"The client '%s' does not have authorization to perform action 'Microsoft.Network/virtualNetworks/subnets/join/action' "+
-						"on '%s'. Assign it Network Contributor there first, and let the cluster depend on that assignment", id, subnet)})
+			if why := s.cloud.lacks(principal, mayJoinSubnet, subnet); why != "" {
+				result = append(result, found("identity", "%s", unauthorized(
+					principal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet, why))...)
+			}
+		}
+		if kubelet := s.in.text("identityProfile.kubeletidentity.resourceId"); kubelet != "" {
+			if why := s.cloud.lacks(principal, mayAssign, kubelet); why != "" {
+				result = append(result, found("identityProfile", "%s", unauthorized(
+					principal, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", kubelet, why))...)
 			}
 		}
 	}

@@ -46,12 +46,16 @@ func databaseTypes() []definition {
 				"network.delegatedSubnetResourceId": "a server cannot switch between private and public access, or to another subnet (rule P6); " +
 					"replace it deliberately",
 			},
+			refers: map[string]string{
+				"network.delegatedSubnetResourceId": typeSubnet, "network.privateDnsZoneArmResourceId": typeZone,
+			},
 			writeOnly: []string{"administratorLoginPassword"},
 			serial:    serverIsBusy,
 			checks: []rule{
 				serverTier, serverAvailability, serverStorage, serverBackup, serverLogin, serverAccess, serverZoneName, serverMaintenance,
+				availabilityZones,
 			},
-			demands: []rule{serverSubnet, serverZoneLink},
+			demands: []rule{serverSubnet, serverTraffic, serverZoneLink},
 			inUse:   "ServerHasChildResources",
 			compute: func(s subject) document {
 				return document{
@@ -273,10 +277,8 @@ var serverZoneLink = rule{id: "N5", code: "PrivateDnsZoneNotLinked", broken: fun
 	if !ok || s.cloud.find(zone) == nil {
 		return nil // none, or reported as a missing reference
 	}
-	for _, link := range s.cloud.all(typeZoneLink) {
-		if within(link.ID, zone) && key(link.Inputs.text("virtualNetwork.id")) == key(network) && s.cloud.find(link.ID) != nil {
-			return nil
-		}
+	if s.cloud.linked(zone, network) {
+		return nil
 	}
 	return found("network.privateDnsZoneArmResourceId",
 		"private DNS zone '%s' is not linked to '%s', so that the server's name would not resolve. Create the VirtualNetworkLink first, "+

@@ -28,12 +28,16 @@ type definition struct {
 	replaceIf func(path string, before, after document) bool
 	// frozen are the paths of inputs whose change Azure refuses, with the remedy. azure-native does not replace for them.
 	frozen map[string]string
+	// refers says of which ARM type the resource is whose id is at a path.
+	refers map[string]string
 	// writeOnly are the paths of inputs that Azure takes and never gives back. They are not stored either.
 	writeOnly []string
 	// serial, if set, lets one operation at a time work on the owner of this resource.
 	serial *serial
 	// checks look at the inputs alone; a preview runs them. demands look at other resources and run when Azure is called.
 	checks, demands []rule
+	// farewells look at other resources as well, and run when Azure is asked to delete the resource.
+	farewells []rule
 	// settle, if set, returns the wanted inputs of an update as Azure keeps them, where it overrides what it is told about a live
 	// resource. Rules judge the result, and it is what is stored and returned.
 	settle func(in document) document
@@ -221,8 +225,8 @@ type registry struct {
 func newRegistry() registry {
 	r := registry{byToken: map[string]*definition{}, byKind: map[string]*definition{}}
 	for _, d := range slices.Concat(
-		groupTypes(), networkTypes(), gatewayTypes(), dnsTypes(), clusterTypes(), databaseTypes(), vaultTypes(),
-		registryTypes(), monitoringTypes(), identityTypes(),
+		groupTypes(), networkTypes(), gatewayTypes(), dnsTypes(), privateLinkTypes(), clusterTypes(), maintenanceTypes(), databaseTypes(),
+		vaultTypes(), registryTypes(), monitoringTypes(), identityTypes(),
 	) {
 		for _, token := range d.tokens() {
 			r.byToken[token] = &d

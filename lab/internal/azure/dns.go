@@ -9,6 +9,7 @@ import (
 
 // ARM types that rules look for.
 const (
+	typeZone     = "Microsoft.Network/privateDnsZones"
 	typeZoneLink = "Microsoft.Network/privateDnsZones/virtualNetworkLinks"
 )
 
@@ -29,6 +30,7 @@ func dnsTypes() []definition {
 			path:      networkProvider + "privateDnsZones/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
 			name:      anyNetworkName,
 			immutable: []string{"location", "virtualNetwork"},
+			refers:    map[string]string{"virtualNetwork.id": typeNetwork},
 			checks:    []rule{globalLocation, linkedNetwork},
 			compute:   func(subject) document { return document{"virtualNetworkLinkState": "Completed"} },
 		}),

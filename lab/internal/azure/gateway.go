@@ -19,6 +19,9 @@ var gatewayCollections = []string{
 
 const requiredGatewayCollections = 7
 
+// typeFirewallPolicy is the ARM type of the firewall policy of a gateway.
+const typeFirewallPolicy = "Microsoft.Network/ApplicationGatewayWebApplicationFirewallPolicies"
+
 // gatewayTypes are Application Gateways and their firewall policies.
 func gatewayTypes() []definition {
 	return []definition{
@@ -26,10 +29,20 @@ func gatewayTypes() []definition {
 			path:      networkProvider + "applicationGateways/{applicationGatewayName}",
 			name:      anyNetworkName,
 			immutable: []string{"location"},
+			refers: map[string]string{
+				"gatewayIPConfigurations.subnet.id": typeSubnet, "frontendIPConfigurations.publicIPAddress.id": typeAddress,
+				"frontendIPConfigurations.subnet.id": typeSubnet, "firewallPolicy.id": typeFirewallPolicy,
+				"identity.userAssignedIdentities": typeIdentity,
+			},
 			writeOnly: []string{"sslCertificates.data", "sslCertificates.password"},
-			checks:    []rule{gatewayParts, gatewayOwnReferences, routingPriorities, gatewaySKU, gatewayFirewall},
-			demands:   []rule{gatewaySubnetAlone, gatewaySubnetManaged, gatewayAddress},
-			compute:   gatewayOutputs,
+			checks: []rule{
+				gatewayParts, gatewayOwnReferences, routingPriorities, gatewaySKU, gatewayFirewall, gatewayTLS, gatewayCertificates,
+				gatewayListeners, gatewayRouting, gatewayBackends, availabilityZones,
+			},
+			demands: []rule{
+				gatewaySubnetAlone, gatewaySubnetSize, gatewaySubnetManaged, gatewayAddress, gatewayMayGetSecrets, gatewayLeftToAddOn,
+			},
+			compute: gatewayOutputs,
 		}),
 		typed[network.WebApplicationFirewallPolicy, network.WebApplicationFirewallPolicyArgs](definition{
 			path:      networkProvider + "ApplicationGatewayWebApplicationFirewallPolicies/{policyName}",
@@ -49,6 +62,20 @@ var gatewayParts = rule{id: "G1", code: "ApplicationGatewayMissingConfiguration"
 		if !s.in.unsure(collection) && len(s.in.items(collection)) == 0 {
 			result = append(result, finding{collection, fmt.Sprintf(
 				"an Application Gateway needs at least one entry in %s; add it", collection)})
+		}
+	}
+	for _, collection := range gatewayCollections {
+		names := map[string]bool{}
+		for i, part := range s.in.documents(collection) {
+			name := strings.ToLower(part.text("name"))
+			switch {
+			case part.unsure("name"):
+			case name == "":
+				result = append(result, found(indexed(collection, i)+".name", "a part of the gateway has no name; set it")...)
+			case names[name]:
+				result = append(result, found(indexed(collection, i)+".name", "%s has two entries called '%s'; rename one", collection, name)...)
+			}
+			names[name] = true
 		}
 	}
 	return result
@@ -173,6 +200,38 @@ var gatewaySubnetAlone = rule{id: "N2", code: "ApplicationGatewaySubnetCannotBeU
 		if len(others) > 0 {
 			result = append(result, finding{path, fmt.Sprintf(
 				"subnet '%s' has other resources in it (%s); give the gateway a subnet of its own", id, nameList(others))})
+		}
+	}
+	return result
+}}
+
+// reservedAddresses is how many addresses of a subnet Azure keeps for itself.
+const reservedAddresses = 5
+
+// gatewaySubnetSize is N2: the subnet holds all instances that the gateway can have, and Azure's own addresses.
+var gatewaySubnetSize = rule{id: "N2", code: "ApplicationGatewaySubnetTooSmall", broken: func(s subject) []finding {
+	instances, ok := s.in.number("autoscaleConfiguration.maxCapacity")
+	if !ok {
+		instances, _ = s.in.number("sku.capacity")
+	}
+	for _, frontend := range s.in.documents("frontendIPConfigurations") {
+		if frontend.has("subnet") {
+			instances++
+		}
+	}
+	var result []finding
+	for i, configuration := range s.in.documents("gatewayIPConfigurations") {
+		id := configuration.text("subnet.id")
+		subnet, _ := subnetOf(s.cloud, id)
+		for _, text := range prefixesOf(subnet) {
+			prefix, err := parsePrefix(text)
+			if err != nil || prefix.Addr().Is6() {
+				continue
+			}
+			if free := float64(int(1)<<(32-prefix.Bits())) - reservedAddresses; free < instances {
+				result = append(result, found(indexed("gatewayIPConfigurations", i), "subnet '%s' (%s) has room for %g addresses, but the gateway can "+
+					"need %g; Azure recommends a /24", id, text, free, instances)...)
+			}
 		}
 	}
 	return result

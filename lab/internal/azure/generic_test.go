@@ -321,8 +321,11 @@ func TestUnit_SoftDeletedVaultKeepsItsName(t *testing.T) {
 		"resourceGroupName": "rg", "vaultName": "dev-gridos-kv", "secretName": "password", "properties": in{"value": secret("x")},
 	}
 	passwordID, _ := h.must(tokenSecret, password)
+	require.ErrorContains(t, h.delete(tokenSecret, passwordID), "rule V2")
+	officer, _ := h.must(tokenRole, role("8f0c1c6e-0000-4000-8000-000000000031", vault, azure.DefaultObjectID, secretsOfficer))
 	require.NoError(t, h.delete(tokenSecret, passwordID))
 	assert.Contains(t, h.refused(tokenSecret, password), "ObjectIsDeletedButRecoverable")
+	require.NoError(t, h.delete(tokenRole, officer))
 	require.NoError(t, h.delete(tokenVault, vault))
 	require.Equal(t, []azure.Resource{
 		{ID: vault, Type: "Microsoft.KeyVault/vaults", Name: "dev-gridos-kv"},

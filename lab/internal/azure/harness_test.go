@@ -40,6 +40,9 @@ const (
 	tokenCredential = "azure-native:managedidentity/v20230131:FederatedIdentityCredential"
 	tokenRole       = "azure-native:authorization/v20220401:RoleAssignment"
 	tokenDiagnostic = "azure-native:insights/v20210501preview:DiagnosticSetting"
+	tokenEndpoint   = "azure-native:network/v20240501:PrivateEndpoint"
+	tokenZoneGroup  = "azure-native:network/v20240501:PrivateDnsZoneGroup"
+	tokenMaintained = "azure-native:containerservice/v20240901:MaintenanceConfiguration"
 	tokenCluster    = "azure-native:containerservice/v20240901:ManagedCluster"
 	tokenPool       = "azure-native:containerservice/v20240901:AgentPool"
 )
@@ -290,7 +293,10 @@ const (
 	nsgID       = group + "/providers/Microsoft.Network/networkSecurityGroups/gateway-nsg"
 	zoneID      = group + "/providers/Microsoft.Network/privateDnsZones/dev.private.postgres.database.azure.com"
 	contributor = "4d97b98b-1d4f-4787-a291-c67834d212e7"
-	acrPull     = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+	// Roles of the data plane of vaults.
+	secretsOfficer = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"
+	secretsUser    = "4633458b-17de-408a-b874-0445c86b69e6"
+	acrPull        = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 )
 
 func securityRule(name string, priority int, access, source, ports string) in {

@@ -20,14 +20,6 @@ const (
 const identityTemplate = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.ManagedIdentity/" +
 	"userAssignedIdentities/{resourceName}"
 
-// Built-in roles that rules look for.
-const (
-	roleAcrPull            = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
-	roleOwner              = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
-	roleContributor        = "b24988ac-6180-42a0-ab88-20f7382dd24c"
-	roleNetworkContributor = "4d97b98b-1d4f-4787-a291-c67834d212e7"
-)
-
 // identityTypes are managed identities, their federated credentials and role assignments.
 func identityTypes() []definition {
 	return []definition{
@@ -89,19 +81,6 @@ func (v *view) identities(ids []string) map[string]any {
 		}
 	}
 	return result
-}
-
-// mayJoin says whether a principal has a role, at the subnet or above it, that lets it join the subnet.
-func (v *view) mayJoin(principal, subnet string) bool {
-	return slices.ContainsFunc(v.all(typeRoleAssignment), func(r *record) bool {
-		if v.find(r.ID) == nil || !strings.EqualFold(r.Inputs.text("principalId"), principal) {
-			return false
-		}
-		role := roleOf(r.Inputs)
-		scope := r.Inputs.text("scope")
-		return (role == roleOwner || role == roleContributor || role == roleNetworkContributor) &&
-			(key(scope) == key(subnet) || within(subnet, scope))
-	})
 }
 
 // roleOf returns the GUID of an assignment's role.

@@ -7,6 +7,12 @@ import (
 	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
 )
 
+// ARM types that rules look for.
+const (
+	typeWorkspace = "Microsoft.OperationalInsights/workspaces"
+	typeSetting   = "Microsoft.Insights/diagnosticSettings"
+)
+
 // monitoringTypes are Log Analytics workspaces and the diagnostic settings that send logs there.
 func monitoringTypes() []definition {
 	return []definition{
@@ -27,7 +33,9 @@ func monitoringTypes() []definition {
 				pattern: regexp.MustCompile(`^[^*<>%&:\\?+/]{1,260}$`),
 				say:     "1 to 260 characters, none of * < > % & : \\ ? + /",
 			},
-			checks: []rule{settingDestination, settingSources},
+			refers:  map[string]string{"workspaceId": typeWorkspace},
+			checks:  []rule{settingDestination, settingSources, settingCategories},
+			demands: []rule{settingUnique},
 		}),
 	}
 }
@@ -40,30 +48,6 @@ var workspaceRetention = rule{id: "Logs", code: "InvalidRetentionInDays", broken
 	}
 	if days, ok := s.in.number("retentionInDays"); ok && (days < 30 || days > 730) {
 		result = append(result, found("retentionInDays", "logs cannot be kept for %g days; use 30 to 730", days)...)
-	}
-	return result
-}}
-
-// settingDestination: logs must go somewhere.
-var settingDestination = rule{code: "BadRequest", broken: func(s subject) []finding {
-	for _, path := range []string{"workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId"} {
-		if s.in.has(path) {
-			return nil
-		}
-	}
-	return found("workspaceId", "at least one data sink needs to be specified; set workspaceId")
-}}
-
-// settingSources: something must be sent, and each log is named by its category or by a group of categories, not by both.
-var settingSources = rule{code: "BadRequest", broken: func(s subject) []finding {
-	if !s.in.has("logs") && !s.in.has("metrics") {
-		return found("logs", "a diagnostic setting without logs and metrics sends nothing; set one of them")
-	}
-	var result []finding
-	for i, log := range s.in.documents("logs") {
-		if log.has("category") == log.has("categoryGroup") {
-			result = append(result, found(indexed("logs", i), "set either category or categoryGroup")...)
-		}
 	}
 	return result
 }}

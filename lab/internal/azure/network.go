@@ -15,6 +15,9 @@ const (
 	typeNetwork = "Microsoft.Network/virtualNetworks"
 	typeSubnet  = "Microsoft.Network/virtualNetworks/subnets"
 	typeGateway = "Microsoft.Network/applicationGateways"
+
+	typeSecurityGroup = "Microsoft.Network/networkSecurityGroups"
+	typeAddress       = "Microsoft.Network/publicIPAddresses"
 )
 
 const networkProvider = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.Network/"
@@ -55,8 +58,9 @@ func networkTypes() []definition {
 			path:    networkProvider + "virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
 			name:    labelName,
 			serial:  oneAtATime,
+			refers:  map[string]string{"networkSecurityGroup.id": typeSecurityGroup},
 			checks:  []rule{subnetPrefix},
-			demands: []rule{subnetFits, subnetKeepsItsUsers},
+			demands: []rule{subnetFits, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes},
 			inUse:   "InUseSubnetCannotBeDeleted",
 		}),
 		typed[network.NetworkSecurityGroup, network.NetworkSecurityGroupArgs](definition{
@@ -64,14 +68,14 @@ func networkTypes() []definition {
 			name:      anyNetworkName,
 			immutable: []string{"location"},
 			checks:    []rule{securityRules},
-			demands:   []rule{gatewaysStayReachable},
+			demands:   []rule{gatewaysStayReachable, serversStayReachable, nodesStayReachable},
 			inUse:     "InUseNetworkSecurityGroupCannotBeDeleted",
 		}),
 		typed[network.PublicIPAddress, network.PublicIPAddressArgs](definition{
 			path:      networkProvider + "publicIPAddresses/{publicIpAddressName}",
 			name:      anyNetworkName,
 			immutable: []string{"location", "sku", "publicIPAddressVersion", "publicIPPrefix"},
-			checks:    []rule{standardIsStatic},
+			checks:    []rule{standardIsStatic, availabilityZones},
 			inUse:     "PublicIPAddressCannotBeDeleted",
 			compute:   publicAddress,
 		}),
@@ -180,7 +184,7 @@ var subnetFits = rule{id: "N1", code: "NetcfgSubnetRangesOverlap", broken: func(
 	return result
 }}
 
-// subnetKeepsItsUsers: a subnet in use keeps its range and its delegation, and one with a gateway keeps N3.
+// subnetKeepsItsUsers: a subnet in use keeps its range and its delegation.
 var subnetKeepsItsUsers = rule{code: "InUsePrefixCannotBeDeleted", broken: func(s subject) []finding {
 	if s.creating() {
 		return nil
@@ -198,18 +202,16 @@ var subnetKeepsItsUsers = rule{code: "InUsePrefixCannotBeDeleted", broken: func(
 		result = append(result, finding{"delegations", fmt.Sprintf(
 			"the delegation of '%s' cannot be changed while it is in use by %s", s.id, nameList(tenants))})
 	}
-	if slices.ContainsFunc(tenants, func(r *record) bool { return r.Kind == typeGateway }) {
-		result = append(result, gatewaySubnetOpen(s.cloud, s.id, s.in)...)
-	}
 	return result
 }}
 
-// tenantsOf returns the resources that have their network interfaces in a subnet. Role assignments and diagnostic settings on
-// it are none.
+// tenants are the types whose resources have their network interfaces in a subnet. What else refers to one, such as a role
+// assignment or the firewall of a vault, is not in it.
+var tenants = []string{typeGateway, typeCluster, typePool, typeServer, typePrivateEndpoint}
+
+// tenantsOf returns the resources that have their network interfaces in a subnet.
 func tenantsOf(v *view, subnet string) []*record {
-	return slices.DeleteFunc(v.users(subnet), func(r *record) bool {
-		return within(r.ID, subnet) || strings.EqualFold(r.Kind, typeRoleAssignment)
-	})
+	return slices.DeleteFunc(v.users(subnet), func(r *record) bool { return !slices.Contains(tenants, r.Kind) })
 }
 
 // subnetOf returns the inputs of a subnet, be it a resource or inline in its network.
@@ -243,6 +245,13 @@ func delegationOf(subnet document) string {
 		return delegation.text("serviceName")
 	}
 	return ""
+}
+
+// hasServiceEndpoint says whether a subnet has the service endpoint of a service, such as Microsoft.Storage.
+func hasServiceEndpoint(subnet document, service string) bool {
+	return slices.ContainsFunc(subnet.documents("serviceEndpoints"), func(endpoint document) bool {
+		return strings.EqualFold(endpoint.text("service"), service)
+	})
 }
 
 // publicAddress hands out an address of the range that is reserved for documentation (RFC 5737), so that nothing in a lab

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -55,10 +57,24 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s subject, inputs resou
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	outputs := c.settled(stored, s, inputs)
+	undo := c.change(func() {
+		c.live[key(s.id)] = stored
+		delete(c.deleted, key(s.id)) // a recovered vault
+	})
+	if err := errors.Join(ctx.Err(), c.save()); err != nil {
+		undo()
+		return nil, fmt.Errorf("%s of %s %q was interrupted and has not happened: %w", verb, s.kind, s.id, err)
+	}
+	return outputs, nil
+}
+
+// settled completes the record of a resource as it is from now on, and returns its outputs. The caller holds the lock.
+func (c *Cloud) settled(stored *record, s subject, inputs resource.PropertyMap) resource.PropertyMap {
 	s.cloud = &view{c}
-	stored.Creation = uuid.NewString()
+	stored.Creation, stored.Created = uuid.NewString(), time.Now()
 	if existing := c.live[key(s.id)]; existing != nil {
-		stored.Creation = existing.Creation
+		stored.Creation, stored.Created, stored.Seeded = existing.Creation, existing.Created, existing.Seeded
 	}
 	s.creation = stored.Creation
 	if s.in.text("location") == "" && hasProperty(s.inputs, "location") {
@@ -71,15 +87,7 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s subject, inputs resou
 	}
 	outputs := overlay(s.echo(inputs), s.known(computed))
 	stored.Outputs = documentOf(outputs)
-	undo := c.change(func() {
-		c.live[key(s.id)] = stored
-		delete(c.deleted, key(s.id)) // a recovered vault
-	})
-	if err := errors.Join(ctx.Err(), c.save()); err != nil {
-		undo()
-		return nil, fmt.Errorf("%s of %s %q was interrupted and has not happened: %w", verb, s.kind, s.id, err)
-	}
-	return outputs, nil
+	return outputs
 }
 
 // remove carries out a deletion. Deleting what does not exist succeeds, as in Azure.
@@ -156,7 +164,7 @@ func (c *Cloud) begin(op *operation, s subject) error {
 	}
 	var violations []violation
 	if op.verb == OperationDelete {
-		violations = c.obstaclesToDelete(s)
+		violations = slices.Concat(c.obstaclesToDelete(s), s.judge(s.farewells))
 	} else {
 		violations = c.obstaclesToPut(op.verb, s)
 	}
@@ -295,11 +303,24 @@ func (c *Cloud) missingReferences(s subject) []violation {
 				message: fmt.Sprintf("Resource '%s' referenced by '%s' was not found: %s. Create it first, and take its id from there",
 					text, s.id, why),
 			})
+			return
+		}
+		parsed, err := parseID(text)
+		if want := s.refers[plainReference(path)]; err == nil && want != "" && !strings.EqualFold(parsed.kind(), want) {
+			violations = append(violations, violation{
+				code: "LinkedInvalidPropertyId", property: path,
+				message: fmt.Sprintf("'%s' is a %s, but %s of '%s' takes a %s. Refer to one", text, parsed.kind(), path, s.id, want),
+			})
 		}
 	})
 	slices.SortFunc(violations, func(a, b violation) int { return strings.Compare(a.property, b.property) })
 	return violations
 }
+
+var listIndex = regexp.MustCompile(`\[[0-9]+\]`)
+
+// plainReference returns the path of an input without the indexes of lists.
+func plainReference(path string) string { return listIndex.ReplaceAllString(path, "") }
 
 // partRule names the rule about references to a gateway's own parts.
 func partRule(s subject, id string) string {

@@ -48,7 +48,7 @@ var gatewaysStayReachable = rule{
 		var result []finding
 		for _, subnet := range s.cloud.users(s.id) {
 			if slices.ContainsFunc(tenantsOf(s.cloud, subnet.ID), func(r *record) bool { return r.Kind == typeGateway }) {
-				result = append(result, closedToGatewayManager(s.id, s.in)...)
+				result = slices.Concat(result, closedToGatewayManager(s.id, s.in), gatewayOutbound(s.id, s.in, subnet.Inputs))
 			}
 		}
 		return result
@@ -65,7 +65,7 @@ func gatewaySubnetOpen(v *view, id string, subnet document) []finding {
 	if r == nil {
 		return nil // reported as a missing reference of the subnet
 	}
-	findings := closedToGatewayManager(group, r.Inputs)
+	findings := slices.Concat(closedToGatewayManager(group, r.Inputs), gatewayOutbound(group, r.Inputs, subnet))
 	for i := range findings {
 		findings[i].message = fmt.Sprintf("subnet '%s': %s", id, findings[i].message)
 	}

@@ -1,7 +1,9 @@
 package azure
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,21 +22,20 @@ func TestUnit_TableIsSound(t *testing.T) {
 			assert.NotZero(t, latency(d.kind, OperationCreate), "every type takes its time")
 			paths := append(d.path.parameters(), d.immutable...)
 			paths = append(paths, d.writeOnly...)
-			for path := range d.frozen {
-				paths = append(paths, path)
-			}
+			paths = slices.AppendSeq(paths, maps.Keys(d.frozen))
+			paths = slices.AppendSeq(paths, maps.Keys(d.refers))
 			for _, path := range paths {
 				assert.True(t, hasPath(d.inputs, path), "%s has no input %s", token, path)
 			}
 			if d.serial != nil {
 				assert.True(t, strings.HasPrefix(d.kind, d.serial.owner))
 			}
-			for _, r := range append(d.checks, d.demands...) {
+			for _, r := range slices.Concat(d.checks, d.demands, d.farewells) {
 				assert.NotEmpty(t, r.code)
 			}
 		})
 	}
-	assert.Len(t, newRegistry().byKind, 23)
+	assert.Len(t, newRegistry().byKind, 26)
 }
 
 // hasPath says whether a type of the SDK has a property at a dotted path.

@@ -2,14 +2,20 @@ package azure
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 )
 
-// typeVault is the ARM type of a key vault.
-const typeVault = "Microsoft.KeyVault/vaults"
+// ARM types that rules look for, and the service endpoint of a subnet.
+const (
+	typeVault        = "Microsoft.KeyVault/vaults"
+	typeSecret       = "Microsoft.KeyVault/vaults/secrets"
+	typeVaultService = "Microsoft.KeyVault"
+)
 
 const vaultPath = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.KeyVault/vaults/{vaultName}"
 
@@ -30,7 +36,8 @@ func vaultTypes() []definition {
 			},
 			global:      true,
 			immutable:   []string{"location"},
-			checks:      []rule{purgeProtection, vaultRetention, vaultProperties},
+			checks:      []rule{purgeProtection, vaultRetention, vaultProperties, vaultFirewall},
+			demands:     []rule{vaultSubnets},
 			softDeletes: true,
 			inUse:       "VaultInUse",
 			compute: func(s subject) document {
@@ -43,6 +50,7 @@ func vaultTypes() []definition {
 			path:        vaultPath + "/secrets/{secretName}",
 			name:        nameRule{pattern: regexp.MustCompile(`^[A-Za-z0-9-]{1,127}$`), say: "1 to 127 letters, digits and hyphens"},
 			writeOnly:   []string{"properties.value"},
+			farewells:   []rule{secretDeletion},
 			softDeletes: true,
 			compute:     secretOutputs,
 		}),
@@ -100,6 +108,83 @@ var vaultRetention = rule{id: "V1", code: "BadRequest", broken: func(s subject) 
 // vaultProperties: the SKU's family is A, and its name one of two.
 var vaultProperties = rule{code: "BadRequest", broken: func(s subject) []finding {
 	return append(s.oneOf("properties.sku.family", "A"), s.oneOf("properties.sku.name", "standard", "premium")...)
+}}
+
+// secretDeletion is V2: azure-native deletes a secret through the vault's data plane, for which the deployer needs a role that
+// still is there, or an access policy of a vault that has no roles.
+var secretDeletion = rule{id: "V2", code: "ForbiddenByRbac", broken: func(s subject) []finding {
+	owner, _ := ancestor(s.id, typeVault)
+	vault := s.cloud.find(owner)
+	if vault == nil {
+		return nil // gone already, with all that was in it
+	}
+	deployer := s.cloud.cloud.options.ObjectID
+	if !vault.Inputs.flag("properties.enableRbacAuthorization") {
+		if policyAllows(vault.Inputs, deployer, "delete") {
+			return nil
+		}
+		return found("", "The user '%s' does not have secrets delete permission on key vault '%s', which has no role-based access. "+
+			"Set enableRbacAuthorization, and assign Key Vault Secrets Officer to the deployer", deployer, owner)
+	}
+	if why := s.cloud.lacks(deployer, mayDeleteSecret, s.id); why != "" {
+		return found("", "%s", unauthorized(deployer, "Microsoft.KeyVault/vaults/secrets/delete", s.id,
+			why+"; it must be there until the last secret is gone"))
+	}
+	return nil
+}}
+
+// policyAllows says whether an access policy of a vault gives a principal a permission for secrets.
+func policyAllows(vault document, principal, permission string) bool {
+	return slices.ContainsFunc(vault.documents("properties.accessPolicies"), func(policy document) bool {
+		granted := policy.texts("permissions.secrets")
+		return strings.EqualFold(policy.text("objectId"), principal) && (containsFold(granted, permission) || containsFold(granted, "all"))
+	})
+}
+
+// vaultFirewall is V3: what the firewall of a vault lets in are addresses of the internet and subnets.
+var vaultFirewall = rule{id: "V3", code: "BadRequest", broken: func(s subject) []finding {
+	result := slices.Concat(
+		s.oneOf("properties.networkAcls.bypass", "AzureServices", "None"),
+		s.oneOf("properties.networkAcls.defaultAction", "Allow", "Deny"),
+	)
+	if access := s.in.text("properties.publicNetworkAccess"); access != "" && !containsFold([]string{"Enabled", "Disabled"}, access) {
+		result = append(result, found("properties.publicNetworkAccess", "publicNetworkAccess is '%s'; use Enabled or Disabled", access)...)
+	}
+	for i, entry := range s.in.documents("properties.networkAcls.ipRules") {
+		result = append(result, publicRange(indexed("properties.networkAcls.ipRules", i)+".value", entry.text("value"))...)
+	}
+	return result
+}}
+
+// publicRange finds what is neither an IPv4 address of the internet nor a range of such addresses. "" is reported elsewhere.
+func publicRange(path, text string) []finding {
+	if text == "" {
+		return nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if address, errAddress := netip.ParseAddr(text); errAddress == nil {
+		prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	if err != nil || !prefix.Addr().Is4() || prefix.Masked() != prefix {
+		return found(path, "'%s' is neither an IPv4 address nor a range of such; write it as 203.0.113.7 or 203.0.113.0/24", text)
+	}
+	if address := prefix.Addr(); address.IsPrivate() || address.IsLoopback() || address.IsLinkLocalUnicast() || address.IsMulticast() {
+		return found(path, "'%s' is private, and no traffic comes from there; use addresses of the internet, or a virtual network rule", text)
+	}
+	return nil
+}
+
+// vaultSubnets is V3: a subnet that the firewall of a vault lets in has the service endpoint of Key Vault.
+var vaultSubnets = rule{id: "V3", code: "VirtualNetworkRuleSubnetHasNoServiceEndpoint", broken: func(s subject) []finding {
+	var result []finding
+	for i, entry := range s.in.documents("properties.networkAcls.virtualNetworkRules") {
+		id := entry.text("id")
+		if subnet, ok := subnetOf(s.cloud, id); ok && !entry.flag("ignoreMissingVnetServiceEndpoint") && !hasServiceEndpoint(subnet, typeVaultService) {
+			result = append(result, found(indexed("properties.networkAcls.virtualNetworkRules", i)+".id",
+				"subnet '%s' has no service endpoint of %s; add it to the subnet's serviceEndpoints", id, typeVaultService)...)
+		}
+	}
+	return result
 }}
 
 // softDeleteConflict is Azure's answer to a name that a soft-deleted resource still has.

@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"encoding/json"
+	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -15,34 +18,77 @@ import (
 
 const repository = "../../.."
 
-// A key that is declared and never read, or read and never declared, is a mistake of ours; so is a declaration without a
-// type, a description or a default.
-func TestUnit_DeclaredKeysAreTheKeysThatProgramsRead(t *testing.T) {
+// environments are the columns of defaults in docs/configuration.md.
+var environments = naming.Environments()
+
+// A key that is documented and never read, or read and never documented, is a mistake of ours; so is a default that is not what
+// the document says.
+func TestUnit_EveryKeyIsDocumentedWithItsDefaults(t *testing.T) {
 	t.Parallel()
+	documented := documentedKeys(t)
 	for _, p := range line() {
-		dir := filepath.Join(repository, p.Directory)
-		project, err := projectfile.Project(dir)
-		require.NoError(t, err)
-		declared := map[string]workspace.ProjectConfigType{}
-		for key, declaration := range project.Config {
-			if declaration.IsExplicitlyTyped() {
-				declared[key] = declaration
-				assert.NotEmpty(t, declaration.Description, "%s:%s", p.Name, key)
-				assert.NotNil(t, declaration.Default, "%s:%s has no default", p.Name, key)
-			}
-		}
-		for _, environment := range naming.Environments() {
-			values, err := projectfile.Config(t.Context(), dir, environment)
+		read := map[string]map[string]string{} // key → environment → default
+		for _, environment := range environments {
+			values, err := projectfile.Config(t.Context(), filepath.Join(repository, p.Directory), environment)
 			require.NoError(t, err)
 			r := config.FromMap(p.Name, environment, values)
 			require.NoError(t, p.check(r, environment))
-			read := r.Keys()
-			assert.Len(t, read, len(declared), p.Name)
-			for _, key := range read {
-				assert.Contains(t, declared, key, p.Name)
+			for key, value := range r.Defaults() {
+				text, err := json.Marshal(value)
+				require.NoError(t, err)
+				if read[key] == nil {
+					read[key] = map[string]string{}
+				}
+				read[key][environment] = strings.ReplaceAll(string(text), "null", "[]")
 			}
 		}
+		assert.Equal(t, read, orEmpty(documented[p.Name]), "docs/configuration.md, %s", p.Name)
 	}
+}
+
+func orEmpty(keys map[string]map[string]string) map[string]map[string]string {
+	if keys == nil {
+		return map[string]map[string]string{}
+	}
+	return keys
+}
+
+var (
+	projectHeading = regexp.MustCompile("(?m)^## `([a-z-]+)`$")
+	// keyRow is a key, its description and its defaults: one for all environments, or one for each.
+	keyRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]+) \\| (`[^`]*`)(?: \\| (`[^`]*`) \\| (`[^`]*`))? \\|$")
+)
+
+// documentedKeys reads docs/configuration.md: project → key → environment → default as JSON.
+func documentedKeys(t *testing.T) map[string]map[string]map[string]string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(repository, "docs", "configuration.md"))
+	require.NoError(t, err)
+	text := string(content)
+	headings := projectHeading.FindAllStringSubmatchIndex(text, -1)
+	require.NotEmpty(t, headings)
+	keys := map[string]map[string]map[string]string{}
+	for i, heading := range headings {
+		end := len(text)
+		if i+1 < len(headings) {
+			end = headings[i+1][0]
+		}
+		project := text[heading[2]:heading[3]]
+		keys[project] = map[string]map[string]string{}
+		for _, row := range keyRow.FindAllStringSubmatch(text[heading[1]:end], -1) {
+			assert.NotContains(t, keys[project], row[1], "documented twice")
+			defaults := map[string]string{}
+			for j, environment := range environments {
+				value := row[3+j]
+				if value == "" {
+					value = row[3]
+				}
+				defaults[environment] = strings.Trim(value, "`")
+			}
+			keys[project][row[1]] = defaults
+		}
+	}
+	return keys
 }
 
 func TestUnit_SummariesSayWhatHappened(t *testing.T) {

@@ -1,0 +1,109 @@
+// Package endpoint gives an Azure service an address in the virtual network, and its name there.
+package endpoint
+
+import (
+	"fmt"
+
+	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
+	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Service is a kind of Azure service that has private endpoints.
+type Service struct {
+	// Group is the part of the service that the endpoint leads to, and Zone the private DNS zone of its names. Source: "Azure
+	// Private Endpoint private DNS zone values".
+	Group, Zone string
+}
+
+// The services that the platform makes private.
+var (
+	// KeyVault is a key vault.
+	KeyVault = Service{Group: "vault", Zone: "privatelink.vaultcore.azure.net"}
+	// Registry is a container registry, of SKU Premium.
+	Registry = Service{Group: "registry", Zone: "privatelink.azurecr.io"}
+)
+
+// Args is what an Endpoint needs. Every field is required.
+type Args struct {
+	// Name is the endpoint's name in Azure.
+	Name     string
+	Service  Service
+	Location string
+	// TargetID is the ARM id of the resource that the endpoint leads to.
+	TargetID pulumi.StringInput
+	// SubnetID is the ARM id of the subnet that the endpoint's address is in, NetworkID that of the network whose hosts look
+	// names up, NetworkName its name.
+	SubnetID, NetworkID pulumi.StringInput
+	NetworkName         string
+	ResourceGroupName   pulumi.StringInput
+	Tags                pulumi.StringMap
+}
+
+// Endpoint is a private endpoint with its DNS zone.
+type Endpoint struct {
+	pulumi.ResourceState
+}
+
+// New registers the endpoint, the zone, the zone's link to the network and the endpoint's records in the zone.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Endpoint, error) {
+	e := &Endpoint{}
+	if err := ctx.RegisterComponentResource("gridos-infra:endpoint:Endpoint", name, e, opts...); err != nil {
+		return nil, err
+	}
+	if err := e.provision(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("private endpoint %s: %w", args.Name, err)
+	}
+	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{})
+}
+
+func (e *Endpoint) provision(ctx *pulumi.Context, name string, args Args) error {
+	endpoint, err := azure.NewPrivateEndpoint(ctx, name+"-endpoint", &azure.PrivateEndpointArgs{
+		ResourceGroupName:   args.ResourceGroupName,
+		PrivateEndpointName: pulumi.String(args.Name),
+		Location:            pulumi.String(args.Location),
+		Subnet:              azure.SubnetTypeArgs{Id: args.SubnetID},
+		// Azure names the network interface with a random suffix otherwise.
+		CustomNetworkInterfaceName: pulumi.String(args.Name + "-nic"),
+		PrivateLinkServiceConnections: azure.PrivateLinkServiceConnectionArray{azure.PrivateLinkServiceConnectionArgs{
+			Name:                 pulumi.String(args.Name),
+			PrivateLinkServiceId: args.TargetID,
+			GroupIds:             pulumi.StringArray{pulumi.String(args.Service.Group)},
+		}},
+		Tags: args.Tags,
+	}, pulumi.Parent(e))
+	if err != nil {
+		return err
+	}
+	zone, err := dns.NewPrivateZone(ctx, name+"-zone", &dns.PrivateZoneArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		PrivateZoneName:   pulumi.String(args.Service.Zone),
+		Location:          pulumi.String("Global"),
+		Tags:              args.Tags,
+	}, pulumi.Parent(e))
+	if err != nil {
+		return err
+	}
+	link, err := dns.NewVirtualNetworkLink(ctx, name+"-zone-link", &dns.VirtualNetworkLinkArgs{
+		ResourceGroupName:      args.ResourceGroupName,
+		PrivateZoneName:        zone.Name,
+		VirtualNetworkLinkName: pulumi.String(args.NetworkName),
+		Location:               pulumi.String("Global"),
+		RegistrationEnabled:    pulumi.Bool(false),
+		VirtualNetwork:         dns.SubResourceArgs{Id: args.NetworkID},
+		Tags:                   args.Tags,
+	}, pulumi.Parent(e))
+	if err != nil {
+		return err
+	}
+	_, err = azure.NewPrivateDnsZoneGroup(ctx, name+"-records", &azure.PrivateDnsZoneGroupArgs{
+		ResourceGroupName:       args.ResourceGroupName,
+		PrivateEndpointName:     endpoint.Name,
+		PrivateDnsZoneGroupName: pulumi.String("default"),
+		PrivateDnsZoneConfigs: azure.PrivateDnsZoneConfigArray{azure.PrivateDnsZoneConfigArgs{
+			Name:             pulumi.String(args.Service.Group),
+			PrivateDnsZoneId: zone.ID().ToStringOutput(),
+		}},
+	}, pulumi.Parent(e), pulumi.DependsOn([]pulumi.Resource{link}))
+	return err
+}

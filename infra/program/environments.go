@@ -1,0 +1,104 @@
+package program
+
+import (
+	"time"
+
+	"github.com/gridos/sharedinfra/infra/cluster"
+	"github.com/gridos/sharedinfra/infra/database"
+	"github.com/gridos/sharedinfra/infra/gateway"
+	"github.com/gridos/sharedinfra/infra/monitoring"
+	"github.com/gridos/sharedinfra/infra/network"
+	"github.com/gridos/sharedinfra/infra/registry"
+	"github.com/gridos/sharedinfra/infra/vault"
+)
+
+// Defaults is what an environment is unless its stack file says otherwise. dev is small, cheap and free to be destroyed; test
+// has production's shape at a fraction of its size; prod is redundant over three zones, private, and refuses to be destroyed.
+func Defaults(environment string) Settings {
+	switch environment {
+	case "test":
+		return test()
+	case "prod":
+		return prod()
+	default:
+		return dev()
+	}
+}
+
+func dev() Settings {
+	zones := []string{"1", "2", "3"}
+	return Settings{
+		Location:    "westeurope",
+		Owner:       "platform",
+		CostCentre:  "gridos",
+		Propagation: time.Minute,
+		Ranges: network.Settings{
+			AddressSpace: "10.10.0.0/16",
+			Pods:         "10.244.0.0/16",
+			Services:     "10.96.0.0/16",
+		},
+		Cluster: cluster.Settings{
+			KubernetesVersion:    "1.33",
+			UpgradeChannel:       "patch",
+			NodeOSUpgradeChannel: "NodeImage",
+			Maintenance:          cluster.Maintenance{Day: "Sunday", Start: "02:00", Hours: 4},
+			Tier:                 "Free",
+			SystemPool:           cluster.Pool{VMSize: "Standard_D2ds_v5", Min: 1, Max: 3},
+			UserPool:             cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 1, Max: 3},
+			MaxPods:              110,
+			Zones:                zones,
+			LoginMode:            "azurecli",
+		},
+		Registry: registry.Settings{SKU: "Standard"},
+		Vault:    vault.Settings{SoftDeleteDays: 7},
+		Database: database.Settings{
+			Version:          "16",
+			SKUTier:          "Burstable",
+			SKUName:          "Standard_B2s",
+			StorageGB:        32,
+			BackupDays:       7,
+			HighAvailability: "Disabled",
+			AdminLogin:       "gridosadmin",
+		},
+		Gateway: gateway.Settings{
+			MinCapacity: 1, MaxCapacity: 2,
+			Certificate: gateway.Certificate{ResourceGroup: "gridos-platform-rg"},
+		},
+		Monitoring: monitoring.Settings{RetentionDays: 30},
+	}
+}
+
+func test() Settings {
+	s := dev()
+	s.Protect = true
+	s.Ranges.AddressSpace = "10.20.0.0/16"
+	s.Cluster.Tier = "Standard"
+	s.Cluster.AzurePolicy = true
+	s.Cluster.SystemPool.Min = 2
+	s.Cluster.UserPool.Min, s.Cluster.UserPool.Max = 2, 5
+	s.Database.SKUTier, s.Database.SKUName = "GeneralPurpose", "Standard_D2ds_v5"
+	s.Database.StorageGB = 64
+	s.Database.BackupDays = 14
+	s.Gateway.MaxCapacity = 3
+	return s
+}
+
+func prod() Settings {
+	s := test()
+	s.Ranges.AddressSpace = "10.30.0.0/16"
+	s.Cluster.Private = true
+	s.Cluster.Defender = true
+	s.Cluster.SystemPool = cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 3, Max: 3}
+	s.Cluster.UserPool = cluster.Pool{VMSize: "Standard_D8ds_v5", Min: 3, Max: 10}
+	s.Registry = registry.Settings{SKU: "Premium", ZoneRedundant: true, Private: true, UntaggedDays: 30}
+	s.Vault = vault.Settings{PurgeProtection: true, SoftDeleteDays: 90, Private: true}
+	s.Database.SKUName = "Standard_D4ds_v5"
+	s.Database.StorageGB = 256
+	s.Database.BackupDays = 35
+	s.Database.GeoRedundantBackup = true
+	s.Database.HighAvailability = "ZoneRedundant"
+	s.Gateway.MinCapacity, s.Gateway.MaxCapacity = 2, 10
+	s.Gateway.Zones = []string{"1", "2", "3"}
+	s.Monitoring.RetentionDays = 90
+	return s
+}

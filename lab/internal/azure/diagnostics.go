@@ -1,0 +1,162 @@
+package azure
+
+import (
+	"slices"
+	"strings"
+)
+
+// diagnostics is what a resource type can send by a diagnostic setting.
+type diagnostics struct {
+	// logs are the categories of its logs; groups are the groups of categories that it has.
+	logs, groups []string
+	// metrics is set when the type has the category AllMetrics.
+	metrics bool
+}
+
+var (
+	allLogs  = []string{"allLogs"}
+	andAudit = []string{"allLogs", "audit"}
+)
+
+// diagnosed are the types that have diagnostic settings, by ARM type in lower case. A type that is not listed has none.
+// Source: azure-monitor-docs reference/supported-logs; the groups are inferred where the reference does not tell them.
+var diagnosed = map[string]diagnostics{
+	strings.ToLower(typeCluster): {[]string{
+		"kube-apiserver", "kube-audit", "kube-audit-admin", "kube-controller-manager", "kube-scheduler", "cluster-autoscaler",
+		"cloud-controller-manager", "guard", "csi-azuredisk-controller", "csi-azurefile-controller", "csi-snapshot-controller",
+		"fleet-member-agent", "fleet-member-net-controller-manager", "fleet-mcs-controller-manager",
+	}, andAudit, true},
+	strings.ToLower(typeRegistry): {[]string{"ContainerRegistryRepositoryEvents", "ContainerRegistryLoginEvents"}, andAudit, true},
+	strings.ToLower(typeVault):    {[]string{"AuditEvent", "AzurePolicyEvaluationDetails"}, andAudit, true},
+	strings.ToLower(typeServer): {[]string{
+		"PostgreSQLLogs", "PostgreSQLFlexSessions", "PostgreSQLFlexQueryStoreRuntime", "PostgreSQLFlexQueryStoreWaitStats",
+		"PostgreSQLFlexTableStats", "PostgreSQLFlexDatabaseXacts", "PostgreSQLFlexPGBouncer",
+	}, andAudit, true},
+	strings.ToLower(typeGateway): {[]string{
+		"ApplicationGatewayAccessLog", "ApplicationGatewayPerformanceLog", "ApplicationGatewayFirewallLog",
+	}, allLogs, true},
+	strings.ToLower(typeSecurityGroup): {[]string{"NetworkSecurityGroupEvent", "NetworkSecurityGroupRuleCounter"}, allLogs, false},
+	strings.ToLower(typeAddress): {[]string{
+		"DDoSProtectionNotifications", "DDoSMitigationFlowLogs", "DDoSMitigationReports",
+	}, andAudit, true},
+	strings.ToLower(typeNetwork):         {[]string{"VMProtectionAlerts"}, allLogs, true},
+	strings.ToLower(typeWorkspace):       {[]string{"Audit", "SummaryLogs", "Jobs"}, andAudit, true},
+	strings.ToLower(typePrivateEndpoint): {metrics: true},
+	strings.ToLower(typeSubscription): {logs: []string{
+		"Administrative", "Security", "ServiceHealth", "Alert", "Recommendation", "Policy", "Autoscale", "ResourceHealth",
+	}},
+}
+
+// sinks are the inputs that say where a diagnostic setting sends to.
+var sinks = []string{"workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId"}
+
+// settingDestination: logs must go somewhere.
+var settingDestination = rule{id: "Logs", code: "BadRequest", broken: func(s subject) []finding {
+	result := s.oneOf("logAnalyticsDestinationType", "Dedicated", "AzureDiagnostics")
+	if slices.ContainsFunc(sinks, s.in.has) {
+		return result
+	}
+	return append(result, found("workspaceId", "at least one data sink needs to be specified; set workspaceId")...)
+}}
+
+// settingSources: something must be sent, and each log is named by its category or by a group of categories, not by both.
+var settingSources = rule{id: "Logs", code: "BadRequest", broken: func(s subject) []finding {
+	if !s.in.has("logs") && !s.in.has("metrics") {
+		return found("logs", "a diagnostic setting without logs and metrics sends nothing; set one of them")
+	}
+	var result []finding
+	grouped, single := false, false
+	for i, log := range s.in.documents("logs") {
+		if log.has("category") == log.has("categoryGroup") {
+			result = append(result, found(indexed("logs", i), "set either category or categoryGroup")...)
+			continue
+		}
+		grouped, single = grouped || log.has("categoryGroup"), single || log.has("category")
+	}
+	if grouped && single {
+		result = append(result, found("logs", "categories and groups of categories cannot be mixed in one setting; use one of them")...)
+	}
+	return result
+}}
+
+// settingCategories: a type has its own categories of logs, and maybe metrics.
+var settingCategories = rule{id: "Logs", code: "BadRequest", broken: func(s subject) []finding {
+	target, err := parseID(s.in.text("resourceUri"))
+	if err != nil {
+		return nil // unknown in a preview, or reported as a bad reference
+	}
+	kind := target.kind()
+	offered, ok := diagnosed[strings.ToLower(kind)]
+	if !ok {
+		return found("resourceUri", "The resource type '%s' does not support diagnostic settings; drop the setting", kind)
+	}
+	var result []finding
+	for i, log := range s.in.documents("logs") {
+		if name := log.text("category"); name != "" && !containsFold(offered.logs, name) {
+			result = append(result, found(indexed("logs", i)+".category", "Category '%s' is not supported for type '%s'; it has %s",
+				name, kind, strings.Join(offered.logs, ", "))...)
+		}
+		if name := log.text("categoryGroup"); name != "" && !containsFold(offered.groups, name) {
+			result = append(result, found(indexed("logs", i)+".categoryGroup", "Category group '%s' is not supported for type '%s'; it has: %s",
+				name, kind, strings.Join(offered.groups, ", "))...)
+		}
+	}
+	for i, metric := range s.in.documents("metrics") {
+		name := metric.text("category")
+		switch {
+		case !offered.metrics:
+			result = append(result, found(indexed("metrics", i), "Metric category '%s' is not supported for type '%s', which has no metrics; drop it", name, kind)...)
+		case name != "" && !strings.EqualFold(name, "AllMetrics"):
+			result = append(result, found(indexed("metrics", i)+".category", "Metric category '%s' is not supported for type '%s'; use AllMetrics", name, kind)...)
+		}
+	}
+	return result
+}}
+
+// settingsAtMost is how many diagnostic settings a resource can have.
+const settingsAtMost = 5
+
+// settingUnique: a resource has at most five settings, and no two that send one category to one place.
+var settingUnique = rule{id: "Logs", code: "Conflict", broken: func(s subject) []finding {
+	var others []*record
+	for _, r := range s.cloud.present() {
+		if strings.EqualFold(r.Kind, typeSetting) && key(r.ID) != key(s.id) && key(r.Inputs.text("resourceUri")) == key(s.in.text("resourceUri")) {
+			others = append(others, r)
+		}
+	}
+	if len(others) >= settingsAtMost {
+		return found("name", "'%s' has %d diagnostic settings already, the most that there can be: %s; change one of these",
+			s.in.text("resourceUri"), len(others), nameList(others))
+	}
+	var result []finding
+	for _, other := range others {
+		for _, sink := range sinks {
+			if !s.in.has(sink) || key(s.in.text(sink)) != key(other.Inputs.text(sink)) {
+				continue
+			}
+			for _, category := range sentBy(s.in) {
+				if slices.Contains(sentBy(other.Inputs), category) {
+					result = append(result, found(sink, "Data sink '%s' is already used in diagnostic setting '%s' for category '%s'; "+
+						"send each category to one place once", s.in.text(sink), other.ID, category)...)
+				}
+			}
+		}
+	}
+	return result
+}}
+
+// sentBy returns the categories and groups that a diagnostic setting sends.
+func sentBy(in document) []string {
+	var result []string
+	for _, entry := range slices.Concat(in.documents("logs"), in.documents("metrics")) {
+		if entry.flag("enabled") {
+			result = append(result, strings.ToLower(entry.text("category")+entry.text("categoryGroup")))
+		}
+	}
+	return result
+}
+
+// containsFold says whether a list has a text, whatever its case.
+func containsFold(list []string, text string) bool {
+	return slices.ContainsFunc(list, func(item string) bool { return strings.EqualFold(item, text) })
+}

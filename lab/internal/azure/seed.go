@@ -1,0 +1,96 @@
+package azure
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+)
+
+// Existing is a resource that is there before any deployment, because somebody else owns it: for example the key vault from
+// which an Application Gateway takes its certificate.
+type Existing struct {
+	// Type is the ARM type, such as Microsoft.KeyVault/vaults.
+	Type string
+	// Inputs are those of the azure-native resource of the type, such as resourceGroupName and vaultName.
+	Inputs map[string]any
+}
+
+// ExistingGroup is a resource group of another owner.
+func ExistingGroup(name, location string) Existing {
+	return Existing{typeResourceGroup, map[string]any{"resourceGroupName": name, "location": location}}
+}
+
+// ExistingVault is a key vault of another owner, with role-based access, in an existing resource group. tenant is the GUID of
+// the directory; empty means the default.
+func ExistingVault(group, name, location, tenant string) Existing {
+	if tenant == "" {
+		tenant = DefaultTenantID
+	}
+	return Existing{typeVault, map[string]any{
+		"resourceGroupName": group, "vaultName": name, "location": location,
+		"properties": map[string]any{
+			"tenantId": tenant, "sku": map[string]any{"family": "A", "name": "standard"}, "enableRbacAuthorization": true,
+		},
+	}}
+}
+
+// ExistingSecret is a secret in an existing vault. A certificate of the vault has one of the same name, by whose id
+// https://<vault>.vault.azure.net/secrets/<name> a gateway refers to it.
+func ExistingSecret(group, vault, name string) Existing {
+	return Existing{typeSecret, map[string]any{
+		"resourceGroupName": group, "vaultName": vault, "secretName": name,
+		"properties": map[string]any{"contentType": "application/x-pkcs12"},
+	}}
+}
+
+// Seed puts resources of other owners into the inventory, in the given order and at once; those that are there already stay as
+// they are. They are judged by the same rules as others, and marked as Seeded. The error names the resource that Azure
+// would refuse; those before it are there then.
+func (c *Cloud) Seed(resources ...Existing) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, existing := range resources {
+		if err := c.seed(existing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seed adds one resource. The caller holds the lock.
+func (c *Cloud) seed(existing Existing) error {
+	d := c.registry.kindOf(existing.Type)
+	if d == nil {
+		return fmt.Errorf("existing resource has the type %q, which the simulated Azure does not serve", existing.Type)
+	}
+	inputs := resource.NewPropertyMapFromMap(existing.Inputs)
+	s := subject{definition: d, in: documentOf(inputs), cloud: &view{c}}
+	var complete bool
+	if s.id, complete = d.path.expand(c.options.SubscriptionID, s.in); !complete {
+		return fmt.Errorf("existing %s needs %v; set them all", existing.Type, d.path.parameters())
+	}
+	if c.live[key(s.id)] != nil {
+		return nil
+	}
+	if failures := checkSchema(inputs, d.inputs, d.required); len(failures) > 0 {
+		return fmt.Errorf("existing %s %q cannot exist: %s", existing.Type, s.id, failures[0].GetReason())
+	}
+	if violations := c.obstaclesToPut(OperationCreate, s); len(violations) > 0 {
+		return refusal(OperationCreate, s.kind, s.id, violations)
+	}
+	stored := &record{ID: s.id, Kind: s.kind, Inputs: s.in.without(s.writeOnly...)}
+	c.settled(stored, s, inputs)
+	stored.Seeded = true
+	undo := c.change(func() { c.live[key(s.id)] = stored })
+	if err := c.save(); err != nil {
+		undo()
+		return err
+	}
+	return nil
+}
+
+// Unseeded returns those of resources that no other owner has: what a deployment has made, and must not leave behind.
+func Unseeded(resources []Resource) []Resource {
+	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool { return r.Seeded })
+}

@@ -1,0 +1,274 @@
+package azure
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// flow is traffic that a security group must let through.
+type flow struct {
+	// label names it in messages, such as "from nodes to pods".
+	label string
+	// direction is Inbound or Outbound as seen from the subnet.
+	direction string
+	// protocol is Tcp, or * for all.
+	protocol string
+	// first and last are the destination ports.
+	first, last int
+	// from and to are address ranges or service tags.
+	from, to string
+}
+
+const allPorts = gatewayPortLast
+
+// deniedBy returns the name of the security rule that denies a flow, or some of it, before another allows all of it, or "". What
+// Azure's default rules do is up to the caller.
+func deniedBy(group document, f flow) string {
+	rules := slices.DeleteFunc(group.documents("securityRules"), func(r document) bool {
+		return !strings.EqualFold(r.text("direction"), f.direction)
+	})
+	slices.SortStableFunc(rules, func(a, b document) int {
+		one, _ := a.number("priority")
+		two, _ := b.number("priority")
+		return cmp.Compare(one, two)
+	})
+	for _, r := range rules {
+		allPorts, somePorts := portsCover(r, f.first, f.last)
+		protocol := r.text("protocol")
+		allProtocols := protocol == "*" || strings.EqualFold(protocol, f.protocol)
+		allFrom, someFrom := endsCover(append(r.texts("sourceAddressPrefixes"), r.text("sourceAddressPrefix")), f.from)
+		allTo, someTo := endsCover(append(r.texts("destinationAddressPrefixes"), r.text("destinationAddressPrefix")), f.to)
+		if !somePorts || !someFrom || !someTo || !allProtocols && f.protocol != "*" {
+			continue
+		}
+		if strings.EqualFold(r.text("access"), "Deny") {
+			return r.text("name")
+		}
+		if allPorts && allProtocols && allFrom && allTo && r.text("sourcePortRange") == "*" {
+			return ""
+		}
+	}
+	return ""
+}
+
+// endsCover says whether the prefixes of a security rule include all, or some, of one end of a flow.
+func endsCover(prefixes []string, end string) (all, some bool) {
+	for _, prefix := range prefixes {
+		a, s := endCovers(prefix, end)
+		all, some = all || a, some || s
+	}
+	return all, some
+}
+
+func endCovers(prefix, end string) (all, some bool) {
+	switch {
+	case prefix == "":
+		return false, false
+	case prefix == "*", prefix == "0.0.0.0/0", strings.EqualFold(prefix, end):
+		return true, true
+	}
+	theirs, errTheirs := netip.ParsePrefix(end)
+	ours, errOurs := netip.ParsePrefix(prefix)
+	if address, err := netip.ParseAddr(prefix); err == nil {
+		ours, errOurs = netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	switch {
+	case errTheirs == nil && errOurs == nil:
+		return ours.Bits() <= theirs.Bits() && ours.Contains(theirs.Addr()), ours.Overlaps(theirs)
+	case errTheirs == nil:
+		return strings.EqualFold(prefix, "VirtualNetwork"), strings.EqualFold(prefix, "VirtualNetwork")
+	case errOurs == nil:
+		return false, false
+	}
+	// Both are service tags. Azure's services are in the internet, and a tag may be narrowed to a region: Storage.WestEurope.
+	region := strings.HasPrefix(strings.ToLower(prefix), strings.ToLower(end)+".")
+	wider := strings.EqualFold(prefix, "Internet") || strings.EqualFold(prefix, "AzureCloud") && !strings.EqualFold(end, "Internet")
+	return region || wider, region || wider
+}
+
+// guarded returns what refuses a security group, which may be nil, for the sake of what is in a subnet.
+type guarded func(v *view, tenant *record, subnet, group document) []string
+
+// groupOf returns the inputs of the security group of a subnet, or nil.
+func groupOf(v *view, subnet document) *record {
+	return v.find(subnet.text("networkSecurityGroup.id"))
+}
+
+// keptByGroup makes the rule of a security group that what is in its subnets stays reachable.
+func keptByGroup(id, code string, kinds []string, refuse guarded) rule {
+	return rule{id: id, code: code, broken: func(s subject) []finding {
+		var result []finding
+		for _, user := range s.cloud.users(s.id) {
+			if user.Kind != typeSubnet {
+				continue
+			}
+			for _, tenant := range tenantsOf(s.cloud, user.ID) {
+				if !slices.Contains(kinds, tenant.Kind) {
+					continue
+				}
+				for _, why := range refuse(s.cloud, tenant, user.Inputs, s.in) {
+					result = append(result, found("securityRules", "network security group '%s' %s", s.id, why)...)
+				}
+			}
+		}
+		return result
+	}}
+}
+
+// keptBySubnet makes the rule of a subnet that what is in it stays reachable when it gets another security group.
+func keptBySubnet(id, code string, kinds []string, refuse guarded) rule {
+	return rule{id: id, code: code, broken: func(s subject) []finding {
+		group := groupOf(s.cloud, s.in)
+		if s.creating() || group == nil {
+			return nil
+		}
+		var result []finding
+		for _, tenant := range tenantsOf(s.cloud, s.id) {
+			if !slices.Contains(kinds, tenant.Kind) {
+				continue
+			}
+			for _, why := range refuse(s.cloud, tenant, s.in, group.Inputs) {
+				result = append(result, found("networkSecurityGroup", "network security group '%s' %s", group.ID, why)...)
+			}
+		}
+		return result
+	}}
+}
+
+const (
+	nodeTrafficBlocked   = "NodeSubnetTrafficBlockedByNetworkSecurityGroup"
+	serverTrafficBlocked = "DelegatedSubnetTrafficBlockedByNetworkSecurityGroup"
+	gatewayBlocked       = "ApplicationGatewaySubnetInboundTrafficBlockedByNetworkSecurityGroup"
+)
+
+var (
+	nodeKinds   = []string{typeCluster, typePool}
+	serverKinds = []string{typeServer}
+
+	// nodesStayReachable and subnetKeepsNodes are N8 from the side of the group and of the subnet.
+	nodesStayReachable = keptByGroup("N8", nodeTrafficBlocked, nodeKinds, nodesCutOff)
+	subnetKeepsNodes   = keptBySubnet("N8", nodeTrafficBlocked, nodeKinds, nodesCutOff)
+	// serversStayReachable and subnetKeepsServers are N4 from there.
+	serversStayReachable = keptByGroup("N4", serverTrafficBlocked, serverKinds, serverCutOff)
+	subnetKeepsServers   = keptBySubnet("N4", serverTrafficBlocked, serverKinds, serverCutOff)
+)
+
+// subnetKeepsGateways is N3 from the side of the subnet.
+var subnetKeepsGateways = rule{id: "N3", code: gatewayBlocked, broken: func(s subject) []finding {
+	if s.creating() || !slices.ContainsFunc(tenantsOf(s.cloud, s.id), func(r *record) bool { return r.Kind == typeGateway }) {
+		return nil
+	}
+	return gatewaySubnetOpen(s.cloud, s.id, s.in)
+}}
+
+// nodeTraffic is N8: a security group with denies lets nodes and pods talk to one another.
+var nodeTraffic = rule{id: "N8", code: nodeTrafficBlocked, broken: func(s subject) []finding {
+	tenant := &record{ID: s.id, Kind: s.kind, Inputs: s.in}
+	var result []finding
+	for _, id := range poolSubnetIDs(s.in) {
+		subnet, _ := subnetOf(s.cloud, id)
+		group := groupOf(s.cloud, subnet)
+		if group == nil {
+			continue
+		}
+		for _, why := range nodesCutOff(s.cloud, tenant, subnet, group.Inputs) {
+			result = append(result, found("vnetSubnetID", "network security group '%s' of subnet '%s' %s", group.ID, id, why)...)
+		}
+	}
+	return result
+}}
+
+// nodesCutOff says which traffic between nodes and pods a security group denies.
+func nodesCutOff(v *view, tenant *record, subnet, group document) []string {
+	cluster := tenant.Inputs
+	if tenant.Kind == typePool {
+		owner, _ := ancestor(tenant.ID, typeCluster)
+		r := v.find(owner)
+		if r == nil {
+			return nil // reported as a missing parent
+		}
+		cluster = r.Inputs
+	}
+	var flows []flow
+	pods := podRange(cluster.document("networkProfile"))
+	for _, nodes := range prefixesOf(subnet) {
+		flows = append(flows, flow{label: "from nodes to nodes", from: nodes, to: nodes})
+		if pods != "" {
+			flows = append(flows, flow{label: "from nodes to pods", from: nodes, to: pods}, flow{label: "from pods to pods", from: pods, to: pods})
+		}
+	}
+	var result []string
+	for _, f := range flows {
+		for _, direction := range []string{"Inbound", "Outbound"} {
+			f.direction, f.protocol, f.first, f.last = direction, "*", 0, allPorts
+			if by := deniedBy(group, f); by != "" {
+				result = append(result, fmt.Sprintf("denies traffic %s (%s, %s to %s) by rule '%s'; allow all ports and protocols of it before",
+					f.label, strings.ToLower(direction), f.from, f.to, by))
+			}
+		}
+	}
+	return result
+}
+
+// serverTraffic is N4: the security group of a server's subnet lets the server work, and high availability has its service
+// endpoint.
+var serverTraffic = rule{id: "N4", code: serverTrafficBlocked, broken: func(s subject) []finding {
+	const path = "network.delegatedSubnetResourceId"
+	id := s.in.text(path)
+	subnet, ok := subnetOf(s.cloud, id)
+	if !ok {
+		return nil // none, or reported as a missing reference
+	}
+	var result []finding
+	if mode := s.in.text("highAvailability.mode"); mode != "" && mode != "Disabled" && !hasServiceEndpoint(subnet, "Microsoft.Storage") {
+		result = append(result, found(path, "high availability needs the service endpoint Microsoft.Storage in subnet '%s'; "+
+			"add it to the subnet's serviceEndpoints", id)...)
+	}
+	if group := groupOf(s.cloud, subnet); group != nil {
+		tenant := &record{ID: s.id, Kind: s.kind, Inputs: s.in}
+		for _, why := range serverCutOff(s.cloud, tenant, subnet, group.Inputs) {
+			result = append(result, found(path, "network security group '%s' of subnet '%s' %s", group.ID, id, why)...)
+		}
+	}
+	return result
+}}
+
+// serverCutOff says which traffic that a server needs a security group denies.
+func serverCutOff(_ *view, tenant *record, subnet, group document) []string {
+	services := []string{"Storage"}
+	if tenant.Inputs.text("authConfig.activeDirectoryAuth") == "Enabled" {
+		services = append(services, "AzureActiveDirectory")
+	}
+	var flows []flow
+	for _, prefix := range prefixesOf(subnet) {
+		for _, service := range services {
+			flows = append(flows, flow{label: "to " + service, direction: "Outbound", first: 443, last: 443, from: prefix, to: service})
+		}
+		for _, direction := range []string{"Inbound", "Outbound"} {
+			flows = append(flows, flow{label: "inside the subnet", direction: direction, first: 5432, last: 5432, from: prefix, to: prefix})
+		}
+	}
+	var result []string
+	for _, f := range flows {
+		f.protocol = "Tcp"
+		if by := deniedBy(group, f); by != "" {
+			result = append(result, fmt.Sprintf("denies TCP %d %s (%s) by rule '%s'; allow it before", f.first, f.label, strings.ToLower(f.direction), by))
+		}
+	}
+	return result
+}
+
+// gatewayOutbound is N3: a gateway reaches the internet, by which it is managed.
+func gatewayOutbound(id string, group, subnet document) []finding {
+	var result []finding
+	for _, prefix := range prefixesOf(subnet) {
+		if by := deniedBy(group, flow{direction: "Outbound", protocol: "*", last: allPorts, from: prefix, to: "Internet"}); by != "" {
+			result = append(result, found("networkSecurityGroup", "Network security group '%s' denies traffic to the internet by rule '%s', which an "+
+				"Application Gateway needs. Drop the rule, or allow outbound traffic to Internet before it", id, by)...)
+		}
+	}
+	return result
+}

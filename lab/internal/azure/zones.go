@@ -1,0 +1,77 @@
+package azure
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// zonedRegions says of some regions whether they have availability zones, by their short name. Regions that are not listed are not
+// checked. Source: azure-docs reliability/availability-zones-region-support.
+var zonedRegions = map[string]bool{
+	"westeurope": true, "northeurope": true, "germanywestcentral": true, "francecentral": true, "swedencentral": true,
+	"norwayeast": true, "switzerlandnorth": true, "uksouth": true, "italynorth": true, "polandcentral": true, "spaincentral": true,
+	"eastus": true, "eastus2": true, "centralus": true, "southcentralus": true, "westus2": true, "westus3": true,
+	"canadacentral": true, "brazilsouth": true, "australiaeast": true, "japaneast": true, "koreacentral": true,
+	"southeastasia": true, "eastasia": true, "centralindia": true, "southafricanorth": true, "uaenorth": true, "qatarcentral": true,
+
+	"westus": false, "northcentralus": false, "westcentralus": false, "ukwest": false, "germanynorth": false,
+	"francesouth": false, "switzerlandwest": false, "norwaywest": false, "canadaeast": false, "australiasoutheast": false,
+	"australiacentral": false, "southindia": false, "westindia": false, "koreasouth": false, "southafricawest": false,
+	"uaecentral": false, "brazilsoutheast": false, "swedensouth": false,
+}
+
+// zonePaths are the inputs that name availability zones.
+var zonePaths = []string{"zones", "availabilityZones", "availabilityZone", "highAvailability.standbyAvailabilityZone"}
+
+// availabilityZones: zones are 1, 2 and 3, and only some regions have them.
+var availabilityZones = rule{id: "Zones", code: "AvailabilityZoneNotSupported", broken: func(s subject) []finding {
+	return zoneFindings(s.in, s.in.text("location"))
+}}
+
+// poolZones applies availabilityZones to an agent pool, which is where its cluster is.
+var poolZones = rule{id: "Zones", code: "AvailabilityZoneNotSupported", broken: func(s subject) []finding {
+	owner, _ := ancestor(s.id, typeCluster)
+	cluster := s.cloud.find(owner)
+	if cluster == nil {
+		return nil // reported as a missing parent
+	}
+	return zoneFindings(s.in, s.cloud.cloud.locationOfRecord(cluster))
+}}
+
+func zoneFindings(in document, location string) []finding {
+	zoned, listed := zonedRegions[regionOf(location)]
+	var result []finding
+	look := func(path string, zones []string) {
+		if len(zones) == 0 {
+			return
+		}
+		if listed && !zoned {
+			result = append(result, finding{path, fmt.Sprintf("region %s has no availability zones; drop %s, or use another region", location, path)})
+			return
+		}
+		for i, zone := range zones {
+			if !slices.Contains([]string{"1", "2", "3"}, zone) || slices.Contains(zones[:i], zone) {
+				result = append(result, finding{path, fmt.Sprintf("availability zones are %s; use 1, 2 and 3, each once", strings.Join(zones, ", "))})
+				return
+			}
+		}
+	}
+	for _, path := range zonePaths {
+		zones := in.texts(path)
+		if zone := in.text(path); zone != "" {
+			zones = append(zones, zone)
+		}
+		look(path, zones)
+	}
+	if in.text("highAvailability.mode") == "ZoneRedundant" && listed && !zoned {
+		look("highAvailability.mode", []string{"1"})
+	}
+	if in.text("zoneRedundancy") == "Enabled" && listed && !zoned {
+		look("zoneRedundancy", []string{"1"})
+	}
+	for i, pool := range in.documents("agentPoolProfiles") {
+		look(indexed("agentPoolProfiles", i)+".availabilityZones", pool.texts("availabilityZones"))
+	}
+	return result
+}
