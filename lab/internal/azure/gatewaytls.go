@@ -310,7 +310,7 @@ var gatewayBackends = rule{id: "G9", code: "ApplicationGatewayBackendInvalid", b
 		if !ok {
 			continue // none, or reported as a bad reference
 		}
-		if a, b := probe.text("protocol"), settings.text("protocol"); a != b && a != "" && b != "" {
+		if a, b := probe.text("protocol"), settings.text("protocol"); a == "Http" && b == "Https" || a == "Https" && b == "Http" {
 			result = append(result, found(path+".probe", "backend settings '%s' are for %s, but their probe '%s' is for %s; use one protocol",
 				name, b, probe.text("name"), a)...)
 		}

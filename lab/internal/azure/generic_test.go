@@ -40,6 +40,10 @@ func TestUnit_CheckComparesWithTheSDK(t *testing.T) {
 		"missing nested required property": {
 			tokenVault, with(vaultInputs, in{"properties": in{"tenantId": azure.DefaultTenantID}}), []string{"properties.sku is missing"},
 		},
+		"empty required property": {
+			tokenVault, nested(vaultInputs, "properties", in{"sku": in{"family": "A", "name": ""}}),
+			[]string{"properties.sku.name is empty; it is required"},
+		},
 		"missing name": {tokenNetwork, with(networkInputs, in{"virtualNetworkName": nil}), []string{"random suffix"}},
 		"wrong types": {
 			tokenNetwork, with(networkInputs, in{"location": 7, "addressSpace": "10.0.0.0/8", "enableDdosProtection": "yes"}),

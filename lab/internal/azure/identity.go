@@ -57,7 +57,7 @@ func identityTypes() []definition {
 			immutable: []string{"principalId", "scope"},
 			frozen:    map[string]string{"roleDefinitionId": "Azure answers RoleAssignmentUpdateNotPermitted; give the assignment a new name with its new role (rule I2)"},
 			checks:    []rule{principalType, roleDefinition},
-			demands:   []rule{principalExists, assignmentUnique, pullByKubelet},
+			demands:   []rule{principalExists, principalMatches, assignmentUnique, pullByKubelet},
 			compute: func(s subject) document {
 				return document{"createdBy": s.cloud.cloud.options.ObjectID, "updatedBy": s.cloud.cloud.options.ObjectID}
 			},
@@ -120,6 +120,18 @@ var principalExists = rule{id: "I1", code: "PrincipalNotFound", broken: func(s s
 	}
 	return found("principalId", "Principal %s does not exist in the directory %s. Use the principalId output of an identity that exists",
 		principal, s.cloud.cloud.options.TenantID)
+}}
+
+// principalMatches is I1 for a type that is there and wrong. The typed SDK writes User for a type that a program leaves out, so
+// this is how Azure meets a forgotten one.
+var principalMatches = rule{id: "I1", code: "UnmatchedPrincipalType", broken: func(s subject) []finding {
+	kind := s.in.text("principalType")
+	if kind == "" || kind == "ServicePrincipal" || !s.cloud.hasPrincipal(s.in.text("principalId")) {
+		return nil
+	}
+	return found("principalType", "The PrincipalId '%s' has type 'ServicePrincipal', which is different from the specified "+
+		"PrincipalType '%s'; set principalType to ServicePrincipal (the SDK writes User where it is left out)",
+		s.in.text("principalId"), kind)
 }}
 
 // hasPrincipal says whether an identity of a live resource is the given principal: of a user-assigned identity, or a cluster's

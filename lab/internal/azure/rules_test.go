@@ -135,6 +135,95 @@ func TestUnit_RulesOfInputs(t *testing.T) {
 		{"ACR Premium", tokenRegistry, with(registry, in{"sku": in{"name": "Premium"}, "zoneRedundancy": "Enabled", "publicNetworkAccess": "Disabled"}), ""},
 		{"workspace", tokenWorkspace, workspace, ""},
 		{"workspace retention", tokenWorkspace, with(workspace, in{"retentionInDays": 7}), "InvalidRetentionInDays"},
+		{"ACR private address in the firewall", tokenRegistry, with(registry, in{"sku": in{"name": "Premium"}, "networkRuleSet": in{"defaultAction": "Deny", "ipRules": []any{in{"iPAddressOrRange": "10.0.0.0/8"}}}}), "rule ACR"},
+		{"ACR firewall", tokenRegistry, with(registry, in{"sku": in{"name": "Premium"}, "networkRuleSet": in{"defaultAction": "Deny", "ipRules": []any{in{"iPAddressOrRange": "203.0.113.0/24"}}}}), ""},
+		{"ACR firewall of Standard", tokenRegistry, with(registry, in{"networkRuleSet": in{"defaultAction": "Allow"}}), "needs SKU Premium"},
+		{"V3 private address", tokenVault, nested(vaultInputs, "properties", in{"networkAcls": in{"defaultAction": "Deny", "bypass": "AzureServices", "ipRules": []any{in{"value": "192.168.1.1"}}}}), "is private"},
+		{"V3 no address", tokenVault, nested(vaultInputs, "properties", in{"networkAcls": in{"defaultAction": "Deny", "ipRules": []any{in{"value": "2001:db8::/32"}}}}), "rule V3"},
+		{"V3 action", tokenVault, nested(vaultInputs, "properties", in{"networkAcls": in{"defaultAction": "Refuse"}}), "rule V3"},
+		{"V3 bypass", tokenVault, nested(vaultInputs, "properties", in{"networkAcls": in{"bypass": "All"}}), "rule V3"},
+		{"V3 access", tokenVault, nested(vaultInputs, "properties", in{"publicNetworkAccess": "off"}), "rule V3"},
+		{"V3", tokenVault, nested(vaultInputs, "properties", in{"publicNetworkAccess": "disabled", "networkAcls": in{"defaultAction": "Deny", "bypass": "AzureServices", "ipRules": []any{in{"value": "203.0.113.7"}}}}), ""},
+
+		{"K5 unknown add-on", tokenCluster, addOn("agic", in{}), "rule K5"},
+		{"K5 missing setting", tokenCluster, addOn("ingressApplicationGateway", in{}), "needs the setting applicationGatewayId"},
+		{"K5 unknown setting", tokenCluster, addOn("azureKeyvaultSecretsProvider", in{"rotation": "true"}), "has no setting rotation"},
+		{"K5 no text", tokenCluster, addOn("azureKeyvaultSecretsProvider", in{"enableSecretRotation": true}), "must be a string"},
+		{"K5 neither true nor false", tokenCluster, addOn("azureKeyvaultSecretsProvider", in{"enableSecretRotation": "yes"}), "rule K5"},
+		{"K5 secrets", tokenCluster, addOn("azureKeyvaultSecretsProvider", in{"enableSecretRotation": "true", "rotationPollInterval": "2m"}), ""},
+		{"K5 policy", tokenCluster, addOn("azurepolicy", in{}), ""},
+		{"K7 private", tokenCluster, access(in{"enablePrivateCluster": true, "privateDNSZone": "system"}), ""},
+		{"K7 zone of a public cluster", tokenCluster, access(in{"privateDNSZone": "system"}), "rule K7"},
+		{"K7 unknown zone", tokenCluster, access(in{"enablePrivateCluster": true, "privateDNSZone": "own"}), "use system, none or"},
+		{"K7 zone of another service", tokenCluster, access(in{"enablePrivateCluster": true, "privateDNSZone": zoneID}), "azmk8s.io"},
+		{"K7 ranges", tokenCluster, access(in{"authorizedIPRanges": []any{"203.0.113.0/24", "203.0.113.9"}}), ""},
+		{"K7 no range", tokenCluster, access(in{"authorizedIPRanges": []any{"office"}}), "rule K7"},
+		{"K7 ranges of a private cluster", tokenCluster, access(in{"enablePrivateCluster": true, "authorizedIPRanges": []any{"203.0.113.0/24"}}), "rule K7"},
+		{"K7 public name of a public cluster", tokenCluster, access(in{"enablePrivateClusterPublicFQDN": true}), "rule K7"},
+		{"K8 mesh", tokenCluster, mesh("Istio", "External", "Internal"), ""},
+		{"K8 unknown mesh", tokenCluster, with(clusterInputs, in{"serviceMeshProfile": in{"mode": "Linkerd"}}), "rule K8"},
+		{"K8 two gateways", tokenCluster, mesh("Istio", "External", "External"), "two ingress gateways of mode External"},
+		{"K8 unknown gateway", tokenCluster, mesh("Istio", "Public"), "rule K8"},
+		{"K8 mesh switched off", tokenCluster, mesh("Disabled", "External"), "rule K8"},
+		{"K8 channels", tokenCluster, with(clusterInputs, in{"autoUpgradeProfile": in{"upgradeChannel": "patch", "nodeOSUpgradeChannel": "NodeImage"}}), ""},
+		{"K8 unknown channel", tokenCluster, with(clusterInputs, in{"autoUpgradeProfile": in{"upgradeChannel": "latest"}}), "rule K8"},
+		{"K8 unknown channel of nodes", tokenCluster, with(clusterInputs, in{"autoUpgradeProfile": in{"nodeOSUpgradeChannel": "node-image"}}), "rule K8"},
+		{"K8 channels that do not go together", tokenCluster, with(clusterInputs, in{"autoUpgradeProfile": in{"upgradeChannel": "node-image", "nodeOSUpgradeChannel": "SecurityPatch"}}), "rule K8"},
+		{"K8 Defender without workspace", tokenCluster, nested(clusterInputs, "securityProfile", in{"defender": in{"securityMonitoring": in{"enabled": true}}}), "rule K8"},
+		{"zones of a region without", tokenCluster, with(clusterInputs, in{"location": "UK West"}), "rule Zones"},
+		{"zones of an unknown region", tokenCluster, with(clusterInputs, in{"location": "moonbase"}), ""},
+		{"zone that is none", tokenAddress, with(address, in{"zones": []any{"1", "4"}}), "rule Zones"},
+		{"zone twice", tokenAddress, with(address, in{"zones": []any{"1", "1"}}), "rule Zones"},
+		{"zone of a server", tokenServer, with(serverInputs, in{"location": "westus", "availabilityZone": "1"}), "rule Zones"},
+		{"zone redundancy in a region without", tokenRegistry, with(registry, in{"location": "westus", "sku": in{"name": "Premium"}, "zoneRedundancy": "Enabled"}), "rule Zones"},
+
+		{"G1 two parts of one name", tokenGateway, with(gatewayInputs, in{"backendAddressPools": []any{in{"name": "edge"}, in{"name": "Edge"}}}), "rule G1"},
+		{"gateway with TLS", tokenGateway, secureGateway(nil), ""},
+		{"G5 no policy", tokenGateway, secureGateway(in{"sslPolicy": nil}), "rule G5"},
+		{"G5 old policy", tokenGateway, secureGateway(in{"sslPolicy": in{"policyType": "Predefined", "policyName": "AppGwSslPolicy20170401"}}), "allows TLS 1.1"},
+		{"G5 unknown policy", tokenGateway, secureGateway(in{"sslPolicy": in{"policyType": "Predefined", "policyName": "AppGwSslPolicy2099"}}), "rule G5"},
+		{"G5 type of policy", tokenGateway, secureGateway(in{"sslPolicy": in{"policyName": "AppGwSslPolicy20220101"}}), "rule G5"},
+		{"G5 custom policy", tokenGateway, secureGateway(in{"sslPolicy": in{"policyType": "CustomV2", "minProtocolVersion": "TLSv1_3", "cipherSuites": []any{"TLS_AES_128_GCM_SHA256"}}}), ""},
+		{"G5 custom policy too old", tokenGateway, secureGateway(in{"sslPolicy": in{"policyType": "CustomV2", "minProtocolVersion": "TLSv1_1", "cipherSuites": []any{"TLS_AES_128_GCM_SHA256"}}}), "TLSv1_1"},
+		{"G5 custom policy incomplete", tokenGateway, secureGateway(in{"sslPolicy": in{"policyType": "Custom", "minProtocolVersion": "TLSv1_2"}}), "rule G5"},
+		{"G5 old policy of a profile", tokenGateway, secureGateway(in{"sslProfiles": []any{in{"name": "old", "sslPolicy": in{"policyType": "Predefined", "policyName": "AppGwSslPolicy20150501"}}}}), "rule G5"},
+		{"G8 no identity", tokenGateway, secureGateway(in{"identity": nil}), "rule G8"},
+		{"G8 system-assigned identity", tokenGateway, secureGateway(in{"identity": in{"type": "SystemAssigned"}}), "rule G8"},
+		{"G8 no secret", tokenGateway, secureGateway(in{"sslCertificates": []any{in{"name": "site", "keyVaultSecretId": vaultID + "/secrets/site"}}}), "is no secret of a vault"},
+		{"G8 no source", tokenGateway, secureGateway(in{"sslCertificates": []any{in{"name": "site"}}}), "rule G8"},
+		{"G9 Https without certificate", tokenGateway, secureListener(in{"sslCertificate": nil}), "rule G9"},
+		{"G9 Http with certificate", tokenGateway, secureListener(in{"protocol": "Http"}), "cannot have a certificate"},
+		{"G9 unknown protocol", tokenGateway, secureListener(in{"protocol": "Tcp"}), "rule G9"},
+		{"G9 listener without port", tokenGateway, secureListener(in{"frontendPort": nil}), "needs a frontendPort"},
+		{"G9 one port for two protocols", tokenGateway, secureListener(in{"frontendPort": part("frontendPorts", "http"), "hostName": "a.example.com"}), "rule G9"},
+		{"G9 one socket twice", tokenGateway, secureListener(in{"protocol": "Http", "sslCertificate": nil, "frontendPort": part("frontendPorts", "http")}), "both listen to port"},
+		{"G9 one port for two hosts", tokenGateway, secureListener(in{"protocol": "Http", "sslCertificate": nil, "frontendPort": part("frontendPorts", "http"), "hostName": "a.example.com"}), ""},
+		{"G9 port of Azure", tokenGateway, with(gatewayInputs, in{"frontendPorts": []any{in{"name": "http", "port": 65300}}}), "rule G9"},
+		{"G9 port twice", tokenGateway, with(gatewayInputs, in{"frontendPorts": []any{in{"name": "http", "port": 80}, in{"name": "web", "port": 80}}}), "rule G9"},
+		{"G9 backend and redirection", tokenGateway, redirected(in{"backendAddressPool": part("backendAddressPools", "edge")}, nil), "rule G9"},
+		{"G9 neither backend nor redirection", tokenGateway, routing(in{"backendAddressPool": nil, "backendHttpSettings": nil}), "rule G9"},
+		{"G9 half a backend", tokenGateway, routing(in{"backendHttpSettings": nil}), "needs both"},
+		{"G9 rule without listener", tokenGateway, routing(in{"httpListener": nil}), "needs an httpListener"},
+		{"G9 unknown type of rule", tokenGateway, routing(in{"ruleType": "Weighted"}), "rule G9"},
+		{"G9 path-based rule without map", tokenGateway, routing(in{"ruleType": "PathBasedRouting"}), "rule G9"},
+		{"G9 one listener for two rules", tokenGateway, secureGateway(in{"requestRoutingRules": []any{secureGateway(nil)["requestRoutingRules"].([]any)[0], with(secureGateway(nil)["requestRoutingRules"].([]any)[0].(in), in{"name": "more", "priority": 300})}}), "the same listener"},
+		{"G9 redirection to nowhere", tokenGateway, redirected(nil, in{"targetListener": nil}), "rule G9"},
+		{"G9 redirection to a page", tokenGateway, redirected(nil, in{"targetListener": nil, "targetUrl": "https://example.com"}), ""},
+		{"G9 redirection to itself", tokenGateway, redirected(nil, in{"targetListener": part("httpListeners", "http")}), "to itself"},
+		{"G9 type of redirection", tokenGateway, redirected(nil, in{"redirectType": "301"}), "rule G9"},
+		{"G1 redirection that is missing", tokenGateway, redirected(in{"redirectConfiguration": part("redirectConfigurations", "none")}, nil), "has no none in its redirectConfigurations"},
+		{"G9 probe", tokenGateway, probed(nil, nil), ""},
+		{"G1 probe that is missing", tokenGateway, probed(in{"name": "other"}, nil), "has no health in its probes"},
+		{"G9 probe of another protocol", tokenGateway, probed(in{"protocol": "Https"}, nil), "use one protocol"},
+		{"G9 probe without host", tokenGateway, probed(in{"host": nil}, nil), "rule G9"},
+		{"G9 probe with the host of nobody", tokenGateway, probed(in{"host": nil, "pickHostNameFromBackendHttpSettings": true}, nil), "which have none"},
+		{"G9 probe with the host of its settings", tokenGateway, probed(in{"host": nil, "pickHostNameFromBackendHttpSettings": true}, in{"hostName": "edge.example.com"}), ""},
+		{"G9 path of probe", tokenGateway, probed(in{"path": "healthz"}, nil), "must start with a slash"},
+		{"G9 threshold of probe", tokenGateway, probed(in{"unhealthyThreshold": 21}, nil), "rule G9"},
+		{"G9 two hosts", tokenGateway, probed(nil, in{"hostName": "edge.example.com", "pickHostNameFromBackendAddress": true}), "rule G9"},
+		{"G9 protocol of backend", tokenGateway, probed(nil, in{"protocol": "Grpc"}), "rule G9"},
+		{"G9 timeout of backend", tokenGateway, probed(nil, in{"requestTimeout": 0}), "rule G9"},
+
 		{"diagnostics to nowhere", tokenDiagnostic, in{"name": "a", "resourceUri": vnet, "metrics": []any{in{"category": "AllMetrics", "enabled": true}}}, "data sink"},
 	}
 	for _, test := range tests {
@@ -148,6 +237,75 @@ func TestUnit_RulesOfInputs(t *testing.T) {
 			assert.Contains(t, got[0], test.want)
 		})
 	}
+}
+
+// addOn is the cluster with an add-on.
+func addOn(name string, config in) in {
+	return with(clusterInputs, in{"addonProfiles": in{name: in{"enabled": true, "config": config}}})
+}
+
+// access is the cluster with a profile for access to its API server.
+func access(profile in) in { return with(clusterInputs, in{"apiServerAccessProfile": profile}) }
+
+// mesh is the cluster with a mesh and its ingress gateways.
+func mesh(mode string, gateways ...string) in {
+	var list []any
+	for _, gateway := range gateways {
+		list = append(list, in{"enabled": true, "mode": gateway})
+	}
+	return with(clusterInputs, in{"serviceMeshProfile": in{"mode": mode, "istio": in{"components": in{"ingressGateways": list}}}})
+}
+
+// secureGateway is the gateway with a listener for HTTPS, to which the one for HTTP redirects, and a certificate from a vault.
+func secureGateway(changes in) in {
+	listener := gatewayInputs["httpListeners"].([]any)[0].(in)
+	toBackend := gatewayInputs["requestRoutingRules"].([]any)[0].(in)
+	return with(with(gatewayInputs, in{
+		"identity":        in{"type": "UserAssigned", "userAssignedIdentities": []any{identityID}},
+		"sslCertificates": []any{in{"name": "site", "keyVaultSecretId": "https://platform-kv.vault.azure.net/secrets/site"}},
+		"sslPolicy":       in{"policyType": "Predefined", "policyName": "AppGwSslPolicy20220101"},
+		"frontendPorts":   []any{in{"name": "http", "port": 80}, in{"name": "https", "port": 443}},
+		"httpListeners": []any{listener, with(listener, in{
+			"name": "https", "protocol": "Https", "frontendPort": part("frontendPorts", "https"), "sslCertificate": part("sslCertificates", "site"),
+		})},
+		"redirectConfigurations": []any{in{
+			"name": "to-https", "redirectType": "Permanent", "includePath": true, "targetListener": part("httpListeners", "https"),
+		}},
+		"requestRoutingRules": []any{
+			with(toBackend, in{"name": "https", "httpListener": part("httpListeners", "https")}),
+			with(toBackend, in{
+				"name": "http", "priority": 200, "backendAddressPool": nil, "backendHttpSettings": nil,
+				"redirectConfiguration": part("redirectConfigurations", "to-https"),
+			}),
+		},
+	}), changes)
+}
+
+// secureListener changes the listener for HTTPS of the secure gateway.
+func secureListener(changes in) in {
+	listeners := secureGateway(nil)["httpListeners"].([]any)
+	return secureGateway(in{"httpListeners": []any{listeners[0], with(listeners[1].(in), changes)}})
+}
+
+// redirected changes the routing rule that redirects, and its redirection.
+func redirected(rule, redirection in) in {
+	gateway := secureGateway(nil)
+	rules := gateway["requestRoutingRules"].([]any)
+	return with(gateway, in{
+		"requestRoutingRules":    []any{rules[0], with(rules[1].(in), rule)},
+		"redirectConfigurations": []any{with(gateway["redirectConfigurations"].([]any)[0].(in), redirection)},
+	})
+}
+
+// probed is the gateway with a probe for its backend settings.
+func probed(probe, settings in) in {
+	return with(gatewayInputs, in{
+		"probes": []any{with(in{
+			"name": "health", "protocol": "Http", "path": "/healthz", "host": "edge.example.com", "interval": 30, "timeout": 30, "unhealthyThreshold": 3,
+		}, probe)},
+		"backendHttpSettingsCollection": []any{with(gatewayInputs["backendHttpSettingsCollection"].([]any)[0].(in),
+			with(in{"probe": part("probes", "health")}, settings))},
+	})
 }
 
 func routing(changes in) in {

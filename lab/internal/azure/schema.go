@@ -46,8 +46,12 @@ func checkObject(path string, object resource.PropertyMap, t reflect.Type) []*pu
 			continue
 		}
 		fields[name] = field.Type
-		if _, ok := object[resource.PropertyKey(name)]; !ok && isRequired(field.Type) {
+		value, ok := object[resource.PropertyKey(name)]
+		if !ok && isRequired(field.Type) {
 			failures = append(failures, failure(join(path, name), "%s is missing; it is required", join(path, name)))
+		} else if ok && field.Type.Kind() == reflect.String && isEmpty(value) {
+			// The typed SDK sends this for a required text inside of an object with defaults, when a program leaves it out.
+			failures = append(failures, failure(join(path, name), "%s is empty; it is required", join(path, name)))
 		}
 	}
 	for _, name := range object.StableKeys() {
@@ -123,6 +127,13 @@ func checkValue(path string, value resource.PropertyValue, t reflect.Type) []*pu
 		return []*pulumirpc.CheckFailure{failure(path, "%s has the Go type %s, which the simulated Azure cannot check", path, t)}
 	}
 	return nil
+}
+
+func isEmpty(value resource.PropertyValue) bool {
+	if value.IsSecret() {
+		value = value.SecretValue().Element
+	}
+	return value.IsString() && value.StringValue() == ""
 }
 
 func isRequired(t reflect.Type) bool {

@@ -18,7 +18,7 @@ type flow struct {
 	protocol string
 	// first and last are the destination ports.
 	first, last int
-	// from and to are address ranges or service tags; "" is anything, which only a rule for anything matches wholly.
+	// from and to are address ranges or service tags.
 	from, to string
 }
 
@@ -80,8 +80,8 @@ func endCovers(prefix, end string) (all, some bool) {
 		return ours.Bits() <= theirs.Bits() && ours.Contains(theirs.Addr()), ours.Overlaps(theirs)
 	case errTheirs == nil:
 		return strings.EqualFold(prefix, "VirtualNetwork"), strings.EqualFold(prefix, "VirtualNetwork")
-	case end == "" || errOurs == nil:
-		return false, end == ""
+	case errOurs == nil:
+		return false, false
 	}
 	// Both are service tags. Azure's services are in the internet, and a tag may be narrowed to a region: Storage.WestEurope.
 	region := strings.HasPrefix(strings.ToLower(prefix), strings.ToLower(end)+".")
@@ -238,16 +238,17 @@ var serverTraffic = rule{id: "N4", code: serverTrafficBlocked, broken: func(s su
 
 // serverCutOff says which traffic that a server needs a security group denies.
 func serverCutOff(_ *view, tenant *record, subnet, group document) []string {
-	flows := []flow{{label: "to Storage", direction: "Outbound", first: 443, last: 443, to: "Storage"}}
+	services := []string{"Storage"}
 	if tenant.Inputs.text("authConfig.activeDirectoryAuth") == "Enabled" {
-		flows = append(flows, flow{label: "to AzureActiveDirectory", direction: "Outbound", first: 443, last: 443, to: "AzureActiveDirectory"})
+		services = append(services, "AzureActiveDirectory")
 	}
+	var flows []flow
 	for _, prefix := range prefixesOf(subnet) {
+		for _, service := range services {
+			flows = append(flows, flow{label: "to " + service, direction: "Outbound", first: 443, last: 443, from: prefix, to: service})
+		}
 		for _, direction := range []string{"Inbound", "Outbound"} {
 			flows = append(flows, flow{label: "inside the subnet", direction: direction, first: 5432, last: 5432, from: prefix, to: prefix})
-		}
-		for i := range flows[:len(flows)-2] {
-			flows[i].from = prefix
 		}
 	}
 	var result []string

@@ -1,0 +1,373 @@
+// Package enginetest breaks the rules of docs/azure-rules.md as a person would: a Pulumi program with the typed arguments of the
+// SDK is run by the real engine against the simulated Azure, and the test reads the error that the engine prints. Each test is
+// the valid environment of environment_test.go with one mistake in it.
+package enginetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
+	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+)
+
+const (
+	repository = "../../../.."
+	project    = "rules"
+	stackName  = "dev"
+)
+
+// TestMain removes what the tests share.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir := template.dir; dir != "" {
+		if err := os.RemoveAll(dir); err != nil {
+			_, _ = os.Stderr.WriteString("remove the tests' template: " + err.Error() + "\n")
+		}
+	}
+	os.Exit(code) //nolint:forbidigo // this is how TestMain ends
+}
+
+// template is an empty stack that every test copies: to have the CLI create one takes as long as a preview.
+var template struct {
+	once sync.Once
+	err  error
+	dir  string
+	cli  auto.PulumiCommand
+}
+
+func makeTemplate(ctx context.Context) error {
+	tools, err := filepath.Abs(filepath.Join(repository, "tools"))
+	if err != nil {
+		return err
+	}
+	resolver := toolchain.Resolver{ToolsDir: tools}
+	paths, err := resolver.Resolve(ctx, toolchain.Pulumi)
+	if err != nil {
+		return err
+	}
+	// The Automation API looks for the CLI on PATH.
+	path := strings.Join(append(paths.Dirs(), os.Getenv("PATH")), string(os.PathListSeparator))
+	if err := errors.Join(os.Setenv("PATH", path), os.Unsetenv("PULUMI_CONFIG_PASSPHRASE_FILE")); err != nil {
+		return err
+	}
+	if template.cli, err = auto.NewPulumiCommand(nil); err != nil {
+		return err
+	}
+	if template.dir, err = os.MkdirTemp("", "enginetest-"); err != nil {
+		return err
+	}
+	l := &lab{dir: template.dir}
+	space, err := l.workspace(ctx, nil, auto.Project(workspace.Project{
+		Name: tokens.PackageName(project), Runtime: workspace.NewProjectRuntimeInfo("go", nil),
+	}))
+	if err != nil {
+		return err
+	}
+	_, err = auto.NewStack(ctx, stackName, space)
+	return err
+}
+
+// lab is a simulated Azure with a stack that is deployed to it.
+type lab struct {
+	t       *testing.T
+	cloud   *azure.Cloud
+	options azure.Options
+	port    int
+	dir     string
+}
+
+// open returns a lab of the test's own, with nothing in it.
+func open(t *testing.T, options azure.Options) *lab {
+	t.Helper()
+	template.once.Do(func() { template.err = makeTemplate(context.WithoutCancel(t.Context())) })
+	require.NoError(t, template.err)
+	l := &lab{t: t, dir: t.TempDir()}
+	require.NoError(t, os.CopyFS(l.dir, os.DirFS(template.dir)))
+	if options.StateFile == "" {
+		options.StateFile = filepath.Join(l.dir, "azure.json")
+	}
+	l.serve(options)
+	return l
+}
+
+// serve starts a simulated Azure over what the lab's has left behind, with other options.
+func (l *lab) serve(options azure.Options) {
+	l.t.Helper()
+	cloud, err := azure.Open(options)
+	require.NoError(l.t, err)
+	server, err := providers.Serve(l.t.Context(), cloud.Provider())
+	require.NoError(l.t, err)
+	l.cloud, l.options, l.port = cloud, options, server.Port
+}
+
+// slowly makes Azure take its time from now on: scale is a factor on its real durations.
+func (l *lab) slowly(scale float64) {
+	l.t.Helper()
+	options := l.options
+	options.TimeScale = scale
+	l.serve(options)
+}
+
+// copied returns a lab for a part of the test, with the same stack and the same Azure, that can be used beside l's.
+func (l *lab) copied(t *testing.T) *lab {
+	t.Helper()
+	other := &lab{t: t, dir: t.TempDir()}
+	require.NoError(t, os.CopyFS(other.dir, os.DirFS(l.dir)))
+	options := l.options
+	options.StateFile = filepath.Join(other.dir, "azure.json")
+	other.serve(options)
+	return other
+}
+
+func (l *lab) workspace(ctx context.Context, program pulumi.RunFunc, more ...auto.LocalWorkspaceOption) (auto.Workspace, error) {
+	work := filepath.Join(l.dir, "work")
+	for _, dir := range []string{work, filepath.Join(l.dir, "backend"), filepath.Join(l.dir, "tmp")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	options := []auto.LocalWorkspaceOption{
+		auto.WorkDir(work),
+		auto.PulumiHome(filepath.Join(l.dir, "home")),
+		auto.Pulumi(template.cli),
+		auto.Program(program),
+		auto.EnvVars(map[string]string{
+			"TMPDIR":                   filepath.Join(l.dir, "tmp"),
+			"PULUMI_BACKEND_URL":       "file://" + filepath.Join(l.dir, "backend"),
+			"PULUMI_CONFIG_PASSPHRASE": "test",
+			"PULUMI_DEBUG_PROVIDERS":   "azure-native:" + strconv.Itoa(l.port),
+			"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+			"PULUMI_SKIP_UPDATE_CHECK":                    "true",
+		}),
+	}
+	return auto.NewLocalWorkspace(ctx, append(options, more...)...)
+}
+
+// outcome is what the engine said and did.
+type outcome struct {
+	t      *testing.T
+	err    error
+	errors []complaint
+	// ops are what was done, or would be, by the name of the resource: create, update, replace, delete or same.
+	ops map[string]apitype.OpType
+	// summary is the engine's own count of these.
+	summary map[apitype.OpType]int
+	// printed is what the CLI wrote for the user, with all white space made single blanks.
+	printed string
+}
+
+// complaint is an error message of the engine.
+type complaint struct {
+	// resource is the name of the resource that it is about, or "".
+	resource, message string
+}
+
+func (l *lab) preview(program pulumi.RunFunc) *outcome {
+	l.t.Helper()
+	return l.run(program, func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent, out *bytes.Buffer) error {
+		_, err := s.Preview(ctx, optpreview.EventStreams(to), optpreview.ProgressStreams(out), optpreview.ErrorProgressStreams(out))
+		return err
+	})
+}
+
+func (l *lab) up(program pulumi.RunFunc) *outcome {
+	l.t.Helper()
+	return l.run(program, func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent, out *bytes.Buffer) error {
+		_, err := s.Up(ctx, optup.EventStreams(to), optup.ProgressStreams(out), optup.ErrorProgressStreams(out))
+		return err
+	})
+}
+
+func (l *lab) down() *outcome {
+	l.t.Helper()
+	return l.run(nil, func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent, out *bytes.Buffer) error {
+		_, err := s.Destroy(ctx, optdestroy.EventStreams(to), optdestroy.ProgressStreams(out), optdestroy.ErrorProgressStreams(out))
+		return err
+	})
+}
+
+// patience is far more than any operation takes; it ends a test whose program waits for the engine and the engine for it.
+const patience = 2 * time.Minute
+
+func (l *lab) run(
+	program pulumi.RunFunc, do func(context.Context, auto.Stack, chan<- events.EngineEvent, *bytes.Buffer) error,
+) *outcome {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	defer cancel()
+	space, err := l.workspace(ctx, program)
+	require.NoError(l.t, err)
+	stack, err := auto.SelectStack(ctx, stackName, space)
+	require.NoError(l.t, err)
+
+	o := &outcome{t: l.t, ops: map[string]apitype.OpType{}}
+	to, over := make(chan events.EngineEvent), make(chan struct{})
+	var seen sync.WaitGroup
+	seen.Go(func() {
+		for {
+			select {
+			case event, open := <-to:
+				if !open {
+					return
+				}
+				o.see(event)
+			case <-over: // the channel is closed only if the CLI came as far as to run the engine
+				return
+			}
+		}
+	})
+	var out bytes.Buffer
+	o.err = do(ctx, stack, to, &out)
+	close(over)
+	seen.Wait()
+	require.NoError(l.t, ctx.Err(), "the engine took too long:\n%s", out.String())
+	o.printed = flat(out.String())
+	return o
+}
+
+func (o *outcome) see(event events.EngineEvent) {
+	switch {
+	case event.DiagnosticEvent != nil && event.DiagnosticEvent.Severity == "error":
+		o.errors = append(o.errors, complaint{
+			nameOf(event.DiagnosticEvent.URN), flat(colors.Never.Colorize(event.DiagnosticEvent.Message)),
+		})
+	case event.SummaryEvent != nil:
+		o.summary = event.SummaryEvent.ResourceChanges
+	case event.ResourcePreEvent != nil:
+		m := event.ResourcePreEvent.Metadata
+		// A replacement has several steps; "replace" is the one that says so.
+		if name := nameOf(m.URN); o.ops[name] != apitype.OpReplace {
+			o.ops[name] = m.Op
+		}
+	}
+}
+
+func nameOf(text string) string {
+	if u, err := urn.Parse(text); err == nil {
+		return u.Name()
+	}
+	return ""
+}
+
+func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// accepted requires that the engine found nothing wrong.
+func (o *outcome) accepted() *outcome {
+	o.t.Helper()
+	require.Empty(o.t, o.errors)
+	require.NoError(o.t, o.err)
+	return o
+}
+
+// mistake is what a user must be told about one.
+type mistake struct {
+	// resource is the name, in the program, of the resource that is to blame; "a or b" where it may be either.
+	resource string
+	// rule is the id in docs/azure-rules.md, or "" for what has none.
+	rule string
+	// code is Azure's error code; "" for what azure-native itself refuses.
+	code string
+	// property is the path of the offending input; "" where the resource itself is to blame.
+	property string
+	// says are parts of the message: what is wrong and the remedy.
+	says []string
+}
+
+// refused requires that the engine failed for one reason, and told the user all about it.
+func (o *outcome) refused(m mistake) *outcome {
+	o.t.Helper()
+	require.Error(o.t, o.err, "this must be refused")
+	culprits := strings.Split(m.resource, " or ")
+	about := slices.DeleteFunc(slices.Clone(o.errors), func(c complaint) bool { return !slices.Contains(culprits, c.resource) })
+	require.NotEmpty(o.t, about, "no error is about %s: %v", m.resource, o.errors)
+	message := about[0].message
+	require.NotEmpty(o.t, m.says, "a test that asks for no words may pass for another reason")
+	want := m.says
+	if m.code != "" {
+		want = append(want, `Code="`+m.code+`"`)
+		assert.Equal(o.t, 1, strings.Count(message, `Code="`), "one mistake has one message: %s", message)
+	}
+	if m.rule != "" {
+		want = append(want, "(rule "+m.rule+")")
+	} else {
+		assert.NotContains(o.t, message, "(rule ")
+	}
+	if m.property != "" && m.code != "" {
+		want = append(want, "Target="+m.property)
+	}
+	for _, words := range want {
+		assert.Contains(o.t, message, words)
+		assert.Contains(o.t, o.printed, words, "the user must see it")
+	}
+	return o
+}
+
+// previewRefuses breaks a rule that needs no other resource: the mistake is found before anything is deployed.
+func previewRefuses(t *testing.T, e *environment, goal string, m mistake) {
+	t.Helper()
+	l := open(t, azure.Options{})
+	m.resource = goal
+	l.preview(e.program(goal)).refused(m)
+	require.Empty(t, l.cloud.Inventory())
+}
+
+// upRefuses breaks a rule that takes other resources to judge, and returns what is there then. The mistake is in the last goal,
+// unless m says otherwise.
+func upRefuses(t *testing.T, e *environment, m mistake, goals ...string) *lab {
+	t.Helper()
+	l := open(t, azure.Options{})
+	if m.resource == "" {
+		m.resource = goals[len(goals)-1]
+	}
+	l.up(e.program(goals...)).refused(m)
+	return l
+}
+
+// thenRefuses deploys the goals as they are valid, and then with a mistake in the last one.
+func thenRefuses(t *testing.T, e *environment, m mistake, goals ...string) {
+	t.Helper()
+	l := open(t, azure.Options{})
+	l.up(valid().program(goals...)).accepted()
+	if m.resource == "" {
+		m.resource = goals[len(goals)-1]
+	}
+	l.up(e.program(goals...)).refused(m)
+}
+
+// haste is how fast Azure is where a test needs two operations at once: slow enough that the second comes before the first is
+// over.
+const haste = 0.1
+
+// togetherRefuses deploys a base, and then two resources at once, of which Azure refuses one.
+func togetherRefuses(t *testing.T, e *environment, base string, m mistake, goals ...string) {
+	t.Helper()
+	l := open(t, azure.Options{})
+	l.up(e.program(base)).accepted()
+	l.slowly(haste)
+	l.up(e.program(goals...)).refused(m)
+}
