@@ -26,7 +26,7 @@ func TestUnit_ReaderReportsEveryMistakeAtOnce(t *testing.T) {
 		"gridos-infra:wait":          "soon",
 		"gridos-infra:patience":      "2h",
 		"gridos-infra:somethingElse": "x",
-		"gridos-infra:admins":        `[{"name": "a", "nmae": "b"}]`,
+		"gridos-infra:admins":        `[{"name": "a", "role": "b"}]`,
 		"pulumi:other-namespace":     "is none of ours",
 	})
 	assert.Equal(t, "westeurope", r.String("location", ""))
@@ -55,7 +55,7 @@ func TestUnit_ReaderReportsEveryMistakeAtOnce(t *testing.T) {
 		"gridos-infra:missing: is empty; set it with `pulumi config set missing VALUE`",
 		"gridos-infra:location: first reason",
 		"gridos-infra:location: second reason",
-		"gridos-infra:admins: [{\"name\": \"a\", \"nmae\": \"b\"}] does not have the form that is expected here: json: unknown field",
+		"gridos-infra:admins: [{\"name\": \"a\", \"role\": \"b\"}] does not have the form that is expected here: json: unknown field",
 		`gridos-infra:wait: "soon" is not a duration`,
 		"gridos-infra:patience: 2h0m0s is out of range; use 0s to 1m0s",
 		"gridos-infra:locaton: no such key; did you mean gridos-infra:location?",

@@ -61,7 +61,7 @@ func (m *machine) start(ctx context.Context) (*engine.Engine, error) {
 	if err := m.site.Prepare(); err != nil {
 		return nil, err
 	}
-	others, err := existing(ctx, m.site)
+	others, err := engine.Existing(ctx, m.site)
 	if err != nil {
 		return nil, err
 	}

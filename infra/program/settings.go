@@ -141,8 +141,8 @@ func (s Settings) checkAccess(r *config.Reader) {
 		public = append(public, "the key vault (vaultPrivate)")
 	}
 	if len(public) > 0 && len(s.AuthorizedRanges) == 0 {
-		r.Check(key, fmt.Errorf("is empty, but these have public addresses: %s; list your own addresses, such as [\"198.51.100.7/32\"], or make these private",
-			strings.Join(public, ", ")))
+		r.Check(key, fmt.Errorf("is empty, but these have public addresses: %s; list your own "+
+			"addresses, such as [\"198.51.100.7/32\"], or make these private", strings.Join(public, ", ")))
 	}
 	for _, text := range s.AuthorizedRanges {
 		p, err := netip.ParsePrefix(text)
@@ -152,7 +152,8 @@ func (s Settings) checkAccess(r *config.Reader) {
 		case p.Bits() == 0:
 			r.Check(key, errors.New("0.0.0.0/0 is everybody; list your own addresses"))
 		case p.Addr().IsPrivate():
-			r.Check(key, fmt.Errorf("%s is private and never seen from outside; list public addresses here, private ones in operatorRanges", p))
+			r.Check(key, fmt.Errorf("%s is private and never seen from outside; list public addresses here, "+
+				"private ones in operatorRanges", p))
 		}
 	}
 }

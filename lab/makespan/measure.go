@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
@@ -41,9 +37,6 @@ type measurement struct {
 	real time.Duration
 }
 
-// propagationKey is the configuration of gridos-infra that says for how many seconds a fresh role assignment is waited for.
-const propagationKey = "rolePropagationSeconds"
-
 // measure brings gridos-infra up in the environment.
 func (s setup) measure(ctx context.Context, environment string) (m measurement, err error) {
 	m.environment = environment
@@ -60,7 +53,7 @@ func (s setup) measure(ctx context.Context, environment string) (m measurement, 
 		return m, err
 	}
 	var seen recorder
-	ports, stop, err := s.serve(ctx, seen.record)
+	ports, stop, err := s.serve(ctx, place, seen.record)
 	if err != nil {
 		return m, err
 	}
@@ -82,29 +75,26 @@ func (s setup) measure(ctx context.Context, environment string) (m measurement, 
 	return m, err
 }
 
-// overrides are what differs from the stack's file: what the lab itself changes, and waits that are scaled as Azure is. Waits
-// are whole seconds; propagation is the one that comes of it, in Azure's time.
+// overrides are what differs from the stack's file: what the lab itself changes, and waits that are scaled as Azure is;
+// propagation is that for role assignments, in Azure's time.
 func (s setup) overrides(ctx context.Context, place site.Site) (o engine.Overrides, propagation time.Duration, err error) {
-	values := map[string]any{"subscriptionId": ""} // the simulated Azure has one, which is nobody's
-	known, err := projectfile.Config(ctx, place.ProjectDir(stacks.Infra.Directory), place.Environment)
+	settings, err := engine.InfraSettings(ctx, place)
 	if err != nil {
 		return nil, 0, err
 	}
-	if text, ok := known[stacks.Infra.Name+":"+propagationKey]; ok {
-		wait, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return nil, 0, fmt.Errorf("%s of %s is %q; it must be a number of seconds", propagationKey, place.Environment, text)
-		}
-		scaled := int(math.Round(wait * s.scale))
-		values[propagationKey] = scaled
-		propagation = virtual(time.Duration(scaled)*time.Second, s.scale)
-	}
-	return engine.Overrides{stacks.Infra.Name: values}, propagation, nil
+	return engine.Overrides{stacks.Infra.Name: {
+		"subscriptionId":  "", // the simulated Azure has one, which is nobody's
+		"rolePropagation": time.Duration(float64(settings.Propagation) * s.scale).String(),
+	}}, settings.Propagation, nil
 }
 
 // serve starts a simulated Azure of the environment's own, and the provider of random values.
-func (s setup) serve(ctx context.Context, observe func(azure.Event)) (site.Record, func() error, error) {
-	cloud, err := azure.Open(azure.Options{TimeScale: s.scale, Kubernetes: standIn{}, Observe: observe})
+func (s setup) serve(ctx context.Context, place site.Site, observe func(azure.Event)) (site.Record, func() error, error) {
+	existing, err := engine.Existing(ctx, place)
+	if err != nil {
+		return site.Record{}, nil, err
+	}
+	cloud, err := azure.Open(azure.Options{TimeScale: s.scale, Kubernetes: standIn{}, Observe: observe, Existing: existing})
 	if err != nil {
 		return site.Record{}, nil, err
 	}

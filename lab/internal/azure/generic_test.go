@@ -202,7 +202,7 @@ func TestUnit_OneOperationAtATime(t *testing.T) {
 }
 
 func TestUnit_DurationsAreScaled(t *testing.T) {
-	for scale, want := range map[float64]time.Duration{1: 2 * time.Second, 0.5: time.Second, 0: 0} {
+	for scale, want := range map[float64]time.Duration{1: 3 * time.Second, 0.5: 3 * time.Second / 2, 0: 0} {
 		synctest.Test(t, func(t *testing.T) {
 			h := open(t, azure.Options{TimeScale: scale})
 			start := time.Now()

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"context"
@@ -11,14 +11,19 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// existing returns what the environment expects in Azure before it is brought up: the key vault with the gateway's certificate,
-// which outlives environments.
-func existing(ctx context.Context, s site.Site) ([]azure.Existing, error) {
+// InfraSettings returns what gridos-infra is configured to be in the environment of s. The error has every mistake.
+func InfraSettings(ctx context.Context, s site.Site) (infra.Settings, error) {
 	values, err := projectfile.Config(ctx, s.ProjectDir(stacks.Infra.Directory), s.Environment)
 	if err != nil {
-		return nil, err
+		return infra.Settings{}, err
 	}
-	settings, err := infra.Load(config.FromMap(stacks.Infra.Name, s.Environment, values), s.Environment)
+	return infra.Load(config.FromMap(stacks.Infra.Name, s.Environment, values), s.Environment)
+}
+
+// Existing returns what the environment expects in Azure before it is brought up: the key vault with the gateway's certificate,
+// which outlives environments.
+func Existing(ctx context.Context, s site.Site) ([]azure.Existing, error) {
+	settings, err := InfraSettings(ctx, s)
 	if err != nil {
 		return nil, err
 	}
