@@ -52,7 +52,7 @@ func databaseTypes() []definition {
 			writeOnly: []string{"administratorLoginPassword"},
 			serial:    serverIsBusy,
 			checks: []rule{
-				serverTier, serverAvailability, serverStorage, serverBackup, serverLogin, serverAccess, serverZoneName, serverMaintenance,
+				serverTier, serverAvailability, serverStorage, serverBackup, serverLogin, serverSignIn, serverAccess, serverZoneName, serverMaintenance,
 				availabilityZones,
 			},
 			demands: []rule{serverSubnet, serverTraffic, serverZoneLink},
@@ -193,6 +193,23 @@ var serverLogin = rule{id: "P3", code: "InvalidAdministratorLogin", broken: func
 		result = append(result, finding{"administratorLogin", fmt.Sprintf(
 			"'%s' cannot be the login of an administrator: %s and names that start with pg_ are reserved", name,
 			strings.Join(forbiddenLogins, ", "))})
+	}
+	return result
+}}
+
+// serverSignIn is P4: somebody can sign in, and Entra ID knows in which tenant.
+var serverSignIn = rule{id: "P4", code: "InvalidAuthConfig", broken: func(s subject) []finding {
+	const path = "authConfig."
+	result := append(s.oneOf(path+"activeDirectoryAuth", "Enabled", "Disabled"), s.oneOf(path+"passwordAuth", "Enabled", "Disabled")...)
+	if s.in.unsure("authConfig") || s.in.unsure(path+"activeDirectoryAuth") || s.in.unsure(path+"passwordAuth") {
+		return result
+	}
+	entra := s.in.text(path+"activeDirectoryAuth") == "Enabled"
+	if !entra && s.in.text(path+"passwordAuth") == "Disabled" {
+		result = append(result, found(path+"activeDirectoryAuth", "neither passwords nor Entra ID can sign in; enable one of them")...)
+	}
+	if entra && !s.in.has(path+"tenantId") {
+		result = append(result, found(path+"tenantId", "Entra ID authentication needs its tenant; set tenantId")...)
 	}
 	return result
 }}

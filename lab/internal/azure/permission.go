@@ -17,6 +17,7 @@ const (
 	roleContributor          = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 	roleReader               = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 	roleNetworkContributor   = "4d97b98b-1d4f-4787-a291-c67834d212e7"
+	roleClusterAdmin         = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"
 	roleZoneContributor      = "b12aa53e-6015-4669-85d0-8515ebb3ae7f"
 	roleIdentityOperator     = "f1a07417-d97a-45cb-824c-7a7467783830"
 	roleVaultAdministrator   = "00482a5a-887f-4fb3-b363-3b7fe8e74483"

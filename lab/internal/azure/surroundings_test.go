@@ -179,6 +179,7 @@ func TestUnit_GatewayAddOn(t *testing.T) {
 	h := prepare(t, delegated)
 	_, outputs := h.must(tokenCluster, withGateway)
 	principal := outputs["addonProfiles"].ObjectValue()["ingressApplicationGateway"].ObjectValue()["identity"].ObjectValue()["objectId"].StringValue()
+	h.must(tokenRole, with(roleNamed("60", clusterID, azure.DefaultObjectID, "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"), in{"principalType": "User"}))
 	require.Len(t, h.cloud.Unfulfilled(), 3, "roles on the gateway, its group and its subnet")
 	tagged := with(withGateway, in{"tags": in{"a": "b"}})
 	_, err := h.update(tokenCluster, clusterID, withGateway, tagged)
@@ -369,6 +370,94 @@ func TestUnit_GatewayReachesTheInternet(t *testing.T) {
 	h.must(tokenGateway, gatewayInputs)
 	_, err = h.update(tokenNSG, nsgID, nsgInputs, closed)
 	require.ErrorContains(t, err, "rule N3")
+}
+
+func TestUnit_GatewayIsReachedByClients(t *testing.T) {
+	h := open(t, azure.Options{}).withGateway()
+	manager := nsgInputs["securityRules"].([]any)[0]
+	for name, rules := range map[string][]any{
+		"no rule":             {manager},
+		"another port":        {manager, securityRule("web", 110, "Allow", "Internet", "443")},
+		"denied before":       {manager, securityRule("deny", 110, "Deny", "*", "80"), securityRule("web", 120, "Allow", "Internet", "80")},
+		"only inside":         {manager, securityRule("web", 110, "Allow", "VirtualNetwork", "80")},
+		"another transport":   {manager, with(securityRule("web", 110, "Allow", "Internet", "80"), in{"protocol": "Udp"})},
+		"only for the others": {manager, with(securityRule("web", 110, "Allow", "Internet", "80"), in{"direction": "Outbound"})},
+	} {
+		_, err := h.update(tokenNSG, nsgID, nsgInputs, with(nsgInputs, in{"securityRules": rules}))
+		require.NoError(t, err, name)
+		assert.Contains(t, h.refused(tokenGateway, gatewayInputs), "lets no client reach listener 'http' on port 80", name)
+	}
+	_, err := h.update(tokenNSG, nsgID, nsgInputs, with(nsgInputs, in{"securityRules": []any{manager, securityRule("office", 110, "Allow", "203.0.113.0/24", "80")}}))
+	require.NoError(t, err)
+	h.must(tokenGateway, gatewayInputs)
+	_, err = h.update(tokenNSG, nsgID, nsgInputs, with(nsgInputs, in{"securityRules": []any{manager}}))
+	require.ErrorContains(t, err, "rule N3")
+}
+
+func TestUnit_LinksOfANetwork(t *testing.T) {
+	h := open(t, azure.Options{}).withNetwork()
+	h.must(tokenGroup, with(groupInputs, in{"resourceGroupName": "other"}))
+	link := func(owner, zone, name string, registers bool) in {
+		return in{
+			"resourceGroupName": owner, "privateZoneName": zone, "virtualNetworkLinkName": name, "location": "Global",
+			"registrationEnabled": registers, "virtualNetwork": in{"id": vnet},
+		}
+	}
+	for _, owner := range []string{"rg", "other"} {
+		for _, zone := range []string{"privatelink.azurecr.io", "machines.internal"} {
+			h.must(tokenZone, in{"resourceGroupName": owner, "privateZoneName": zone, "location": "Global"})
+		}
+	}
+	h.must(tokenLink, link("rg", "privatelink.azurecr.io", "vnet", true))
+	assert.Contains(t, h.refused(tokenLink, link("rg", "privatelink.azurecr.io", "again", false)), "rule N5")
+	assert.Contains(t, h.refused(tokenLink, link("other", "privatelink.azurecr.io", "vnet", false)), "rule N5")
+	assert.Contains(t, h.refused(tokenLink, link("rg", "machines.internal", "vnet", true)), "registers its machines")
+	h.must(tokenLink, link("rg", "machines.internal", "vnet", false))
+}
+
+func TestUnit_SubnetsAreDeclaredInOneWay(t *testing.T) {
+	inline := in{"subnets": []any{in{"name": "a", "addressPrefix": "10.10.100.0/24"}}}
+	h := open(t, azure.Options{}).withNetwork()
+	_, err := h.update(tokenNetwork, vnet, networkInputs, with(networkInputs, inline))
+	require.ErrorContains(t, err, "SubnetsDeclaredTwice")
+	require.NoError(t, h.delete(tokenSubnet, vnet+"/subnets/aks"))
+	_, err = h.update(tokenNetwork, vnet, networkInputs, with(networkInputs, inline))
+	require.NoError(t, err)
+	assert.Contains(t, h.refused(tokenSubnet, subnet("aks", "10.10.0.0/20", nil)), "SubnetsDeclaredTwice")
+}
+
+// TestUnit_WhatCannotWorkIsTold: what no request could be refused for.
+func TestUnit_WhatCannotWorkIsTold(t *testing.T) {
+	h := open(t, azure.Options{})
+	h.withCluster()
+	require.Len(t, h.cloud.Unfulfilled(), 1)
+	assert.Contains(t, h.cloud.Unfulfilled()[0], "rule K3")
+	h.must(tokenRole, with(roleNamed("81", clusterID, azure.DefaultObjectID, "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"), in{"principalType": "User"}))
+	assert.Empty(t, h.cloud.Unfulfilled())
+
+	group := with(nsgInputs, in{"networkSecurityGroupName": "pg-nsg", "securityRules": []any{
+		with(securityRule("inside", 100, "Allow", "10.10.32.0/28", "5432"), in{"destinationAddressPrefix": "10.10.32.0/28"}),
+		securityRule("deny", 4000, "Deny", "*", "*"),
+	}})
+	id, _ := h.must(tokenNSG, group)
+	h.must(tokenSubnet, subnet("pg", "10.10.32.0/28", in{
+		"networkSecurityGroup": in{"id": id},
+		"delegations":          []any{in{"name": "pg", "serviceName": "Microsoft.DBforPostgreSQL/flexibleServers"}},
+	}))
+	h.must(tokenZone, in{"resourceGroupName": "rg", "privateZoneName": "dev.private.postgres.database.azure.com", "location": "Global"})
+	h.must(tokenLink, in{
+		"resourceGroupName": "rg", "privateZoneName": "dev.private.postgres.database.azure.com", "virtualNetworkLinkName": "vnet",
+		"location": "Global", "registrationEnabled": false, "virtualNetwork": in{"id": vnet},
+	})
+	h.must(tokenServer, with(serverInputs, in{"network": in{
+		"delegatedSubnetResourceId": vnet + "/subnets/pg", "privateDnsZoneArmResourceId": zoneID,
+	}}))
+	require.Len(t, h.cloud.Unfulfilled(), 1)
+	assert.Contains(t, h.cloud.Unfulfilled()[0], "denies TCP 5432 from 10.10.0.0/20 to 10.10.32.0/28 (inbound) by rule 'deny'")
+	rules := group["securityRules"].([]any)
+	_, err := h.update(tokenNSG, id, group, with(group, in{"securityRules": append(rules, securityRule("nodes", 110, "Allow", "10.10.0.0/20", "5432"))}))
+	require.NoError(t, err)
+	assert.Empty(t, h.cloud.Unfulfilled())
 }
 
 // small creates a subnet of 16 addresses and returns its id.

@@ -36,7 +36,7 @@ func vaultTypes() []definition {
 			},
 			global:      true,
 			immutable:   []string{"location"},
-			checks:      []rule{purgeProtection, vaultRetention, vaultProperties, vaultFirewall},
+			checks:      []rule{purgeProtection, vaultRetention, vaultProperties, vaultAccess, vaultFirewall},
 			demands:     []rule{vaultSubnets},
 			softDeletes: true,
 			inUse:       "VaultInUse",
@@ -140,6 +140,21 @@ func policyAllows(vault document, principal, permission string) bool {
 		return strings.EqualFold(policy.text("objectId"), principal) && (containsFold(granted, permission) || containsFold(granted, "all"))
 	})
 }
+
+// vaultAccess is V2: a vault has roles or access policies. Azure takes both and ignores the policies; here it is an error.
+var vaultAccess = rule{id: "V2", code: "BadRequest", broken: func(s subject) []finding {
+	const path = "properties.accessPolicies"
+	switch {
+	case s.in.unsure("properties") || s.in.unsure("properties.enableRbacAuthorization") || s.in.text("properties.createMode") == "recover":
+		return nil
+	case s.in.flag("properties.enableRbacAuthorization") && len(s.in.items(path)) > 0:
+		return found(path, "with enableRbacAuthorization access policies have no effect; drop them, and assign roles")
+	case !s.in.flag("properties.enableRbacAuthorization") && !s.in.has(path):
+		return found(path, "a vault without enableRbacAuthorization needs accessPolicies; set enableRbacAuthorization to true, and assign roles")
+	default:
+		return nil
+	}
+}}
 
 // vaultFirewall is V3: what the firewall of a vault lets in are addresses of the internet and subnets.
 var vaultFirewall = rule{id: "V3", code: "BadRequest", broken: func(s subject) []finding {
