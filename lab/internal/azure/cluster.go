@@ -52,10 +52,10 @@ func clusterTypes() []definition {
 			serial:    onePoolAtATime,
 			checks: []rule{
 				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, clusterSKU, systemPool, inlinePools,
-				addOnKeys, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones,
+				addOnKeys, clusterVersion, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones,
 			},
 			demands: []rule{
-				clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources, gatewayOfOneAddOn, gatewayForOverlay,
+				inRegion, clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources, gatewayOfOneAddOn, gatewayForOverlay,
 				addOnPermissions, oneKubernetes,
 			},
 			settle:  autoscaleInlinePools,
@@ -77,7 +77,7 @@ func clusterTypes() []definition {
 			refers:  map[string]string{"vnetSubnetID": typeSubnet},
 			serial:  onePoolAtATime,
 			checks:  []rule{poolSize},
-			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolZones, nodeTraffic},
+			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolVersion, poolZones, nodeTraffic},
 			settle:  autoscale,
 			compute: func(s subject) document {
 				return document{

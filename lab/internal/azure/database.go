@@ -52,10 +52,10 @@ func databaseTypes() []definition {
 			writeOnly: []string{"administratorLoginPassword"},
 			serial:    serverIsBusy,
 			checks: []rule{
-				serverTier, serverAvailability, serverStorage, serverBackup, serverLogin, serverSignIn, serverAccess, serverZoneName, serverMaintenance,
+				serverTier, serverAvailability, serverZone, serverStorage, serverBackup, serverLogin, serverSignIn, serverAccess, serverZoneName, serverMaintenance,
 				availabilityZones,
 			},
-			demands: []rule{serverSubnet, serverTraffic, serverZoneLink},
+			demands: []rule{inRegion, serverSubnet, serverTraffic, serverZoneLink},
 			inUse:   "ServerHasChildResources",
 			compute: func(s subject) document {
 				return document{
@@ -133,6 +133,17 @@ var serverAvailability = rule{id: "P1", code: "HighAvailabilityNotSupported", br
 			"the standby is in zone %s like the primary; ZoneRedundant needs another zone", standby)
 	}
 	return nil
+}}
+
+// serverZone is P1: a server that lives stays in its zone, except that primary and standby change places at a failover.
+var serverZone = rule{id: "P1", code: "AvailabilityZoneCannotBeChanged", broken: func(s subject) []finding {
+	const path, standby = "availabilityZone", "highAvailability.standbyAvailabilityZone"
+	before, after := s.before.text(path), s.in.text(path)
+	if s.creating() || before == "" || after == "" || before == after ||
+		s.before.text(standby) == after && s.in.text(standby) == before {
+		return nil
+	}
+	return found(path, "the primary cannot move from zone %s to %s; keep the zone (IgnoreChanges lets failovers pass)", before, after)
 }}
 
 // storageSizes are the sizes of a server's disk in GiB (rule P2).

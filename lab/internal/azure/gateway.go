@@ -40,7 +40,7 @@ func gatewayTypes() []definition {
 				gatewayListeners, gatewayRouting, gatewayBackends, availabilityZones,
 			},
 			demands: []rule{
-				gatewaySubnetAlone, gatewaySubnetSize, gatewaySubnetManaged, gatewayAddress, gatewayMayGetSecrets, gatewayLeftToAddOn,
+				inRegion, gatewaySubnetAlone, gatewaySubnetSize, gatewaySubnetManaged, gatewayAddress, gatewayMayGetSecrets, gatewayLeftToAddOn,
 			},
 			compute: gatewayOutputs,
 		}),

@@ -62,9 +62,9 @@ func (v *view) lacks(principal string, p permission, scope string) string {
 	if pending == nil {
 		return fmt.Sprintf("Assign it %s there first, and let this depend on that assignment", p.name)
 	}
-	return fmt.Sprintf("The role was assigned %.0f s ago by '%s' and is not effective yet: that takes about %.0f s (rule I5). "+
+	return fmt.Sprintf("The role was assigned %s ago by '%s' and is not effective yet: that takes about %s (rule I5). "+
 		"Let the creation wait for the propagation, not only for the assignment",
-		time.Since(pending.Created).Seconds(), pending.ID, v.cloud.propagation().Seconds())
+		time.Since(pending.Created).Round(time.Millisecond), pending.ID, v.cloud.propagation().Round(time.Millisecond))
 }
 
 // effective says whether a role assignment has been there long enough.

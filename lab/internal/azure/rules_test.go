@@ -329,6 +329,22 @@ func TestUnit_ChangesThatAzureRefuses(t *testing.T) {
 	assert.Empty(t, h.check(tokenServer, serverInputs, with(serverInputs, in{"maintenanceWindow": in{"customWindow": "Enabled"}})), "P7: later it may")
 	assert.Len(t, h.check(tokenPool, poolInputs, with(poolInputs, in{"maxPods": 30})), 1)
 	assert.Empty(t, h.check(tokenPool, poolInputs, with(poolInputs, in{"maxPods": 30, "vmSize": "Standard_D8s_v5"})), "a new pool may differ")
+	one := func(failures []string) string {
+		require.Len(t, failures, 1)
+		return failures[0]
+	}
+	version := func(text string) in { return with(clusterInputs, in{"kubernetesVersion": text}) }
+	assert.Empty(t, h.check(tokenCluster, clusterInputs, version("1.36.1")))
+	assert.Contains(t, one(h.check(tokenCluster, clusterInputs, version("1.37"))), "go to 1.36 first")
+	assert.Contains(t, one(h.check(tokenCluster, clusterInputs, version("1.34"))), "rule K9")
+	available := func(zone, standby string) in {
+		return with(serverInputs, in{
+			"sku": in{"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"}, "availabilityZone": zone,
+			"highAvailability": in{"mode": "ZoneRedundant", "standbyAvailabilityZone": standby},
+		})
+	}
+	assert.Empty(t, h.check(tokenServer, available("1", "2"), available("2", "1")), "after a failover")
+	assert.Contains(t, one(h.check(tokenServer, available("1", "2"), available("3", "2"))), "rule P1")
 	private := func(enabled bool) in {
 		return with(clusterInputs, in{"apiServerAccessProfile": in{"enablePrivateCluster": enabled}})
 	}

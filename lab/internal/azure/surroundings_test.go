@@ -127,12 +127,12 @@ func TestUnit_RolesTakeTimeToBeEffective(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		h = open(t, options)
 		early := h.refused(tokenCluster, clusterInputs)
-		assert.Contains(t, early, "The role was assigned 5 s ago by '"+vnet+"/providers/Microsoft.Authorization/roleAssignments/")
+		assert.Contains(t, early, "The role was assigned 5s ago by '"+vnet+"/providers/Microsoft.Authorization/roleAssignments/")
 		assert.Contains(t, early, "rule K1")
 		assert.Contains(t, early, "wait for the propagation")
 		err := h.delete(tokenSecret, secretID)
 		require.ErrorContains(t, err, "rule V2")
-		require.ErrorContains(t, err, "takes about 20 s")
+		require.ErrorContains(t, err, "takes about 20s")
 
 		time.Sleep(15 * time.Second)
 		h.must(tokenCluster, clusterInputs)
@@ -142,7 +142,7 @@ func TestUnit_RolesTakeTimeToBeEffective(t *testing.T) {
 		h := open(t, azure.Options{TimeScale: 0.1}).withNetwork()
 		h.must(tokenIdentity, identityInputs)
 		h.must(tokenRole, roleNamed("51", vnet, h.principal(), contributor))
-		assert.Contains(t, h.refused(tokenCluster, clusterInputs), "takes about 3 s", "it is scaled like all durations")
+		assert.Contains(t, h.refused(tokenCluster, clusterInputs), "takes about 3s", "it is scaled like all durations")
 		time.Sleep(3 * time.Second)
 		h.must(tokenCluster, clusterInputs)
 	})
@@ -242,6 +242,29 @@ func TestUnit_PoolsAreInTheZonesOfTheirCluster(t *testing.T) {
 	h.must(tokenCluster, with(pool(in{"availabilityZones": nil}), in{"location": "westus"}))
 	assert.Contains(t, h.refused(tokenPool, with(poolInputs, in{"availabilityZones": []any{"1"}})), "rule Zones")
 	h.must(tokenPool, poolInputs)
+}
+
+func TestUnit_NodesFitTheVersionOfTheirCluster(t *testing.T) {
+	h := open(t, azure.Options{})
+	h.withCluster()
+	for version, accepted := range map[string]bool{"1.36": false, "1.35.0": true, "1.32": true, "1.31": false} {
+		_, _, err := h.create(t.Context(), tokenPool, with(poolInputs, in{"agentPoolName": "v" + version[2:4], "orchestratorVersion": version}))
+		if accepted {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, "rule K9")
+	}
+}
+
+func TestUnit_WhatIsInASubnetIsInItsRegion(t *testing.T) {
+	h := open(t, azure.Options{}).withGateway()
+	h.must(tokenIdentity, identityInputs)
+	h.must(tokenRole, roleNamed("91", vnet, h.principal(), contributor))
+	north := in{"location": "North Europe"}
+	assert.Contains(t, h.refused(tokenCluster, with(clusterInputs, north)), "use one region for both")
+	assert.Contains(t, h.refused(tokenGateway, with(gatewayInputs, north)), "rule N1")
+	h.must(tokenCluster, with(clusterInputs, in{"location": "West Europe"}))
 }
 
 // outbound is a security rule for traffic that leaves the subnet.

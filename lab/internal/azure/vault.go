@@ -36,6 +36,7 @@ func vaultTypes() []definition {
 			},
 			global:      true,
 			immutable:   []string{"location"},
+			refers:      map[string]string{"properties.networkAcls.virtualNetworkRules.id": typeSubnet},
 			checks:      []rule{purgeProtection, vaultRetention, vaultProperties, vaultAccess, vaultFirewall},
 			demands:     []rule{vaultSubnets},
 			softDeletes: true,
