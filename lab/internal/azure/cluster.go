@@ -426,13 +426,13 @@ var nodeSubnetPermission = rule{id: "K1", code: "LinkedAuthorizationFailed", bro
 		for _, subnet := range subnets {
 			if why := s.cloud.lacks(principal, mayJoinSubnet, subnet); why != "" {
 				result = append(result, found("identity", "%s", unauthorized(
-					principal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet, why))...)
+					id, principal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet, why))...)
 			}
 		}
 		if kubelet := s.in.text("identityProfile.kubeletidentity.resourceId"); kubelet != "" {
 			if why := s.cloud.lacks(principal, mayAssign, kubelet); why != "" {
 				result = append(result, found("identityProfile", "%s", unauthorized(
-					principal, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", kubelet, why))...)
+					id, principal, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", kubelet, why))...)
 			}
 		}
 	}

@@ -67,7 +67,7 @@ var clusterZone = rule{id: "K7", code: "CustomPrivateDNSZoneMissingPermissionErr
 		}
 		principal := identity.Outputs.text("principalId")
 		if why := s.cloud.lacks(principal, mayKeepZone, id); why != "" {
-			result = append(result, found(path, "%s", unauthorized(principal, "Microsoft.Network/privateDnsZones/A/write", id, why))...)
+			result = append(result, found(path, "%s", unauthorized(user, principal, "Microsoft.Network/privateDnsZones/A/write", id, why))...)
 		}
 	}
 	return result

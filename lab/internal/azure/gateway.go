@@ -244,10 +244,7 @@ var gatewaySubnetManaged = rule{
 		var result []finding
 		for _, configuration := range s.in.documents("gatewayIPConfigurations") {
 			if subnet, ok := subnetOf(s.cloud, configuration.text("subnet.id")); ok {
-				result = append(result, gatewaySubnetOpen(s.cloud, configuration.text("subnet.id"), subnet)...)
-				if group := groupOf(s.cloud, subnet); group != nil {
-					result = append(result, closedToClients(group.ID, group.Inputs, s.in)...)
-				}
+				result = append(result, gatewaySubnetOpen(s.cloud, configuration.text("subnet.id"), subnet, s.in)...)
 			}
 		}
 		return result

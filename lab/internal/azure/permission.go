@@ -80,7 +80,8 @@ func (c *Cloud) propagation() time.Duration {
 	return time.Duration(float64(rolePropagation) * c.options.TimeScale)
 }
 
-// unauthorized is the message for a principal that may not do something.
-func unauthorized(principal, action, scope, remedy string) string {
-	return fmt.Sprintf("The client '%s' does not have authorization to perform action '%s' on '%s'. %s", principal, action, scope, remedy)
+// unauthorized is the message for a client, an identity or the deployer, that may not do something.
+func unauthorized(client, principal, action, scope, remedy string) string {
+	return fmt.Sprintf("The client '%s' with object id '%s' does not have authorization to perform action '%s' on '%s'. %s",
+		client, principal, action, scope, remedy)
 }

@@ -49,8 +49,7 @@ var gatewaysStayReachable = rule{
 		for _, subnet := range s.cloud.users(s.id) {
 			for _, tenant := range tenantsOf(s.cloud, subnet.ID) {
 				if tenant.Kind == typeGateway {
-					result = slices.Concat(result, closedToGatewayManager(s.id, s.in), gatewayOutbound(s.id, s.in, subnet.Inputs),
-						closedToClients(s.id, s.in, tenant.Inputs))
+					result = append(result, gatewayCutOff(s.id, s.in, subnet.Inputs, tenant.Inputs)...)
 				}
 			}
 		}
@@ -79,6 +78,14 @@ func closedToClients(id string, group, gateway document) []finding {
 		}
 	}
 	return result
+}
+
+// gatewayCutOff is N3 in full. Whether clients get in is looked at once Azure does.
+func gatewayCutOff(id string, group, subnet, gateway document) []finding {
+	if result := slices.Concat(closedToGatewayManager(id, group), gatewayOutbound(id, group, subnet)); len(result) > 0 {
+		return result
+	}
+	return closedToClients(id, group, gateway)
 }
 
 // openToClients says whether a rule lets others than Azure itself and the virtual network reach a port, before one denies it to all.
@@ -113,17 +120,14 @@ func byPriority(group document, direction string) []document {
 	return rules
 }
 
-// gatewaySubnetOpen is N3: the security group of a gateway's subnet, if there is one, lets Azure manage the gateway.
-func gatewaySubnetOpen(v *view, id string, subnet document) []finding {
-	group := subnet.text("networkSecurityGroup.id")
-	if group == "" {
-		return nil
+// gatewaySubnetOpen is N3: the security group of a gateway's subnet, if there is one, lets Azure manage the gateway and clients
+// reach it.
+func gatewaySubnetOpen(v *view, id string, subnet, gateway document) []finding {
+	group := groupOf(v, subnet)
+	if group == nil {
+		return nil // none, or reported as a missing reference of the subnet
 	}
-	r := v.find(group)
-	if r == nil {
-		return nil // reported as a missing reference of the subnet
-	}
-	findings := slices.Concat(closedToGatewayManager(group, r.Inputs), gatewayOutbound(group, r.Inputs, subnet))
+	findings := gatewayCutOff(group.ID, group.Inputs, subnet, gateway)
 	for i := range findings {
 		findings[i].message = fmt.Sprintf("subnet '%s': %s", id, findings[i].message)
 	}

@@ -401,7 +401,7 @@ func TestUnit_GatewayIsReachedByClients(t *testing.T) {
 	for name, rules := range map[string][]any{
 		"no rule":             {manager},
 		"another port":        {manager, securityRule("web", 110, "Allow", "Internet", "443")},
-		"denied before":       {manager, securityRule("deny", 110, "Deny", "*", "80"), securityRule("web", 120, "Allow", "Internet", "80")},
+		"denied before":       {manager, securityRule("deny", 110, "Deny", "Internet", "80"), securityRule("web", 120, "Allow", "Internet", "80")},
 		"only inside":         {manager, securityRule("web", 110, "Allow", "VirtualNetwork", "80")},
 		"another transport":   {manager, with(securityRule("web", 110, "Allow", "Internet", "80"), in{"protocol": "Udp"})},
 		"only for the others": {manager, with(securityRule("web", 110, "Allow", "Internet", "80"), in{"direction": "Outbound"})},

@@ -149,10 +149,16 @@ var (
 
 // subnetKeepsGateways is N3 from the side of the subnet.
 var subnetKeepsGateways = rule{id: "N3", code: gatewayBlocked, broken: func(s subject) []finding {
-	if s.creating() || !slices.ContainsFunc(tenantsOf(s.cloud, s.id), func(r *record) bool { return r.Kind == typeGateway }) {
+	if s.creating() {
 		return nil
 	}
-	return gatewaySubnetOpen(s.cloud, s.id, s.in)
+	var result []finding
+	for _, tenant := range tenantsOf(s.cloud, s.id) {
+		if tenant.Kind == typeGateway {
+			result = append(result, gatewaySubnetOpen(s.cloud, s.id, s.in, tenant.Inputs)...)
+		}
+	}
+	return result
 }}
 
 // nodeTraffic is N8: a security group with denies lets nodes and pods talk to one another.

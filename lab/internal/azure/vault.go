@@ -128,7 +128,7 @@ var secretDeletion = rule{id: "V2", code: "ForbiddenByRbac", broken: func(s subj
 			"Set enableRbacAuthorization, and assign Key Vault Secrets Officer to the deployer", deployer, owner)
 	}
 	if why := s.cloud.lacks(deployer, mayDeleteSecret, s.id); why != "" {
-		return found("", "%s", unauthorized(deployer, "Microsoft.KeyVault/vaults/secrets/delete", s.id,
+		return found("", "%s", unauthorized("deployer", deployer, "Microsoft.KeyVault/vaults/secrets/delete", s.id,
 			why+"; it must be there until the last secret is gone"))
 	}
 	return nil
