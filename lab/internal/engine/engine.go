@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -112,7 +111,7 @@ func (r Result) Summary() string {
 }
 
 // Up brings the environment up, project by project, and returns a result for each that succeeded.
-func (e *Engine) Up(ctx context.Context) ([]Result, error) { return e.each(ctx, "up", line(), upOne) }
+func (e *Engine) Up(ctx context.Context) ([]Result, error) { return e.each(ctx, upOperation, line()) }
 
 func upOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
 	return upParallel(ctx, s, w, 0)
@@ -129,7 +128,7 @@ func upParallel(ctx context.Context, s auto.Stack, w *watcher, parallel int) (ma
 
 // Preview plans the environment, project by project, and changes nothing.
 func (e *Engine) Preview(ctx context.Context) ([]Result, error) {
-	return e.each(ctx, "preview", line(), previewOne)
+	return e.each(ctx, previewOperation, line())
 }
 
 func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
@@ -146,7 +145,7 @@ func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, 
 func (e *Engine) Down(ctx context.Context) ([]Result, error) {
 	reversed := line()
 	slices.Reverse(reversed)
-	return e.each(ctx, "down", reversed, downOne)
+	return e.each(ctx, downOperation, reversed)
 }
 
 func downOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
@@ -175,13 +174,26 @@ func unprotect(ctx context.Context, s auto.Stack, w *watcher) error {
 	return nil
 }
 
-// operation runs the engine on one stack and returns how many resources had what done with them.
-type operation func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error)
+// operation is something that the engine does to one stack.
+type operation struct {
+	verb string
+	// run returns how many resources had what done with them.
+	run func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error)
+	// changes says that it takes the stack's lock. What only looks takes none, and leaves the one that tells of a killed
+	// engine to whoever clears up after it.
+	changes bool
+}
 
-func (e *Engine) each(ctx context.Context, verb string, parts []part, do operation) ([]Result, error) {
+var (
+	upOperation      = operation{verb: "up", run: upOne, changes: true}
+	previewOperation = operation{verb: "preview", run: previewOne}
+	downOperation    = operation{verb: "down", run: downOne, changes: true}
+)
+
+func (e *Engine) each(ctx context.Context, do operation, parts []part) ([]Result, error) {
 	var results []Result
 	for _, p := range parts {
-		result, err := e.one(ctx, verb, p, do)
+		result, err := e.one(ctx, do, p)
 		if err != nil {
 			return results, err
 		}
@@ -190,15 +202,15 @@ func (e *Engine) each(ctx context.Context, verb string, parts []part, do operati
 	return results, nil
 }
 
-func (e *Engine) one(ctx context.Context, verb string, p part, do operation) (Result, error) {
-	return e.show(ctx, p.Name+" "+verb, verb, p, do)
+func (e *Engine) one(ctx context.Context, do operation, p part) (Result, error) {
+	return e.show(ctx, p.Name+" "+do.verb, do, p)
 }
 
 // show runs the operation as a step of that name.
-func (e *Engine) show(ctx context.Context, name, verb string, p part, do operation) (Result, error) {
+func (e *Engine) show(ctx context.Context, name string, do operation, p part) (Result, error) {
 	started := time.Now()
 	step := e.progress.Start(name)
-	result, err := e.run(ctx, verb, p, do, step)
+	result, err := e.run(ctx, do, p, step)
 	switch {
 	case ctx.Err() != nil:
 		step.Fail(errors.New("interrupted"))
@@ -209,26 +221,26 @@ func (e *Engine) show(ctx context.Context, name, verb string, p part, do operati
 	}
 	result.Duration = time.Since(started)
 	summary := result.Summary()
-	if verb == "preview" && result.Changed() > 0 {
+	if !do.changes && result.Changed() > 0 {
 		summary = "would be: " + summary
 	}
 	step.Done(summary)
 	return result, nil
 }
 
-func (e *Engine) run(ctx context.Context, verb string, p part, do operation, step *progress.Step) (Result, error) {
+func (e *Engine) run(ctx context.Context, do operation, p part, step *progress.Step) (Result, error) {
 	result := Result{Project: p.Project}
-	stack, err := e.stack(ctx, p)
+	stack, err := e.stack(ctx, do, p)
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	w, err := watch(e.site.LogFile(p.Name+"-"+verb), step)
+	w, err := watch(e.site.LogFile(p.Name+"-"+do.verb), step)
 	if err != nil {
 		return result, err
 	}
-	result.Changes, err = do(ctx, stack, w)
+	result.Changes, err = do.run(ctx, stack, w)
 	w.end()
-	if err := errors.Join(w.failure(p.Name, verb, err), w.log.Close()); err != nil {
+	if err := errors.Join(w.failure(p.Name, do.verb, err), w.log.Close()); err != nil {
 		return result, err
 	}
 	for op, n := range result.Changes {
@@ -252,28 +264,16 @@ func (e *Engine) options(project string) []auto.LocalWorkspaceOption {
 }
 
 // stack returns the project's stack ready to be worked on, creating it when it is missing. The caller holds the site's lock.
-func (e *Engine) stack(ctx context.Context, p part) (auto.Stack, error) {
+func (e *Engine) stack(ctx context.Context, do operation, p part) (auto.Stack, error) {
+	if do.changes {
+		if err := e.unlock(p.Name); err != nil {
+			return auto.Stack{}, err
+		}
+	}
 	if err := copyFiles(e.site, p.Project, e.overrides[p.Name]); err != nil {
 		return auto.Stack{}, err
 	}
-	stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.options(p.Name)...)
-	if err != nil {
-		return auto.Stack{}, err
-	}
-	return stack, e.unlock(ctx, stack, p.Name)
-}
-
-// locks are the backend's locks on the project's stack. Whoever asks holds the site's lock, so that only a killed engine can
-// have left them.
-func (e *Engine) locks(project string) ([]string, error) {
-	return filepath.Glob(filepath.Join(e.site.BackendDir(), ".pulumi", "locks", "*", project, e.site.Environment, "*.json"))
-}
-
-// Killed tells whether the engine was killed while it worked on Azure's resources. Azure may then have resources that no
-// state knows of: those whose creation it confirmed when nobody listened any more.
-func (e *Engine) Killed() (bool, error) {
-	locks, err := e.locks(stacks.Infra.Name)
-	return len(locks) > 0, err
+	return auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.options(p.Name)...)
 }
 
 // AzureIDs returns the ARM ids of the resources that the state of gridos-infra knows.
@@ -290,19 +290,6 @@ func (e *Engine) AzureIDs(ctx context.Context) ([]string, error) {
 		}
 		return ids, err
 	})
-}
-
-// unlock removes the backend's lock that a killed command left behind. Whoever works on a stack holds the site's lock, so
-// nobody else can hold this one.
-func (e *Engine) unlock(ctx context.Context, s auto.Stack, project string) error {
-	locks, err := e.locks(project)
-	if err != nil || len(locks) == 0 {
-		return err
-	}
-	if err := s.Cancel(ctx); err != nil {
-		return fmt.Errorf("remove the lock that a killed command left on stack %s: %w", s.Name(), err)
-	}
-	return nil
 }
 
 // Outputs returns the outputs of every stack, by project and key.

@@ -58,10 +58,10 @@ func partOf(t *testing.T, project stacks.Project) part {
 func TestEngine_AMissingUpstreamStackIsOneClearSentence(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	for _, project := range []stacks.Project{stacks.Bootstrap, stacks.Apps, stacks.Published} {
-		for verb, do := range map[string]operation{"preview": previewOne, "up": upOne} {
-			_, err := e.one(t.Context(), verb, partOf(t, project), do)
+		for _, do := range []operation{previewOperation, upOperation} {
+			_, err := e.one(t.Context(), do, partOf(t, project))
 			require.ErrorContains(t, err, "stack organization/gridos-infra/dev cannot be read; if it does not exist yet, "+
-				"run `pulumi -C infra up -s dev` first", "%s %s", project.Name, verb)
+				"run `pulumi -C infra up -s dev` first", "%s %s", project.Name, do.verb)
 		}
 	}
 }
@@ -75,7 +75,7 @@ func TestEngine_AClusterThatAzureRefusesEndsTheUpdate(t *testing.T) {
 		}
 		return nil
 	}})
-	_, err := e.one(t.Context(), "up", partOf(t, stacks.Infra), upOne)
+	_, err := e.one(t.Context(), upOperation, partOf(t, stacks.Infra))
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
 	assert.Contains(t, strings.Join(failure.Messages, "\n"), quota)
@@ -98,9 +98,9 @@ users: [{name: u, user: {token: t}}]
 `)))
 		return nil
 	}
-	_, err := e.one(t.Context(), "up", infra, upOne)
+	_, err := e.one(t.Context(), upOperation, infra)
 	require.NoError(t, err)
-	_, err = e.one(t.Context(), "up", partOf(t, stacks.Bootstrap), upOne)
+	_, err = e.one(t.Context(), upOperation, partOf(t, stacks.Bootstrap))
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
 	assert.Contains(t, strings.Join(failure.Messages, "\n"), "unreachable")

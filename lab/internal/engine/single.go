@@ -17,10 +17,11 @@ func (e *Engine) UpOne(ctx context.Context, project stacks.Project, parallel int
 	if err != nil {
 		return Result{}, err
 	}
-	do := func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+	do := upOperation
+	do.run = func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
 		return upParallel(ctx, s, w, parallel)
 	}
-	return e.show(ctx, e.site.Environment+" "+p.Name+" up", "up", p, do)
+	return e.show(ctx, e.site.Environment+" "+p.Name+" up", do, p)
 }
 
 // State returns the resources in the state of a project, in the order in which they were registered.
