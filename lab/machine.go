@@ -82,11 +82,7 @@ func (m *machine) start(ctx context.Context) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	overrides, err := m.overrides(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return engine.New(m.site, record, m.display, overrides)
+	return engine.New(m.site, record, m.display)
 }
 
 // startToChange is start for a command that changes something. After an engine was killed it first takes away what the

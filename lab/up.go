@@ -28,7 +28,11 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		results, err := e.Up(ctx)
+		overrides, err := m.overrides(ctx)
+		if err != nil {
+			return err
+		}
+		results, err := e.Up(ctx, overrides)
 		display.Stop()
 		if err != nil {
 			return err
@@ -70,7 +74,11 @@ func preview(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		results, err := e.Preview(ctx)
+		overrides, err := m.overrides(ctx)
+		if err != nil {
+			return err
+		}
+		results, err := e.Preview(ctx, overrides)
 		display.Stop()
 		if err != nil {
 			return err

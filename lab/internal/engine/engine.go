@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 
+	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/stacks"
@@ -30,16 +31,15 @@ import (
 
 // Engine runs the projects of one environment. Call New to get one.
 type Engine struct {
-	site      site.Site
-	record    site.Record
-	progress  *progress.Display
-	overrides Overrides
-	cli       cli
+	site     site.Site
+	record   site.Record
+	progress *progress.Display
+	cli      cli
 }
 
 // New returns an engine that runs the CLI of the record's tools, for which it puts their directories first on this
 // process' PATH: the Automation API looks there. It returns an error when the CLI does not answer.
-func New(s site.Site, record site.Record, display *progress.Display, overrides Overrides) (*Engine, error) {
+func New(s site.Site, record site.Record, display *progress.Display) (*Engine, error) {
 	err := errors.Join(
 		os.Setenv("PATH", s.Variables(record)["PATH"]),
 		// It would win over the lab's own passphrase, even when it is empty.
@@ -52,7 +52,7 @@ func New(s site.Site, record site.Record, display *progress.Display, overrides O
 	if err != nil {
 		return nil, fmt.Errorf("the Pulumi CLI does not answer: %w", err)
 	}
-	return &Engine{site: s, record: record, progress: display, overrides: overrides, cli: command}, nil
+	return &Engine{site: s, record: record, progress: display, cli: command}, nil
 }
 
 // Result is what an operation did to one stack.
@@ -111,7 +111,9 @@ func (r Result) Summary() string {
 }
 
 // Up brings the environment up, project by project, and returns a result for each that succeeded.
-func (e *Engine) Up(ctx context.Context) ([]Result, error) { return e.each(ctx, upOperation, line()) }
+func (e *Engine) Up(ctx context.Context, overrides Overrides) ([]Result, error) {
+	return e.each(ctx, upOperation(overrides), line())
+}
 
 func upOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
 	return upParallel(ctx, s, w, 0)
@@ -127,8 +129,8 @@ func upParallel(ctx context.Context, s auto.Stack, w *watcher, parallel int) (ma
 }
 
 // Preview plans the environment, project by project, and changes nothing.
-func (e *Engine) Preview(ctx context.Context) ([]Result, error) {
-	return e.each(ctx, previewOperation, line())
+func (e *Engine) Preview(ctx context.Context, overrides Overrides) ([]Result, error) {
+	return e.each(ctx, previewOperation(overrides), line())
 }
 
 func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
@@ -141,11 +143,12 @@ func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, 
 	return changes, err
 }
 
-// Down destroys the environment in reverse. Protection is lifted first: the lab holds nothing that it would protect.
+// Down destroys the environment in reverse. Protection is lifted first: the lab holds nothing that it would protect. The
+// configuration is the one that the last operation had: a mistake in the stack's files is no reason to keep what is there.
 func (e *Engine) Down(ctx context.Context) ([]Result, error) {
 	reversed := line()
 	slices.Reverse(reversed)
-	return e.each(ctx, downOperation, reversed)
+	return e.each(ctx, downOperation(), reversed)
 }
 
 func downOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
@@ -179,16 +182,59 @@ type operation struct {
 	verb string
 	// run returns how many resources had what done with them.
 	run func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error)
+	// stack returns the project's stack ready to be worked on; ok is false when there is none, and so nothing to do.
+	stack func(ctx context.Context, e *Engine, p part) (s auto.Stack, ok bool, err error)
 	// changes says that it takes the stack's lock. What only looks takes none, and leaves the one that tells of a killed
 	// engine to whoever clears up after it.
 	changes bool
 }
 
-var (
-	upOperation      = operation{verb: "up", run: upOne, changes: true}
-	previewOperation = operation{verb: "preview", run: previewOne}
-	downOperation    = operation{verb: "down", run: downOne, changes: true}
-)
+func upOperation(overrides Overrides) operation {
+	return operation{verb: "up", run: upOne, stack: configured(overrides), changes: true}
+}
+
+func previewOperation(overrides Overrides) operation {
+	return operation{verb: "preview", run: previewOne, stack: configured(overrides)}
+}
+
+func downOperation() operation {
+	return operation{verb: "down", run: downOne, changes: true, stack: func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
+		return e.existing(ctx, p.Name, auto.Program(p.program))
+	}}
+}
+
+// configured is for operations that work with what the stack's files say now; they create a stack that is missing.
+func configured(overrides Overrides) func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
+	return func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
+		if err := copyFiles(e.site, p.Project, overrides[p.Name]); err != nil {
+			return auto.Stack{}, false, err
+		}
+		stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.options(p.Name)...)
+		return stack, err == nil, err
+	}
+}
+
+// existing returns the project's stack as the last operation left it; ok is false when there is none.
+func (e *Engine) existing(
+	ctx context.Context, project string, options ...auto.LocalWorkspaceOption,
+) (stack auto.Stack, ok bool, err error) {
+	// The stack's file is the last that is copied before a stack is created.
+	if _, err := os.Stat(projectfile.StackFile(e.site.WorkDir(project), e.site.Environment)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil // nobody has worked on it yet
+		}
+		return stack, false, err
+	}
+	workspace, err := auto.NewLocalWorkspace(ctx, append(e.options(project), options...)...)
+	if err != nil {
+		return stack, false, err
+	}
+	stack, err = auto.SelectStack(ctx, e.site.Environment, workspace)
+	if auto.IsSelectStack404Error(err) {
+		return stack, false, nil
+	}
+	return stack, err == nil, err
+}
 
 func (e *Engine) each(ctx context.Context, do operation, parts []part) ([]Result, error) {
 	var results []Result
@@ -230,9 +276,17 @@ func (e *Engine) show(ctx context.Context, name string, do operation, p part) (R
 
 func (e *Engine) run(ctx context.Context, do operation, p part, step *progress.Step) (Result, error) {
 	result := Result{Project: p.Project}
-	stack, err := e.stack(ctx, do, p)
+	if do.changes {
+		if err := e.unlock(p.Name); err != nil {
+			return result, err
+		}
+	}
+	stack, ok, err := do.stack(ctx, e, p)
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	if !ok {
+		return result, nil
 	}
 	w, err := watch(e.site.LogFile(p.Name+"-"+do.verb), step)
 	if err != nil {
@@ -261,19 +315,6 @@ func (e *Engine) options(project string) []auto.LocalWorkspaceOption {
 		auto.Pulumi(e.cli),
 		auto.EnvVars(variables),
 	}
-}
-
-// stack returns the project's stack ready to be worked on, creating it when it is missing. The caller holds the site's lock.
-func (e *Engine) stack(ctx context.Context, do operation, p part) (auto.Stack, error) {
-	if do.changes {
-		if err := e.unlock(p.Name); err != nil {
-			return auto.Stack{}, err
-		}
-	}
-	if err := copyFiles(e.site, p.Project, e.overrides[p.Name]); err != nil {
-		return auto.Stack{}, err
-	}
-	return auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.options(p.Name)...)
 }
 
 // AzureIDs returns the ARM ids of the resources that the state of gridos-infra knows.
@@ -339,18 +380,8 @@ func ofEach[T any](ctx context.Context, e *Engine, ask func(context.Context, aut
 func askOne[T any](
 	ctx context.Context, e *Engine, p part, ask func(context.Context, auto.Stack) (T, error),
 ) (answer T, err error) {
-	if _, err := os.Stat(e.site.WorkDir(p.Name)); errors.Is(err, fs.ErrNotExist) {
-		return answer, nil // nobody has worked on it yet
-	}
-	workspace, err := auto.NewLocalWorkspace(ctx, e.options(p.Name)...)
-	if err != nil {
-		return answer, err
-	}
-	stack, err := auto.SelectStack(ctx, e.site.Environment, workspace)
-	if auto.IsSelectStack404Error(err) {
-		return answer, nil
-	}
-	if err != nil {
+	stack, ok, err := e.existing(ctx, p.Name)
+	if err != nil || !ok {
 		return answer, err
 	}
 	return ask(ctx, stack)

@@ -39,7 +39,7 @@ func newEngine(t *testing.T, options azure.Options) *Engine {
 	require.NoError(t, err)
 	e, err := New(s, site.Record{
 		AzurePort: azureServer.Port, RandomPort: randomServer.Port, Tools: paths.Dirs(),
-	}, progress.New(io.Discard), nil)
+	}, progress.New(io.Discard))
 	require.NoError(t, err)
 	return e
 }
@@ -58,7 +58,7 @@ func partOf(t *testing.T, project stacks.Project) part {
 func TestEngine_AMissingUpstreamStackIsOneClearSentence(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	for _, project := range []stacks.Project{stacks.Bootstrap, stacks.Apps, stacks.Published} {
-		for _, do := range []operation{previewOperation, upOperation} {
+		for _, do := range []operation{previewOperation(nil), upOperation(nil)} {
 			_, err := e.one(t.Context(), do, partOf(t, project))
 			require.ErrorContains(t, err, "stack organization/gridos-infra/dev cannot be read; if it does not exist yet, "+
 				"run `pulumi -C infra up -s dev` first", "%s %s", project.Name, do.verb)
@@ -75,7 +75,7 @@ func TestEngine_AClusterThatAzureRefusesEndsTheUpdate(t *testing.T) {
 		}
 		return nil
 	}})
-	_, err := e.one(t.Context(), upOperation, partOf(t, stacks.Infra))
+	_, err := e.one(t.Context(), upOperation(nil), partOf(t, stacks.Infra))
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
 	assert.Contains(t, strings.Join(failure.Messages, "\n"), quota)
@@ -98,9 +98,9 @@ users: [{name: u, user: {token: t}}]
 `)))
 		return nil
 	}
-	_, err := e.one(t.Context(), upOperation, infra)
+	_, err := e.one(t.Context(), upOperation(nil), infra)
 	require.NoError(t, err)
-	_, err = e.one(t.Context(), upOperation, partOf(t, stacks.Bootstrap))
+	_, err = e.one(t.Context(), upOperation(nil), partOf(t, stacks.Bootstrap))
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
 	assert.Contains(t, strings.Join(failure.Messages, "\n"), "unreachable")

@@ -91,14 +91,14 @@ func TestEngine_APreviewLeavesAKilledEnginesLock(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	infra := partOf(t, stacks.Infra)
 	infra.program = func(*pulumi.Context) error { return nil }
-	_, err := e.one(t.Context(), upOperation, infra)
+	_, err := e.one(t.Context(), upOperation(nil), infra)
 	require.NoError(t, err)
 	lock(t, e.site, stacks.Infra.Name, hostname(t), ended(t))
 
 	for _, step := range []struct {
 		do     operation
 		killed bool
-	}{{previewOperation, true}, {upOperation, false}} {
+	}{{previewOperation(nil), true}, {upOperation(nil), false}} {
 		_, err := e.one(t.Context(), step.do, infra)
 		require.NoError(t, err, step.do.verb)
 		killed, err := e.Killed()
