@@ -64,7 +64,13 @@ func preview(cmd *cobra.Command, s site.Site) error {
 				return openErr
 			}
 			s = temporary
-			defer func() { err = errors.Join(err, discard(context.WithoutCancel(ctx), s)) }()
+			defer func() {
+				var failure *engine.Failure
+				if errors.As(err, &failure) { // its log goes with the site
+					err = errors.Join(err, failure.QuoteLog())
+				}
+				err = errors.Join(err, discard(context.WithoutCancel(ctx), s))
+			}()
 		}
 		m, err := prepare(ctx, s, display)
 		if err != nil {

@@ -79,6 +79,12 @@ func TestEngine_AClusterThatAzureRefusesEndsTheUpdate(t *testing.T) {
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
 	assert.Contains(t, strings.Join(failure.Messages, "\n"), quota)
+
+	// Of a preview from nothing nothing stays, the log neither.
+	require.NoError(t, failure.QuoteLog())
+	require.NoError(t, e.site.Remove())
+	assert.NotContains(t, failure.Error(), e.site.Dir)
+	assert.Regexp(t, `(?s)the end of what the engine said:\n.*`+quota+`.*Duration: `, failure.Error())
 }
 
 func TestEngine_AnUnreachableClusterIsAnErrorThatSaysSo(t *testing.T) {
