@@ -46,12 +46,29 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// checkout makes a checkout with nothing but what the lab reads, and changes into it.
+// checkout makes a checkout with nothing but what the lab reads, and changes into it. Its dev is taken down in the end, and
+// then nothing may be left in the system's folder for temporary files.
 func checkout(t *testing.T) string {
+	t.Helper()
+	dir, temporary := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	checkoutOf(t, dir)
+	t.Cleanup(func() {
+		if _, _, err := lab(t, context.Background(), "down"); err != nil {
+			t.Errorf("the lab could not be taken down: %v", err)
+		}
+		left, err := os.ReadDir(temporary)
+		require.NoError(t, err)
+		assert.Empty(t, left, "the lab leaves nothing among the system's temporary files")
+	})
+	return dir
+}
+
+// checkoutOf makes dir a checkout with nothing but what the lab reads, and changes into it.
+func checkoutOf(t *testing.T, dir string) {
 	t.Helper()
 	repository, err := filepath.Abs("..")
 	require.NoError(t, err)
-	dir := t.TempDir()
 	copyFile(t, filepath.Join(repository, "go.mod"), filepath.Join(dir, "go.mod"))
 	require.NoError(t, os.Symlink(filepath.Join(repository, "tools"), filepath.Join(dir, "tools")))
 	for _, p := range stacks.Projects() {
@@ -62,12 +79,6 @@ func checkout(t *testing.T) string {
 		}
 	}
 	t.Chdir(dir)
-	t.Cleanup(func() {
-		if _, _, err := lab(t, context.Background(), "down"); err != nil {
-			t.Errorf("the lab could not be taken down: %v", err)
-		}
-	})
-	return dir
 }
 
 func copyFile(t *testing.T, from, to string) {
