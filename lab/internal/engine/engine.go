@@ -258,9 +258,10 @@ func (e *Engine) show(ctx context.Context, name string, do operation, p part) (R
 	step := e.progress.Start(name)
 	result, err := e.run(ctx, do, p, step)
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		step.Fail(errors.New("interrupted"))
-		return result, err
+		// What the engine says of it is that it was interrupted; it is in the log.
+		return result, fmt.Errorf("%s: %s: %w", p.Name, do.verb, ctx.Err())
 	case err != nil:
 		step.Fail(errors.New("see below"))
 		return result, err
