@@ -52,17 +52,14 @@ func prepare(ctx context.Context, s site.Site, display *progress.Display) (*mach
 	return m, err
 }
 
-// start runs the background process, or finds it running, and returns an engine that uses it.
-func (m *machine) start(ctx context.Context) (*engine.Engine, error) {
+// start runs the background process, or finds it running, and returns an engine that uses it. What others have in Azure is
+// there from the first start on.
+func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
 	kwok, err := m.resolver.ModuleDir(ctx, toolchain.Kwok, "sigs.k8s.io/kwok")
 	if err != nil {
 		return nil, err
 	}
 	if err := m.site.Prepare(); err != nil {
-		return nil, err
-	}
-	others, err := existing(ctx, m.site)
-	if err != nil {
 		return nil, err
 	}
 	record, err := daemon.Start(ctx, daemon.Config{
@@ -87,8 +84,8 @@ func (m *machine) start(ctx context.Context) (*engine.Engine, error) {
 
 // startToChange is start for a command that changes something. After an engine was killed it first takes away what the
 // simulated Azure has and no state knows: in the real one somebody would have to import it, or delete it by hand.
-func (m *machine) startToChange(ctx context.Context) (*engine.Engine, error) {
-	e, err := m.start(ctx)
+func (m *machine) startToChange(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
+	e, err := m.start(ctx, others...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +100,7 @@ func (m *machine) startToChange(ctx context.Context) (*engine.Engine, error) {
 		return nil, fmt.Errorf("remove what a killed engine left in the simulated Azure: %w", err)
 	}
 	step.Done(fmt.Sprintf("%d removed", removed))
-	return m.start(ctx)
+	return m.start(ctx, others...)
 }
 
 // removeOrphans does its work while the background process, which would not notice, is stopped.

@@ -24,7 +24,11 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		e, err := m.startToChange(ctx)
+		others, err := existing(ctx, s)
+		if err != nil {
+			return err
+		}
+		e, err := m.startToChange(ctx, others...)
 		if err != nil {
 			return err
 		}
@@ -76,7 +80,11 @@ func preview(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		e, err := m.start(ctx)
+		others, err := existing(ctx, s)
+		if err != nil {
+			return err
+		}
+		e, err := m.start(ctx, others...)
 		if err != nil {
 			return err
 		}
@@ -137,6 +145,7 @@ func down(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
+		// Neither the stacks' files nor the chart repository are asked: a mistake there must not keep anything up.
 		e, err := m.startToChange(ctx)
 		if err != nil {
 			return err
