@@ -38,7 +38,11 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
 			if err != nil {
 				return usageError{err}
 			}
-			return do(cmd, s)
+			err = do(cmd, s)
+			if err != nil && cmd.Context().Err() != nil {
+				return interruptedError{verb: cmd.Name(), site: s, err: err}
+			}
+			return err
 		}
 	}
 	noArgs := func(cmd *cobra.Command, args []string) error {

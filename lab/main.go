@@ -38,11 +38,12 @@ func run(ctx context.Context) int {
 	}()
 	err := execute(ctx, newCommand(), os.Args[1:])
 	var usage usageError
+	var stopped interruptedError
 	switch {
 	case err == nil:
 		return 0
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "Stopped. `go run ./lab up` goes on from here, `go run ./lab down` takes everything away.")
+	case errors.As(err, &stopped):
+		fmt.Fprintln(os.Stderr, err)
 		return exitInterrupted
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "Error:", err)

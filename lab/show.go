@@ -64,7 +64,7 @@ func running(cmd *cobra.Command, s site.Site) (*engine.Engine, error) {
 	if !up {
 		return nil, errNotUp(s)
 	}
-	return engine.New(s, record, progress.New(cmd.ErrOrStderr()), nil)
+	return engine.New(s, record, progress.New(cmd.ErrOrStderr()))
 }
 
 // hidden stands for a secret.

@@ -24,11 +24,19 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		e, err := m.startToChange(ctx)
+		others, err := engine.Existing(ctx, s)
 		if err != nil {
 			return err
 		}
-		results, err := e.Up(ctx)
+		e, err := m.startToChange(ctx, others...)
+		if err != nil {
+			return err
+		}
+		overrides, err := m.overrides(ctx)
+		if err != nil {
+			return err
+		}
+		results, err := e.Up(ctx, overrides)
 		display.Stop()
 		if err != nil {
 			return err
@@ -60,17 +68,31 @@ func preview(cmd *cobra.Command, s site.Site) error {
 				return openErr
 			}
 			s = temporary
-			defer func() { err = errors.Join(err, discard(context.WithoutCancel(ctx), s)) }()
+			defer func() {
+				var failure *engine.Failure
+				if errors.As(err, &failure) { // its log goes with the site
+					err = errors.Join(err, failure.QuoteLog())
+				}
+				err = errors.Join(err, discard(context.WithoutCancel(ctx), s))
+			}()
 		}
 		m, err := prepare(ctx, s, display)
 		if err != nil {
 			return err
 		}
-		e, err := m.start(ctx)
+		others, err := engine.Existing(ctx, s)
 		if err != nil {
 			return err
 		}
-		results, err := e.Preview(ctx)
+		e, err := m.start(ctx, others...)
+		if err != nil {
+			return err
+		}
+		overrides, err := m.overrides(ctx)
+		if err != nil {
+			return err
+		}
+		results, err := e.Preview(ctx, overrides)
 		display.Stop()
 		if err != nil {
 			return err
@@ -123,6 +145,7 @@ func down(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
+		// Neither the stacks' files nor the chart repository are asked: a mistake there must not keep anything up.
 		e, err := m.startToChange(ctx)
 		if err != nil {
 			return err

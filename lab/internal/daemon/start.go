@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 
@@ -134,24 +132,11 @@ func Stop(ctx context.Context, s site.Site) error {
 	return controlplane.Reap(s.ControlPlaneDir())
 }
 
-// logTail is how much of the log an error shows.
-const logTail = 4 << 10
-
 // Log returns the end of the background process' log, or why it cannot be read.
 func Log(s site.Site) string {
-	file, err := os.Open(s.LogFile(Command))
+	text, err := site.EndOfLog(s.LogFile(Command))
 	if err != nil {
 		return err.Error()
 	}
-	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.Size() > logTail {
-		if _, err := file.Seek(-logTail, io.SeekEnd); err != nil {
-			return err.Error()
-		}
-	}
-	text, err := io.ReadAll(file)
-	if err != nil {
-		return err.Error()
-	}
-	return strings.TrimSpace(string(text))
+	return text
 }
