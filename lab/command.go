@@ -32,6 +32,8 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
 	environment := root.PersistentFlags().StringP("stack", "s", naming.Environments()[0],
 		"environment: "+strings.Join(naming.Environments(), ", "))
 
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp) // no command takes a file
+
 	at := func(do func(cmd *cobra.Command, s site.Site) error) func(*cobra.Command, []string) error {
 		return func(cmd *cobra.Command, _ []string) error {
 			s, err := site.Open(*environment)

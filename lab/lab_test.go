@@ -569,6 +569,20 @@ func TestUnit_CommandLineMistakesHaveTheirOwnExitCode(t *testing.T) {
 	}
 }
 
+func TestUnit_AShellCompletesCommandsAndFlags(t *testing.T) {
+	for want, args := range map[string][]string{
+		"preview\t": {"pre"}, "--expect-no-changes\t": {"up", "--exp"},
+		":4": {"up", ""}, // no file belongs there
+	} {
+		out, _, err := lab(t, t.Context(), append([]string{"__complete"}, args...)...)
+		require.NoError(t, err)
+		assert.Contains(t, out, want)
+	}
+	out, _, err := lab(t, t.Context(), "__completeNoDesc", "pre")
+	require.NoError(t, err)
+	assert.Contains(t, out, "preview\n")
+}
+
 func TestUnit_CommandsThatNeedALabSayHowToGetOne(t *testing.T) {
 	dir := t.TempDir()
 	copyFile(t, "../go.mod", filepath.Join(dir, "go.mod"))

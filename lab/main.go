@@ -58,8 +58,11 @@ func run(ctx context.Context) int {
 func execute(ctx context.Context, root *cobra.Command, args []string) error {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
-	if _, _, err := root.Find(args); err != nil {
-		return usageError{err}
+	// A shell that completes a command line asks by a hidden command, which cobra adds only when it is called.
+	if len(args) == 0 || (args[0] != cobra.ShellCompRequestCmd && args[0] != cobra.ShellCompNoDescRequestCmd) {
+		if _, _, err := root.Find(args); err != nil {
+			return usageError{err}
+		}
 	}
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)

@@ -41,12 +41,16 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		resultTable(cmd.OutOrStdout(), s.Environment, results)
+		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
+			return err
+		}
 		all, err := e.Outputs(ctx)
 		if err != nil {
 			return err
 		}
-		outputTable(cmd.OutOrStdout(), all, false)
+		if err := outputTable(cmd.OutOrStdout(), all, false); err != nil {
+			return err
+		}
 		if err := asExpected(cmd, results); err != nil {
 			return err
 		}
@@ -97,7 +101,9 @@ func preview(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		resultTable(cmd.OutOrStdout(), s.Environment, results)
+		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
+			return err
+		}
 		return asExpected(cmd, results)
 	})
 }
@@ -112,8 +118,9 @@ func discard(ctx context.Context, s site.Site) error {
 
 // asExpected returns an error when changes were not expected and there were some.
 func asExpected(cmd *cobra.Command, results []engine.Result) error {
-	if expect, _ := cmd.Flags().GetBool("expect-no-changes"); !expect {
-		return nil
+	expect, err := cmd.Flags().GetBool("expect-no-changes")
+	if err != nil || !expect {
+		return err
 	}
 	var changed []error
 	for _, r := range results {
@@ -169,7 +176,9 @@ func down(cmd *cobra.Command, s site.Site) error {
 		}
 		step.Done("")
 		display.Stop()
-		resultTable(cmd.OutOrStdout(), s.Environment, results)
+		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
+			return err
+		}
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nThe simulated Azure has %d resources left.\n", len(left)); err != nil {
 			return err
 		}
