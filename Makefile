@@ -62,11 +62,13 @@ up: need-pulumi ## Update the four projects of STACK=dev|test|prod in order
 
 .PHONY: down
 down: need-pulumi ## Destroy the four projects of STACK in reverse order
-	@for project in infra bootstrap; do \
-		if [ "$$(pulumi -C $$project config get protect -s $(STACK) 2>/dev/null)" = true ]; then \
-			echo "$(STACK) is protected; run pulumi -C $$project config set protect false -s $(STACK), and up, first" >&2; \
+	@for project in bootstrap infra; do \
+		plan=$$(pulumi -C $$project destroy -s $(STACK) --preview-only 2>&1) || { \
+			echo "$$plan" >&2; \
+			echo "$$project of $(STACK) cannot be destroyed. If it is protected, run pulumi -C $$project config set protect false -s $(STACK)," \
+				"and pulumi -C $$project up -s $(STACK), first" >&2; \
 			exit 1; \
-		fi; \
+		}; \
 	done
 	@for project in $(PROJECTS_DOWN); do \
 		echo "== pulumi -C $$project destroy -s $(STACK)"; \

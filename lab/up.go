@@ -51,13 +51,26 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err := outputTable(cmd.OutOrStdout(), all, false); err != nil {
 			return err
 		}
-		if err := asExpected(cmd, results); err != nil {
+		if err := errors.Join(asExpected(cmd, results), fulfilled(s)); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s is up. eval \"$(go run ./lab env%s)\" lets pulumi and kubectl talk to it.\n",
 			s.Environment, stackFlag(s))
 		return err
 	})
+}
+
+// fulfilled returns an error for what Azure accepts in silence although it cannot work.
+func fulfilled(s site.Site) error {
+	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
+	if err != nil {
+		return err
+	}
+	var broken []error
+	for _, why := range cloud.Unfulfilled() {
+		broken = append(broken, fmt.Errorf("Azure would accept this, and it would not work: %s", why))
+	}
+	return errors.Join(broken...)
 }
 
 // preview plans the environment. One that is not up is planned from nothing, at a place that is removed afterwards.
