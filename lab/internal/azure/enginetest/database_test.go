@@ -132,7 +132,7 @@ func TestEngine_P5_AServerTakesOneOperationAtATime(t *testing.T) {
 	second := *valid().database
 	second.DatabaseName = pulumi.String("second")
 	e := valid().with(of("second", &second, postgres.NewDatabase, "server"))
-	togetherRefuses(t, e, "server", mistake{
+	togetherRefuses(t, e, 0.05, "server", mistake{
 		resource: "database or second", rule: "P5", code: "ServerIsBusy",
 		says: []string{"'" + serverID + "' is busy with", "Chain the databases, configurations and administrators of a server with DependsOn"},
 	}, "database", "second")
