@@ -98,6 +98,12 @@ test-engine: tools ## Run the tests that drive the real Pulumi engine
 test-cluster: tools ## Run the tests that need a real Kubernetes API server
 	$(GO_TEST) -run '^TestCluster_' $(call with_tests,TestCluster_)
 
+##@ Measurements
+
+.PHONY: bench-makespan
+bench-makespan: ## Show how long Azure needs for gridos-infra in dev, test and prod, and fail if it waits needlessly
+	go run ./lab/makespan
+
 ##@ Code
 
 .PHONY: fmt

@@ -14,6 +14,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/agext/levenshtein"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -171,6 +172,22 @@ func (r *Reader) IntBetween(key string, def, low, high int) int {
 		r.Check(key, fmt.Errorf("%d is out of range; use %d to %d", n, low, high))
 	}
 	return n
+}
+
+// DurationBetween returns the value of key, such as 30s or 5m, from low to high, both included, or def.
+func (r *Reader) DurationBetween(key string, def, low, high time.Duration) time.Duration {
+	value, ok := r.get(key, def.String())
+	if !ok {
+		return def
+	}
+	d, err := time.ParseDuration(value)
+	switch {
+	case err != nil:
+		r.unreadable(key, fmt.Errorf("%q is not a duration; write it like 30s or 5m", value))
+	case d < low || d > high:
+		r.Check(key, fmt.Errorf("%s is out of range; use %s to %s", d, low, high))
+	}
+	return d
 }
 
 // get returns what the stack says about key, and whether it says anything.

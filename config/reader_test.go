@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -22,8 +23,10 @@ func TestUnit_ReaderReportsEveryMistakeAtOnce(t *testing.T) {
 		"gridos-infra:tier":          "Gold",
 		"gridos-infra:zones":         "1,2",
 		"gridos-infra:locaton":       "westeurope",
+		"gridos-infra:wait":          "soon",
+		"gridos-infra:patience":      "2h",
 		"gridos-infra:somethingElse": "x",
-		"gridos-infra:admins":        `[{"name": "a", "nmae": "b"}]`,
+		"gridos-infra:admins":        `[{"name": "a", "role": "b"}]`,
 		"pulumi:other-namespace":     "is none of ours",
 	})
 	assert.Equal(t, "westeurope", r.String("location", ""))
@@ -33,15 +36,17 @@ func TestUnit_ReaderReportsEveryMistakeAtOnce(t *testing.T) {
 	r.OneOf("tier", "Free", "Free", "Standard")
 	r.Strings("zones", nil)
 	r.Text("missing", "")
+	r.DurationBetween("wait", time.Second, 0, time.Minute)
+	r.DurationBetween("patience", time.Second, 0, time.Minute)
 	config.Decode(r, "admins", []struct{ Name string }{})
 	r.Check("location", errors.Join(errors.New("first reason"), errors.New("second reason")))
 
 	err := r.Err()
 	var all *config.Error
 	require.ErrorAs(t, err, &all)
-	assert.Len(t, all.Mistakes, 11)
+	assert.Len(t, all.Mistakes, 13)
 	for _, want := range []string{
-		"gridos-infra: 11 mistakes in the configuration (Pulumi.dev.yaml)",
+		"gridos-infra: 13 mistakes in the configuration (Pulumi.dev.yaml)",
 		`gridos-infra:min: "three" is not a whole number`,
 		"gridos-infra:max: 99 is out of range; use 1 to 10",
 		`gridos-infra:protect: "yes" is neither true nor false`,
@@ -50,7 +55,9 @@ func TestUnit_ReaderReportsEveryMistakeAtOnce(t *testing.T) {
 		"gridos-infra:missing: is empty; set it with `pulumi config set missing VALUE`",
 		"gridos-infra:location: first reason",
 		"gridos-infra:location: second reason",
-		"gridos-infra:admins: [{\"name\": \"a\", \"nmae\": \"b\"}] does not have the form that is expected here: json: unknown field",
+		"gridos-infra:admins: [{\"name\": \"a\", \"role\": \"b\"}] does not have the form that is expected here: json: unknown field",
+		`gridos-infra:wait: "soon" is not a duration`,
+		"gridos-infra:patience: 2h0m0s is out of range; use 0s to 1m0s",
 		"gridos-infra:locaton: no such key; did you mean gridos-infra:location?",
 		"gridos-infra:somethingElse: no such key; remove it",
 	} {
@@ -68,9 +75,10 @@ func TestUnit_ReaderAcceptsWhatIsRight(t *testing.T) {
 	assert.Equal(t, []string{"1", "2"}, r.Strings("zones", nil))
 	require.NoError(t, r.Err())
 	assert.Equal(t, "eu", r.Text("region", "eu"))
+	assert.Equal(t, 30*time.Second, r.DurationBetween("wait", 30*time.Second, 0, time.Minute))
 	assert.Equal(t, []string{"3"}, r.Strings("others", []string{"3"}))
 	assert.Equal(t, map[string]any{
-		"count": 2, "on": false, "zones": []string(nil), "region": "eu", "others": []string{"3"},
+		"count": 2, "on": false, "zones": []string(nil), "region": "eu", "others": []string{"3"}, "wait": "30s",
 	}, r.Defaults())
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
+	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/charts"
@@ -27,6 +29,9 @@ import (
 // timeScale is how much of Azure's time the simulated Azure takes: a cluster that takes five minutes there takes one and a
 // half seconds here, and everything else in proportion.
 const timeScale = 0.005
+
+// rolePropagation is how long programs wait in the lab for a new role assignment: a little more than the simulated Azure takes.
+const rolePropagation = 200 * time.Millisecond
 
 // repositoryTimeout bounds the question whether the chart repository can be reached.
 const repositoryTimeout = 5 * time.Second
@@ -56,8 +61,13 @@ func (m *machine) start(ctx context.Context) (*engine.Engine, error) {
 	if err := m.site.Prepare(); err != nil {
 		return nil, err
 	}
+	others, err := engine.Existing(ctx, m.site)
+	if err != nil {
+		return nil, err
+	}
 	record, err := daemon.Start(ctx, daemon.Config{
-		Site: m.site,
+		Site:     m.site,
+		Existing: others,
 		Binaries: controlplane.Binaries{
 			Etcd:                  m.paths[toolchain.Etcd],
 			KubeAPIServer:         m.paths[toolchain.KubeAPIServer],
@@ -113,7 +123,7 @@ func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed 
 	if err != nil {
 		return 0, err
 	}
-	orphans := slices.DeleteFunc(cloud.Inventory(), func(r azure.Resource) bool {
+	orphans := slices.DeleteFunc(azure.Unseeded(cloud.Inventory()), func(r azure.Resource) bool {
 		return slices.ContainsFunc(known, func(id string) bool { return strings.EqualFold(id, r.ID) }) // as ids compare in ARM
 	})
 	slices.SortFunc(orphans, func(a, b azure.Resource) int { return len(b.ID) - len(a.ID) }) // children before their parents
@@ -131,7 +141,8 @@ func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 		// Argo CD's controllers do not run here: nothing would remove the finalizer that deletes workloads first.
 		stacks.Apps.Name: {"cascadeDelete": false},
 		// The simulated Azure has one subscription, which is nobody's.
-		stacks.Infra.Name: {"subscriptionId": ""},
+		// What Azure takes half a minute for takes the simulated one less.
+		stacks.Infra.Name: {"subscriptionId": "", "rolePropagation": rolePropagation.String()},
 	}
 	wrapped, err := m.charts(ctx)
 	if err != nil {
@@ -157,7 +168,11 @@ func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		repository := values[stacks.Bootstrap.Name+":chartRepository"]
+		settings, err := bootstrap.Load(config.FromMap(stacks.Bootstrap.Name, m.site.Environment, values))
+		if err != nil {
+			return nil, err
+		}
+		repository := settings.ArgoCD.Chart.Repository
 		if os.Getenv(toolchain.EnvOffline) == "" && charts.Reachable(ctx, repository, repositoryTimeout) {
 			return nil, errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(reached, nil, 0o600))
 		}

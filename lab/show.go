@@ -17,6 +17,7 @@ import (
 
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/plaintable"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/lab/internal/toolchain"
@@ -124,7 +125,7 @@ func status(cmd *cobra.Command, s site.Site) error {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is not up. `go run ./lab up%s` brings it up.\n", s.Environment, stackFlag(s))
 		return err
 	}
-	t := newTable(cmd.OutOrStdout())
+	t := plaintable.New(cmd.OutOrStdout())
 	t.AppendHeader(table.Row{"stack", "resources"})
 	for _, state := range answer.Stacks {
 		t.AppendRow(table.Row{state.Project + "/" + state.Stack, state.Resources})
@@ -167,7 +168,7 @@ func tools(cmd *cobra.Command, s site.Site) error {
 	if err != nil {
 		return err
 	}
-	t := newTable(cmd.OutOrStdout())
+	t := plaintable.New(cmd.OutOrStdout())
 	t.AppendHeader(table.Row{"tool", "path"})
 	for _, name := range toolchain.All() {
 		t.AppendRow(table.Row{name, m.paths[name]})
@@ -189,21 +190,9 @@ func serve(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// newTable returns a table without borders: it reads well on a terminal, in a log, and with cut and awk.
-func newTable(w io.Writer) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	style := table.StyleDefault
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Format.Header = text.FormatUpper
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "   "
-	t.SetStyle(style)
-	return t
-}
-
 func resultTable(w io.Writer, environment string, results []engine.Result) {
 	_, _ = fmt.Fprintln(w)
-	t := newTable(w)
+	t := plaintable.New(w)
 	t.AppendHeader(table.Row{"stack", "changes", "resources", "time"})
 	for _, r := range results {
 		t.AppendRow(table.Row{
@@ -218,7 +207,7 @@ const widest = 90
 
 func outputTable(w io.Writer, all map[string]auto.OutputMap, secrets bool) {
 	_, _ = fmt.Fprintln(w)
-	t := newTable(w)
+	t := plaintable.New(w)
 	t.AppendHeader(table.Row{"stack", "output", "value"})
 	for _, p := range stacks.Projects() {
 		for _, key := range slices.Sorted(maps.Keys(all[p.Name])) {

@@ -160,7 +160,7 @@ func leftInAzure(s site.Site) ([]azure.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cloud.Inventory(), nil
+	return azure.Unseeded(cloud.Inventory()), nil
 }
 
 // orphaned is the error that resources are which no stack knew of. They went with the simulated Azure; in the real one they

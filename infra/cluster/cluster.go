@@ -86,18 +86,17 @@ func (c *Cluster) provision(ctx *pulumi.Context, name string, args Args) error {
 	// The cluster joins its nodes and the edge load balancer to subnets of a network that it does not own: its identity
 	// needs the right before the cluster exists (rule K1). The scope is the network, because the load balancer's address
 	// is in another subnet than the nodes.
-	join, err := identity.Assign(ctx, name+"-network-contributor", identity.Assignment{
+	joined, err := identity.AssignBefore(ctx, name+"-network-contributor", identity.Assignment{
 		SubscriptionID: args.Caller.SubscriptionID,
 		Scope:          args.NetworkID,
 		Principal:      identity.Principal{ID: controlPlane.PrincipalId, Type: identity.ServicePrincipal},
 		Role:           identity.NetworkContributor,
-		Propagation:    args.Propagation,
-	}, pulumi.Parent(c))
+	}, args.Propagation, pulumi.Parent(c))
 	if err != nil {
 		return err
 	}
 	managed, err := azure.NewManagedCluster(ctx, name+"-aks", managedClusterArgs(args, controlPlane.ID().ToStringOutput()),
-		pulumi.Parent(c), pulumi.Protect(args.Protect), pulumi.DependsOn([]pulumi.Resource{join}),
+		pulumi.Parent(c), pulumi.Protect(args.Protect), joined,
 		// The autoscaler owns the number of nodes. It is sent all the same: Azure requires it.
 		pulumi.IgnoreChanges([]string{"agentPoolProfiles[*].count"}))
 	if err != nil {
@@ -307,7 +306,6 @@ func (c *Cluster) assignments(
 			Scope:          managed.ID().ToStringOutput(),
 			Principal:      principal,
 			Role:           identity.ClusterAdmin,
-			Propagation:    args.Propagation, // whoever uses the kubeconfig is an administrator by then
 		}, pulumi.Parent(c))
 	}
 	deployer, err := admin(name+"-deployer-admin", args.Deployer)

@@ -71,13 +71,13 @@ func loadCertificate(r *config.Reader, d Certificate, environment string) Certif
 // certificateReader is how the gateway gets at its certificate.
 type certificateReader struct {
 	identityID pulumi.StringInput // nil without a certificate
-	access     []pulumi.Resource
+	granted    pulumi.ResourceOption
 }
 
 func (g *Gateway) certificateReader(ctx *pulumi.Context, name string, args Args) (certificateReader, error) {
 	certificate := args.Settings.Certificate
 	if !certificate.Configured() {
-		return certificateReader{}, nil
+		return certificateReader{granted: pulumi.Composite()}, nil
 	}
 	scope, err := certificate.ID(args.SubscriptionID)
 	if err != nil {
@@ -92,15 +92,14 @@ func (g *Gateway) certificateReader(ctx *pulumi.Context, name string, args Args)
 	if err != nil {
 		return certificateReader{}, err
 	}
-	access, err := identity.Assign(ctx, name+"-certificate-reader", identity.Assignment{
+	granted, err := identity.AssignBefore(ctx, name+"-certificate-reader", identity.Assignment{
 		SubscriptionID: args.SubscriptionID,
 		Scope:          pulumi.String(scope),
 		Principal:      identity.Principal{ID: reader.PrincipalId, Type: identity.ServicePrincipal},
 		Role:           identity.KeyVaultSecretsUser,
-		Propagation:    args.Propagation, // the gateway reads the certificate while it is created
-	}, pulumi.Parent(g))
+	}, args.Propagation, pulumi.Parent(g)) // the gateway reads the certificate while it is created
 	if err != nil {
 		return certificateReader{}, err
 	}
-	return certificateReader{identityID: reader.ID().ToStringOutput(), access: []pulumi.Resource{access}}, nil
+	return certificateReader{identityID: reader.ID().ToStringOutput(), granted: granted}, nil
 }

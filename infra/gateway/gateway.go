@@ -121,7 +121,7 @@ func (g *Gateway) provision(ctx *pulumi.Context, name string, args Args) error {
 	}
 	gateway, err := azure.NewApplicationGateway(ctx, name+"-agw",
 		gatewayArgs(args, address.ID().ToStringOutput(), policy.ID().ToStringOutput(), reader),
-		pulumi.Parent(g), pulumi.DependsOn(reader.access))
+		pulumi.Parent(g), reader.granted)
 	if err != nil {
 		return err
 	}

@@ -51,8 +51,8 @@ type Deployer struct {
 	kind     PrincipalType
 }
 
-// LoadDeployer reads who runs updates, recording mistakes in r; the default is the caller, a person. When a person and a pipeline take turns, name one group or
-// identity that both stand for: role assignments are replaced when their principal changes.
+// LoadDeployer reads who runs updates, recording mistakes in r; the default is the caller, a person. When a person and a
+// pipeline take turns, name one group or identity that both stand for: role assignments are replaced when their principal changes.
 func LoadDeployer(r *config.Reader) Deployer {
 	d := Deployer{
 		objectID: r.String("deployerObjectId", ""),

@@ -4,8 +4,6 @@ package identity
 
 import (
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	authorization "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220401"
@@ -63,31 +61,12 @@ type Assignment struct {
 	Principal Principal
 	// Role is what is assigned.
 	Role Role
-	// Propagation is how long the assignment, once created, keeps what depends on it waiting: Azure accepts an assignment
-	// at once and honours it later (rule I5). Zero does not wait; use it where nothing needs the role right away.
-	Propagation time.Duration
 }
 
 // Assign registers the role assignment.
 func Assign(
 	ctx *pulumi.Context, name string, a Assignment, opts ...pulumi.ResourceOption,
 ) (*authorization.RoleAssignment, error) {
-	if a.Propagation > 0 {
-		// A hook runs when the resource was really created, and before what depends on it goes on: not in a preview, and not
-		// when there is nothing to do.
-		hook, err := ctx.RegisterResourceHook(name+"-propagation", func(*pulumi.ResourceHookArgs) error {
-			select {
-			case <-time.After(a.Propagation):
-				return nil
-			case <-ctx.Context().Done():
-				return ctx.Context().Err()
-			}
-		}, nil)
-		if err != nil {
-			return nil, err
-		}
-		opts = append(slices.Clone(opts), pulumi.ResourceHooks(&pulumi.ResourceHookBinding{AfterCreate: []*pulumi.ResourceHook{hook}}))
-	}
 	return authorization.NewRoleAssignment(ctx, name, &authorization.RoleAssignmentArgs{
 		RoleAssignmentName: assignmentName(a.Scope, a.Principal.ID, a.Role),
 		Scope:              a.Scope,

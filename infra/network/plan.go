@@ -207,7 +207,7 @@ func host(r *config.Reader, b block, number int) netip.Addr {
 // Room is how many addresses of a subnet are left for use: Azure keeps five of each.
 func Room(subnet netip.Prefix) int {
 	const keptByAzure = 5
-	return int(cidr.AddressCount(ipNet(subnet))) - keptByAzure //nolint:gosec // an IPv4 range has at most 2^32 addresses
+	return int(cidr.AddressCount(ipNet(subnet))) - keptByAzure
 }
 
 func contains(outer, inner netip.Prefix) bool {

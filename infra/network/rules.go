@@ -34,7 +34,8 @@ var (
 	allPorts = []string{"*"}
 )
 
-// purposes returns the subnets in the order in which they are created: first what the slowest resources wait for.
+// purposes returns the subnets in the order in which they are created: that of the gateway first, for nothing takes longer than
+// a gateway but a server with a standby, which waits for its DNS zone anyway.
 func purposes(plan Plan, vaultEndpoint bool) []purpose {
 	nodes, pods := cidrs(plan.AKS), cidrs(plan.Pods)
 	gateway, postgres, endpoints := cidrs(plan.AppGateway), cidrs(plan.Postgres), cidrs(plan.Endpoints)
@@ -82,6 +83,28 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 	}
 	return []purpose{
 		{
+			// Open to the virtual network: nothing but gateways may be in the subnet, and Azure warns of closing more (rule N3).
+			name:   "appgw",
+			prefix: plan.AppGateway,
+			rules: []rule{
+				{
+					"AllowGatewayManager", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp,
+					[]string{"GatewayManager"},
+					anywhere,
+					[]string{"65200-65535"},
+					"Azure manages the gateway through these ports and refuses a gateway without them (rule N3)",
+				},
+				{
+					"AllowClients", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp,
+					[]string{"Internet"},
+					gateway,
+					[]string{"80", "443"},
+					"Clients reach the gateway (rule N3)",
+				},
+			},
+		},
+		aks,
+		{
 			name:       "postgres",
 			prefix:     plan.Postgres,
 			delegation: "Microsoft.DBforPostgreSQL/flexibleServers",
@@ -109,28 +132,6 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 					[]string{"AzureActiveDirectory"},
 					[]string{"443"},
 					"Entra authentication (rule N4)",
-				},
-			},
-		},
-		aks,
-		{
-			// Open to the virtual network: nothing but gateways may be in the subnet, and Azure warns of closing more (rule N3).
-			name:   "appgw",
-			prefix: plan.AppGateway,
-			rules: []rule{
-				{
-					"AllowGatewayManager", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp,
-					[]string{"GatewayManager"},
-					anywhere,
-					[]string{"65200-65535"},
-					"Azure manages the gateway through these ports and refuses a gateway without them (rule N3)",
-				},
-				{
-					"AllowClients", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp,
-					[]string{"Internet"},
-					gateway,
-					[]string{"80", "443"},
-					"Clients reach the gateway (rule N3)",
 				},
 			},
 		},

@@ -31,7 +31,7 @@ func dev() Settings {
 		Location:    "westeurope",
 		Owner:       "platform",
 		CostCentre:  "gridos",
-		Propagation: time.Minute,
+		Propagation: 30 * time.Second,
 		Ranges: network.Settings{
 			AddressSpace: "10.10.0.0/16",
 			Pods:         "10.244.0.0/16",

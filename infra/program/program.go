@@ -99,7 +99,7 @@ func environment(
 	}
 	secrets, err := vault.New(ctx, name+"-vault", vault.Args{
 		Names: s.Names, Settings: s.Vault, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Caller: caller, Deployer: deployer, Propagation: s.Propagation, Protect: s.Protect, Diagnostics: logs.Sink,
+		Caller: caller, Deployer: deployer, Protect: s.Protect, Diagnostics: logs.Sink,
 		AuthorizedRanges: s.AuthorizedRanges, NodesSubnetID: net.AKSSubnetID,
 	}, providers)
 	if err != nil {

@@ -48,7 +48,7 @@ users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1
 
 func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
 	// The SDK's mocks know no hooks, and waiting is what hooks are used for here; the engine tests of the lab wait.
-	values := map[string]string{"rolePropagationSeconds": "0"}
+	values := map[string]string{"rolePropagation": "0s"}
 	maps.Copy(values, overrides)
 	return mocks.Run{
 		Project: stacks.Infra, Root: "../..", Stack: stack, Config: values,

@@ -62,7 +62,7 @@ var (
 )
 
 // longestPropagation is how long Azure says that a role assignment may take: ten minutes.
-const longestPropagation = 600
+const longestPropagation = 10 * time.Minute
 
 // Load reads Settings for environment. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader, environment string) (Settings, error) {
@@ -88,10 +88,9 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 		Vault:            vault.Load(r, d.Vault),
 		Monitoring:       monitoring.Load(r, d.Monitoring),
 		PipelineSubjects: r.Strings("pipelineSubjects", []string{"repo:gridos/sharedinfra:environment:" + environment}),
-		Propagation: time.Duration(r.IntBetween("rolePropagationSeconds",
-			int(d.Propagation.Seconds()), 0, longestPropagation)) * time.Second,
-		SubscriptionID: r.String("subscriptionId", ""),
-		Protect:        r.Bool("protect", d.Protect),
+		Propagation:      r.DurationBetween("rolePropagation", d.Propagation, 0, longestPropagation),
+		SubscriptionID:   r.String("subscriptionId", ""),
+		Protect:          r.Bool("protect", d.Protect),
 	}
 	s.check(r)
 	return s, r.Err()
@@ -142,8 +141,8 @@ func (s Settings) checkAccess(r *config.Reader) {
 		public = append(public, "the key vault (vaultPrivate)")
 	}
 	if len(public) > 0 && len(s.AuthorizedRanges) == 0 {
-		r.Check(key, fmt.Errorf("is empty, but these have public addresses: %s; list your own addresses, such as [\"198.51.100.7/32\"], or make these private",
-			strings.Join(public, ", ")))
+		r.Check(key, fmt.Errorf("is empty, but these have public addresses: %s; list your own "+
+			"addresses, such as [\"198.51.100.7/32\"], or make these private", strings.Join(public, ", ")))
 	}
 	for _, text := range s.AuthorizedRanges {
 		p, err := netip.ParsePrefix(text)
@@ -153,7 +152,8 @@ func (s Settings) checkAccess(r *config.Reader) {
 		case p.Bits() == 0:
 			r.Check(key, errors.New("0.0.0.0/0 is everybody; list your own addresses"))
 		case p.Addr().IsPrivate():
-			r.Check(key, fmt.Errorf("%s is private and never seen from outside; list public addresses here, private ones in operatorRanges", p))
+			r.Check(key, fmt.Errorf("%s is private and never seen from outside; list public addresses here, "+
+				"private ones in operatorRanges", p))
 		}
 	}
 }

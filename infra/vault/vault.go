@@ -3,7 +3,6 @@ package vault
 
 import (
 	"fmt"
-	"time"
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -46,9 +45,7 @@ type Args struct {
 	AuthorizedRanges []string
 	// NodesSubnetID is the ARM id of the subnet whose nodes reach a vault which is not private.
 	NodesSubnetID pulumi.StringInput
-	// Propagation is how long a new role assignment takes to be honoured.
-	Propagation time.Duration
-	Diagnostics monitoring.Sink
+	Diagnostics   monitoring.Sink
 	// Protect refuses to delete the vault.
 	Protect bool
 }
@@ -92,7 +89,6 @@ func (v *Vault) provision(ctx *pulumi.Context, name string, args Args) error {
 		Scope:          vault.ID().ToStringOutput(),
 		Principal:      args.Deployer,
 		Role:           identity.KeyVaultSecretsOfficer,
-		Propagation:    args.Propagation,
 	}, pulumi.Parent(v))
 	if err != nil {
 		return err

@@ -213,16 +213,3 @@ func missingForAddOn(v *view, cluster *record) []string {
 	}
 	return result
 }
-
-// Unfulfilled returns what Azure would accept in silence although it cannot work, one message each: roles that an add-on of a live
-// cluster lacks (rule G6). After a complete deployment there is nothing.
-func (c *Cloud) Unfulfilled() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v := &view{c}
-	var result []string
-	for _, cluster := range v.all(typeCluster) {
-		result = append(result, missingForAddOn(v, cluster)...)
-	}
-	return result
-}

@@ -66,6 +66,8 @@ type Options struct {
 	RolePropagation *time.Duration
 	// Existing are resources of other owners, see Cloud.Seed.
 	Existing []Existing
+	// Observe, if set, is called when an operation that Azure took on has ended, well or badly; from several goroutines at once.
+	Observe func(Event)
 }
 
 // The defaults of Options.
@@ -111,6 +113,8 @@ type operation struct {
 	verb   Operation
 	record *record
 	owner  string
+	// started is when Azure took the request.
+	started time.Time
 }
 
 // Resource is an entry of the inventory.

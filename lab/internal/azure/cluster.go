@@ -52,10 +52,10 @@ func clusterTypes() []definition {
 			serial:    onePoolAtATime,
 			checks: []rule{
 				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, clusterSKU, systemPool, inlinePools,
-				addOnKeys, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones,
+				addOnKeys, clusterVersion, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones,
 			},
 			demands: []rule{
-				clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources, gatewayOfOneAddOn, gatewayForOverlay,
+				inRegion, clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources, gatewayOfOneAddOn, gatewayForOverlay,
 				addOnPermissions, oneKubernetes,
 			},
 			settle:  autoscaleInlinePools,
@@ -77,7 +77,7 @@ func clusterTypes() []definition {
 			refers:  map[string]string{"vnetSubnetID": typeSubnet},
 			serial:  onePoolAtATime,
 			checks:  []rule{poolSize},
-			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolZones, nodeTraffic},
+			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolVersion, poolZones, nodeTraffic},
 			settle:  autoscale,
 			compute: func(s subject) document {
 				return document{
@@ -426,13 +426,13 @@ var nodeSubnetPermission = rule{id: "K1", code: "LinkedAuthorizationFailed", bro
 		for _, subnet := range subnets {
 			if why := s.cloud.lacks(principal, mayJoinSubnet, subnet); why != "" {
 				result = append(result, found("identity", "%s", unauthorized(
-					principal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet, why))...)
+					id, principal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet, why))...)
 			}
 		}
 		if kubelet := s.in.text("identityProfile.kubeletidentity.resourceId"); kubelet != "" {
 			if why := s.cloud.lacks(principal, mayAssign, kubelet); why != "" {
 				result = append(result, found("identityProfile", "%s", unauthorized(
-					principal, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", kubelet, why))...)
+					id, principal, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", kubelet, why))...)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package azure
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -54,10 +55,7 @@ var clusterZone = rule{id: "K7", code: "CustomPrivateDNSZoneMissingPermissionErr
 		return found(path, "'%s' is no private DNS zone", id)
 	}
 	var result []finding
-	location := s.in.text("location")
-	if location == "" {
-		location = s.cloud.cloud.locationOf(s.id)
-	}
+	location := s.location()
 	if name := "privatelink." + regionOf(location) + ".azmk8s.io"; !strings.EqualFold(zone.name(), name) &&
 		!strings.HasSuffix(strings.ToLower(zone.name()), "."+name) {
 		result = append(result, found(path, "a private cluster in %s needs the zone %s or a subdomain of it, not '%s'", location, name, zone.name())...)
@@ -69,11 +67,59 @@ var clusterZone = rule{id: "K7", code: "CustomPrivateDNSZoneMissingPermissionErr
 		}
 		principal := identity.Outputs.text("principalId")
 		if why := s.cloud.lacks(principal, mayKeepZone, id); why != "" {
-			result = append(result, found(path, "%s", unauthorized(principal, "Microsoft.Network/privateDnsZones/A/write", id, why))...)
+			result = append(result, found(path, "%s", unauthorized(user, principal, "Microsoft.Network/privateDnsZones/A/write", id, why))...)
 		}
 	}
 	return result
 }}
+
+// clusterVersion is K9: Kubernetes goes up one minor version at a time, and never down.
+var clusterVersion = rule{id: "K9", code: "OperationNotAllowed", broken: func(s subject) []finding {
+	before, okBefore := minorOf(s.before.text("kubernetesVersion"))
+	after, okAfter := minorOf(s.in.text("kubernetesVersion"))
+	switch {
+	case s.creating() || !okBefore || !okAfter:
+		return nil
+	case after < before:
+		return found("kubernetesVersion", "Kubernetes cannot go down from %s to %s; keep the version", s.before.text("kubernetesVersion"),
+			s.in.text("kubernetesVersion"))
+	case after > before+1:
+		return found("kubernetesVersion", "upgrading from Kubernetes %s to %s skips a minor version; go to 1.%d first",
+			s.before.text("kubernetesVersion"), s.in.text("kubernetesVersion"), before+1)
+	default:
+		return nil
+	}
+}}
+
+// oldestNodes is by how many minor versions nodes may be older than their cluster.
+const oldestNodes = 3
+
+// poolVersion is K9: nodes are never newer than their cluster, and not much older.
+var poolVersion = rule{id: "K9", code: "NodePoolMcVersionIncompatible", broken: func(s subject) []finding {
+	owner, _ := ancestor(s.id, typeCluster)
+	cluster := s.cloud.find(owner)
+	if cluster == nil {
+		return nil // reported as a missing parent
+	}
+	nodes, okNodes := minorOf(s.in.text("orchestratorVersion"))
+	version := versionOf(cluster.Inputs.text("kubernetesVersion"))
+	of, okOf := minorOf(version)
+	if !okNodes || !okOf || nodes <= of && nodes >= of-oldestNodes {
+		return nil
+	}
+	return found("orchestratorVersion", "nodes with Kubernetes %s do not fit cluster '%s' with %s; they may be %d minor versions older, and not newer",
+		s.in.text("orchestratorVersion"), owner, version, oldestNodes)
+}}
+
+// minorOf returns 35 for 1.35 or 1.35.2.
+func minorOf(version string) (int, bool) {
+	parts := strings.Split(version, ".")
+	if len(parts) < 2 {
+		return 0, false
+	}
+	minor, err := strconv.Atoi(parts[1])
+	return minor, err == nil
+}
 
 // clusterMesh is K8: the mesh is Istio or none, with at most one ingress gateway outside and one inside.
 var clusterMesh = rule{id: "K8", code: "InvalidServiceMeshProfile", broken: func(s subject) []finding {

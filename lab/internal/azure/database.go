@@ -52,10 +52,10 @@ func databaseTypes() []definition {
 			writeOnly: []string{"administratorLoginPassword"},
 			serial:    serverIsBusy,
 			checks: []rule{
-				serverTier, serverAvailability, serverStorage, serverBackup, serverLogin, serverAccess, serverZoneName, serverMaintenance,
+				serverTier, serverAvailability, serverZone, serverStorage, serverBackup, serverLogin, serverSignIn, serverAccess, serverZoneName, serverMaintenance,
 				availabilityZones,
 			},
-			demands: []rule{serverSubnet, serverTraffic, serverZoneLink},
+			demands: []rule{inRegion, serverSubnet, serverTraffic, serverZoneLink},
 			inUse:   "ServerHasChildResources",
 			compute: func(s subject) document {
 				return document{
@@ -135,6 +135,17 @@ var serverAvailability = rule{id: "P1", code: "HighAvailabilityNotSupported", br
 	return nil
 }}
 
+// serverZone is P1: a server that lives stays in its zone, except that primary and standby change places at a failover.
+var serverZone = rule{id: "P1", code: "AvailabilityZoneCannotBeChanged", broken: func(s subject) []finding {
+	const path, standby = "availabilityZone", "highAvailability.standbyAvailabilityZone"
+	before, after := s.before.text(path), s.in.text(path)
+	if s.creating() || before == "" || after == "" || before == after ||
+		s.before.text(standby) == after && s.in.text(standby) == before {
+		return nil
+	}
+	return found(path, "the primary cannot move from zone %s to %s; keep the zone (IgnoreChanges lets failovers pass)", before, after)
+}}
+
 // storageSizes are the sizes of a server's disk in GiB (rule P2).
 var storageSizes = []float64{32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767}
 
@@ -193,6 +204,23 @@ var serverLogin = rule{id: "P3", code: "InvalidAdministratorLogin", broken: func
 		result = append(result, finding{"administratorLogin", fmt.Sprintf(
 			"'%s' cannot be the login of an administrator: %s and names that start with pg_ are reserved", name,
 			strings.Join(forbiddenLogins, ", "))})
+	}
+	return result
+}}
+
+// serverSignIn is P4: somebody can sign in, and Entra ID knows in which tenant.
+var serverSignIn = rule{id: "P4", code: "InvalidAuthConfig", broken: func(s subject) []finding {
+	const path = "authConfig."
+	result := append(s.oneOf(path+"activeDirectoryAuth", "Enabled", "Disabled"), s.oneOf(path+"passwordAuth", "Enabled", "Disabled")...)
+	if s.in.unsure("authConfig") || s.in.unsure(path+"activeDirectoryAuth") || s.in.unsure(path+"passwordAuth") {
+		return result
+	}
+	entra := s.in.text(path+"activeDirectoryAuth") == "Enabled"
+	if !entra && s.in.text(path+"passwordAuth") == "Disabled" {
+		result = append(result, found(path+"activeDirectoryAuth", "neither passwords nor Entra ID can sign in; enable one of them")...)
+	}
+	if entra && !s.in.has(path+"tenantId") {
+		result = append(result, found(path+"tenantId", "Entra ID authentication needs its tenant; set tenantId")...)
 	}
 	return result
 }}

@@ -32,6 +32,7 @@ func dnsTypes() []definition {
 			immutable: []string{"location", "virtualNetwork"},
 			refers:    map[string]string{"virtualNetwork.id": typeNetwork},
 			checks:    []rule{globalLocation, linkedNetwork},
+			demands:   []rule{linksOfNetwork},
 			compute:   func(subject) document { return document{"virtualNetworkLinkState": "Completed"} },
 		}),
 	}
@@ -51,4 +52,26 @@ var linkedNetwork = rule{id: "N5", code: "MissingVirtualNetwork", broken: func(s
 		return nil
 	}
 	return found("virtualNetwork", "a virtual network link needs virtualNetwork.id; set it")
+}}
+
+// linksOfNetwork is N5: a virtual network is linked to a zone once, to no two zones of one name, and registers its machines in at
+// most one zone.
+var linksOfNetwork = rule{id: "N5", code: "VirtualNetworkLinkConflict", broken: func(s subject) []finding {
+	zone := s.in.text("privateZoneName")
+	var result []finding
+	for _, other := range s.cloud.present() {
+		if other.Kind != typeZoneLink || key(other.ID) == key(s.id) ||
+			key(other.Inputs.text("virtualNetwork.id")) != key(s.in.text("virtualNetwork.id")) {
+			continue
+		}
+		if strings.EqualFold(other.Inputs.text("privateZoneName"), zone) {
+			result = append(result, found("virtualNetwork", "the virtual network is linked to a zone '%s' already by '%s'; drop one of the two",
+				zone, other.ID)...)
+		}
+		if s.in.flag("registrationEnabled") && other.Inputs.flag("registrationEnabled") {
+			result = append(result, found("registrationEnabled", "the virtual network registers its machines by '%s' already, and one zone is the "+
+				"most; set registrationEnabled to false", other.ID)...)
+		}
+	}
+	return result
 }}

@@ -40,7 +40,7 @@ func gatewayTypes() []definition {
 				gatewayListeners, gatewayRouting, gatewayBackends, availabilityZones,
 			},
 			demands: []rule{
-				gatewaySubnetAlone, gatewaySubnetSize, gatewaySubnetManaged, gatewayAddress, gatewayMayGetSecrets, gatewayLeftToAddOn,
+				inRegion, gatewaySubnetAlone, gatewaySubnetSize, gatewaySubnetManaged, gatewayAddress, gatewayMayGetSecrets, gatewayLeftToAddOn,
 			},
 			compute: gatewayOutputs,
 		}),
@@ -244,7 +244,7 @@ var gatewaySubnetManaged = rule{
 		var result []finding
 		for _, configuration := range s.in.documents("gatewayIPConfigurations") {
 			if subnet, ok := subnetOf(s.cloud, configuration.text("subnet.id")); ok {
-				result = append(result, gatewaySubnetOpen(s.cloud, configuration.text("subnet.id"), subnet)...)
+				result = append(result, gatewaySubnetOpen(s.cloud, configuration.text("subnet.id"), subnet, s.in)...)
 			}
 		}
 		return result
@@ -268,6 +268,12 @@ var gatewayAddress = rule{id: "G3", code: "ApplicationGatewayPublicIpSkuInvalid"
 	return result
 }}
 
+// baseRuleSets are the managed rule sets of firewall policies of which one is needed; extraRuleSets come on top.
+var (
+	baseRuleSets  = []string{"Microsoft_DefaultRuleSet", "OWASP"}
+	extraRuleSets = []string{"Microsoft_BotManagerRuleSet", "Microsoft_HTTPDDoSRuleSet"}
+)
+
 // firewallPolicy is G4 from the side of the policy.
 var firewallPolicy = rule{id: "G4", code: "ApplicationGatewayFirewallPolicyInvalid", broken: func(s subject) []finding {
 	var result []finding
@@ -276,6 +282,18 @@ var firewallPolicy = rule{id: "G4", code: "ApplicationGatewayFirewallPolicyInval
 			"managedRules.managedRuleSets",
 			"a firewall policy needs at least one managed rule set; add one, such as Microsoft_DefaultRuleSet 2.1",
 		})
+	}
+	base := false
+	for i, set := range s.in.documents("managedRules.managedRuleSets") {
+		name := set.text("ruleSetType")
+		base = base || set.unsure("ruleSetType") || slices.Contains(baseRuleSets, name)
+		if all := slices.Concat(baseRuleSets, extraRuleSets); name != "" && !slices.Contains(all, name) {
+			result = append(result, found(indexed("managedRules.managedRuleSets", i)+".ruleSetType", "'%s' is no managed rule set; use one of %s",
+				name, strings.Join(all, ", "))...)
+		}
+	}
+	if len(s.in.documents("managedRules.managedRuleSets")) > 0 && !base && len(result) == 0 {
+		result = append(result, found("managedRules.managedRuleSets", "a firewall policy needs one of %s; add it", strings.Join(baseRuleSets, ", "))...)
 	}
 	result = append(result, s.oneOf("policySettings.mode", "Prevention", "Detection")...)
 	return append(result, s.oneOf("policySettings.state", "Enabled", "Disabled")...)

@@ -132,7 +132,7 @@ func secretFindings(s subject, path string, identity, vault *record, secret stri
 		return found(path, "identity '%s' has no access policy of vault '%s' that lets it get secrets; add one", identity.ID, vault.ID)
 	}
 	if why := s.cloud.lacks(principal, mayGetSecret, secret); why != "" {
-		return found(path, "%s", unauthorized(principal, "Microsoft.KeyVault/vaults/secrets/getSecret/action", secret, why))
+		return found(path, "%s", unauthorized(identity.ID, principal, "Microsoft.KeyVault/vaults/secrets/getSecret/action", secret, why))
 	}
 	return nil
 }

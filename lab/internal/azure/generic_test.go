@@ -144,6 +144,23 @@ func TestUnit_DiffReplacesForImmutableProperties(t *testing.T) {
 		"version down":        {tokenServer, serverInputs, with(serverInputs, in{"version": "15"}), "version", true},
 		"version up":          {tokenServer, serverInputs, with(serverInputs, in{"version": "17"}), "version", false},
 		"location of a vault": {tokenVault, vaultInputs, with(vaultInputs, in{"location": "northeurope"}), "location", true},
+		"scope":               {tokenRole, role("n", group, "a", acrPull), role("n", vnet, "a", acrPull), "scope", true},
+		"role":                {tokenRole, role("n", group, "a", acrPull), role("n", group, "a", contributor), "roleDefinitionId", false},
+		"SKU of an address":   {tokenAddress, in{"sku": in{"name": "Standard"}}, in{"sku": in{"name": "Basic"}}, "sku.name", true},
+		"place of an address": {tokenAddress, in{"location": "a"}, in{"location": "b"}, "location", true},
+		"version of address":  {tokenAddress, in{"publicIPAddressVersion": "IPv4"}, in{"publicIPAddressVersion": "IPv6"}, "publicIPAddressVersion", true},
+		"prefix of address":   {tokenAddress, in{"publicIPPrefix": in{"id": "a"}}, in{"publicIPPrefix": in{"id": "b"}}, "publicIPPrefix.id", true},
+		"GPU of nodes":        {tokenPool, with(poolInputs, in{"gpuInstanceProfile": "MIG1g"}), with(poolInputs, in{"gpuInstanceProfile": "MIG2g"}), "gpuInstanceProfile", true},
+		"place of group":      {tokenGroup, groupInputs, with(groupInputs, in{"location": "northeurope"}), "location", true},
+		"disks of cluster":    {tokenCluster, clusterInputs, with(clusterInputs, in{"diskEncryptionSetID": "x"}), "diskEncryptionSetID", true},
+		"DNS of cluster":      {tokenCluster, clusterInputs, with(clusterInputs, in{"dnsPrefix": "x"}), "dnsPrefix", true},
+		"name of cluster":     {tokenCluster, clusterInputs, with(clusterInputs, in{"fqdnSubdomain": "x"}), "fqdnSubdomain", true},
+		"Linux of cluster":    {tokenCluster, clusterInputs, with(clusterInputs, in{"linuxProfile": in{"adminUsername": "x"}}), "linuxProfile", true},
+		"Windows of cluster":  {tokenCluster, clusterInputs, with(clusterInputs, in{"windowsProfile": in{"adminUsername": "x"}}), "windowsProfile", true},
+		"place of cluster":    {tokenCluster, clusterInputs, with(clusterInputs, in{"location": "northeurope"}), "location", true},
+		"nodes' group":        {tokenCluster, clusterInputs, with(clusterInputs, in{"nodeResourceGroup": "nodes"}), "nodeResourceGroup", true},
+		"place of endpoint":   {tokenEndpoint, endpoint("a", vaultID, "vault"), with(endpoint("a", vaultID, "vault"), in{"location": "b"}), "location", true},
+		"name of credential":  {tokenCredential, credential("one"), credential("two"), "federatedIdentityCredentialResourceName", true},
 		"principal":           {tokenRole, role("n", group, "a", acrPull), role("n", group, "b", acrPull), "principalId", true},
 	}
 	for name, test := range tests {
@@ -202,7 +219,7 @@ func TestUnit_OneOperationAtATime(t *testing.T) {
 }
 
 func TestUnit_DurationsAreScaled(t *testing.T) {
-	for scale, want := range map[float64]time.Duration{1: 2 * time.Second, 0.5: time.Second, 0: 0} {
+	for scale, want := range map[float64]time.Duration{1: 3 * time.Second, 0.5: 3 * time.Second / 2, 0: 0} {
 		synctest.Test(t, func(t *testing.T) {
 			h := open(t, azure.Options{TimeScale: scale})
 			start := time.Now()
@@ -357,6 +374,10 @@ func TestUnit_NamesInAllOfAzure(t *testing.T) {
 	h.must(tokenServer, serverInputs)
 	assert.Contains(t, h.refused(tokenServer, with(serverInputs, in{"resourceGroupName": "other"})), `Code="NameAlreadyInUse"`)
 	h.must(tokenServer, with(serverInputs, in{"resourceGroupName": "other", "serverName": "other-pg"}))
+	h.must(tokenRegistry, registryInputs)
+	assert.Contains(t, h.refused(tokenRegistry, with(registryInputs, in{"resourceGroupName": "other"})), `Code="NameAlreadyInUse"`)
+	h.must(tokenVault, vaultInputs)
+	assert.Contains(t, h.refused(tokenVault, with(vaultInputs, in{"resourceGroupName": "other"})), `Code="NameAlreadyInUse"`)
 }
 
 func TestUnit_ReopeningRestoresEverything(t *testing.T) {

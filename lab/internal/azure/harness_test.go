@@ -246,6 +246,7 @@ var (
 		"securityRules": []any{
 			securityRule("manager", 100, "Allow", "GatewayManager", "65200-65535"),
 			securityRule("web", 110, "Allow", "Internet", "443"),
+			securityRule("plain", 115, "Allow", "Internet", "80"),
 			securityRule("balancer", 120, "Allow", "AzureLoadBalancer", "*"),
 		},
 	}

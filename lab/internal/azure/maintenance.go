@@ -99,8 +99,11 @@ func scheduleFindings(path string, schedule document) []finding {
 		kind, name string
 		most       float64
 	}{
-		{"daily", "intervalDays", 7}, {"weekly", "intervalWeeks", 4}, {"absoluteMonthly", "intervalMonths", 6},
-		{"absoluteMonthly", "dayOfMonth", 31}, {"relativeMonthly", "intervalMonths", 6},
+		{"daily", "intervalDays", 7},
+		{"weekly", "intervalWeeks", 4},
+		{"absoluteMonthly", "intervalMonths", 6},
+		{"absoluteMonthly", "dayOfMonth", 31},
+		{"relativeMonthly", "intervalMonths", 6},
 	} {
 		if value, ok := inner.number(bound.name); bound.kind == kind && ok && (value < 1 || value > bound.most) {
 			result = append(result, found(path+bound.name, "%s is %g; use 1 to %g", bound.name, value, bound.most)...)

@@ -51,7 +51,7 @@ func networkTypes() []definition {
 			immutable: []string{"location"},
 			serial:    oneAtATime,
 			checks:    []rule{networkSpace, inlineSubnets},
-			demands:   []rule{subnetsStayInside},
+			demands:   []rule{subnetsStayInside, subnetsOneWay},
 			inUse:     "InUseVirtualNetworkCannotBeDeleted",
 		}),
 		typed[network.Subnet, network.SubnetArgs](definition{
@@ -60,7 +60,7 @@ func networkTypes() []definition {
 			serial:  oneAtATime,
 			refers:  map[string]string{"networkSecurityGroup.id": typeSecurityGroup},
 			checks:  []rule{subnetPrefix},
-			demands: []rule{subnetFits, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes},
+			demands: []rule{subnetFits, subnetNotInline, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes},
 			inUse:   "InUseSubnetCannotBeDeleted",
 		}),
 		typed[network.NetworkSecurityGroup, network.NetworkSecurityGroupArgs](definition{
@@ -182,6 +182,27 @@ var subnetFits = rule{id: "N1", code: "NetcfgSubnetRangesOverlap", broken: func(
 		}
 	}
 	return result
+}}
+
+// subnetNotInline and subnetsOneWay: subnets are declared in their network or as resources, not both ways: each update of the
+// network would delete those that it does not declare. Azure does so in silence; here it is an error.
+var subnetNotInline = rule{id: "N1", code: "SubnetsDeclaredTwice", broken: func(s subject) []finding {
+	owner, _ := ancestor(s.id, typeNetwork)
+	network := s.cloud.find(owner)
+	if network == nil || len(network.Inputs.items("subnets")) == 0 {
+		return nil
+	}
+	return found("virtualNetworkName", "virtual network '%s' declares subnets inline, and its next update would delete this one; declare all "+
+		"subnets in one way", owner)
+}}
+
+var subnetsOneWay = rule{id: "N1", code: "SubnetsDeclaredTwice", broken: func(s subject) []finding {
+	children := slices.DeleteFunc(s.cloud.children(s.id), func(r *record) bool { return r.Kind != typeSubnet })
+	if len(children) == 0 || len(s.in.items("subnets")) == 0 {
+		return nil
+	}
+	return found("subnets", "the subnets %s are resources of their own, and inline subnets would delete them; declare all subnets in one way",
+		nameList(children))
 }}
 
 // subnetKeepsItsUsers: a subnet in use keeps its range and its delegation.

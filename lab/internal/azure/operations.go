@@ -141,7 +141,7 @@ func (c *Cloud) change(apply func()) (undo func()) {
 
 // pass lets the operation take its time, and then lets it take effect outside of the inventory.
 func (c *Cloud) pass(ctx context.Context, op *operation, d *definition) error {
-	if err := c.wait(ctx, latency(d.kind, op.verb)); err != nil {
+	if err := c.wait(ctx, latency(d.kind, op.verb, op.record.Inputs)); err != nil {
 		return fmt.Errorf("%s of %s %q was interrupted and has not happened: %w", op.verb, d.kind, op.record.ID, err)
 	}
 	if d.after == nil {
@@ -171,6 +171,7 @@ func (c *Cloud) begin(op *operation, s subject) error {
 	if len(violations) > 0 {
 		return refusal(op.verb, s.kind, s.id, violations)
 	}
+	op.started = time.Now()
 	c.running[key(s.id)] = op
 	if op.owner != "" {
 		c.held[op.owner] = s.id
@@ -179,6 +180,7 @@ func (c *Cloud) begin(op *operation, s subject) error {
 }
 
 func (c *Cloud) end(op *operation) {
+	c.observe(op)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.running, key(op.record.ID))

@@ -17,6 +17,7 @@ const (
 	roleContributor          = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 	roleReader               = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 	roleNetworkContributor   = "4d97b98b-1d4f-4787-a291-c67834d212e7"
+	roleClusterAdmin         = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"
 	roleZoneContributor      = "b12aa53e-6015-4669-85d0-8515ebb3ae7f"
 	roleIdentityOperator     = "f1a07417-d97a-45cb-824c-7a7467783830"
 	roleVaultAdministrator   = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
@@ -61,9 +62,9 @@ func (v *view) lacks(principal string, p permission, scope string) string {
 	if pending == nil {
 		return fmt.Sprintf("Assign it %s there first, and let this depend on that assignment", p.name)
 	}
-	return fmt.Sprintf("The role was assigned %.0f s ago by '%s' and is not effective yet: that takes about %.0f s (rule I5). "+
+	return fmt.Sprintf("The role was assigned %s ago by '%s' and is not effective yet: that takes about %s (rule I5). "+
 		"Let the creation wait for the propagation, not only for the assignment",
-		time.Since(pending.Created).Seconds(), pending.ID, v.cloud.propagation().Seconds())
+		time.Since(pending.Created).Round(time.Millisecond), pending.ID, v.cloud.propagation().Round(time.Millisecond))
 }
 
 // effective says whether a role assignment has been there long enough.
@@ -79,7 +80,8 @@ func (c *Cloud) propagation() time.Duration {
 	return time.Duration(float64(rolePropagation) * c.options.TimeScale)
 }
 
-// unauthorized is the message for a principal that may not do something.
-func unauthorized(principal, action, scope, remedy string) string {
-	return fmt.Sprintf("The client '%s' does not have authorization to perform action '%s' on '%s'. %s", principal, action, scope, remedy)
+// unauthorized is the message for a client, an identity or the deployer, that may not do something.
+func unauthorized(client, principal, action, scope, remedy string) string {
+	return fmt.Sprintf("The client '%s' with object id '%s' does not have authorization to perform action '%s' on '%s'. %s",
+		client, principal, action, scope, remedy)
 }

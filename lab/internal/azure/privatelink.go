@@ -177,14 +177,31 @@ func sameRegion(s subject, path, subnet string) []finding {
 	if joined == nil {
 		return nil // reported as a missing reference
 	}
-	location := s.in.text("location")
-	if location == "" {
-		location = s.cloud.cloud.locationOf(s.id)
-	}
+	location := s.location()
 	if theirs := s.cloud.cloud.locationOfRecord(joined); regionOf(location) != regionOf(theirs) {
 		return found(path, "'%s' is in %s, but its virtual network '%s' is in %s; use one region for both", s.id, location, owner, theirs)
 	}
 	return nil
+}
+
+// inRegion is N1: what is in a subnet is in the region of its virtual network.
+var inRegion = rule{id: "N1", code: "InvalidResourceReference", broken: func(s subject) []finding {
+	var result []finding
+	for i, configuration := range s.in.documents("gatewayIPConfigurations") {
+		result = append(result, sameRegion(s, indexed("gatewayIPConfigurations", i), configuration.text("subnet.id"))...)
+	}
+	for _, id := range append(poolSubnetIDs(s.in), s.in.text("network.delegatedSubnetResourceId")) {
+		result = append(result, sameRegion(s, "location", id)...)
+	}
+	return result
+}}
+
+// location returns the region of a resource: its own, or that of its resource group.
+func (s subject) location() string {
+	if location := s.in.text("location"); location != "" {
+		return location
+	}
+	return s.cloud.cloud.locationOf(s.id)
 }
 
 // regionOf returns a location in the form in which locations are compared: West Europe is westeurope.

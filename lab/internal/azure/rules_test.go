@@ -123,8 +123,8 @@ func TestUnit_RulesOfInputs(t *testing.T) {
 		{"P2 storage", tokenServer, with(serverInputs, in{"storage": in{"storageSizeGB": 50}}), "rule P2"},
 		{"P2 retention", tokenServer, with(serverInputs, in{"backup": in{"backupRetentionDays": 36}}), "rule P2"},
 		{"P3 login without password", tokenServer, with(serverInputs, in{"administratorLoginPassword": nil}), "rule P3"},
-		{"P3 password though off", tokenServer, with(serverInputs, in{"authConfig": in{"passwordAuth": "Disabled"}}), "rule P3"},
-		{"P3 off and omitted", tokenServer, with(serverInputs, in{"authConfig": in{"passwordAuth": "Disabled", "activeDirectoryAuth": "Enabled"}, "administratorLogin": nil, "administratorLoginPassword": nil}), ""},
+		{"P3 password though off", tokenServer, with(serverInputs, in{"authConfig": in{"passwordAuth": "Disabled", "activeDirectoryAuth": "Enabled", "tenantId": azure.DefaultTenantID}}), "rule P3"},
+		{"P3 off and omitted", tokenServer, with(serverInputs, in{"authConfig": in{"passwordAuth": "Disabled", "activeDirectoryAuth": "Enabled", "tenantId": azure.DefaultTenantID}, "administratorLogin": nil, "administratorLoginPassword": nil}), ""},
 		{"P3 reserved login", tokenServer, with(serverInputs, in{"administratorLogin": "pg_gridos"}), "rule P3"},
 		{"P6 public access", tokenServer, with(serverInputs, in{"network": in{"delegatedSubnetResourceId": vnet + "/subnets/pg", "privateDnsZoneArmResourceId": zoneID, "publicNetworkAccess": "Enabled"}}), "rule P6"},
 		{"P6 no zone", tokenServer, with(serverInputs, in{"network": in{"delegatedSubnetResourceId": vnet + "/subnets/pg"}}), "rule P6"},
@@ -138,6 +138,12 @@ func TestUnit_RulesOfInputs(t *testing.T) {
 		{"ACR private address in the firewall", tokenRegistry, with(registry, in{"sku": in{"name": "Premium"}, "networkRuleSet": in{"defaultAction": "Deny", "ipRules": []any{in{"iPAddressOrRange": "10.0.0.0/8"}}}}), "rule ACR"},
 		{"ACR firewall", tokenRegistry, with(registry, in{"sku": in{"name": "Premium"}, "networkRuleSet": in{"defaultAction": "Deny", "ipRules": []any{in{"iPAddressOrRange": "203.0.113.0/24"}}}}), ""},
 		{"ACR firewall of Standard", tokenRegistry, with(registry, in{"networkRuleSet": in{"defaultAction": "Allow"}}), "needs SKU Premium"},
+		{"G4 unknown rule set", tokenPolicy, in{"resourceGroupName": "rg", "policyName": "waf", "managedRules": in{"managedRuleSets": []any{in{"ruleSetType": "CRS", "ruleSetVersion": "3.2"}}}}, "rule G4"},
+		{"G4 no base", tokenPolicy, in{"resourceGroupName": "rg", "policyName": "waf", "managedRules": in{"managedRuleSets": []any{in{"ruleSetType": "Microsoft_BotManagerRuleSet", "ruleSetVersion": "1.1"}}}}, "rule G4"},
+		{"V2 roles and policies", tokenVault, nested(vaultInputs, "properties", in{"accessPolicies": []any{in{"objectId": azure.DefaultObjectID, "tenantId": azure.DefaultTenantID, "permissions": in{"secrets": []any{"get"}}}}}), "rule V2"},
+		{"V2 neither roles nor policies", tokenVault, nested(vaultInputs, "properties", in{"enableRbacAuthorization": false}), "rule V2"},
+		{"P4 nobody signs in", tokenServer, with(serverInputs, in{"authConfig": in{"passwordAuth": "Disabled", "activeDirectoryAuth": "Disabled"}, "administratorLogin": nil, "administratorLoginPassword": nil}), "rule P4"},
+		{"P4 no tenant", tokenServer, with(serverInputs, in{"authConfig": in{"activeDirectoryAuth": "Enabled"}}), "rule P4"},
 		{"V3 private address", tokenVault, nested(vaultInputs, "properties", in{"networkAcls": in{"defaultAction": "Deny", "bypass": "AzureServices", "ipRules": []any{in{"value": "192.168.1.1"}}}}), "is private"},
 		{"V3 no address", tokenVault, nested(vaultInputs, "properties", in{"networkAcls": in{"defaultAction": "Deny", "ipRules": []any{in{"value": "2001:db8::/32"}}}}), "rule V3"},
 		{"V3 action", tokenVault, nested(vaultInputs, "properties", in{"networkAcls": in{"defaultAction": "Refuse"}}), "rule V3"},
@@ -323,6 +329,22 @@ func TestUnit_ChangesThatAzureRefuses(t *testing.T) {
 	assert.Empty(t, h.check(tokenServer, serverInputs, with(serverInputs, in{"maintenanceWindow": in{"customWindow": "Enabled"}})), "P7: later it may")
 	assert.Len(t, h.check(tokenPool, poolInputs, with(poolInputs, in{"maxPods": 30})), 1)
 	assert.Empty(t, h.check(tokenPool, poolInputs, with(poolInputs, in{"maxPods": 30, "vmSize": "Standard_D8s_v5"})), "a new pool may differ")
+	one := func(failures []string) string {
+		require.Len(t, failures, 1)
+		return failures[0]
+	}
+	version := func(text string) in { return with(clusterInputs, in{"kubernetesVersion": text}) }
+	assert.Empty(t, h.check(tokenCluster, clusterInputs, version("1.36.1")))
+	assert.Contains(t, one(h.check(tokenCluster, clusterInputs, version("1.37"))), "go to 1.36 first")
+	assert.Contains(t, one(h.check(tokenCluster, clusterInputs, version("1.34"))), "rule K9")
+	available := func(zone, standby string) in {
+		return with(serverInputs, in{
+			"sku": in{"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"}, "availabilityZone": zone,
+			"highAvailability": in{"mode": "ZoneRedundant", "standbyAvailabilityZone": standby},
+		})
+	}
+	assert.Empty(t, h.check(tokenServer, available("1", "2"), available("2", "1")), "after a failover")
+	assert.Contains(t, one(h.check(tokenServer, available("1", "2"), available("3", "2"))), "rule P1")
 	private := func(enabled bool) in {
 		return with(clusterInputs, in{"apiServerAccessProfile": in{"enablePrivateCluster": enabled}})
 	}

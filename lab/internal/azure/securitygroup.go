@@ -47,25 +47,87 @@ var gatewaysStayReachable = rule{
 	broken: func(s subject) []finding {
 		var result []finding
 		for _, subnet := range s.cloud.users(s.id) {
-			if slices.ContainsFunc(tenantsOf(s.cloud, subnet.ID), func(r *record) bool { return r.Kind == typeGateway }) {
-				result = slices.Concat(result, closedToGatewayManager(s.id, s.in), gatewayOutbound(s.id, s.in, subnet.Inputs))
+			for _, tenant := range tenantsOf(s.cloud, subnet.ID) {
+				if tenant.Kind == typeGateway {
+					result = append(result, gatewayCutOff(s.id, s.in, subnet.Inputs, tenant.Inputs)...)
+				}
 			}
 		}
 		return result
 	},
 }
 
-// gatewaySubnetOpen is N3: the security group of a gateway's subnet, if there is one, lets Azure manage the gateway.
-func gatewaySubnetOpen(v *view, id string, subnet document) []finding {
-	group := subnet.text("networkSecurityGroup.id")
-	if group == "" {
+// closedToClients is N3: a listener on a public address can be reached from somewhere outside. Azure would accept a gateway that
+// nobody reaches; here it is an error.
+func closedToClients(id string, group, gateway document) []finding {
+	public := slices.ContainsFunc(gateway.documents("frontendIPConfigurations"), func(f document) bool { return f.has("publicIPAddress") })
+	if !public {
 		return nil
 	}
-	r := v.find(group)
-	if r == nil {
-		return nil // reported as a missing reference of the subnet
+	numbers := map[string]float64{}
+	for _, port := range gateway.documents("frontendPorts") {
+		numbers[port.text("name")], _ = port.number("port")
 	}
-	findings := slices.Concat(closedToGatewayManager(group, r.Inputs), gatewayOutbound(group, r.Inputs, subnet))
+	var result []finding
+	for _, listener := range gateway.documents("httpListeners") {
+		port := int(numbers[refersToPart(listener, "frontendPort")])
+		if port != 0 && !openToClients(group, port) {
+			result = append(result, finding{"networkSecurityGroup", fmt.Sprintf(
+				"Network security group '%s' lets no client reach listener '%s' on port %d. Allow inbound TCP %d to the subnet", id,
+				listener.text("name"), port, port)})
+		}
+	}
+	return result
+}
+
+// gatewayCutOff is N3 in full. Whether clients get in is looked at once Azure does.
+func gatewayCutOff(id string, group, subnet, gateway document) []finding {
+	if result := slices.Concat(closedToGatewayManager(id, group), gatewayOutbound(id, group, subnet)); len(result) > 0 {
+		return result
+	}
+	return closedToClients(id, group, gateway)
+}
+
+// openToClients says whether a rule lets others than Azure itself and the virtual network reach a port, before one denies it to all.
+func openToClients(group document, port int) bool {
+	azures := []string{"GatewayManager", "AzureLoadBalancer", "VirtualNetwork"}
+	for _, r := range byPriority(group, "Inbound") {
+		sources := append(r.texts("sourceAddressPrefixes"), r.text("sourceAddressPrefix"))
+		outside := slices.ContainsFunc(sources, func(source string) bool { return source != "" && !containsFold(azures, source) })
+		if covers, _ := portsCover(r, port, port); !covers || !outside || !overTCP(r) {
+			continue
+		}
+		if strings.EqualFold(r.text("access"), "Allow") {
+			return true
+		}
+		if slices.Contains(sources, "*") || slices.Contains(sources, "0.0.0.0/0") || containsFold(sources, "Internet") {
+			return false
+		}
+	}
+	return false
+}
+
+// byPriority returns the security rules of a direction in the order in which Azure applies them.
+func byPriority(group document, direction string) []document {
+	rules := slices.DeleteFunc(group.documents("securityRules"), func(r document) bool {
+		return !strings.EqualFold(r.text("direction"), direction)
+	})
+	slices.SortStableFunc(rules, func(a, b document) int {
+		one, _ := a.number("priority")
+		two, _ := b.number("priority")
+		return cmp.Compare(one, two)
+	})
+	return rules
+}
+
+// gatewaySubnetOpen is N3: the security group of a gateway's subnet, if there is one, lets Azure manage the gateway and clients
+// reach it.
+func gatewaySubnetOpen(v *view, id string, subnet, gateway document) []finding {
+	group := groupOf(v, subnet)
+	if group == nil {
+		return nil // none, or reported as a missing reference of the subnet
+	}
+	findings := gatewayCutOff(group.ID, group.Inputs, subnet, gateway)
 	for i := range findings {
 		findings[i].message = fmt.Sprintf("subnet '%s': %s", id, findings[i].message)
 	}
@@ -75,14 +137,7 @@ func gatewaySubnetOpen(v *view, id string, subnet document) []finding {
 // closedToGatewayManager evaluates the inbound rules of a security group in the order of their priority, for management
 // traffic of gateways and for the probes of Azure's load balancer.
 func closedToGatewayManager(id string, group document) []finding {
-	inbound := slices.DeleteFunc(group.documents("securityRules"), func(r document) bool {
-		return !strings.EqualFold(r.text("direction"), "Inbound")
-	})
-	slices.SortStableFunc(inbound, func(a, b document) int {
-		one, _ := a.number("priority")
-		two, _ := b.number("priority")
-		return cmp.Compare(one, two)
-	})
+	inbound := byPriority(group, "Inbound")
 	var result []finding
 	managed := false
 	for _, r := range inbound {

@@ -127,12 +127,12 @@ func TestUnit_RolesTakeTimeToBeEffective(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		h = open(t, options)
 		early := h.refused(tokenCluster, clusterInputs)
-		assert.Contains(t, early, "The role was assigned 5 s ago by '"+vnet+"/providers/Microsoft.Authorization/roleAssignments/")
+		assert.Contains(t, early, "The role was assigned 5s ago by '"+vnet+"/providers/Microsoft.Authorization/roleAssignments/")
 		assert.Contains(t, early, "rule K1")
 		assert.Contains(t, early, "wait for the propagation")
 		err := h.delete(tokenSecret, secretID)
 		require.ErrorContains(t, err, "rule V2")
-		require.ErrorContains(t, err, "takes about 20 s")
+		require.ErrorContains(t, err, "takes about 20s")
 
 		time.Sleep(15 * time.Second)
 		h.must(tokenCluster, clusterInputs)
@@ -142,7 +142,7 @@ func TestUnit_RolesTakeTimeToBeEffective(t *testing.T) {
 		h := open(t, azure.Options{TimeScale: 0.1}).withNetwork()
 		h.must(tokenIdentity, identityInputs)
 		h.must(tokenRole, roleNamed("51", vnet, h.principal(), contributor))
-		assert.Contains(t, h.refused(tokenCluster, clusterInputs), "takes about 3 s", "it is scaled like all durations")
+		assert.Contains(t, h.refused(tokenCluster, clusterInputs), "takes about 3s", "it is scaled like all durations")
 		time.Sleep(3 * time.Second)
 		h.must(tokenCluster, clusterInputs)
 	})
@@ -179,6 +179,7 @@ func TestUnit_GatewayAddOn(t *testing.T) {
 	h := prepare(t, delegated)
 	_, outputs := h.must(tokenCluster, withGateway)
 	principal := outputs["addonProfiles"].ObjectValue()["ingressApplicationGateway"].ObjectValue()["identity"].ObjectValue()["objectId"].StringValue()
+	h.must(tokenRole, with(roleNamed("60", clusterID, azure.DefaultObjectID, "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"), in{"principalType": "User"}))
 	require.Len(t, h.cloud.Unfulfilled(), 3, "roles on the gateway, its group and its subnet")
 	tagged := with(withGateway, in{"tags": in{"a": "b"}})
 	_, err := h.update(tokenCluster, clusterID, withGateway, tagged)
@@ -241,6 +242,29 @@ func TestUnit_PoolsAreInTheZonesOfTheirCluster(t *testing.T) {
 	h.must(tokenCluster, with(pool(in{"availabilityZones": nil}), in{"location": "westus"}))
 	assert.Contains(t, h.refused(tokenPool, with(poolInputs, in{"availabilityZones": []any{"1"}})), "rule Zones")
 	h.must(tokenPool, poolInputs)
+}
+
+func TestUnit_NodesFitTheVersionOfTheirCluster(t *testing.T) {
+	h := open(t, azure.Options{})
+	h.withCluster()
+	for version, accepted := range map[string]bool{"1.36": false, "1.35.0": true, "1.32": true, "1.31": false} {
+		_, _, err := h.create(t.Context(), tokenPool, with(poolInputs, in{"agentPoolName": "v" + version[2:4], "orchestratorVersion": version}))
+		if accepted {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, "rule K9")
+	}
+}
+
+func TestUnit_WhatIsInASubnetIsInItsRegion(t *testing.T) {
+	h := open(t, azure.Options{}).withGateway()
+	h.must(tokenIdentity, identityInputs)
+	h.must(tokenRole, roleNamed("91", vnet, h.principal(), contributor))
+	north := in{"location": "North Europe"}
+	assert.Contains(t, h.refused(tokenCluster, with(clusterInputs, north)), "use one region for both")
+	assert.Contains(t, h.refused(tokenGateway, with(gatewayInputs, north)), "rule N1")
+	h.must(tokenCluster, with(clusterInputs, in{"location": "West Europe"}))
 }
 
 // outbound is a security rule for traffic that leaves the subnet.
@@ -369,6 +393,94 @@ func TestUnit_GatewayReachesTheInternet(t *testing.T) {
 	h.must(tokenGateway, gatewayInputs)
 	_, err = h.update(tokenNSG, nsgID, nsgInputs, closed)
 	require.ErrorContains(t, err, "rule N3")
+}
+
+func TestUnit_GatewayIsReachedByClients(t *testing.T) {
+	h := open(t, azure.Options{}).withGateway()
+	manager := nsgInputs["securityRules"].([]any)[0]
+	for name, rules := range map[string][]any{
+		"no rule":             {manager},
+		"another port":        {manager, securityRule("web", 110, "Allow", "Internet", "443")},
+		"denied before":       {manager, securityRule("deny", 110, "Deny", "Internet", "80"), securityRule("web", 120, "Allow", "Internet", "80")},
+		"only inside":         {manager, securityRule("web", 110, "Allow", "VirtualNetwork", "80")},
+		"another transport":   {manager, with(securityRule("web", 110, "Allow", "Internet", "80"), in{"protocol": "Udp"})},
+		"only for the others": {manager, with(securityRule("web", 110, "Allow", "Internet", "80"), in{"direction": "Outbound"})},
+	} {
+		_, err := h.update(tokenNSG, nsgID, nsgInputs, with(nsgInputs, in{"securityRules": rules}))
+		require.NoError(t, err, name)
+		assert.Contains(t, h.refused(tokenGateway, gatewayInputs), "lets no client reach listener 'http' on port 80", name)
+	}
+	_, err := h.update(tokenNSG, nsgID, nsgInputs, with(nsgInputs, in{"securityRules": []any{manager, securityRule("office", 110, "Allow", "203.0.113.0/24", "80")}}))
+	require.NoError(t, err)
+	h.must(tokenGateway, gatewayInputs)
+	_, err = h.update(tokenNSG, nsgID, nsgInputs, with(nsgInputs, in{"securityRules": []any{manager}}))
+	require.ErrorContains(t, err, "rule N3")
+}
+
+func TestUnit_LinksOfANetwork(t *testing.T) {
+	h := open(t, azure.Options{}).withNetwork()
+	h.must(tokenGroup, with(groupInputs, in{"resourceGroupName": "other"}))
+	link := func(owner, zone, name string, registers bool) in {
+		return in{
+			"resourceGroupName": owner, "privateZoneName": zone, "virtualNetworkLinkName": name, "location": "Global",
+			"registrationEnabled": registers, "virtualNetwork": in{"id": vnet},
+		}
+	}
+	for _, owner := range []string{"rg", "other"} {
+		for _, zone := range []string{"privatelink.azurecr.io", "machines.internal"} {
+			h.must(tokenZone, in{"resourceGroupName": owner, "privateZoneName": zone, "location": "Global"})
+		}
+	}
+	h.must(tokenLink, link("rg", "privatelink.azurecr.io", "vnet", true))
+	assert.Contains(t, h.refused(tokenLink, link("rg", "privatelink.azurecr.io", "again", false)), "rule N5")
+	assert.Contains(t, h.refused(tokenLink, link("other", "privatelink.azurecr.io", "vnet", false)), "rule N5")
+	assert.Contains(t, h.refused(tokenLink, link("rg", "machines.internal", "vnet", true)), "registers its machines")
+	h.must(tokenLink, link("rg", "machines.internal", "vnet", false))
+}
+
+func TestUnit_SubnetsAreDeclaredInOneWay(t *testing.T) {
+	inline := in{"subnets": []any{in{"name": "a", "addressPrefix": "10.10.100.0/24"}}}
+	h := open(t, azure.Options{}).withNetwork()
+	_, err := h.update(tokenNetwork, vnet, networkInputs, with(networkInputs, inline))
+	require.ErrorContains(t, err, "SubnetsDeclaredTwice")
+	require.NoError(t, h.delete(tokenSubnet, vnet+"/subnets/aks"))
+	_, err = h.update(tokenNetwork, vnet, networkInputs, with(networkInputs, inline))
+	require.NoError(t, err)
+	assert.Contains(t, h.refused(tokenSubnet, subnet("aks", "10.10.0.0/20", nil)), "SubnetsDeclaredTwice")
+}
+
+// TestUnit_WhatCannotWorkIsTold: what no request could be refused for.
+func TestUnit_WhatCannotWorkIsTold(t *testing.T) {
+	h := open(t, azure.Options{})
+	h.withCluster()
+	require.Len(t, h.cloud.Unfulfilled(), 1)
+	assert.Contains(t, h.cloud.Unfulfilled()[0], "rule K3")
+	h.must(tokenRole, with(roleNamed("81", clusterID, azure.DefaultObjectID, "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"), in{"principalType": "User"}))
+	assert.Empty(t, h.cloud.Unfulfilled())
+
+	group := with(nsgInputs, in{"networkSecurityGroupName": "pg-nsg", "securityRules": []any{
+		with(securityRule("inside", 100, "Allow", "10.10.32.0/28", "5432"), in{"destinationAddressPrefix": "10.10.32.0/28"}),
+		securityRule("deny", 4000, "Deny", "*", "*"),
+	}})
+	id, _ := h.must(tokenNSG, group)
+	h.must(tokenSubnet, subnet("pg", "10.10.32.0/28", in{
+		"networkSecurityGroup": in{"id": id},
+		"delegations":          []any{in{"name": "pg", "serviceName": "Microsoft.DBforPostgreSQL/flexibleServers"}},
+	}))
+	h.must(tokenZone, in{"resourceGroupName": "rg", "privateZoneName": "dev.private.postgres.database.azure.com", "location": "Global"})
+	h.must(tokenLink, in{
+		"resourceGroupName": "rg", "privateZoneName": "dev.private.postgres.database.azure.com", "virtualNetworkLinkName": "vnet",
+		"location": "Global", "registrationEnabled": false, "virtualNetwork": in{"id": vnet},
+	})
+	h.must(tokenServer, with(serverInputs, in{"network": in{
+		"delegatedSubnetResourceId": vnet + "/subnets/pg", "privateDnsZoneArmResourceId": zoneID,
+	}}))
+	require.Len(t, h.cloud.Unfulfilled(), 1)
+	assert.Contains(t, h.cloud.Unfulfilled()[0], "denies TCP 5432 from 10.10.0.0/20 to 10.10.32.0/28 (inbound) by rule 'deny'")
+	rules := group["securityRules"].([]any)
+	_, err := h.update(tokenNSG, id, group, with(group, in{"securityRules": append(rules, securityRule("nodes", 110, "Allow", "10.10.0.0/20", "5432"))}))
+	require.NoError(t, err)
+	assert.Empty(t, h.cloud.Unfulfilled())
 }
 
 // small creates a subnet of 16 addresses and returns its id.

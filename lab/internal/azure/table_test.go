@@ -19,7 +19,7 @@ func TestUnit_TableIsSound(t *testing.T) {
 		t.Run(token, func(t *testing.T) {
 			require.NotEmpty(t, d.kind)
 			assert.NotNil(t, d.name.pattern, "every type has a rule for names")
-			assert.NotZero(t, latency(d.kind, OperationCreate), "every type takes its time")
+			assert.NotZero(t, latency(d.kind, OperationCreate, nil), "every type takes its time")
 			paths := append(d.path.parameters(), d.immutable...)
 			paths = append(paths, d.writeOnly...)
 			paths = slices.AppendSeq(paths, maps.Keys(d.frozen))

@@ -1,7 +1,6 @@
 package azure
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -27,15 +26,7 @@ const allPorts = gatewayPortLast
 // deniedBy returns the name of the security rule that denies a flow, or some of it, before another allows all of it, or "". What
 // Azure's default rules do is up to the caller.
 func deniedBy(group document, f flow) string {
-	rules := slices.DeleteFunc(group.documents("securityRules"), func(r document) bool {
-		return !strings.EqualFold(r.text("direction"), f.direction)
-	})
-	slices.SortStableFunc(rules, func(a, b document) int {
-		one, _ := a.number("priority")
-		two, _ := b.number("priority")
-		return cmp.Compare(one, two)
-	})
-	for _, r := range rules {
+	for _, r := range byPriority(group, f.direction) {
 		allPorts, somePorts := portsCover(r, f.first, f.last)
 		protocol := r.text("protocol")
 		allProtocols := protocol == "*" || strings.EqualFold(protocol, f.protocol)
@@ -158,10 +149,16 @@ var (
 
 // subnetKeepsGateways is N3 from the side of the subnet.
 var subnetKeepsGateways = rule{id: "N3", code: gatewayBlocked, broken: func(s subject) []finding {
-	if s.creating() || !slices.ContainsFunc(tenantsOf(s.cloud, s.id), func(r *record) bool { return r.Kind == typeGateway }) {
+	if s.creating() {
 		return nil
 	}
-	return gatewaySubnetOpen(s.cloud, s.id, s.in)
+	var result []finding
+	for _, tenant := range tenantsOf(s.cloud, s.id) {
+		if tenant.Kind == typeGateway {
+			result = append(result, gatewaySubnetOpen(s.cloud, s.id, s.in, tenant.Inputs)...)
+		}
+	}
+	return result
 }}
 
 // nodeTraffic is N8: a security group with denies lets nodes and pods talk to one another.

@@ -36,7 +36,8 @@ func vaultTypes() []definition {
 			},
 			global:      true,
 			immutable:   []string{"location"},
-			checks:      []rule{purgeProtection, vaultRetention, vaultProperties, vaultFirewall},
+			refers:      map[string]string{"properties.networkAcls.virtualNetworkRules.id": typeSubnet},
+			checks:      []rule{purgeProtection, vaultRetention, vaultProperties, vaultAccess, vaultFirewall},
 			demands:     []rule{vaultSubnets},
 			softDeletes: true,
 			inUse:       "VaultInUse",
@@ -127,7 +128,7 @@ var secretDeletion = rule{id: "V2", code: "ForbiddenByRbac", broken: func(s subj
 			"Set enableRbacAuthorization, and assign Key Vault Secrets Officer to the deployer", deployer, owner)
 	}
 	if why := s.cloud.lacks(deployer, mayDeleteSecret, s.id); why != "" {
-		return found("", "%s", unauthorized(deployer, "Microsoft.KeyVault/vaults/secrets/delete", s.id,
+		return found("", "%s", unauthorized("deployer", deployer, "Microsoft.KeyVault/vaults/secrets/delete", s.id,
 			why+"; it must be there until the last secret is gone"))
 	}
 	return nil
@@ -140,6 +141,21 @@ func policyAllows(vault document, principal, permission string) bool {
 		return strings.EqualFold(policy.text("objectId"), principal) && (containsFold(granted, permission) || containsFold(granted, "all"))
 	})
 }
+
+// vaultAccess is V2: a vault has roles or access policies. Azure takes both and ignores the policies; here it is an error.
+var vaultAccess = rule{id: "V2", code: "BadRequest", broken: func(s subject) []finding {
+	const path = "properties.accessPolicies"
+	switch {
+	case s.in.unsure("properties") || s.in.unsure("properties.enableRbacAuthorization") || s.in.text("properties.createMode") == "recover":
+		return nil
+	case s.in.flag("properties.enableRbacAuthorization") && len(s.in.items(path)) > 0:
+		return found(path, "with enableRbacAuthorization access policies have no effect; drop them, and assign roles")
+	case !s.in.flag("properties.enableRbacAuthorization") && !s.in.has(path):
+		return found(path, "a vault without enableRbacAuthorization needs accessPolicies; set enableRbacAuthorization to true, and assign roles")
+	default:
+		return nil
+	}
+}}
 
 // vaultFirewall is V3: what the firewall of a vault lets in are addresses of the internet and subnets.
 var vaultFirewall = rule{id: "V3", code: "BadRequest", broken: func(s subject) []finding {

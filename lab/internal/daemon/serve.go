@@ -30,6 +30,8 @@ type Config struct {
 	Tools []string `json:"tools"`
 	// TimeScale is the factor on Azure's realistic durations.
 	TimeScale float64 `json:"timeScale"`
+	// Existing are resources that other owners have in Azure.
+	Existing []azure.Existing `json:"existing"`
 }
 
 // existenceCheck is how often the process looks whether its lab is still there.
@@ -63,6 +65,7 @@ func Serve(ctx context.Context, config Config) (err error) {
 		StateFile:  config.Site.AzureFile(),
 		TimeScale:  config.TimeScale,
 		Kubernetes: cluster,
+		Existing:   config.Existing,
 	})
 	if err != nil {
 		return err

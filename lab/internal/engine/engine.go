@@ -115,8 +115,12 @@ func (r Result) Summary() string {
 func (e *Engine) Up(ctx context.Context) ([]Result, error) { return e.each(ctx, "up", line(), upOne) }
 
 func upOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+	return upParallel(ctx, s, w, 0)
+}
+
+func upParallel(ctx context.Context, s auto.Stack, w *watcher, parallel int) (map[string]int, error) {
 	result, err := s.Up(ctx, optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
-		optup.ErrorProgressStreams(w.log), optup.SuppressOutputs())
+		optup.ErrorProgressStreams(w.log), optup.SuppressOutputs(), optup.Parallel(parallel))
 	if err != nil || result.Summary.ResourceChanges == nil {
 		return nil, err
 	}
@@ -187,8 +191,13 @@ func (e *Engine) each(ctx context.Context, verb string, parts []part, do operati
 }
 
 func (e *Engine) one(ctx context.Context, verb string, p part, do operation) (Result, error) {
+	return e.show(ctx, p.Name+" "+verb, verb, p, do)
+}
+
+// show runs the operation as a step of that name.
+func (e *Engine) show(ctx context.Context, name, verb string, p part, do operation) (Result, error) {
 	started := time.Now()
-	step := e.progress.Start(p.Name + " " + verb)
+	step := e.progress.Start(name)
 	result, err := e.run(ctx, verb, p, do, step)
 	switch {
 	case ctx.Err() != nil:

@@ -24,12 +24,21 @@ import (
 // cluster.
 func newEngine(t *testing.T, options azure.Options) *Engine {
 	t.Helper()
+	e, _ := newEngineFor(t, "dev", options)
+	return e
+}
+
+// newEngineFor is newEngine for an environment; it returns the simulated Azure as well.
+func newEngineFor(t *testing.T, environment string, options azure.Options) (*Engine, *azure.Cloud) {
+	t.Helper()
 	root, err := filepath.Abs(repository)
 	require.NoError(t, err)
-	s := site.Site{Repository: root, Environment: "dev", Dir: t.TempDir()}
+	s := site.Site{Repository: root, Environment: environment, Dir: t.TempDir()}
 	require.NoError(t, s.Prepare())
 	resolver := toolchain.Resolver{ToolsDir: s.ToolsDir()}
 	paths, err := resolver.Resolve(t.Context(), toolchain.Pulumi, toolchain.PulumiKubernetes)
+	require.NoError(t, err)
+	options.Existing, err = Existing(t.Context(), s)
 	require.NoError(t, err)
 	cloud, err := azure.Open(options)
 	require.NoError(t, err)
@@ -41,7 +50,7 @@ func newEngine(t *testing.T, options azure.Options) *Engine {
 		AzurePort: azureServer.Port, RandomPort: randomServer.Port, Tools: paths.Dirs(),
 	}, progress.New(io.Discard), nil)
 	require.NoError(t, err)
-	return e
+	return e, cloud
 }
 
 func partOf(t *testing.T, project stacks.Project) part {

@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// userKubeconfig is what AKS gives out: no credential, and a program that signs in.
+const userKubeconfig = `apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: kubelogin,
+  interactiveMode: Never, args: [get-token, --login, devicecode, --server-id, kubeconfig-of-this-test]}}}]
+`
+
+// standIn is a Kubernetes that nobody talks to: gridos-infra only hands its kubeconfig on.
+type standIn struct{}
+
+func (standIn) Kubeconfig(context.Context) ([]byte, error)   { return []byte(userKubeconfig), nil }
+func (standIn) SetNodes(context.Context, []azure.Node) error { return nil }
+func changedOnly(t *testing.T, r Result, allowed ...string) {
+	t.Helper()
+	for op := range r.Changes {
+		assert.Contains(t, append(allowed, "same", "read"), op, "%v", r.Changes)
+	}
+}
+
+// TestEngine_InfraLivesAsDesigned takes gridos-infra of every environment, with its own stack file, through its life.
+func TestEngine_InfraLivesAsDesigned(t *testing.T) {
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			e, cloud := newEngineFor(t, environment, azure.Options{Kubernetes: standIn{}})
+			set := func(key string, value any) {
+				e.overrides = Overrides{stacks.Infra.Name: {"rolePropagation": "0s", key: value}}
+			}
+			set("subscriptionId", "")
+			infra := partOf(t, stacks.Infra)
+			up, err := e.one(t.Context(), "up", infra, upOne)
+			require.NoError(t, err)
+			assert.Equal(t, up.Changed(), up.Resources)
+
+			again, err := e.one(t.Context(), "up", infra, upOne)
+			require.NoError(t, err)
+			assert.Equal(t, "no change", again.Summary(), "the second up changes nothing")
+
+			set("costCentre", "another")
+			tag, err := e.one(t.Context(), "preview", infra, previewOne)
+			require.NoError(t, err)
+			assert.Greater(t, tag.Changes["update"], 20, "a tag is on everything")
+			changedOnly(t, tag, "update")
+
+			noSecretIsReadable(t, e, infra)
+
+			set("clusterDnsPrefix", "another")
+			prefix, err := e.one(t.Context(), "preview", infra, previewOne)
+			if environment == "dev" {
+				require.NoError(t, err)
+				assert.Positive(t, prefix.Changes["replace"], "only dev may lose its cluster: %v", prefix.Changes)
+			} else {
+				require.ErrorContains(t, err, "marked for protection")
+			}
+
+			_, err = e.one(t.Context(), "down", infra, downOne)
+			require.NoError(t, err)
+			assert.Empty(t, azure.Unseeded(cloud.Inventory()))
+		})
+	}
+}
+
+// noSecretIsReadable: what the state knows as a secret is nowhere to be read: not in the state's file, not in a log, not in what
+// a preview reports, not in a plain output.
+func noSecretIsReadable(t *testing.T, e *Engine, p part) {
+	t.Helper()
+	stack, err := e.stack(t.Context(), p)
+	require.NoError(t, err)
+	secrets := secretsOf(t, stack)
+	require.GreaterOrEqual(t, len(secrets), 2, "the password and the kubeconfig")
+
+	preview := make(chan events.EngineEvent)
+	var reported bytes.Buffer
+	written := make(chan error)
+	go func() {
+		var failed error
+		for event := range preview {
+			if err := json.NewEncoder(&reported).Encode(event.EngineEvent); err != nil {
+				failed = err
+			}
+		}
+		written <- failed
+	}()
+	// A changed tag, so that the preview shows the resources that hold the secrets.
+	_, err = stack.Preview(t.Context(), optpreview.Diff(), optpreview.EventStreams(preview), optpreview.ProgressStreams(&reported))
+	require.NoError(t, err)
+	require.NoError(t, <-written)
+	outputs, err := stack.Outputs(t.Context())
+	require.NoError(t, err)
+	for name, output := range outputs {
+		if !output.Secret {
+			text, err := json.Marshal(output.Value)
+			require.NoError(t, err)
+			reported.WriteString(name + string(text))
+		}
+	}
+	for _, secret := range secrets {
+		assert.NotContains(t, reported.String(), secret)
+	}
+	files := 0
+	require.NoError(t, filepath.WalkDir(e.site.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || strings.HasPrefix(path, e.site.HomeDir()) {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, secret := range secrets {
+			assert.NotContains(t, string(text), secret, path)
+		}
+		return nil
+	}))
+	assert.Greater(t, files, 3, "the state and the logs")
+}
+
+// secretsOf returns what the stack's state holds as secrets, in clear text and as base64, which is how Azure writes kubeconfigs.
+func secretsOf(t *testing.T, stack auto.Stack) []string {
+	t.Helper()
+	work := stack.Workspace()
+	variables := []string{}
+	for key, value := range work.GetEnvVars() {
+		variables = append(variables, key+"="+value)
+	}
+	text, _, _, err := work.PulumiCommand().Run(t.Context(), work.WorkDir(), nil, nil, nil, variables,
+		"stack", "export", "--show-secrets", "--stack", stack.Name())
+	require.NoError(t, err)
+	var state any
+	require.NoError(t, json.Unmarshal([]byte(text), &state))
+	found := map[string]bool{}
+	var visit func(value any)
+	visit = func(value any) {
+		switch v := value.(type) {
+		case map[string]any:
+			if plain, ok := v["plaintext"].(string); ok {
+				var secret string
+				if json.Unmarshal([]byte(plain), &secret) == nil && len(secret) > 10 {
+					found[secret] = true
+					found[base64.StdEncoding.EncodeToString([]byte(secret))] = true
+				}
+			}
+			for _, inner := range v {
+				visit(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				visit(inner)
+			}
+		}
+	}
+	visit(state)
+	secrets := []string{"kubeconfig-of-this-test"}
+	for secret := range found {
+		secrets = append(secrets, secret)
+	}
+	return secrets
+}

@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// UpOne brings one project of the environment up, with as many resources at once as parallel says; 0 leaves that to the CLI,
+// which goes by the number of processors. The projects that it reads must be up.
+func (e *Engine) UpOne(ctx context.Context, project stacks.Project, parallel int) (Result, error) {
+	p, err := partNamed(project)
+	if err != nil {
+		return Result{}, err
+	}
+	do := func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+		return upParallel(ctx, s, w, parallel)
+	}
+	return e.show(ctx, e.site.Environment+" "+p.Name+" up", "up", p, do)
+}
+
+// State returns the resources in the state of a project, in the order in which they were registered.
+func (e *Engine) State(ctx context.Context, project stacks.Project) ([]apitype.ResourceV3, error) {
+	p, err := partNamed(project)
+	if err != nil {
+		return nil, err
+	}
+	return askOne(ctx, e, p, func(ctx context.Context, s auto.Stack) ([]apitype.ResourceV3, error) {
+		state, err := s.Export(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return resourcesOf(state)
+	})
+}
+
+func partNamed(project stacks.Project) (part, error) {
+	for _, p := range line() {
+		if p.Project == project {
+			return p, nil
+		}
+	}
+	return part{}, fmt.Errorf("there is no project %q; it must be one of the package stacks", project.Name)
+}
