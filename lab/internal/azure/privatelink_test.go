@@ -2,6 +2,8 @@ package azure_test
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -171,4 +173,25 @@ func TestUnit_DiagnosticSettings(t *testing.T) {
 	h.must(tokenDiagnostic, setting(nsgID, nil))
 	assert.Contains(t, h.refused(tokenDiagnostic, setting(vaultID, in{"name": "again"})), "is already used in diagnostic setting")
 	assert.Contains(t, h.refused(tokenDiagnostic, setting(vaultID, nil)), "already existing resource")
+}
+
+func TestUnit_MaintenanceConfigurationsAreWrittenOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // its clock is simulated
+		var atOnce time.Duration
+		h := open(t, azure.Options{TimeScale: 1, RolePropagation: &atOnce})
+		h.withCluster()
+		weekly := in{
+			"resourceGroupName": "rg", "resourceName": "dev-gridos-aks", "configName": "default",
+			"timeInWeek": []any{in{"day": "Sunday", "hourSlots": []any{1}}},
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, _, err := h.create(t.Context(), tokenMaintained, weekly)
+			done <- err
+		}()
+		synctest.Wait() // the first operation is under way
+		assert.Contains(t, h.refused(tokenPool, poolInputs), "OperationNotAllowed")
+		require.NoError(t, <-done)
+		h.must(tokenPool, poolInputs)
+	})
 }
