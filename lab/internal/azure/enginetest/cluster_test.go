@@ -330,3 +330,33 @@ func TestEngine_Zones_AreNotInAllRegions(t *testing.T) {
 		says: []string{"region westus has no availability zones", "or use another region"},
 	})
 }
+
+func TestEngine_K9_KubernetesGoesUpOneVersionAtATime(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.KubernetesVersion = pulumi.String("1.37")
+	thenRefuses(t, e, mistake{
+		rule: "K9", code: "OperationNotAllowed", property: "kubernetesVersion",
+		says: []string{"upgrading from Kubernetes 1.35 to 1.37 skips a minor version", "go to 1.36 first"},
+	}, "cluster")
+}
+
+func TestEngine_K9_KubernetesNeverGoesDown(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.KubernetesVersion = pulumi.String("1.34")
+	thenRefuses(t, e, mistake{
+		rule: "K9", code: "OperationNotAllowed", property: "kubernetesVersion",
+		says: []string{"Kubernetes cannot go down from 1.35 to 1.34", "keep the version"},
+	}, "cluster")
+}
+
+func TestEngine_K9_NodesAreNotNewerThanTheirCluster(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.pool.OrchestratorVersion = pulumi.String("1.36")
+	upRefuses(t, e, mistake{
+		rule: "K9", code: "NodePoolMcVersionIncompatible", property: "orchestratorVersion",
+		says: []string{"nodes with Kubernetes 1.36 do not fit cluster '" + clusterID + "' with 1.35", "they may be 3 minor versions older, and not newer"},
+	}, "pool")
+}

@@ -383,7 +383,7 @@ func valid() *environment {
 		ResourceGroupName: groupName, ServerName: pulumi.String("gridos-pg"), Location: region, Version: pulumi.String("16"),
 		Sku:                postgres.SkuArgs{Name: pulumi.String("Standard_D2ds_v5"), Tier: pulumi.String("GeneralPurpose")},
 		Storage:            postgres.StorageArgs{StorageSizeGB: pulumi.Int(64)},
-		AuthConfig:         postgres.AuthConfigArgs{ActiveDirectoryAuth: pulumi.String("Enabled"), PasswordAuth: pulumi.String("Enabled")},
+		AuthConfig:         postgres.AuthConfigArgs{ActiveDirectoryAuth: pulumi.String("Enabled"), PasswordAuth: pulumi.String("Enabled"), TenantId: pulumi.String(azure.DefaultTenantID)},
 		AdministratorLogin: pulumi.String("gridos"), AdministratorLoginPassword: pulumi.String("correct horse"),
 		Backup: e.serverBackup, Network: e.serverNetwork,
 	}

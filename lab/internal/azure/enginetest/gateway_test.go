@@ -293,3 +293,15 @@ func TestEngine_G9_AProbeHasTheProtocolOfItsBackend(t *testing.T) {
 		says: []string{"backend settings 'edge' are for Https, but their probe 'edge' is for Http", "use one protocol"},
 	})
 }
+
+func TestEngine_G4_TheRuleSetIsABase(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.policy.ManagedRules = network.ManagedRulesDefinitionArgs{ManagedRuleSets: network.ManagedRuleSetArray{
+		network.ManagedRuleSetArgs{RuleSetType: pulumi.String("Microsoft_BotManagerRuleSet"), RuleSetVersion: pulumi.String("1.1")},
+	}}
+	previewRefuses(t, e, "policy", mistake{
+		rule: "G4", code: "ApplicationGatewayFirewallPolicyInvalid", property: "managedRules.managedRuleSets",
+		says: []string{"a firewall policy needs one of Microsoft_DefaultRuleSet, OWASP", "add it"},
+	})
+}

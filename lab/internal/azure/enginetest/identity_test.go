@@ -203,8 +203,8 @@ func TestEngine_I5_ARoleTakesTimeToBeEffective(t *testing.T) {
 	l.up(valid().program("cluster")).refused(mistake{
 		resource: "cluster", rule: "I5", code: "LinkedAuthorizationFailed", property: "identity",
 		says: []string{
-			"The role was assigned 0 s ago by '" + networkID + "/providers/Microsoft.Authorization/roleAssignments/" + nodesRoleName +
-				"' and is not effective yet: that takes about 3600 s",
+			"The role was assigned ", " ago by '" + networkID + "/providers/Microsoft.Authorization/roleAssignments/" + nodesRoleName +
+				"' and is not effective yet: that takes about 1h0m0s",
 			"Let the creation wait for the propagation, not only for the assignment",
 		},
 	})

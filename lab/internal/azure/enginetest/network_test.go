@@ -6,6 +6,7 @@ import (
 
 	postgres "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
+	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -478,5 +479,51 @@ func TestEngine_N9_AnEndpointHasOneZoneGroup(t *testing.T) {
 	upRefuses(t, e, mistake{
 		rule: "N9", code: "PrivateDnsZoneGroupLimitReached", property: "privateDnsZoneGroupName",
 		says: []string{"'" + endpointID + "' has the zone group", "add the zones to that one"},
+	}, "second")
+}
+
+func TestEngine_N1_SubnetsAreDeclaredInOneWay(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.network.Subnets = network.SubnetTypeArray{network.SubnetTypeArgs{
+		Name: pulumi.String("inline"), AddressPrefix: pulumi.String("10.10.64.0/24"),
+	}}
+	upRefuses(t, e, mistake{
+		rule: "N1", code: "SubnetsDeclaredTwice", property: "virtualNetworkName",
+		says: []string{"virtual network '" + networkID + "' declares subnets inline, and its next update would delete this one", "declare all subnets in one way"},
+	}, "nodes")
+}
+
+func TestEngine_N1_WhatIsInASubnetIsInItsRegion(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.Location = elsewhere
+	upRefuses(t, e, mistake{
+		rule: "N1", code: "InvalidResourceReference", property: "location",
+		says: []string{"'" + clusterID + "' is in northeurope, but its virtual network '" + networkID + "' is in westeurope", "use one region for both"},
+	}, "cluster")
+}
+
+func TestEngine_N3_ClientsMustGetIn(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.appgwNSG.SecurityRules = network.SecurityRuleTypeArray{
+		inbound("manager", 100, "Allow", "GatewayManager", "65200-65535"), inbound("web", 120, "Allow", "Internet", "80"),
+	}
+	upRefuses(t, e, mistake{
+		rule: "N3", code: managementBlocked, property: "networkSecurityGroup",
+		says: []string{appgwNSGID, "lets no client reach listener 'https' on port 443", "Allow inbound TCP 443 to the subnet"},
+	}, "gateway")
+}
+
+func TestEngine_N5_ANetworkIsLinkedOnce(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	second := *e.link
+	second.VirtualNetworkLinkName = pulumi.String("second")
+	e.with(of("second", &second, dns.NewVirtualNetworkLink, "link"))
+	upRefuses(t, e, mistake{
+		rule: "N5", code: "VirtualNetworkLinkConflict", property: "virtualNetwork",
+		says: []string{"the virtual network is linked to a zone '" + zoneName + "' already by '" + zoneID + "/virtualNetworkLinks/vnet'", "drop one of the two"},
 	}, "second")
 }

@@ -186,3 +186,16 @@ func TestEngine_Logs_GoToOnePlaceOnce(t *testing.T) {
 		says: []string{"'" + workspaceID + "' is already used in diagnostic setting", "send each category to one place once"},
 	}, "second")
 }
+
+func TestEngine_V2_AVaultHasRolesOrPolicies(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.vaultProperties.AccessPolicies = keyvault.AccessPolicyEntryArray{keyvault.AccessPolicyEntryArgs{
+		ObjectId: pulumi.String(azure.DefaultObjectID), TenantId: pulumi.String(azure.DefaultTenantID),
+		Permissions: keyvault.PermissionsArgs{Secrets: pulumi.ToStringArray([]string{"get"})},
+	}}
+	previewRefuses(t, e, "vault", mistake{
+		rule: "V2", code: "BadRequest", property: "properties.accessPolicies",
+		says: []string{"with enableRbacAuthorization access policies have no effect", "drop them, and assign roles"},
+	})
+}
