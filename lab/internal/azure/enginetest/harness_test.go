@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 			_, _ = os.Stderr.WriteString("remove the tests' template: " + err.Error() + "\n")
 		}
 	}
-	os.Exit(code) //nolint:forbidigo // this is how TestMain ends
+	os.Exit(code)
 }
 
 // template is an empty stack that every test copies: to have the CLI create one takes as long as a preview.
