@@ -98,6 +98,16 @@ test-engine: tools ## Run the tests that drive the real Pulumi engine
 test-cluster: tools ## Run the tests that need a real Kubernetes API server
 	$(GO_TEST) -run '^TestCluster_' $(call with_tests,TestCluster_)
 
+.PHONY: coverage
+coverage: ## Check that unit tests cover 85 % of infra, policy and stacks, each
+	@go test -run '^TestUnit_' -coverpkg=./infra/...,./policy/...,./stacks/... -coverprofile=coverage.out \
+		./infra/... ./policy/... ./stacks/... ./bootstrap/... ./apps/... ./program/... >/dev/null
+	@for part in infra policy stacks; do \
+		{ echo "mode: set"; grep "/$$part/" coverage.out; } >coverage.$$part.out; \
+		go tool cover -func=coverage.$$part.out | awk -v part=$$part '/^total:/ { \
+			print part ": " $$3; if ($$3 + 0 < 85) { print part " needs 85 %; see coverage." part ".out" > "/dev/stderr"; exit 1 } }' || exit 1; \
+	done
+
 ##@ Measurements
 
 .PHONY: bench-makespan
@@ -128,4 +138,4 @@ verify: ## Check all that needs no test run, the cheap checks first
 .PHONY: clean
 clean: ## Take the lab down and delete what was built in this checkout
 	for environment in dev test prod; do go run ./lab down -s $$environment; done
-	rm -rf .lab bin coverage.out
+	rm -rf .lab bin coverage.*

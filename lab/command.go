@@ -32,13 +32,19 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
 	environment := root.PersistentFlags().StringP("stack", "s", naming.Environments()[0],
 		"environment: "+strings.Join(naming.Environments(), ", "))
 
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp) // no command takes a file
+
 	at := func(do func(cmd *cobra.Command, s site.Site) error) func(*cobra.Command, []string) error {
 		return func(cmd *cobra.Command, _ []string) error {
 			s, err := site.Open(*environment)
 			if err != nil {
 				return usageError{err}
 			}
-			return do(cmd, s)
+			err = do(cmd, s)
+			if err != nil && cmd.Context().Err() != nil {
+				return interruptedError{verb: cmd.Name(), site: s, err: err}
+			}
+			return err
 		}
 	}
 	noArgs := func(cmd *cobra.Command, args []string) error {

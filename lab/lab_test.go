@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/yaml"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -46,12 +47,29 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// checkout makes a checkout with nothing but what the lab reads, and changes into it.
+// checkout makes a checkout with nothing but what the lab reads, and changes into it. Its dev is taken down in the end, and
+// then nothing may be left in the system's folder for temporary files.
 func checkout(t *testing.T) string {
+	t.Helper()
+	dir, temporary := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	checkoutOf(t, dir)
+	t.Cleanup(func() {
+		if _, _, err := lab(t, context.Background(), "down"); err != nil {
+			t.Errorf("the lab could not be taken down: %v", err)
+		}
+		left, err := os.ReadDir(temporary)
+		require.NoError(t, err)
+		assert.Empty(t, left, "the lab leaves nothing among the system's temporary files")
+	})
+	return dir
+}
+
+// checkoutOf makes dir a checkout with nothing but what the lab reads, and changes into it.
+func checkoutOf(t *testing.T, dir string) {
 	t.Helper()
 	repository, err := filepath.Abs("..")
 	require.NoError(t, err)
-	dir := t.TempDir()
 	copyFile(t, filepath.Join(repository, "go.mod"), filepath.Join(dir, "go.mod"))
 	require.NoError(t, os.Symlink(filepath.Join(repository, "tools"), filepath.Join(dir, "tools")))
 	for _, p := range stacks.Projects() {
@@ -62,12 +80,6 @@ func checkout(t *testing.T) string {
 		}
 	}
 	t.Chdir(dir)
-	t.Cleanup(func() {
-		if _, _, err := lab(t, context.Background(), "down"); err != nil {
-			t.Errorf("the lab could not be taken down: %v", err)
-		}
-	})
-	return dir
 }
 
 func copyFile(t *testing.T, from, to string) {
@@ -198,7 +210,10 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, unchanged.FindAllString(out, -1), 4)
 	})
-	t.Run("down leaves nothing", func(t *testing.T) {
+	t.Run("down leaves nothing, whatever the stacks' files say", func(t *testing.T) {
+		for _, project := range []string{"infra", "bootstrap"} {
+			require.NoError(t, os.WriteFile(projectfile.StackFile(filepath.Join(dir, project), "dev"), []byte("config: ["), 0o600))
+		}
 		out, _, err := lab(t, t.Context(), "down")
 		require.NoError(t, err)
 		assert.Contains(t, out, "The simulated Azure has 0 resources left.")
@@ -346,26 +361,41 @@ func collectSecrets(path string, value any, secrets map[string]string) {
 	}
 }
 
-// edit changes a file and returns what puts it back.
-func edit(t *testing.T, path, addition string) func() {
+// configure sets keys of a stack's file, whatever it has already, and returns what puts the file back.
+func configure(t *testing.T, path string, values map[string]any) func() {
 	t.Helper()
 	before, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, append(bytes.Clone(before), addition...), 0o600))
+	settings := map[string]any{}
+	require.NoError(t, yaml.Unmarshal(before, &settings))
+	config, ok := settings["config"].(map[string]any)
+	if !ok {
+		config = map[string]any{}
+	}
+	maps.Copy(config, values)
+	settings["config"] = config
+	// What the CLI adds to the files of a real stack is none of the lab's business.
+	settings["secretsprovider"] = "azurekeyvault://somewhere.vault.azure.net/keys/pulumi"
+	settings["encryptedkey"] = "c29tZXRoaW5n"
+	after, err := yaml.Marshal(settings)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, after, 0o600))
 	return func() { require.NoError(t, os.WriteFile(path, before, 0o600)) }
 }
 
 func mistakesAreRefused(t *testing.T, dir string, s site.Site) {
 	t.Helper()
-	defer edit(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), `
-  gridos-infra:podCidr: 10.10.128.0/17
-  gridos-infra:gatewaySubnet: 10.10.0.0/24
-  gridos-infra:serviceCidr: 10.96.0.0/33
-  gridos-infra:userPoolMin: [1]
-  gridos-infra:nameSuffix: much-too-long-for-a-key-vault
-  gridos-infra:clusterTeir: Free
-`)()
-	defer edit(t, projectfile.StackFile(filepath.Join(dir, "apps"), "dev"), "\n  gridos-apps:repositoryUrl: nowhere\n")()
+	defer configure(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), map[string]any{
+		"gridos-infra:addressSpace":  "10.10.0.0/16",
+		"gridos-infra:aksSubnet":     "10.10.0.0/20",
+		"gridos-infra:podCidr":       "10.10.128.0/17",
+		"gridos-infra:gatewaySubnet": "10.10.0.0/24",
+		"gridos-infra:serviceCidr":   "10.96.0.0/33",
+		"gridos-infra:userPoolMin":   []int{1},
+		"gridos-infra:nameSuffix":    "much-too-long-for-a-key-vault",
+		"gridos-infra:clusterTeir":   "Free",
+	})()
+	defer configure(t, projectfile.StackFile(filepath.Join(dir, "apps"), "dev"), map[string]any{"gridos-apps:repositoryUrl": "nowhere"})()
 	before, err := os.ReadFile(s.AzureFile())
 	require.NoError(t, err)
 
@@ -392,14 +422,11 @@ func mistakesAreRefused(t *testing.T, dir string, s site.Site) {
 
 func aChangeIsMade(t *testing.T, dir string) {
 	t.Helper()
-	// More nodes at least, of a pool whose number of nodes the autoscaler owns; and more days of logs. What the CLI adds to
-	// the files of a real stack is none of the lab's business.
-	restore := edit(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), `
-  gridos-infra:logRetentionDays: 60
-  gridos-infra:userPoolMin: 2
-secretsprovider: azurekeyvault://somewhere.vault.azure.net/keys/pulumi
-encryptedkey: c29tZXRoaW5n
-`)
+	// More nodes at least, of a pool whose number of nodes the autoscaler owns; and more days of logs.
+	restore := configure(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), map[string]any{
+		"gridos-infra:logRetentionDays": 60,
+		"gridos-infra:userPoolMin":      2,
+	})
 	for _, verb := range []string{"preview", "up"} {
 		out, _, err := lab(t, t.Context(), verb)
 		require.NoError(t, err)
@@ -460,19 +487,26 @@ func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 		name  string
 		reach func() bool
 	}{
-		{"while Azure's resources are made", func() bool { return sizeOf(s.AzureFile()) > 8000 }},
+		// Which is also the longest one: it leaves the time for a look at the status.
+		{"while Azure's resources are made", func() bool {
+			return sizeOf(s.AzureFile()) > 8000 && statusAnswers(t)
+		}},
 		{"while the releases are awaited", func() bool { return sizeOf(s.LogFile("gridos-bootstrap-up")) > 600 }},
 		{"while the Applications are made", func() bool { return sizeOf(s.LogFile("gridos-apps-up")) > 0 }},
 	} {
-		code := interrupt(t, dir, "up", moment.reach)
+		code, output := interrupt(t, dir, "up", moment.reach)
 		assert.Equal(t, exitInterrupted, code, moment.name)
+		assert.Contains(t, output, "Stopped. `go run ./lab up` goes on from here", moment.name)
+		assert.NotContains(t, output, "Error:", moment.name)
 	}
 	_, _, err = lab(t, t.Context(), "up")
 	require.NoError(t, err)
 	_, _, err = lab(t, t.Context(), "up", "--expect-no-changes")
 	require.NoError(t, err)
-	code := interrupt(t, dir, "down", func() bool { return sizeOf(s.LogFile("gridos-infra-down")) > 0 })
+	code, output := interrupt(t, dir, "down", func() bool { return sizeOf(s.LogFile("gridos-infra-down")) > 0 })
 	assert.Equal(t, exitInterrupted, code)
+	assert.Contains(t, output, "Stopped. `go run ./lab down` goes on from here.")
+	assert.NotContains(t, output, "Error:")
 	out, _, err := lab(t, t.Context(), "down")
 	require.NoError(t, err)
 	assert.Contains(t, out, "The simulated Azure has 0 resources left.")
@@ -485,9 +519,16 @@ func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	assert.Empty(t, processesOf(t, dir))
 }
 
+// statusAnswers asks for the status beside a command that works.
+func statusAnswers(t *testing.T) bool {
+	t.Helper()
+	_, _, err := lab(t, t.Context(), "status")
+	return assert.NoError(t, err)
+}
+
 // interrupt runs a command of the lab as a terminal's foreground job, does what Ctrl-C does to it once reached is true, and
-// returns the command's exit code. It asks an up for the status meanwhile.
-func interrupt(t *testing.T, dir, verb string, reached func() bool) int {
+// returns the command's exit code and what it said.
+func interrupt(t *testing.T, dir, verb string, reached func() bool) (code int, output string) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -497,24 +538,19 @@ func interrupt(t *testing.T, dir, verb string, reached func() bool) int {
 	command.Dir = dir
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Env = append(os.Environ(), asLab+"=1")
-	var output bytes.Buffer
-	command.Stdout, command.Stderr = &output, &output
+	var said bytes.Buffer
+	command.Stdout, command.Stderr = &said, &said
 	require.NoError(t, command.Start())
 	require.NoError(t, site.WaitFor(ctx, func() (bool, error) { return reached(), nil }))
-	if verb == "up" { // which takes long enough for a look at it
-		if _, _, err := lab(t, ctx, "status"); err != nil {
-			t.Errorf("status beside a command that works: %v", err)
-		}
-	}
 	require.NoError(t, syscall.Kill(-command.Process.Pid, syscall.SIGINT))
 	err = command.Wait()
-	t.Log(output.String())
+	t.Log(said.String())
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return exit.ExitCode()
+		return exit.ExitCode(), said.String()
 	}
 	require.NoError(t, err)
-	return 0
+	return 0, said.String()
 }
 
 func sizeOf(path string) int64 {
@@ -531,6 +567,20 @@ func TestUnit_CommandLineMistakesHaveTheirOwnExitCode(t *testing.T) {
 		var usage usageError
 		require.ErrorAs(t, err, &usage, strings.Join(args, " "))
 	}
+}
+
+func TestUnit_AShellCompletesCommandsAndFlags(t *testing.T) {
+	for want, args := range map[string][]string{
+		"preview\t": {"pre"}, "--expect-no-changes\t": {"up", "--exp"},
+		":4": {"up", ""}, // no file belongs there
+	} {
+		out, _, err := lab(t, t.Context(), append([]string{"__complete"}, args...)...)
+		require.NoError(t, err)
+		assert.Contains(t, out, want)
+	}
+	out, _, err := lab(t, t.Context(), "__completeNoDesc", "pre")
+	require.NoError(t, err)
+	assert.Contains(t, out, "preview\n")
 }
 
 func TestUnit_CommandsThatNeedALabSayHowToGetOne(t *testing.T) {

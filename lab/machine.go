@@ -2,21 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"sigs.k8s.io/yaml"
-
-	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/charts"
 	"github.com/gridos/sharedinfra/lab/internal/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
@@ -32,9 +23,6 @@ const timeScale = 0.005
 
 // rolePropagation is how long programs wait in the lab for a new role assignment: a little more than the simulated Azure takes.
 const rolePropagation = 200 * time.Millisecond
-
-// repositoryTimeout bounds the question whether the chart repository can be reached.
-const repositoryTimeout = 5 * time.Second
 
 // machine is the lab's machinery for one environment, found but not started.
 type machine struct {
@@ -52,17 +40,14 @@ func prepare(ctx context.Context, s site.Site, display *progress.Display) (*mach
 	return m, err
 }
 
-// start runs the background process, or finds it running, and returns an engine that uses it.
-func (m *machine) start(ctx context.Context) (*engine.Engine, error) {
+// start runs the background process, or finds it running, and returns an engine that uses it. What others have in Azure is
+// there from the first start on.
+func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
 	kwok, err := m.resolver.ModuleDir(ctx, toolchain.Kwok, "sigs.k8s.io/kwok")
 	if err != nil {
 		return nil, err
 	}
 	if err := m.site.Prepare(); err != nil {
-		return nil, err
-	}
-	others, err := engine.Existing(ctx, m.site)
-	if err != nil {
 		return nil, err
 	}
 	record, err := daemon.Start(ctx, daemon.Config{
@@ -82,17 +67,13 @@ func (m *machine) start(ctx context.Context) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	overrides, err := m.overrides(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return engine.New(m.site, record, m.display, overrides)
+	return engine.New(m.site, record, m.display)
 }
 
 // startToChange is start for a command that changes something. After an engine was killed it first takes away what the
 // simulated Azure has and no state knows: in the real one somebody would have to import it, or delete it by hand.
-func (m *machine) startToChange(ctx context.Context) (*engine.Engine, error) {
-	e, err := m.start(ctx)
+func (m *machine) startToChange(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
+	e, err := m.start(ctx, others...)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +88,7 @@ func (m *machine) startToChange(ctx context.Context) (*engine.Engine, error) {
 		return nil, fmt.Errorf("remove what a killed engine left in the simulated Azure: %w", err)
 	}
 	step.Done(fmt.Sprintf("%d removed", removed))
-	return m.start(ctx)
+	return m.start(ctx, others...)
 }
 
 // removeOrphans does its work while the background process, which would not notice, is stopped.
@@ -144,100 +125,10 @@ func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 		// What Azure takes half a minute for takes the simulated one less.
 		stacks.Infra.Name: {"subscriptionId": "", "rolePropagation": rolePropagation.String()},
 	}
-	wrapped, err := m.charts(ctx)
+	charts, err := m.charts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if wrapped != nil {
-		overrides[stacks.Bootstrap.Name] = wrapped
-	}
+	overrides[stacks.Bootstrap.Name] = charts
 	return overrides, nil
-}
-
-// charts returns nil when the chart repository answers; otherwise the official manifests are wrapped as charts, and the
-// configuration that points at them is returned. What was decided for an environment stays: a release does not change its
-// chart because the network does.
-func (m *machine) charts(ctx context.Context) (map[string]any, error) {
-	dir := m.site.ChartsDir()
-	reached := filepath.Join(dir, "from-the-repository")
-	if _, err := os.Stat(reached); err == nil {
-		return nil, nil
-	}
-	if _, err := os.Stat(dir); err != nil {
-		values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Bootstrap.Directory), m.site.Environment)
-		if err != nil {
-			return nil, err
-		}
-		settings, err := bootstrap.Load(config.FromMap(stacks.Bootstrap.Name, m.site.Environment, values))
-		if err != nil {
-			return nil, err
-		}
-		repository := settings.ArgoCD.Chart.Repository
-		if os.Getenv(toolchain.EnvOffline) == "" && charts.Reachable(ctx, repository, repositoryTimeout) {
-			return nil, errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(reached, nil, 0o600))
-		}
-		if err := m.wrapCharts(ctx, dir); err != nil {
-			return nil, err
-		}
-	}
-	overrides := map[string]any{"chartRepository": ""}
-	for prefix, name := range wrappedCharts {
-		path := filepath.Join(dir, name)
-		version, err := chartVersion(path)
-		if err != nil {
-			return nil, err
-		}
-		overrides[prefix+"Chart"] = path
-		overrides[prefix+"ChartVersion"] = version
-	}
-	return overrides, nil
-}
-
-// wrappedCharts are the charts that the official manifests can stand in for, by the prefix of their configuration keys.
-var wrappedCharts = map[string]string{"argocd": "argo-cd", "argoRollouts": "argo-rollouts"}
-
-func chartVersion(path string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(path, "Chart.yaml"))
-	if err != nil {
-		return "", err
-	}
-	var chart struct {
-		Version string `json:"version"`
-	}
-	if err := yaml.Unmarshal(text, &chart); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return chart.Version, nil
-}
-
-func (m *machine) wrapCharts(ctx context.Context, dir string) error {
-	step := m.display.Start("charts")
-	step.Update("the repository does not answer; wrapping the official manifests")
-	unfinished := dir + ".unfinished"
-	err := func() error {
-		if err := os.RemoveAll(unfinished); err != nil {
-			return err
-		}
-		cd, err := m.resolver.ModuleDir(ctx, "argo-cd", "github.com/argoproj/argo-cd/v3")
-		if err != nil {
-			return err
-		}
-		if _, err := charts.WrapArgoCD(cd, unfinished); err != nil {
-			return err
-		}
-		rollouts, err := m.resolver.ModuleDir(ctx, "argo-rollouts", "github.com/argoproj/argo-rollouts")
-		if err != nil {
-			return err
-		}
-		if _, err := charts.WrapArgoRollouts(rollouts, unfinished); err != nil {
-			return err
-		}
-		return os.Rename(unfinished, dir)
-	}()
-	if err != nil {
-		step.Fail(err)
-		return fmt.Errorf("wrap the official manifests as charts: %w", err)
-	}
-	step.Done("official manifests, because the chart repository does not answer")
-	return nil
 }

@@ -38,11 +38,12 @@ func run(ctx context.Context) int {
 	}()
 	err := execute(ctx, newCommand(), os.Args[1:])
 	var usage usageError
+	var stopped interruptedError
 	switch {
 	case err == nil:
 		return 0
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "Stopped. `go run ./lab up` goes on from here, `go run ./lab down` takes everything away.")
+	case errors.As(err, &stopped):
+		fmt.Fprintln(os.Stderr, err)
 		return exitInterrupted
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "Error:", err)
@@ -57,8 +58,11 @@ func run(ctx context.Context) int {
 func execute(ctx context.Context, root *cobra.Command, args []string) error {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
-	if _, _, err := root.Find(args); err != nil {
-		return usageError{err}
+	// A shell that completes a command line asks by a hidden command, which cobra adds only when it is called.
+	if len(args) == 0 || (args[0] != cobra.ShellCompRequestCmd && args[0] != cobra.ShellCompNoDescRequestCmd) {
+		if _, _, err := root.Find(args); err != nil {
+			return usageError{err}
+		}
 	}
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)

@@ -31,8 +31,14 @@ func errNotUp(s site.Site) error {
 
 // outputs prints the outputs of every stack.
 func outputs(cmd *cobra.Command, s site.Site) error {
-	asJSON, _ := cmd.Flags().GetBool("json")
-	secrets, _ := cmd.Flags().GetBool("show-secrets")
+	asJSON, err := cmd.Flags().GetBool("json")
+	if err != nil {
+		return err
+	}
+	secrets, err := cmd.Flags().GetBool("show-secrets")
+	if err != nil {
+		return err
+	}
 	e, err := running(cmd, s)
 	if err != nil {
 		return err
@@ -42,8 +48,7 @@ func outputs(cmd *cobra.Command, s site.Site) error {
 		return err
 	}
 	if !asJSON {
-		outputTable(cmd.OutOrStdout(), all, secrets)
-		return nil
+		return outputTable(cmd.OutOrStdout(), all, secrets)
 	}
 	values := map[string]map[string]any{}
 	for project, outputs := range all {
@@ -64,7 +69,7 @@ func running(cmd *cobra.Command, s site.Site) (*engine.Engine, error) {
 	if !up {
 		return nil, errNotUp(s)
 	}
-	return engine.New(s, record, progress.New(cmd.ErrOrStderr()), nil)
+	return engine.New(s, record, progress.New(cmd.ErrOrStderr()))
 }
 
 // hidden stands for a secret.
@@ -93,7 +98,10 @@ type stackState struct {
 
 // status prints what runs and what exists.
 func status(cmd *cobra.Command, s site.Site) error {
-	asJSON, _ := cmd.Flags().GetBool("json")
+	asJSON, err := cmd.Flags().GetBool("json")
+	if err != nil {
+		return err
+	}
 	record, up, err := s.Running()
 	if err != nil {
 		return err
@@ -184,14 +192,17 @@ func serve(cmd *cobra.Command, args []string) error {
 		return errors.Join(errors.New("this command is the lab's own; use `up`"), err)
 	}
 	if err := daemon.Serve(cmd.Context(), config); err != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), err) // into the process' log, also when it was told to stop
-		return err
+		// Into the process' log, also when it was told to stop.
+		_, printErr := fmt.Fprintln(cmd.ErrOrStderr(), err)
+		return errors.Join(err, printErr)
 	}
 	return nil
 }
 
-func resultTable(w io.Writer, environment string, results []engine.Result) {
-	_, _ = fmt.Fprintln(w)
+func resultTable(w io.Writer, environment string, results []engine.Result) error {
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
 	t := plaintable.New(w)
 	t.AppendHeader(table.Row{"stack", "changes", "resources", "time"})
 	for _, r := range results {
@@ -200,13 +211,16 @@ func resultTable(w io.Writer, environment string, results []engine.Result) {
 		})
 	}
 	t.Render()
+	return nil
 }
 
 // widest bounds the values in the table of outputs; the whole value is in the JSON.
 const widest = 90
 
-func outputTable(w io.Writer, all map[string]auto.OutputMap, secrets bool) {
-	_, _ = fmt.Fprintln(w)
+func outputTable(w io.Writer, all map[string]auto.OutputMap, secrets bool) error {
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
 	t := plaintable.New(w)
 	t.AppendHeader(table.Row{"stack", "output", "value"})
 	for _, p := range stacks.Projects() {
@@ -216,4 +230,5 @@ func outputTable(w io.Writer, all map[string]auto.OutputMap, secrets bool) {
 		}
 	}
 	t.Render()
+	return nil
 }

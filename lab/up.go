@@ -24,21 +24,33 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		e, err := m.startToChange(ctx)
+		others, err := engine.Existing(ctx, s)
 		if err != nil {
 			return err
 		}
-		results, err := e.Up(ctx)
+		e, err := m.startToChange(ctx, others...)
+		if err != nil {
+			return err
+		}
+		overrides, err := m.overrides(ctx)
+		if err != nil {
+			return err
+		}
+		results, err := e.Up(ctx, overrides)
 		display.Stop()
 		if err != nil {
 			return err
 		}
-		resultTable(cmd.OutOrStdout(), s.Environment, results)
+		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
+			return err
+		}
 		all, err := e.Outputs(ctx)
 		if err != nil {
 			return err
 		}
-		outputTable(cmd.OutOrStdout(), all, false)
+		if err := outputTable(cmd.OutOrStdout(), all, false); err != nil {
+			return err
+		}
 		if err := asExpected(cmd, results); err != nil {
 			return err
 		}
@@ -60,22 +72,38 @@ func preview(cmd *cobra.Command, s site.Site) error {
 				return openErr
 			}
 			s = temporary
-			defer func() { err = errors.Join(err, discard(context.WithoutCancel(ctx), s)) }()
+			defer func() {
+				var failure *engine.Failure
+				if errors.As(err, &failure) { // its log goes with the site
+					err = errors.Join(err, failure.QuoteLog())
+				}
+				err = errors.Join(err, discard(context.WithoutCancel(ctx), s))
+			}()
 		}
 		m, err := prepare(ctx, s, display)
 		if err != nil {
 			return err
 		}
-		e, err := m.start(ctx)
+		others, err := engine.Existing(ctx, s)
 		if err != nil {
 			return err
 		}
-		results, err := e.Preview(ctx)
+		e, err := m.start(ctx, others...)
+		if err != nil {
+			return err
+		}
+		overrides, err := m.overrides(ctx)
+		if err != nil {
+			return err
+		}
+		results, err := e.Preview(ctx, overrides)
 		display.Stop()
 		if err != nil {
 			return err
 		}
-		resultTable(cmd.OutOrStdout(), s.Environment, results)
+		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
+			return err
+		}
 		return asExpected(cmd, results)
 	})
 }
@@ -90,8 +118,9 @@ func discard(ctx context.Context, s site.Site) error {
 
 // asExpected returns an error when changes were not expected and there were some.
 func asExpected(cmd *cobra.Command, results []engine.Result) error {
-	if expect, _ := cmd.Flags().GetBool("expect-no-changes"); !expect {
-		return nil
+	expect, err := cmd.Flags().GetBool("expect-no-changes")
+	if err != nil || !expect {
+		return err
 	}
 	var changed []error
 	for _, r := range results {
@@ -123,6 +152,7 @@ func down(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
+		// Neither the stacks' files nor the chart repository are asked: a mistake there must not keep anything up.
 		e, err := m.startToChange(ctx)
 		if err != nil {
 			return err
@@ -146,7 +176,9 @@ func down(cmd *cobra.Command, s site.Site) error {
 		}
 		step.Done("")
 		display.Stop()
-		resultTable(cmd.OutOrStdout(), s.Environment, results)
+		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
+			return err
+		}
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\nThe simulated Azure has %d resources left.\n", len(left)); err != nil {
 			return err
 		}

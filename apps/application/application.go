@@ -3,7 +3,6 @@
 package application
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 
@@ -12,6 +11,7 @@ import (
 	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/internal/untyped"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -50,7 +50,7 @@ func OverlayPath(app, environment string) string {
 func New(
 	ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption,
 ) (*apiextensions.CustomResource, error) {
-	fields, err := specOf(args).fields()
+	fields, err := untyped.MapOf(specOf(args))
 	if err != nil {
 		return nil, fmt.Errorf("application %s: %w", args.Name, err)
 	}
@@ -132,16 +132,4 @@ func specOf(args Args) spec {
 			{Group: "argoproj.io", Kind: "Rollout", JSONPointers: []string{"/spec/replicas"}},
 		},
 	}
-}
-
-func (s spec) fields() (pulumi.Map, error) {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return nil, err
-	}
-	var plain map[string]any
-	if err := json.Unmarshal(text, &plain); err != nil {
-		return nil, err
-	}
-	return pulumi.ToMap(plain), nil
 }

@@ -1,10 +1,11 @@
 package argocd
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/internal/untyped"
 )
 
 // values are the keys of the argo-cd chart (10.1.1) that the platform sets.
@@ -124,28 +125,11 @@ func newValues(s Settings) values {
 // input returns the values as the release takes them, with the bcrypt hash of the admin's password in its place. Only the
 // hash is an output, so that a preview shows every other value.
 func (v values) input(passwordHash pulumi.StringInput) (pulumi.Map, error) {
-	text, err := json.Marshal(v)
+	out, err := untyped.MapOf(v)
 	if err != nil {
 		return nil, fmt.Errorf("values of argo-cd: %w", err)
 	}
-	var plain map[string]any
-	if err := json.Unmarshal(text, &plain); err != nil {
-		return nil, fmt.Errorf("values of argo-cd: %w", err)
-	}
-	out := toMap(plain)
 	secret := out["configs"].(pulumi.Map)["secret"].(pulumi.Map)
 	secret["argocdServerAdminPassword"] = passwordHash
 	return out, nil
-}
-
-func toMap(plain map[string]any) pulumi.Map {
-	out := make(pulumi.Map, len(plain))
-	for key, value := range plain {
-		if nested, ok := value.(map[string]any); ok {
-			out[key] = toMap(nested)
-			continue
-		}
-		out[key] = pulumi.Any(value)
-	}
-	return out
 }

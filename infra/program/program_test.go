@@ -2,6 +2,7 @@ package program_test
 
 import (
 	encoding "encoding/base64"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -274,6 +275,31 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 		"no certificate outside dev": {
 			"test", map[string]string{"gatewayCertificate": ""}, "gatewayCertificate: is empty, but test serves HTTPS only",
 		},
+		"a gateway that shrinks as it grows": {
+			"dev", map[string]string{"gatewayMinCapacity": "3"}, "gatewayMaxCapacity: 2 is less than gatewayMinCapacity 3",
+		},
+		"an administrator twice": {
+			"dev",
+			map[string]string{"postgresEntraAdmins": `[
+				{"objectId": "11111111-1111-1111-1111-111111111111", "name": "a", "type": "User"},
+				{"objectId": "11111111-1111-1111-1111-111111111111", "name": "a", "type": "User"}]`},
+			"postgresEntraAdmins: 11111111-1111-1111-1111-111111111111 is listed twice",
+		},
+		"no group for the certificate": {
+			"test",
+			map[string]string{"gatewayCertificateResourceGroup": ""},
+			"gatewayCertificateResourceGroup: is empty; name the resource group of the certificate's key vault",
+		},
+		"an administrator without a name": {
+			"dev",
+			map[string]string{"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "type": "User"}]`},
+			"postgresEntraAdmins: 11111111-1111-1111-1111-111111111111 has no name",
+		},
+		"more pipelines than an identity takes": {
+			"dev",
+			map[string]string{"pipelineSubjects": "[" + strings.Repeat(`"repo:g/g:pull_request",`, 20) + `"repo:g/g:pull_request"]`},
+			"pipelineSubjects: has 21 subjects, but an identity takes 20",
+		},
 		"a registry that cannot be private": {
 			"prod",
 			map[string]string{"registrySku": "Standard"},
@@ -382,6 +408,33 @@ func TestUnit_ClientsAreServedByHTTPS(t *testing.T) {
 	assert.Equal(t, "/subscriptions/s/resourceGroups/gridos-platform-rg/providers/Microsoft.KeyVault/vaults/gridos-platform-kv/secrets/test-gridos-tls",
 		recorded.OfType(role)[reader].Inputs["scope"].StringValue(), "the gateway reads that one secret")
 	assert.True(t, dependsOn(recorded.OfType(gateway)[0], "test-gateway-certificate-reader"))
+}
+
+func TestUnit_ConfiguredPrincipalsGetTheirRoles(t *testing.T) {
+	t.Parallel()
+	const deployer, group = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
+	recorded, err := run("dev", map[string]string{
+		"deployerObjectId": deployer, "deployerType": "ServicePrincipal", "adminGroupObjectIds": `["` + group + `"]`,
+	})
+	require.NoError(t, err)
+	kinds := map[string]string{}
+	for _, r := range recorded.OfType(role) {
+		if strings.HasSuffix(r.Inputs["roleDefinitionId"].StringValue(), "/b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b") {
+			kinds[r.Inputs["principalId"].StringValue()] = r.Inputs["principalType"].StringValue()
+			assert.Equal(t, "dev-cluster-aks-id", r.Inputs["scope"].StringValue())
+		}
+	}
+	assert.Equal(t, map[string]string{deployer: "ServicePrincipal", group: "Group"}, kinds, "who administers the cluster")
+}
+
+func TestUnit_NobodyIsSignedIn(t *testing.T) {
+	t.Parallel()
+	recorded, err := mocks.Run{
+		Project: stacks.Infra, Root: "../..", Stack: "dev",
+		Failing: map[string]error{"azure-native:authorization:getClientConfig": errors.New("no credential")},
+	}.Do(program.Program)
+	require.ErrorContains(t, err, "Azure does not say who is signed in; run `az login`")
+	assert.Empty(t, recorded.OfType("azure-native:resources/v20240301:ResourceGroup"))
 }
 
 func TestUnit_AnotherSubscriptionIsRefused(t *testing.T) {

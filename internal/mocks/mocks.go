@@ -31,6 +31,8 @@ type Run struct {
 	Computed map[string]map[string]any
 	// Functions answer the functions of providers, by token.
 	Functions map[string]map[string]any
+	// Failing are the errors of functions of providers, by token.
+	Failing map[string]error
 	// Preview runs the program as a preview does.
 	Preview bool
 }
@@ -138,6 +140,9 @@ type Secret string
 func (m *monitor) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	if args.Token == "pulumi:pulumi:readStackOutputs" {
 		return m.reference(args.Args["name"].StringValue()), nil
+	}
+	if err := m.run.Failing[args.Token]; err != nil {
+		return nil, err
 	}
 	answer := resource.PropertyMap{}
 	for key, value := range m.run.Functions[args.Token] {

@@ -58,11 +58,11 @@ func (s setup) measure(ctx context.Context, environment string) (m measurement, 
 		return m, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	e, err := engine.New(place, ports, s.display, overrides)
+	e, err := engine.New(place, ports, s.display)
 	if err != nil {
 		return m, err
 	}
-	result, err := e.UpOne(ctx, stacks.Infra, s.parallel)
+	result, err := e.UpOne(ctx, stacks.Infra, overrides, s.parallel)
 	if err != nil {
 		return m, err
 	}

@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 
@@ -48,8 +46,8 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 	defer cancel()
 	err = site.WaitFor(waiting, func() (bool, error) {
 		select {
-		case <-ended:
-			return false, errors.New("it ended at once")
+		case err := <-ended:
+			return false, errors.Join(errors.New("it ended at once"), err)
 		default:
 		}
 		record, running, err = s.Running()
@@ -65,8 +63,9 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 	return record, nil
 }
 
-// spawn starts the process in a session of its own, so that it neither sees the terminal's Ctrl-C nor ends with it.
-func spawn(s site.Site) (child *os.Process, ended <-chan struct{}, err error) {
+// spawn starts the process in a session of its own, so that it neither sees the terminal's Ctrl-C nor ends with it. How it
+// ended comes from the channel, which is closed then.
+func spawn(s site.Site) (child *os.Process, ended <-chan error, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -83,10 +82,10 @@ func spawn(s site.Site) (child *os.Process, ended <-chan struct{}, err error) {
 	if err := process.Start(); err != nil {
 		return nil, nil, fmt.Errorf("start the lab's background process: %w", err)
 	}
-	done := make(chan struct{})
+	done := make(chan error, 1)
 	go func() {
 		defer close(done)
-		_ = process.Wait() // how it ended is in its log
+		done <- process.Wait()
 	}()
 	return process.Process, done, nil
 }
@@ -134,24 +133,11 @@ func Stop(ctx context.Context, s site.Site) error {
 	return controlplane.Reap(s.ControlPlaneDir())
 }
 
-// logTail is how much of the log an error shows.
-const logTail = 4 << 10
-
 // Log returns the end of the background process' log, or why it cannot be read.
 func Log(s site.Site) string {
-	file, err := os.Open(s.LogFile(Command))
+	text, err := site.EndOfLog(s.LogFile(Command))
 	if err != nil {
 		return err.Error()
 	}
-	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.Size() > logTail {
-		if _, err := file.Seek(-logTail, io.SeekEnd); err != nil {
-			return err.Error()
-		}
-	}
-	text, err := io.ReadAll(file)
-	if err != nil {
-		return err.Error()
-	}
-	return strings.TrimSpace(string(text))
+	return text
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 
+	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/stacks"
@@ -31,16 +31,15 @@ import (
 
 // Engine runs the projects of one environment. Call New to get one.
 type Engine struct {
-	site      site.Site
-	record    site.Record
-	progress  *progress.Display
-	overrides Overrides
-	cli       cli
+	site     site.Site
+	record   site.Record
+	progress *progress.Display
+	cli      cli
 }
 
 // New returns an engine that runs the CLI of the record's tools, for which it puts their directories first on this
 // process' PATH: the Automation API looks there. It returns an error when the CLI does not answer.
-func New(s site.Site, record site.Record, display *progress.Display, overrides Overrides) (*Engine, error) {
+func New(s site.Site, record site.Record, display *progress.Display) (*Engine, error) {
 	err := errors.Join(
 		os.Setenv("PATH", s.Variables(record)["PATH"]),
 		// It would win over the lab's own passphrase, even when it is empty.
@@ -53,7 +52,7 @@ func New(s site.Site, record site.Record, display *progress.Display, overrides O
 	if err != nil {
 		return nil, fmt.Errorf("the Pulumi CLI does not answer: %w", err)
 	}
-	return &Engine{site: s, record: record, progress: display, overrides: overrides, cli: command}, nil
+	return &Engine{site: s, record: record, progress: display, cli: command}, nil
 }
 
 // Result is what an operation did to one stack.
@@ -112,7 +111,9 @@ func (r Result) Summary() string {
 }
 
 // Up brings the environment up, project by project, and returns a result for each that succeeded.
-func (e *Engine) Up(ctx context.Context) ([]Result, error) { return e.each(ctx, "up", line(), upOne) }
+func (e *Engine) Up(ctx context.Context, overrides Overrides) ([]Result, error) {
+	return e.each(ctx, upOperation(overrides), line())
+}
 
 func upOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
 	return upParallel(ctx, s, w, 0)
@@ -128,8 +129,8 @@ func upParallel(ctx context.Context, s auto.Stack, w *watcher, parallel int) (ma
 }
 
 // Preview plans the environment, project by project, and changes nothing.
-func (e *Engine) Preview(ctx context.Context) ([]Result, error) {
-	return e.each(ctx, "preview", line(), previewOne)
+func (e *Engine) Preview(ctx context.Context, overrides Overrides) ([]Result, error) {
+	return e.each(ctx, previewOperation(overrides), line())
 }
 
 func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
@@ -142,11 +143,12 @@ func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, 
 	return changes, err
 }
 
-// Down destroys the environment in reverse. Protection is lifted first: the lab holds nothing that it would protect.
+// Down destroys the environment in reverse. Protection is lifted first: the lab holds nothing that it would protect. The
+// configuration is the one that the last operation had: a mistake in the stack's files is no reason to keep what is there.
 func (e *Engine) Down(ctx context.Context) ([]Result, error) {
 	reversed := line()
 	slices.Reverse(reversed)
-	return e.each(ctx, "down", reversed, downOne)
+	return e.each(ctx, downOperation(), reversed)
 }
 
 func downOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
@@ -175,13 +177,69 @@ func unprotect(ctx context.Context, s auto.Stack, w *watcher) error {
 	return nil
 }
 
-// operation runs the engine on one stack and returns how many resources had what done with them.
-type operation func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error)
+// operation is something that the engine does to one stack.
+type operation struct {
+	verb string
+	// run returns how many resources had what done with them.
+	run func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error)
+	// stack returns the project's stack ready to be worked on; ok is false when there is none, and so nothing to do.
+	stack func(ctx context.Context, e *Engine, p part) (s auto.Stack, ok bool, err error)
+	// changes says that it takes the stack's lock. What only looks takes none, and leaves the one that tells of a killed
+	// engine to whoever clears up after it.
+	changes bool
+}
 
-func (e *Engine) each(ctx context.Context, verb string, parts []part, do operation) ([]Result, error) {
+func upOperation(overrides Overrides) operation {
+	return operation{verb: "up", run: upOne, stack: configured(overrides), changes: true}
+}
+
+func previewOperation(overrides Overrides) operation {
+	return operation{verb: "preview", run: previewOne, stack: configured(overrides)}
+}
+
+func downOperation() operation {
+	return operation{verb: "down", run: downOne, changes: true, stack: func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
+		return e.existing(ctx, p.Name, auto.Program(p.program))
+	}}
+}
+
+// configured is for operations that work with what the stack's files say now; they create a stack that is missing.
+func configured(overrides Overrides) func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
+	return func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
+		if err := copyFiles(e.site, p.Project, overrides[p.Name]); err != nil {
+			return auto.Stack{}, false, err
+		}
+		stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.options(p.Name)...)
+		return stack, err == nil, err
+	}
+}
+
+// existing returns the project's stack as the last operation left it; ok is false when there is none.
+func (e *Engine) existing(
+	ctx context.Context, project string, options ...auto.LocalWorkspaceOption,
+) (stack auto.Stack, ok bool, err error) {
+	// The stack's file is the last that is copied before a stack is created.
+	if _, err := os.Stat(projectfile.StackFile(e.site.WorkDir(project), e.site.Environment)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil // nobody has worked on it yet
+		}
+		return stack, false, err
+	}
+	workspace, err := auto.NewLocalWorkspace(ctx, append(e.options(project), options...)...)
+	if err != nil {
+		return stack, false, err
+	}
+	stack, err = auto.SelectStack(ctx, e.site.Environment, workspace)
+	if auto.IsSelectStack404Error(err) {
+		return stack, false, nil
+	}
+	return stack, err == nil, err
+}
+
+func (e *Engine) each(ctx context.Context, do operation, parts []part) ([]Result, error) {
 	var results []Result
 	for _, p := range parts {
-		result, err := e.one(ctx, verb, p, do)
+		result, err := e.one(ctx, do, p)
 		if err != nil {
 			return results, err
 		}
@@ -190,45 +248,54 @@ func (e *Engine) each(ctx context.Context, verb string, parts []part, do operati
 	return results, nil
 }
 
-func (e *Engine) one(ctx context.Context, verb string, p part, do operation) (Result, error) {
-	return e.show(ctx, p.Name+" "+verb, verb, p, do)
+func (e *Engine) one(ctx context.Context, do operation, p part) (Result, error) {
+	return e.show(ctx, p.Name+" "+do.verb, do, p)
 }
 
 // show runs the operation as a step of that name.
-func (e *Engine) show(ctx context.Context, name, verb string, p part, do operation) (Result, error) {
+func (e *Engine) show(ctx context.Context, name string, do operation, p part) (Result, error) {
 	started := time.Now()
 	step := e.progress.Start(name)
-	result, err := e.run(ctx, verb, p, do, step)
+	result, err := e.run(ctx, do, p, step)
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		step.Fail(errors.New("interrupted"))
-		return result, err
+		// What the engine says of it is that it was interrupted; it is in the log.
+		return result, fmt.Errorf("%s: %s: %w", p.Name, do.verb, ctx.Err())
 	case err != nil:
 		step.Fail(errors.New("see below"))
 		return result, err
 	}
 	result.Duration = time.Since(started)
 	summary := result.Summary()
-	if verb == "preview" && result.Changed() > 0 {
+	if !do.changes && result.Changed() > 0 {
 		summary = "would be: " + summary
 	}
 	step.Done(summary)
 	return result, nil
 }
 
-func (e *Engine) run(ctx context.Context, verb string, p part, do operation, step *progress.Step) (Result, error) {
+func (e *Engine) run(ctx context.Context, do operation, p part, step *progress.Step) (Result, error) {
 	result := Result{Project: p.Project}
-	stack, err := e.stack(ctx, p)
+	if do.changes {
+		if err := e.unlock(p.Name); err != nil {
+			return result, err
+		}
+	}
+	stack, ok, err := do.stack(ctx, e, p)
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	w, err := watch(e.site.LogFile(p.Name+"-"+verb), step)
+	if !ok {
+		return result, nil
+	}
+	w, err := watch(e.site.LogFile(p.Name+"-"+do.verb), step)
 	if err != nil {
 		return result, err
 	}
-	result.Changes, err = do(ctx, stack, w)
+	result.Changes, err = do.run(ctx, stack, w)
 	w.end()
-	if err := errors.Join(w.failure(p.Name, verb, err), w.log.Close()); err != nil {
+	if err := errors.Join(w.failure(p.Name, do.verb, err), w.log.Close()); err != nil {
 		return result, err
 	}
 	for op, n := range result.Changes {
@@ -251,31 +318,6 @@ func (e *Engine) options(project string) []auto.LocalWorkspaceOption {
 	}
 }
 
-// stack returns the project's stack ready to be worked on, creating it when it is missing. The caller holds the site's lock.
-func (e *Engine) stack(ctx context.Context, p part) (auto.Stack, error) {
-	if err := copyFiles(e.site, p.Project, e.overrides[p.Name]); err != nil {
-		return auto.Stack{}, err
-	}
-	stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.options(p.Name)...)
-	if err != nil {
-		return auto.Stack{}, err
-	}
-	return stack, e.unlock(ctx, stack, p.Name)
-}
-
-// locks are the backend's locks on the project's stack. Whoever asks holds the site's lock, so that only a killed engine can
-// have left them.
-func (e *Engine) locks(project string) ([]string, error) {
-	return filepath.Glob(filepath.Join(e.site.BackendDir(), ".pulumi", "locks", "*", project, e.site.Environment, "*.json"))
-}
-
-// Killed tells whether the engine was killed while it worked on Azure's resources. Azure may then have resources that no
-// state knows of: those whose creation it confirmed when nobody listened any more.
-func (e *Engine) Killed() (bool, error) {
-	locks, err := e.locks(stacks.Infra.Name)
-	return len(locks) > 0, err
-}
-
 // AzureIDs returns the ARM ids of the resources that the state of gridos-infra knows.
 func (e *Engine) AzureIDs(ctx context.Context) ([]string, error) {
 	return askOne(ctx, e, line()[0], func(ctx context.Context, s auto.Stack) ([]string, error) {
@@ -290,19 +332,6 @@ func (e *Engine) AzureIDs(ctx context.Context) ([]string, error) {
 		}
 		return ids, err
 	})
-}
-
-// unlock removes the backend's lock that a killed command left behind. Whoever works on a stack holds the site's lock, so
-// nobody else can hold this one.
-func (e *Engine) unlock(ctx context.Context, s auto.Stack, project string) error {
-	locks, err := e.locks(project)
-	if err != nil || len(locks) == 0 {
-		return err
-	}
-	if err := s.Cancel(ctx); err != nil {
-		return fmt.Errorf("remove the lock that a killed command left on stack %s: %w", s.Name(), err)
-	}
-	return nil
 }
 
 // Outputs returns the outputs of every stack, by project and key.
@@ -352,18 +381,8 @@ func ofEach[T any](ctx context.Context, e *Engine, ask func(context.Context, aut
 func askOne[T any](
 	ctx context.Context, e *Engine, p part, ask func(context.Context, auto.Stack) (T, error),
 ) (answer T, err error) {
-	if _, err := os.Stat(e.site.WorkDir(p.Name)); errors.Is(err, fs.ErrNotExist) {
-		return answer, nil // nobody has worked on it yet
-	}
-	workspace, err := auto.NewLocalWorkspace(ctx, e.options(p.Name)...)
-	if err != nil {
-		return answer, err
-	}
-	stack, err := auto.SelectStack(ctx, e.site.Environment, workspace)
-	if auto.IsSelectStack404Error(err) {
-		return answer, nil
-	}
-	if err != nil {
+	stack, ok, err := e.existing(ctx, p.Name)
+	if err != nil || !ok {
 		return answer, err
 	}
 	return ask(ctx, stack)

@@ -48,7 +48,7 @@ func newEngineFor(t *testing.T, environment string, options azure.Options) (*Eng
 	require.NoError(t, err)
 	e, err := New(s, site.Record{
 		AzurePort: azureServer.Port, RandomPort: randomServer.Port, Tools: paths.Dirs(),
-	}, progress.New(io.Discard), nil)
+	}, progress.New(io.Discard))
 	require.NoError(t, err)
 	return e, cloud
 }
@@ -67,10 +67,10 @@ func partOf(t *testing.T, project stacks.Project) part {
 func TestEngine_AMissingUpstreamStackIsOneClearSentence(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	for _, project := range []stacks.Project{stacks.Bootstrap, stacks.Apps, stacks.Published} {
-		for verb, do := range map[string]operation{"preview": previewOne, "up": upOne} {
-			_, err := e.one(t.Context(), verb, partOf(t, project), do)
+		for _, do := range []operation{previewOperation(nil), upOperation(nil)} {
+			_, err := e.one(t.Context(), do, partOf(t, project))
 			require.ErrorContains(t, err, "stack organization/gridos-infra/dev cannot be read; if it does not exist yet, "+
-				"run `pulumi -C infra up -s dev` first", "%s %s", project.Name, verb)
+				"run `pulumi -C infra up -s dev` first", "%s %s", project.Name, do.verb)
 		}
 	}
 }
@@ -84,10 +84,16 @@ func TestEngine_AClusterThatAzureRefusesEndsTheUpdate(t *testing.T) {
 		}
 		return nil
 	}})
-	_, err := e.one(t.Context(), "up", partOf(t, stacks.Infra), upOne)
+	_, err := e.one(t.Context(), upOperation(nil), partOf(t, stacks.Infra))
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
 	assert.Contains(t, strings.Join(failure.Messages, "\n"), quota)
+
+	// Of a preview from nothing nothing stays, the log neither.
+	require.NoError(t, failure.QuoteLog())
+	require.NoError(t, e.site.Remove())
+	assert.NotContains(t, failure.Error(), e.site.Dir)
+	assert.Regexp(t, `(?s)the end of what the engine said:\n.*`+quota+`.*Duration: `, failure.Error())
 }
 
 func TestEngine_AnUnreachableClusterIsAnErrorThatSaysSo(t *testing.T) {
@@ -107,9 +113,9 @@ users: [{name: u, user: {token: t}}]
 `)))
 		return nil
 	}
-	_, err := e.one(t.Context(), "up", infra, upOne)
+	_, err := e.one(t.Context(), upOperation(nil), infra)
 	require.NoError(t, err)
-	_, err = e.one(t.Context(), "up", partOf(t, stacks.Bootstrap), upOne)
+	_, err = e.one(t.Context(), upOperation(nil), partOf(t, stacks.Bootstrap))
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
 	assert.Contains(t, strings.Join(failure.Messages, "\n"), "unreachable")

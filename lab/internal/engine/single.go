@@ -12,15 +12,16 @@ import (
 
 // UpOne brings one project of the environment up, with as many resources at once as parallel says; 0 leaves that to the CLI,
 // which goes by the number of processors. The projects that it reads must be up.
-func (e *Engine) UpOne(ctx context.Context, project stacks.Project, parallel int) (Result, error) {
+func (e *Engine) UpOne(ctx context.Context, project stacks.Project, overrides Overrides, parallel int) (Result, error) {
 	p, err := partNamed(project)
 	if err != nil {
 		return Result{}, err
 	}
-	do := func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+	do := upOperation(overrides)
+	do.run = func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
 		return upParallel(ctx, s, w, parallel)
 	}
-	return e.show(ctx, e.site.Environment+" "+p.Name+" up", "up", p, do)
+	return e.show(ctx, e.site.Environment+" "+p.Name+" up", do, p)
 }
 
 // State returns the resources in the state of a project, in the order in which they were registered.

@@ -15,6 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
 
 	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
 // watcher follows one operation of the engine: it keeps the CLI's words in a log, shows how far the operation is, and
@@ -127,14 +128,28 @@ type Failure struct {
 	// Log is the file with everything that the CLI said.
 	Log string
 
-	cause error
+	quoted string // the end of the log, once the log is gone
+	cause  error
 }
 
-// Error lists the engine's messages and names the log.
+// QuoteLog takes the end of the log into the message, because the log is about to be removed.
+func (f *Failure) QuoteLog() error {
+	end, err := site.EndOfLog(f.Log)
+	if err != nil {
+		return err
+	}
+	f.quoted = end
+	return nil
+}
+
+// Error lists the engine's messages and names the log, or quotes it.
 func (f *Failure) Error() string {
 	lines := []string{fmt.Sprintf("%s: %s failed", f.Project, f.Verb)}
 	for _, m := range f.Messages {
 		lines = append(lines, "  "+strings.ReplaceAll(m, "\n", "\n  "))
+	}
+	if f.quoted != "" {
+		return strings.Join(append(lines, "  the end of what the engine said:", "    "+strings.ReplaceAll(f.quoted, "\n", "\n    ")), "\n")
 	}
 	return strings.Join(append(lines, "  everything that the engine said: "+f.Log), "\n")
 }

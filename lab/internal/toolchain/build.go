@@ -120,7 +120,7 @@ func (r *Resolver) cachedPath(t Tool, version string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the pin of %s cannot be read: %w", t.Name, err)
 	}
-	hash := sha256.New()
+	hash := sha256.New() // writing to a hash never fails
 	for _, file := range append([]string{filepath.Join(dir, "go.mod"), filepath.Join(dir, "go.sum")}, files...) {
 		content, err := os.ReadFile(file)
 		if err != nil {

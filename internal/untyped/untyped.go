@@ -1,0 +1,36 @@
+// Package untyped gives resources whose inputs have no Go types what the platform spells as Go types of its own: the values
+// of a chart, the spec of a custom resource.
+package untyped
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// MapOf returns a struct's fields under their JSON names. Structs in it become a pulumi.Map each, so that an output can be
+// put in their midst. It returns an error when value is nothing that JSON writes as an object.
+func MapOf(value any) (pulumi.Map, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("%T cannot be written as JSON: %w", value, err)
+	}
+	var plain map[string]any
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return nil, fmt.Errorf("%T is no object in JSON: %w", value, err)
+	}
+	return mapOf(plain), nil
+}
+
+func mapOf(plain map[string]any) pulumi.Map {
+	out := make(pulumi.Map, len(plain))
+	for key, value := range plain {
+		if nested, ok := value.(map[string]any); ok {
+			out[key] = mapOf(nested)
+		} else {
+			out[key] = pulumi.Any(value)
+		}
+	}
+	return out
+}

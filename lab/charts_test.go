@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+)
+
+// chartsOf returns the machine of a prod whose bootstrap is configured with values, in a checkout that is not up.
+func chartsOf(t *testing.T, values map[string]any) *machine {
+	t.Helper()
+	dir := t.TempDir()
+	checkoutOf(t, dir)
+	configure(t, projectfile.StackFile(filepath.Join(dir, "bootstrap"), "prod"), values)
+	s, err := site.Open("prod")
+	require.NoError(t, err)
+	require.NoError(t, s.Prepare())
+	return &machine{site: s}
+}
+
+func TestUnit_ChartsOfARepositoryThatAnsweredOnceAreNotReplaced(t *testing.T) {
+	t.Setenv(toolchain.EnvOffline, "")
+	repository := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, err := fmt.Fprintln(w, "apiVersion: v1")
+		assert.NoError(t, err)
+	}))
+	m := chartsOf(t, map[string]any{"gridos-bootstrap:chartRepository": repository.URL})
+	// What a lab leaves that was killed while it decided.
+	require.NoError(t, os.MkdirAll(m.site.ChartsDir()+".unfinished/argo-cd", 0o700))
+	overrides, err := m.charts(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, overrides)
+
+	repository.Close()
+	overrides, err = m.charts(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, overrides)
+	assert.NoDirExists(t, m.site.ChartsDir()+".unfinished")
+}
+
+func TestUnit_ChartsWithoutARepositoryAreTheUsersOwn(t *testing.T) {
+	m := chartsOf(t, map[string]any{
+		"gridos-bootstrap:chartRepository":   "",
+		"gridos-bootstrap:argocdChart":       "charts/argo-cd",
+		"gridos-bootstrap:argoRolloutsChart": "oci://registry.example.com/argo-rollouts",
+	})
+	_, err := m.charts(t.Context())
+	path := filepath.Join(m.site.ProjectDir("bootstrap"), "charts", "argo-cd")
+	require.ErrorContains(t, err, "gridos-bootstrap:argocdChart: there is no chart "+path)
+
+	require.NoError(t, os.MkdirAll(path, 0o700))
+	overrides, err := m.charts(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"argocdChart": path}, overrides, "the engine works elsewhere; nothing else changes")
+}

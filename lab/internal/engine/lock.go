@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// Killed tells whether an engine was killed while it worked on Azure's resources. Azure may then have resources that no
+// state knows of: those whose creation it confirmed when nobody listened any more. The error says that somebody works on a
+// stack of the environment right now. The caller holds the site's lock.
+func (e *Engine) Killed() (bool, error) {
+	killed := false
+	for _, p := range stacks.Projects() {
+		left, err := e.leftLocks(p.Name)
+		if err != nil {
+			return false, err
+		}
+		killed = killed || (p == stacks.Infra && len(left) > 0)
+	}
+	return killed, nil
+}
+
+// unlock does what `pulumi cancel` does, also for a stack that was just being created: it removes the backend's locks that
+// a killed engine left on a stack, which nothing else would ever remove.
+func (e *Engine) unlock(project string) error {
+	left, err := e.leftLocks(project)
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		for _, file := range []string{path, path + ".attrs"} { // what the backend keeps beside a file, if it keeps anything
+			if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("remove the lock that a killed command left on stack %s/%s: %w", project, e.site.Environment, err)
+			}
+		}
+	}
+	return nil
+}
+
+// leftLocks are the files of the backend's locks on the project's stack that only a killed engine can have left. The error
+// names the process that works on the stack: it is the user's own pulumi, for the caller holds the site's lock.
+func (e *Engine) leftLocks(project string) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(
+		e.site.BackendDir(), ".pulumi", "locks", "*", project, e.site.Environment, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var left []string
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // whoever held it is done
+		}
+		if err != nil {
+			return nil, err
+		}
+		var holder lockHolder
+		if err := json.Unmarshal(text, &holder); err != nil {
+			return nil, fmt.Errorf("the lock %s on stack %s/%s is malformed; remove it when no pulumi runs: %w",
+				path, project, e.site.Environment, err)
+		}
+		alive, err := holder.alive()
+		if err != nil {
+			return nil, fmt.Errorf("look for the process that holds %s: %w", path, err)
+		}
+		if alive {
+			return nil, fmt.Errorf("process %d works on stack %s/%s; wait for it", holder.PID, project, e.site.Environment)
+		}
+		left = append(left, path)
+	}
+	return left, nil
+}
+
+// lockHolder is what Pulumi's file backend writes into a lock.
+type lockHolder struct {
+	PID      int    `json:"pid"`
+	Hostname string `json:"hostname"`
+}
+
+// alive tells whether the holder still runs. A holder on a machine of another name does not: the simulated Azure answers on
+// this machine only, so that the lock is from before the machine, or the container, got its name.
+func (h lockHolder) alive() (bool, error) {
+	host, err := os.Hostname()
+	if err != nil || host != h.Hostname || h.PID <= 0 {
+		return false, err
+	}
+	err = syscall.Kill(h.PID, 0)
+	if errors.Is(err, syscall.ESRCH) {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, syscall.EPERM) { // another user's process lives too
+		return false, err
+	}
+	if _, err := os.Stat("/proc/self/cmdline"); err != nil {
+		return true, nil //nolint:nilerr // no /proc, as on macOS: it cannot be asked who has the number now
+	}
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(h.PID), "cmdline"))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return false, nil
+	}
+	// A process that ended and was not collected by its parent has no arguments; and after a restart of the machine its
+	// number may be anybody's.
+	program, _, _ := bytes.Cut(text, []byte{0})
+	return strings.HasPrefix(filepath.Base(string(program)), "pulumi"), err
+}

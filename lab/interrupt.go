@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// interruptedError is the end of a command that was told to stop.
+type interruptedError struct {
+	verb string
+	site site.Site
+	err  error // all that went wrong, the interruption itself too
+}
+
+// Error says how to go on, and what went wrong besides.
+func (e interruptedError) Error() string {
+	command := func(verb string) string { return fmt.Sprintf("`go run ./lab %s%s`", verb, stackFlag(e.site)) }
+	text := "Stopped."
+	switch e.verb {
+	case "up":
+		text = fmt.Sprintf("Stopped. %s goes on from here, %s takes everything away.", command("up"), command("down"))
+	case "preview":
+		text = "Stopped. Nothing was changed."
+	case "down":
+		text = fmt.Sprintf("Stopped. %s goes on from here.", command("down"))
+	}
+	lines := []string{text}
+	for _, err := range besidesCancellation(e.err) {
+		lines = append(lines, "Error: "+err.Error())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns all that went wrong.
+func (e interruptedError) Unwrap() error { return e.err }
+
+// besidesCancellation takes joined errors apart and leaves out those that only say that the command was interrupted: what
+// could not be tidied up then is to be told.
+func besidesCancellation(err error) []error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what wraps several may mean one thing by them
+		var rest []error
+		for _, single := range several.Unwrap() {
+			rest = append(rest, besidesCancellation(single)...)
+		}
+		return rest
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return []error{err}
+}

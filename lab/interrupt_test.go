@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+func TestUnit_AnInterruptedCommandSaysHowToGoOnAndWhatIsLeft(t *testing.T) {
+	interruption := fmt.Errorf("gridos-infra: up: %w", context.Canceled)
+	for verb, want := range map[string]string{
+		"up":      "Stopped. `go run ./lab up -s test` goes on from here, `go run ./lab down -s test` takes everything away.",
+		"down":    "Stopped. `go run ./lab down -s test` goes on from here.",
+		"preview": "Stopped. Nothing was changed.\nError: the folder is busy",
+		"tools":   "Stopped.",
+	} {
+		err := interruption
+		if verb == "preview" {
+			err = errors.Join(errors.Join(interruption, errors.New("the folder is busy")), nil)
+		}
+		stopped := interruptedError{verb: verb, site: site.Site{Environment: "test"}, err: err}
+		assert.Equal(t, want, stopped.Error())
+	}
+}
+
+func TestUnit_ACommandThatIsInterruptedIsToldFromOneThatFails(t *testing.T) {
+	checkoutOf(t, t.TempDir())
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err := lab(t, interrupted, "preview", "-s", "prod")
+	var stopped interruptedError
+	require.ErrorAs(t, err, &stopped)
+	assert.Equal(t, "Stopped. Nothing was changed.", err.Error())
+	assert.NoDirExists(t, ".lab")
+}
