@@ -219,7 +219,8 @@ var serverSignIn = rule{id: "P4", code: "InvalidAuthConfig", broken: func(s subj
 	if !entra && s.in.text(path+"passwordAuth") == "Disabled" {
 		result = append(result, found(path+"activeDirectoryAuth", "neither passwords nor Entra ID can sign in; enable one of them")...)
 	}
-	if entra && !s.in.has(path+"tenantId") {
+	// The typed SDK sends an empty text for a tenant that is left out.
+	if entra && s.in.text(path+"tenantId") == "" && !s.in.unsure(path+"tenantId") {
 		result = append(result, found(path+"tenantId", "Entra ID authentication needs its tenant; set tenantId")...)
 	}
 	return result

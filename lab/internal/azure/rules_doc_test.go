@@ -81,23 +81,129 @@ func citedRules(t *testing.T, repository string) map[string][]string {
 func rows(t *testing.T, text string) map[string]bool {
 	t.Helper()
 	ids := map[string]bool{}
-	inTable := false
-	for line := range strings.Lines(text) {
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		first := strings.TrimSpace(cells[0])
-		switch {
-		case !strings.HasPrefix(line, "|"):
-			inTable = false
-		case first == "id":
-			inTable = true
-		case inTable && !strings.HasPrefix(first, "---"):
-			assert.False(t, ids[first], "rule %s has two rows", first)
-			ids[first] = true
-			assert.Len(t, cells, 4, "rule %s: id, what Azure does, enforced, source", first)
-			for _, cell := range cells {
-				assert.NotEmpty(t, strings.TrimSpace(cell), "rule %s has an empty cell", first)
-			}
+	for _, row := range tables(text) {
+		id, ok := row["id"]
+		if !ok {
+			continue
+		}
+		assert.False(t, ids[id], "rule %s has two rows", id)
+		ids[id] = true
+		assert.Len(t, row, 5, "rule %s: id, what Azure does, enforced, engine tests, source", id)
+		for column, cell := range row {
+			assert.NotEmpty(t, cell, "rule %s has an empty cell: %s", id, column)
 		}
 	}
 	return ids
+}
+
+// tables returns the rows of all tables of a document, each by the titles of its columns.
+func tables(text string) []map[string]string {
+	var result []map[string]string
+	var titles []string
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "|") {
+			titles = nil
+			continue
+		}
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		switch {
+		case titles == nil:
+			titles = cells
+		case !strings.HasPrefix(cells[0], "---"):
+			row := map[string]string{}
+			for i, cell := range cells[:min(len(cells), len(titles))] {
+				row[titles[i]] = cell
+			}
+			result = append(result, row)
+		}
+	}
+	return result
+}
+
+// engineTest is the name of an engine test: the id that it is for, and what it says about it.
+var (
+	engineTest  = regexp.MustCompile(`(?m)^func TestEngine_([A-Za-z0-9]+)_([A-Za-z0-9]+)\(`)
+	quotedWords = regexp.MustCompile("`([^`]+)`")
+)
+
+// TestUnit_EveryRuleHasAnEngineTest: what the simulated Azure enforces is broken once through the engine, and the page and the
+// tests agree about where.
+func TestUnit_EveryRuleHasAnEngineTest(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "azure-rules.md"))
+	require.NoError(t, err)
+	listed := map[string]bool{}
+	for _, row := range tables(string(text)) {
+		cell, ok := row["engine tests"]
+		if !ok {
+			continue
+		}
+		// The tables without ids are those of names, and of what Azure does for all types.
+		prefix, enforced := "ARM", true
+		if id, ok := row["id"]; ok {
+			prefix = id
+		} else if _, ok := row["resource"]; ok {
+			prefix = "Names"
+		}
+		if by, ok := row["enforced"]; ok {
+			enforced = strings.Contains(by, "simulated Azure")
+		}
+		names := quotedWords.FindAllStringSubmatch(cell, -1)
+		assert.Equal(t, enforced, len(names) > 0, "%s: what the simulated Azure enforces has an engine test, and nothing else has: %v", prefix, row)
+		for _, name := range names {
+			full := "TestEngine_" + prefix + "_" + name[1]
+			assert.False(t, listed[full], "docs/azure-rules.md lists %s twice", full)
+			listed[full] = true
+		}
+	}
+	require.NotEmpty(t, listed)
+
+	files, err := filepath.Glob(filepath.Join("enginetest", "*_test.go"))
+	require.NoError(t, err)
+	written := map[string]bool{}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, match := range engineTest.FindAllStringSubmatch(string(source), -1) {
+			written["TestEngine_"+match[1]+"_"+match[2]] = true
+		}
+	}
+	for name := range listed {
+		assert.True(t, written[name], "docs/azure-rules.md lists %s, which is not in lab/internal/azure/enginetest; write it, or correct the page", name)
+	}
+	for name := range written {
+		assert.True(t, listed[name], "docs/azure-rules.md does not list %s; add it to the row of its rule", name)
+	}
+}
+
+// replacement is an entry of the table of TestEngine_Replacement.
+var replacement = regexp.MustCompile(`\breplaces\("[^"]+", "([^"]+)"`)
+
+// TestUnit_EveryReplacementIsDocumented: the page tells of every property, other than names, that the engine test changes.
+func TestUnit_EveryReplacementIsDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "azure-rules.md"))
+	require.NoError(t, err)
+	documented := map[string]bool{}
+	for _, row := range tables(string(text)) {
+		for _, property := range quotedWords.FindAllStringSubmatch(row["replaced for a change of"], -1) {
+			documented[property[1]] = true
+		}
+	}
+	source, err := os.ReadFile(filepath.Join("enginetest", "replacement_test.go"))
+	require.NoError(t, err)
+	changed := map[string]bool{}
+	for _, match := range replacement.FindAllStringSubmatch(string(source), -1) {
+		property, _, _ := strings.Cut(match[1], ",")
+		if top, _, nested := strings.Cut(property, "."); nested && documented[top] {
+			property = top
+		}
+		if name := strings.HasSuffix(property, "Name") && property != "principalName"; !name {
+			changed[property] = true
+		}
+	}
+	assert.Equal(t, changed, documented)
 }

@@ -31,11 +31,11 @@ func TestEngine_ARM_TheResourceGroupExists(t *testing.T) {
 func TestEngine_ARM_TheParentExists(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
-	l.up(valid().only("group", "nodes")).refused(mistake{
+	l.up(valid().only("group", "nodes-nsg", "nodes")).refused(mistake{
 		resource: "nodes", code: "ParentResourceNotFound",
 		says: []string{"the parent resource '" + networkID + "' is not found", "Create it first, and let this one depend on it"},
 	})
-	require.Len(t, l.cloud.Inventory(), 1)
+	require.Len(t, l.cloud.Inventory(), 2)
 }
 
 func TestEngine_ARM_WhatIsReferredToExists(t *testing.T) {
@@ -104,7 +104,7 @@ func TestEngine_ARM_ANetworkTakesOneOperationAtATime(t *testing.T) {
 		of("first", subnet("first", "10.10.64.0/24"), network.NewSubnet, "network"),
 		of("second", subnet("second", "10.10.65.0/24"), network.NewSubnet, "network"),
 	)
-	togetherRefuses(t, e, "network", mistake{
+	togetherRefuses(t, e, 0.15, "network", mistake{
 		resource: "first or second", code: "AnotherOperationInProgress",
 		says: []string{"'" + networkID + "' is busy with", "Chain the operations on a virtual network and its subnets with DependsOn"},
 	}, "first", "second")
@@ -116,7 +116,7 @@ func TestEngine_ARM_AClusterTakesOneOperationAtATime(t *testing.T) {
 	second := *e.pool
 	second.AgentPoolName = pulumi.String("second")
 	e.with(of("second", &second, containerservice.NewAgentPool, "cluster"))
-	togetherRefuses(t, e, "cluster", mistake{
+	togetherRefuses(t, e, 0.005, "cluster", mistake{
 		resource: "pool or second", code: "OperationNotAllowed",
 		says: []string{"'" + clusterID + "' is busy with", "Chain the agent pools of a cluster with DependsOn"},
 	}, "pool", "second")
@@ -125,11 +125,11 @@ func TestEngine_ARM_AClusterTakesOneOperationAtATime(t *testing.T) {
 func TestEngine_ARM_SomePropertiesAreFrozen(t *testing.T) {
 	t.Parallel()
 	e := valid()
-	e.cluster.ApiServerAccessProfile = containerservice.ManagedClusterAPIServerAccessProfileArgs{EnablePrivateCluster: pulumi.Bool(true)}
+	e.pool.MaxPods = pulumi.Int(50)
 	thenRefuses(t, e, mistake{
-		code: "PropertyChangeNotAllowed", property: "apiServerAccessProfile.enablePrivateCluster",
-		says: []string{"of '" + clusterID + "' is not allowed", "a cluster is private from the start or never; replace it deliberately"},
-	}, "cluster")
+		code: "PropertyChangeNotAllowed", property: "maxPods",
+		says: []string{"Changing property 'maxPods' of '" + clusterID + "/agentPools/user' is not allowed", "create a new pool with the other limit"},
+	}, "pool")
 }
 
 func TestEngine_ARM_BuiltInsGoWithTheirParent(t *testing.T) {
@@ -224,15 +224,6 @@ func TestEngine_ARM_AutoscaledPoolsSayHowMany(t *testing.T) {
 	})
 }
 
-func TestEngine_ARM_DiagnosticsGoSomewhere(t *testing.T) {
-	t.Parallel()
-	e := valid()
-	e.logs.WorkspaceId = nil
-	previewRefuses(t, e, "logs", mistake{
-		code: "BadRequest", property: "workspaceId", says: []string{"at least one data sink needs to be specified", "set workspaceId"},
-	})
-}
-
 // All mistakes of a resource are told at once, so that a user does not find them one by one.
 func TestEngine_ARM_AllMistakesAtOnce(t *testing.T) {
 	t.Parallel()
@@ -245,4 +236,16 @@ func TestEngine_ARM_AllMistakesAtOnce(t *testing.T) {
 	for _, rule := range []string{"Target=storage.storageSizeGB (rule P2)", "Target=backup.backupRetentionDays (rule P2)", "Target=administratorLogin (rule P3)"} {
 		assert.Contains(t, o.printed, rule)
 	}
+}
+
+func TestEngine_ARM_ReferencesAreToTheRightType(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.appgw.NetworkSecurityGroup = network.NetworkSecurityGroupTypeArgs{Id: pulumi.String(addressID)}
+	upRefuses(t, e, mistake{
+		code: "LinkedInvalidPropertyId", property: "networkSecurityGroup.id",
+		says: []string{
+			"'" + addressID + "' is a Microsoft.Network/publicIPAddresses", "takes a Microsoft.Network/networkSecurityGroups", "Refer to one",
+		},
+	}, "address", "appgw")
 }

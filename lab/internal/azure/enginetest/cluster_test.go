@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"strings"
 	"testing"
 
 	containerservice "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
@@ -12,10 +13,10 @@ import (
 func TestEngine_K1_TheIdentityMayJoinTheSubnetFirst(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
-	l.up(valid().only("group", "network", "nodes", "identity", "cluster")).refused(mistake{
+	l.up(valid().only("group", "network", "nodes-nsg", "nodes", "identity", "cluster")).refused(mistake{
 		resource: "cluster", rule: "K1", code: "LinkedAuthorizationFailed", property: "identity",
 		says: []string{
-			identityID, "does not have authorization to perform action 'Microsoft.Network/virtualNetworks/subnets/join/action' on '" + nodesID,
+			"does not have authorization to perform action 'Microsoft.Network/virtualNetworks/subnets/join/action' on '" + nodesID,
 			"Assign it Network Contributor there first",
 		},
 	})
@@ -111,5 +112,251 @@ func TestEngine_K4_PoolsHaveNamesOfTheirOwn(t *testing.T) {
 	upRefuses(t, e, mistake{
 		rule: "K4", code: "AgentPoolNameInUse", property: "agentPoolName",
 		says: []string{"has an inline agent pool 'system' already", "use another name"},
+	}, "pool")
+}
+
+// gatewayAddOn is the add-on that writes a gateway from Ingresses.
+func gatewayAddOn() containerservice.ManagedClusterAddonProfileMap {
+	return addOn("ingressApplicationGateway", map[string]string{"applicationGatewayId": gatewayID})
+}
+
+func addOn(key string, config map[string]string) containerservice.ManagedClusterAddonProfileMap {
+	return containerservice.ManagedClusterAddonProfileMap{key: containerservice.ManagedClusterAddonProfileArgs{
+		Enabled: pulumi.Bool(true), Config: pulumi.ToStringMap(config),
+	}}
+}
+
+func TestEngine_K1_TheIdentityMayAssignTheKubelets(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.IdentityProfile = containerservice.UserAssignedIdentityMap{kubeletIdentity: containerservice.UserAssignedIdentityArgs{
+		ResourceId: pulumi.String(gatewayIdentityID),
+	}}
+	upRefuses(t, e, mistake{
+		rule: "K1", code: "LinkedAuthorizationFailed", property: "identityProfile",
+		says: []string{
+			"'Microsoft.ManagedIdentity/userAssignedIdentities/assign/action' on '" + gatewayIdentityID,
+			"Assign it Managed Identity Operator there first",
+		},
+	}, "gateway-identity", "cluster")
+}
+
+func TestEngine_K5_AddOnsHaveTheirKeys(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.AddonProfiles = addOn("applicationGateway", nil)
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "K5", code: "InvalidAddonProfile", property: "addonProfiles.applicationGateway",
+		says: []string{"'applicationGateway' is no add-on", "use one of aciConnectorLinux", "ingressApplicationGateway"},
+	})
+}
+
+func TestEngine_K5_AddOnsHaveTheirSettings(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.AddonProfiles = addOn("omsagent", nil)
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "K5", code: "InvalidAddonProfile", property: "addonProfiles.omsagent.config",
+		says: []string{"add-on omsagent needs the setting logAnalyticsWorkspaceResourceID", "add it to config"},
+	})
+}
+
+func TestEngine_K5_SettingsAreOfTheRightType(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.AddonProfiles = addOn("omsagent", map[string]string{"logAnalyticsWorkspaceResourceID": vaultID})
+	upRefuses(t, e, mistake{
+		rule: "K5", code: "InvalidAddonProfile", property: "addonProfiles.omsagent.config.logAnalyticsWorkspaceResourceID",
+		says: []string{"'" + vaultID + "' is no Microsoft.OperationalInsights/workspaces", "set logAnalyticsWorkspaceResourceID to the id of one"},
+	}, "vault", "cluster")
+}
+
+func TestEngine_K6_ConfigurationsHaveTheirNames(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.upkeep.ConfigName = pulumi.String("nightly")
+	previewRefuses(t, e, "upkeep", mistake{
+		rule: "K6", code: invalidName, property: "configName",
+		says: []string{"'nightly' is invalid", "use default, aksManagedAutoUpgradeSchedule or aksManagedNodeOSUpgradeSchedule"},
+	})
+}
+
+func TestEngine_K6_AScheduleHasAWindow(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.upkeep.MaintenanceWindow = nil
+	previewRefuses(t, e, "upkeep", mistake{
+		rule: "K6", code: "InvalidMaintenanceConfiguration", property: "maintenanceWindow",
+		says: []string{"configuration aksManagedAutoUpgradeSchedule needs a maintenanceWindow", "set it"},
+	})
+}
+
+func TestEngine_K6_AWindowLastsFourHoursAtLeast(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.window.DurationHours = pulumi.Int(2)
+	previewRefuses(t, e, "upkeep", mistake{
+		rule: "K6", code: "InvalidMaintenanceWindow", property: "maintenanceWindow.durationHours",
+		says: []string{"a maintenance window lasts 4 to 24 hours, not 2"},
+	})
+}
+
+func TestEngine_K6_AWindowHasOneSchedule(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.window.Schedule = containerservice.ScheduleArgs{
+		Weekly: containerservice.WeeklyScheduleArgs{DayOfWeek: pulumi.String("Sunday"), IntervalWeeks: pulumi.Int(1)},
+		Daily:  containerservice.DailyScheduleArgs{IntervalDays: pulumi.Int(1)},
+	}
+	previewRefuses(t, e, "upkeep", mistake{
+		rule: "K6", code: "InvalidMaintenanceWindow", property: "maintenanceWindow.schedule",
+		says: []string{"exactly one schedule of daily, weekly, absoluteMonthly and relativeMonthly, not 2"},
+	})
+}
+
+func privately(zone string) containerservice.ManagedClusterAPIServerAccessProfileArgs {
+	return containerservice.ManagedClusterAPIServerAccessProfileArgs{
+		EnablePrivateCluster: pulumi.Bool(true), PrivateDNSZone: pulumi.String(zone),
+	}
+}
+
+const badAccess = "InvalidApiServerAccessProfile"
+
+func TestEngine_K7_APrivateClusterHasNoAuthorizedRanges(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	access := privately("system")
+	access.AuthorizedIPRanges = pulumi.ToStringArray([]string{"203.0.113.0/24"})
+	e.cluster.ApiServerAccessProfile = access
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "K7", code: badAccess, property: "apiServerAccessProfile.authorizedIPRanges",
+		says: []string{"a private cluster has no public API server, so authorizedIPRanges have no use", "drop them"},
+	})
+}
+
+func TestEngine_K7_TheZoneIsKnown(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.ApiServerAccessProfile = privately("gridos.example.com")
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "K7", code: badAccess, property: "apiServerAccessProfile.privateDNSZone",
+		says: []string{"privateDNSZone is 'gridos.example.com'", "use system, none or the id of a zone"},
+	})
+}
+
+func TestEngine_K7_TheIdentityMayKeepTheZone(t *testing.T) {
+	t.Parallel()
+	const name = "privatelink.westeurope.azmk8s.io"
+	id := strings.ReplaceAll(vaultZoneID, vaultZoneName, name)
+	e := valid()
+	e.vaultZone.PrivateZoneName = pulumi.String(name)
+	e.cluster.ApiServerAccessProfile = privately(id)
+	upRefuses(t, e, mistake{
+		rule: "K7", code: "CustomPrivateDNSZoneMissingPermissionError", property: "apiServerAccessProfile.privateDNSZone",
+		says: []string{
+			"does not have authorization to perform action 'Microsoft.Network/privateDnsZones/A/write' on '" + id,
+			"Assign it Private DNS Zone Contributor there first",
+		},
+	}, "nodes", "vault-zone", "cluster")
+}
+
+func TestEngine_K7_AClusterStaysPublic(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.ApiServerAccessProfile = containerservice.ManagedClusterAPIServerAccessProfileArgs{EnablePrivateCluster: pulumi.Bool(true)}
+	thenRefuses(t, e, mistake{
+		code: "PropertyChangeNotAllowed", property: "apiServerAccessProfile.enablePrivateCluster",
+		says: []string{"of '" + clusterID + "' is not allowed", "a cluster is private from the start or never; replace it deliberately"},
+	}, "cluster")
+}
+
+func TestEngine_K8_OneIngressGatewayPerMode(t *testing.T) {
+	t.Parallel()
+	internal := containerservice.IstioIngressGatewayArgs{Enabled: pulumi.Bool(true), Mode: pulumi.String("Internal")}
+	e := valid()
+	e.cluster.ServiceMeshProfile = containerservice.ServiceMeshProfileArgs{
+		Mode: pulumi.String("Istio"), Istio: containerservice.IstioServiceMeshArgs{
+			Components: containerservice.IstioComponentsArgs{
+				IngressGateways: containerservice.IstioIngressGatewayArray{internal, internal},
+			},
+		},
+	}
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "K8", code: "InvalidServiceMeshProfile", property: "serviceMeshProfile.istio.components.ingressGateways[1].mode",
+		says: []string{"the mesh has two ingress gateways of mode Internal", "keep one"},
+	})
+}
+
+func TestEngine_K8_UpgradesHaveChannels(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.AutoUpgradeProfile = containerservice.ManagedClusterAutoUpgradeProfileArgs{UpgradeChannel: pulumi.String("nightly")}
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "K8", code: "InvalidParameter", property: "autoUpgradeProfile.upgradeChannel",
+		says: []string{"autoUpgradeProfile.upgradeChannel is 'nightly'", "use none, patch, stable, rapid, node-image"},
+	})
+}
+
+func TestEngine_K8_DefenderHasAWorkspace(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.SecurityProfile = containerservice.ManagedClusterSecurityProfileArgs{
+		Defender: containerservice.ManagedClusterSecurityProfileDefenderArgs{
+			SecurityMonitoring: containerservice.ManagedClusterSecurityProfileDefenderSecurityMonitoringArgs{Enabled: pulumi.Bool(true)},
+		},
+	}
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "K8", code: "InvalidParameter", property: "securityProfile.defender.logAnalyticsWorkspaceResourceId",
+		says: []string{"Defender needs a workspace", "set logAnalyticsWorkspaceResourceId"},
+	})
+}
+
+func TestEngine_Zones_AreThree(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.systemPool.AvailabilityZones = pulumi.ToStringArray([]string{"1", "4"})
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "Zones", code: "AvailabilityZoneNotSupported", property: "agentPoolProfiles[0].availabilityZones",
+		says: []string{"availability zones are 1, 4", "use 1, 2 and 3, each once"},
+	})
+}
+
+func TestEngine_Zones_AreNotInAllRegions(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.Location = pulumi.String("westus")
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "Zones", code: "AvailabilityZoneNotSupported", property: "agentPoolProfiles[0].availabilityZones",
+		says: []string{"region westus has no availability zones", "or use another region"},
+	})
+}
+
+func TestEngine_K9_KubernetesGoesUpOneVersionAtATime(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.KubernetesVersion = pulumi.String("1.37")
+	thenRefuses(t, e, mistake{
+		rule: "K9", code: "OperationNotAllowed", property: "kubernetesVersion",
+		says: []string{"upgrading from Kubernetes 1.35 to 1.37 skips a minor version", "go to 1.36 first"},
+	}, "cluster")
+}
+
+func TestEngine_K9_KubernetesNeverGoesDown(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.KubernetesVersion = pulumi.String("1.34")
+	thenRefuses(t, e, mistake{
+		rule: "K9", code: "OperationNotAllowed", property: "kubernetesVersion",
+		says: []string{"Kubernetes cannot go down from 1.35 to 1.34", "keep the version"},
+	}, "cluster")
+}
+
+func TestEngine_K9_NodesAreNotNewerThanTheirCluster(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.pool.OrchestratorVersion = pulumi.String("1.36")
+	upRefuses(t, e, mistake{
+		rule: "K9", code: "NodePoolMcVersionIncompatible", property: "orchestratorVersion",
+		says: []string{"nodes with Kubernetes 1.36 do not fit cluster '" + clusterID + "' with 1.35", "they may be 3 minor versions older, and not newer"},
 	}, "pool")
 }

@@ -5,6 +5,8 @@ import (
 
 	postgres "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
 func burstable() postgres.SkuArgs {
@@ -90,7 +92,9 @@ func TestEngine_P3_LoginAndPasswordGoTogether(t *testing.T) {
 func TestEngine_P3_NoLoginWithoutPasswordAuthentication(t *testing.T) {
 	t.Parallel()
 	e := valid()
-	e.server.AuthConfig = postgres.AuthConfigArgs{ActiveDirectoryAuth: pulumi.String("Enabled"), PasswordAuth: pulumi.String("Disabled")}
+	e.server.AuthConfig = postgres.AuthConfigArgs{
+		ActiveDirectoryAuth: pulumi.String("Enabled"), PasswordAuth: pulumi.String("Disabled"), TenantId: pulumi.String(azure.DefaultTenantID),
+	}
 	previewRefuses(t, e, "server", mistake{
 		rule: "P3", code: badLogin, property: "administratorLogin",
 		says: []string{"password authentication is off", "drop administratorLogin and administratorLoginPassword"},
@@ -132,7 +136,7 @@ func TestEngine_P5_AServerTakesOneOperationAtATime(t *testing.T) {
 	second := *valid().database
 	second.DatabaseName = pulumi.String("second")
 	e := valid().with(of("second", &second, postgres.NewDatabase, "server"))
-	togetherRefuses(t, e, "server", mistake{
+	togetherRefuses(t, e, 0.05, "server", mistake{
 		resource: "database or second", rule: "P5", code: "ServerIsBusy",
 		says: []string{"'" + serverID + "' is busy with", "Chain the databases, configurations and administrators of a server with DependsOn"},
 	}, "database", "second")
@@ -175,5 +179,41 @@ func TestEngine_P7_NoMaintenanceWindowAtCreation(t *testing.T) {
 	previewRefuses(t, e, "server", mistake{
 		rule: "P7", code: "MaintenanceWindowNotSupportedAtCreate", property: "maintenanceWindow",
 		says: []string{"a maintenance window cannot be set when the server is created", "leave it out and set it later"},
+	})
+}
+
+func TestEngine_P1_TheServerStaysInItsZone(t *testing.T) {
+	t.Parallel()
+	at := func(zone string) *environment {
+		e := valid()
+		e.server.AvailabilityZone = pulumi.String(zone)
+		return e
+	}
+	l := open(t, azure.Options{})
+	l.up(at("1").program("server")).accepted()
+	l.up(at("2").program("server")).refused(mistake{
+		resource: "server", rule: "P1", code: "AvailabilityZoneCannotBeChanged", property: "availabilityZone",
+		says: []string{"the primary cannot move from zone 1 to 2", "keep the zone (IgnoreChanges lets failovers pass)"},
+	})
+}
+
+func TestEngine_P4_EntraAuthenticationHasATenant(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.server.AuthConfig = postgres.AuthConfigArgs{ActiveDirectoryAuth: pulumi.String("Enabled"), PasswordAuth: pulumi.String("Enabled")}
+	previewRefuses(t, e, "server", mistake{
+		rule: "P4", code: "InvalidAuthConfig", property: "authConfig.tenantId",
+		says: []string{"Entra ID authentication needs its tenant", "set tenantId"},
+	})
+}
+
+func TestEngine_P4_SomebodyCanSignIn(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.server.AuthConfig = postgres.AuthConfigArgs{ActiveDirectoryAuth: pulumi.String("Disabled"), PasswordAuth: pulumi.String("Disabled")}
+	e.server.AdministratorLogin, e.server.AdministratorLoginPassword = nil, nil
+	previewRefuses(t, e, "server", mistake{
+		rule: "P4", code: "InvalidAuthConfig", property: "authConfig.activeDirectoryAuth",
+		says: []string{"neither passwords nor Entra ID can sign in", "enable one of them"},
 	})
 }

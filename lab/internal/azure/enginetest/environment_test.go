@@ -27,30 +27,39 @@ import (
 // Ids of the environment's resources. Programs spell them, where real ones take them from outputs: then a mistake in them, or
 // in the order of things, is one line.
 const (
-	subscription = "/subscriptions/" + azure.DefaultSubscriptionID
-	groupID      = subscription + "/resourceGroups/rg"
-	networkID    = groupID + "/providers/Microsoft.Network/virtualNetworks/vnet"
-	nodesID      = networkID + "/subnets/nodes"
-	appgwID      = networkID + "/subnets/appgw"
-	postgresID   = networkID + "/subnets/postgres"
-	appgwNSGID   = groupID + "/providers/Microsoft.Network/networkSecurityGroups/appgw-nsg"
-	addressID    = groupID + "/providers/Microsoft.Network/publicIPAddresses/pip"
-	policyID     = groupID + "/providers/Microsoft.Network/ApplicationGatewayWebApplicationFirewallPolicies/waf"
-	gatewayID    = groupID + "/providers/Microsoft.Network/applicationGateways/agw"
-	zoneName     = "dev.private.postgres.database.azure.com"
-	zoneID       = groupID + "/providers/Microsoft.Network/privateDnsZones/" + zoneName
-	identityID   = groupID + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/aks-id"
-	clusterID    = groupID + "/providers/Microsoft.ContainerService/managedClusters/gridos-aks"
-	workspaceID  = groupID + "/providers/Microsoft.OperationalInsights/workspaces/gridos-log"
-	registryID   = groupID + "/providers/Microsoft.ContainerRegistry/registries/gridosacr"
-	vaultID      = groupID + "/providers/Microsoft.KeyVault/vaults/gridos-kv"
-	serverID     = groupID + "/providers/Microsoft.DBforPostgreSQL/flexibleServers/gridos-pg"
+	subscription      = "/subscriptions/" + azure.DefaultSubscriptionID
+	groupID           = subscription + "/resourceGroups/rg"
+	networkID         = groupID + "/providers/Microsoft.Network/virtualNetworks/vnet"
+	nodesID           = networkID + "/subnets/nodes"
+	appgwID           = networkID + "/subnets/appgw"
+	postgresID        = networkID + "/subnets/postgres"
+	endpointsID       = networkID + "/subnets/endpoints"
+	nodesNSGID        = groupID + "/providers/Microsoft.Network/networkSecurityGroups/nodes-nsg"
+	appgwNSGID        = groupID + "/providers/Microsoft.Network/networkSecurityGroups/appgw-nsg"
+	postgresNSGID     = groupID + "/providers/Microsoft.Network/networkSecurityGroups/postgres-nsg"
+	addressID         = groupID + "/providers/Microsoft.Network/publicIPAddresses/pip"
+	policyID          = groupID + "/providers/Microsoft.Network/ApplicationGatewayWebApplicationFirewallPolicies/waf"
+	gatewayID         = groupID + "/providers/Microsoft.Network/applicationGateways/agw"
+	zoneName          = "dev.private.postgres.database.azure.com"
+	endpointID        = groupID + "/providers/Microsoft.Network/privateEndpoints/vault-endpoint"
+	vaultZoneName     = "privatelink.vaultcore.azure.net"
+	vaultZoneID       = groupID + "/providers/Microsoft.Network/privateDnsZones/" + vaultZoneName
+	gatewayIdentityID = groupID + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/agw-id"
+	zoneID            = groupID + "/providers/Microsoft.Network/privateDnsZones/" + zoneName
+	identityID        = groupID + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/aks-id"
+	clusterID         = groupID + "/providers/Microsoft.ContainerService/managedClusters/gridos-aks"
+	workspaceID       = groupID + "/providers/Microsoft.OperationalInsights/workspaces/gridos-log"
+	registryID        = groupID + "/providers/Microsoft.ContainerRegistry/registries/gridosacr"
+	vaultID           = groupID + "/providers/Microsoft.KeyVault/vaults/gridos-kv"
+	serverID          = groupID + "/providers/Microsoft.DBforPostgreSQL/flexibleServers/gridos-pg"
 )
 
 // Built-in roles.
 const (
 	networkContributor = "4d97b98b-1d4f-4787-a291-c67834d212e7"
 	acrPull            = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+	contributor        = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+	secretsUser        = "4633458b-17de-408a-b874-0445c86b69e6"
 	secretsOfficer     = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"
 )
 
@@ -64,6 +73,7 @@ const (
 	pullRoleName      = "8f0c1c6e-0000-4000-8000-000000000002"
 	secretsRoleName   = "8f0c1c6e-0000-4000-8000-000000000003"
 	anotherRoleName   = "8f0c1c6e-0000-4000-8000-000000000004"
+	gatewayRoleName   = "8f0c1c6e-0000-4000-8000-000000000005"
 	nobodysPrincipal  = "8f0c1c6e-dead-4000-8000-000000000000"
 	administratorName = "8f0c1c6e-beef-4000-8000-000000000000"
 )
@@ -73,20 +83,26 @@ const (
 type environment struct {
 	group *resources.ResourceGroupArgs
 
-	network   *network.VirtualNetworkArgs
-	space     *network.AddressSpaceArgs
-	appgwNSG  *network.NetworkSecurityGroupArgs
-	nodes     *network.SubnetArgs
-	appgw     *network.SubnetArgs
-	postgres  *network.SubnetArgs
-	address   *network.PublicIPAddressArgs
-	policy    *network.WebApplicationFirewallPolicyArgs
-	gateway   *network.ApplicationGatewayArgs
-	routing   *network.ApplicationGatewayRequestRoutingRuleArgs
-	zone      *dns.PrivateZoneArgs
-	link      *dns.VirtualNetworkLinkArgs
-	workspace *operationalinsights.WorkspaceArgs
-	logs      *insights.DiagnosticSettingArgs
+	network               *network.VirtualNetworkArgs
+	space                 *network.AddressSpaceArgs
+	appgwNSG              *network.NetworkSecurityGroupArgs
+	nodesNSG, postgresNSG *network.NetworkSecurityGroupArgs
+	nodes                 *network.SubnetArgs
+	appgw                 *network.SubnetArgs
+	postgres              *network.SubnetArgs
+	endpoints             *network.SubnetArgs
+	address               *network.PublicIPAddressArgs
+	policy                *network.WebApplicationFirewallPolicyArgs
+	gateway               *network.ApplicationGatewayArgs
+	gatewayIdentity       *managedidentity.UserAssignedIdentityArgs
+	gatewayRole           *authorization.RoleAssignmentArgs // its principal is gatewayIdentity
+	listener              *network.ApplicationGatewayHttpListenerArgs
+	backend               *network.ApplicationGatewayBackendHttpSettingsArgs
+	routing               *network.ApplicationGatewayRequestRoutingRuleArgs
+	zone                  *dns.PrivateZoneArgs
+	link                  *dns.VirtualNetworkLinkArgs
+	workspace             *operationalinsights.WorkspaceArgs
+	logs                  *insights.DiagnosticSettingArgs
 
 	identity       *managedidentity.UserAssignedIdentityArgs
 	nodesRole      *authorization.RoleAssignmentArgs // its principal is identity, unless it is set
@@ -94,6 +110,8 @@ type environment struct {
 	clusterNetwork *containerservice.ContainerServiceNetworkProfileArgs
 	systemPool     *containerservice.ManagedClusterAgentPoolProfileArgs
 	pool           *containerservice.AgentPoolArgs
+	upkeep         *containerservice.MaintenanceConfigurationArgs
+	window         *containerservice.MaintenanceWindowArgs
 	registry       *containerregistry.RegistryArgs
 	pullRole       *authorization.RoleAssignmentArgs                // its principal is the kubelet's, unless it is set
 	credential     *managedidentity.FederatedIdentityCredentialArgs // its issuer is the cluster's, unless it is set
@@ -102,6 +120,12 @@ type environment struct {
 	vaultProperties *keyvault.VaultPropertiesArgs
 	secretsRole     *authorization.RoleAssignmentArgs
 	secret          *keyvault.SecretArgs
+	certificate     *keyvault.SecretArgs
+	vaultZone       *dns.PrivateZoneArgs
+	vaultLink       *dns.VirtualNetworkLinkArgs
+	endpoint        *network.PrivateEndpointArgs
+	connection      *network.PrivateLinkServiceConnectionArgs
+	zoneGroup       *network.PrivateDnsZoneGroupArgs
 
 	server        *postgres.ServerArgs
 	serverNetwork *postgres.NetworkArgs
@@ -126,9 +150,23 @@ func valid() *environment {
 				inbound("web", 120, "Allow", "Internet", "443"),
 			},
 		},
-		nodes:    subnet("nodes", "10.10.0.0/20"),
-		appgw:    subnet("appgw", "10.10.16.0/24"),
-		postgres: subnet("postgres", "10.10.17.0/28"),
+		nodesNSG: &network.NetworkSecurityGroupArgs{
+			ResourceGroupName: groupName, NetworkSecurityGroupName: pulumi.String("nodes-nsg"), Location: region,
+			SecurityRules: network.SecurityRuleTypeArray{
+				allTraffic("nodes", 100, "10.10.0.0/20", "10.10.0.0/20"), allTraffic("pods", 110, "10.10.0.0/20", "10.244.0.0/16"),
+				allTraffic("overlay", 120, "10.244.0.0/16", "10.244.0.0/16"), inbound("closed", 4000, "Deny", "*", "*"),
+			},
+		},
+		postgresNSG: &network.NetworkSecurityGroupArgs{
+			ResourceGroupName: groupName, NetworkSecurityGroupName: pulumi.String("postgres-nsg"), Location: region,
+			SecurityRules: network.SecurityRuleTypeArray{
+				inbound("postgres", 100, "Allow", "VirtualNetwork", "5432"), inbound("closed", 4000, "Deny", "*", "*"),
+			},
+		},
+		endpoints: subnet("endpoints", "10.10.18.0/24"),
+		nodes:     subnet("nodes", "10.10.0.0/20"),
+		appgw:     subnet("appgw", "10.10.16.0/24"),
+		postgres:  subnet("postgres", "10.10.17.0/28"),
 		address: &network.PublicIPAddressArgs{
 			ResourceGroupName: groupName, PublicIpAddressName: pulumi.String("pip"), Location: region,
 			Sku:                      network.PublicIPAddressSkuArgs{Name: pulumi.String("Standard")},
@@ -143,9 +181,22 @@ func valid() *environment {
 				},
 			}},
 		},
+		gatewayIdentity: &managedidentity.UserAssignedIdentityArgs{
+			ResourceGroupName: groupName, ResourceName: pulumi.String("agw-id"), Location: region,
+		},
+		gatewayRole: role(gatewayRoleName, vaultID, secretsUser),
+		listener: &network.ApplicationGatewayHttpListenerArgs{
+			Name: pulumi.String("https"), Protocol: pulumi.String("Https"),
+			FrontendIPConfiguration: gatewayPart("frontendIPConfigurations", "public"),
+			FrontendPort:            gatewayPart("frontendPorts", "https"),
+			SslCertificate:          gatewayPart("sslCertificates", "site"),
+		},
+		backend: &network.ApplicationGatewayBackendHttpSettingsArgs{
+			Name: pulumi.String("edge"), Port: pulumi.Int(80), Protocol: pulumi.String("Http"), Probe: gatewayPart("probes", "edge"),
+		},
 		routing: &network.ApplicationGatewayRequestRoutingRuleArgs{
 			Name: pulumi.String("all"), RuleType: pulumi.String("Basic"), Priority: pulumi.Int(100),
-			HttpListener:        gatewayPart("httpListeners", "http"),
+			HttpListener:        gatewayPart("httpListeners", "https"),
 			BackendAddressPool:  gatewayPart("backendAddressPools", "edge"),
 			BackendHttpSettings: gatewayPart("backendHttpSettingsCollection", "edge"),
 		},
@@ -186,6 +237,12 @@ func valid() *environment {
 			Mode: pulumi.String("User"), VmSize: pulumi.String("Standard_D4s_v5"), Count: pulumi.Int(2),
 			VnetSubnetID: pulumi.String(nodesID),
 		},
+		window: &containerservice.MaintenanceWindowArgs{
+			DurationHours: pulumi.Int(4), StartTime: pulumi.String("01:00"), UtcOffset: pulumi.String("+01:00"),
+			Schedule: containerservice.ScheduleArgs{Weekly: containerservice.WeeklyScheduleArgs{
+				DayOfWeek: pulumi.String("Sunday"), IntervalWeeks: pulumi.Int(1),
+			}},
+		},
 		registry: &containerregistry.RegistryArgs{
 			ResourceGroupName: groupName, RegistryName: pulumi.String("gridosacr"), Location: region,
 			Sku: containerregistry.SkuArgs{Name: pulumi.String("Standard")},
@@ -205,6 +262,25 @@ func valid() *environment {
 		secret: &keyvault.SecretArgs{
 			ResourceGroupName: groupName, VaultName: pulumi.String("gridos-kv"), SecretName: pulumi.String("password"),
 			Properties: keyvault.SecretPropertiesArgs{Value: pulumi.String("correct horse")},
+		},
+		certificate: &keyvault.SecretArgs{
+			ResourceGroupName: groupName, VaultName: pulumi.String("gridos-kv"), SecretName: pulumi.String("site"),
+			Properties: keyvault.SecretPropertiesArgs{Value: pulumi.String("a certificate with its key")},
+		},
+		vaultZone: &dns.PrivateZoneArgs{
+			ResourceGroupName: groupName, PrivateZoneName: pulumi.String(vaultZoneName), Location: pulumi.String("Global"),
+		},
+		vaultLink: &dns.VirtualNetworkLinkArgs{
+			ResourceGroupName: groupName, PrivateZoneName: pulumi.String(vaultZoneName), VirtualNetworkLinkName: pulumi.String("vnet"),
+			Location: pulumi.String("Global"), RegistrationEnabled: pulumi.Bool(false),
+			VirtualNetwork: dns.SubResourceArgs{Id: pulumi.String(networkID)},
+		},
+		connection: &network.PrivateLinkServiceConnectionArgs{
+			Name: pulumi.String("vault"), PrivateLinkServiceId: pulumi.String(vaultID), GroupIds: pulumi.ToStringArray([]string{"vault"}),
+		},
+		zoneGroup: &network.PrivateDnsZoneGroupArgs{
+			ResourceGroupName: groupName, PrivateEndpointName: pulumi.String("vault-endpoint"),
+			PrivateDnsZoneGroupName: pulumi.String("default"), PrivateDnsZoneConfigs: inZone(vaultZoneID),
 		},
 		serverNetwork: &postgres.NetworkArgs{
 			DelegatedSubnetResourceId: pulumi.String(postgresID), PrivateDnsZoneArmResourceId: pulumi.String(zoneID),
@@ -228,7 +304,17 @@ func valid() *environment {
 	}
 	e.appgw.NetworkSecurityGroup = network.NetworkSecurityGroupTypeArgs{Id: pulumi.String(appgwNSGID)}
 	e.postgres.Delegations = delegatedTo(postgresService)
-	e.nodesRole.PrincipalId = nil
+	e.nodes.NetworkSecurityGroup = network.NetworkSecurityGroupTypeArgs{Id: pulumi.String(nodesNSGID)}
+	e.postgres.NetworkSecurityGroup = network.NetworkSecurityGroupTypeArgs{Id: pulumi.String(postgresNSGID)}
+	e.endpoint = &network.PrivateEndpointArgs{
+		ResourceGroupName: groupName, PrivateEndpointName: pulumi.String("vault-endpoint"), Location: region,
+		Subnet:                        network.SubnetTypeArgs{Id: pulumi.String(endpointsID)},
+		PrivateLinkServiceConnections: network.PrivateLinkServiceConnectionArray{e.connection},
+	}
+	e.upkeep = &containerservice.MaintenanceConfigurationArgs{
+		ResourceGroupName: groupName, ResourceName: pulumi.String("gridos-aks"),
+		ConfigName: pulumi.String("aksManagedAutoUpgradeSchedule"), MaintenanceWindow: e.window,
+	}
 	e.secretsRole.PrincipalId = pulumi.String(azure.DefaultObjectID)
 	e.secretsRole.PrincipalType = pulumi.String("User")
 	e.network = &network.VirtualNetworkArgs{
@@ -253,21 +339,22 @@ func valid() *environment {
 			},
 		},
 		FrontendPorts: network.ApplicationGatewayFrontendPortArray{network.ApplicationGatewayFrontendPortArgs{
-			Name: pulumi.String("http"), Port: pulumi.Int(80),
+			Name: pulumi.String("https"), Port: pulumi.Int(443),
 		}},
 		BackendAddressPools: network.ApplicationGatewayBackendAddressPoolArray{
 			network.ApplicationGatewayBackendAddressPoolArgs{Name: pulumi.String("edge")},
 		},
-		BackendHttpSettingsCollection: network.ApplicationGatewayBackendHttpSettingsArray{
-			network.ApplicationGatewayBackendHttpSettingsArgs{
-				Name: pulumi.String("edge"), Port: pulumi.Int(80), Protocol: pulumi.String("Http"),
-			},
-		},
-		HttpListeners: network.ApplicationGatewayHttpListenerArray{network.ApplicationGatewayHttpListenerArgs{
-			Name: pulumi.String("http"), Protocol: pulumi.String("Http"),
-			FrontendIPConfiguration: gatewayPart("frontendIPConfigurations", "public"),
-			FrontendPort:            gatewayPart("frontendPorts", "http"),
+		BackendHttpSettingsCollection: network.ApplicationGatewayBackendHttpSettingsArray{e.backend},
+		Probes: network.ApplicationGatewayProbeArray{network.ApplicationGatewayProbeArgs{
+			Name: pulumi.String("edge"), Protocol: pulumi.String("Http"), Host: pulumi.String("10.10.0.200"), Path: pulumi.String("/healthz"),
+			Interval: pulumi.Int(10), Timeout: pulumi.Int(5), UnhealthyThreshold: pulumi.Int(3),
 		}},
+		Identity: network.ManagedServiceIdentityArgs{
+			Type:                   network.ResourceIdentityTypeUserAssigned,
+			UserAssignedIdentities: pulumi.ToStringArray([]string{gatewayIdentityID}),
+		},
+		SslCertificates:     fromVault("https://gridos-kv.vault.azure.net/secrets/site"),
+		HttpListeners:       network.ApplicationGatewayHttpListenerArray{e.listener},
 		RequestRoutingRules: network.ApplicationGatewayRequestRoutingRuleArray{e.routing},
 	}
 	e.cluster = &containerservice.ManagedClusterArgs{
@@ -296,7 +383,7 @@ func valid() *environment {
 		ResourceGroupName: groupName, ServerName: pulumi.String("gridos-pg"), Location: region, Version: pulumi.String("16"),
 		Sku:                postgres.SkuArgs{Name: pulumi.String("Standard_D2ds_v5"), Tier: pulumi.String("GeneralPurpose")},
 		Storage:            postgres.StorageArgs{StorageSizeGB: pulumi.Int(64)},
-		AuthConfig:         postgres.AuthConfigArgs{ActiveDirectoryAuth: pulumi.String("Enabled"), PasswordAuth: pulumi.String("Enabled")},
+		AuthConfig:         postgres.AuthConfigArgs{ActiveDirectoryAuth: pulumi.String("Enabled"), PasswordAuth: pulumi.String("Enabled"), TenantId: pulumi.String(azure.DefaultTenantID)},
 		AdministratorLogin: pulumi.String("gridos"), AdministratorLoginPassword: pulumi.String("correct horse"),
 		Backup: e.serverBackup, Network: e.serverNetwork,
 	}
@@ -312,6 +399,27 @@ func subnet(name, prefix string) *network.SubnetArgs {
 
 func delegatedTo(service string) network.DelegationArray {
 	return network.DelegationArray{network.DelegationArgs{Name: pulumi.String("service"), ServiceName: pulumi.String(service)}}
+}
+
+// allTraffic allows everything from one range to another.
+func allTraffic(name string, priority int, from, to string) network.SecurityRuleTypeArgs {
+	all := securityRule(name, "Inbound", priority, "Allow", from, to, "*")
+	all.Protocol = pulumi.String("*")
+	return all
+}
+
+// fromVault is the gateway's certificate.
+func fromVault(url string) network.ApplicationGatewaySslCertificateArray {
+	return network.ApplicationGatewaySslCertificateArray{network.ApplicationGatewaySslCertificateArgs{
+		Name: pulumi.String("site"), KeyVaultSecretId: pulumi.String(url),
+	}}
+}
+
+// inZone is what a zone group keeps.
+func inZone(id string) network.PrivateDnsZoneConfigArray {
+	return network.PrivateDnsZoneConfigArray{network.PrivateDnsZoneConfigArgs{
+		Name: pulumi.String("vault"), PrivateDnsZoneId: pulumi.String(id),
+	}}
 }
 
 func inbound(name string, priority int, access, source, ports string) network.SecurityRuleTypeArgs {
@@ -372,27 +480,39 @@ func (e *environment) parts() []part {
 	return append([]part{
 		of("group", e.group, resources.NewResourceGroup),
 		of("network", e.network, network.NewVirtualNetwork, "group"),
+		of("nodes-nsg", e.nodesNSG, network.NewNetworkSecurityGroup, "group"),
 		of("appgw-nsg", e.appgwNSG, network.NewNetworkSecurityGroup, "group"),
-		of("nodes", e.nodes, network.NewSubnet, "network"),
+		of("postgres-nsg", e.postgresNSG, network.NewNetworkSecurityGroup, "group"),
+		of("nodes", e.nodes, network.NewSubnet, "network", "nodes-nsg"),
 		of("appgw", e.appgw, network.NewSubnet, "network", "appgw-nsg").following("nodes"),
-		of("postgres", e.postgres, network.NewSubnet, "network").following("nodes", "appgw"),
+		of("postgres", e.postgres, network.NewSubnet, "network", "postgres-nsg").following("nodes", "appgw"),
+		of("endpoints", e.endpoints, network.NewSubnet, "network").following("nodes", "appgw", "postgres"),
+		of("vault", e.vault, keyvault.NewVault, "group"),
+		of("secrets-role", e.secretsRole, authorization.NewRoleAssignment, "vault"),
+		of("secret", e.secret, keyvault.NewSecret, "vault", "secrets-role"),
+		of("certificate", e.certificate, keyvault.NewSecret, "vault", "secrets-role"),
+		of("vault-zone", e.vaultZone, dns.NewPrivateZone, "group"),
+		of("vault-link", e.vaultLink, dns.NewVirtualNetworkLink, "vault-zone", "network"),
+		of("vault-endpoint", e.endpoint, network.NewPrivateEndpoint, "vault", "endpoints"),
+		of("zone-group", e.zoneGroup, network.NewPrivateDnsZoneGroup, "vault-endpoint", "vault-link"),
 		of("address", e.address, network.NewPublicIPAddress, "group"),
 		of("policy", e.policy, network.NewWebApplicationFirewallPolicy, "group"),
-		of("gateway", e.gateway, network.NewApplicationGateway, "appgw", "address", "policy").following("nodes", "postgres"),
+		of("gateway-identity", e.gatewayIdentity, managedidentity.NewUserAssignedIdentity, "group"),
+		roleOf("gateway-role", e.gatewayRole, "gateway-identity", "vault"),
+		of("gateway", e.gateway, network.NewApplicationGateway, "appgw", "address", "policy", "gateway-role", "certificate").
+			following("nodes", "postgres", "endpoints"),
 		of("zone", e.zone, dns.NewPrivateZone, "group"),
 		of("link", e.link, dns.NewVirtualNetworkLink, "zone", "network"),
 		of("workspace", e.workspace, operationalinsights.NewWorkspace, "group"),
 		of("logs", e.logs, insights.NewDiagnosticSetting, "workspace", "network"),
 		of("identity", e.identity, managedidentity.NewUserAssignedIdentity, "group"),
-		{name: "nodes-role", needs: []string{"identity", "network"}, register: e.registerNodesRole},
+		roleOf("nodes-role", e.nodesRole, "identity", "network"),
 		of("cluster", e.cluster, containerservice.NewManagedCluster, "nodes", "nodes-role").following("appgw", "postgres", "gateway"),
 		of("pool", e.pool, containerservice.NewAgentPool, "cluster"),
+		of("upkeep", e.upkeep, containerservice.NewMaintenanceConfiguration, "cluster").following("pool"),
 		of("registry", e.registry, containerregistry.NewRegistry, "group"),
 		{name: "pull-role", needs: []string{"registry", "cluster"}, register: e.registerPullRole},
 		{name: "credential", needs: []string{"cluster"}, register: e.registerCredential},
-		of("vault", e.vault, keyvault.NewVault, "group"),
-		of("secrets-role", e.secretsRole, authorization.NewRoleAssignment, "vault"),
-		of("secret", e.secret, keyvault.NewSecret, "vault", "secrets-role"),
 		of("server", e.server, postgres.NewServer, "postgres", "link").following("nodes", "appgw"),
 		of("database", e.database, postgres.NewDatabase, "server"),
 		{name: "setting", needs: []string{"server"}, after: []string{"database"}, register: e.registerSetting},
@@ -400,16 +520,21 @@ func (e *environment) parts() []part {
 	}, e.more...)
 }
 
-func (e *environment) registerNodesRole(ctx *pulumi.Context, m made, options ...pulumi.ResourceOption) (pulumi.Resource, error) {
-	args := *e.nodesRole
-	if args.PrincipalId == nil {
-		identity, ok := m["identity"].(*managedidentity.UserAssignedIdentity)
-		if !ok {
-			return nil, fmt.Errorf("identity is a %T", m["identity"])
+// roleOf is an assignment to the principal of an identity, unless the arguments name another.
+func roleOf(name string, args *authorization.RoleAssignmentArgs, identity string, needs ...string) part {
+	return part{name: name, needs: append(needs, identity), register: func(
+		ctx *pulumi.Context, m made, options ...pulumi.ResourceOption,
+	) (pulumi.Resource, error) {
+		complete := *args
+		if complete.PrincipalId == nil {
+			assigned, ok := m[identity].(*managedidentity.UserAssignedIdentity)
+			if !ok {
+				return nil, fmt.Errorf("%s is a %T", identity, m[identity])
+			}
+			complete.PrincipalId = assigned.PrincipalId
 		}
-		args.PrincipalId = identity.PrincipalId
-	}
-	return authorization.NewRoleAssignment(ctx, "nodes-role", &args, options...)
+		return authorization.NewRoleAssignment(ctx, name, &complete, options...)
+	}}
 }
 
 func (e *environment) registerPullRole(ctx *pulumi.Context, m made, options ...pulumi.ResourceOption) (pulumi.Resource, error) {

@@ -3,8 +3,13 @@ package enginetest
 import (
 	"testing"
 
+	containerservice "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
 func TestEngine_G1_AGatewayIsComplete(t *testing.T) {
@@ -40,8 +45,10 @@ func TestEngine_G2_RoutingRulesHavePriorities(t *testing.T) {
 func TestEngine_G2_NoTwoPrioritiesAreTheSame(t *testing.T) {
 	t.Parallel()
 	e := valid()
-	second := *e.routing
-	second.Name = pulumi.String("second")
+	listener, second := *e.listener, *e.routing
+	listener.Name, listener.HostName = pulumi.String("second"), pulumi.String("example.com")
+	second.Name, second.HttpListener = pulumi.String("second"), gatewayPart("httpListeners", "second")
+	e.gateway.HttpListeners = network.ApplicationGatewayHttpListenerArray{e.listener, listener}
 	e.gateway.RequestRoutingRules = network.ApplicationGatewayRequestRoutingRuleArray{e.routing, second}
 	previewRefuses(t, e, "gateway", mistake{
 		rule: "G2", code: "ApplicationGatewayRequestRoutingRulePriorityCannotBeEmpty", property: "requestRoutingRules[1].priority",
@@ -123,5 +130,178 @@ func TestEngine_G4_APolicyHasManagedRules(t *testing.T) {
 	previewRefuses(t, e, "policy", mistake{
 		rule: "G4", code: "ApplicationGatewayFirewallPolicyInvalid", property: "managedRules.managedRuleSets",
 		says: []string{"a firewall policy needs at least one managed rule set", "add one, such as Microsoft_DefaultRuleSet 2.1"},
+	})
+}
+
+const badTLS = "ApplicationGatewaySslPolicyInvalid"
+
+func TestEngine_G5_TheTLSPolicyIsPinned(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.gateway.SslPolicy = nil
+	previewRefuses(t, e, "gateway", mistake{
+		rule: "G5", code: badTLS, property: "sslPolicy",
+		says: []string{"a gateway with a listener for Https needs a pinned TLS policy", "set sslPolicy, such as the predefined AppGwSslPolicy20220101"},
+	})
+}
+
+func TestEngine_G5_OldPoliciesAreNotAccepted(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.gateway.SslPolicy = network.ApplicationGatewaySslPolicyArgs{
+		PolicyType: pulumi.String("Predefined"), PolicyName: pulumi.String("AppGwSslPolicy20150501"),
+	}
+	previewRefuses(t, e, "gateway", mistake{
+		rule: "G5", code: badTLS, property: "sslPolicy.policyName",
+		says: []string{"TLS policy AppGwSslPolicy20150501 allows TLS 1.0, which is no longer accepted", "use AppGwSslPolicy20220101"},
+	})
+}
+
+// forAddOn is a valid environment whose gateway the cluster's add-on may write, but for the roles of the add-on's identity.
+func forAddOn() *environment {
+	e := valid()
+	e.appgw.Delegations = delegatedTo("Microsoft.Network/applicationGateways")
+	e.cluster.AddonProfiles = gatewayAddOn()
+	return e
+}
+
+var tagged = pulumi.ToStringMap(map[string]string{"owner": "platform"})
+
+func TestEngine_G6_TheAddOnMayWriteItsGateway(t *testing.T) {
+	t.Parallel()
+	l := open(t, azure.Options{})
+	l.up(forAddOn().program("gateway", "cluster")).accepted()
+	e := forAddOn()
+	e.cluster.Tags = tagged
+	o := l.up(e.program("gateway", "cluster"))
+	require.Error(t, o.err)
+	for _, lacking := range []string{
+		"has not got Contributor on '" + gatewayID + "'", "has not got Reader on '" + groupID + "'",
+		"has not got Network Contributor on '" + appgwID + "'", "has not got Managed Identity Operator on '" + gatewayIdentityID + "'",
+		"Assign it Contributor there first", "Target=addonProfiles.ingressApplicationGateway (rule G6)",
+	} {
+		assert.Contains(t, o.printed, lacking)
+	}
+}
+
+func TestEngine_G7_TheAddOnOwnsItsGateway(t *testing.T) {
+	t.Parallel()
+	l := open(t, azure.Options{})
+	l.up(forAddOn().program("gateway", "cluster")).accepted()
+	e := forAddOn()
+	e.gateway.Tags = tagged
+	l.up(e.program("gateway", "cluster")).refused(mistake{
+		resource: "gateway", rule: "G7", code: "ApplicationGatewayOwnedByAddon",
+		says: []string{
+			"the add-on ingressApplicationGateway of '" + clusterID + "' owns gateway '" + gatewayID + "'",
+			"would erase its listeners, pools and rules", "keep the inputs as they are (IgnoreChanges)",
+		},
+	})
+}
+
+func TestEngine_G7_AGatewayHasOneAddOn(t *testing.T) {
+	t.Parallel()
+	e := forAddOn()
+	second := *e.cluster
+	second.ResourceName = pulumi.String("second-aks")
+	e.with(of("second", &second, containerservice.NewManagedCluster, "gateway", "cluster"))
+	upRefuses(t, e, mistake{
+		rule: "G7", code: "IngressApplicationGatewayInUse", property: "addonProfiles.ingressApplicationGateway",
+		says: []string{"'" + gatewayID + "' is written by the add-on of '" + clusterID + "'", "give each cluster a gateway of its own"},
+	}, "second")
+}
+
+func TestEngine_G8_AGatewayTakesCertificatesWithAnIdentity(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.gateway.Identity = nil
+	previewRefuses(t, e, "gateway", mistake{
+		rule: "G8", code: "ApplicationGatewaySslCertificateInvalid", property: "identity",
+		says: []string{
+			"a gateway that takes certificates from a vault needs one user-assigned identity",
+			"set identity.type to UserAssigned and identity.userAssignedIdentities to one id",
+		},
+	})
+}
+
+const noCertificate = "ApplicationGatewayKeyVaultSecretException"
+
+func TestEngine_G8_TheIdentityMayGetTheCertificate(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.gatewayRole.RoleDefinitionId = role("", "", contributor).RoleDefinitionId // of the vault, but not of what is in it
+	upRefuses(t, e, mistake{
+		rule: "G8", code: noCertificate, property: "sslCertificates[0].keyVaultSecretId",
+		says: []string{
+			"'Microsoft.KeyVault/vaults/secrets/getSecret/action' on '" + vaultID + "/secrets/site'",
+			"Assign it Key Vault Secrets User there first",
+		},
+	}, "gateway")
+}
+
+func TestEngine_G8_TheCertificateExists(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.gateway.SslCertificates = fromVault("https://gridos-kv.vault.azure.net/secrets/other")
+	upRefuses(t, e, mistake{
+		rule: "G8", code: noCertificate, property: "sslCertificates[0].keyVaultSecretId",
+		says: []string{"vault '" + vaultID + "' has no secret or certificate 'other'", "create it first"},
+	}, "gateway")
+}
+
+func TestEngine_G8_TheVaultIsInReach(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.vaultProperties.PublicNetworkAccess = pulumi.String("Disabled")
+	upRefuses(t, e, mistake{
+		rule: "G8", code: noCertificate, property: "sslCertificates[0].keyVaultSecretId",
+		says: []string{"vault '" + vaultID + "' has no public access, and no private endpoint leads to it", "create one first"},
+	}, "gateway")
+}
+
+func TestEngine_G9_AListenerForHTTPSHasACertificate(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.listener.SslCertificate = nil
+	previewRefuses(t, e, "gateway", mistake{
+		rule: "G9", code: "ApplicationGatewayHttpListenerInvalid", property: "httpListeners[0].sslCertificate",
+		says: []string{"listener 'https' for Https needs an sslCertificate", "set it"},
+	})
+}
+
+func TestEngine_G9_ARuleLeadsToABackendOrARedirection(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.gateway.RedirectConfigurations = network.ApplicationGatewayRedirectConfigurationArray{
+		network.ApplicationGatewayRedirectConfigurationArgs{
+			Name: pulumi.String("away"), RedirectType: pulumi.String("Permanent"), TargetUrl: pulumi.String("https://example.com"),
+		},
+	}
+	e.routing.RedirectConfiguration = gatewayPart("redirectConfigurations", "away")
+	previewRefuses(t, e, "gateway", mistake{
+		rule: "G9", code: "ApplicationGatewayRequestRoutingRuleInvalid", property: "requestRoutingRules[0]",
+		says: []string{"routing rule 'all' needs either a backend", "or a redirectConfiguration"},
+	})
+}
+
+func TestEngine_G9_AProbeHasTheProtocolOfItsBackend(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.backend.Protocol = pulumi.String("Https")
+	previewRefuses(t, e, "gateway", mistake{
+		rule: "G9", code: "ApplicationGatewayBackendInvalid", property: "backendHttpSettingsCollection[0].probe",
+		says: []string{"backend settings 'edge' are for Https, but their probe 'edge' is for Http", "use one protocol"},
+	})
+}
+
+func TestEngine_G4_TheRuleSetIsABase(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.policy.ManagedRules = network.ManagedRulesDefinitionArgs{ManagedRuleSets: network.ManagedRuleSetArray{
+		network.ManagedRuleSetArgs{RuleSetType: pulumi.String("Microsoft_BotManagerRuleSet"), RuleSetVersion: pulumi.String("1.1")},
+	}}
+	previewRefuses(t, e, "policy", mistake{
+		rule: "G4", code: "ApplicationGatewayFirewallPolicyInvalid", property: "managedRules.managedRuleSets",
+		says: []string{"a firewall policy needs one of Microsoft_DefaultRuleSet, OWASP", "add it"},
 	})
 }

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	authorization "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220401"
 	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
@@ -78,17 +79,7 @@ func TestEngine_I2_TheSameAssignmentExistsOnce(t *testing.T) {
 
 func TestEngine_I3_NodesPullWithTheKubeletsIdentity(t *testing.T) {
 	t.Parallel()
-	e := valid().with(part{name: "wrong-pull", needs: []string{"registry", "cluster"}, register: func(
-		ctx *pulumi.Context, m made, options ...pulumi.ResourceOption,
-	) (pulumi.Resource, error) {
-		identity, ok := m["identity"].(*managedidentity.UserAssignedIdentity)
-		if !ok {
-			return nil, fmt.Errorf("identity is a %T", m["identity"])
-		}
-		args := role(pullRoleName, registryID, acrPull)
-		args.PrincipalId = identity.PrincipalId
-		return authorization.NewRoleAssignment(ctx, "wrong-pull", args, options...)
-	}})
+	e := valid().with(roleOf("wrong-pull", role(pullRoleName, registryID, acrPull), "identity", "registry", "cluster"))
 	upRefuses(t, e, mistake{
 		rule: "I3", code: "AcrPullForWrongIdentity", property: "principalId",
 		says: []string{"is the control plane of '" + clusterID + "', which pulls no images", "assign AcrPull to identityProfile.kubeletidentity.objectId"},
@@ -198,9 +189,23 @@ func TestEngine_I4_OneWriteAtATime(t *testing.T) {
 	t.Parallel()
 	e, _ := fromGitHub()
 	e.with(of("second", githubCredential("second", githubSubject+"2"), managedidentity.NewFederatedIdentityCredential, "identity"))
-	togetherRefuses(t, e, "identity", mistake{
+	togetherRefuses(t, e, 0.2, "identity", mistake{
 		resource: "pipeline or second", rule: "I4",
 		code: "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
 		says: []string{"'" + identityID + "' is busy with", "Chain the federated credentials of one identity with DependsOn"},
 	}, "pipeline", "second")
+}
+
+func TestEngine_I5_ARoleTakesTimeToBeEffective(t *testing.T) {
+	t.Parallel()
+	hour := time.Hour
+	l := open(t, azure.Options{RolePropagation: &hour})
+	l.up(valid().program("cluster")).refused(mistake{
+		resource: "cluster", rule: "I5", code: "LinkedAuthorizationFailed", property: "identity",
+		says: []string{
+			"The role was assigned ", " ago by '" + networkID + "/providers/Microsoft.Authorization/roleAssignments/" + nodesRoleName +
+				"' and is not effective yet: that takes about 1h0m0s",
+			"Let the creation wait for the propagation, not only for the assignment",
+		},
+	})
 }

@@ -4,7 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	postgres "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
+	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -76,6 +78,7 @@ func TestEngine_N2_AGatewayHasItsSubnetAlone(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.gateway.GatewayIPConfigurations = inSubnet(postgresID)
+	e.postgres.NetworkSecurityGroup = nil // it is not for gateways
 	upRefuses(t, e, mistake{
 		rule: "N2", code: "ApplicationGatewaySubnetCannotBeUsedByOtherResources", property: "gatewayIPConfigurations[0]",
 		says: []string{"subnet '" + postgresID + "' is delegated to " + postgresService, "use a subnet for gateways"},
@@ -153,6 +156,7 @@ func TestEngine_N4_NodesStayOutOfTheServersSubnet(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.systemPool.VnetSubnetID = pulumi.String(postgresID)
+	e.postgres.NetworkSecurityGroup = nil // it is not for nodes
 	upRefuses(t, e, mistake{
 		rule: "N2/N4", code: "SubnetIsDelegated", property: "vnetSubnetID",
 		says: []string{"subnet '" + postgresID + "' is delegated to " + postgresService, "use a subnet for nodes"},
@@ -193,7 +197,7 @@ func TestEngine_N5_TheZoneIsNotTheServersName(t *testing.T) {
 func TestEngine_N5_TheZoneIsLinkedFirst(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
-	l.up(valid().only("group", "network", "postgres", "zone", "server")).refused(mistake{
+	l.up(valid().only("group", "network", "postgres-nsg", "postgres", "zone", "server")).refused(mistake{
 		resource: "server", rule: "N5", code: "PrivateDnsZoneNotLinked", property: "network.privateDnsZoneArmResourceId",
 		says: []string{"'" + zoneID + "' is not linked to '" + networkID + "'", "Create the VirtualNetworkLink first"},
 	})
@@ -213,6 +217,7 @@ func TestEngine_N6_PodsHaveARangeOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.clusterNetwork.PodCidr = pulumi.String("10.10.0.0/16")
+	e.nodesNSG.SecurityRules = nil // they are for the other range
 	upRefuses(t, e, mistake{
 		rule: "N6/N7", code: "ServiceCidrOverlapExistingSubnetsCidr", property: "networkProfile.podCidr",
 		says: []string{"podCidr 10.10.0.0/16 overlaps with the address space 10.10.0.0/16 of '" + networkID + "'", "choose another range"},
@@ -276,4 +281,249 @@ func TestEngine_N7_AKSKeepsRangesForItself(t *testing.T) {
 		rule: "N7", code: "InvalidServiceCidr", property: "networkProfile.serviceCidr",
 		says: []string{"172.30.0.0/20 overlaps with 172.30.0.0/16, which is reserved for AKS", "choose another range"},
 	})
+}
+
+func TestEngine_N2_TheSubnetHoldsAllInstances(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.appgw.AddressPrefix = pulumi.String("10.10.16.0/29")
+	e.gateway.AutoscaleConfiguration = network.ApplicationGatewayAutoscaleConfigurationArgs{
+		MinCapacity: pulumi.Int(1), MaxCapacity: pulumi.Int(10),
+	}
+	upRefuses(t, e, mistake{
+		rule: "N2", code: "ApplicationGatewaySubnetTooSmall", property: "gatewayIPConfigurations[0]",
+		says: []string{"(10.10.16.0/29) has room for 3 addresses, but the gateway can need 10", "Azure recommends a /24"},
+	}, "gateway")
+}
+
+func TestEngine_N2_TheAddOnsSubnetIsDelegated(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.AddonProfiles = gatewayAddOn()
+	upRefuses(t, e, mistake{
+		rule: "N2", code: "IngressApplicationGatewaySubnetInvalid", property: "addonProfiles.ingressApplicationGateway",
+		says: []string{
+			"subnet '" + appgwID + "' of the gateway is delegated to ''",
+			"with overlay networking delegate it to Microsoft.Network/applicationGateways",
+		},
+	}, "gateway", "cluster")
+}
+
+func TestEngine_N3_AGatewayReachesTheInternet(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.appgwNSG.SecurityRules = network.SecurityRuleTypeArray{
+		inbound("manager", 100, "Allow", "GatewayManager", "65200-65535"),
+		securityRule("offline", "Outbound", 100, "Deny", "*", "Internet", "*"),
+	}
+	upRefuses(t, e, mistake{
+		rule: "N3", code: managementBlocked, property: "networkSecurityGroup",
+		says: []string{appgwNSGID, "denies traffic to the internet by rule 'offline'", "Drop the rule, or allow outbound traffic to Internet before it"},
+	}, "gateway")
+}
+
+const serverBlocked = "DelegatedSubnetTrafficBlockedByNetworkSecurityGroup"
+
+func TestEngine_N4_TheSecurityGroupLetsTheServerWork(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.postgresNSG.SecurityRules = network.SecurityRuleTypeArray{inbound("closed", 4000, "Deny", "*", "*")}
+	upRefuses(t, e, mistake{
+		rule: "N4", code: serverBlocked, property: "network.delegatedSubnetResourceId",
+		says: []string{postgresNSGID, "denies TCP 5432 inside the subnet (inbound) by rule 'closed'", "allow it before"},
+	}, "server")
+}
+
+func TestEngine_N4_TheServerReachesStorage(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.postgresNSG.SecurityRules = network.SecurityRuleTypeArray{
+		securityRule("entra", "Outbound", 100, "Allow", "*", "AzureActiveDirectory", "443"),
+		securityRule("offline", "Outbound", 110, "Deny", "*", "Internet", "*"),
+	}
+	upRefuses(t, e, mistake{
+		rule: "N4", code: serverBlocked, property: "network.delegatedSubnetResourceId",
+		says: []string{postgresNSGID, "denies TCP 443 to Storage (outbound) by rule 'offline'", "allow it before"},
+	}, "server")
+}
+
+func TestEngine_N4_HighAvailabilityNeedsStorage(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.server.HighAvailability = postgres.HighAvailabilityArgs{Mode: pulumi.String("SameZone")}
+	upRefuses(t, e, mistake{
+		rule: "N4", code: serverBlocked, property: "network.delegatedSubnetResourceId",
+		says: []string{"high availability needs the service endpoint Microsoft.Storage", "add it to the subnet's serviceEndpoints"},
+	}, "server")
+}
+
+func TestEngine_N4_ALiveServerIsNotCutOff(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.postgresNSG.SecurityRules = network.SecurityRuleTypeArray{inbound("closed", 4000, "Deny", "*", "*")}
+	thenRefuses(t, e, mistake{
+		resource: "postgres-nsg", rule: "N4", code: serverBlocked, property: "securityRules",
+		says: []string{"denies TCP 5432 inside the subnet (inbound) by rule 'closed'", "allow it before"},
+	}, "server")
+}
+
+const nodesBlocked = "NodeSubnetTrafficBlockedByNetworkSecurityGroup"
+
+// withoutPods are security rules that forget the traffic between pods.
+func withoutPods() network.SecurityRuleTypeArray {
+	return network.SecurityRuleTypeArray{
+		allTraffic("nodes", 100, "10.10.0.0/20", "10.10.0.0/20"), allTraffic("pods", 110, "10.10.0.0/20", "10.244.0.0/16"),
+		inbound("closed", 4000, "Deny", "*", "*"),
+	}
+}
+
+func TestEngine_N8_PodsReachOneAnother(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.nodesNSG.SecurityRules = withoutPods()
+	upRefuses(t, e, mistake{
+		rule: "N8", code: nodesBlocked, property: "vnetSubnetID",
+		says: []string{
+			nodesNSGID, "denies traffic from pods to pods (inbound, 10.244.0.0/16 to 10.244.0.0/16) by rule 'closed'",
+			"allow all ports and protocols of it before",
+		},
+	}, "cluster")
+}
+
+func TestEngine_N8_LivePodsAreNotCutOff(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.nodesNSG.SecurityRules = withoutPods()
+	thenRefuses(t, e, mistake{
+		resource: "nodes-nsg", rule: "N8", code: nodesBlocked, property: "securityRules",
+		says: []string{nodesNSGID, "denies traffic from pods to pods", "allow all ports and protocols of it before"},
+	}, "cluster")
+}
+
+func TestEngine_N9_OneConnection(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.endpoint.PrivateLinkServiceConnections = nil
+	previewRefuses(t, e, "vault-endpoint", mistake{
+		rule: "N9", code: "PrivateEndpointInvalidConfiguration", property: "privateLinkServiceConnections",
+		says: []string{"a private endpoint has exactly one connection, not 0", "set one"},
+	})
+}
+
+func TestEngine_N9_TheGroupIsTheServices(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.connection.GroupIds = pulumi.ToStringArray([]string{"registry"})
+	upRefuses(t, e, mistake{
+		rule: "N9", code: "PrivateEndpointCannotBeCreatedForResource", property: "privateLinkServiceConnections[0].groupIds",
+		says: []string{"group ids [registry] are invalid for '" + vaultID + "'", "use vault"},
+	}, "vault-endpoint")
+}
+
+func TestEngine_N9_ARegistryIsPremium(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.connection.PrivateLinkServiceId, e.connection.GroupIds = pulumi.String(registryID), pulumi.ToStringArray([]string{"registry"})
+	e.with(of("registry-endpoint", e.endpoint, network.NewPrivateEndpoint, "registry", "endpoints"))
+	upRefuses(t, e, mistake{
+		rule: "N9", code: "PrivateEndpointCannotBeCreatedForResource", property: "privateLinkServiceConnections[0].privateLinkServiceId",
+		says: []string{"'" + registryID + "' cannot be reached by a private endpoint", "private endpoints need SKU Premium, but its SKU is Standard"},
+	}, "registry-endpoint")
+}
+
+func TestEngine_N9_TheSubnetIsNotDelegated(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.endpoint.Subnet = network.SubnetTypeArgs{Id: pulumi.String(postgresID)}
+	upRefuses(t, e, mistake{
+		rule: "N9", code: "PrivateEndpointCannotBeCreatedInSubnet", property: "subnet.id",
+		says: []string{"subnet '" + postgresID + "' is delegated to " + postgresService, "use another subnet for private endpoints"},
+	}, "postgres", "vault-endpoint")
+}
+
+func TestEngine_N9_WhatItLeadsToStays(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.connection.PrivateLinkServiceId = pulumi.String(registryID)
+	thenRefuses(t, e, mistake{
+		rule: "N9", code: "PrivateEndpointInvalidConfiguration", property: "privateLinkServiceConnections[0].privateLinkServiceId",
+		says: []string{"what a private endpoint leads to cannot be changed", "create a new private endpoint"},
+	}, "vault-endpoint")
+}
+
+func TestEngine_N9_TheZoneIsTheServices(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.zoneGroup.PrivateDnsZoneConfigs = inZone(zoneID)
+	upRefuses(t, e, mistake{
+		rule: "N9", code: "PrivateDnsZoneUnusable", property: "privateDnsZoneConfigs[0].privateDnsZoneId",
+		says: []string{"the names of '" + vaultID + "' do not resolve in zone '" + zoneName + "'", "use " + vaultZoneName},
+	}, "link", "zone-group")
+}
+
+func TestEngine_N9_TheZoneIsLinked(t *testing.T) {
+	t.Parallel()
+	l := open(t, azure.Options{})
+	l.up(valid().only("group", "network", "endpoints", "vault", "vault-endpoint", "vault-zone", "zone-group")).refused(mistake{
+		resource: "zone-group", rule: "N9", code: "PrivateDnsZoneUnusable", property: "privateDnsZoneConfigs[0].privateDnsZoneId",
+		says: []string{"'" + vaultZoneID + "' is not linked to '" + networkID + "'", "Create the VirtualNetworkLink first"},
+	})
+}
+
+func TestEngine_N9_AnEndpointHasOneZoneGroup(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	second := *e.zoneGroup
+	second.PrivateDnsZoneGroupName = pulumi.String("second")
+	e.with(of("second", &second, network.NewPrivateDnsZoneGroup, "zone-group"))
+	upRefuses(t, e, mistake{
+		rule: "N9", code: "PrivateDnsZoneGroupLimitReached", property: "privateDnsZoneGroupName",
+		says: []string{"'" + endpointID + "' has the zone group", "add the zones to that one"},
+	}, "second")
+}
+
+func TestEngine_N1_SubnetsAreDeclaredInOneWay(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.network.Subnets = network.SubnetTypeArray{network.SubnetTypeArgs{
+		Name: pulumi.String("inline"), AddressPrefix: pulumi.String("10.10.64.0/24"),
+	}}
+	upRefuses(t, e, mistake{
+		rule: "N1", code: "SubnetsDeclaredTwice", property: "virtualNetworkName",
+		says: []string{"virtual network '" + networkID + "' declares subnets inline, and its next update would delete this one", "declare all subnets in one way"},
+	}, "nodes")
+}
+
+func TestEngine_N1_WhatIsInASubnetIsInItsRegion(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.Location = elsewhere
+	upRefuses(t, e, mistake{
+		rule: "N1", code: "InvalidResourceReference", property: "location",
+		says: []string{"'" + clusterID + "' is in northeurope, but its virtual network '" + networkID + "' is in westeurope", "use one region for both"},
+	}, "cluster")
+}
+
+func TestEngine_N3_ClientsMustGetIn(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.appgwNSG.SecurityRules = network.SecurityRuleTypeArray{
+		inbound("manager", 100, "Allow", "GatewayManager", "65200-65535"), inbound("web", 120, "Allow", "Internet", "80"),
+	}
+	upRefuses(t, e, mistake{
+		rule: "N3", code: managementBlocked, property: "networkSecurityGroup",
+		says: []string{appgwNSGID, "lets no client reach listener 'https' on port 443", "Allow inbound TCP 443 to the subnet"},
+	}, "gateway")
+}
+
+func TestEngine_N5_ANetworkIsLinkedOnce(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	second := *e.link
+	second.VirtualNetworkLinkName = pulumi.String("second")
+	e.with(of("second", &second, dns.NewVirtualNetworkLink, "link"))
+	upRefuses(t, e, mistake{
+		rule: "N5", code: "VirtualNetworkLinkConflict", property: "virtualNetwork",
+		says: []string{"the virtual network is linked to a zone '" + zoneName + "' already by '" + zoneID + "/virtualNetworkLinks/vnet'", "drop one of the two"},
+	}, "second")
 }

@@ -83,6 +83,7 @@ func changes() []change {
 		}),
 		replaces("gateway", "location", func(e *environment) { e.gateway.Location = elsewhere }),
 		replaces("policy", "location", func(e *environment) { e.policy.Location = elsewhere }),
+		replaces("vault-endpoint", "location", func(e *environment) { e.endpoint.Location = elsewhere }),
 		replaces("link", "virtualNetwork", func(e *environment) {
 			e.link.VirtualNetwork = dns.SubResourceArgs{Id: pulumi.String(networkID + "-2")}
 		}),
@@ -141,6 +142,8 @@ func changes() []change {
 		replaces("server", "administratorLogin", func(e *environment) { e.server.AdministratorLogin = text }),
 		replaces("server", "backup.geoRedundantBackup", func(e *environment) { e.serverBackup.GeoRedundantBackup = pulumi.String("Enabled") }),
 		replaces("server", "createMode", func(e *environment) { e.server.CreateMode = pulumi.String("Create") }),
+		replaces("server", "pointInTimeUTC", func(e *environment) { e.server.PointInTimeUTC = pulumi.String("2024-11-20T00:00:00Z") }),
+		replaces("server", "sourceServerResourceId", func(e *environment) { e.server.SourceServerResourceId = pulumi.String(serverID + "-2") }),
 		replaces("server", "version, to an older one", func(e *environment) { e.server.Version = pulumi.String("15") }),
 		updates("server", "version, to a newer one", func(e *environment) { e.server.Version = pulumi.String("17") }),
 		updates("server", "backup.backupRetentionDays", func(e *environment) { e.serverBackup.BackupRetentionDays = pulumi.Int(14) }),
@@ -148,6 +151,7 @@ func changes() []change {
 		replaces("database", "charset", func(e *environment) { e.database.Charset = pulumi.String("SQL_ASCII") }),
 		replaces("database", "collation", func(e *environment) { e.database.Collation = pulumi.String("C") }),
 		replaces("administrator", "principalName", func(e *environment) { e.administrator.PrincipalName = text }),
+		replaces("administrator", "tenantId", func(e *environment) { e.administrator.TenantId = pulumi.String(administratorName) }),
 		replaces("administrator", "principalType", func(e *environment) { e.administrator.PrincipalType = pulumi.String("User") }),
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
+	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20210501preview"
+	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -111,5 +113,89 @@ func TestEngine_Logs_AreKeptForAMonthAtLeast(t *testing.T) {
 	previewRefuses(t, e, "workspace", mistake{
 		rule: "Logs", code: "InvalidRetentionInDays", property: "retentionInDays",
 		says: []string{"logs cannot be kept for 7 days", "use 30 to 730"},
+	})
+}
+
+func TestEngine_V2_TheDeployerMayDeleteSecrets(t *testing.T) {
+	t.Parallel()
+	l := open(t, azure.Options{})
+	l.up(valid().only("group", "vault", "secret")).accepted()
+	l.up(valid().only("group", "vault")).refused(mistake{
+		resource: "secret", rule: "V2", code: "ForbiddenByRbac",
+		says: []string{
+			"'" + azure.DefaultObjectID + "' does not have authorization to perform action 'Microsoft.KeyVault/vaults/secrets/delete'",
+			"Assign it Key Vault Secrets Officer there first", "it must be there until the last secret is gone",
+		},
+	})
+}
+
+func TestEngine_V3_TheFirewallIsForTheInternet(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.vaultProperties.NetworkAcls = keyvault.NetworkRuleSetArgs{
+		DefaultAction: pulumi.String("Deny"), IpRules: keyvault.IPRuleArray{keyvault.IPRuleArgs{Value: pulumi.String("10.0.0.0/8")}},
+	}
+	previewRefuses(t, e, "vault", mistake{
+		rule: "V3", code: "BadRequest", property: "properties.networkAcls.ipRules[0].value",
+		says: []string{"'10.0.0.0/8' is private, and no traffic comes from there", "use addresses of the internet, or a virtual network rule"},
+	})
+}
+
+func TestEngine_V3_SubnetsHaveTheServiceEndpoint(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.vaultProperties.NetworkAcls = keyvault.NetworkRuleSetArgs{
+		DefaultAction:       pulumi.String("Deny"),
+		VirtualNetworkRules: keyvault.VirtualNetworkRuleArray{keyvault.VirtualNetworkRuleArgs{Id: pulumi.String(nodesID)}},
+	}
+	e.with(of("closed", e.vault, keyvault.NewVault, "nodes"))
+	upRefuses(t, e, mistake{
+		rule: "V3", code: "VirtualNetworkRuleSubnetHasNoServiceEndpoint", property: "properties.networkAcls.virtualNetworkRules[0].id",
+		says: []string{"subnet '" + nodesID + "' has no service endpoint of Microsoft.KeyVault", "add it to the subnet's serviceEndpoints"},
+	}, "closed")
+}
+
+func TestEngine_Logs_GoSomewhere(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.logs.WorkspaceId = nil
+	previewRefuses(t, e, "logs", mistake{
+		rule: "Logs", code: "BadRequest", property: "workspaceId",
+		says: []string{"at least one data sink needs to be specified", "set workspaceId"},
+	})
+}
+
+func TestEngine_Logs_AreOfCategoriesThatTheResourceHas(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.logs.Logs = insights.LogSettingsArray{insights.LogSettingsArgs{Category: pulumi.String("kube-audit"), Enabled: pulumi.Bool(true)}}
+	previewRefuses(t, e, "logs", mistake{
+		rule: "Logs", code: "BadRequest", property: "logs[0].category",
+		says: []string{"Category 'kube-audit' is not supported for type 'Microsoft.Network/virtualNetworks'", "it has VMProtectionAlerts"},
+	})
+}
+
+func TestEngine_Logs_GoToOnePlaceOnce(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	second := *e.logs
+	second.Name = pulumi.String("second")
+	e.with(of("second", &second, insights.NewDiagnosticSetting, "logs"))
+	upRefuses(t, e, mistake{
+		rule: "Logs", code: "Conflict", property: "workspaceId",
+		says: []string{"'" + workspaceID + "' is already used in diagnostic setting", "send each category to one place once"},
+	}, "second")
+}
+
+func TestEngine_V2_AVaultHasRolesOrPolicies(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.vaultProperties.AccessPolicies = keyvault.AccessPolicyEntryArray{keyvault.AccessPolicyEntryArgs{
+		ObjectId: pulumi.String(azure.DefaultObjectID), TenantId: pulumi.String(azure.DefaultTenantID),
+		Permissions: keyvault.PermissionsArgs{Secrets: pulumi.ToStringArray([]string{"get"})},
+	}}
+	previewRefuses(t, e, "vault", mistake{
+		rule: "V2", code: "BadRequest", property: "properties.accessPolicies",
+		says: []string{"with enableRbacAuthorization access policies have no effect", "drop them, and assign roles"},
 	})
 }
