@@ -41,7 +41,7 @@ func (e interruptedError) Unwrap() error { return e.err }
 // besidesCancellation takes joined errors apart and leaves out those that only say that the command was interrupted: what
 // could not be tidied up then is to be told.
 func besidesCancellation(err error) []error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what wraps several may mean one thing by them
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var rest []error
 		for _, single := range several.Unwrap() {
 			rest = append(rest, besidesCancellation(single)...)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,12 +25,21 @@ const startTimeout = time.Minute
 const stopTimeout = 90 * time.Second
 
 // Start runs the background process, detached from the terminal, and returns when it serves the providers. The control
-// plane may still be starting: see WaitForCluster. When one runs already, its record is returned.
+// plane may still be starting: see WaitForCluster. When one runs already, its record is returned, unless the configuration now
+// expects other resources of others in Azure: then it is started anew.
 func Start(ctx context.Context, config Config) (site.Record, error) {
 	s := config.Site
 	record, running, err := s.Running()
-	if err != nil || running {
+	if err != nil {
 		return record, err
+	}
+	if running {
+		if known, err := knowsOthers(config); known || err != nil {
+			return record, err
+		}
+		if err := Stop(ctx, s); err != nil {
+			return site.Record{}, err
+		}
 	}
 	text, err := json.Marshal(config)
 	if err != nil {
@@ -61,6 +71,24 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 		return site.Record{}, fmt.Errorf("the lab's background process did not start: %w\n%s", err, Log(s))
 	}
 	return record, nil
+}
+
+// knowsOthers tells whether the running process was started with the same resources of others. They are put into the simulated
+// Azure at its start only.
+func knowsOthers(config Config) (bool, error) {
+	if len(config.Existing) == 0 {
+		return true, nil // those that it has do no harm
+	}
+	running, err := ReadConfig(config.Site.Dir)
+	if err != nil {
+		return false, err
+	}
+	had, err := json.Marshal(running.Existing)
+	if err != nil {
+		return false, err
+	}
+	has, err := json.Marshal(config.Existing)
+	return bytes.Equal(had, has), err
 }
 
 // spawn starts the process in a session of its own, so that it neither sees the terminal's Ctrl-C nor ends with it. How it

@@ -1,0 +1,36 @@
+package daemon
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+func TestUnit_ARunningProcessKnowsTheResourcesOfOthersThatItWasStartedWith(t *testing.T) {
+	t.Parallel()
+	s := site.Site{Dir: t.TempDir()}
+	with := func(others ...azure.Existing) Config { return Config{Site: s, Existing: others} }
+	vault := func(name string) azure.Existing { return azure.ExistingVault("others-rg", name, "westeurope", "") }
+	text, err := json.Marshal(with(azure.ExistingGroup("others-rg", "westeurope"), vault("old-kv")))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(configFile(s), text, 0o600))
+
+	for _, c := range []struct {
+		config Config
+		known  bool
+	}{
+		{with(azure.ExistingGroup("others-rg", "westeurope"), vault("old-kv")), true},
+		{with(azure.ExistingGroup("others-rg", "westeurope"), vault("new-kv")), false},
+		{with(), true}, // down needs none
+	} {
+		known, err := knowsOthers(c.config)
+		require.NoError(t, err)
+		assert.Equal(t, c.known, known, c.config.Existing)
+	}
+}
