@@ -5,8 +5,9 @@ import (
 	"fmt"
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
-	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/infra/privatedns"
 )
 
 // Service is a kind of Azure service that has private endpoints.
@@ -75,23 +76,9 @@ func (e *Endpoint) provision(ctx *pulumi.Context, name string, args Args) error 
 	if err != nil {
 		return err
 	}
-	zone, err := dns.NewPrivateZone(ctx, name+"-zone", &dns.PrivateZoneArgs{
-		ResourceGroupName: args.ResourceGroupName,
-		PrivateZoneName:   pulumi.String(args.Service.Zone),
-		Location:          pulumi.String("Global"),
-		Tags:              args.Tags,
-	}, pulumi.Parent(e))
-	if err != nil {
-		return err
-	}
-	link, err := dns.NewVirtualNetworkLink(ctx, name+"-zone-link", &dns.VirtualNetworkLinkArgs{
-		ResourceGroupName:      args.ResourceGroupName,
-		PrivateZoneName:        zone.Name,
-		VirtualNetworkLinkName: pulumi.String(args.NetworkName),
-		Location:               pulumi.String("Global"),
-		RegistrationEnabled:    pulumi.Bool(false),
-		VirtualNetwork:         dns.SubResourceArgs{Id: args.NetworkID},
-		Tags:                   args.Tags,
+	zone, err := privatedns.New(ctx, name, privatedns.Args{
+		Zone: args.Service.Zone, NetworkID: args.NetworkID, NetworkName: args.NetworkName,
+		ResourceGroupName: args.ResourceGroupName, Tags: args.Tags,
 	}, pulumi.Parent(e))
 	if err != nil {
 		return err
@@ -102,8 +89,8 @@ func (e *Endpoint) provision(ctx *pulumi.Context, name string, args Args) error 
 		PrivateDnsZoneGroupName: pulumi.String("default"),
 		PrivateDnsZoneConfigs: azure.PrivateDnsZoneConfigArray{azure.PrivateDnsZoneConfigArgs{
 			Name:             pulumi.String(args.Service.Group),
-			PrivateDnsZoneId: zone.ID().ToStringOutput(),
+			PrivateDnsZoneId: zone.ID,
 		}},
-	}, pulumi.Parent(e), pulumi.DependsOn([]pulumi.Resource{link}))
+	}, pulumi.Parent(e), pulumi.DependsOn([]pulumi.Resource{zone.Link}))
 	return err
 }

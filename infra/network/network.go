@@ -6,10 +6,10 @@ import (
 	"fmt"
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
-	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/infra/monitoring"
+	"github.com/gridos/sharedinfra/infra/privatedns"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -36,8 +36,7 @@ type Network struct {
 	AKSSubnetID, GatewaySubnetID, PostgresSubnetID, EndpointsSubnetID pulumi.StringOutput
 	// PostgresZoneID is the ARM id of the database's private DNS zone.
 	PostgresZoneID pulumi.StringOutput
-	// PostgresZoneLink joins the zone to the virtual network. Azure does not check that it exists when a server is
-	// created; without it the server's name does not resolve, so the server depends on it (rule N5).
+	// PostgresZoneLink makes the zone's names known in the network: without it the server's name does not resolve (rule N5).
 	PostgresZoneLink pulumi.Resource
 }
 
@@ -144,28 +143,14 @@ func (n *Network) subnets(
 }
 
 func (n *Network) zone(ctx *pulumi.Context, name string, args Args) error {
-	zone, err := dns.NewPrivateZone(ctx, name+"-postgres-zone", &dns.PrivateZoneArgs{
-		ResourceGroupName: args.ResourceGroupName,
-		PrivateZoneName:   pulumi.String(args.Names.PostgresZone),
-		Location:          pulumi.String("Global"), // explicit: Azure's default is not (rule N5)
-		Tags:              args.Tags,
+	zone, err := privatedns.New(ctx, name+"-postgres", privatedns.Args{
+		Zone: args.Names.PostgresZone, NetworkID: n.ID, NetworkName: args.Names.VirtualNetwork,
+		ResourceGroupName: args.ResourceGroupName, Tags: args.Tags,
 	}, pulumi.Parent(n))
 	if err != nil {
 		return err
 	}
-	link, err := dns.NewVirtualNetworkLink(ctx, name+"-postgres-zone-link", &dns.VirtualNetworkLinkArgs{
-		ResourceGroupName:      args.ResourceGroupName,
-		PrivateZoneName:        zone.Name,
-		VirtualNetworkLinkName: pulumi.String(args.Names.VirtualNetwork),
-		Location:               pulumi.String("Global"),
-		RegistrationEnabled:    pulumi.Bool(false),
-		VirtualNetwork:         dns.SubResourceArgs{Id: n.ID},
-		Tags:                   args.Tags,
-	}, pulumi.Parent(n))
-	if err != nil {
-		return err
-	}
-	n.PostgresZoneID = zone.ID().ToStringOutput()
-	n.PostgresZoneLink = link
+	n.PostgresZoneID = zone.ID
+	n.PostgresZoneLink = zone.Link
 	return nil
 }
