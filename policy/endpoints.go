@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+const (
+	// gatewayComponent is the type of the only component that may have a public address.
+	gatewayComponent = "gridos-infra:gateway:Gateway"
+	// internalLoadBalancer is the annotation that keeps a Service of type LoadBalancer inside the network. Source:
+	// learn.microsoft.com, "Use an internal load balancer with AKS".
+	internalLoadBalancer = "service.beta.kubernetes.io/azure-load-balancer-internal"
+	// narrowest is the shortest prefix of an authorized range, in bits: anything wider is a good part of the Internet, and two
+	// ranges of one bit each would be all of it.
+	narrowest = 8
+)
+
+func noPublicEndpoint(r Resource, _ string) []finding {
+	switch r.kind() {
+	case "network:PublicIPAddress":
+		if r.ParentType != gatewayComponent {
+			return []finding{{
+				"a public address that is not the gateway's",
+				"serve through the Application Gateway, whose component " + gatewayComponent + " holds the only public address",
+			}}
+		}
+	case "network:PublicIPPrefix":
+		return []finding{{"public addresses that are not the gateway's", "serve through the Application Gateway"}}
+	case "containerservice:ManagedCluster":
+		return append(publicAPIServer(r), publicNodes(r.at("agentPoolProfiles").elements()...)...)
+	case "containerservice:AgentPool":
+		return publicNodes(r.at())
+	case "dbforpostgresql:Server":
+		network := r.at("network")
+		if network.at("delegatedSubnetResourceId").empty() && !network.at("publicNetworkAccess").may("Disabled") {
+			return []finding{{
+				"the server has a public endpoint",
+				"give it a delegated subnet (network.delegatedSubnetResourceId) or set network.publicNetworkAccess to Disabled",
+			}}
+		}
+	case "keyvault:Vault":
+		p := r.at("properties")
+		return publicUnlessDenied("the vault", p.at("publicNetworkAccess"), p.at("networkAcls"), "value",
+			"set properties.publicNetworkAccess to Disabled, or properties.networkAcls.defaultAction to Deny")
+	case "containerregistry:Registry":
+		return publicUnlessDenied("the registry", r.at("publicNetworkAccess"), r.at("networkRuleSet"), "iPAddressOrRange",
+			"set publicNetworkAccess to Disabled, or networkRuleSet.defaultAction to Deny; either takes the SKU Premium")
+	}
+	return publicService(r)
+}
+
+func publicAPIServer(r Resource) []finding {
+	access := r.at("apiServerAccessProfile")
+	private, ranges := access.at("enablePrivateCluster"), access.at("authorizedIPRanges")
+	if private.unknown() || private.isTrue() || ranges.unknown() {
+		return nil
+	}
+	if ranges.empty() {
+		return []finding{{
+			"the API server is open to the Internet",
+			"set apiServerAccessProfile.enablePrivateCluster, or apiServerAccessProfile.authorizedIPRanges",
+		}}
+	}
+	var found []finding
+	for _, address := range ranges.elements() {
+		found = append(found, tooWide("the API server", address)...)
+	}
+	return found
+}
+
+func publicNodes(pools ...property) []finding {
+	for _, pool := range pools {
+		if pool.at("enableNodePublicIP").isTrue() {
+			return []finding{{"nodes have public addresses", "leave enableNodePublicIP out"}}
+		}
+	}
+	return nil
+}
+
+// publicUnlessDenied judges what has a firewall: it is closed, or it denies whom no rule lets in.
+func publicUnlessDenied(what string, access, firewall property, field, remedy string) []finding {
+	if access.may("Disabled") || firewall.unknown() {
+		return nil
+	}
+	if !firewall.at("defaultAction").may("Deny") {
+		return []finding{{what + " is open to the Internet", remedy}}
+	}
+	var found []finding
+	for _, allowed := range firewall.at("ipRules").elements() {
+		found = append(found, tooWide(what, allowed.at(field))...)
+	}
+	return found
+}
+
+// tooWide judges a range of addresses that is let in. What is no range at all is for Azure to refuse.
+func tooWide(what string, address property) []finding {
+	prefix, err := netip.ParsePrefix(address.text())
+	if err != nil || prefix.Bits() >= narrowest {
+		return nil
+	}
+	return []finding{{
+		fmt.Sprintf("%s lets in %s, a good part of the Internet", what, address),
+		fmt.Sprintf("name the ranges of people and pipelines, none wider than a /%d", narrowest),
+	}}
+}
+
+func publicService(r Resource) []finding {
+	if r.Type != "kubernetes:core/v1:Service" && r.Type != "kubernetes:core/v1:ServicePatch" {
+		return nil
+	}
+	if !r.at("spec", "type").is("LoadBalancer") || r.at("metadata", "annotations", internalLoadBalancer).may("true") {
+		return nil
+	}
+	return []finding{{
+		"a load balancer with a public address",
+		fmt.Sprintf("annotate it with %s: \"true\"", internalLoadBalancer),
+	}}
+}

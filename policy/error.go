@@ -1,0 +1,47 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error is everything in which a stack departs from the guardrails without being permitted to.
+type Error struct {
+	// Project and Stack name the stack, such as gridos-infra and dev.
+	Project, Stack string
+	// Violations are sorted by resource and rule.
+	Violations []Violation
+	// Unused are the waivers that permit nothing, each with why and what to do.
+	Unused []string
+}
+
+// Error lists the violations, one a line, and says how one is waived.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s departs from the organisation's guardrails (docs/policies.md) in %s", e.Project, e.Stack,
+		counted(len(e.Violations)+len(e.Unused), "point"))
+	for _, v := range e.Violations {
+		fmt.Fprintf(&b, "\n  %s: %s (%s): %s; %s", v.Rule, v.Resource, v.Type, v.Message, v.Remedy)
+		if !waivable(v.Rule, e.Stack) {
+			fmt.Fprintf(&b, " [cannot be waived in %s]", e.Stack)
+		}
+	}
+	for _, unused := range e.Unused {
+		fmt.Fprintf(&b, "\n  %s:%s: %s", e.Project, waiversKey, unused)
+	}
+	for _, v := range e.Violations {
+		if waivable(v.Rule, e.Stack) {
+			fmt.Fprintf(&b, "\n  to waive one, add it to the list %s:%s in Pulumi.%s.yaml, like "+
+				"{rule: %s, resource: %s, reason: <why, and until when>}", e.Project, waiversKey, e.Stack, v.Rule, v.Resource)
+			break
+		}
+	}
+	return b.String()
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
