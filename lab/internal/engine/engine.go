@@ -198,9 +198,12 @@ func previewOperation(overrides Overrides) operation {
 }
 
 func downOperation() operation {
-	return operation{verb: "down", run: downOne, changes: true, stack: func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
-		return e.existing(ctx, p.Name, auto.Program(p.program))
-	}}
+	return operation{verb: "down", run: downOne, stack: asItIs, changes: true}
+}
+
+// asItIs is for operations that work with what the stack's files said the last time.
+func asItIs(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
+	return e.existing(ctx, p.Name, auto.Program(p.program))
 }
 
 // configured is for operations that work with what the stack's files say now; they create a stack that is missing.
