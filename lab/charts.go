@@ -31,7 +31,7 @@ func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, err := bootstrap.Load(config.FromMap(stacks.Bootstrap.Name, m.site.Environment, values))
+	settings, err := bootstrap.Load(config.FromMap(stacks.Bootstrap.Name, m.site.Environment, values), m.site.Environment)
 	if err != nil {
 		return nil, err
 	}

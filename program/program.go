@@ -5,18 +5,28 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Load checks that the project, which has no configuration, was given none. Its error is a *config.Error.
-func Load(r *config.Reader) error { return r.Err() }
+// Load reads how the environment departs from the guardrails, which is all that can be configured. Its error is a *config.Error
+// with every mistake.
+func Load(r *config.Reader, environment string) (policy.Settings, error) {
+	s := policy.Load(r, environment)
+	return s, r.Err()
+}
 
 // Program publishes the outputs of the running stack's environment. It reads without secrets, so that its state, which
 // other teams may read, holds none.
 func Program(ctx *pulumi.Context) error {
-	if err := Load(config.FromContext(ctx)); err != nil {
+	settings, err := Load(config.FromContext(ctx), ctx.Stack())
+	if err != nil {
 		return err
 	}
+	return policy.Guard(ctx, settings, publish)
+}
+
+func publish(ctx *pulumi.Context) error {
 	infra, err := stacks.ReadPublic[stacks.InfraOutputs](ctx, stacks.Infra)
 	if err != nil {
 		return err

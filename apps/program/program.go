@@ -15,6 +15,7 @@ import (
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -24,17 +25,20 @@ type Settings struct {
 	RepositoryURL, TargetRevision string
 	// CascadeDelete deletes the workloads with their Application.
 	CascadeDelete bool
+	// Policy is how the environment departs from the guardrails.
+	Policy policy.Settings
 }
 
 // repository accepts the addresses that Argo CD can fetch from: https, ssh, a local path, and git's short form of ssh.
 var repository = regexp.MustCompile(`^((https?|ssh|file)://[^\s]+|[\w.-]+@[\w.-]+:[^\s]+)$`)
 
-// Load reads Settings. Its error is a *config.Error with every mistake.
-func Load(r *config.Reader) (Settings, error) {
+// Load reads Settings for environment. Its error is a *config.Error with every mistake.
+func Load(r *config.Reader, environment string) (Settings, error) {
 	s := Settings{
 		RepositoryURL:  r.String("repositoryUrl", naming.RepositoryURL),
 		TargetRevision: r.String("targetRevision", "main"),
 		CascadeDelete:  r.Bool("cascadeDelete", true),
+		Policy:         policy.Load(r, environment),
 	}
 	if !repository.MatchString(s.RepositoryURL) {
 		r.Check("repositoryUrl", fmt.Errorf("%q is not the address of a Git repository; write it like "+
@@ -48,10 +52,14 @@ func Load(r *config.Reader) (Settings, error) {
 
 // Program registers the Application of the running stack's environment.
 func Program(ctx *pulumi.Context) error {
-	settings, err := Load(config.FromContext(ctx))
+	settings, err := Load(config.FromContext(ctx), ctx.Stack())
 	if err != nil {
 		return err
 	}
+	return policy.Guard(ctx, settings.Policy, settings.register)
+}
+
+func (settings Settings) register(ctx *pulumi.Context) error {
 	if err := boundary.Guard(ctx); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -24,20 +25,31 @@ type Settings struct {
 	Rollouts rollouts.Settings
 	// Protect refuses to delete the application's namespace, and with it its workloads, and the GitOps engine.
 	Protect bool
+	// Policy is how the environment departs from the guardrails.
+	Policy policy.Settings
 }
 
-// Load reads Settings. Its error is a *config.Error with every mistake.
-func Load(r *config.Reader) (Settings, error) {
-	s := Settings{ArgoCD: argocd.Load(r), Rollouts: rollouts.Load(r), Protect: r.Bool("protect", false)}
+// Load reads Settings for environment. Its error is a *config.Error with every mistake.
+func Load(r *config.Reader, environment string) (Settings, error) {
+	s := Settings{
+		ArgoCD:   argocd.Load(r),
+		Rollouts: rollouts.Load(r),
+		Protect:  r.Bool("protect", false),
+		Policy:   policy.Load(r, environment),
+	}
 	return s, r.Err()
 }
 
 // Program registers what the cluster of the running stack's environment needs before Git takes over.
 func Program(ctx *pulumi.Context) error {
-	settings, err := Load(config.FromContext(ctx))
+	settings, err := Load(config.FromContext(ctx), ctx.Stack())
 	if err != nil {
 		return err
 	}
+	return policy.Guard(ctx, settings.Policy, settings.register)
+}
+
+func (settings Settings) register(ctx *pulumi.Context) error {
 	infra, err := stacks.Read[stacks.InfraOutputs](ctx, stacks.Infra)
 	if err != nil {
 		return err

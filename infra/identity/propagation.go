@@ -9,7 +9,7 @@ import (
 )
 
 // AssignBefore registers the role assignment and returns the option for what needs it: a resource with the option depends on the
-// assignment and, when it is created, waits until the assignment is propagation old. Azure accepts an assignment at once and
+// assignment and, when it is created or updated, waits until the assignment is propagation old. Azure accepts an assignment at once and
 // honours it later (rule I5). An assignment that existed before this update keeps nobody waiting, and neither does a preview.
 //
 // The resource waits, and not the assignment: the engine holds the state of a resource locked during its hook after creation, and
@@ -46,7 +46,10 @@ func AssignBefore(
 	}
 	return pulumi.Composite(
 		pulumi.DependsOn([]pulumi.Resource{assignment}),
-		pulumi.ResourceHooks(&pulumi.ResourceHookBinding{BeforeCreate: []*pulumi.ResourceHook{wait}}),
+		pulumi.ResourceHooks(&pulumi.ResourceHookBinding{
+			BeforeCreate: []*pulumi.ResourceHook{wait},
+			BeforeUpdate: []*pulumi.ResourceHook{wait},
+		}),
 	), nil
 }
 

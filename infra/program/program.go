@@ -20,6 +20,7 @@ import (
 	"github.com/gridos/sharedinfra/infra/registry"
 	"github.com/gridos/sharedinfra/infra/vault"
 	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -30,6 +31,10 @@ func Program(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	return policy.Guard(ctx, settings.Policy, settings.register)
+}
+
+func (settings Settings) register(ctx *pulumi.Context) error {
 	azure, err := azurenative.NewProvider(ctx, "azure", &azurenative.ProviderArgs{
 		Location: pulumi.String(settings.Location),
 	}, pulumi.Version(plugins.AzureNative))

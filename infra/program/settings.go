@@ -20,6 +20,7 @@ import (
 	"github.com/gridos/sharedinfra/infra/registry"
 	"github.com/gridos/sharedinfra/infra/vault"
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/policy"
 )
 
 // Settings is the whole configuration of gridos-infra; docs/configuration.md describes each key, and Defaults has what an
@@ -51,6 +52,8 @@ type Settings struct {
 	SubscriptionID string
 	// Protect refuses to delete what holds state: the cluster, the database server and the vault.
 	Protect bool
+	// Policy is how the environment departs from the guardrails.
+	Policy policy.Settings
 }
 
 var (
@@ -91,6 +94,7 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 		Propagation:      r.DurationBetween("rolePropagation", d.Propagation, 0, longestPropagation),
 		SubscriptionID:   r.String("subscriptionId", ""),
 		Protect:          r.Bool("protect", d.Protect),
+		Policy:           policy.Load(r, environment),
 	}
 	s.check(r)
 	return s, r.Err()

@@ -30,15 +30,18 @@ func line() []part {
 			_, err := infra.Load(r, environment)
 			return err
 		}},
-		{stacks.Bootstrap, bootstrap.Program, func(r *config.Reader, _ string) error {
-			_, err := bootstrap.Load(r)
+		{stacks.Bootstrap, bootstrap.Program, func(r *config.Reader, environment string) error {
+			_, err := bootstrap.Load(r, environment)
 			return err
 		}},
-		{stacks.Apps, apps.Program, func(r *config.Reader, _ string) error {
-			_, err := apps.Load(r)
+		{stacks.Apps, apps.Program, func(r *config.Reader, environment string) error {
+			_, err := apps.Load(r, environment)
 			return err
 		}},
-		{stacks.Published, published.Program, func(r *config.Reader, _ string) error { return published.Load(r) }},
+		{stacks.Published, published.Program, func(r *config.Reader, environment string) error {
+			_, err := published.Load(r, environment)
+			return err
+		}},
 	}
 }
 
