@@ -88,7 +88,7 @@ func offending(ctx *pulumi.Context, provider pulumi.ResourceOption) error {
 
 func TestEngine_APreviewReportsEveryViolationInOneMessage(t *testing.T) {
 	e := newEngine(t, azure.Options{})
-	_, err := e.one(t.Context(), previewOperation(nil), guarded(t, offending))
+	_, err := e.one(t.Context(), previewOperation(waivers()), guarded(t, offending))
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
 	t.Log(failure)
@@ -191,13 +191,13 @@ func watched(ctx *pulumi.Context, provider pulumi.ResourceOption) error {
 }
 
 func waivers(list ...map[string]string) Overrides {
-	return Overrides{stacks.Infra.Name: {"policyWaivers": list}}
+	return Overrides{stacks.Infra.Name: {"policyWaivers": append([]map[string]string{}, list...)}}
 }
 
 func TestEngine_AReasonedWaiverPassesWithAWarning(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	p := guarded(t, watched)
-	_, err := e.one(t.Context(), previewOperation(nil), p)
+	_, err := e.one(t.Context(), previewOperation(waivers()), p)
 	require.ErrorContains(t, err, "in 1 point\n", "the diagnostic settings are found at the first preview")
 	require.ErrorContains(t, err, "no-public-endpoint: images (")
 
