@@ -15,13 +15,24 @@ type Error struct {
 	Unused []string
 }
 
-// Error lists the violations, one a line, and says how one is waived.
+// Error lists the violations, one a line for all resources that break a rule in the same way, and says how one is waived.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s departs from the organisation's guardrails (docs/policies.md) in %s", e.Project, e.Stack,
 		counted(len(e.Violations)+len(e.Unused), "point"))
+	alike := map[Violation][]string{} // without the resource → the resources
 	for _, v := range e.Violations {
-		fmt.Fprintf(&b, "\n  %s: %s (%s): %s; %s", v.Rule, v.Resource, v.Type, v.Message, v.Remedy)
+		key := Violation{Rule: v.Rule, Message: v.Message, Remedy: v.Remedy}
+		alike[key] = append(alike[key], fmt.Sprintf("%s (%s)", v.Resource, v.Type))
+	}
+	for _, v := range e.Violations {
+		key := Violation{Rule: v.Rule, Message: v.Message, Remedy: v.Remedy}
+		resources, first := alike[key]
+		if !first {
+			continue
+		}
+		delete(alike, key)
+		fmt.Fprintf(&b, "\n  %s: %s: %s; %s", v.Rule, strings.Join(resources, ", "), v.Message, v.Remedy)
 		if !waivable(v.Rule, e.Stack) {
 			fmt.Fprintf(&b, " [cannot be waived in %s]", e.Stack)
 		}

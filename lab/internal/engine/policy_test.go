@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,10 +98,14 @@ func TestEngine_APreviewReportsEveryViolationInOneMessage(t *testing.T) {
 	var found []string
 	for line := range strings.Lines(message) {
 		if rule, rest, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && strings.Contains(rest, "(azure-native:") {
-			resource, _, _ := strings.Cut(rest, " ")
-			found = append(found, resource+" "+rule)
+			names, _, _ := strings.Cut(rest, ": ")
+			for _, name := range strings.Split(names, ", ") {
+				resource, _, _ := strings.Cut(name, " ")
+				found = append(found, resource+" "+rule)
+			}
 		}
 	}
+	slices.Sort(found)
 	assert.Equal(t, []string{
 		"backdoor diagnostics", "backdoor no-public-endpoint", "backdoor tags",
 		"images allowed-regions", "images allowed-skus", "images diagnostics", "images no-admin-user", "images no-public-endpoint",

@@ -149,7 +149,14 @@ func (f *Failure) Error() string {
 		lines = append(lines, "  "+strings.ReplaceAll(m, "\n", "\n  "))
 	}
 	if f.quoted != "" {
-		return strings.Join(append(lines, "  the end of what the engine said:", "    "+strings.ReplaceAll(f.quoted, "\n", "\n    ")), "\n")
+		said := strings.Join(lines, "\n")
+		lines = append(lines, "  the end of what the engine said:")
+		for _, line := range strings.Split(f.quoted, "\n") {
+			if text := strings.TrimSpace(line); text != "" && !strings.Contains(said, text) {
+				lines = append(lines, "    "+line)
+			}
+		}
+		return strings.Join(lines, "\n")
 	}
 	return strings.Join(append(lines, "  everything that the engine said: "+f.Log), "\n")
 }
