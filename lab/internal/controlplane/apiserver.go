@@ -40,7 +40,7 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 		return nil, err
 	}
 	port := ports[1]
-	if before := portOf(at.kubeconfig(adminUser.name)); before != 0 && isFree(before) {
+	if before := portOf(at.kubeconfig(adminUser.name)); before != 0 && becomesFree(ctx, before) {
 		port = before
 	}
 	serving, err := pki.issue(servingCertificate)

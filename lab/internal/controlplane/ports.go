@@ -1,10 +1,12 @@
 package controlplane
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -15,6 +17,9 @@ const (
 	firstPort = 20000
 	lastPort  = 32000
 )
+
+// portReleaseTimeout bounds the wait for the port of an earlier start. A port that somebody else took meanwhile costs it too.
+const portReleaseTimeout = 3 * time.Second
 
 // freePorts finds n different ports on loopback that nobody listens on.
 func freePorts(n int) ([]int, error) {
@@ -42,6 +47,25 @@ func isFree(port int) bool {
 		return false
 	}
 	return listener.Close() == nil
+}
+
+// becomesFree says whether nobody listens on a port, soon: a process that was killed is gone from the list of processes a moment
+// before its sockets are, a long moment on a busy machine.
+func becomesFree(ctx context.Context, port int) bool {
+	deadline := time.NewTimer(portReleaseTimeout)
+	defer deadline.Stop()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for !isFree(port) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-deadline.C:
+			return false
+		case <-ticker.C:
+		}
+	}
+	return true
 }
 
 func hostPort(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }

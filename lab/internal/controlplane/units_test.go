@@ -1,10 +1,13 @@
 package controlplane
 
 import (
+	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,4 +91,18 @@ func TestUnit_OnlyOurOwnProcessesAreStopped(t *testing.T) {
 		default:
 		}
 	}
+}
+
+func TestUnit_ThePortOfAnEarlierStartIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	ports, err := freePorts(1)
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp4", hostPort(ports[0]))
+	require.NoError(t, err)
+	assert.False(t, isFree(ports[0]))
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.False(t, becomesFree(cancelled, ports[0]))
+	time.AfterFunc(100*time.Millisecond, func() { assert.NoError(t, listener.Close()) })
+	assert.True(t, becomesFree(t.Context(), ports[0]))
 }
