@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -68,10 +69,15 @@ func TestUnit_ALivingPulumiIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	bash, err := exec.LookPath("bash")
 	require.NoError(t, err)
-	pulumi := &exec.Cmd{Path: bash, Args: []string{"/usr/bin/pulumi", "-c", "read"}}
+	pulumi := &exec.Cmd{Path: bash, Args: []string{"/usr/bin/pulumi", "-c", "echo started; read"}}
 	input, err := pulumi.StdinPipe()
 	require.NoError(t, err)
+	output, err := pulumi.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, pulumi.Start())
+	// Start returns when the kernel has closed the old program's files, a moment before it knows the new one's arguments.
+	_, err = bufio.NewReader(output).ReadString('\n')
+	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, input.Close())
 		require.Error(t, pulumi.Wait(), "there was nothing to read")
