@@ -143,8 +143,9 @@ var functions = template.FuncMap{
 		}
 		return value
 	},
-	"int": func(v any) (int, error) { return strconv.Atoi(fmt.Sprint(v)) },
-	"now": time.Now,
+	"hasKey": func(in map[string]any, key string) bool { _, found := in[key]; return found },
+	"int":    func(v any) (int, error) { return strconv.Atoi(fmt.Sprint(v)) },
+	"now":    time.Now,
 	"omit": func(from map[string]any, keys ...string) map[string]any {
 		rest := maps.Clone(from)
 		for _, key := range keys {
