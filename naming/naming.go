@@ -23,6 +23,15 @@ const (
 	NamespaceExternalSecrets = "external-secrets"
 	// ServiceAccountExternalSecrets is whom that controller signs in as.
 	ServiceAccountExternalSecrets = "external-secrets"
+	// SecretStore is the ClusterSecretStore through which that controller reads the key vault.
+	SecretStore = "azure-key-vault"
+	// NamespaceIstioIngress is where AKS runs the ingress gateways of its Istio add-on, and IstioInternalIngress is the value of
+	// the label istio on the pods of the internal one. Source: learn.microsoft.com, "Deploy ingress gateways for Istio service
+	// mesh add-on for Azure Kubernetes Service".
+	NamespaceIstioIngress = "aks-istio-ingress"
+	IstioInternalIngress  = "aks-istio-ingressgateway-internal"
+	// SubnetIngress is the subnet that holds the fixed address of the edge load balancer.
+	SubnetIngress = "ingress"
 	// ServiceAccountGridOS is whom the application signs in as.
 	ServiceAccountGridOS = "gridos"
 	// NamespaceArgoRollouts holds the progressive delivery controller.
