@@ -32,7 +32,7 @@ const (
 	appPrivateKeyKey  = "repositoryGithubAppPrivateKey"
 	deployKeyKey      = "repositoryDeployKey"
 	usernameKey       = "repositoryUsername"
-	tokenKey          = "repositoryToken" //nolint:gosec // the name of a key of the configuration
+	tokenKey          = "repositoryToken"
 )
 
 // Load reads Settings, recording mistakes in r. No mistake quotes a secret.
@@ -95,7 +95,8 @@ func (s Settings) kinds() []string {
 func (s Settings) checkApp(r *config.Reader) {
 	for _, number := range []struct{ key, id string }{{appIDKey, s.AppID}, {installationIDKey, s.InstallationID}} {
 		if _, err := strconv.ParseUint(number.id, 10, 63); err != nil {
-			r.Check(number.key, fmt.Errorf("%q is not a number; a GitHub App takes its id, the id of its installation and its private key", number.id))
+			r.Check(number.key, fmt.Errorf(
+				"%q is not a number; a GitHub App takes its id, the id of its installation and its private key", number.id))
 		}
 	}
 	if s.AppPrivateKey == "" {
@@ -126,8 +127,8 @@ func (s Settings) checkURL() error {
 	case s.URL == "":
 		return fmt.Errorf("is empty; say which repositories the credentials are for, such as https://github.com/gridos/")
 	case s.DeployKey != "" && !ssh:
-		errs = append(errs, fmt.Errorf("%s is not reached by SSH, as %s needs; use an address such as git@github.com:gridos/sharedinfra.git",
-			s.URL, deployKeyKey))
+		errs = append(errs, fmt.Errorf(
+			"%s is not reached by SSH, as %s needs; use an address such as git@github.com:gridos/sharedinfra.git", s.URL, deployKeyKey))
 	case (s.usesApp() || s.Token != "") && !strings.HasPrefix(s.URL, "https://"):
 		errs = append(errs, fmt.Errorf("%s is not reached by HTTPS, as %s needs; use an address such as https://github.com/gridos/",
 			s.URL, s.kinds()[0]))

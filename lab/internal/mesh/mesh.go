@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	appsv1 "k8s.io/client-go/applyconfigurations/apps/v1"
-	corev1 "k8s.io/client-go/applyconfigurations/core/v1"
+	applyappsv1 "k8s.io/client-go/applyconfigurations/apps/v1"
+	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -39,7 +39,7 @@ func SetIngressGateways(ctx context.Context, client kubernetes.Interface, gatewa
 	options := metav1.ApplyOptions{FieldManager: owner, Force: true}
 	wanted := map[string]bool{}
 	if len(gateways) > 0 {
-		namespace := corev1.Namespace(naming.NamespaceIstioIngress)
+		namespace := applycorev1.Namespace(naming.NamespaceIstioIngress)
 		if _, err := client.CoreV1().Namespaces().Apply(ctx, namespace, options); err != nil {
 			return fmt.Errorf("namespace %s of the mesh's gateways: %w", naming.NamespaceIstioIngress, err)
 		}
@@ -70,22 +70,22 @@ func SetIngressGateways(ctx context.Context, client kubernetes.Interface, gatewa
 
 const managedBy = "app.kubernetes.io/managed-by"
 
-func (g Gateway) deployment() *appsv1.DeploymentApplyConfiguration {
+func (g Gateway) deployment() *applyappsv1.DeploymentApplyConfiguration {
 	labels := map[string]string{"app": g.Name, "istio": g.Name, "istio.io/rev": g.Revision}
-	port := func(name string, number int32) *corev1.ContainerPortApplyConfiguration {
-		return corev1.ContainerPort().WithName(name).WithContainerPort(number)
+	port := func(name string, number int32) *applycorev1.ContainerPortApplyConfiguration {
+		return applycorev1.ContainerPort().WithName(name).WithContainerPort(number)
 	}
-	return appsv1.Deployment(g.Name+"-"+g.Revision, naming.NamespaceIstioIngress).
+	return applyappsv1.Deployment(g.Name+"-"+g.Revision, naming.NamespaceIstioIngress).
 		WithLabels(labels).WithLabels(map[string]string{managedBy: owner}).
-		WithSpec(appsv1.DeploymentSpec().
+		WithSpec(applyappsv1.DeploymentSpec().
 			WithReplicas(replicas).
 			WithSelector(applymetav1.LabelSelector().WithMatchLabels(labels)).
-			WithTemplate(corev1.PodTemplateSpec().
+			WithTemplate(applycorev1.PodTemplateSpec().
 				WithLabels(labels).
-				WithSpec(corev1.PodSpec().
+				WithSpec(applycorev1.PodSpec().
 					// AKS lets them run on system nodes, which it prefers.
-					WithTolerations(corev1.Toleration().WithKey("CriticalAddonsOnly").WithOperator(v1.TolerationOpExists)).
-					WithContainers(corev1.Container().
+					WithTolerations(applycorev1.Toleration().WithKey("CriticalAddonsOnly").WithOperator(corev1.TolerationOpExists)).
+					WithContainers(applycorev1.Container().
 						WithName("istio-proxy").
 						WithImage("mcr.microsoft.com/oss/istio/proxyv2:"+g.Revision).
 						WithPorts(port("http2", 8080), port("https", 8443), port("status-port", 15021))))))
