@@ -80,7 +80,7 @@ func TestCluster_CustomResourcesAreAcceptedUnderStrictValidation(t *testing.T) {
 
 			require.NoError(t, unstructured.SetNestedField(object.Object, "x", "spec", "unheardOf"))
 			_, err = create.Create(t.Context(), object, strict)
-			assert.ErrorContains(t, err, `unknown field "spec.unheardOf"`, "%s of %s", r.Name, environment)
+			require.ErrorContains(t, err, `unknown field "spec.unheardOf"`, "%s of %s", r.Name, environment)
 		}
 		assert.Len(t, seen, len(customResources), "%s registers them all", environment)
 	}
