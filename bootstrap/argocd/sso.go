@@ -130,7 +130,7 @@ func (s SSO) oidc() (string, error) {
 	} else {
 		c.ClientSecret = "$" + clientSecretKey
 	}
-	text, err := yaml.Marshal(c)
+	text, err := yaml.Marshal(c) //nolint:gosec // the field refers to the secret and is none
 	if err != nil {
 		return "", fmt.Errorf("oidc.config: %w", err)
 	}
