@@ -2,7 +2,6 @@ package argocd
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -31,6 +30,9 @@ type globalValues struct {
 	// TopologySpreadConstraints hold for every component of Argo CD itself; the chart fills in whom each is for.
 	TopologySpreadConstraints []spreadValues      `json:"topologySpreadConstraints"`
 	NetworkPolicy             networkPolicyValues `json:"networkPolicy"`
+	// PrometheusAnnotations lets Prometheus find the metrics' Services by their annotations: its operator, whose kinds the
+	// chart's service monitors are, is not part of the platform.
+	PrometheusAnnotations bool `json:"addPrometheusAnnotations"`
 }
 
 type spreadValues struct {
@@ -102,7 +104,7 @@ type componentValues struct {
 	Replicas  int                     `json:"replicas"`
 	Resources resourceValues          `json:"resources"`
 	PDB       *disruptionBudgetValues `json:"pdb,omitempty"`
-	Metrics   metricsValues           `json:"metrics"`
+	Metrics   enabledValues           `json:"metrics"`
 }
 
 type serverValues struct {
@@ -110,7 +112,7 @@ type serverValues struct {
 	Autoscaling    autoscalingValues       `json:"autoscaling"`
 	Resources      resourceValues          `json:"resources"`
 	PDB            *disruptionBudgetValues `json:"pdb"`
-	Metrics        metricsValues           `json:"metrics"`
+	Metrics        enabledValues           `json:"metrics"`
 	PodLabels      map[string]string       `json:"podLabels,omitempty"`
 	ServiceAccount *serviceAccountValues   `json:"serviceAccount,omitempty"`
 }
@@ -153,16 +155,6 @@ type disruptionBudgetValues struct {
 	MaxUnavailable int `json:"maxUnavailable"`
 }
 
-type metricsValues struct {
-	Enabled bool                 `json:"enabled"`
-	Service metricsServiceValues `json:"service"`
-}
-
-type metricsServiceValues struct {
-	// Annotations are those by which Prometheus finds Services to scrape.
-	Annotations map[string]string `json:"annotations"`
-}
-
 type enabledValues struct {
 	Enabled bool `json:"enabled"`
 }
@@ -170,7 +162,7 @@ type enabledValues struct {
 type notificationsValues struct {
 	Enabled       bool                       `json:"enabled"`
 	Resources     *resourceValues            `json:"resources,omitempty"`
-	Metrics       *metricsValues             `json:"metrics,omitempty"`
+	Metrics       *enabledValues             `json:"metrics,omitempty"`
 	Notifiers     map[string]string          `json:"notifiers,omitempty"`
 	Templates     map[string]string          `json:"templates,omitempty"`
 	Triggers      map[string]string          `json:"triggers,omitempty"`
@@ -241,15 +233,6 @@ end
 return hs
 `
 
-// The ports of the components' metrics, which are the chart's defaults.
-const (
-	controllerMetricsPort     = 8082
-	serverMetricsPort         = 8083
-	repoServerMetricsPort     = 8084
-	applicationSetMetricsPort = 8080
-	notificationsMetricsPort  = 9001
-)
-
 func newValues(s Settings) (values, error) {
 	oidc, err := s.SSO.oidc()
 	if err != nil {
@@ -260,7 +243,7 @@ func newValues(s Settings) (values, error) {
 		return values{}, fmt.Errorf("notifications: %w", err)
 	}
 	if notifications.Enabled {
-		resources, metrics := request("50m", "128Mi"), scraped(notificationsMetricsPort)
+		resources, metrics := request("50m", "128Mi"), enabledValues{true}
 		notifications.Resources, notifications.Metrics = &resources, &metrics
 	}
 	return values{
@@ -269,7 +252,8 @@ func newValues(s Settings) (values, error) {
 			TopologySpreadConstraints: []spreadValues{
 				spread("topology.kubernetes.io/zone"), spread("kubernetes.io/hostname"),
 			},
-			NetworkPolicy: networkPolicyValues{Create: true},
+			NetworkPolicy:         networkPolicyValues{Create: true},
+			PrometheusAnnotations: true,
 		},
 		CRDs: crdValues{Install: true, Keep: true},
 		Configs: configValues{
@@ -288,19 +272,19 @@ func newValues(s Settings) (values, error) {
 			Replicas: s.ControllerReplicas,
 			// No budget: no controller takes over from another, so one could only keep a node from being drained.
 			Resources: request("250m", "1Gi"),
-			Metrics:   scraped(controllerMetricsPort),
+			Metrics:   enabledValues{true},
 		},
 		Server: newServerValues(s),
 		RepoServer: repoServerValues{
 			componentValues: componentValues{
 				Replicas: s.RepoServerReplicas, Resources: request("100m", "256Mi"), PDB: oneAtATime(),
-				Metrics: scraped(repoServerMetricsPort),
+				Metrics: enabledValues{true},
 			},
 			Copyutil: resourcesOnlyValues{request("10m", "32Mi")},
 		},
 		ApplicationSet: componentValues{
 			Replicas: s.ApplicationSetReplicas, Resources: request("50m", "128Mi"), PDB: oneAtATime(),
-			Metrics: scraped(applicationSetMetricsPort),
+			Metrics: enabledValues{true},
 		},
 		Dex:             enabledValues{false}, // Argo CD talks to Entra itself
 		Notifications:   notifications,
@@ -317,7 +301,7 @@ func newServerValues(s Settings) serverValues {
 		},
 		Resources: request("100m", "256Mi"),
 		PDB:       oneAtATime(),
-		Metrics:   scraped(serverMetricsPort),
+		Metrics:   enabledValues{true},
 	}
 	if s.SSO.workloadIdentity() {
 		v.PodLabels = map[string]string{"azure.workload.identity/use": "true"}
@@ -364,12 +348,6 @@ func spread(over string) spreadValues {
 // oneAtATime is a budget that also lets a component with a single replica go when its node has to.
 func oneAtATime() *disruptionBudgetValues {
 	return &disruptionBudgetValues{Enabled: true, MaxUnavailable: 1}
-}
-
-func scraped(port int) metricsValues {
-	return metricsValues{Enabled: true, Service: metricsServiceValues{Annotations: map[string]string{
-		"prometheus.io/scrape": "true", "prometheus.io/port": strconv.Itoa(port),
-	}}}
 }
 
 // secrets are what the release takes and nobody may see.
