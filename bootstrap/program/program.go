@@ -37,7 +37,7 @@ type Settings struct {
 // Load reads Settings for environment. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader, environment string) (Settings, error) {
 	s := Settings{
-		ArgoCD:          argocd.Load(r),
+		ArgoCD:          argocd.Load(r, environment),
 		Rollouts:        rollouts.Load(r),
 		ExternalSecrets: externalsecrets.Load(r),
 		Repository:      repository.Load(r),
@@ -82,7 +82,8 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	if err != nil {
 		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
 	}
-	cd, err := argocd.New(ctx, "argocd", argocd.Args{Settings: settings.ArgoCD}, providers, pulumi.Protect(settings.Protect))
+	cd, err := argocd.New(ctx, "argocd", argocd.Args{Settings: settings.ArgoCD, Infra: infra},
+		providers, pulumi.Protect(settings.Protect))
 	if err != nil {
 		return err
 	}
@@ -111,6 +112,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		ArgoCDVersion:       cd.Version,
 		ArgoCDURL:           cd.URL,
 		ArgoCDAdminPassword: cd.AdminPassword,
+		ArgoCDWebhookSecret: cd.WebhookSecret,
 		ArgoRolloutsVersion: delivery.Version,
 		ProjectName:         cd.ProjectName,
 		WorkloadNamespace:   workloads.Metadata.Name().Elem(),

@@ -65,7 +65,7 @@ func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 			}
 			assert.ElementsMatch(t, []string{"gridos", "argocd", "argo-rollouts", "external-secrets"}, names)
 			assert.Len(t, recorded.OfType(release), 3)
-			assert.Len(t, recorded.OfType(project), 1)
+			assert.Len(t, recorded.OfType(project), 2)
 			assert.Len(t, recorded.OfType(store), 1)
 			assert.Len(t, recorded.OfType(service), 1)
 			assert.Len(t, recorded.Exports, len(stacks.OutputsOf[stacks.BootstrapOutputs]()))
@@ -115,7 +115,10 @@ func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
 	require.NoError(t, err)
-	p := recorded.OfType(project)[0]
+	projects := recorded.OfType(project)
+	p := projects[slices.IndexFunc(projects, func(r mocks.Resource) bool {
+		return at(r.Inputs, "metadata", "name").StringValue() == naming.ProjectGridOS
+	})]
 	spec := at(p.Inputs, "spec")
 	assert.Equal(t, "gridos", spec.ObjectValue()["destinations"].ArrayValue()[0].ObjectValue()["namespace"].StringValue())
 	assert.Empty(t, spec.ObjectValue()["clusterResourceWhitelist"].ArrayValue())
@@ -164,13 +167,15 @@ func TestUnit_WhatHoldsWorkloadsIsProtectedOutsideDev(t *testing.T) {
 	}
 }
 
-func TestUnit_TheAdminPasswordIsSecret(t *testing.T) {
+func TestUnit_WhatArgoCDIsSignedInToWithIsSecret(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", nil)
 	require.NoError(t, err)
-	password, ok := recorded.Exports["argocdAdminPassword"].(pulumi.Output)
-	require.True(t, ok)
-	assert.True(t, pulumi.IsSecret(password))
+	for _, key := range []string{"argocdAdminPassword", "argocdWebhookSecret"} {
+		output, ok := recorded.Exports[key].(pulumi.Output)
+		require.True(t, ok, key)
+		assert.True(t, pulumi.IsSecret(output), key)
+	}
 }
 
 func TestUnit_WithoutInfraThereIsOneClearSentence(t *testing.T) {

@@ -277,7 +277,8 @@ configs:
   cm: {create: true, annotations: {}, changed: "by: <value>\nand more", removed: ""}
   params: {server.insecure: true, controller.status.processors: 20}
   rbac: {policy.default: "role:readonly"}
-  secret: {argocdServerAdminPassword: $2a$10$hash, argocdServerAdminPasswordMtime: "2026-01-02T03:04:05Z", extra: {more: text}}
+  secret: {argocdServerAdminPassword: $2a$10$hash, argocdServerAdminPasswordMtime: "2026-01-02T03:04:05Z",
+    githubSecret: signs, extra: {more: text}}
 `)
 	for name, replicas := range map[string]int{
 		"StatefulSet argocd-application-controller":   2,
@@ -314,9 +315,10 @@ configs:
 	}, at(t, objects["ConfigMap argocd-cmd-params-cm"], "data"))
 	assert.Equal(t, map[string]any{"policy.default": "role:readonly"}, at(t, objects["ConfigMap argocd-rbac-cm"], "data"))
 	assert.Equal(t, map[string]any{
-		"admin.password":      base64.StdEncoding.EncodeToString([]byte("$2a$10$hash")),
-		"admin.passwordMtime": base64.StdEncoding.EncodeToString([]byte("2026-01-02T03:04:05Z")),
-		"more":                base64.StdEncoding.EncodeToString([]byte("text")),
+		"admin.password":        base64.StdEncoding.EncodeToString([]byte("$2a$10$hash")),
+		"admin.passwordMtime":   base64.StdEncoding.EncodeToString([]byte("2026-01-02T03:04:05Z")),
+		"webhook.github.secret": base64.StdEncoding.EncodeToString([]byte("signs")),
+		"more":                  base64.StdEncoding.EncodeToString([]byte("text")),
 	}, at(t, objects["Secret argocd-secret"], "data"))
 
 	objects = render(t, wrapArgoCD(t, argoCDManifest), "crds: {install: false}\nconfigs: {secret: {createSecret: false}}\n")
