@@ -29,6 +29,12 @@ const (
 	NamespaceArgoRollouts = "argo-rollouts"
 	// ProjectGridOS is the Argo CD AppProject of the application.
 	ProjectGridOS = "gridos"
+	// ProjectPlatform is the Argo CD AppProject of what the platform itself runs beside the application.
+	ProjectPlatform = "platform"
+	// NamespaceMonitoring holds Prometheus, which the analysis of a rollout asks.
+	NamespaceMonitoring = "monitoring"
+	// MonitoringChartsURL is the Helm repository that Prometheus comes from.
+	MonitoringChartsURL = "https://prometheus-community.github.io/helm-charts"
 	// RepositoryURL is the Git repository that Argo CD syncs from unless the configuration names another.
 	RepositoryURL = "https://github.com/gridos/sharedinfra.git"
 	// ArgoCDInCluster is how Argo CD names the cluster that it runs in.
