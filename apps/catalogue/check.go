@@ -101,7 +101,11 @@ func checkSource(e Entry) []error {
 		}
 		return mistakes
 	default:
-		return []error{checkPath(e.Path), named("repositoryUrl", CheckRepository(e.RepositoryURL)), named("revision", CheckRevision(e.Revision))}
+		return []error{
+			checkPath(e.Path),
+			named("repositoryUrl", CheckRepository(e.RepositoryURL)),
+			named("revision", CheckRevision(e.Revision)),
+		}
 	}
 }
 
@@ -115,7 +119,7 @@ func named(field string, err error) error {
 func checkPath(p string) error {
 	switch {
 	case path.IsAbs(p), strings.Contains(p, "\\"), slices.Contains(strings.Split(p, "/"), ".."):
-		return fmt.Errorf("path %q leaves the repository; write it relative to the repository's root and without ..", p)
+		return fmt.Errorf("path %q leaves the repository; write it without .. and relative to the repository's root", p)
 	case path.Clean(p) != p, strings.TrimSpace(p) != p:
 		return fmt.Errorf("path %q is not written plainly; write it like %s", p, path.Clean(strings.TrimSpace(p)))
 	default:

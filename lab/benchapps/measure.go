@@ -48,6 +48,11 @@ func measureAll(ctx context.Context, o options, display *progress.Display) (size
 	if err != nil {
 		return nil, err
 	}
+	if !o.checkpoints {
+		if err := os.Setenv("PULUMI_SKIP_CHECKPOINTS", "true"); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp("", "gridos-benchapps-*")
 	if err != nil {
 		return nil, err
