@@ -92,9 +92,12 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		return err
 	}
 	cluster, err := kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{
-		Kubeconfig:         infra.Kubeconfig,
-		ClusterIdentifier:  infra.OIDCIssuerURL, // as in gridos-bootstrap
-		KubeClientSettings: kubernetes.KubeClientSettingsArgs{Qps: pulumi.Float64(clientRate), Burst: pulumi.Int(clientBurst)},
+		Kubeconfig:        infra.Kubeconfig,
+		ClusterIdentifier: infra.OIDCIssuerURL, // as in gridos-bootstrap
+		// Applied from the server's side, every Application would be sent to the API server at a preview too, which takes several
+		// times as long as all else. What that would find out, tests against the official definition have.
+		EnableServerSideApply: pulumi.Bool(false),
+		KubeClientSettings:    kubernetes.KubeClientSettingsArgs{Qps: pulumi.Float64(clientRate), Burst: pulumi.Int(clientBurst)},
 	}, pulumi.Version(plugins.Kubernetes))
 	if err != nil {
 		return err
