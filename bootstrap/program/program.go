@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/argocd"
+	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/bootstrap/rollouts"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/naming"
@@ -61,6 +62,9 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		ClusterIdentifier: infra.OIDCIssuerURL,
 	}, pulumi.Version(plugins.Kubernetes))
 	if err != nil {
+		return err
+	}
+	if err := helm.RecoverReleases(ctx, infra.Kubeconfig); err != nil {
 		return err
 	}
 	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(plugins.Random))
