@@ -100,7 +100,8 @@ func inputs(args Args) pulumi.Map {
 		"skipAwait":       pulumi.Bool(false),
 		// A failed installation is taken back, so that the next attempt does not run into "cannot re-use a name"
 		// (pulumi-kubernetes issues 2751 and 2758).
-		"atomic": pulumi.Bool(true),
+		"atomic":      pulumi.Bool(true),
+		"description": pulumi.String(installedBy),
 		// The SDK sends it with every release; without it the provider keeps to an older shape of the inputs.
 		"compat": pulumi.String("true"),
 	}

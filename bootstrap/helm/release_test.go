@@ -24,7 +24,7 @@ func TestUnit_EveryInputIsOneThatTheProviderKnows(t *testing.T) {
 		Namespace: pulumi.String("argocd"),
 		Values:    pulumi.Map{},
 	})
-	assert.Len(t, in, 11)
+	assert.Len(t, in, 12)
 	for key := range in {
 		assert.Contains(t, known, key)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gridos/sharedinfra/bootstrap/argocd"
 	"github.com/gridos/sharedinfra/bootstrap/edge"
 	"github.com/gridos/sharedinfra/bootstrap/externalsecrets"
+	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/bootstrap/repository"
 	"github.com/gridos/sharedinfra/bootstrap/rollouts"
 	"github.com/gridos/sharedinfra/config"
@@ -68,6 +69,9 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		ClusterIdentifier: infra.OIDCIssuerURL,
 	}, pulumi.Version(plugins.Kubernetes))
 	if err != nil {
+		return err
+	}
+	if err := helm.RecoverReleases(ctx, infra.Kubeconfig); err != nil {
 		return err
 	}
 	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(plugins.Random))
