@@ -65,7 +65,7 @@ Exit codes: 0 done, 1 failed, growth is above --max-exponent, or the largest pre
 	flags.Float64Var(&o.maxExponent, "max-exponent", 1.25, "the highest exponent of growth; 1 is linear")
 	flags.Float64Var(&o.maxRatio, "max-ratio", 3, "how many times as long as the engine alone the largest preview may take")
 	flags.IntVar(&o.rounds, "rounds", 2, "how often each preview is measured; the shortest counts")
-	flags.BoolVar(&o.checkpoints, "checkpoints", false, "write the whole state after every step, as the engine does with a folder or a bucket")
+	flags.BoolVar(&o.checkpoints, "checkpoints", false, "write the whole state after every step, as with a folder or a bucket")
 	flags.BoolVar(&o.json, "json", false, "print JSON, for machines")
 	return cmd
 }
