@@ -116,6 +116,10 @@ coverage: ## Check that unit tests cover 85 % of infra, policy and stacks, each
 bench-makespan: ## Show how long Azure needs for gridos-infra in dev, test and prod, and fail if it waits needlessly
 	go run ./lab/makespan
 
+.PHONY: bench-apps
+bench-apps: ## Show what gridos-apps takes with 10, 100 and 1,000 Applications, and fail if that is more than linear
+	go run ./lab/benchapps
+
 ##@ Code
 
 .PHONY: fmt

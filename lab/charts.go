@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/gridos/sharedinfra/bootstrap/helm"
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
@@ -23,9 +25,46 @@ import (
 // repositoryTimeout bounds the question whether the chart repository can be reached.
 const repositoryTimeout = 5 * time.Second
 
-// charts returns what the lab changes in the configuration of the charts. Where the chart repository answers that is
-// nothing; where it does not, the official manifests are wrapped as charts. What was decided for an environment stays: a
-// release does not change its chart because the network does.
+// chartSource is a chart repository with the charts that the platform takes from it. They are replaced together or not at all,
+// for they share one key of the configuration.
+type chartSource struct {
+	// key is that of the repository's address.
+	key    string
+	charts []standIn
+}
+
+// standIn is what replaces a chart whose repository does not answer.
+type standIn struct {
+	// prefix is that of the chart's keys in the configuration.
+	prefix string
+	// of picks the chart's settings.
+	of func(s bootstrap.Settings) helm.Chart
+	// name is the chart's, and that of the folder in tools/ which pins module.
+	name, module string
+	// wrap makes the chart out of the module.
+	wrap func(moduleDir, dest string) (string, error)
+}
+
+var chartSources = []chartSource{
+	{"chartRepository", []standIn{
+		{
+			"argocd", func(s bootstrap.Settings) helm.Chart { return s.ArgoCD.Chart },
+			"argo-cd", "github.com/argoproj/argo-cd/v3", charts.WrapArgoCD,
+		},
+		{
+			"argoRollouts", func(s bootstrap.Settings) helm.Chart { return s.Rollouts.Chart },
+			"argo-rollouts", "github.com/argoproj/argo-rollouts", charts.WrapArgoRollouts,
+		},
+	}},
+	{"externalSecretsChartRepository", []standIn{{
+		"externalSecrets", func(s bootstrap.Settings) helm.Chart { return s.ExternalSecrets.Chart },
+		"external-secrets", "github.com/external-secrets/external-secrets", charts.WrapExternalSecrets,
+	}}},
+}
+
+// charts returns what the lab changes in the configuration of the charts. Where a chart repository answers that is
+// nothing; where it does not, what its projects publish as source is wrapped as charts. What was decided for an environment
+// stays: a release does not change its chart because the network does.
 func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 	values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Bootstrap.Directory), m.site.Environment)
 	if err != nil {
@@ -35,12 +74,42 @@ func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if settings.ArgoCD.Chart.Repository == "" {
-		return m.ownCharts(map[string]string{"argocd": settings.ArgoCD.Chart.Name, "argoRollouts": settings.Rollouts.Chart.Name})
+	overrides := map[string]any{}
+	for _, source := range chartSources {
+		changes, err := m.chartsOf(ctx, source, settings)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(overrides, changes)
 	}
-	dir := m.site.ChartsDir()
+	return overrides, nil
+}
+
+func (m *machine) chartsOf(ctx context.Context, source chartSource, settings bootstrap.Settings) (map[string]any, error) {
+	switch first := source.charts[0].of(settings); {
+	case first.Repository == "":
+		return m.ownCharts(source, settings)
+	case first.InFolder():
+		return map[string]any{source.key: m.inBootstrap(first.Repository)}, nil
+	default:
+		return m.repositoryCharts(ctx, source, first.Repository)
+	}
+}
+
+// inBootstrap returns the path of what a path in the configuration means: it is relative to the project's directory, and the
+// lab's engine works in another.
+func (m *machine) inBootstrap(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(m.site.ProjectDir(stacks.Bootstrap.Directory), path)
+}
+
+// repositoryCharts is for charts that are in a repository which may not answer.
+func (m *machine) repositoryCharts(ctx context.Context, source chartSource, repository string) (map[string]any, error) {
+	dir := filepath.Join(m.site.ChartsDir(), source.key)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := m.decideCharts(ctx, dir, settings.ArgoCD.Chart.Repository); err != nil {
+		if err := m.decideCharts(ctx, dir, source, repository); err != nil {
 			return nil, err
 		}
 	} else if err != nil {
@@ -49,62 +118,57 @@ func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 	if _, err := os.Stat(filepath.Join(dir, fromRepository)); !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	overrides := map[string]any{"chartRepository": ""}
-	for prefix, name := range wrappedCharts {
-		path := filepath.Join(dir, name)
+	overrides := map[string]any{source.key: ""}
+	for _, chart := range source.charts {
+		path := filepath.Join(dir, chart.name)
 		version, err := chartVersion(path)
 		if err != nil {
 			return nil, err
 		}
-		overrides[prefix+"Chart"] = path
-		overrides[prefix+"ChartVersion"] = version
+		overrides[chart.prefix+"Chart"] = path
+		overrides[chart.prefix+"ChartVersion"] = version
 	}
 	return overrides, nil
 }
 
-// ownCharts is for charts that are not in a repository. Their directories are relative to the project's, and the lab's
-// engine works in another.
-func (m *machine) ownCharts(names map[string]string) (map[string]any, error) {
+// ownCharts is for charts that are not in a repository.
+func (m *machine) ownCharts(source chartSource, settings bootstrap.Settings) (map[string]any, error) {
 	overrides := map[string]any{}
-	for prefix, name := range names {
+	for _, chart := range source.charts {
+		name := chart.of(settings).Name
 		if filepath.IsAbs(name) || strings.Contains(name, "://") {
 			continue
 		}
-		path := filepath.Join(m.site.ProjectDir(stacks.Bootstrap.Directory), name)
+		path := m.inBootstrap(name)
 		if _, err := os.Stat(path); err != nil {
-			return nil, fmt.Errorf("%s:%sChart: there is no chart %s; name the directory of one, or set chartRepository: %w",
-				stacks.Bootstrap.Name, prefix, path, err)
+			return nil, fmt.Errorf("%s:%sChart: there is no chart %s; name the directory of one, or set %s: %w",
+				stacks.Bootstrap.Name, chart.prefix, path, source.key, err)
 		}
-		overrides[prefix+"Chart"] = path
+		overrides[chart.prefix+"Chart"] = path
 	}
 	return overrides, nil
 }
 
-// fromRepository is the file in the folder for charts that says that the environment's charts are the repository's.
+// fromRepository is the file in the folder of a repository's charts that says that the environment's charts are the repository's.
 const fromRepository = "from-the-repository"
 
 // decideCharts fills dir with the charts that stand in for the repository's, or notes there that the repository answers. The
 // folder appears in one step, so that a killed lab leaves no half of a decision.
-func (m *machine) decideCharts(ctx context.Context, dir, repository string) error {
+func (m *machine) decideCharts(ctx context.Context, dir string, source chartSource, repository string) error {
 	unfinished := dir + ".unfinished"
-	if err := errors.Join(os.RemoveAll(unfinished), os.Mkdir(unfinished, 0o700)); err != nil {
+	if err := errors.Join(os.RemoveAll(unfinished), os.MkdirAll(unfinished, 0o700)); err != nil {
 		return err
 	}
-	fill := m.wrapCharts
+	fill := func() error { return m.wrapCharts(ctx, unfinished, source) }
 	if os.Getenv(toolchain.EnvOffline) == "" && charts.Reachable(ctx, repository, repositoryTimeout) {
-		fill = func(_ context.Context, unfinished string) error {
-			return os.WriteFile(filepath.Join(unfinished, fromRepository), nil, 0o600)
-		}
+		fill = func() error { return os.WriteFile(filepath.Join(unfinished, fromRepository), nil, 0o600) }
 	}
 	// An interrupted look at the repository is no answer.
-	if err := errors.Join(fill(ctx, unfinished), ctx.Err()); err != nil {
+	if err := errors.Join(fill(), ctx.Err()); err != nil {
 		return err
 	}
 	return os.Rename(unfinished, dir)
 }
-
-// wrappedCharts are the charts that the official manifests can stand in for, by the prefix of their configuration keys.
-var wrappedCharts = map[string]string{"argocd": "argo-cd", "argoRollouts": "argo-rollouts"}
 
 func chartVersion(path string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(path, "Chart.yaml"))
@@ -120,29 +184,20 @@ func chartVersion(path string) (string, error) {
 	return chart.Version, nil
 }
 
-// wrapCharts writes the official manifests as charts into dir.
-func (m *machine) wrapCharts(ctx context.Context, dir string) error {
+// wrapCharts writes the charts that stand in for those of source into dir.
+func (m *machine) wrapCharts(ctx context.Context, dir string, source chartSource) error {
 	step := m.display.Start("charts")
-	step.Update("the repository does not answer; wrapping the official manifests")
-	err := func() error {
-		cd, err := m.resolver.ModuleDir(ctx, "argo-cd", "github.com/argoproj/argo-cd/v3")
+	for _, chart := range source.charts {
+		step.Update("the repository does not answer; wrapping the source of " + chart.name)
+		moduleDir, err := m.resolver.ModuleDir(ctx, chart.name, chart.module)
+		if err == nil {
+			_, err = chart.wrap(moduleDir, dir)
+		}
 		if err != nil {
-			return err
+			step.Fail(err)
+			return fmt.Errorf("wrap the source of %s as a chart: %w", chart.name, err)
 		}
-		if _, err := charts.WrapArgoCD(cd, dir); err != nil {
-			return err
-		}
-		rollouts, err := m.resolver.ModuleDir(ctx, "argo-rollouts", "github.com/argoproj/argo-rollouts")
-		if err != nil {
-			return err
-		}
-		_, err = charts.WrapArgoRollouts(rollouts, dir)
-		return err
-	}()
-	if err != nil {
-		step.Fail(err)
-		return fmt.Errorf("wrap the official manifests as charts: %w", err)
 	}
-	step.Done("official manifests, because the chart repository does not answer")
+	step.Done("from the projects' sources, because the chart repository does not answer")
 	return nil
 }

@@ -34,9 +34,12 @@ func TestUnit_ChartsOfARepositoryThatAnsweredOnceAreNotReplaced(t *testing.T) {
 		_, err := fmt.Fprintln(w, "apiVersion: v1")
 		assert.NoError(t, err)
 	}))
-	m := chartsOf(t, map[string]any{"gridos-bootstrap:chartRepository": repository.URL})
+	m := chartsOf(t, map[string]any{
+		"gridos-bootstrap:chartRepository": repository.URL, "gridos-bootstrap:externalSecretsChartRepository": repository.URL,
+	})
 	// What a lab leaves that was killed while it decided.
-	require.NoError(t, os.MkdirAll(m.site.ChartsDir()+".unfinished/argo-cd", 0o700))
+	unfinished := filepath.Join(m.site.ChartsDir(), "chartRepository.unfinished")
+	require.NoError(t, os.MkdirAll(filepath.Join(unfinished, "argo-cd"), 0o700))
 	overrides, err := m.charts(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, overrides)
@@ -45,14 +48,15 @@ func TestUnit_ChartsOfARepositoryThatAnsweredOnceAreNotReplaced(t *testing.T) {
 	overrides, err = m.charts(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, overrides)
-	assert.NoDirExists(t, m.site.ChartsDir()+".unfinished")
+	assert.NoDirExists(t, unfinished)
 }
 
 func TestUnit_ChartsWithoutARepositoryAreTheUsersOwn(t *testing.T) {
 	m := chartsOf(t, map[string]any{
-		"gridos-bootstrap:chartRepository":   "",
-		"gridos-bootstrap:argocdChart":       "charts/argo-cd",
-		"gridos-bootstrap:argoRolloutsChart": "oci://registry.example.com/argo-rollouts",
+		"gridos-bootstrap:chartRepository":                "",
+		"gridos-bootstrap:argocdChart":                    "charts/argo-cd",
+		"gridos-bootstrap:argoRolloutsChart":              "oci://registry.example.com/argo-rollouts",
+		"gridos-bootstrap:externalSecretsChartRepository": "mirror",
 	})
 	_, err := m.charts(t.Context())
 	path := filepath.Join(m.site.ProjectDir("bootstrap"), "charts", "argo-cd")
@@ -61,5 +65,8 @@ func TestUnit_ChartsWithoutARepositoryAreTheUsersOwn(t *testing.T) {
 	require.NoError(t, os.MkdirAll(path, 0o700))
 	overrides, err := m.charts(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, map[string]any{"argocdChart": path}, overrides, "the engine works elsewhere; nothing else changes")
+	assert.Equal(t, map[string]any{
+		"argocdChart":                    path,
+		"externalSecretsChartRepository": filepath.Join(m.site.ProjectDir("bootstrap"), "mirror"),
+	}, overrides, "the engine works elsewhere; nothing else changes")
 }

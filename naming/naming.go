@@ -23,16 +23,33 @@ const (
 	NamespaceExternalSecrets = "external-secrets"
 	// ServiceAccountExternalSecrets is whom that controller signs in as.
 	ServiceAccountExternalSecrets = "external-secrets"
+	// SecretStore is the ClusterSecretStore through which that controller reads the key vault.
+	SecretStore = "azure-key-vault"
+	// NamespaceIstioIngress is where AKS runs the ingress gateways of its Istio add-on, and IstioInternalIngress is the value of
+	// the label istio on the pods of the internal one. Source: learn.microsoft.com, "Deploy ingress gateways for Istio service
+	// mesh add-on for Azure Kubernetes Service".
+	NamespaceIstioIngress = "aks-istio-ingress"
+	IstioInternalIngress  = "aks-istio-ingressgateway-internal"
+	// SubnetIngress is the subnet that holds the fixed address of the edge load balancer.
+	SubnetIngress = "ingress"
 	// ServiceAccountGridOS is whom the application signs in as.
 	ServiceAccountGridOS = "gridos"
 	// NamespaceArgoRollouts holds the progressive delivery controller.
 	NamespaceArgoRollouts = "argo-rollouts"
 	// ProjectGridOS is the Argo CD AppProject of the application.
 	ProjectGridOS = "gridos"
+	// ProjectPlatform is the Argo CD AppProject of what the platform itself runs beside the application.
+	ProjectPlatform = "platform"
+	// NamespaceMonitoring holds Prometheus, which the analysis of a rollout asks.
+	NamespaceMonitoring = "monitoring"
+	// MonitoringChartsURL is the Helm repository that Prometheus comes from.
+	MonitoringChartsURL = "https://prometheus-community.github.io/helm-charts"
 	// RepositoryURL is the Git repository that Argo CD syncs from unless the configuration names another.
 	RepositoryURL = "https://github.com/gridos/sharedinfra.git"
 	// ArgoCDInCluster is how Argo CD names the cluster that it runs in.
 	ArgoCDInCluster = "https://kubernetes.default.svc"
+	// ArgoCDInClusterName is the name that Argo CD shows for that cluster.
+	ArgoCDInClusterName = "in-cluster"
 )
 
 // Environments returns the names of the environments, in the order of promotion. A stack is named after its environment.

@@ -89,8 +89,10 @@ type BootstrapOutputs struct {
 	ArgoCDVersion pulumi.StringOutput `output:"argocdVersion"`
 	// ArgoCDURL is the address of Argo CD's user interface.
 	ArgoCDURL pulumi.StringOutput `output:"argocdUrl"`
-	// ArgoCDAdminPassword is the initial password of Argo CD's user admin.
+	// ArgoCDAdminPassword is the password of Argo CD's user admin, who signs in only where the configuration says so.
 	ArgoCDAdminPassword pulumi.StringOutput `output:"argocdAdminPassword,secret"`
+	// ArgoCDWebhookSecret is what the Git host signs its messages to <argocdUrl>/api/webhook with.
+	ArgoCDWebhookSecret pulumi.StringOutput `output:"argocdWebhookSecret,secret"`
 	// ArgoRolloutsVersion is the version of the installed chart.
 	ArgoRolloutsVersion pulumi.StringOutput `output:"argoRolloutsVersion"`
 	// ProjectName names the AppProject that the application's Applications belong to.
@@ -106,6 +108,7 @@ type BootstrapValues struct {
 	ArgoCDVersion       string `json:"argocdVersion"`
 	ArgoCDURL           string `json:"argocdUrl"`
 	ArgoCDAdminPassword string `json:"argocdAdminPassword"`
+	ArgoCDWebhookSecret string `json:"argocdWebhookSecret"`
 	ArgoRolloutsVersion string `json:"argoRolloutsVersion"`
 	ProjectName         string `json:"projectName"`
 	WorkloadNamespace   string `json:"workloadNamespace"`

@@ -5,6 +5,7 @@ package application
 import (
 	"fmt"
 	"path"
+	"strconv"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
@@ -21,24 +22,34 @@ const (
 	Kind       = "Application"
 )
 
-// resourcesFinalizer makes Argo CD delete an Application's workloads before the Application goes.
-const resourcesFinalizer = "resources-finalizer.argocd.argoproj.io"
+const (
+	// resourcesFinalizer makes Argo CD delete an Application's workloads before the Application goes.
+	resourcesFinalizer = "resources-finalizer.argocd.argoproj.io"
+	// waveAnnotation orders objects that Argo CD syncs, lower first.
+	waveAnnotation = "argocd.argoproj.io/sync-wave"
+	// waitAnnotation makes the Kubernetes provider of Pulumi wait until the object is as described.
+	waitAnnotation = "pulumi.com/waitFor"
+	// healthy is how waitAnnotation describes an Application whose workloads run.
+	healthy = "jsonpath={.status.health.status}=Healthy"
+)
 
-// Args is what an Application needs. Every field is required.
+// Args is what an Application needs. Every field is required unless it says otherwise.
 type Args struct {
 	// Name is the Application's name, such as gridos-dev.
 	Name string
 	// Environment is dev, test or prod.
 	Environment string
-	// RepositoryURL and Revision say where Argo CD syncs from: a Git repository and its branch, tag or commit.
-	RepositoryURL, Revision string
-	// Path is the directory in the repository, such as applications/gridos/overlays/dev.
-	Path string
 	// Namespace is where Argo CD looks for Applications, Project the AppProject, WorkloadNamespace where the
 	// workloads go.
 	Namespace, Project, WorkloadNamespace pulumi.StringInput
+	// Wave is the sync wave; 0 is what Argo CD takes an Application without one for.
+	Wave int
 	// CascadeDelete deletes the workloads with the Application.
 	CascadeDelete bool
+	// WaitHealthy makes an update wait until Argo CD reports the workloads as healthy.
+	WaitHealthy bool
+	// Spec is the rest.
+	Spec Spec
 }
 
 // OverlayPath returns the directory of an application's overlay for an environment.
@@ -50,86 +61,41 @@ func OverlayPath(app, environment string) string {
 func New(
 	ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption,
 ) (*apiextensions.CustomResource, error) {
-	fields, err := untyped.MapOf(specOf(args))
+	fields, err := untyped.MapOf(args.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("application %s: %w", args.Name, err)
 	}
 	fields["project"] = args.Project
 	fields["destination"] = pulumi.Map{"server": pulumi.String(naming.ArgoCDInCluster), "namespace": args.WorkloadNamespace}
-	metadata := metav1.ObjectMetaArgs{
-		Name:      pulumi.String(args.Name),
-		Namespace: args.Namespace,
-		Labels: pulumi.StringMap{
-			"app.kubernetes.io/part-of": pulumi.String("gridos"),
-			"environment":               pulumi.String(args.Environment),
-		},
-	}
-	if args.CascadeDelete {
-		metadata.Finalizers = pulumi.StringArray{pulumi.String(resourcesFinalizer)}
-	}
 	return apiextensions.NewCustomResource(ctx, name, &apiextensions.CustomResourceArgs{
 		ApiVersion:  pulumi.String(APIVersion),
 		Kind:        pulumi.String(Kind),
-		Metadata:    metadata,
+		Metadata:    metadata(args),
 		OtherFields: kubernetes.UntypedArgs{"spec": fields},
 	}, opts...)
 }
 
-// spec is an Application's spec without what other stacks decide.
-type spec struct {
-	Source            source             `json:"source"`
-	SyncPolicy        syncPolicy         `json:"syncPolicy"`
-	IgnoreDifferences []ignoreDifference `json:"ignoreDifferences"`
-}
-
-type source struct {
-	RepoURL        string `json:"repoURL"`
-	TargetRevision string `json:"targetRevision"`
-	Path           string `json:"path"`
-}
-
-type syncPolicy struct {
-	Automated   automated `json:"automated"`
-	SyncOptions []string  `json:"syncOptions"`
-	Retry       retry     `json:"retry"`
-}
-
-type automated struct {
-	// Prune deletes what left Git, SelfHeal undoes what was changed by hand: Git is the only writer.
-	Prune    bool `json:"prune"`
-	SelfHeal bool `json:"selfHeal"`
-}
-
-type retry struct {
-	Limit   int     `json:"limit"`
-	Backoff backoff `json:"backoff"`
-}
-
-type backoff struct {
-	Duration    string `json:"duration"` // such as 5s
-	Factor      int    `json:"factor"`
-	MaxDuration string `json:"maxDuration"` // such as 3m
-}
-
-type ignoreDifference struct {
-	Group        string   `json:"group"`
-	Kind         string   `json:"kind"`
-	JSONPointers []string `json:"jsonPointers"`
-}
-
-func specOf(args Args) spec {
-	return spec{
-		Source: source{RepoURL: args.RepositoryURL, TargetRevision: args.Revision, Path: args.Path},
-		SyncPolicy: syncPolicy{
-			Automated: automated{Prune: true, SelfHeal: true},
-			// Without RespectIgnoreDifferences a sync would reset what the controllers below own (argo-rollouts
-			// issue 3565).
-			SyncOptions: []string{"RespectIgnoreDifferences=true", "ApplyOutOfSyncOnly=true"},
-			Retry:       retry{Limit: 5, Backoff: backoff{Duration: "5s", Factor: 2, MaxDuration: "3m"}},
-		},
-		IgnoreDifferences: []ignoreDifference{
-			// The HorizontalPodAutoscaler owns the replicas.
-			{Group: "argoproj.io", Kind: "Rollout", JSONPointers: []string{"/spec/replicas"}},
+func metadata(args Args) metav1.ObjectMetaArgs {
+	m := metav1.ObjectMetaArgs{
+		Name:      pulumi.String(args.Name),
+		Namespace: args.Namespace,
+		Labels: pulumi.StringMap{
+			"app.kubernetes.io/part-of": pulumi.String(naming.Application),
+			"environment":               pulumi.String(args.Environment),
 		},
 	}
+	if args.CascadeDelete {
+		m.Finalizers = pulumi.StringArray{pulumi.String(resourcesFinalizer)}
+	}
+	annotations := pulumi.StringMap{}
+	if args.Wave != 0 {
+		annotations[waveAnnotation] = pulumi.String(strconv.Itoa(args.Wave))
+	}
+	if args.WaitHealthy {
+		annotations[waitAnnotation] = pulumi.String(healthy)
+	}
+	if len(annotations) > 0 {
+		m.Annotations = annotations
+	}
+	return m
 }

@@ -2,16 +2,17 @@
 package program
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
-	"strings"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/apps/application"
 	"github.com/gridos/sharedinfra/apps/boundary"
+	"github.com/gridos/sharedinfra/apps/catalogue"
+	"github.com/gridos/sharedinfra/apps/preflight"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/plugins"
@@ -21,36 +22,41 @@ import (
 
 // Settings is the whole configuration of gridos-apps; docs/configuration.md describes each key.
 type Settings struct {
-	// RepositoryURL is the Git repository that Argo CD syncs from, TargetRevision its branch, tag or commit.
+	// RepositoryURL is the Git repository that Argo CD syncs from, TargetRevision its branch, tag or commit: those of the
+	// entries of the catalogue that name no other.
 	RepositoryURL, TargetRevision string
-	// CascadeDelete deletes the workloads with their Application.
-	CascadeDelete bool
+	// Applications is the catalogue, in the order of registration.
+	Applications []catalogue.Application
 	// Policy is how the environment departs from the guardrails.
 	Policy policy.Settings
 }
-
-// repository accepts the addresses that Argo CD can fetch from: https, ssh, a local path, and git's short form of ssh.
-var repository = regexp.MustCompile(`^((https?|ssh|file)://[^\s]+|[\w.-]+@[\w.-]+:[^\s]+)$`)
 
 // Load reads Settings for environment. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader, environment string) (Settings, error) {
 	s := Settings{
 		RepositoryURL:  r.String("repositoryUrl", naming.RepositoryURL),
 		TargetRevision: r.String("targetRevision", "main"),
-		CascadeDelete:  r.Bool("cascadeDelete", true),
 		Policy:         policy.Load(r, environment),
 	}
-	if !repository.MatchString(s.RepositoryURL) {
-		r.Check("repositoryUrl", fmt.Errorf("%q is not the address of a Git repository; write it like "+
-			"https://github.com/gridos/sharedinfra.git", s.RepositoryURL))
+	defaults := catalogue.Defaults{
+		RepositoryURL: s.RepositoryURL, Revision: s.TargetRevision, Cascade: r.Bool("cascadeDelete", true),
 	}
-	if s.TargetRevision == "" || strings.ContainsAny(s.TargetRevision, " \t\n~^:?*[\\") {
-		r.Check("targetRevision", errors.New("is not a branch, tag or commit; write it like main"))
+	entries := config.Decode(r, "applications", []catalogue.Entry{})
+	if err := catalogue.CheckRepository(s.RepositoryURL); err != nil {
+		r.Check("repositoryUrl", err)
+		defaults.RepositoryURL = naming.RepositoryURL // said once, not for every entry
 	}
+	if err := catalogue.CheckRevision(s.TargetRevision); err != nil {
+		r.Check("targetRevision", err)
+		defaults.Revision = "main"
+	}
+	var err error
+	s.Applications, err = catalogue.Of(environment, entries, defaults)
+	r.Check("applications", err)
 	return s, r.Err()
 }
 
-// Program registers the Application of the running stack's environment.
+// Program registers the Applications of the running stack's environment.
 func Program(ctx *pulumi.Context) error {
 	settings, err := Load(config.FromContext(ctx), ctx.Stack())
 	if err != nil {
@@ -58,6 +64,14 @@ func Program(ctx *pulumi.Context) error {
 	}
 	return policy.Guard(ctx, settings.Policy, settings.register)
 }
+
+// clientRate and clientBurst are how many requests a second, and at once, the Kubernetes provider may make. An Application takes
+// a few; at the provider's own limit, 50 a second, a large catalogue would spend most of its time waiting for itself. The API
+// server has limits of its own (priority and fairness).
+const (
+	clientRate  = 500
+	clientBurst = 1000
+)
 
 func (settings Settings) register(ctx *pulumi.Context) error {
 	if err := boundary.Guard(ctx); err != nil {
@@ -71,31 +85,95 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	err = preflight.Run(ctx, preflight.Args{
+		Kubeconfig: infra.Kubeconfig, Namespace: platform.ArgoCDNamespace, Projects: settings.projects(),
+	})
+	if err != nil {
+		return err
+	}
 	cluster, err := kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{
 		Kubeconfig:        infra.Kubeconfig,
 		ClusterIdentifier: infra.OIDCIssuerURL, // as in gridos-bootstrap
+		// Applied from the server's side, every Application would be sent to the API server at a preview too, which takes several
+		// times as long as all else. What that would find out, tests against the official definition have.
+		EnableServerSideApply: pulumi.Bool(false),
+		KubeClientSettings:    kubernetes.KubeClientSettingsArgs{Qps: pulumi.Float64(clientRate), Burst: pulumi.Int(clientBurst)},
 	}, pulumi.Version(plugins.Kubernetes))
 	if err != nil {
 		return err
 	}
-	name := naming.Application + "-" + ctx.Stack()
-	app, err := application.New(ctx, name, application.Args{
-		Name:              name,
-		Environment:       ctx.Stack(),
-		RepositoryURL:     settings.RepositoryURL,
-		Revision:          settings.TargetRevision,
-		Path:              application.OverlayPath(naming.Application, ctx.Stack()),
-		Namespace:         platform.ArgoCDNamespace,
-		Project:           platform.ProjectName,
-		WorkloadNamespace: platform.WorkloadNamespace,
-		CascadeDelete:     settings.CascadeDelete,
-	}, pulumi.Provider(cluster))
-	if err != nil {
+	if err := settings.registerAll(ctx, platform, pulumi.Provider(cluster)); err != nil {
 		return err
 	}
 	return stacks.Export(ctx, stacks.AppsOutputs{
-		Applications:   pulumi.StringArray{app.Metadata.Name().Elem()}.ToStringArrayOutput(),
+		Applications:   pulumi.ToStringArray(settings.names()).ToStringArrayOutput(),
 		RepositoryURL:  pulumi.String(settings.RepositoryURL).ToStringOutput(),
 		TargetRevision: pulumi.String(settings.TargetRevision).ToStringOutput(),
 	})
+}
+
+// registerAll registers one wave after the other. Argo CD syncs each Application by itself, so that a wave means something only
+// where the ones before it are waited for: those are what a later wave depends on.
+func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.BootstrapOutputs, cluster pulumi.ResourceOption) error {
+	var earlier, waited []pulumi.Resource // of earlier waves, and those of this one
+	for i, a := range settings.Applications {
+		if i > 0 && a.Wave > settings.Applications[i-1].Wave {
+			earlier = append(earlier, waited...)
+			waited = nil
+		}
+		opts := []pulumi.ResourceOption{cluster}
+		if len(earlier) > 0 {
+			opts = append(opts, pulumi.DependsOn(earlier))
+		}
+		if a.Wait > 0 {
+			opts = append(opts, pulumi.Timeouts(&pulumi.CustomTimeouts{
+				Create: a.Wait.Round(time.Second).String(), Update: a.Wait.Round(time.Second).String(),
+			}))
+		}
+		args := application.Args{
+			Name:              a.Name,
+			Environment:       ctx.Stack(),
+			Namespace:         platform.ArgoCDNamespace,
+			Project:           pulumi.String(a.Project),
+			WorkloadNamespace: pulumi.String(a.Namespace),
+			Wave:              a.Wave,
+			CascadeDelete:     a.Cascade,
+			WaitHealthy:       a.Wait > 0,
+			Spec:              a.Spec,
+		}
+		// What gridos-bootstrap calls the application's own.
+		if a.Project == naming.ProjectGridOS {
+			args.Project = platform.ProjectName
+		}
+		if a.Namespace == "" {
+			args.WorkloadNamespace = platform.WorkloadNamespace
+		}
+		registered, err := application.New(ctx, a.Name, args, opts...)
+		if err != nil {
+			return err
+		}
+		if a.Wait > 0 {
+			waited = append(waited, registered)
+		}
+	}
+	return nil
+}
+
+// names returns the names of the Applications, sorted.
+func (settings Settings) names() []string {
+	names := make([]string, len(settings.Applications))
+	for i, a := range settings.Applications {
+		names[i] = a.Name
+	}
+	slices.Sort(names)
+	return names
+}
+
+// projects returns the AppProjects that the Applications belong to, sorted.
+func (settings Settings) projects() []string {
+	used := map[string]bool{}
+	for _, a := range settings.Applications {
+		used[a.Project] = true
+	}
+	return slices.Sorted(maps.Keys(used))
 }

@@ -2,6 +2,11 @@ package program_test
 
 import (
 	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,50 +28,73 @@ func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
 	}.Do(program.Program)
 }
 
-func TestUnit_EveryEnvironmentHasItsApplicationAndNothingElse(t *testing.T) {
+// update rewrites the golden files: go test ./apps/program -update.
+var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
+
+func TestUnit_EveryEnvironmentHasItsApplicationsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
 		t.Run(environment, func(t *testing.T) {
 			t.Parallel()
-			recorded, err := run(environment, map[string]string{
-				"repositoryUrl": "https://git.example.com/gridos.git", "targetRevision": "some-branch",
-			})
+			recorded, err := run(environment, map[string]string{"repositoryUrl": "https://git.example.com/gridos.git"})
 			require.NoError(t, err)
 			for _, r := range recorded.Resources {
-				assert.Contains(t, []string{"pulumi:providers:kubernetes", "kubernetes:argoproj.io/v1alpha1:Application"}, r.Type)
+				assert.Contains(t, []string{"pulumi:providers:kubernetes", applicationType}, r.Type)
 			}
-			apps := recorded.OfType("kubernetes:argoproj.io/v1alpha1:Application")
-			require.Len(t, apps, 1)
-			object, err := json.Marshal(apps[0].Inputs.Mappable())
+			apps := recorded.OfType(applicationType)
+			slices.SortFunc(apps, func(a, b mocks.Resource) int { return strings.Compare(a.Name, b.Name) })
+			objects := make([]map[string]any, len(apps))
+			for i, app := range apps {
+				objects[i] = app.Inputs.Mappable()
+			}
+			text, err := json.MarshalIndent(objects, "", "  ")
 			require.NoError(t, err)
-			finalizers := `["resources-finalizer.argocd.argoproj.io"]`
-			if environment == "prod" {
-				finalizers = `null`
+			golden := filepath.Join("testdata", environment+".json")
+			if *update {
+				require.NoError(t, os.WriteFile(golden, append(text, '\n'), 0o600))
 			}
-			want := `{
-			  "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
-			  "metadata": {"name": "gridos-` + environment + `", "namespace": "the argocdNamespace",
-			    "labels": {"app.kubernetes.io/part-of": "gridos", "environment": "` + environment + `"}` + finalizersField(finalizers) + `},
-			  "spec": {
-			    "project": "the projectName",
-			    "source": {"repoURL": "https://git.example.com/gridos.git", "targetRevision": "some-branch",
-			      "path": "applications/gridos/overlays/` + environment + `"},
-			    "destination": {"server": "https://kubernetes.default.svc", "namespace": "the workloadNamespace"},
-			    "syncPolicy": {"automated": {"prune": true, "selfHeal": true},
-			      "syncOptions": ["RespectIgnoreDifferences=true", "ApplyOutOfSyncOnly=true"],
-			      "retry": {"limit": 5, "backoff": {"duration": "5s", "factor": 2, "maxDuration": "3m"}}},
-			    "ignoreDifferences": [{"group": "argoproj.io", "kind": "Rollout", "jsonPointers": ["/spec/replicas"]}]
-			  }}`
-			assert.JSONEq(t, want, string(object))
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			assert.JSONEq(t, string(want), string(text))
 		})
 	}
 }
 
-func finalizersField(list string) string {
-	if list == "null" {
-		return ""
+const applicationType = "kubernetes:argoproj.io/v1alpha1:Application"
+
+func TestUnit_ALaterWaveDependsOnWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", map[string]string{"applications": `[
+		{"name": "first", "path": "p", "syncWave": -5, "health": {"wait": true, "timeout": "90s"}},
+		{"name": "beside", "path": "p", "syncWave": -5},
+		{"name": "last", "path": "p", "syncWave": 5}]`})
+	require.NoError(t, err)
+	dependencies := map[string]int{}
+	for _, app := range recorded.OfType(applicationType) {
+		dependencies[app.Name] = len(app.DependsOn)
+		if app.Name == "first" {
+			annotations := app.Inputs["metadata"].ObjectValue()["annotations"].ObjectValue().Mappable()
+			assert.Equal(t, map[string]any{
+				"argocd.argoproj.io/sync-wave": "-5", "pulumi.com/waitFor": "jsonpath={.status.health.status}=Healthy",
+			}, annotations)
+		}
 	}
-	return `, "finalizers": ` + list
+	before := dependencies["prometheus"] // what every Application depends on: nothing, or the provider
+	assert.Equal(t, map[string]int{
+		"prometheus": before, "first": before, "beside": before, "gridos-dev": before + 1, "last": before + 1,
+	}, dependencies)
+}
+
+func TestUnit_MistakesInTheCatalogueAreMistakesInTheConfiguration(t *testing.T) {
+	t.Parallel()
+	_, err := run("dev", map[string]string{"applications": `[{"name": "x", "path": "../y", "project": "z"}, {"name": "w"}]`})
+	require.ErrorContains(t, err, `gridos-apps:applications: "x": path "../y" leaves the repository`)
+	require.ErrorContains(t, err, `gridos-apps:applications: "x": project "z" is not known`)
+	require.ErrorContains(t, err, `gridos-apps:applications: "w": has neither path nor chart`)
+
+	_, err = run("dev", map[string]string{"applications": `[{"name": "x", "pathh": "y"}]`})
+	require.ErrorContains(t, err, `gridos-apps:applications: `)
+	require.ErrorContains(t, err, `unknown field "pathh"`)
 }
 
 func TestUnit_MistakesAreReportedTogether(t *testing.T) {

@@ -8,38 +8,91 @@ import (
 	"github.com/gridos/sharedinfra/internal/untyped"
 )
 
-// values are the keys of the argo-cd chart (10.1.1) that the platform sets.
+// values are the keys of the argo-cd chart (10.1.1) that the platform sets. A test compares them with those that the chart
+// knows: Helm itself ignores a key that no template reads. Secrets have no field here, see [values.input].
 type values struct {
-	Global         globalValues         `json:"global"`
-	CRDs           crdValues            `json:"crds"`
-	Configs        configValues         `json:"configs"`
-	Controller     componentValues      `json:"controller"`
-	Server         serverValues         `json:"server"`
-	RepoServer     componentValues      `json:"repoServer"`
-	ApplicationSet componentValues      `json:"applicationSet"`
-	RedisHA        redisHighAvailValues `json:"redis-ha"`
+	Global          globalValues        `json:"global"`
+	CRDs            crdValues           `json:"crds"`
+	Configs         configValues        `json:"configs"`
+	Controller      componentValues     `json:"controller"`
+	Server          serverValues        `json:"server"`
+	RepoServer      repoServerValues    `json:"repoServer"`
+	ApplicationSet  componentValues     `json:"applicationSet"`
+	Dex             enabledValues       `json:"dex"`
+	Notifications   notificationsValues `json:"notifications"`
+	RedisHA         redisHAValues       `json:"redis-ha"`
+	RedisSecretInit resourcesOnlyValues `json:"redisSecretInit"`
 }
 
 type globalValues struct {
 	// Domain is the host name of the user interface; the chart's own default is an example.
 	Domain string `json:"domain"`
+	// TopologySpreadConstraints hold for every component of Argo CD itself; the chart fills in whom each is for.
+	TopologySpreadConstraints []spreadValues      `json:"topologySpreadConstraints"`
+	NetworkPolicy             networkPolicyValues `json:"networkPolicy"`
+	// PrometheusAnnotations lets Prometheus find the metrics' Services by their annotations: its operator, whose kinds the
+	// chart's service monitors are, is not part of the platform.
+	PrometheusAnnotations bool `json:"addPrometheusAnnotations"`
+}
+
+type spreadValues struct {
+	MaxSkew           int    `json:"maxSkew"`
+	TopologyKey       string `json:"topologyKey"`
+	WhenUnsatisfiable string `json:"whenUnsatisfiable"`
+}
+
+type networkPolicyValues struct {
+	// Create gives each component a policy that lets in who has business with it.
+	Create bool `json:"create"`
+	// DefaultDenyIngress would close every other pod of the namespace, Redis among them: the policies of Redis are its own
+	// chart's, which are off by default. Redis asks for a password.
+	DefaultDenyIngress bool `json:"defaultDenyIngress"`
 }
 
 type crdValues struct {
+	// Install has them in the release, so that an update of the chart updates them.
 	Install bool `json:"install"`
 	// Keep leaves the CRDs, and with them every Application, when the release is uninstalled.
 	Keep bool `json:"keep"`
 }
 
 type configValues struct {
-	Params map[string]any `json:"params"`
-	RBAC   rbacValues     `json:"rbac"`
-	Secret secretValues   `json:"secret"`
+	// CM, Params and RBAC are the entries of argocd-cm, argocd-cmd-params-cm and argocd-rbac-cm.
+	CM     configMapValues `json:"cm"`
+	Params paramValues     `json:"params"`
+	RBAC   rbacValues      `json:"rbac"`
+	Secret secretValues    `json:"secret"`
+}
+
+type configMapValues struct {
+	AdminEnabled     bool `json:"admin.enabled"`
+	AnonymousEnabled bool `json:"users.anonymous.enabled"`
+	// ExecEnabled would give a shell in pods to whoever has the right in the user interface.
+	ExecEnabled bool   `json:"exec.enabled"`
+	OIDC        string `json:"oidc.config,omitempty"`
+	// TrackingMethod says by what Argo CD knows its own: the label that it would use otherwise is one that charts set too.
+	TrackingMethod string `json:"application.resourceTrackingMethod"`
+	// ApplicationHealth is a Lua script. Argo CD has none of its own for an Application, and without one an application of
+	// applications starts its next wave before the last one is healthy.
+	ApplicationHealth string `json:"resource.customizations.health.argoproj.io_Application"`
+	// MaxWebhookPayload bounds what anybody can make the server read, in megabytes.
+	MaxWebhookPayload string `json:"webhook.maxPayloadSizeMB"`
+}
+
+type paramValues struct {
+	// ServerInsecure serves plain HTTP: TLS ends at the gateway in front.
+	ServerInsecure bool `json:"server.insecure"`
+	// ApplicationSetPolicy is what a generator may do to Applications. A generator that finds nothing, say because Git does
+	// not answer, must not delete what runs.
+	ApplicationSetPolicy string `json:"applicationsetcontroller.policy"`
 }
 
 type rbacValues struct {
 	// DefaultPolicy is the role of whoever has no other; empty means none.
 	DefaultPolicy string `json:"policy.default"`
+	PolicyCSV     string `json:"policy.csv"`
+	// Scopes are the claims of a person's token that policies name.
+	Scopes string `json:"scopes"`
 }
 
 type secretValues struct {
@@ -51,85 +104,301 @@ type componentValues struct {
 	Replicas  int                     `json:"replicas"`
 	Resources resourceValues          `json:"resources"`
 	PDB       *disruptionBudgetValues `json:"pdb,omitempty"`
+	Metrics   enabledValues           `json:"metrics"`
 }
 
 type serverValues struct {
 	// Autoscaling decides the replicas: with it the chart does not render server.replicas.
-	Autoscaling autoscalingValues       `json:"autoscaling"`
-	Resources   resourceValues          `json:"resources"`
-	PDB         *disruptionBudgetValues `json:"pdb"`
+	Autoscaling    autoscalingValues       `json:"autoscaling"`
+	Resources      resourceValues          `json:"resources"`
+	PDB            *disruptionBudgetValues `json:"pdb"`
+	Metrics        enabledValues           `json:"metrics"`
+	PodLabels      map[string]string       `json:"podLabels,omitempty"`
+	ServiceAccount *serviceAccountValues   `json:"serviceAccount,omitempty"`
+}
+
+type serviceAccountValues struct {
+	Annotations map[string]string `json:"annotations"`
+}
+
+type repoServerValues struct {
+	componentValues
+	Copyutil resourcesOnlyValues `json:"copyutil"`
 }
 
 type autoscalingValues struct {
-	Enabled     bool `json:"enabled"`
-	MinReplicas int  `json:"minReplicas"`
-	MaxReplicas int  `json:"maxReplicas"`
+	Enabled      bool `json:"enabled"`
+	MinReplicas  int  `json:"minReplicas"`
+	MaxReplicas  int  `json:"maxReplicas"`
+	CPUTarget    int  `json:"targetCPUUtilizationPercentage"`
+	MemoryTarget int  `json:"targetMemoryUtilizationPercentage"`
+}
+
+type resourcesOnlyValues struct {
+	Resources resourceValues `json:"resources"`
 }
 
 type resourceValues struct {
-	// Requests are what autoscaling measures utilisation against.
-	Requests map[string]string `json:"requests"`
+	// Requests are what the scheduler reserves and what autoscaling measures utilisation against. There are no limits: a
+	// controller that is throttled or killed under load reconciles later, and the load is no less for it.
+	Requests requestValues `json:"requests"`
+}
+
+type requestValues struct {
+	CPU    string `json:"cpu"`
+	Memory string `json:"memory"`
 }
 
 type disruptionBudgetValues struct {
 	Enabled bool `json:"enabled"`
-	// MinAvailable must be said: enabled alone renders a budget of zero.
-	MinAvailable int `json:"minAvailable"`
+	// MaxUnavailable must be said: enabled alone renders a budget that protects nothing.
+	MaxUnavailable int `json:"maxUnavailable"`
 }
 
-type redisHighAvailValues struct {
-	Enabled  bool               `json:"enabled"`
-	Replicas int                `json:"replicas"`
-	HAProxy  redisHAProxyValues `json:"haproxy"`
+type enabledValues struct {
+	Enabled bool `json:"enabled"`
+}
+
+type notificationsValues struct {
+	Enabled       bool                       `json:"enabled"`
+	Resources     *resourceValues            `json:"resources,omitempty"`
+	Metrics       *enabledValues             `json:"metrics,omitempty"`
+	Notifiers     map[string]string          `json:"notifiers,omitempty"`
+	Templates     map[string]string          `json:"templates,omitempty"`
+	Triggers      map[string]string          `json:"triggers,omitempty"`
+	Subscriptions []subscriptionValues       `json:"subscriptions,omitempty"`
+	Secret        *notificationsSecretValues `json:"secret,omitempty"`
+}
+
+type notificationsSecretValues struct {
+	Items map[string]string `json:"items"`
+}
+
+type subscriptionValues struct {
+	Recipients []string `json:"recipients"`
+	Triggers   []string `json:"triggers"`
+}
+
+// redisHAValues are those of the subchart redis-ha.
+type redisHAValues struct {
+	Enabled  bool `json:"enabled"`
+	Replicas int  `json:"replicas"`
+	// HardAntiAffinity has one Redis at most on a node.
+	HardAntiAffinity    bool                `json:"hardAntiAffinity"`
+	Spread              redisSpreadValues   `json:"topologySpreadConstraints"`
+	PDB                 budgetValues        `json:"podDisruptionBudget"`
+	Redis               resourcesOnlyValues `json:"redis"`
+	Sentinel            resourcesOnlyValues `json:"sentinel"`
+	SplitBrainDetection resourcesOnlyValues `json:"splitBrainDetection"`
+	Init                resourcesOnlyValues `json:"init"`
+	Exporter            exporterValues      `json:"exporter"`
+	HAProxy             redisHAProxyValues  `json:"haproxy"`
+}
+
+type redisSpreadValues struct {
+	Enabled bool `json:"enabled"`
+	spreadValues
+}
+
+type budgetValues struct {
+	MaxUnavailable int `json:"maxUnavailable"`
+}
+
+type exporterValues struct {
+	Enabled   bool           `json:"enabled"`
+	Resources resourceValues `json:"resources"`
 }
 
 type redisHAProxyValues struct {
-	Replicas int `json:"replicas"`
+	Replicas         int                 `json:"replicas"`
+	HardAntiAffinity bool                `json:"hardAntiAffinity"`
+	PDB              budgetValues        `json:"podDisruptionBudget"`
+	Resources        resourceValues      `json:"resources"`
+	Init             resourcesOnlyValues `json:"init"`
+	Metrics          enabledValues       `json:"metrics"`
 }
 
-// passwordMtime is a fixed moment. Argo CD ends sessions that are older, so move it when the password is replaced.
-const passwordMtime = "2024-01-01T00:00:00Z"
+// applicationHealth is the script that Argo CD's manual gives for applications of applications ("Resource Health").
+const applicationHealth = `hs = {}
+hs.status = "Progressing"
+hs.message = ""
+if obj.status ~= nil then
+  if obj.status.health ~= nil then
+    hs.status = obj.status.health.status
+    if obj.status.health.message ~= nil then
+      hs.message = obj.status.health.message
+    end
+  end
+end
+return hs
+`
 
-func newValues(s Settings) values {
-	budget := &disruptionBudgetValues{Enabled: true, MinAvailable: 1}
-	small := resourceValues{Requests: map[string]string{"cpu": "100m", "memory": "256Mi"}}
+func newValues(s Settings) (values, error) {
+	oidc, err := s.SSO.oidc()
+	if err != nil {
+		return values{}, err
+	}
+	notifications, err := s.Notifications.values(s.Environment)
+	if err != nil {
+		return values{}, fmt.Errorf("notifications: %w", err)
+	}
+	if notifications.Enabled {
+		resources, metrics := request("50m", "128Mi"), enabledValues{true}
+		notifications.Resources, notifications.Metrics = &resources, &metrics
+	}
 	return values{
-		Global: globalValues{Domain: s.Domain},
-		CRDs:   crdValues{Install: true, Keep: true},
+		Global: globalValues{
+			Domain: s.Domain,
+			TopologySpreadConstraints: []spreadValues{
+				spread("topology.kubernetes.io/zone"), spread("kubernetes.io/hostname"),
+			},
+			NetworkPolicy:         networkPolicyValues{Create: true},
+			PrometheusAnnotations: true,
+		},
+		CRDs: crdValues{Install: true, Keep: true},
 		Configs: configValues{
-			Params: map[string]any{"server.insecure": true}, // TLS is to end in front of it
-			RBAC:   rbacValues{DefaultPolicy: ""},
-			Secret: secretValues{AdminPasswordMtime: passwordMtime},
+			CM: configMapValues{
+				AdminEnabled:      s.Admin,
+				OIDC:              oidc,
+				TrackingMethod:    "annotation",
+				ApplicationHealth: applicationHealth,
+				MaxWebhookPayload: "10",
+			},
+			Params: paramValues{ServerInsecure: true, ApplicationSetPolicy: "create-update"},
+			RBAC:   rbacValues{DefaultPolicy: "", PolicyCSV: s.Groups.policy(), Scopes: "[groups, email]"},
+			Secret: secretValues{AdminPasswordMtime: s.AdminPasswordIssued},
 		},
 		Controller: componentValues{
-			Replicas:  s.ControllerReplicas,
-			Resources: resourceValues{Requests: map[string]string{"cpu": "250m", "memory": "1Gi"}},
+			Replicas: s.ControllerReplicas,
+			// No budget: no controller takes over from another, so one could only keep a node from being drained.
+			Resources: request("250m", "1Gi"),
+			Metrics:   enabledValues{true},
 		},
-		Server: serverValues{
-			Autoscaling: autoscalingValues{
-				Enabled: true, MinReplicas: s.ServerMinReplicas, MaxReplicas: s.ServerMaxReplicas,
+		Server: newServerValues(s),
+		RepoServer: repoServerValues{
+			componentValues: componentValues{
+				Replicas: s.RepoServerReplicas, Resources: request("100m", "256Mi"), PDB: oneAtATime(),
+				Metrics: enabledValues{true},
 			},
-			Resources: small,
-			PDB:       budget,
+			Copyutil: resourcesOnlyValues{request("10m", "32Mi")},
 		},
-		RepoServer:     componentValues{Replicas: s.RepoServerReplicas, Resources: small, PDB: budget},
-		ApplicationSet: componentValues{Replicas: s.ApplicationSetReplicas, Resources: small, PDB: budget},
-		RedisHA: redisHighAvailValues{
-			Enabled:  true,
-			Replicas: s.RedisReplicas,
-			HAProxy:  redisHAProxyValues{Replicas: s.RedisReplicas},
+		ApplicationSet: componentValues{
+			Replicas: s.ApplicationSetReplicas, Resources: request("50m", "128Mi"), PDB: oneAtATime(),
+			Metrics: enabledValues{true},
+		},
+		Dex:             enabledValues{false}, // Argo CD talks to Entra itself
+		Notifications:   notifications,
+		RedisHA:         newRedisHAValues(s.RedisReplicas),
+		RedisSecretInit: resourcesOnlyValues{request("10m", "64Mi")},
+	}, nil
+}
+
+func newServerValues(s Settings) serverValues {
+	v := serverValues{
+		Autoscaling: autoscalingValues{
+			Enabled: true, MinReplicas: s.ServerMinReplicas, MaxReplicas: s.ServerMaxReplicas,
+			CPUTarget: 70, MemoryTarget: 80,
+		},
+		Resources: request("100m", "256Mi"),
+		PDB:       oneAtATime(),
+		Metrics:   enabledValues{true},
+	}
+	if s.SSO.workloadIdentity() {
+		v.PodLabels = map[string]string{"azure.workload.identity/use": "true"}
+		v.ServiceAccount = &serviceAccountValues{Annotations: map[string]string{
+			"azure.workload.identity/client-id": s.SSO.ClientID,
+			"azure.workload.identity/tenant-id": s.SSO.TenantID,
+		}}
+	}
+	return v
+}
+
+func newRedisHAValues(replicas int) redisHAValues {
+	return redisHAValues{
+		Enabled:             true,
+		Replicas:            replicas,
+		HardAntiAffinity:    true,
+		Spread:              redisSpreadValues{Enabled: true, spreadValues: spread("topology.kubernetes.io/zone")},
+		PDB:                 budgetValues{MaxUnavailable: 1},
+		Redis:               resourcesOnlyValues{request("100m", "128Mi")},
+		Sentinel:            resourcesOnlyValues{request("20m", "32Mi")},
+		SplitBrainDetection: resourcesOnlyValues{request("10m", "32Mi")},
+		Init:                resourcesOnlyValues{request("10m", "32Mi")},
+		Exporter:            exporterValues{Enabled: true, Resources: request("10m", "32Mi")},
+		HAProxy: redisHAProxyValues{
+			Replicas:         replicas,
+			HardAntiAffinity: true,
+			PDB:              budgetValues{MaxUnavailable: 1},
+			Resources:        request("50m", "64Mi"),
+			Init:             resourcesOnlyValues{request("10m", "32Mi")},
+			Metrics:          enabledValues{true},
 		},
 	}
 }
 
-// input returns the values as the release takes them, with the bcrypt hash of the admin's password in its place. Only the
-// hash is an output, so that a preview shows every other value.
-func (v values) input(passwordHash pulumi.StringInput) (pulumi.Map, error) {
+func request(cpu, memory string) resourceValues {
+	return resourceValues{Requests: requestValues{CPU: cpu, Memory: memory}}
+}
+
+// spread asks for an even spread and takes what it can get: a zone that is down must not keep a pod from starting.
+func spread(over string) spreadValues {
+	return spreadValues{MaxSkew: 1, TopologyKey: over, WhenUnsatisfiable: "ScheduleAnyway"}
+}
+
+// oneAtATime is a budget that also lets a component with a single replica go when its node has to.
+func oneAtATime() *disruptionBudgetValues {
+	return &disruptionBudgetValues{Enabled: true, MaxUnavailable: 1}
+}
+
+// secrets are what the release takes and nobody may see.
+type secrets struct {
+	// AdminPasswordHash is made by bcrypt.
+	AdminPasswordHash pulumi.StringInput
+	// WebhookSecret is shared with GitHub, which signs with it what it sends.
+	WebhookSecret pulumi.StringInput
+	// SSOClientSecret is nil where there is none.
+	SSOClientSecret pulumi.StringInput
+	// Notifications are by entry of the notifications' Secret.
+	Notifications pulumi.StringMap
+}
+
+// input returns the values as the release takes them, with the secrets in their places. Only these are outputs, so that a
+// preview shows every other value.
+func (v values) input(s secrets) (pulumi.Map, error) {
 	out, err := untyped.MapOf(v)
 	if err != nil {
 		return nil, fmt.Errorf("values of argo-cd: %w", err)
 	}
-	secret := out["configs"].(pulumi.Map)["secret"].(pulumi.Map)
-	secret["argocdServerAdminPassword"] = passwordHash
+	secret, err := mapAt(out, "configs", "secret")
+	if err != nil {
+		return nil, err
+	}
+	secret["argocdServerAdminPassword"] = s.AdminPasswordHash
+	secret["githubSecret"] = s.WebhookSecret
+	if s.SSOClientSecret != nil {
+		secret["extra"] = pulumi.Map{clientSecretKey: s.SSOClientSecret}
+	}
+	if len(s.Notifications) > 0 {
+		notifications, err := mapAt(out, "notifications", "secret")
+		if err != nil {
+			return nil, err
+		}
+		items := pulumi.Map{}
+		for key, value := range s.Notifications {
+			items[key] = value
+		}
+		notifications["items"] = items
+	}
 	return out, nil
+}
+
+func mapAt(m pulumi.Map, path ...string) (pulumi.Map, error) {
+	for _, key := range path {
+		nested, ok := m[key].(pulumi.Map)
+		if !ok {
+			return nil, fmt.Errorf("values of argo-cd have no object %s", key)
+		}
+		m = nested
+	}
+	return m, nil
 }

@@ -6,6 +6,8 @@ package helm
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -21,23 +23,40 @@ type Chart struct {
 	Name string
 	// Version pins the chart.
 	Version string
-	// Repository is the https address of a chart repository, or "".
+	// Repository is the address of a chart repository; or the path of a folder of charts as `helm pull` leaves them,
+	// <name>-<version>.tgz; or "".
 	Repository string
 	// TimeoutSeconds is how long to wait for what the chart installs to become ready.
 	TimeoutSeconds int
 }
 
-// LoadChart reads a Chart from the keys <prefix>Chart and <prefix>ChartVersion, whose defaults are chart and version, and
-// from those that all charts share.
+// argoRepository is where the charts of the Argo project are published.
+const argoRepository = "https://argoproj.github.io/argo-helm"
+
+// LoadChart reads a Chart of the Argo project from the keys <prefix>Chart and <prefix>ChartVersion, whose defaults are chart
+// and version, from chartRepository, and from those that all charts share.
 func LoadChart(r *config.Reader, prefix, chart, version string) Chart {
-	return Chart{
+	return LoadChartFrom(r, "chartRepository", argoRepository, prefix, chart, version)
+}
+
+// LoadChartFrom is LoadChart for a chart whose repository is read from repositoryKey, with repository as its default.
+func LoadChartFrom(r *config.Reader, repositoryKey, repository, prefix, chart, version string) Chart {
+	c := Chart{
 		Name:       r.Text(prefix+"Chart", chart),
 		Version:    r.Text(prefix+"ChartVersion", version),
-		Repository: r.String("chartRepository", "https://argoproj.github.io/argo-helm"),
+		Repository: r.String(repositoryKey, repository),
 
 		TimeoutSeconds: r.IntBetween("releaseTimeoutSeconds", 900, 60, 3600),
 	}
+	if scheme, _, isURL := strings.Cut(c.Repository, "://"); isURL && scheme != "https" && scheme != "http" {
+		r.Check(repositoryKey, fmt.Errorf("%s is no chart repository; use an https address or the path of a folder, and for a chart "+
+			"in an OCI registry set %s empty and %sChart to its whole oci:// address", c.Repository, repositoryKey, prefix))
+	}
+	return c
 }
+
+// InFolder tells whether the chart comes from a folder of packaged charts: a repository's copy for a network that reaches none.
+func (c Chart) InFolder() bool { return c.Repository != "" && !strings.Contains(c.Repository, "://") }
 
 // Args is what a Release needs. Every field is required.
 type Args struct {
@@ -81,11 +100,15 @@ func inputs(args Args) pulumi.Map {
 		"skipAwait":       pulumi.Bool(false),
 		// A failed installation is taken back, so that the next attempt does not run into "cannot re-use a name"
 		// (pulumi-kubernetes issues 2751 and 2758).
-		"atomic": pulumi.Bool(true),
+		"atomic":      pulumi.Bool(true),
+		"description": pulumi.String(installedBy),
 		// The SDK sends it with every release; without it the provider keeps to an older shape of the inputs.
 		"compat": pulumi.String("true"),
 	}
-	if args.Chart.Repository != "" {
+	switch {
+	case args.Chart.InFolder():
+		in["chart"] = pulumi.String(filepath.Join(args.Chart.Repository, args.Chart.Name+"-"+args.Chart.Version+".tgz"))
+	case args.Chart.Repository != "":
 		in["repositoryOpts"] = pulumi.Map{"repo": pulumi.String(args.Chart.Repository)}
 	}
 	return in

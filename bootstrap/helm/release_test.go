@@ -24,7 +24,7 @@ func TestUnit_EveryInputIsOneThatTheProviderKnows(t *testing.T) {
 		Namespace: pulumi.String("argocd"),
 		Values:    pulumi.Map{},
 	})
-	assert.Len(t, in, 11)
+	assert.Len(t, in, 12)
 	for key := range in {
 		assert.Contains(t, known, key)
 	}
@@ -34,6 +34,26 @@ func TestUnit_AChartInADirectoryHasNoRepository(t *testing.T) {
 	t.Parallel()
 	in := inputs(Args{Chart: Chart{Name: "/charts/argo-cd", Version: "1.2.3"}, Name: "argocd", Namespace: pulumi.String("argocd")})
 	assert.NotContains(t, in, "repositoryOpts")
+}
+
+func TestUnit_AChartInAFolderIsTheOneThatHelmPulledThere(t *testing.T) {
+	t.Parallel()
+	in := inputs(Args{
+		Chart: Chart{Name: "argo-cd", Version: "1.2.3", Repository: "/mirror/charts"}, Name: "argocd", Namespace: pulumi.String("argocd"),
+	})
+	assert.NotContains(t, in, "repositoryOpts")
+	assert.Equal(t, pulumi.String("/mirror/charts/argo-cd-1.2.3.tgz"), in["chart"])
+}
+
+func TestUnit_EachChartHasItsMirror(t *testing.T) {
+	t.Parallel()
+	r := config.FromMap("p", "dev", map[string]string{"p:chartRepository": "https://mirror.example.com", "p:otherRepository": "oci://x"})
+	assert.Equal(t, "https://mirror.example.com", LoadChart(r, "x", "chart", "1.0.0").Repository)
+	assert.Equal(t, "https://third.example.com",
+		LoadChartFrom(r, "thirdRepository", "https://third.example.com", "z", "chart", "1.0.0").Repository)
+	LoadChartFrom(r, "otherRepository", "https://other.example.com", "y", "chart", "1.0.0")
+	require.ErrorContains(t, r.Err(), "p:otherRepository: oci://x is no chart repository; use an https address or the path of a folder")
+	assert.Contains(t, r.Err().Error(), "yChart to its whole oci:// address")
 }
 
 func TestUnit_AChartIsPinned(t *testing.T) {

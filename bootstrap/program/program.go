@@ -11,6 +11,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/argocd"
+	"github.com/gridos/sharedinfra/bootstrap/edge"
+	"github.com/gridos/sharedinfra/bootstrap/externalsecrets"
+	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/bootstrap/repository"
 	"github.com/gridos/sharedinfra/bootstrap/rollouts"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/naming"
@@ -21,8 +25,10 @@ import (
 
 // Settings is the whole configuration of gridos-bootstrap; docs/configuration.md describes each key.
 type Settings struct {
-	ArgoCD   argocd.Settings
-	Rollouts rollouts.Settings
+	ArgoCD          argocd.Settings
+	Rollouts        rollouts.Settings
+	ExternalSecrets externalsecrets.Settings
+	Repository      repository.Settings
 	// Protect refuses to delete the application's namespace, and with it its workloads, and the GitOps engine.
 	Protect bool
 	// Policy is how the environment departs from the guardrails.
@@ -32,10 +38,12 @@ type Settings struct {
 // Load reads Settings for environment. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader, environment string) (Settings, error) {
 	s := Settings{
-		ArgoCD:   argocd.Load(r),
-		Rollouts: rollouts.Load(r),
-		Protect:  r.Bool("protect", false),
-		Policy:   policy.Load(r, environment),
+		ArgoCD:          argocd.Load(r, environment),
+		Rollouts:        rollouts.Load(r),
+		ExternalSecrets: externalsecrets.Load(r),
+		Repository:      repository.Load(r),
+		Protect:         r.Bool("protect", false),
+		Policy:          policy.Load(r, environment),
 	}
 	return s, r.Err()
 }
@@ -63,6 +71,9 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := helm.RecoverReleases(ctx, infra.Kubeconfig); err != nil {
+		return err
+	}
 	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(plugins.Random))
 	if err != nil {
 		return err
@@ -75,7 +86,8 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	if err != nil {
 		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
 	}
-	cd, err := argocd.New(ctx, "argocd", argocd.Args{Settings: settings.ArgoCD}, providers, pulumi.Protect(settings.Protect))
+	cd, err := argocd.New(ctx, "argocd", argocd.Args{Settings: settings.ArgoCD, Infra: infra},
+		providers, pulumi.Protect(settings.Protect))
 	if err != nil {
 		return err
 	}
@@ -83,11 +95,28 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := externalsecrets.New(ctx, "external-secrets", externalsecrets.Args{
+		Settings: settings.ExternalSecrets,
+		ClientID: infra.SecretsClientID,
+		TenantID: infra.TenantID,
+		VaultURI: infra.KeyVaultURI,
+	}, providers, pulumi.Protect(settings.Protect)); err != nil {
+		return err
+	}
+	if _, err := repository.New(ctx, "repository", repository.Args{
+		Settings: settings.Repository, Namespace: cd.Namespace,
+	}, providers); err != nil {
+		return err
+	}
+	if _, err := edge.New(ctx, "edge", edge.Args{IngressIP: infra.IngressIP}, providers, pulumi.Protect(settings.Protect)); err != nil {
+		return err
+	}
 	return stacks.Export(ctx, stacks.BootstrapOutputs{
 		ArgoCDNamespace:     cd.Namespace,
 		ArgoCDVersion:       cd.Version,
 		ArgoCDURL:           cd.URL,
 		ArgoCDAdminPassword: cd.AdminPassword,
+		ArgoCDWebhookSecret: cd.WebhookSecret,
 		ArgoRolloutsVersion: delivery.Version,
 		ProjectName:         cd.ProjectName,
 		WorkloadNamespace:   workloads.Metadata.Name().Elem(),

@@ -21,6 +21,8 @@ const (
 	release   = "kubernetes:helm.sh/v3:Release"
 	namespace = "kubernetes:core/v1:Namespace"
 	project   = "kubernetes:argoproj.io/v1alpha1:AppProject"
+	store     = "kubernetes:external-secrets.io/v1:ClusterSecretStore"
+	service   = "kubernetes:core/v1:Service"
 	provider  = "pulumi:providers:kubernetes"
 )
 
@@ -61,9 +63,11 @@ func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 			for _, n := range recorded.OfType(namespace) {
 				names = append(names, at(n.Inputs, "metadata", "name").StringValue())
 			}
-			assert.ElementsMatch(t, []string{"gridos", "argocd", "argo-rollouts"}, names)
-			assert.Len(t, recorded.OfType(release), 2)
-			assert.Len(t, recorded.OfType(project), 1)
+			assert.ElementsMatch(t, []string{"gridos", "argocd", "argo-rollouts", "external-secrets"}, names)
+			assert.Len(t, recorded.OfType(release), 3)
+			assert.Len(t, recorded.OfType(project), 2)
+			assert.Len(t, recorded.OfType(store), 1)
+			assert.Len(t, recorded.OfType(service), 1)
 			assert.Len(t, recorded.Exports, len(stacks.OutputsOf[stacks.BootstrapOutputs]()))
 		})
 	}
@@ -111,7 +115,10 @@ func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
 	require.NoError(t, err)
-	p := recorded.OfType(project)[0]
+	projects := recorded.OfType(project)
+	p := projects[slices.IndexFunc(projects, func(r mocks.Resource) bool {
+		return at(r.Inputs, "metadata", "name").StringValue() == naming.ProjectGridOS
+	})]
 	spec := at(p.Inputs, "spec")
 	assert.Equal(t, "gridos", spec.ObjectValue()["destinations"].ArrayValue()[0].ObjectValue()["namespace"].StringValue())
 	assert.Empty(t, spec.ObjectValue()["clusterResourceWhitelist"].ArrayValue())
@@ -120,6 +127,31 @@ func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
 	}
 	assert.True(t, slices.ContainsFunc(p.DependsOn, func(urn string) bool { return strings.Contains(urn, release) }),
 		"the release brings the CRD")
+}
+
+func TestUnit_TheKeyVaultIsReadAsInfrasIdentity(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	operator := recorded.OfType(release)[slices.IndexFunc(recorded.OfType(release), func(r mocks.Resource) bool {
+		return at(r.Inputs, "name").StringValue() == "external-secrets"
+	})].Inputs
+	assert.Equal(t, "https://charts.external-secrets.io", at(operator, "repositoryOpts", "repo").StringValue())
+	account := at(operator, "values", "serviceAccount")
+	assert.Equal(t, "external-secrets", at(account.ObjectValue(), "name").StringValue())
+	assert.Equal(t, "the secretsClientId", at(account.ObjectValue(), "annotations", "azure.workload.identity/client-id").StringValue())
+	assert.Equal(t, "external-secrets", at(operator, "namespace").StringValue())
+
+	s := recorded.OfType(store)[0]
+	vault := at(s.Inputs, "spec", "provider", "azurekv")
+	assert.Equal(t, map[string]any{
+		"authType": "WorkloadIdentity", "vaultUrl": "the keyVaultUri", "tenantId": "the tenantId",
+		"serviceAccountRef": map[string]any{"name": "external-secrets", "namespace": "external-secrets"},
+	}, vault.Mappable())
+	assert.True(t, slices.ContainsFunc(s.DependsOn, func(urn string) bool { return strings.Contains(urn, release) }),
+		"the release brings the CRD")
+	assert.Equal(t, "the ingressIp", at(recorded.OfType(service)[0].Inputs, "metadata", "annotations",
+		"service.beta.kubernetes.io/azure-load-balancer-ipv4").StringValue())
 }
 
 func TestUnit_WhatHoldsWorkloadsIsProtectedOutsideDev(t *testing.T) {
@@ -135,13 +167,15 @@ func TestUnit_WhatHoldsWorkloadsIsProtectedOutsideDev(t *testing.T) {
 	}
 }
 
-func TestUnit_TheAdminPasswordIsSecret(t *testing.T) {
+func TestUnit_WhatArgoCDIsSignedInToWithIsSecret(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", nil)
 	require.NoError(t, err)
-	password, ok := recorded.Exports["argocdAdminPassword"].(pulumi.Output)
-	require.True(t, ok)
-	assert.True(t, pulumi.IsSecret(password))
+	for _, key := range []string{"argocdAdminPassword", "argocdWebhookSecret"} {
+		output, ok := recorded.Exports[key].(pulumi.Output)
+		require.True(t, ok, key)
+		assert.True(t, pulumi.IsSecret(output), key)
+	}
 }
 
 func TestUnit_WithoutInfraThereIsOneClearSentence(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/untyped"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -27,6 +28,9 @@ func Load(r *config.Reader) Settings {
 		Replicas: r.IntBetween("argoRolloutsReplicas", 2, 1, 5),
 	}
 }
+
+// releaseName is the release's name; the chart names its objects after it.
+const releaseName = "argo-rollouts"
 
 // Rollouts is the installed controller.
 type Rollouts struct {
@@ -48,29 +52,19 @@ func New(ctx *pulumi.Context, name string, s Settings, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("rollouts: %w", err)
 	}
+	values, err := untyped.MapOf(newValues(s))
+	if err != nil {
+		return nil, fmt.Errorf("rollouts: values of argo-rollouts: %w", err)
+	}
 	release, err := helm.NewRelease(ctx, name+"-release", helm.Args{
 		Chart:     s.Chart,
-		Name:      "argo-rollouts",
+		Name:      releaseName,
 		Namespace: namespace.Metadata.Name().Elem(),
-		Values:    values(s),
+		Values:    values,
 	}, pulumi.Parent(c))
 	if err != nil {
 		return nil, fmt.Errorf("rollouts: %w", err)
 	}
 	c.Version = release.Version
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{"version": c.Version})
-}
-
-// values are the keys of the argo-rollouts chart (2.41.0) that the platform sets.
-func values(s Settings) pulumi.Map {
-	return pulumi.Map{
-		"installCRDs": pulumi.Bool(true),
-		"keepCRDs":    pulumi.Bool(true),
-		"controller": pulumi.Map{
-			"replicas": pulumi.Int(s.Replicas),
-			"pdb":      pulumi.Map{"enabled": pulumi.Bool(true), "minAvailable": pulumi.Int(1)},
-			"metrics":  pulumi.Map{"enabled": pulumi.Bool(true)},
-		},
-		"dashboard": pulumi.Map{"enabled": pulumi.Bool(false)}, // it has no authentication
-	}
 }

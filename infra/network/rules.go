@@ -5,6 +5,8 @@ import (
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/naming"
 )
 
 // rule is one inbound or outbound rule of a network security group. Azure's default rules come after all of these: they let in
@@ -137,7 +139,7 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 		},
 		private,
 		// Holds the address of the edge load balancer and no network interface.
-		{name: "ingress", prefix: plan.Ingress, closed: true},
+		{name: naming.SubnetIngress, prefix: plan.Ingress, closed: true},
 	}
 }
 

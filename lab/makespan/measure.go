@@ -138,3 +138,6 @@ users: [{name: none, user: {}}]
 
 // SetNodes implements azure.Kubernetes.
 func (standIn) SetNodes(context.Context, []azure.Node) error { return nil }
+
+// SetIngressGateways implements azure.Kubernetes.
+func (standIn) SetIngressGateways(context.Context, []azure.IngressGateway) error { return nil }

@@ -17,6 +17,9 @@ type Kubernetes interface {
 	// SetNodes makes nodes the whole node set of the cluster: missing ones are added, others removed. It is called when a
 	// cluster or an agent pool is created, updated or deleted; deleting the cluster sets no nodes.
 	SetNodes(ctx context.Context, nodes []Node) error
+	// SetIngressGateways makes gateways the ingress gateways of the cluster's service mesh. It is called when a cluster is created,
+	// updated or deleted; a cluster without a mesh has none.
+	SetIngressGateways(ctx context.Context, gateways []IngressGateway) error
 }
 
 // Node is a node that the cluster should have.

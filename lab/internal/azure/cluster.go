@@ -60,7 +60,7 @@ func clusterTypes() []definition {
 			},
 			settle:  autoscaleInlinePools,
 			compute: clusterOutputs,
-			after:   setNodes,
+			after:   setCluster,
 		}),
 		typed[containerservice.AgentPool, containerservice.AgentPoolArgs](definition{
 			path:      clusterPath + "/agentPools/{agentPoolName}",

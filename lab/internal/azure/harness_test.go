@@ -208,6 +208,8 @@ type kubernetes struct {
 	mu    sync.Mutex
 	nodes []azure.Node
 	err   error
+
+	gateways []azure.IngressGateway
 }
 
 func (k *kubernetes) Kubeconfig(context.Context) ([]byte, error) {
@@ -222,6 +224,13 @@ func (k *kubernetes) SetNodes(_ context.Context, nodes []azure.Node) error {
 	}
 	k.nodes = nodes
 	return nil
+}
+
+func (k *kubernetes) SetIngressGateways(_ context.Context, gateways []azure.IngressGateway) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.gateways = gateways
+	return k.err
 }
 
 func (k *kubernetes) names() []string {

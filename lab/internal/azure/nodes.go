@@ -8,17 +8,19 @@ import (
 	"strings"
 )
 
-// SyncNodes sets the nodes that the live cluster should have. Call it after the Kubernetes behind a reopened cloud has been
+// Sync sets the nodes and the ingress gateways that the live cluster should have. Call it after the Kubernetes behind a reopened cloud has been
 // started anew. Without Kubernetes or without a cluster it does nothing.
-func (c *Cloud) SyncNodes(ctx context.Context) error {
+func (c *Cloud) Sync(ctx context.Context) error {
 	if c.options.Kubernetes == nil {
 		return nil
 	}
 	c.mu.Lock()
 	clusters := (&view{c}).all(typeCluster)
 	var nodes []Node
+	var gateways []IngressGateway
 	for _, cluster := range clusters {
 		nodes = append(nodes, c.nodesOf(cluster, nil, "")...)
+		gateways = append(gateways, gatewaysOf(cluster)...)
 	}
 	c.mu.Unlock()
 	if len(clusters) == 0 {
@@ -26,6 +28,9 @@ func (c *Cloud) SyncNodes(ctx context.Context) error {
 	}
 	if err := c.options.Kubernetes.SetNodes(ctx, nodes); err != nil {
 		return fmt.Errorf("nodes of the cluster cannot be set: %w", err)
+	}
+	if err := c.options.Kubernetes.SetIngressGateways(ctx, gateways); err != nil {
+		return fmt.Errorf("ingress gateways of the cluster cannot be set: %w", err)
 	}
 	return nil
 }

@@ -585,7 +585,7 @@ func TestUnit_Nodes(t *testing.T) {
 	other := with(clusterInputs, in{"resourceName": "other", "agentPoolProfiles": clusterInputs["agentPoolProfiles"]})
 	assert.Contains(t, h.refused(tokenCluster, other), "LabHasOneCluster")
 
-	require.NoError(t, h.cloud.SyncNodes(t.Context()))
+	require.NoError(t, h.cloud.Sync(t.Context()))
 	assert.Len(t, k.nodes, 4)
 	require.ErrorContains(t, h.delete(tokenCluster, clusterID), pool)
 	require.NoError(t, h.delete(tokenPool, pool))
@@ -668,4 +668,36 @@ func TestUnit_Invokes(t *testing.T) {
 	h.withCluster()
 	_, err = h.invoke(listUser, arguments)
 	require.ErrorContains(t, err, "no Kubernetes")
+}
+
+func TestUnit_TheMeshBringsItsIngressGateways(t *testing.T) {
+	k := &kubernetes{}
+	h := open(t, azure.Options{Kubernetes: k})
+	h.withCluster()
+	assert.Empty(t, k.gateways, "no mesh")
+	meshed := func(istio in) in {
+		return with(clusterInputs, in{"serviceMeshProfile": in{"mode": "Istio", "istio": istio}})
+	}
+	gateways := in{"ingressGateways": []any{in{"mode": "Internal", "enabled": true}, in{"mode": "External", "enabled": false}}}
+	before := clusterInputs
+	for _, step := range []struct {
+		inputs in
+		want   []azure.IngressGateway
+	}{
+		{meshed(in{"components": gateways}), []azure.IngressGateway{{Name: "aks-istio-ingressgateway-internal", Revision: "asm-1-25"}}},
+		{meshed(in{"components": gateways, "revisions": []any{"asm-1-25", "asm-1-26"}}), []azure.IngressGateway{
+			{Name: "aks-istio-ingressgateway-internal", Revision: "asm-1-25"},
+			{Name: "aks-istio-ingressgateway-internal", Revision: "asm-1-26"},
+		}},
+	} {
+		_, err := h.update(tokenCluster, clusterID, before, step.inputs)
+		require.NoError(t, err)
+		assert.Equal(t, step.want, k.gateways)
+		before = step.inputs
+	}
+	k.gateways = nil
+	require.NoError(t, h.cloud.Sync(t.Context()))
+	assert.Len(t, k.gateways, 2, "a control plane that is new gets them again")
+	require.NoError(t, h.delete(tokenCluster, clusterID))
+	assert.Empty(t, k.gateways)
 }

@@ -17,7 +17,8 @@ import (
 //     without a metrics server it would never do more);
 //   - global.domain, for the address in argocd-cm;
 //   - configs.cm, configs.params, configs.rbac: merged over the manifest's entries, key by key; an empty value removes one;
-//   - configs.secret.createSecret, argocdServerAdminPassword (a bcrypt hash), argocdServerAdminPasswordMtime, extra;
+//   - configs.secret.createSecret, argocdServerAdminPassword (a bcrypt hash), argocdServerAdminPasswordMtime, githubSecret,
+//     extra;
 //   - crds.install, crds.keep; dex.enabled; notifications.enabled.
 //
 // Redis is always the highly available one with three replicas, which need three nodes that accept their pods: one Redis per
@@ -32,7 +33,8 @@ func WrapArgoCD(moduleDir, dest string) (string, error) {
 		"crds": map[string]any{"install": true, "keep": true},
 		"configs": map[string]any{
 			"secret": map[string]any{
-				"createSecret": true, "argocdServerAdminPassword": "", "argocdServerAdminPasswordMtime": "", "extra": map[string]any{},
+				"createSecret": true, "argocdServerAdminPassword": "", "argocdServerAdminPasswordMtime": "",
+				"githubSecret": "", "extra": map[string]any{},
 			},
 		},
 		"global":        map[string]any{"domain": ""},
@@ -148,6 +150,9 @@ func (c *chart) argoCDSecret() error {
 {{- if .argocdServerAdminPassword }}
   admin.password: {{ .argocdServerAdminPassword | b64enc }}
   admin.passwordMtime: {{ default (dateInZone "2006-01-02T15:04:05Z" (now) "UTC") .argocdServerAdminPasswordMtime | b64enc }}
+{{- end }}
+{{- with .githubSecret }}
+  webhook.github.secret: {{ . | b64enc }}
 {{- end }}
 {{- range $key, $value := .extra }}
   {{ $key | quote }}: {{ toString $value | b64enc }}

@@ -26,6 +26,8 @@ type chart struct {
 	appVersion string
 	values     map[string]any
 	objects    []*object
+	// adopted are files of a chart that exists already, by their paths in it.
+	adopted map[string]string
 	// expressions are the template expressions of all objects; expression i stands in for placeholder(i).
 	expressions []string
 }
@@ -287,6 +289,7 @@ func (c *chart) write(dest string) (dir string, err error) {
 		return "", fmt.Errorf("chart %s: %w", c.name, err)
 	}
 	files["Chart.yaml"], files["values.yaml"] = string(metadata), string(values)
+	maps.Copy(files, c.adopted)
 	for _, object := range c.objects {
 		name := filepath.Join("templates", strings.ToLower(object.GetKind())+"-"+object.GetName()+".yaml")
 		if _, taken := files[name]; taken {
@@ -296,11 +299,12 @@ func (c *chart) write(dest string) (dir string, err error) {
 			return "", err
 		}
 	}
-	if err := os.Mkdir(filepath.Join(temporary, "templates"), 0o755); err != nil {
-		return "", fmt.Errorf("chart %s: %w", c.name, err)
-	}
 	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(temporary, name), []byte(content), 0o644); err != nil {
+		path := filepath.Join(temporary, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return "", fmt.Errorf("chart %s: %w", c.name, err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			return "", fmt.Errorf("chart %s: %w", c.name, err)
 		}
 	}

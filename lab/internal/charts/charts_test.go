@@ -143,8 +143,9 @@ var functions = template.FuncMap{
 		}
 		return value
 	},
-	"int": func(v any) (int, error) { return strconv.Atoi(fmt.Sprint(v)) },
-	"now": time.Now,
+	"hasKey": func(in map[string]any, key string) bool { _, found := in[key]; return found },
+	"int":    func(v any) (int, error) { return strconv.Atoi(fmt.Sprint(v)) },
+	"now":    time.Now,
 	"omit": func(from map[string]any, keys ...string) map[string]any {
 		rest := maps.Clone(from)
 		for _, key := range keys {
@@ -276,7 +277,8 @@ configs:
   cm: {create: true, annotations: {}, changed: "by: <value>\nand more", removed: ""}
   params: {server.insecure: true, controller.status.processors: 20}
   rbac: {policy.default: "role:readonly"}
-  secret: {argocdServerAdminPassword: $2a$10$hash, argocdServerAdminPasswordMtime: "2026-01-02T03:04:05Z", extra: {more: text}}
+  secret: {argocdServerAdminPassword: $2a$10$hash, argocdServerAdminPasswordMtime: "2026-01-02T03:04:05Z",
+    githubSecret: signs, extra: {more: text}}
 `)
 	for name, replicas := range map[string]int{
 		"StatefulSet argocd-application-controller":   2,
@@ -313,9 +315,10 @@ configs:
 	}, at(t, objects["ConfigMap argocd-cmd-params-cm"], "data"))
 	assert.Equal(t, map[string]any{"policy.default": "role:readonly"}, at(t, objects["ConfigMap argocd-rbac-cm"], "data"))
 	assert.Equal(t, map[string]any{
-		"admin.password":      base64.StdEncoding.EncodeToString([]byte("$2a$10$hash")),
-		"admin.passwordMtime": base64.StdEncoding.EncodeToString([]byte("2026-01-02T03:04:05Z")),
-		"more":                base64.StdEncoding.EncodeToString([]byte("text")),
+		"admin.password":        base64.StdEncoding.EncodeToString([]byte("$2a$10$hash")),
+		"admin.passwordMtime":   base64.StdEncoding.EncodeToString([]byte("2026-01-02T03:04:05Z")),
+		"webhook.github.secret": base64.StdEncoding.EncodeToString([]byte("signs")),
+		"more":                  base64.StdEncoding.EncodeToString([]byte("text")),
 	}, at(t, objects["Secret argocd-secret"], "data"))
 
 	objects = render(t, wrapArgoCD(t, argoCDManifest), "crds: {install: false}\nconfigs: {secret: {createSecret: false}}\n")

@@ -13,8 +13,13 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
 	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/cloudcontroller"
 	"github.com/gridos/sharedinfra/lab/internal/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/mesh"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/lab/internal/random"
 	"github.com/gridos/sharedinfra/lab/internal/site"
@@ -59,7 +64,7 @@ func Serve(ctx context.Context, config Config) (err error) {
 			KwokModuleDir: config.KwokModuleDir,
 		},
 		ready:  make(chan struct{}),
-		failed: make(chan error, 1),
+		failed: make(chan error, 2),
 	}
 	cloud, err := azure.Open(azure.Options{
 		StateFile:  config.Site.AzureFile(),
@@ -130,18 +135,27 @@ type cluster struct {
 	err   error         // why it did not; read after ready is closed
 	nodes sync.Mutex    // one change of the node set at a time
 
+	client kubernetes.Interface // read after ready is closed
+
 	failed chan error // what ends the process
 }
 
 func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
-	c.err = c.plane.Start(ctx)
+	if c.err = c.plane.Start(ctx); c.err == nil {
+		c.client, c.err = newClient(c.plane.Kubeconfig())
+	}
 	close(c.ready)
 	if c.err != nil {
 		c.failed <- c.err
 		return
 	}
+	go func() {
+		if err := cloudcontroller.Run(ctx, c.client); err != nil {
+			c.failed <- err
+		}
+	}()
 	// The nodes of an earlier run are what the inventory says they are, whatever became of the cluster meanwhile.
-	if err := errors.Join(cloud.SyncNodes(ctx), writeKubeconfig(c.site.KubeconfigFile(), c.plane.Kubeconfig())); err != nil {
+	if err := errors.Join(cloud.Sync(ctx), writeKubeconfig(c.site.KubeconfigFile(), c.plane.Kubeconfig())); err != nil {
 		c.failed <- err
 	}
 }
@@ -191,6 +205,26 @@ func (c *cluster) SetNodes(ctx context.Context, wanted []azure.Node) error {
 		nodes[i] = controlplane.Node(n)
 	}
 	return c.plane.SetNodes(ctx, nodes)
+}
+
+// SetIngressGateways implements azure.Kubernetes.
+func (c *cluster) SetIngressGateways(ctx context.Context, wanted []azure.IngressGateway) error {
+	if err := c.wait(ctx); err != nil {
+		return err
+	}
+	gateways := make([]mesh.Gateway, len(wanted))
+	for i, gateway := range wanted {
+		gateways[i] = mesh.Gateway(gateway)
+	}
+	return mesh.SetIngressGateways(ctx, c.client, gateways)
+}
+
+func newClient(kubeconfig []byte) (kubernetes.Interface, error) {
+	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read the administrator's kubeconfig: %w", err)
+	}
+	return kubernetes.NewForConfig(config)
 }
 
 // configFile is where Start leaves the configuration for Serve.

@@ -16,9 +16,9 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
@@ -35,6 +35,8 @@ type Engine struct {
 	record   site.Record
 	progress *progress.Display
 	cli      cli
+	// standIns are programs in place of the projects' own, by project.
+	standIns map[string]pulumi.RunFunc
 }
 
 // New returns an engine that runs the CLI of the record's tools, for which it puts their directories first on this
@@ -134,13 +136,7 @@ func (e *Engine) Preview(ctx context.Context, overrides Overrides) ([]Result, er
 }
 
 func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-	result, err := s.Preview(ctx, optpreview.EventStreams(w.events()), optpreview.ProgressStreams(w.log),
-		optpreview.ErrorProgressStreams(w.log), optpreview.SuppressOutputs())
-	changes := make(map[string]int, len(result.ChangeSummary))
-	for op, n := range result.ChangeSummary {
-		changes[string(op)] = n
-	}
-	return changes, err
+	return previewParallel(ctx, s, w, 0)
 }
 
 // Down destroys the environment in reverse. Protection is lifted first: the lab holds nothing that it would protect. The

@@ -39,6 +39,8 @@ type standIn struct{}
 func (standIn) Kubeconfig(context.Context) ([]byte, error)   { return []byte(userKubeconfig), nil }
 func (standIn) SetNodes(context.Context, []azure.Node) error { return nil }
 
+func (standIn) SetIngressGateways(context.Context, []azure.IngressGateway) error { return nil }
+
 // pick returns the entries of counts that the keys name.
 func pick(counts map[string]int, keys ...string) map[string]int {
 	picked := map[string]int{}

@@ -13,7 +13,7 @@ import (
 // UpOne brings one project of the environment up, with as many resources at once as parallel says; 0 leaves that to the CLI,
 // which goes by the number of processors. The projects that it reads must be up.
 func (e *Engine) UpOne(ctx context.Context, project stacks.Project, overrides Overrides, parallel int) (Result, error) {
-	p, err := partNamed(project)
+	p, err := e.partNamed(project)
 	if err != nil {
 		return Result{}, err
 	}
@@ -26,7 +26,7 @@ func (e *Engine) UpOne(ctx context.Context, project stacks.Project, overrides Ov
 
 // State returns the resources in the state of a project, in the order in which they were registered.
 func (e *Engine) State(ctx context.Context, project stacks.Project) ([]apitype.ResourceV3, error) {
-	p, err := partNamed(project)
+	p, err := e.partNamed(project)
 	if err != nil {
 		return nil, err
 	}
@@ -39,9 +39,12 @@ func (e *Engine) State(ctx context.Context, project stacks.Project) ([]apitype.R
 	})
 }
 
-func partNamed(project stacks.Project) (part, error) {
+func (e *Engine) partNamed(project stacks.Project) (part, error) {
 	for _, p := range line() {
 		if p.Project == project {
+			if program, ok := e.standIns[p.Name]; ok {
+				p.program = program
+			}
 			return p, nil
 		}
 	}

@@ -1,0 +1,201 @@
+package catalogue
+
+import (
+	"bufio"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/apps/application"
+)
+
+func defaults() Defaults {
+	return Defaults{RepositoryURL: "https://git.example.com/gridos.git", Revision: "main", Cascade: true}
+}
+
+func of(t *testing.T, entries ...Entry) []Application {
+	t.Helper()
+	all, err := Of("dev", entries, defaults())
+	require.NoError(t, err)
+	return all
+}
+
+func applicationIn(t *testing.T, all []Application, name string) Application {
+	t.Helper()
+	i := slices.IndexFunc(all, func(a Application) bool { return a.Name == name })
+	require.GreaterOrEqual(t, i, 0, "there is no %s", name)
+	return all[i]
+}
+
+func TestUnit_EntriesAddToWhatIsShippedOrChangeIt(t *testing.T) {
+	t.Parallel()
+	yes, no, wave, limit := true, false, 3, 0
+	all := of(t,
+		Entry{
+			Name: "reports", Path: "applications/reports", Revision: "v1", SyncWave: &wave, Cascade: &no,
+			IgnoreDifferences: []application.IgnoreDifference{},
+			SyncPolicy:        &SyncPolicy{SelfHeal: &no, Options: []string{"ApplyOutOfSyncOnly=false", "PruneLast=true"}},
+			Retry:             &Retry{Limit: &limit, Backoff: &Backoff{Duration: "1m"}},
+			Health:            &Health{Wait: &yes, Timeout: "2m"},
+		},
+		Entry{Name: "prometheus", Chart: &Chart{
+			Repository: "https://mirror.example.com", Values: map[string]any{"server": map[string]any{"retention": "2d"}},
+		}},
+	)
+	require.Len(t, all, 3)
+	assert.Equal(t, []string{"prometheus", "gridos-dev", "reports"}, []string{all[0].Name, all[1].Name, all[2].Name}, "by wave")
+
+	assert.Equal(t, Application{
+		Name: "reports", Project: "gridos", Wave: 3, Wait: 2 * time.Minute,
+		Spec: application.Spec{
+			Source: application.Source{
+				RepoURL: "https://git.example.com/gridos.git", TargetRevision: "v1", Path: "applications/reports",
+			},
+			SyncPolicy: application.SyncPolicy{
+				Automated:   &application.Automated{Prune: true},
+				SyncOptions: []string{"RespectIgnoreDifferences=true", "ApplyOutOfSyncOnly=false", "PruneLast=true"},
+				Retry: application.Retry{Backoff: application.Backoff{
+					Duration: "1m", Factor: 2, MaxDuration: "3m",
+				}},
+			},
+			IgnoreDifferences: []application.IgnoreDifference{},
+		},
+	}, applicationIn(t, all, "reports"))
+
+	source := applicationIn(t, all, "prometheus").Spec.Source
+	assert.Equal(t, "https://mirror.example.com", source.RepoURL)
+	assert.Equal(t, "29.27.0", source.TargetRevision, "what the entry does not set stays")
+	server, ok := source.Helm.ValuesObject["server"].(map[string]any)
+	require.True(t, ok)
+	assert.Equal(t, "2d", server["retention"])
+	assert.Equal(t, "6GB", server["retentionSize"], "values are merged as Helm merges them")
+}
+
+func TestUnit_AnEntryCanLeaveAShippedOneOutAndTurnAPathIntoAChart(t *testing.T) {
+	t.Parallel()
+	no := false
+	all := of(t,
+		Entry{Name: "prometheus", Enabled: &no},
+		Entry{Name: "gridos-dev", Chart: &Chart{Repository: "oci://registry.example.com/charts", Name: "gridos", Version: "1.2.3-rc.1"}},
+	)
+	require.Len(t, all, 1)
+	assert.Equal(t, application.Source{
+		RepoURL: "oci://registry.example.com/charts", Chart: "gridos", TargetRevision: "1.2.3-rc.1",
+	}, all[0].Spec.Source)
+}
+
+func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
+	t.Parallel()
+	yes, no, negative, zero := true, false, -1, 0
+	chart := func(version string) *Chart {
+		return &Chart{Repository: "https://charts.example.com", Name: "some", Version: version}
+	}
+	for name, test := range map[string]struct {
+		entry Entry
+		want  []string
+	}{
+		"no name":      {Entry{Path: "p"}, []string{`an entry without a name: name "" cannot be the name`}},
+		"no label":     {Entry{Name: "Some_App", Path: "p"}, []string{`"Some_App": name "Some_App" cannot be the name`}},
+		"long":         {Entry{Name: strings.Repeat("a", 64), Path: "p"}, []string{"1 to 63"}},
+		"no source":    {Entry{Name: "x"}, []string{`"x": has neither path nor chart`}},
+		"two sources":  {Entry{Name: "x", Path: "p", Chart: chart("1.2.3")}, []string{`"x": has a path and a chart`}},
+		"up":           {Entry{Name: "x", Path: "applications/../../etc"}, []string{`"x": path "applications/../../etc" leaves the repository`}},
+		"absolute":     {Entry{Name: "x", Path: "/etc"}, []string{`path "/etc" leaves the repository`}},
+		"backslash":    {Entry{Name: "x", Path: `a\..\b`}, []string{`leaves the repository`}},
+		"unclean":      {Entry{Name: "x", Path: "a//b/"}, []string{`path "a//b/" is not written plainly; write it like a/b`}},
+		"project":      {Entry{Name: "x", Path: "p", Namespace: "n", Project: "default"}, []string{`project "default" is not known; use one of gridos, platform`}},
+		"no namespace": {Entry{Name: "x", Path: "p", Project: "platform"}, []string{`"x": has no namespace`}},
+		"anywhere":     {Entry{Name: "x", Path: "p", Namespace: "*"}, []string{`namespace "*" is a pattern`}},
+		"pattern":      {Entry{Name: "x", Path: "p", Namespace: "team-*"}, []string{`namespace "team-*" is a pattern`}},
+		"no such name": {Entry{Name: "x", Path: "p", Namespace: "A"}, []string{`namespace "A" cannot be the name of a namespace`}},
+		"kube-system":  {Entry{Name: "x", Path: "p", Namespace: "kube-system"}, []string{`namespace "kube-system" belongs to the cluster`}},
+		"argocd":       {Entry{Name: "x", Path: "p", Namespace: "argocd"}, []string{`namespace "argocd" belongs to`}},
+		"range":        {Entry{Name: "x", Chart: chart("^1.2.0")}, []string{`chart.version "^1.2.0" is not one exact version`}},
+		"wildcard":     {Entry{Name: "x", Chart: chart("1.2.*")}, []string{`chart.version "1.2.*"`}},
+		"partial":      {Entry{Name: "x", Chart: chart("1.2")}, []string{`chart.version "1.2"`}},
+		"any version":  {Entry{Name: "x", Chart: chart("")}, []string{`chart.version ""`}},
+		"chart": {
+			Entry{Name: "x", Revision: "main", Chart: &Chart{Repository: "http://charts.example.com", Name: "../x", Version: "1.2.3"}},
+			[]string{`chart.repository "http://charts.example.com"`, `chart.name "../x"`, "repositoryUrl or revision, which belong to a path"},
+		},
+		"repository": {
+			Entry{Name: "x", Path: "p", RepositoryURL: "gridos/x", Revision: "a b"},
+			[]string{`repositoryUrl "gridos/x" is not the address`, `revision "a b" is not a branch`},
+		},
+		"by hand": {
+			Entry{Name: "x", Path: "p", SyncPolicy: &SyncPolicy{Automated: &no, SelfHeal: &yes, Prune: &yes}},
+			[]string{"syncPolicy.selfHeal is part of an automated sync", "syncPolicy.prune is part of"},
+		},
+		"options": {
+			Entry{Name: "x", Path: "p", SyncPolicy: &SyncPolicy{Options: []string{"CreateNamespace", "Purge=true", "Prune=false", "Prune=true"}}},
+			[]string{`has "CreateNamespace"; write`, `"Purge=true", which Argo CD does not know`, "has Prune twice"},
+		},
+		"retry": {
+			Entry{Name: "x", Path: "p", Retry: &Retry{Limit: &negative, Backoff: &Backoff{Duration: "5", Factor: &zero, MaxDuration: "-3m"}}},
+			[]string{"retry.limit is -1", `retry.backoff.duration "5"`, "retry.backoff.factor is 0", `retry.backoff.maxDuration "-3m"`},
+		},
+		"backoff": {
+			Entry{Name: "x", Path: "p", Retry: &Retry{Backoff: &Backoff{Duration: "5m", MaxDuration: "1m"}}},
+			[]string{"retry.backoff.duration 5m0s is above maxDuration 1m0s"},
+		},
+		"ignored": {
+			Entry{Name: "x", Path: "p", IgnoreDifferences: []application.IgnoreDifference{
+				{}, {Kind: "Rollout", JSONPointers: []string{"spec"}}, {Kind: "Rollout", JQPathExpressions: []string{"spec"}},
+			}},
+			[]string{"an element without a kind", "names no field", `jsonPointer "spec"`, `jqPathExpression "spec"`},
+		},
+		"health":  {Entry{Name: "x", Path: "p", Health: &Health{Wait: &yes, Timeout: "soon"}}, []string{`health.timeout "soon" is not a duration`}},
+		"no wait": {Entry{Name: "x", Path: "p", Health: &Health{Timeout: "5m"}}, []string{"health.timeout is of no use without health.wait"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// Another entry with a mistake, and one that is there twice, must be reported beside it.
+			_, err := Of("dev", []Entry{test.entry, {Name: "other"}, {Name: "twin", Path: "p"}, {Name: "twin", Path: "p"}}, defaults())
+			require.Error(t, err)
+			for _, want := range append(test.want, `"other": has neither path nor chart`, `"twin" is there twice`) {
+				assert.ErrorContains(t, err, want)
+			}
+		})
+	}
+}
+
+// Helm takes no notice of a value whose key the chart does not have.
+func TestUnit_TheChartKnowsEveryValue(t *testing.T) {
+	t.Parallel()
+	file, err := os.Open("testdata/prometheus-" + prometheusVersion + ".keys.txt")
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, file.Close()) }()
+	known := map[string]bool{}
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		known[lines.Text()] = true
+	}
+	require.NoError(t, lines.Err())
+	values, err := valuesOf(prometheus())
+	require.NoError(t, err)
+	assert.Empty(t, unknownKeys("", values, known))
+	assert.Equal(t, []string{"server.retentoin"},
+		unknownKeys("", map[string]any{"server": map[string]any{"retentoin": "1d", "retention": "1d"}}, known))
+}
+
+// unknownKeys returns the paths of values that are neither among known nor below one of them, which is a free object.
+func unknownKeys(prefix string, values map[string]any, known map[string]bool) []string {
+	var unknown []string
+	for key, value := range values {
+		path := strings.TrimPrefix(prefix+"."+key, ".")
+		below, isObject := value.(map[string]any)
+		switch {
+		case known[path]:
+		case isObject:
+			unknown = append(unknown, unknownKeys(path, below, known)...)
+		default:
+			unknown = append(unknown, path)
+		}
+	}
+	return unknown
+}

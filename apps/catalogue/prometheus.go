@@ -1,0 +1,88 @@
+package catalogue
+
+// prometheusValues are the values of the chart prometheus 29.27.0 that the platform sets.
+type prometheusValues struct {
+	Server           prometheusServer  `json:"server"`
+	ScrapeConfigs    prometheusScrapes `json:"scrapeConfigs"`
+	Alertmanager     enabled           `json:"alertmanager"`
+	KubeStateMetrics enabled           `json:"kube-state-metrics"`
+	NodeExporter     enabled           `json:"prometheus-node-exporter"`
+	Pushgateway      enabled           `json:"prometheus-pushgateway"`
+}
+
+type enabled struct {
+	Enabled bool `json:"enabled"`
+}
+
+type prometheusServer struct {
+	Global           prometheusGlobal `json:"global"`
+	Retention        string           `json:"retention"`
+	RetentionSize    string           `json:"retentionSize"`
+	PersistentVolume prometheusVolume `json:"persistentVolume"`
+	Resources        resources        `json:"resources"`
+}
+
+type prometheusGlobal struct {
+	ScrapeInterval string `json:"scrape_interval"`
+}
+
+type prometheusVolume struct {
+	Enabled bool   `json:"enabled"`
+	Size    string `json:"size"`
+}
+
+type resources struct {
+	Requests quantities `json:"requests"`
+	Limits   quantities `json:"limits"`
+}
+
+type quantities struct {
+	CPU    string `json:"cpu,omitempty"`
+	Memory string `json:"memory"`
+}
+
+// prometheusScrapes are the scrape configurations of the chart, which turns all of them on.
+type prometheusScrapes struct {
+	Prometheus           enabled `json:"prometheus"`
+	Pods                 enabled `json:"kubernetes-pods"`
+	PodsSlow             enabled `json:"kubernetes-pods-slow"`
+	APIServers           enabled `json:"kubernetes-api-servers"`
+	Nodes                enabled `json:"kubernetes-nodes"`
+	NodesCadvisor        enabled `json:"kubernetes-nodes-cadvisor"`
+	ServiceEndpoints     enabled `json:"kubernetes-service-endpoints"`
+	ServiceEndpointsSlow enabled `json:"kubernetes-service-endpoints-slow"`
+	Services             enabled `json:"kubernetes-services"`
+	Pushgateway          enabled `json:"prometheus-pushgateway"`
+}
+
+// prometheus returns what the analysis of a rollout needs, and no more: monitoring of the platform itself is Azure
+// Monitor's, which infra sets up.
+func prometheus() prometheusValues {
+	return prometheusValues{
+		Server: prometheusServer{
+			// The first pause of a rollout is a minute: at the chart's own interval, a minute, a rate would have one sample.
+			Global: prometheusGlobal{ScrapeInterval: "15s"},
+			// Analysis looks back minutes, and a person who asks why a rollout was aborted a few days. The size is what
+			// keeps the volume from filling up, and leaves room for the write-ahead log.
+			Retention: "7d", RetentionSize: "6GB",
+			// On a volume, so that a rollout that is under way while Prometheus moves to another node does not fail for
+			// want of data.
+			PersistentVolume: prometheusVolume{Enabled: true, Size: "8Gi"},
+			// Without a limit on the CPU: a throttled Prometheus misses scrapes.
+			Resources: resources{
+				Requests: quantities{CPU: "100m", Memory: "512Mi"}, Limits: quantities{Memory: "1Gi"},
+			},
+		},
+		// Pods say by their annotations that they have metrics, as Istio's sidecars do. Endpoints are the same pods over
+		// again; nodes and the API server have nothing that analysis asks for.
+		ScrapeConfigs: prometheusScrapes{Prometheus: enabled{true}, Pods: enabled{true}},
+		// Nobody is alerted by this Prometheus: the analysis aborts the rollout, and Argo CD's notifications tell of it.
+		Alertmanager: enabled{false},
+		// The state of Kubernetes' objects and of the nodes is Azure Monitor's affair, and both would read the whole
+		// cluster, the latter as root of every node.
+		KubeStateMetrics: enabled{false},
+		NodeExporter:     enabled{false},
+		// There are no batch jobs to push for.
+		Pushgateway: enabled{false},
+	}
+}

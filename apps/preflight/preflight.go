@@ -1,0 +1,180 @@
+// Package preflight asks the cluster whether it is ready for Applications. The Kubernetes provider would say of a cluster
+// without Argo CD that it knows no such kind, and Argo CD of an Application whose AppProject is missing nothing that an update
+// sees.
+package preflight
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// Timeout bounds the whole check: it asks twice, and signing in to a cluster for the first time takes seconds.
+const Timeout = 15 * time.Second
+
+// group is where Argo CD's kinds are.
+const group = "/apis/argoproj.io/v1alpha1"
+
+// Args is what is asked, and of which cluster.
+type Args struct {
+	// Kubeconfig signs in to the cluster; Namespace is Argo CD's.
+	Kubeconfig, Namespace pulumi.StringOutput
+	// Projects are the AppProjects that must exist.
+	Projects []string
+}
+
+// Run returns an error unless the cluster serves Applications and has the AppProjects. What it reads are outputs of other stacks,
+// so that waiting for them is safe: at a preview they are known, or, where the other stack was never brought up, they will not be
+// before the update, and the update checks. Run registers nothing and decides nothing but whether the program goes on. Under the
+// SDK's mocks, where there is no cluster, it does nothing.
+func Run(ctx *pulumi.Context, args Args) error {
+	if ctx.RunningWithMocks() {
+		return nil
+	}
+	kubeconfig, known, err := await(ctx, args.Kubeconfig)
+	if err != nil || !known {
+		return err
+	}
+	namespace, known, err := await(ctx, args.Namespace)
+	if err != nil || !known {
+		return err
+	}
+	return Check(ctx.Context(), kubeconfig, namespace, args.Projects, ctx.Stack())
+}
+
+func await(ctx *pulumi.Context, output pulumi.StringOutput) (text string, known bool, err error) {
+	result, err := internals.UnsafeAwaitOutput(ctx.Context(), output)
+	if err != nil || !result.Known {
+		return "", false, err
+	}
+	text, known = result.Value.(string)
+	return text, known, nil
+}
+
+// Check asks the cluster that kubeconfig signs in to. The error is one sentence that names what is missing and the remedy.
+func Check(ctx context.Context, kubeconfig, namespace string, projects []string, environment string) error {
+	config, err := clientcmd.RESTConfigFromKubeConfig([]byte(kubeconfig))
+	if err != nil {
+		return fmt.Errorf("the kubeconfig of stack %s of %s cannot be used; run `pulumi -C %s up -s %s`: %w",
+			environment, stacks.Infra.Name, stacks.Infra.Directory, environment, err)
+	}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return fmt.Errorf("the kubeconfig of stack %s of %s cannot be used; run `pulumi -C %s up -s %s`: %w",
+			environment, stacks.Infra.Name, stacks.Infra.Directory, environment, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	cluster := cluster{client: client, server: strings.TrimSuffix(config.Host, "/"), environment: environment}
+	if err := cluster.servesApplications(ctx); err != nil {
+		return err
+	}
+	return cluster.hasProjects(ctx, namespace, projects)
+}
+
+// cluster is an API server. It is asked over plain HTTP requests: two answers of which a field each is read are not worth a
+// client for all of Kubernetes.
+type cluster struct {
+	client              *http.Client
+	server, environment string
+}
+
+func (c cluster) servesApplications(ctx context.Context) error {
+	var answer struct {
+		Resources []struct {
+			Name string `json:"name"`
+		} `json:"resources"`
+	}
+	err := c.get(ctx, group, &answer)
+	served := slices.ContainsFunc(answer.Resources, func(r struct {
+		Name string `json:"name"`
+	},
+	) bool {
+		return r.Name == "applications"
+	})
+	if errors.Is(err, errNotFound) || err == nil && !served {
+		return fmt.Errorf("the cluster of %s has no CustomResourceDefinition applications.argoproj.io; %s first",
+			c.environment, c.remedy())
+	}
+	return err
+}
+
+func (c cluster) hasProjects(ctx context.Context, namespace string, projects []string) error {
+	var answer struct {
+		Items []struct {
+			Metadata struct {
+				Name string `json:"name"`
+			} `json:"metadata"`
+		} `json:"items"`
+	}
+	err := c.get(ctx, group+"/namespaces/"+namespace+"/appprojects", &answer)
+	if err != nil && !errors.Is(err, errNotFound) {
+		return err
+	}
+	var missing []string
+	for _, project := range projects {
+		found := false
+		for _, item := range answer.Items {
+			found = found || item.Metadata.Name == project
+		}
+		if !found {
+			missing = append(missing, project)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the cluster of %s has no AppProject %s in the namespace %s; %s first",
+			c.environment, strings.Join(missing, " and no AppProject "), namespace, c.remedy())
+	}
+	return nil
+}
+
+func (c cluster) remedy() string {
+	return fmt.Sprintf("run `pulumi -C %s up -s %s`", stacks.Bootstrap.Directory, c.environment)
+}
+
+var errNotFound = errors.New("not found")
+
+// get reads the object at path, or returns errNotFound.
+func (c cluster) get(ctx context.Context, path string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server+path, nil)
+	if err != nil {
+		return fmt.Errorf("the cluster of %s has the address %q, which is none: %w", c.environment, c.server, err)
+	}
+	request.Header.Set("Accept", "application/json")
+	response, err := c.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("the cluster of %s does not answer within %s; see that it runs and that this network reaches it: %w",
+			c.environment, Timeout, err)
+	}
+	body, err := io.ReadAll(response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return fmt.Errorf("the cluster of %s did not finish its answer to %s; try again: %w", c.environment, path, err)
+	}
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotFound:
+		return errNotFound
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("the cluster of %s refuses to answer %s (%s); sign in as somebody who administers it",
+			c.environment, path, response.Status)
+	default:
+		return fmt.Errorf("the cluster of %s answers %s with %s; try again when it is well", c.environment, path, response.Status)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("the cluster of %s answers %s with something else than Kubernetes does: %w", c.environment, path, err)
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package preflight_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/apps/preflight"
+)
+
+const (
+	served   = `{"kind": "APIResourceList", "resources": [{"name": "appprojects"}, {"name": "applications"}]}`
+	unserved = `{"kind": "APIResourceList", "resources": [{"name": "rollouts"}]}`
+	projects = `{"items": [{"metadata": {"name": "default"}}, {"metadata": {"name": "gridos"}}]}`
+)
+
+func kubeconfig(server string) string {
+	return `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
+clusters: [{name: c, cluster: {server: "` + server + `", insecure-skip-tls-verify: true}}], users: [{name: u, user: {token: t}}]}`
+}
+
+// serve answers the two questions, over TLS because client-go signs in over nothing else; an empty answer is 404.
+func serve(t *testing.T, status int, group, projects string) string {
+	t.Helper()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := map[string]string{
+			"/apis/argoproj.io/v1alpha1": group, "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects": projects,
+		}[r.URL.Path]
+		switch {
+		case r.Header.Get("Authorization") != "Bearer t":
+			w.WriteHeader(http.StatusUnauthorized)
+		case status != http.StatusOK:
+			w.WriteHeader(status)
+		case answer == "":
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			_, err := w.Write([]byte(answer))
+			assert.NoError(t, err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return kubeconfig(server.URL)
+}
+
+func TestUnit_WhatIsMissingIsOneSentenceWithTheRemedy(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		kubeconfig string
+		want       string
+	}{
+		"ready":    {serve(t, http.StatusOK, served, projects), ""},
+		"no group": {serve(t, http.StatusOK, "", projects), "the cluster of dev has no CustomResourceDefinition applications.argoproj.io; run `pulumi -C bootstrap up -s dev` first"},
+		"no kind":  {serve(t, http.StatusOK, unserved, projects), "the cluster of dev has no CustomResourceDefinition applications.argoproj.io; run `pulumi -C bootstrap up -s dev` first"},
+		"no project": {
+			serve(t, http.StatusOK, served, `{"items": []}`),
+			"the cluster of dev has no AppProject gridos in the namespace argocd; run `pulumi -C bootstrap up -s dev` first",
+		},
+		"forbidden":     {serve(t, http.StatusForbidden, served, projects), "sign in as somebody who administers it"},
+		"ill":           {serve(t, http.StatusServiceUnavailable, served, projects), "503 Service Unavailable; try again"},
+		"no kubernetes": {serve(t, http.StatusOK, "<html>", projects), "something else than Kubernetes"},
+		"unreachable":   {kubeconfig("https://127.0.0.1:1"), "the cluster of dev does not answer within 15s"},
+		"no kubeconfig": {"not YAML: [", "the kubeconfig of stack dev of gridos-infra cannot be used; run `pulumi -C infra up -s dev`"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := preflight.Check(t.Context(), test.kubeconfig, "argocd", []string{"gridos"}, "dev")
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+			assert.NotContains(t, err.Error(), "\n")
+		})
+	}
+	err := preflight.Check(t.Context(), serve(t, http.StatusOK, served, `{"items": []}`), "argocd", []string{"gridos", "platform"}, "dev")
+	require.ErrorContains(t, err, "no AppProject gridos and no AppProject platform in the namespace")
+}
+
+func TestUnit_ItEndsWithTheUpdate(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(release) })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	err := preflight.Check(ctx, kubeconfig(server.URL), "argocd", nil, "dev")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Less(t, time.Since(begin), preflight.Timeout/2)
+}

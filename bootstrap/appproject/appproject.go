@@ -1,0 +1,82 @@
+// Package appproject spells Argo CD's AppProject as far as the platform uses it, and the two projects that the platform
+// has. An AppProject is the part of the bootstrap boundary that the cluster itself enforces: what an Application may be
+// synced from, where to, and which kinds it may create.
+//
+// Argo CD's own module would bring most of Kubernetes with it. A test in the lab has a real API server judge what these
+// types render against the official definition, under strict field validation.
+package appproject
+
+// APIVersion and Kind are those of an AppProject.
+const (
+	APIVersion = "argoproj.io/v1alpha1"
+	Kind       = "AppProject"
+)
+
+// Project is an AppProject: its name and its spec.
+type Project struct {
+	Name string
+	Spec Spec
+}
+
+// Spec is an AppProject's spec.
+type Spec struct {
+	Description string `json:"description"`
+	// SourceRepos are the Git and Helm repositories to sync from.
+	SourceRepos []string `json:"sourceRepos"`
+	// Destinations are the namespaces to sync into.
+	Destinations []Destination `json:"destinations"`
+	// ClusterResourceWhitelist has the kinds outside namespaces that may be synced; empty means none.
+	ClusterResourceWhitelist []GroupKind `json:"clusterResourceWhitelist"`
+	// NamespaceResourceWhitelist has the kinds inside namespaces that may be synced; nil means all. Argo CD also shows
+	// nothing else in an Application's tree, so it has to name what controllers create from what is synced.
+	NamespaceResourceWhitelist []GroupKind `json:"namespaceResourceWhitelist,omitempty"`
+	Roles                      []Role      `json:"roles,omitempty"`
+	// SyncWindows are when Applications may sync; none means always.
+	SyncWindows       []SyncWindow      `json:"syncWindows,omitempty"`
+	OrphanedResources OrphanedResources `json:"orphanedResources"`
+}
+
+// Destination is a namespace of a cluster.
+type Destination struct {
+	// Server is the address by which Argo CD knows the cluster.
+	Server    string `json:"server"`
+	Namespace string `json:"namespace"`
+}
+
+// GroupKind is a kind of object, such as {"apps", "Deployment"}; the core group is empty.
+type GroupKind struct {
+	Group string `json:"group"`
+	Kind  string `json:"kind"`
+}
+
+// Role is a set of permissions within the project. Tokens are issued for it with `argocd proj role create-token`.
+type Role struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	// Policies are lines such as "p, proj:gridos:ci, applications, sync, gridos/*, allow".
+	Policies []string `json:"policies"`
+	// Groups are the object ids of the directory's groups that have the role.
+	Groups []string `json:"groups,omitempty"`
+}
+
+// SyncWindow is a repeating span of time.
+type SyncWindow struct {
+	// Kind is allow or deny. As soon as one window allows, syncing is denied outside of all that do.
+	Kind string `json:"kind"`
+	// Schedule is when it opens, as cron writes it.
+	Schedule string `json:"schedule"`
+	// Duration is how long it stays open, such as 8h0m0s.
+	Duration string `json:"duration"`
+	// TimeZone is the one that Schedule is in, such as Europe/Berlin.
+	TimeZone string `json:"timeZone"`
+	// Applications are patterns of the names that the window is for.
+	Applications []string `json:"applications"`
+	// ManualSync lets a person or pipeline with the permission to sync do so outside of the window.
+	ManualSync bool `json:"manualSync"`
+}
+
+// OrphanedResources decides about objects in the project's namespaces that belong to no Application.
+type OrphanedResources struct {
+	// Warn adds a condition to the project's Applications.
+	Warn bool `json:"warn"`
+}

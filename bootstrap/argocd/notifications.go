@@ -1,0 +1,201 @@
+package argocd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/config"
+)
+
+// Notifications is whom Argo CD tells what became of a commit. Without any recipient the controller is not installed.
+type Notifications struct {
+	// GitHubAppID and GitHubInstallationID are the numbers of a GitHub App that may write commit statuses, and of its
+	// installation; GitHubKey is its private key in PEM.
+	GitHubAppID, GitHubInstallationID string
+	GitHubKey                         pulumi.StringInput
+	// SlackChannel is the channel's name; SlackToken is that of a bot which is in it.
+	SlackChannel string
+	SlackToken   pulumi.StringInput
+	// TeamsURL is the address of a workflow in Microsoft Teams; whoever knows it can write there.
+	TeamsURL pulumi.StringInput
+	// WebhookURL is an address that is sent a JSON object; whoever knows it can send others.
+	WebhookURL pulumi.StringInput
+}
+
+var digits = regexp.MustCompile(`^[0-9]+$`)
+
+func loadNotifications(r *config.Reader) Notifications {
+	n := Notifications{
+		GitHubAppID:          r.String("notificationsGitHubAppId", ""),
+		GitHubInstallationID: r.String("notificationsGitHubInstallationId", ""),
+		GitHubKey:            secret(r, "notificationsGitHubPrivateKey"),
+		SlackChannel:         r.String("notificationsSlackChannel", ""),
+		SlackToken:           secret(r, "notificationsSlackToken"),
+		TeamsURL:             secret(r, "notificationsTeamsUrl"),
+		WebhookURL:           secret(r, "notificationsWebhookUrl"),
+	}
+	for key, value := range map[string]string{
+		"notificationsGitHubAppId": n.GitHubAppID, "notificationsGitHubInstallationId": n.GitHubInstallationID,
+	} {
+		switch {
+		case value == "" && (n.GitHubAppID != "" || n.GitHubInstallationID != "" || n.GitHubKey != nil):
+			r.Check(key, errors.New("is empty, but other keys of the GitHub App are set; set all three or none"))
+		case value != "" && !digits.MatchString(value):
+			r.Check(key, fmt.Errorf("%q is not a number; copy it from the settings of the GitHub App", value))
+		}
+	}
+	if n.GitHubKey == nil && (n.GitHubAppID != "" || n.GitHubInstallationID != "") {
+		r.Check("notificationsGitHubPrivateKey", errors.New("is empty, but other keys of the GitHub App are set; set all three or none"))
+	}
+	if n.GitHubKey != nil && !strings.HasPrefix(r.String("notificationsGitHubPrivateKey", ""), "-----BEGIN ") {
+		r.Check("notificationsGitHubPrivateKey", errors.New("is not a private key in PEM; set it with "+
+			"`pulumi config set --secret notificationsGitHubPrivateKey < key.pem`"))
+	}
+	if n.SlackChannel == "" && n.SlackToken != nil {
+		r.Check("notificationsSlackChannel", errors.New("is empty, but notificationsSlackToken is set; set both or none"))
+	}
+	if n.SlackToken == nil && n.SlackChannel != "" {
+		r.Check("notificationsSlackToken", errors.New("is empty, but notificationsSlackChannel is set; set both or none"))
+	}
+	for _, key := range []string{"notificationsTeamsUrl", "notificationsWebhookUrl"} {
+		if url := r.String(key, ""); url != "" && !strings.HasPrefix(url, "https://") {
+			r.Check(key, errors.New("is not an https address; set it with `pulumi config set --secret "+key+" https://…`"))
+		}
+	}
+	return n
+}
+
+// recipient is a service of Argo CD's notifications and what it needs.
+type recipient struct {
+	// service is its name in the configuration, name whom a subscription names.
+	service, name string
+	// settings refer to the secret as $<key>.
+	settings map[string]any
+	// key is the entry of the notifications' Secret, value the secret itself.
+	key   string
+	value pulumi.StringInput
+}
+
+func (n Notifications) recipients() []recipient {
+	var list []recipient
+	if n.GitHubKey != nil {
+		list = append(list, recipient{
+			service: "github", name: "github", key: "github-private-key", value: n.GitHubKey,
+			settings: map[string]any{
+				// Numbers in Argo CD's types, though they are names.
+				"appID": json.Number(n.GitHubAppID), "installationID": json.Number(n.GitHubInstallationID),
+				"privateKey": "$github-private-key",
+			},
+		})
+	}
+	if n.SlackToken != nil {
+		list = append(list, recipient{
+			service: "slack", name: "slack:" + n.SlackChannel, key: "slack-token", value: n.SlackToken,
+			settings: map[string]any{"token": "$slack-token"},
+		})
+	}
+	if n.TeamsURL != nil {
+		list = append(list, recipient{
+			service: "teams-workflows", name: "teams-workflows:gridos", key: "teams-url", value: n.TeamsURL,
+			settings: map[string]any{"recipientUrls": map[string]string{"gridos": "$teams-url"}},
+		})
+	}
+	if n.WebhookURL != nil {
+		list = append(list, recipient{
+			service: "webhook.gridos", name: "gridos", key: "webhook-url", value: n.WebhookURL,
+			settings: map[string]any{"url": "$webhook-url"},
+		})
+	}
+	return list
+}
+
+// event is something that happens to an Application and is told.
+type event struct {
+	// name is both the trigger's and the template's.
+	name string
+	// when is the trigger's condition, as Argo CD's catalogue of triggers words it; once a commit.
+	when string
+	// says ends the sentence that begins with the Application's name.
+	says string
+	// state is the commit status on GitHub, colour how Teams shows it.
+	state, colour string
+}
+
+func events() []event {
+	const operation = "app.status.operationState != nil and "
+	return []event{
+		{"sync-running", operation + "app.status.operationState.phase in ['Running']", "is being synced", "pending", "Accent"},
+		{
+			"deployed",
+			operation + "app.status.operationState.phase in ['Succeeded'] and app.status.health.status == 'Healthy'",
+			"runs the new version", "success", "Good",
+		},
+		{"sync-failed", operation + "app.status.operationState.phase in ['Error', 'Failed']", "could not be synced", "error", "Attention"},
+		{"degraded", "app.status.health.status == 'Degraded'", "is degraded", "failure", "Attention"},
+	}
+}
+
+// Expressions of Argo CD's templates.
+const (
+	tellName     = "{{.app.metadata.name}}"
+	tellURL      = "{{.context.argocdUrl}}/applications/{{.app.metadata.namespace}}/{{.app.metadata.name}}"
+	tellRevision = "{{.app.status.sync.revision}}"
+)
+
+func (e event) template(environment string) map[string]any {
+	sentence := tellName + " " + e.says + " (" + environment + ", " + tellRevision + ")"
+	return map[string]any{
+		"message": sentence + "\n" + tellURL,
+		"github": map[string]any{"status": map[string]string{
+			"state": e.state, "label": "argocd/" + tellName, "targetURL": tellURL,
+		}},
+		"teams-workflows": map[string]any{
+			"themeColor": e.colour, "title": tellName + " " + e.says, "text": sentence, "summary": sentence,
+			"potentialAction": `[{"@type": "OpenUri", "name": "Argo CD", "targets": [{"os": "default", "uri": "` + tellURL + `"}]}]`,
+		},
+		"webhook": map[string]any{"gridos": map[string]any{
+			"method": "POST",
+			"body": `{"environment": "` + environment + `", "application": "` + tellName + `", "event": "` + e.name +
+				`", "revision": "` + tellRevision + `", "url": "` + tellURL + `"}`,
+		}},
+	}
+}
+
+// values returns the chart's values for the notifications but for their secrets.
+func (n Notifications) values(environment string) (notificationsValues, error) {
+	recipients := n.recipients()
+	if len(recipients) == 0 {
+		return notificationsValues{Enabled: false}, nil
+	}
+	v := notificationsValues{
+		Enabled:   true,
+		Notifiers: map[string]string{}, Templates: map[string]string{}, Triggers: map[string]string{},
+		Secret: &notificationsSecretValues{Items: map[string]string{}},
+	}
+	subscription := subscriptionValues{}
+	var errs []error
+	text := func(value any) string {
+		content, err := yaml.Marshal(value)
+		errs = append(errs, err)
+		return string(content)
+	}
+	for _, recipient := range recipients {
+		v.Notifiers["service."+recipient.service] = text(recipient.settings)
+		subscription.Recipients = append(subscription.Recipients, recipient.name)
+	}
+	for _, e := range events() {
+		v.Templates["template."+e.name] = text(e.template(environment))
+		v.Triggers["trigger."+e.name] = text([]map[string]any{{
+			"when": e.when, "send": []string{e.name}, "oncePer": "app.status.operationState?.syncResult?.revision",
+		}})
+		subscription.Triggers = append(subscription.Triggers, e.name)
+	}
+	v.Subscriptions = []subscriptionValues{subscription}
+	return v, errors.Join(errs...)
+}

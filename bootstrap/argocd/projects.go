@@ -1,0 +1,150 @@
+package argocd
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones mean the same on every machine
+
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
+	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/bootstrap/appproject"
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/untyped"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Projects is the configuration of the AppProjects.
+type Projects struct {
+	// SourceRepositories are what the application's project may sync from, PlatformRepositories what the platform's may.
+	SourceRepositories, PlatformRepositories []string
+	// PlatformNamespaces are where the platform's project may sync into.
+	PlatformNamespaces []string
+	// Windows are when both may sync; none means always.
+	Windows []appproject.SyncWindow
+}
+
+func loadProjects(r *config.Reader, environment string) Projects {
+	p := Projects{
+		SourceRepositories:   repositories(r, "sourceRepositories", naming.RepositoryURL),
+		PlatformRepositories: repositories(r, "platformRepositories", naming.RepositoryURL, naming.MonitoringChartsURL),
+		PlatformNamespaces:   r.Strings("platformNamespaces", []string{naming.NamespaceMonitoring}),
+		Windows:              loadWindows(r, environment),
+	}
+	if len(p.PlatformNamespaces) == 0 {
+		r.Check("platformNamespaces", errors.New("is empty; list the namespaces that the platform's project may sync into"))
+	}
+	for _, namespace := range p.PlatformNamespaces {
+		r.Check("platformNamespaces", checkDestination(namespace))
+	}
+	return p
+}
+
+func repositories(r *config.Reader, key string, def ...string) []string {
+	list := r.Strings(key, def)
+	if len(list) == 0 {
+		r.Check(key, errors.New("is empty; list the Git repositories that Argo CD may sync from"))
+	}
+	for _, repository := range list {
+		r.Check(key, checkRepository(repository))
+	}
+	return list
+}
+
+// checkRepository refuses patterns: Argo CD takes them, and with one nobody can tell from where a project may sync.
+func checkRepository(repository string) error {
+	switch {
+	case strings.ContainsAny(repository, "*?[]{}"):
+		return fmt.Errorf("%q would let the project sync from anywhere that matches; list the repositories", repository)
+	case repository == "", strings.HasPrefix(repository, "!"), strings.ContainsAny(repository, " \t\r\n"):
+		return fmt.Errorf("%q is not the address of a repository; write it like %s", repository, naming.RepositoryURL)
+	}
+	return nil
+}
+
+var namespaceName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// reserved are the namespaces whose objects decide what Argo CD and the cluster may do.
+var reserved = []string{naming.NamespaceArgoCD, "kube-system", "kube-public", "kube-node-lease"}
+
+func checkDestination(namespace string) error {
+	switch {
+	case !namespaceName.MatchString(namespace):
+		return fmt.Errorf("%q is not the name of a namespace, and patterns are refused; list the namespaces", namespace)
+	case slices.Contains(reserved, namespace):
+		return fmt.Errorf("%s would let the project change its own permissions; leave it out", namespace)
+	case namespace == naming.NamespaceGridOS:
+		return fmt.Errorf("%s is the application's, which has a project of its own; leave it out", namespace)
+	}
+	return nil
+}
+
+// cronField is one of the five fields of a schedule, in numbers: Argo CD's parser also takes names, which nobody needs here.
+var cronField = regexp.MustCompile(`^(\*|[0-9]+(-[0-9]+)?)(/[0-9]+)?(,(\*|[0-9]+(-[0-9]+)?)(/[0-9]+)?)*$`)
+
+func checkSchedule(schedule string) error {
+	fields := strings.Fields(schedule)
+	if len(fields) != 5 || slices.ContainsFunc(fields, func(field string) bool { return !cronField.MatchString(field) }) {
+		return fmt.Errorf("%q is not a schedule; write minute, hour, day of the month, month and day of the week "+
+			"as cron does, such as 0 8 * * 1-5", schedule)
+	}
+	return nil
+}
+
+// loadWindows reads when Applications may sync. In prod changes come while people are there to see them.
+func loadWindows(r *config.Reader, environment string) []appproject.SyncWindow {
+	def := ""
+	if environment == "prod" {
+		def = "0 8 * * 1-5"
+	}
+	schedule := r.String("syncWindowSchedule", def)
+	window := appproject.SyncWindow{
+		Kind:         "allow",
+		Schedule:     schedule,
+		Duration:     r.DurationBetween("syncWindowDuration", 8*time.Hour, time.Minute, 7*24*time.Hour).String(),
+		TimeZone:     r.Text("syncWindowTimeZone", "UTC"),
+		Applications: []string{"*"},
+		ManualSync:   r.Bool("syncWindowManual", false),
+	}
+	if _, err := time.LoadLocation(window.TimeZone); err != nil || window.TimeZone == "Local" {
+		r.Check("syncWindowTimeZone", fmt.Errorf("%q is not a time zone; write it like UTC or Europe/Berlin", window.TimeZone))
+	}
+	if schedule == "" {
+		return nil
+	}
+	r.Check("syncWindowSchedule", checkSchedule(schedule))
+	return []appproject.SyncWindow{window}
+}
+
+// projects returns the AppProjects of the platform.
+func (s Settings) projects() []appproject.Project {
+	groups := appproject.Groups{Developers: s.Groups.Developers, Pipelines: s.Groups.Pipelines}
+	return []appproject.Project{
+		appproject.GridOS(s.Projects.SourceRepositories, groups, s.Projects.Windows),
+		appproject.Platform(s.Projects.PlatformRepositories, s.Projects.PlatformNamespaces, groups, s.Projects.Windows),
+	}
+}
+
+func newProject(
+	ctx *pulumi.Context, name string, project appproject.Project, opts ...pulumi.ResourceOption,
+) (*apiextensions.CustomResource, error) {
+	spec, err := untyped.MapOf(project.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("project %s: %w", project.Name, err)
+	}
+	return apiextensions.NewCustomResource(ctx, name, &apiextensions.CustomResourceArgs{
+		ApiVersion: pulumi.String(appproject.APIVersion),
+		Kind:       pulumi.String(appproject.Kind),
+		Metadata: metav1.ObjectMetaArgs{
+			Name:      pulumi.String(project.Name),
+			Namespace: pulumi.String(naming.NamespaceArgoCD),
+		},
+		OtherFields: kubernetes.UntypedArgs{"spec": spec},
+	}, opts...)
+}

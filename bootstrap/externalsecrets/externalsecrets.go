@@ -1,0 +1,114 @@
+// Package externalsecrets installs the External Secrets Operator, which brings secrets from the environment's key vault into the
+// cluster, and the store through which it reads that vault.
+package externalsecrets
+
+import (
+	"fmt"
+	"regexp"
+
+	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
+	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Settings is the configuration of the operator and its store.
+type Settings struct {
+	Chart helm.Chart
+	// Replicas is the number of controllers, of webhooks and of certificate controllers. Of the controllers, one leads.
+	Replicas int
+	// Namespaces are those whose ExternalSecrets may read the key vault. Whoever can write ExternalSecrets there can read every
+	// secret in it.
+	Namespaces []string
+}
+
+// namespaceName is what Kubernetes takes as the name of a namespace: an RFC 1123 label.
+var namespaceName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// Load reads Settings, recording mistakes in r.
+func Load(r *config.Reader) Settings {
+	const namespacesKey = "secretStoreNamespaces"
+	s := Settings{
+		Chart: helm.LoadChartFrom(r, "externalSecretsChartRepository", "https://charts.external-secrets.io",
+			"externalSecrets", "external-secrets", "2.9.0"),
+		Replicas: r.IntBetween("externalSecretsReplicas", 2, 1, 5),
+		Namespaces: r.Strings(namespacesKey,
+			[]string{naming.NamespaceArgoCD, naming.NamespaceArgoRollouts, naming.NamespaceGridOS}),
+	}
+	if len(s.Namespaces) == 0 {
+		// A store without conditions is open to all.
+		r.Check(namespacesKey, fmt.Errorf("is empty; list the namespaces that may read the key vault, such as %s", naming.NamespaceGridOS))
+	}
+	for _, namespace := range s.Namespaces {
+		if !namespaceName.MatchString(namespace) {
+			r.Check(namespacesKey, fmt.Errorf("%q is no name of a namespace; list each by its name, without wildcards", namespace))
+		}
+	}
+	return s
+}
+
+// Args is what ExternalSecrets needs. Every field is required.
+type Args struct {
+	Settings Settings
+	// ClientID is the GUID that the operator signs in to Entra as; its federated credential names the operator's service account.
+	ClientID pulumi.StringInput
+	// TenantID is the GUID of the Entra tenant.
+	TenantID pulumi.StringInput
+	// VaultURI is the https address of the key vault.
+	VaultURI pulumi.StringInput
+}
+
+// ExternalSecrets is the installed operator with its store.
+type ExternalSecrets struct {
+	pulumi.ResourceState
+
+	// Version is the installed version of the chart.
+	Version pulumi.StringOutput
+	// StoreName names the ClusterSecretStore that ExternalSecrets refer to.
+	StoreName pulumi.StringOutput
+}
+
+// New registers the operator and its store.
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*ExternalSecrets, error) {
+	e := &ExternalSecrets{}
+	if err := ctx.RegisterComponentResource("gridos-bootstrap:externalsecrets:ExternalSecrets", name, e, opts...); err != nil {
+		return nil, err
+	}
+	if err := e.provision(ctx, name, args); err != nil {
+		return nil, fmt.Errorf("externalsecrets: %w", err)
+	}
+	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{"version": e.Version, "storeName": e.StoreName})
+}
+
+func (e *ExternalSecrets) provision(ctx *pulumi.Context, name string, args Args) error {
+	namespace, err := corev1.NewNamespace(ctx, name+"-namespace", &corev1.NamespaceArgs{
+		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceExternalSecrets)},
+	}, pulumi.Parent(e))
+	if err != nil {
+		return err
+	}
+	values, err := newValues(args.Settings).input(args.ClientID)
+	if err != nil {
+		return err
+	}
+	release, err := helm.NewRelease(ctx, name+"-release", helm.Args{
+		Chart:     args.Settings.Chart,
+		Name:      releaseName,
+		Namespace: namespace.Metadata.Name().Elem(),
+		Values:    values,
+	}, pulumi.Parent(e))
+	if err != nil {
+		return err
+	}
+	// The release brings the definition, and the webhook that checks the store.
+	store, err := newStore(ctx, name+"-store", args, pulumi.Parent(e), pulumi.DependsOn([]pulumi.Resource{release}))
+	if err != nil {
+		return err
+	}
+	e.Version = release.Version
+	e.StoreName = store.Metadata.Name().Elem()
+	return nil
+}

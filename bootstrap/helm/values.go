@@ -1,0 +1,51 @@
+package helm
+
+// Resources are what a container asks for and what it may have at most, by resource name (cpu, memory). The platform sets no
+// limit on cpu: it would only slow a controller down that has work to do while the node has time to spare.
+type Resources struct {
+	Requests map[string]string `json:"requests"`
+	Limits   map[string]string `json:"limits"`
+}
+
+// NewResources returns the requests, in Kubernetes' notation (100m, 256Mi), and the limit of memory.
+func NewResources(cpu, memory, memoryLimit string) Resources {
+	return Resources{
+		Requests: map[string]string{"cpu": cpu, "memory": memory},
+		Limits:   map[string]string{"memory": memoryLimit},
+	}
+}
+
+// SpreadConstraint is one of a pod's topologySpreadConstraints.
+type SpreadConstraint struct {
+	MaxSkew           int           `json:"maxSkew"`
+	TopologyKey       string        `json:"topologyKey"`
+	WhenUnsatisfiable string        `json:"whenUnsatisfiable"`
+	LabelSelector     LabelSelector `json:"labelSelector"`
+	MatchLabelKeys    []string      `json:"matchLabelKeys"`
+}
+
+// LabelSelector selects pods by labels that are all equal.
+type LabelSelector struct {
+	MatchLabels map[string]string `json:"matchLabels"`
+}
+
+// Spread spreads the pods of a Deployment over zones, and over nodes within them. It is a wish: dev has fewer nodes than an update
+// has pods, and a pod that is not scheduled is worse than one in the same zone. The pods of each revision are counted for
+// themselves, or those that an update is about to remove would decide where the new ones go.
+func Spread(labels map[string]string) []SpreadConstraint {
+	over := func(key string) SpreadConstraint {
+		return SpreadConstraint{
+			MaxSkew:           1,
+			TopologyKey:       key,
+			WhenUnsatisfiable: "ScheduleAnyway",
+			LabelSelector:     LabelSelector{MatchLabels: labels},
+			MatchLabelKeys:    []string{"pod-template-hash"},
+		}
+	}
+	return []SpreadConstraint{over("topology.kubernetes.io/zone"), over("kubernetes.io/hostname")}
+}
+
+// ScrapeAnnotations let the platform's Prometheus find the metrics behind a Service. The port is that of the Service.
+func ScrapeAnnotations(port string) map[string]string {
+	return map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": port}
+}

@@ -1,0 +1,83 @@
+package rollouts
+
+import "github.com/gridos/sharedinfra/bootstrap/helm"
+
+// values are the keys of the argo-rollouts chart (2.41.0) that the platform sets.
+type values struct {
+	InstallCRDs bool `json:"installCRDs"`
+	// KeepCRDs leaves the definitions, and with them every Rollout, when the release is uninstalled.
+	KeepCRDs     bool               `json:"keepCRDs"`
+	Controller   controllerValues   `json:"controller"`
+	ProviderRBAC providerRBACValues `json:"providerRBAC"`
+	Dashboard    dashboardValues    `json:"dashboard"`
+}
+
+type controllerValues struct {
+	// Replicas of more than one let the controllers elect a leader.
+	Replicas  int                     `json:"replicas"`
+	Resources helm.Resources          `json:"resources"`
+	PDB       disruptionBudgetValues  `json:"pdb"`
+	Spread    []helm.SpreadConstraint `json:"topologySpreadConstraints"`
+	Metrics   metricsValues           `json:"metrics"`
+	// TrafficRouterPlugins is empty: Argo Rollouts speaks to Istio by itself.
+	TrafficRouterPlugins []struct{} `json:"trafficRouterPlugins"`
+}
+
+type disruptionBudgetValues struct {
+	Enabled bool `json:"enabled"`
+	// MinAvailable must be said: enabled alone renders a budget of zero.
+	MinAvailable int `json:"minAvailable"`
+}
+
+type metricsValues struct {
+	Enabled bool          `json:"enabled"`
+	Service serviceValues `json:"service"`
+}
+
+type serviceValues struct {
+	Annotations map[string]string `json:"annotations"`
+}
+
+type providerRBACValues struct {
+	Enabled   bool            `json:"enabled"`
+	Providers map[string]bool `json:"providers"`
+}
+
+type dashboardValues struct {
+	Enabled bool `json:"enabled"`
+}
+
+// metricsPort is the port of the chart's metrics Service.
+const metricsPort = "8090"
+
+// otherRouters are the traffic routers that the platform does not have; the chart gives the controller rights over the objects of
+// each by default.
+var otherRouters = []string{
+	"smi", "ambassador", "awsLoadBalancerController", "awsAppMesh", "traefik", "apisix", "contour", "glooPlatform", "gatewayAPI",
+}
+
+func newValues(s Settings) values {
+	providers := map[string]bool{"istio": true}
+	for _, router := range otherRouters {
+		providers[router] = false
+	}
+	return values{
+		InstallCRDs: true,
+		KeepCRDs:    true,
+		Controller: controllerValues{
+			Replicas:  s.Replicas,
+			Resources: helm.NewResources("100m", "128Mi", "512Mi"),
+			// A single controller has no budget: it would keep its node from ever being drained.
+			PDB: disruptionBudgetValues{Enabled: s.Replicas > 1, MinAvailable: 1},
+			Spread: helm.Spread(map[string]string{
+				"app.kubernetes.io/name":      "argo-rollouts",
+				"app.kubernetes.io/instance":  releaseName,
+				"app.kubernetes.io/component": "rollouts-controller",
+			}),
+			Metrics:              metricsValues{Enabled: true, Service: serviceValues{Annotations: helm.ScrapeAnnotations(metricsPort)}},
+			TrafficRouterPlugins: []struct{}{},
+		},
+		ProviderRBAC: providerRBACValues{Enabled: true, Providers: providers},
+		Dashboard:    dashboardValues{Enabled: false}, // it has no authentication
+	}
+}

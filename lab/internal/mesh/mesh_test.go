@@ -1,0 +1,50 @@
+package mesh_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/gridos/sharedinfra/lab/internal/apitest"
+	"github.com/gridos/sharedinfra/lab/internal/mesh"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {
+	client, err := kubernetes.NewForConfig(apitest.Start(t, "../../../tools"))
+	require.NoError(t, err)
+	gateways := func(revisions ...string) []mesh.Gateway {
+		var all []mesh.Gateway
+		for _, revision := range revisions {
+			all = append(all, mesh.Gateway{Name: naming.IstioInternalIngress, Revision: revision})
+		}
+		return all
+	}
+	names := func() []string {
+		list, err := client.AppsV1().Deployments(naming.NamespaceIstioIngress).List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		found := []string{}
+		for _, deployment := range list.Items {
+			assert.Equal(t, naming.IstioInternalIngress, deployment.Spec.Template.Labels["istio"], "what the edge Service selects")
+			found = append(found, deployment.Name)
+		}
+		return found
+	}
+	const before, after = naming.IstioInternalIngress + "-asm-1-25", naming.IstioInternalIngress + "-asm-1-26"
+	for _, step := range []struct{ revisions, want []string }{
+		{nil, []string{}},
+		{[]string{"asm-1-25"}, []string{before}},
+		{[]string{"asm-1-25"}, []string{before}},
+		{[]string{"asm-1-25", "asm-1-26"}, []string{before, after}},
+		{[]string{"asm-1-26"}, []string{after}},
+		{nil, []string{}},
+	} {
+		require.NoError(t, mesh.SetIngressGateways(t.Context(), client, gateways(step.revisions...)))
+		assert.ElementsMatch(t, step.want, names())
+	}
+	_, err = client.CoreV1().Namespaces().Get(t.Context(), naming.NamespaceIstioIngress, metav1.GetOptions{})
+	require.NoError(t, err, "others have objects there")
+}
