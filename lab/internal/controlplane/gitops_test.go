@@ -69,6 +69,7 @@ func TestCluster_ArgoCDsDefinitionsAcceptWhatTheProgramsRegister(t *testing.T) {
 		}, "Application")
 		require.NotEmpty(t, found)
 		for _, application := range found {
+			application.SetName(application.GetName() + "-in-" + environment)
 			require.NoError(t, create(applications, application), "%s", application.GetName())
 		}
 	}
