@@ -80,7 +80,15 @@ from nothing, and nothing of it stays.`,
   pulumi -C infra preview -s dev       (needs the Pulumi CLI's Go language host)`,
 		},
 		&cobra.Command{
-			Use: "tools", Short: "Find, download or build the binaries that the lab needs", Args: noArgs, RunE: at(tools),
+			Use: "manifests", Short: "Check the application's manifests: references, images, secrets",
+			Args: noArgs, RunE: at(checkManifests),
+			Long: `Renders every overlay of the application as Argo CD does, and reports every mistake with its file and field: objects
+that refer to others which are not there, selectors that find nothing, unpinned images, secrets in clear text, kinds that
+the AppProject refuses. Needs no cluster and takes a second.`,
+			Example: "  go run ./lab manifests",
+		},
+		&cobra.Command{
+			Use: "tools", Short: "Find, download or build the binaries that the lab and its tests need", Args: noArgs, RunE: at(tools),
 			Example: "  go run ./lab tools",
 		},
 		&cobra.Command{

@@ -171,15 +171,17 @@ func env(cmd *cobra.Command, s site.Site) error {
 func tools(cmd *cobra.Command, s site.Site) error {
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()
-	m, err := prepare(cmd.Context(), s, display)
+	names := append(toolchain.All(), toolchain.ForManifests()...)
+	resolver := &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}
+	paths, err := resolver.Resolve(cmd.Context(), names...)
 	display.Stop()
 	if err != nil {
 		return err
 	}
 	t := plaintable.New(cmd.OutOrStdout())
 	t.AppendHeader(table.Row{"tool", "path"})
-	for _, name := range toolchain.All() {
-		t.AppendRow(table.Row{name, m.paths[name]})
+	for _, name := range names {
+		t.AppendRow(table.Row{name, paths[name]})
 	}
 	t.Render()
 	return nil

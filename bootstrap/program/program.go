@@ -81,7 +81,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	providers := pulumi.Providers(cluster, generator)
 
 	workloads, err := corev1.NewNamespace(ctx, "gridos-namespace", &corev1.NamespaceArgs{
-		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceGridOS)},
+		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceGridOS), Labels: restricted()},
 	}, providers, pulumi.Protect(settings.Protect))
 	if err != nil {
 		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
@@ -121,4 +121,14 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		ProjectName:         cd.ProjectName,
 		WorkloadNamespace:   workloads.Metadata.Name().Elem(),
 	})
+}
+
+// restricted are the labels by which the API server refuses pods that Pod Security "restricted" does not allow
+// (kubernetes.io, "Pod Security Standards"), and warns those who apply what would make such pods.
+func restricted() pulumi.StringMap {
+	labels := pulumi.StringMap{}
+	for _, mode := range []string{"enforce", "audit", "warn"} {
+		labels["pod-security.kubernetes.io/"+mode] = pulumi.String("restricted")
+	}
+	return labels
 }

@@ -97,11 +97,11 @@ func (t Tool) buildFlags(version string) []string {
 	if t.LDFlags == "" {
 		return flags
 	}
-	var major, minor string
+	var major, minor, patch string
 	if v, err := semver.ParseTolerant(version); err == nil {
-		major, minor = fmt.Sprint(v.Major), fmt.Sprint(v.Minor)
+		major, minor, patch = fmt.Sprint(v.Major), fmt.Sprint(v.Minor), fmt.Sprint(v.Patch)
 	}
-	ldflags := strings.NewReplacer("{version}", version, "{major}", major, "{minor}", minor).Replace(t.LDFlags)
+	ldflags := strings.NewReplacer("{version}", version, "{major}", major, "{minor}", minor, "{patch}", patch).Replace(t.LDFlags)
 	return append(flags, "-ldflags="+ldflags)
 }
 

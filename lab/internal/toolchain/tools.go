@@ -23,6 +23,8 @@ const (
 	KubeControllerManager = "kube-controller-manager"
 	KubeScheduler         = "kube-scheduler"
 	Kwok                  = "kwok"
+	Kubectl               = "kubectl"
+	Kustomize             = "kustomize"
 
 	// setupEnvtest is only a downloader of others.
 	setupEnvtest = "setup-envtest"
@@ -38,7 +40,7 @@ type Tool struct {
 	Package string
 	// Pin is the module path whose version in the nested module's go.mod is the tool's version.
 	Pin string
-	// LDFlags are the linker flags; {version}, {major} and {minor} stand for the pinned version.
+	// LDFlags are the linker flags; {version}, {major}, {minor} and {patch} stand for the pinned version.
 	LDFlags string
 	// Embed lists files that the main package embeds but which come from a dependency.
 	Embed Embed
@@ -138,6 +140,17 @@ func tools() []Tool {
 			LDFlags: stripped, Match: SameMinor, versionArgs: []string{"--version"},
 		},
 		{
+			// Its module has the number 0.35.0 for 1.35.0, so that copies that are found elsewhere are never taken.
+			Name: Kubectl, Module: "kubectl", Package: ".", Pin: "k8s.io/kubectl", versionArgs: []string{"version", "--client"},
+			LDFlags: stripped + " -X k8s.io/component-base/version.gitVersion=v1.{minor}.{patch}" +
+				" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor={minor}",
+		},
+		{
+			Name: Kustomize, Module: "kustomize", Package: "sigs.k8s.io/kustomize/kustomize/v5",
+			Pin: "sigs.k8s.io/kustomize/kustomize/v5", Match: SameMinor, versionArgs: []string{"version"},
+			LDFlags: stripped + " -X sigs.k8s.io/kustomize/api/provenance.version=v{version}",
+		},
+		{
 			Name: setupEnvtest, Module: "setup-envtest", Package: "sigs.k8s.io/controller-runtime/tools/setup-envtest",
 			Pin: "sigs.k8s.io/controller-runtime/tools/setup-envtest", versionArgs: []string{"version"},
 		},
@@ -148,6 +161,9 @@ func tools() []Tool {
 func All() []string {
 	return []string{Pulumi, PulumiKubernetes, Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
 }
+
+// ForManifests returns the names of the tools that render and apply the application's manifests.
+func ForManifests() []string { return []string{Kustomize, Kubectl} }
 
 // Version returns the pinned version of a tool, without a leading v, as its nested module's go.mod states it.
 func (r *Resolver) Version(name string) (string, error) {

@@ -1,0 +1,119 @@
+package manifests
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	sigsyaml "sigs.k8s.io/yaml"
+)
+
+// Object is one object of an overlay.
+type Object struct {
+	*unstructured.Unstructured
+	// File is the file that the object was read from, relative to the folder of the application, such as base/rollout.yaml.
+	File string
+}
+
+// name is how messages call the object.
+func (o Object) name() string { return o.GetKind() + " " + o.GetName() }
+
+// Build renders the overlay in dir, applications/<name>/overlays/<environment>, with the given Kustomize binary and no flags, as
+// Argo CD does. The error is Kustomize's own, which names the file.
+func Build(ctx context.Context, kustomize, dir string) (objects []Object, err error) {
+	application := filepath.Dir(filepath.Dir(dir))
+	// The annotations that tell where an object is from are asked for by a kustomization around the overlay: in its own they
+	// would get into the cluster. It lies in the application's folder, for Kustomize reads relative paths only.
+	around, err := os.MkdirTemp(application, ".check-*")
+	if err != nil {
+		return nil, fmt.Errorf("render %s: %w", dir, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(around)) }()
+	overlay, err := filepath.Rel(around, dir)
+	if err != nil {
+		return nil, fmt.Errorf("render %s: %w", dir, err)
+	}
+	text, err := sigsyaml.Marshal(map[string]any{
+		"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+		"resources": []string{filepath.ToSlash(overlay)}, "buildMetadata": []string{"originAnnotations"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(around, "kustomization.yaml"), text, 0o600); err != nil {
+		return nil, fmt.Errorf("render %s: %w", dir, err)
+	}
+	rendered, err := run(ctx, kustomize, "build", around)
+	if err != nil {
+		return nil, fmt.Errorf("render %s: %w", dir, err)
+	}
+	return decode(rendered)
+}
+
+// run returns what a program prints; its error is what it says about its failure.
+func run(ctx context.Context, program string, args ...string) ([]byte, error) {
+	var out, problems bytes.Buffer
+	command := exec.CommandContext(ctx, program, args...)
+	command.Stdout, command.Stderr = &out, &problems
+	if err := command.Run(); err != nil {
+		return nil, fmt.Errorf("%s %s: %w: %s", filepath.Base(program), args[0], err, strings.TrimSpace(problems.String()))
+	}
+	return out.Bytes(), nil
+}
+
+const originAnnotation = "config.kubernetes.io/origin"
+
+func decode(rendered []byte) ([]Object, error) {
+	var objects []Object
+	documents := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(rendered)))
+	for {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		object := &unstructured.Unstructured{}
+		if err := sigsyaml.Unmarshal(document, &object.Object); err != nil {
+			return nil, err
+		}
+		file, err := takeOrigin(object)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, Object{Unstructured: object, File: file})
+	}
+}
+
+// takeOrigin returns the file that the object is from, and removes the annotation that says so.
+func takeOrigin(object *unstructured.Unstructured) (string, error) {
+	annotations := object.GetAnnotations()
+	var origin struct {
+		Path         string `json:"path"`
+		ConfiguredIn string `json:"configuredIn"`
+	}
+	if err := sigsyaml.Unmarshal([]byte(annotations[originAnnotation]), &origin); err != nil {
+		return "", fmt.Errorf("%s %s: the origin that Kustomize noted: %w", object.GetKind(), object.GetName(), err)
+	}
+	delete(annotations, originAnnotation)
+	if len(annotations) == 0 {
+		annotations = nil
+	}
+	object.SetAnnotations(annotations)
+	file := origin.Path
+	if file == "" {
+		file = origin.ConfiguredIn // a generator's
+	}
+	return strings.TrimPrefix(file, "../"), nil
+}

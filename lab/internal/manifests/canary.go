@@ -1,0 +1,117 @@
+package manifests
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+const canary = "spec.strategy.canary"
+
+// checkCanary follows what the steps of a Rollout refer to.
+func (o overlay) checkCanary(owner typed[rolloutFields], r *report) {
+	c := owner.is.Spec.Strategy.Canary
+	for field, name := range map[string]string{"stableService": c.StableService, "canaryService": c.CanaryService} {
+		if _, ok := byName(o.services, name); !ok {
+			r.add(owner.Object, canary+"."+field, "is the Service %q; %s", name, namesOf(o.services))
+		}
+	}
+	const routing = canary + ".trafficRouting.istio.virtualService"
+	target := c.TrafficRouting.Istio.VirtualService
+	if routes, ok := byName(o.virtualServices, target.Name); !ok {
+		r.add(owner.Object, routing+".name", "is the VirtualService %q; %s", target.Name, namesOf(o.virtualServices))
+	} else {
+		for _, wanted := range target.Routes {
+			o.checkRoute(owner, routes, wanted, routing+".routes", r)
+		}
+	}
+	for i, step := range c.Steps {
+		if step.Analysis == nil {
+			continue
+		}
+		field := fmt.Sprintf("%s.steps[%d].analysis", canary, i)
+		for _, reference := range step.Analysis.Templates {
+			found, ok := byName(o.templates, reference.TemplateName)
+			if !ok {
+				r.add(owner.Object, field+".templates", "name the AnalysisTemplate %q; %s", reference.TemplateName, namesOf(o.templates))
+				continue
+			}
+			checkArguments(owner, found, step.Analysis.Args, field+".args", r)
+		}
+	}
+}
+
+// checkRoute looks whether the route that the Rollout weighs leads to its two Services.
+func (o overlay) checkRoute(
+	owner typed[rolloutFields], routes typed[virtualServiceFields], wanted, field string, r *report,
+) {
+	for _, route := range routes.is.Spec.HTTP {
+		if route.Name != wanted {
+			continue
+		}
+		var hosts []string
+		for _, to := range route.Route {
+			hosts = append(hosts, to.Destination.Host)
+		}
+		for _, service := range []string{owner.is.Spec.Strategy.Canary.StableService, owner.is.Spec.Strategy.Canary.CanaryService} {
+			if !slices.Contains(hosts, service) {
+				r.add(routes.Object, "spec.http["+wanted+"].route", "does not lead to the Service %s of the Rollout %s",
+					service, owner.GetName())
+			}
+		}
+		return
+	}
+	r.add(owner.Object, field, "name %q, which the VirtualService %s, in %s, does not have", wanted, routes.GetName(), routes.File)
+}
+
+// checkArguments compares what a template wants with what it is given. An argument that only another template of the same step wants
+// is no mistake.
+func checkArguments(owner typed[rolloutFields], wants typed[analysisFields], given []argument, field string, r *report) {
+	for _, want := range wants.is.Spec.Args {
+		if want.Value == nil && !slices.ContainsFunc(given, func(a argument) bool { return a.Name == want.Name }) {
+			r.add(owner.Object, field, "lack %s, which the AnalysisTemplate %s wants", want.Name, wants.GetName())
+		}
+	}
+}
+
+// placeholder is how a template refers to its arguments.
+var placeholder = regexp.MustCompile(`\{\{\s*args\.([^}\s]+)\s*\}\}`)
+
+// checkTemplates looks whether templates use the arguments that they declare, and no others.
+func (o overlay) checkTemplates(r *report) {
+	declaredSomewhere := map[string]bool{}
+	for _, t := range o.templates {
+		text, err := json.Marshal(t.is.Spec.Metrics)
+		if err != nil {
+			r.add(t.Object, "spec.metrics", "cannot be written as JSON: %v", err)
+			continue
+		}
+		used := map[string]bool{}
+		for _, match := range placeholder.FindAllStringSubmatch(string(text), -1) {
+			used[match[1]] = true
+			if !slices.ContainsFunc(t.is.Spec.Args, func(a argument) bool { return a.Name == match[1] }) {
+				r.add(t.Object, "spec.metrics", "use args.%s, which spec.args do not declare", match[1])
+			}
+		}
+		for _, declared := range t.is.Spec.Args {
+			declaredSomewhere[declared.Name] = true
+			if !used[declared.Name] {
+				r.add(t.Object, "spec.args", "declare %s, which nothing uses", declared.Name)
+			}
+		}
+	}
+	for _, owner := range o.rollouts {
+		for i, step := range owner.is.Spec.Strategy.Canary.Steps {
+			if step.Analysis == nil {
+				continue
+			}
+			for _, given := range step.Analysis.Args {
+				if !declaredSomewhere[given.Name] {
+					field := fmt.Sprintf("%s.steps[%d].analysis.args", canary, i)
+					r.add(owner.Object, field, "give %s, which no AnalysisTemplate wants", given.Name)
+				}
+			}
+		}
+	}
+}

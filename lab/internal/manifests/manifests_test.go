@@ -1,0 +1,467 @@
+package manifests
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pmezard/go-difflib/difflib"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/lab/internal/apitest"
+	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+const (
+	root  = "../../.."
+	tools = root + "/tools"
+	app   = root + "/applications/gridos"
+)
+
+// tag is that of the image, which the pipeline sets at each release.
+var tag = regexp.MustCompile(`:(dev|test|prod)-[0-9a-f]{7}\b`)
+
+var update = flag.Bool("update", false, "write the expected renderings anew")
+
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	paths, err := (&toolchain.Resolver{ToolsDir: tools}).Resolve(t.Context(), name)
+	require.NoError(t, err)
+	return paths[name]
+}
+
+func overlayDir(application, environment string) string {
+	return filepath.Join(application, "overlays", environment)
+}
+
+// What Argo CD will apply, so that a review shows it: the base in full, and what each overlay makes different.
+func TestCluster_OverlaysDifferWhereTheyShould(t *testing.T) {
+	kustomize := tool(t, toolchain.Kustomize)
+	base, err := run(t.Context(), kustomize, "build", filepath.Join(app, "base"))
+	require.NoError(t, err)
+	expect(t, "base.yaml", string(base))
+	for _, environment := range naming.Environments() {
+		rendered, err := run(t.Context(), kustomize, "build", overlayDir(app, environment))
+		require.NoError(t, err)
+		difference, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+			A: difflib.SplitLines(string(base)), B: difflib.SplitLines(tag.ReplaceAllString(string(rendered), ":$1-<commit>")),
+			FromFile: "base", ToFile: environment, Context: 2,
+		})
+		require.NoError(t, err)
+		expect(t, environment+".diff", difference)
+	}
+}
+
+func expect(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), text, "if it is meant: go test ./lab/internal/manifests -run TestCluster_ -update")
+}
+
+// kustomization is as much of the file as the tests look at.
+type kustomization struct {
+	Replicas []struct{ Count int32 }
+	Images   []struct{ Name, NewName, NewTag string }
+	Patches  []struct {
+		Target map[string]string
+		Path   string
+		Patch  string
+	}
+}
+
+func readKustomization(t *testing.T, environment string) kustomization {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(overlayDir(app, environment), "kustomization.yaml"))
+	require.NoError(t, err)
+	var k kustomization
+	require.NoError(t, yaml.Unmarshal(text, &k))
+	return k
+}
+
+// What two overlays say alike belongs into the base.
+func TestUnit_NoTwoOverlaysMakeTheSameChange(t *testing.T) {
+	t.Parallel()
+	saidBy := map[string]string{}
+	for _, environment := range naming.Environments() {
+		for _, patch := range readKustomization(t, environment).Patches {
+			text := patch.Patch
+			if patch.Path != "" {
+				file, err := os.ReadFile(filepath.Join(overlayDir(app, environment), patch.Path))
+				require.NoError(t, err)
+				text = string(file)
+			}
+			var operations []map[string]any
+			require.NoError(t, yaml.Unmarshal([]byte(text), &operations))
+			require.NotEmpty(t, operations)
+			for _, operation := range operations {
+				key, err := json.Marshal([]any{patch.Target, operation})
+				require.NoError(t, err)
+				other, double := saidBy[string(key)]
+				assert.False(t, double && other != environment, "%s and %s both say %s", other, environment, key)
+				saidBy[string(key)] = environment
+			}
+		}
+	}
+}
+
+// The documents fix the replicas and the log levels, and the names that infra gives.
+func TestCluster_OverlaysAreTheDocuments(t *testing.T) {
+	kustomize := tool(t, toolchain.Kustomize)
+	for environment, want := range map[string]struct {
+		replicas int32
+		level    string
+	}{"dev": {2, "debug"}, "test": {3, "info"}, "prod": {5, "warn"}} {
+		objects, err := Build(t.Context(), kustomize, overlayDir(app, environment))
+		require.NoError(t, err)
+		require.NoError(t, Check(objects))
+		r := &report{}
+		o := sorted(objects, r)
+		require.NoError(t, r.err())
+		require.Len(t, o.rollouts, 1)
+		require.Len(t, o.configMaps, 1)
+		names, err := naming.For(environment, "")
+		require.NoError(t, err)
+
+		owner := o.rollouts[0].is.Spec
+		assert.Equal(t, want.replicas, owner.Replicas, environment)
+		config := o.configMaps[0]
+		assert.Equal(t, want.level, config.is.Data["log-level"], environment)
+		assert.Equal(t, names.PostgresServer+".postgres.database.azure.com", config.is.Data["database-host"])
+		assert.Regexp(t, `^gridos-config-[a-z0-9]{10}$`, config.GetName(), "a change of the configuration is a new revision")
+		require.Len(t, owner.Template.Spec.Containers, 1)
+		assert.Regexp(t, `^`+names.Registry+`\.azurecr\.io/gridos:(dev|test|prod)-[0-9a-f]{7}$`, owner.Template.Spec.Containers[0].Image)
+		pods := owner.Template.Spec
+		assert.True(t, *pods.SecurityContext.RunAsNonRoot)
+		assert.Equal(t, corev1.SeccompProfileTypeRuntimeDefault, pods.SecurityContext.SeccompProfile.Type)
+		assert.True(t, *pods.Containers[0].SecurityContext.ReadOnlyRootFilesystem)
+		assert.Equal(t, []corev1.Capability{"ALL"}, pods.Containers[0].SecurityContext.Capabilities.Drop)
+		for _, spread := range pods.TopologySpreadConstraints {
+			assert.Equal(t, environment == "prod", spread.WhenUnsatisfiable == corev1.DoNotSchedule, "%s: %s", environment, spread.TopologyKey)
+		}
+
+		steps, _, err := unstructured.NestedSlice(o.rollouts[0].UnstructuredContent(), "spec", "strategy", "canary", "steps")
+		require.NoError(t, err)
+		assert.Equal(t, []string{
+			"10%", "1m", "analysis", "25%", "2m", "analysis", "50%", "3m", "analysis", "100%",
+		}, stepNames(t, steps), "the documents' canary")
+	}
+}
+
+func stepNames(t *testing.T, steps []any) []string {
+	t.Helper()
+	var names []string
+	for _, step := range steps {
+		text, err := json.Marshal(step)
+		require.NoError(t, err)
+		var s struct {
+			SetWeight *int
+			Pause     *struct{ Duration string }
+			Analysis  *struct{ Templates []any }
+		}
+		require.NoError(t, json.Unmarshal(text, &s))
+		switch {
+		case s.SetWeight != nil:
+			names = append(names, jsonText(t, *s.SetWeight)+"%")
+		case s.Pause != nil:
+			names = append(names, s.Pause.Duration)
+		case s.Analysis != nil:
+			assert.Len(t, s.Analysis.Templates, 2, "success rate and latency")
+			names = append(names, "analysis")
+		}
+	}
+	return names
+}
+
+func jsonText(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// The pipeline's command, as the documents write it, changes the image and nothing else, however often.
+func TestCluster_AnImageIsSetAsTheDocumentsWriteIt(t *testing.T) {
+	kustomize := tool(t, toolchain.Kustomize)
+	const image = "devgridosacr.azurecr.io/gridos:dev-abc1234"
+	for _, environment := range naming.Environments() {
+		application := copied(t)
+		dir := overlayDir(application, environment)
+		before, err := os.ReadFile(filepath.Join(dir, "kustomization.yaml"))
+		require.NoError(t, err)
+		for range 2 {
+			command := exec.CommandContext(t.Context(), kustomize, "edit", "set", "image", "gridosacr.azurecr.io/gridos="+image)
+			command.Dir = dir
+			out, err := command.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		}
+		after, err := os.ReadFile(filepath.Join(dir, "kustomization.yaml"))
+		require.NoError(t, err)
+		old, set := strings.Split(string(before), "\n"), strings.Split(string(after), "\n")
+		require.Len(t, set, len(old))
+		for i := range old {
+			if old[i] != set[i] {
+				assert.Regexp(t, `^  new(Name|Tag): `, set[i])
+			}
+		}
+		objects, err := Build(t.Context(), kustomize, dir)
+		require.NoError(t, err)
+		o := sorted(objects, &report{})
+		assert.Equal(t, image, o.rollouts[0].is.Spec.Template.Spec.Containers[0].Image)
+	}
+}
+
+// copied returns a copy of the application that a test may spoil.
+func copied(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "gridos")
+	require.NoError(t, os.CopyFS(dir, os.DirFS(app)))
+	return dir
+}
+
+// spoiled returns a copy of the application in which a text of a file is another.
+func spoiled(t *testing.T, file, old, changed string) string {
+	t.Helper()
+	dir := copied(t)
+	path := filepath.Join(dir, filepath.FromSlash(file))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(text), old, "the mistake cannot be made in %s", file)
+	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(text), old, changed, 1)), 0o600))
+	return dir
+}
+
+func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
+	kustomize := tool(t, toolchain.Kustomize)
+	for name, mistake := range map[string]struct{ file, old, changed, want string }{
+		"unknown field": {
+			"base/service.yaml", "targetPort: http", "targetport: http", "base/service.yaml: Service gridos-stable: spec.ports[0].targetport is unknown",
+		},
+		"unknown field of a pod": {
+			"base/deployment.yaml", "readOnlyRootFilesystem", "readOnlyRootFileSystem",
+			"base/deployment.yaml: Rollout gridos: spec.template.spec.containers[0].securityContext.readOnlyRootFileSystem is unknown",
+		},
+		"missing label": {
+			"base/deployment.yaml", "        app.kubernetes.io/part-of: gridos\n", "",
+			"base/deployment.yaml: Rollout gridos: spec.template.metadata.labels lack app.kubernetes.io/part-of",
+		},
+		"pods that the selector misses": {
+			"base/rollout.yaml", "app.kubernetes.io/name: gridos", "app.kubernetes.io/name: grid",
+			"base/deployment.yaml: Rollout gridos: spec.template.metadata.labels do not match",
+		},
+		"Service without pods": {
+			"base/service.yaml", "app.kubernetes.io/name: gridos", "app.kubernetes.io/name: grid",
+			"base/service.yaml: Service gridos-stable: spec.selector selects no pods",
+		},
+		"port that nobody listens on": {
+			"base/deployment.yaml", "- name: http\n          containerPort", "- name: web\n          containerPort",
+			"base/service.yaml: Service gridos-canary: spec.ports[http].targetPort is http, on which no container listens",
+		},
+		"Service of the canary": {
+			"base/rollout.yaml", "canaryService: gridos-canary", "canaryService: canary",
+			`base/rollout.yaml: Rollout gridos: spec.strategy.canary.canaryService is the Service "canary"; there is gridos-canary, gridos-stable`,
+		},
+		"VirtualService": {
+			"base/rollout.yaml", "virtualService:\n            name: gridos", "virtualService:\n            name: routes",
+			`base/rollout.yaml: Rollout gridos: spec.strategy.canary.trafficRouting.istio.virtualService.name is the VirtualService "routes"`,
+		},
+		"route": {
+			"base/ingress.yaml", "- name: primary", "- name: main",
+			`spec.strategy.canary.trafficRouting.istio.virtualService.routes name "primary", which the VirtualService gridos, in base/ingress.yaml`,
+		},
+		"destination": {
+			"base/ingress.yaml", "host: gridos-canary", "host: gridos-canaries",
+			`base/ingress.yaml: VirtualService gridos: spec.http[primary].route.destination.host is the Service "gridos-canaries"`,
+		},
+		"weights": {
+			"base/ingress.yaml", "weight: 0", "weight: 10", "base/ingress.yaml: VirtualService gridos: spec.http[primary].route.weight add up to 110",
+		},
+		"gateway": {
+			"base/ingress.yaml", "aks-istio-ingressgateway-internal", "ingressgateway",
+			`base/ingress.yaml: Gateway gridos: spec.selector.istio is "ingressgateway"`,
+		},
+		"analysis template": {
+			"base/rollout.yaml", "templateName: latency", "templateName: speed",
+			`base/rollout.yaml: Rollout gridos: spec.strategy.canary.steps[2].analysis.templates name the AnalysisTemplate "speed"; there is latency, success-rate`,
+		},
+		"argument of an analysis": {
+			"base/rollout.yaml", "name: canary-hash", "name: hash",
+			"base/rollout.yaml: Rollout gridos: spec.strategy.canary.steps[2].analysis.args lack canary-hash",
+		},
+		"argument in a query": {
+			"base/analysis-templates.yaml", `{{args.canary-hash}}",code`, `{{args.canary_hash}}",code`,
+			"base/analysis-templates.yaml: AnalysisTemplate success-rate: spec.metrics use args.canary_hash",
+		},
+		"key of the configuration": {
+			"base/config.yaml", "database-port=", "databaseport=",
+			`base/deployment.yaml: Rollout gridos: spec.template.spec.containers[gridos].env[DATABASE_PORT].valueFrom.configMapKeyRef is the key "database-port"`,
+		},
+		"Secret that nobody makes": {
+			"base/external-secret.yaml", "  target:\n    name: gridos-secrets", "  target:\n    name: secrets",
+			`base/deployment.yaml: Rollout gridos: spec.template.spec.volumes[secrets].secret.secretName is the Secret "gridos-secrets"`,
+		},
+		"secret of the key vault": {
+			"base/external-secret.yaml", "key: gridos-db-password", "key: db-password",
+			`base/external-secret.yaml: ExternalSecret gridos-secrets: spec.data[database-password].remoteRef.key is "db-password"; infra writes gridos-db-password`,
+		},
+		"service account": {
+			"base/service-account.yaml", "name: gridos", "name: other",
+			`base/deployment.yaml: Rollout gridos: spec.template.spec.serviceAccountName is "gridos"; there is other`,
+		},
+		"who is scaled": {
+			"base/autoscaling.yaml", "kind: Rollout", "kind: Deployment",
+			"base/autoscaling.yaml: HorizontalPodAutoscaler gridos: spec.scaleTargetRef is argoproj.io/v1alpha1 Deployment",
+		},
+		"replicas": {
+			"overlays/dev/kustomization.yaml", "count: 2", "count: 3",
+			"base/autoscaling.yaml: HorizontalPodAutoscaler gridos: spec.minReplicas is 2 and the overlay's replicas are 3",
+		},
+		"budget that keeps nodes": {
+			"base/disruption-budget.yaml", "maxUnavailable: 1", "maxUnavailable: 0",
+			"base/disruption-budget.yaml: PodDisruptionBudget gridos: spec.maxUnavailable must allow",
+		},
+		"image that moves": {
+			"overlays/dev/kustomization.yaml", "newTag: ", "newTag: latest # ",
+			`base/deployment.yaml: Rollout gridos: spec.template.spec.containers[gridos].image "devgridosacr.azurecr.io/gridos:latest" has the tag latest`,
+		},
+		"secret in clear text": {
+			"base/deployment.yaml", "- name: DATABASE_AUTH\n          value: password", "- name: DATABASE_PASSWORD\n          value: hunter2",
+			"base/deployment.yaml: Rollout gridos: spec.template.spec.containers[gridos].env[DATABASE_PASSWORD] looks like a secret",
+		},
+		"kind that the AppProject refuses": {
+			"base/service-account.yaml", "kind: ServiceAccount", "kind: Secret",
+			"base/service-account.yaml: Secret gridos: kind is not allowed by the AppProject gridos",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			objects, err := Build(t.Context(), kustomize, overlayDir(spoiled(t, mistake.file, mistake.old, mistake.changed), "dev"))
+			require.NoError(t, err)
+			require.ErrorContains(t, Check(objects), mistake.want)
+		})
+	}
+	t.Run("patch without an effect", func(t *testing.T) {
+		t.Parallel()
+		_, err := Build(t.Context(), kustomize, overlayDir(spoiled(t, "overlays/prod/strict.yaml", "topologySpread", "topologicalSpread"), "prod"))
+		require.ErrorContains(t, err, "topologicalSpreadConstraints", "Kustomize's own words")
+	})
+}
+
+// The official definitions judge every object, strictly, and the way of the documents to apply an overlay works.
+func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
+	kustomize := tool(t, toolchain.Kustomize)
+	config := apitest.Start(t, tools, definitions(t)...)
+	client, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	_, err = client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: naming.NamespaceGridOS, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, // as bootstrap does
+	}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	for _, environment := range naming.Environments() {
+		objects, err := Build(t.Context(), kustomize, overlayDir(app, environment))
+		require.NoError(t, err)
+		require.NoError(t, DryRun(t.Context(), config, objects), environment)
+		// The API server judges the pods of a Rollout, their security too, when they are made.
+		r := &report{}
+		o := sorted(objects, r)
+		require.NoError(t, r.err())
+		for _, account := range o.serviceAccounts {
+			_, err := client.CoreV1().ServiceAccounts(naming.NamespaceGridOS).Create(t.Context(), account.is.DeepCopy(), metav1.CreateOptions{})
+			if !apierrors.IsAlreadyExists(err) {
+				require.NoError(t, err)
+			}
+		}
+		template := o.rollouts[0].is.Spec.Template
+		template.Name = "pod"
+		_, err = client.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
+			&corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		require.NoError(t, err, environment)
+		template.Spec.SecurityContext.RunAsNonRoot = nil
+		_, err = client.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
+			&corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		require.ErrorContains(t, err, "violates PodSecurity", "the namespace enforces it")
+	}
+	t.Run("kubectl", func(t *testing.T) {
+		command := exec.CommandContext(t.Context(), tool(t, toolchain.Kubectl), "apply", "--server-side", "--dry-run=server",
+			"--validate=strict", "-k", overlayDir(app, "prod"))
+		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig(t, config))
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		assert.Contains(t, string(out), "rollout.argoproj.io/gridos serverside-applied (server dry run)")
+	})
+	for name, mistake := range map[string]struct{ file, old, changed, want string }{
+		"unknown field of a Rollout": {
+			"base/rollout.yaml", "dynamicStableScale", "dynamicStableSize",
+			"base/rollout.yaml: Rollout gridos: spec.strategy.canary.dynamicStableSize is unknown",
+		},
+		"unknown field of a VirtualService": {
+			"base/ingress.yaml", "perTryTimeout", "tryTimeout", "base/ingress.yaml: VirtualService gridos: spec.http[0].retries.tryTimeout is unknown",
+		},
+		"unknown field of an AnalysisTemplate": {
+			"base/analysis-templates.yaml", "successCondition", "successcondition",
+			"base/analysis-templates.yaml: AnalysisTemplate success-rate: spec.metrics[0].successcondition is unknown",
+		},
+		"unknown field of an ExternalSecret": {
+			"base/external-secret.yaml", "refreshInterval", "refresh",
+			"base/external-secret.yaml: ExternalSecret gridos-secrets: spec.refresh is unknown",
+		},
+		"wrong type": {
+			"base/rollout.yaml", "revisionHistoryLimit: 5", "revisionHistoryLimit: five",
+			"base/rollout.yaml: Rollout gridos: spec.revisionHistoryLimit is refused",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects, err := Build(t.Context(), kustomize, overlayDir(spoiled(t, mistake.file, mistake.old, mistake.changed), "dev"))
+			require.NoError(t, err)
+			require.ErrorContains(t, DryRun(t.Context(), config, objects), mistake.want)
+		})
+	}
+}
+
+// definitions are the official ones of every kind that is no part of Kubernetes.
+func definitions(t *testing.T) []string {
+	t.Helper()
+	resolver := &toolchain.Resolver{ToolsDir: tools}
+	dir := func(folder, module string, elements ...string) string {
+		found, err := resolver.ModuleDir(t.Context(), folder, module)
+		require.NoError(t, err)
+		return filepath.Join(append([]string{found}, elements...)...)
+	}
+	return []string{
+		dir("argo-rollouts", "github.com/argoproj/argo-rollouts", "manifests", "crds"),
+		dir("external-secrets", "github.com/external-secrets/external-secrets", "config", "crds", "bases"),
+		dir("istio", "istio.io/api", "kubernetes"),
+	}
+}
+
+func kubeconfig(t *testing.T, config *rest.Config) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, clientcmd.WriteToFile(clientcmdapi.Config{
+		Clusters:       map[string]*clientcmdapi.Cluster{"lab": {Server: config.Host, CertificateAuthorityData: config.CAData}},
+		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"admin": {ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}},
+		Contexts:       map[string]*clientcmdapi.Context{"lab": {Cluster: "lab", AuthInfo: "admin"}},
+		CurrentContext: "lab",
+	}, path))
+	return path
+}

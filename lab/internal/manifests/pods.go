@@ -1,0 +1,215 @@
+package manifests
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+const podSpec = template + ".spec"
+
+// checkPods follows what the pods of a Rollout refer to.
+func (o overlay) checkPods(owner typed[rolloutFields], r *report) {
+	pods := owner.is.Spec.Template
+	if !selects(&owner.is.Spec.Selector, pods.Labels) {
+		r.add(owner.Object, template+".metadata.labels", "do not match the Rollout's selector, %s",
+			metav1.FormatLabelSelector(&owner.is.Spec.Selector))
+	}
+	for _, label := range requiredLabels {
+		if pods.Labels[label] == "" {
+			r.add(owner.Object, template+".metadata.labels", "lack %s", label)
+		}
+	}
+	if _, ok := byName(o.serviceAccounts, pods.Spec.ServiceAccountName); !ok {
+		r.add(owner.Object, podSpec+".serviceAccountName", "is %q; %s", pods.Spec.ServiceAccountName, namesOf(o.serviceAccounts))
+	}
+	volumes := map[string]bool{}
+	for _, volume := range pods.Spec.Volumes {
+		volumes[volume.Name] = true
+		field := podSpec + ".volumes[" + volume.Name + "]"
+		if volume.ConfigMap != nil {
+			o.checkConfigMap(owner, field+".configMap.name", volume.ConfigMap.Name, "", r)
+		}
+		if volume.Secret != nil {
+			o.checkSecret(owner, field+".secret.secretName", volume.Secret.SecretName, "", r)
+		}
+	}
+	for _, container := range slices.Concat(pods.Spec.InitContainers, pods.Spec.Containers) {
+		o.checkContainer(owner, container, volumes, r)
+	}
+	for i, spread := range pods.Spec.TopologySpreadConstraints {
+		if !selects(spread.LabelSelector, pods.Labels) {
+			r.add(owner.Object, podSpec+".topologySpreadConstraints", "number %d does not select these pods", i)
+		}
+	}
+}
+
+func (o overlay) checkContainer(owner typed[rolloutFields], c corev1.Container, volumes map[string]bool, r *report) {
+	field := podSpec + ".containers[" + c.Name + "]"
+	if why := unpinned(c.Image); why != "" {
+		r.add(owner.Object, field+".image", "%q %s; set it in the overlay's kustomization.yaml", c.Image, why)
+	}
+	for _, variable := range c.Env {
+		at := field + ".env[" + variable.Name + "]"
+		if variable.Value != "" && secretName.MatchString(variable.Name) {
+			r.add(owner.Object, at, "looks like a secret; mount it from the Secret that the ExternalSecret makes")
+		}
+		if variable.ValueFrom == nil {
+			continue
+		}
+		if ref := variable.ValueFrom.ConfigMapKeyRef; ref != nil {
+			o.checkConfigMap(owner, at+".valueFrom.configMapKeyRef", ref.Name, ref.Key, r)
+		}
+		if ref := variable.ValueFrom.SecretKeyRef; ref != nil {
+			o.checkSecret(owner, at+".valueFrom.secretKeyRef", ref.Name, ref.Key, r)
+		}
+	}
+	for _, from := range c.EnvFrom {
+		if from.ConfigMapRef != nil {
+			o.checkConfigMap(owner, field+".envFrom.configMapRef", from.ConfigMapRef.Name, "", r)
+		}
+		if from.SecretRef != nil {
+			o.checkSecret(owner, field+".envFrom.secretRef", from.SecretRef.Name, "", r)
+		}
+	}
+	for _, mount := range c.VolumeMounts {
+		if !volumes[mount.Name] {
+			r.add(owner.Object, field+".volumeMounts["+mount.Name+"]", "is no volume of the pod; there is %s",
+				strings.Join(slices.Sorted(maps.Keys(volumes)), ", "))
+		}
+	}
+	for name, probe := range map[string]*corev1.Probe{
+		"startupProbe": c.StartupProbe, "livenessProbe": c.LivenessProbe, "readinessProbe": c.ReadinessProbe,
+	} {
+		switch {
+		case probe == nil:
+			r.add(owner.Object, field+"."+name, "is missing")
+		case probe.HTTPGet != nil && !listens([]corev1.Container{c}, probe.HTTPGet.Port):
+			r.add(owner.Object, field+"."+name+".httpGet.port", "is %s, on which the container does not listen",
+				probe.HTTPGet.Port.String())
+		}
+	}
+}
+
+// unpinned returns why an image may be another one tomorrow, or "".
+func unpinned(image string) string {
+	name := image[strings.LastIndex(image, "/")+1:]
+	_, tag, tagged := strings.Cut(name, ":")
+	switch {
+	case strings.Contains(name, "@sha256:"):
+		return ""
+	case !tagged || tag == "":
+		return "has no tag"
+	case tag == "latest":
+		return "has the tag latest, which moves"
+	default:
+		return ""
+	}
+}
+
+func (o overlay) checkConfigMap(owner typed[rolloutFields], field, name, key string, r *report) {
+	config, ok := byName(o.configMaps, name)
+	if !ok {
+		r.add(owner.Object, field, "is the ConfigMap %q; %s", name, namesOf(o.configMaps))
+		return
+	}
+	if _, ok := config.is.Data[key]; key != "" && !ok {
+		r.add(owner.Object, field, "is the key %q, which the ConfigMap %s, in %s, does not have", key, name, config.File)
+	}
+}
+
+// checkSecret looks for the ExternalSecret that makes the Secret.
+func (o overlay) checkSecret(owner typed[rolloutFields], field, name, key string, r *report) {
+	i := slices.IndexFunc(o.externalSecrets, func(e typed[externalSecretFields]) bool {
+		return e.is.Spec.Target.Name == name || (e.is.Spec.Target.Name == "" && e.GetName() == name)
+	})
+	if i < 0 {
+		r.add(owner.Object, field, "is the Secret %q, which no ExternalSecret makes; of those %s", name, namesOf(o.externalSecrets))
+		return
+	}
+	secret := o.externalSecrets[i]
+	for _, data := range secret.is.Spec.Data {
+		if key == "" || data.SecretKey == key {
+			return
+		}
+	}
+	r.add(owner.Object, field, "is the key %q, which the ExternalSecret %s, in %s, does not bring", key, secret.GetName(), secret.File)
+}
+
+// checkSelectors looks whether what selects pods finds the Rollout's.
+func (o overlay) checkSelectors(r *report) {
+	pods := func(selector labels.Selector) (found []corev1.Container, any bool) {
+		for _, owner := range o.rollouts {
+			if selector.Matches(labels.Set(owner.is.Spec.Template.Labels)) {
+				found, any = append(found, owner.is.Spec.Template.Spec.Containers...), true
+			}
+		}
+		return found, any
+	}
+	for _, service := range o.services {
+		containers, any := pods(labels.SelectorFromSet(service.is.Spec.Selector))
+		if !any {
+			r.add(service.Object, "spec.selector", "selects no pods of the Rollout; it is %s",
+				labels.FormatLabels(service.is.Spec.Selector))
+			continue
+		}
+		for _, port := range service.is.Spec.Ports {
+			if !listens(containers, port.TargetPort) {
+				r.add(service.Object, "spec.ports["+port.Name+"].targetPort", "is %s, on which no container listens",
+					port.TargetPort.String())
+			}
+		}
+	}
+	for _, budget := range o.budgets {
+		selector, err := metav1.LabelSelectorAsSelector(budget.is.Spec.Selector)
+		if err != nil {
+			r.add(budget.Object, "spec.selector", "%v", err)
+		} else if _, any := pods(selector); !any {
+			r.add(budget.Object, "spec.selector", "selects no pods of the Rollout; it is %s", selector)
+		}
+		if budget.is.Spec.MaxUnavailable == nil || budget.is.Spec.MaxUnavailable.IntValue() == 0 {
+			r.add(budget.Object, "spec.maxUnavailable", "must allow for at least one pod, or no node could be drained")
+		}
+	}
+	for _, policy := range o.networkPolicies {
+		selector, err := metav1.LabelSelectorAsSelector(&policy.is.Spec.PodSelector)
+		if err != nil {
+			r.add(policy.Object, "spec.podSelector", "%v", err)
+			continue
+		}
+		containers, any := pods(selector)
+		if !any {
+			r.add(policy.Object, "spec.podSelector", "selects no pods of the Rollout; it is %s", selector)
+		}
+		for _, rule := range policy.is.Spec.Ingress {
+			for _, port := range rule.Ports {
+				if port.Port != nil && any && !listens(containers, *port.Port) {
+					r.add(policy.Object, "spec.ingress.ports", "name %s, on which no container listens", port.Port.String())
+				}
+			}
+		}
+	}
+}
+
+func selects(selector *metav1.LabelSelector, set map[string]string) bool {
+	s, err := metav1.LabelSelectorAsSelector(selector)
+	return err == nil && !s.Empty() && s.Matches(labels.Set(set))
+}
+
+func hasPort(ports []corev1.ServicePort, number int32) bool {
+	return slices.ContainsFunc(ports, func(p corev1.ServicePort) bool { return p.Port == number })
+}
+
+// listens tells whether one of the containers declares the port, by name or number.
+func listens(containers []corev1.Container, port intstr.IntOrString) bool {
+	return slices.ContainsFunc(containers, func(c corev1.Container) bool {
+		return slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool {
+			return (port.Type == intstr.String && p.Name == port.StrVal) || (port.Type == intstr.Int && p.ContainerPort == port.IntVal)
+		})
+	})
+}

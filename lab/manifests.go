@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/lab/internal/manifests"
+	"github.com/gridos/sharedinfra/lab/internal/plaintable"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// checkManifests renders every overlay of the application and reports every mistake in all of them. It needs no cluster.
+func checkManifests(cmd *cobra.Command, s site.Site) error {
+	display := progress.New(cmd.ErrOrStderr())
+	defer display.Stop()
+	resolver := &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}
+	paths, err := resolver.Resolve(cmd.Context(), toolchain.Kustomize)
+	if err != nil {
+		return err
+	}
+	t := plaintable.New(cmd.OutOrStdout())
+	t.AppendHeader(table.Row{"overlay", "objects"})
+	var mistakes []error
+	for _, environment := range naming.Environments() {
+		overlay := filepath.Join("applications", naming.Application, "overlays", environment)
+		objects, err := manifests.Build(cmd.Context(), paths[toolchain.Kustomize], s.ProjectDir(overlay))
+		if err != nil {
+			return err
+		}
+		t.AppendRow(table.Row{overlay, len(objects)})
+		if err := manifests.Check(objects); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("overlay %s of %s:\n%w", environment, naming.Application, err))
+		}
+	}
+	display.Stop()
+	if len(mistakes) > 0 {
+		return errors.Join(mistakes...)
+	}
+	t.Render()
+	return nil
+}
