@@ -2,7 +2,6 @@
 package program
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -86,7 +85,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		return err
 	}
 	err = preflight.Run(ctx, preflight.Args{
-		Kubeconfig: infra.Kubeconfig, Namespace: platform.ArgoCDNamespace, Projects: settings.projects(),
+		Kubeconfig: infra.Kubeconfig, Namespace: platform.ArgoCDNamespace, Destinations: settings.destinations(),
 	})
 	if err != nil {
 		return err
@@ -169,11 +168,18 @@ func (settings Settings) names() []string {
 	return names
 }
 
-// projects returns the AppProjects that the Applications belong to, sorted.
-func (settings Settings) projects() []string {
-	used := map[string]bool{}
+// destinations returns the namespaces that the Applications sync into, sorted, by AppProject.
+func (settings Settings) destinations() map[string][]string {
+	used := map[string][]string{}
 	for _, a := range settings.Applications {
-		used[a.Project] = true
+		namespace := a.Namespace
+		if namespace == "" {
+			namespace = naming.NamespaceGridOS // what gridos-bootstrap names it
+		}
+		if !slices.Contains(used[a.Project], namespace) {
+			used[a.Project] = append(used[a.Project], namespace)
+			slices.Sort(used[a.Project])
+		}
 	}
-	return slices.Sorted(maps.Keys(used))
+	return used
 }
