@@ -38,10 +38,10 @@ type Args struct {
 	Destinations map[string][]string
 }
 
-// Run returns an error unless the cluster serves Applications and has the AppProjects, which permit the destinations. What it reads are outputs of other stacks,
-// so that waiting for them is safe: at a preview they are known, or, where the other stack was never brought up, they will not be
-// before the update, and the update checks. Run registers nothing and decides nothing but whether the program goes on. Under the
-// SDK's mocks, where there is no cluster, it does nothing.
+// Run returns an error unless the cluster serves Applications and has the AppProjects, which permit the destinations. What it
+// reads are outputs of other stacks, so that waiting for them is safe: at a preview they are known, or, where the other stack was
+// never brought up, they will not be before the update, and the update checks. Run registers nothing and decides nothing but
+// whether the program goes on. Under the SDK's mocks, where there is no cluster, it does nothing.
 func Run(ctx *pulumi.Context, args Args) error {
 	if ctx.RunningWithMocks() {
 		return nil
@@ -184,8 +184,9 @@ func (c cluster) permits(projects map[string]project, destinations map[string][]
 		}
 	}
 	if len(refused) > 0 {
-		return fmt.Errorf("the cluster of %s does not permit the namespace %s as a destination; change the namespace in the catalogue, or "+
-			"list it in platformNamespaces of %s and %s first", c.environment, strings.Join(refused, ", nor "), stacks.Bootstrap.Name, c.remedy())
+		return fmt.Errorf("the cluster of %s does not permit the namespace %s as a destination; change the namespace in the "+
+			"catalogue, or list it in platformNamespaces of %s and %s first",
+			c.environment, strings.Join(refused, ", nor "), stacks.Bootstrap.Name, c.remedy())
 	}
 	return nil
 }

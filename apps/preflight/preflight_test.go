@@ -79,7 +79,7 @@ func TestUnit_WhatIsMissingIsOneSentenceWithTheRemedy(t *testing.T) {
 			assert.NotContains(t, err.Error(), "\n")
 		})
 	}
-	err := preflight.Check(t.Context(), serve(t, http.StatusOK, served, `{"items": []}`), "argocd", 
+	err := preflight.Check(t.Context(), serve(t, http.StatusOK, served, `{"items": []}`), "argocd",
 		map[string][]string{"gridos": nil, "platform": nil}, "dev")
 	require.ErrorContains(t, err, "no AppProject gridos and no AppProject platform in the namespace")
 	err = preflight.Check(t.Context(), serve(t, http.StatusOK, served, projects), "argocd",

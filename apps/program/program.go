@@ -26,6 +26,8 @@ type Settings struct {
 	RepositoryURL, TargetRevision string
 	// Applications is the catalogue, in the order of registration.
 	Applications []catalogue.Application
+	// DeleteTimeout is how long Argo CD may take to delete an Application's workloads.
+	DeleteTimeout time.Duration
 	// Policy is how the environment departs from the guardrails.
 	Policy policy.Settings
 }
@@ -35,6 +37,7 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 	s := Settings{
 		RepositoryURL:  r.String("repositoryUrl", naming.RepositoryURL),
 		TargetRevision: r.String("targetRevision", "main"),
+		DeleteTimeout:  r.DurationBetween("deleteTimeout", 10*time.Minute, time.Second, 24*time.Hour),
 		Policy:         policy.Load(r, environment),
 	}
 	defaults := catalogue.Defaults{
@@ -120,14 +123,15 @@ func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.Bootst
 			earlier = append(earlier, waited...)
 			waited = nil
 		}
-		opts := []pulumi.ResourceOption{cluster}
+		// The state remembers them: a removal, which runs no program, goes by what the last update said.
+		timeouts := &pulumi.CustomTimeouts{Delete: settings.DeleteTimeout.String()}
+		if a.Wait > 0 {
+			timeouts.Create = a.Wait.Round(time.Second).String()
+			timeouts.Update = timeouts.Create
+		}
+		opts := []pulumi.ResourceOption{cluster, pulumi.Timeouts(timeouts)}
 		if len(earlier) > 0 {
 			opts = append(opts, pulumi.DependsOn(earlier))
-		}
-		if a.Wait > 0 {
-			opts = append(opts, pulumi.Timeouts(&pulumi.CustomTimeouts{
-				Create: a.Wait.Round(time.Second).String(), Update: a.Wait.Round(time.Second).String(),
-			}))
 		}
 		args := application.Args{
 			Name:              a.Name,

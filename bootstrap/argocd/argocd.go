@@ -79,7 +79,7 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 			// Its name when it was the only project: it is updated, not replaced under the Applications that belong to it.
 			opts = append(opts, pulumi.Aliases([]pulumi.Alias{{Name: pulumi.String(name + "-project")}}))
 		}
-		registered, err := newProject(ctx, name+"-project-"+project.Name, project, opts...)
+		registered, err := newProject(ctx, name+"-project-"+project.Name, project, s.Projects.KeepUsed, opts...)
 		if err != nil {
 			return err
 		}

@@ -127,6 +127,8 @@ func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
 	}
 	assert.True(t, slices.ContainsFunc(p.DependsOn, func(urn string) bool { return strings.Contains(urn, release) }),
 		"the release brings the CRD")
+	assert.Equal(t, []any{"resources-finalizer.argocd.argoproj.io"}, at(p.Inputs, "metadata", "finalizers").Mappable(),
+		"Argo CD stays as long as there are Applications")
 	assert.Equal(t, []string{"argocd-project"}, p.Aliases, "its first name: a stack from then keeps the project")
 }
 
