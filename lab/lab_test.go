@@ -164,7 +164,7 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 		assert.Equal(t, "dev-gridos-aks", all.Infra.ClusterName)
 		assert.Equal(t, hidden, all.Infra.Kubeconfig)
 		assert.Equal(t, hidden, all.Bootstrap.ArgoCDAdminPassword)
-		assert.Equal(t, []string{"gridos-dev"}, all.Published.Applications)
+		assert.Equal(t, []string{"gridos-dev", "prometheus"}, all.Published.Applications)
 		assert.Equal(t, all.Infra.RegistryLoginServer, all.Published.RegistryLoginServer)
 		assert.Regexp(t, `^devgridosacr\w*\.azurecr\.io$`, all.Published.RegistryLoginServer)
 	})
