@@ -30,6 +30,7 @@ type Reader struct {
 	project  string
 	stack    string
 	lookup   func(key string) (string, bool)
+	isSecret func(key string) bool // nil where nobody knows
 	supplied []string
 	defaults map[string]any // of the keys asked for
 	broken   []string       // keys whose values could not be read
@@ -38,9 +39,13 @@ type Reader struct {
 
 // FromContext returns a Reader over what the engine passed to the running program.
 func FromContext(ctx *pulumi.Context) *Reader {
-	r := &Reader{project: ctx.Project(), stack: ctx.Stack(), defaults: map[string]any{}, lookup: func(key string) (string, bool) {
-		return ctx.GetConfig(ctx.Project() + ":" + key)
-	}}
+	r := &Reader{
+		project:  ctx.Project(),
+		stack:    ctx.Stack(),
+		defaults: map[string]any{},
+		lookup:   func(key string) (string, bool) { return ctx.GetConfig(ctx.Project() + ":" + key) },
+		isSecret: func(key string) bool { return ctx.IsConfigSecret(ctx.Project() + ":" + key) },
+	}
 	if list, ok := r.lookup(suppliedKey); ok {
 		if err := json.Unmarshal([]byte(list), &r.supplied); err != nil {
 			r.mistakes = append(r.mistakes, fmt.Errorf("%s:%s: %w", r.project, suppliedKey, err))
@@ -50,7 +55,8 @@ func FromContext(ctx *pulumi.Context) *Reader {
 }
 
 // FromMap returns a Reader over values, whose keys carry their namespace as in the stack's file ("gridos-infra:location").
-// Keys of other namespaces are left alone: they configure providers and the engine.
+// Keys of other namespaces are left alone: they configure providers and the engine. Which values are secret a map does not
+// say: Secret takes all.
 func FromMap(project, stack string, values map[string]string) *Reader {
 	return &Reader{
 		project:  project,
@@ -99,6 +105,17 @@ func (r *Reader) String(key, def string) string {
 		return value
 	}
 	return def
+}
+
+// Secret returns the value of key, or "". A program's value must have been set with --secret: the engine encrypts it then,
+// wherever it goes. No mistake quotes it.
+func (r *Reader) Secret(key string) string {
+	value := r.String(key, "")
+	if value != "" && r.isSecret != nil && !r.isSecret(key) {
+		r.Check(key, fmt.Errorf("is in clear text in Pulumi.%s.yaml; encrypt it with `pulumi config set --secret %s`, which asks for "+
+			"the value, and use another one if the file was ever committed", r.stack, key))
+	}
+	return value
 }
 
 // Int returns the value of key, a whole number, or def.

@@ -130,5 +130,6 @@ func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 		return nil, err
 	}
 	overrides[stacks.Bootstrap.Name] = charts
+	charts["keepUsedProjects"] = false // the same of AppProjects
 	return overrides, nil
 }

@@ -115,6 +115,8 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 		"no such name": {Entry{Name: "x", Path: "p", Namespace: "A"}, []string{`namespace "A" cannot be the name of a namespace`}},
 		"kube-system":  {Entry{Name: "x", Path: "p", Namespace: "kube-system"}, []string{`namespace "kube-system" belongs to the cluster`}},
 		"argocd":       {Entry{Name: "x", Path: "p", Namespace: "argocd"}, []string{`namespace "argocd" belongs to`}},
+		"not gridos'":  {Entry{Name: "x", Path: "p", Namespace: "n"}, []string{`"x": namespace "n" is none that the AppProject gridos permits`}},
+		"gridos'":      {Entry{Name: "x", Path: "p", Namespace: "gridos", Project: "platform"}, []string{`AppProject platform permits as destination; use the project gridos`}},
 		"range":        {Entry{Name: "x", Chart: chart("^1.2.0")}, []string{`chart.version "^1.2.0" is not one exact version`}},
 		"wildcard":     {Entry{Name: "x", Chart: chart("1.2.*")}, []string{`chart.version "1.2.*"`}},
 		"partial":      {Entry{Name: "x", Chart: chart("1.2")}, []string{`chart.version "1.2"`}},

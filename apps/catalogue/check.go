@@ -160,6 +160,13 @@ func checkDestination(e Entry) []error {
 	case slices.Contains(protected(), e.Namespace):
 		mistakes = append(mistakes, fmt.Errorf("namespace %q belongs to the cluster or to gridos-bootstrap; use one of its own",
 			e.Namespace))
+	// Which others the platform's project permits is configuration of gridos-bootstrap: the preflight asks the cluster.
+	case e.Project == naming.ProjectGridOS && e.Namespace != naming.NamespaceGridOS:
+		mistakes = append(mistakes, fmt.Errorf("namespace %q is none that the AppProject %s permits as destination; leave it out for %s, "+
+			"or use the project %s", e.Namespace, e.Project, naming.NamespaceGridOS, naming.ProjectPlatform))
+	case e.Project == naming.ProjectPlatform && e.Namespace == naming.NamespaceGridOS:
+		mistakes = append(mistakes, fmt.Errorf("namespace %q is none that the AppProject %s permits as destination; use the project %s",
+			e.Namespace, e.Project, naming.ProjectGridOS))
 	}
 	return mistakes
 }

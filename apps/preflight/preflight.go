@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -32,14 +34,14 @@ const group = "/apis/argoproj.io/v1alpha1"
 type Args struct {
 	// Kubeconfig signs in to the cluster; Namespace is Argo CD's.
 	Kubeconfig, Namespace pulumi.StringOutput
-	// Projects are the AppProjects that must exist.
-	Projects []string
+	// Destinations are the namespaces that Applications sync into, by AppProject: the AppProjects must exist and permit them.
+	Destinations map[string][]string
 }
 
-// Run returns an error unless the cluster serves Applications and has the AppProjects. What it reads are outputs of other stacks,
-// so that waiting for them is safe: at a preview they are known, or, where the other stack was never brought up, they will not be
-// before the update, and the update checks. Run registers nothing and decides nothing but whether the program goes on. Under the
-// SDK's mocks, where there is no cluster, it does nothing.
+// Run returns an error unless the cluster serves Applications and has the AppProjects, which permit the destinations. What it
+// reads are outputs of other stacks, so that waiting for them is safe: at a preview they are known, or, where the other stack was
+// never brought up, they will not be before the update, and the update checks. Run registers nothing and decides nothing but
+// whether the program goes on. Under the SDK's mocks, where there is no cluster, it does nothing.
 func Run(ctx *pulumi.Context, args Args) error {
 	if ctx.RunningWithMocks() {
 		return nil
@@ -52,7 +54,7 @@ func Run(ctx *pulumi.Context, args Args) error {
 	if err != nil || !known {
 		return err
 	}
-	return Check(ctx.Context(), kubeconfig, namespace, args.Projects, ctx.Stack())
+	return Check(ctx.Context(), kubeconfig, namespace, args.Destinations, ctx.Stack())
 }
 
 func await(ctx *pulumi.Context, output pulumi.StringOutput) (text string, known bool, err error) {
@@ -65,7 +67,9 @@ func await(ctx *pulumi.Context, output pulumi.StringOutput) (text string, known 
 }
 
 // Check asks the cluster that kubeconfig signs in to. The error is one sentence that names what is missing and the remedy.
-func Check(ctx context.Context, kubeconfig, namespace string, projects []string, environment string) error {
+func Check(
+	ctx context.Context, kubeconfig, namespace string, destinations map[string][]string, environment string,
+) error {
 	config, err := clientcmd.RESTConfigFromKubeConfig([]byte(kubeconfig))
 	if err != nil {
 		return fmt.Errorf("the kubeconfig of stack %s of %s cannot be used; run `pulumi -C %s up -s %s`: %w",
@@ -82,7 +86,14 @@ func Check(ctx context.Context, kubeconfig, namespace string, projects []string,
 	if err := cluster.servesApplications(ctx); err != nil {
 		return err
 	}
-	return cluster.hasProjects(ctx, namespace, projects)
+	projects, err := cluster.projects(ctx, namespace)
+	if err != nil {
+		return err
+	}
+	if err := cluster.has(projects, namespace, destinations); err != nil {
+		return err
+	}
+	return cluster.permits(projects, destinations)
 }
 
 // cluster is an API server. It is asked over plain HTTP requests: two answers of which a field each is read are not worth a
@@ -112,31 +123,70 @@ func (c cluster) servesApplications(ctx context.Context) error {
 	return err
 }
 
-func (c cluster) hasProjects(ctx context.Context, namespace string, projects []string) error {
+// project is an AppProject as far as it is looked at.
+type project struct {
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Spec struct {
+		Destinations []destination `json:"destinations"`
+	} `json:"spec"`
+}
+
+type destination struct {
+	Server    string `json:"server"`
+	Namespace string `json:"namespace"`
+}
+
+// projects returns the AppProjects by name.
+func (c cluster) projects(ctx context.Context, namespace string) (map[string]project, error) {
 	var answer struct {
-		Items []struct {
-			Metadata struct {
-				Name string `json:"name"`
-			} `json:"metadata"`
-		} `json:"items"`
+		Items []project `json:"items"`
 	}
 	err := c.get(ctx, group+"/namespaces/"+namespace+"/appprojects", &answer)
 	if err != nil && !errors.Is(err, errNotFound) {
-		return err
+		return nil, err
 	}
+	found := map[string]project{}
+	for _, p := range answer.Items {
+		found[p.Metadata.Name] = p
+	}
+	return found, nil
+}
+
+func (c cluster) has(projects map[string]project, namespace string, destinations map[string][]string) error {
 	var missing []string
-	for _, project := range projects {
-		found := false
-		for _, item := range answer.Items {
-			found = found || item.Metadata.Name == project
-		}
-		if !found {
-			missing = append(missing, project)
+	for _, name := range slices.Sorted(maps.Keys(destinations)) {
+		if _, found := projects[name]; !found {
+			missing = append(missing, name)
 		}
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("the cluster of %s has no AppProject %s in the namespace %s; %s first",
 			c.environment, strings.Join(missing, " and no AppProject "), namespace, c.remedy())
+	}
+	return nil
+}
+
+// permits returns an error for destinations that Argo CD would refuse, which no update would notice. The platform's AppProjects
+// name namespaces; what it means when somebody else's have patterns is left to Argo CD.
+func (c cluster) permits(projects map[string]project, destinations map[string][]string) error {
+	var refused []string
+	for _, name := range slices.Sorted(maps.Keys(destinations)) {
+		permitted := projects[name].Spec.Destinations
+		if slices.ContainsFunc(permitted, func(d destination) bool { return strings.ContainsAny(d.Server+d.Namespace, "*?[{!") }) {
+			continue
+		}
+		for _, namespace := range destinations[name] {
+			if !slices.Contains(permitted, destination{naming.ArgoCDInCluster, namespace}) {
+				refused = append(refused, fmt.Sprintf("%s in the AppProject %s", namespace, name))
+			}
+		}
+	}
+	if len(refused) > 0 {
+		return fmt.Errorf("the cluster of %s does not permit the namespace %s as a destination; change the namespace in the "+
+			"catalogue, or list it in platformNamespaces of %s and %s first",
+			c.environment, strings.Join(refused, ", nor "), stacks.Bootstrap.Name, c.remedy())
 	}
 	return nil
 }

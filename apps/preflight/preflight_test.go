@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 const (
 	served   = `{"kind": "APIResourceList", "resources": [{"name": "appprojects"}, {"name": "applications"}]}`
 	unserved = `{"kind": "APIResourceList", "resources": [{"name": "rollouts"}]}`
-	projects = `{"items": [{"metadata": {"name": "default"}}, {"metadata": {"name": "gridos"}}]}`
+	projects = `{"items": [{"metadata": {"name": "default"}}, {"metadata": {"name": "gridos"}, "spec": {"destinations": [
+	{"server": "https://kubernetes.default.svc", "namespace": "gridos"}, {"server": "https://elsewhere", "namespace": "reports"}]}}]}`
 )
 
 func kubeconfig(server string) string {
@@ -68,7 +70,7 @@ func TestUnit_WhatIsMissingIsOneSentenceWithTheRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := preflight.Check(t.Context(), test.kubeconfig, "argocd", []string{"gridos"}, "dev")
+			err := preflight.Check(t.Context(), test.kubeconfig, "argocd", map[string][]string{"gridos": {"gridos"}}, "dev")
 			if test.want == "" {
 				require.NoError(t, err)
 				return
@@ -77,8 +79,17 @@ func TestUnit_WhatIsMissingIsOneSentenceWithTheRemedy(t *testing.T) {
 			assert.NotContains(t, err.Error(), "\n")
 		})
 	}
-	err := preflight.Check(t.Context(), serve(t, http.StatusOK, served, `{"items": []}`), "argocd", []string{"gridos", "platform"}, "dev")
+	err := preflight.Check(t.Context(), serve(t, http.StatusOK, served, `{"items": []}`), "argocd",
+		map[string][]string{"gridos": nil, "platform": nil}, "dev")
 	require.ErrorContains(t, err, "no AppProject gridos and no AppProject platform in the namespace")
+	err = preflight.Check(t.Context(), serve(t, http.StatusOK, served, projects), "argocd",
+		map[string][]string{"gridos": {"gridos", "reports", "tracing"}}, "dev")
+	require.EqualError(t, err, "the cluster of dev does not permit the namespace reports in the AppProject gridos, nor tracing in the "+
+		"AppProject gridos as a destination; change the namespace in the catalogue, or list it in platformNamespaces of gridos-bootstrap "+
+		"and run `pulumi -C bootstrap up -s dev` first")
+	anywhere := strings.Replace(projects, `"namespace": "reports"`, `"namespace": "*"`, 1)
+	require.NoError(t, preflight.Check(t.Context(), serve(t, http.StatusOK, served, anywhere), "argocd",
+		map[string][]string{"gridos": {"reports"}}, "dev"), "patterns are Argo CD's to judge")
 }
 
 func TestUnit_ItEndsWithTheUpdate(t *testing.T) {

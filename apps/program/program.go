@@ -2,7 +2,6 @@
 package program
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -27,6 +26,8 @@ type Settings struct {
 	RepositoryURL, TargetRevision string
 	// Applications is the catalogue, in the order of registration.
 	Applications []catalogue.Application
+	// DeleteTimeout is how long Argo CD may take to delete an Application's workloads.
+	DeleteTimeout time.Duration
 	// Policy is how the environment departs from the guardrails.
 	Policy policy.Settings
 }
@@ -36,6 +37,7 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 	s := Settings{
 		RepositoryURL:  r.String("repositoryUrl", naming.RepositoryURL),
 		TargetRevision: r.String("targetRevision", "main"),
+		DeleteTimeout:  r.DurationBetween("deleteTimeout", 10*time.Minute, time.Second, 24*time.Hour),
 		Policy:         policy.Load(r, environment),
 	}
 	defaults := catalogue.Defaults{
@@ -86,7 +88,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		return err
 	}
 	err = preflight.Run(ctx, preflight.Args{
-		Kubeconfig: infra.Kubeconfig, Namespace: platform.ArgoCDNamespace, Projects: settings.projects(),
+		Kubeconfig: infra.Kubeconfig, Namespace: platform.ArgoCDNamespace, Destinations: settings.destinations(),
 	})
 	if err != nil {
 		return err
@@ -121,14 +123,15 @@ func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.Bootst
 			earlier = append(earlier, waited...)
 			waited = nil
 		}
-		opts := []pulumi.ResourceOption{cluster}
+		// The state remembers them: a removal, which runs no program, goes by what the last update said.
+		timeouts := &pulumi.CustomTimeouts{Delete: settings.DeleteTimeout.String()}
+		if a.Wait > 0 {
+			timeouts.Create = a.Wait.Round(time.Second).String()
+			timeouts.Update = timeouts.Create
+		}
+		opts := []pulumi.ResourceOption{cluster, pulumi.Timeouts(timeouts)}
 		if len(earlier) > 0 {
 			opts = append(opts, pulumi.DependsOn(earlier))
-		}
-		if a.Wait > 0 {
-			opts = append(opts, pulumi.Timeouts(&pulumi.CustomTimeouts{
-				Create: a.Wait.Round(time.Second).String(), Update: a.Wait.Round(time.Second).String(),
-			}))
 		}
 		args := application.Args{
 			Name:              a.Name,
@@ -169,11 +172,18 @@ func (settings Settings) names() []string {
 	return names
 }
 
-// projects returns the AppProjects that the Applications belong to, sorted.
-func (settings Settings) projects() []string {
-	used := map[string]bool{}
+// destinations returns the namespaces that the Applications sync into, sorted, by AppProject.
+func (settings Settings) destinations() map[string][]string {
+	used := map[string][]string{}
 	for _, a := range settings.Applications {
-		used[a.Project] = true
+		namespace := a.Namespace
+		if namespace == "" {
+			namespace = naming.NamespaceGridOS // what gridos-bootstrap names it
+		}
+		if !slices.Contains(used[a.Project], namespace) {
+			used[a.Project] = append(used[a.Project], namespace)
+			slices.Sort(used[a.Project])
+		}
 	}
-	return slices.Sorted(maps.Keys(used))
+	return used
 }

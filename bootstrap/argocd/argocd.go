@@ -74,8 +74,12 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	for _, project := range s.projects() {
-		registered, err := newProject(ctx, name+"-project-"+project.Name, project, pulumi.Parent(a),
-			pulumi.DependsOn([]pulumi.Resource{release})) // the release brings the CRD
+		opts := []pulumi.ResourceOption{pulumi.Parent(a), pulumi.DependsOn([]pulumi.Resource{release})} // the release brings the CRD
+		if project.Name == naming.ProjectGridOS {
+			// Its name when it was the only project: it is updated, not replaced under the Applications that belong to it.
+			opts = append(opts, pulumi.Aliases([]pulumi.Alias{{Name: pulumi.String(name + "-project")}}))
+		}
+		registered, err := newProject(ctx, name+"-project-"+project.Name, project, s.Projects.KeepUsed, opts...)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,8 @@ type Projects struct {
 	PlatformNamespaces []string
 	// Windows are when both may sync; none means always.
 	Windows []appproject.SyncWindow
+	// KeepUsed has Argo CD keep an AppProject, and so gridos-bootstrap Argo CD, as long as an Application belongs to it.
+	KeepUsed bool
 }
 
 func loadProjects(r *config.Reader, environment string) Projects {
@@ -36,6 +38,7 @@ func loadProjects(r *config.Reader, environment string) Projects {
 		PlatformRepositories: repositories(r, "platformRepositories", naming.RepositoryURL, naming.MonitoringChartsURL),
 		PlatformNamespaces:   r.Strings("platformNamespaces", []string{naming.NamespaceMonitoring}),
 		Windows:              loadWindows(r, environment),
+		KeepUsed:             r.Bool("keepUsedProjects", true),
 	}
 	if len(p.PlatformNamespaces) == 0 {
 		r.Check("platformNamespaces", errors.New("is empty; list the namespaces that the platform's project may sync into"))
@@ -131,20 +134,30 @@ func (s Settings) projects() []appproject.Project {
 	}
 }
 
+const (
+	// usedFinalizer makes Argo CD keep an AppProject until no Application belongs to it (Argo CD's documentation, "Projects"). The
+	// release goes after the AppProjects: as long as one stays, Argo CD is there to finish what it has begun to delete. A hook of the
+	// engine before the release is deleted could say so at once, but with one `pulumi destroy` always needs the program.
+	usedFinalizer = "resources-finalizer.argocd.argoproj.io"
+	// letGo is how long Argo CD may take to let an unused AppProject go; it takes seconds.
+	letGo = "2m"
+)
+
 func newProject(
-	ctx *pulumi.Context, name string, project appproject.Project, opts ...pulumi.ResourceOption,
+	ctx *pulumi.Context, name string, project appproject.Project, keepUsed bool, opts ...pulumi.ResourceOption,
 ) (*apiextensions.CustomResource, error) {
 	spec, err := untyped.MapOf(project.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("project %s: %w", project.Name, err)
 	}
+	metadata := metav1.ObjectMetaArgs{Name: pulumi.String(project.Name), Namespace: pulumi.String(naming.NamespaceArgoCD)}
+	if keepUsed {
+		metadata.Finalizers = pulumi.StringArray{pulumi.String(usedFinalizer)}
+	}
 	return apiextensions.NewCustomResource(ctx, name, &apiextensions.CustomResourceArgs{
-		ApiVersion: pulumi.String(appproject.APIVersion),
-		Kind:       pulumi.String(appproject.Kind),
-		Metadata: metav1.ObjectMetaArgs{
-			Name:      pulumi.String(project.Name),
-			Namespace: pulumi.String(naming.NamespaceArgoCD),
-		},
+		ApiVersion:  pulumi.String(appproject.APIVersion),
+		Kind:        pulumi.String(appproject.Kind),
+		Metadata:    metadata,
 		OtherFields: kubernetes.UntypedArgs{"spec": spec},
-	}, opts...)
+	}, append(opts, pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: letGo}))...)
 }

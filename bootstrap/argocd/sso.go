@@ -83,7 +83,7 @@ func loadGroups(r *config.Reader) Groups {
 
 // secret reads a key that `pulumi config set --secret` sets. It is a secret from here on; nil means that it is not set.
 func secret(r *config.Reader, key string) pulumi.StringInput {
-	value := r.String(key, "")
+	value := r.Secret(key)
 	if value == "" {
 		return nil
 	}

@@ -127,6 +127,9 @@ func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
 	}
 	assert.True(t, slices.ContainsFunc(p.DependsOn, func(urn string) bool { return strings.Contains(urn, release) }),
 		"the release brings the CRD")
+	assert.Equal(t, []any{"resources-finalizer.argocd.argoproj.io"}, at(p.Inputs, "metadata", "finalizers").Mappable(),
+		"Argo CD stays as long as there are Applications")
+	assert.Equal(t, []string{"argocd-project"}, p.Aliases, "its first name: a stack from then keeps the project")
 }
 
 func TestUnit_TheKeyVaultIsReadAsInfrasIdentity(t *testing.T) {
@@ -176,6 +179,33 @@ func TestUnit_WhatArgoCDIsSignedInToWithIsSecret(t *testing.T) {
 		require.True(t, ok, key)
 		assert.True(t, pulumi.IsSecret(output), key)
 	}
+}
+
+func TestUnit_ASecretInClearTextIsRefused(t *testing.T) {
+	t.Parallel()
+	values := map[string]string{
+		"repositoryCredentialsUrl": "https://github.com/gridos/", "repositoryToken": "hush",
+		"repositoryDeployKey": "hush", "repositoryGithubAppPrivateKey": "hush",
+		"argocdSsoClientSecret": "hush", "notificationsGitHubPrivateKey": "hush",
+		"notificationsSlackToken": "hush", "notificationsSlackChannel": "deployments",
+		"notificationsTeamsUrl": "https://hush.example.com", "notificationsWebhookUrl": "https://hush.example.com",
+	}
+	_, err := run("dev", values)
+	for _, key := range []string{
+		"repositoryToken", "repositoryDeployKey", "repositoryGithubAppPrivateKey", "argocdSsoClientSecret",
+		"notificationsGitHubPrivateKey", "notificationsSlackToken", "notificationsTeamsUrl", "notificationsWebhookUrl",
+	} {
+		require.ErrorContains(t, err, "gridos-bootstrap:"+key+": is in clear text in Pulumi.dev.yaml; encrypt it with "+
+			"`pulumi config set --secret "+key+"`")
+	}
+	assert.NotContains(t, err.Error(), "hush")
+
+	given := map[string]string{"notificationsSlackToken": "hush", "notificationsSlackChannel": "deployments"}
+	_, err = mocks.Run{
+		Project: stacks.Bootstrap, Root: "../..", Stack: "dev", Config: given, Secrets: []string{"notificationsSlackToken"},
+		Stacks: map[string]map[string]any{stacks.Infra.Name: mocks.InfraOutputs()},
+	}.Do(program.Program)
+	require.NoError(t, err)
 }
 
 func TestUnit_WithoutInfraThereIsOneClearSentence(t *testing.T) {

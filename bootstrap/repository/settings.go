@@ -41,11 +41,11 @@ func Load(r *config.Reader) Settings {
 		URL:            r.String(urlKey, ""),
 		AppID:          r.String(appIDKey, ""),
 		InstallationID: r.String(installationIDKey, ""),
-		AppPrivateKey:  r.String(appPrivateKeyKey, ""),
-		DeployKey:      r.String(deployKeyKey, ""),
+		AppPrivateKey:  r.Secret(appPrivateKeyKey),
+		DeployKey:      r.Secret(deployKeyKey),
 		// GitHub takes any name with a token.
 		Username: r.String(usernameKey, "git"),
-		Token:    r.String(tokenKey, ""),
+		Token:    r.Secret(tokenKey),
 	}
 	kinds := s.kinds()
 	if len(kinds) > 1 {

@@ -25,6 +25,8 @@ type Run struct {
 	Stack string
 	// Config overrides the files' values; keys have no namespace.
 	Config map[string]string
+	// Secrets are the keys of Config that were set with --secret.
+	Secrets []string
 	// Stacks are the outputs of the other stacks, by project. A project that is missing was never brought up.
 	Stacks map[string]map[string]any
 	// Computed adds what a resource's provider would compute, by resource type.
@@ -48,6 +50,8 @@ type Resource struct {
 	IgnoreChanges []string
 	// DependsOn are URNs.
 	DependsOn []string
+	// Aliases are the names that the resource had in earlier versions.
+	Aliases []string
 }
 
 // Recorded is what a program did.
@@ -84,6 +88,9 @@ func (r Run) Do(program pulumi.RunFunc) (*Recorded, error) {
 		return program(ctx)
 	}, pulumi.WithMocks(r.Project.Name, r.Stack, m), func(info *pulumi.RunInfo) {
 		info.Config = values
+		for _, key := range r.Secrets {
+			info.ConfigSecretKeys = append(info.ConfigSecretKeys, r.Project.Name+":"+key)
+		}
 		info.DryRun = r.Preview
 		info.Organization = "organization"
 	}, config.Strict)
@@ -105,6 +112,9 @@ func (m *monitor) NewResource(args pulumi.MockResourceArgs) (string, resource.Pr
 	if rpc := args.RegisterRPC; rpc != nil {
 		recorded.Protect, recorded.Parent = rpc.GetProtect(), rpc.GetParent()
 		recorded.IgnoreChanges, recorded.DependsOn = rpc.GetIgnoreChanges(), rpc.GetDependencies()
+		for _, alias := range rpc.GetAliases() {
+			recorded.Aliases = append(recorded.Aliases, alias.GetSpec().GetName())
+		}
 	}
 	m.mu.Lock()
 	m.recorded.Resources = append(m.recorded.Resources, recorded)

@@ -98,7 +98,9 @@ func (c *Cluster) fill(ctx context.Context, argo string, projects []string) erro
 	for _, name := range projects {
 		project := &unstructured.Unstructured{Object: map[string]any{
 			"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
-			"metadata": map[string]any{"name": name}, "spec": map[string]any{},
+			"metadata": map[string]any{"name": name}, "spec": map[string]any{
+				"destinations": []any{map[string]any{"server": "*", "namespace": "*"}},
+			},
 		}}
 		_, err := c.Objects.Resource(AppProjects).Namespace(naming.NamespaceArgoCD).Create(ctx, project, metav1.CreateOptions{})
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -153,6 +154,30 @@ func downOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, err
 	}
 	result, err := s.Destroy(ctx, optdestroy.EventStreams(w.events()), optdestroy.ProgressStreams(w.log),
 		optdestroy.ErrorProgressStreams(w.log), optdestroy.SuppressOutputs())
+	if err != nil && ctx.Err() == nil && clusterIsGone(err) {
+		return forgetCluster(ctx, s, w)
+	}
+	if err != nil || result.Summary.ResourceChanges == nil {
+		return nil, err
+	}
+	return *result.Summary.ResourceChanges, nil
+}
+
+// clusterIsGone tells that the Kubernetes provider did not reach its cluster; the error quotes the CLI.
+func clusterIsGone(err error) bool {
+	return strings.Contains(err.Error(), "configured Kubernetes cluster is unreachable")
+}
+
+// forgetCluster does what docs/recovery.md tells to do for a cluster that was deleted by hand. The lab's own is there whenever
+// the lab works: when a state knows another, that one is gone, and what was in it too.
+func forgetCluster(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+	s.Workspace().SetEnvVar("PULUMI_K8S_DELETE_UNREACHABLE", "true")
+	// Deleting a release does not heed the variable (pulumi-kubernetes issue 2675), reading one does.
+	_, err := s.Refresh(ctx, optrefresh.ProgressStreams(w.log), optrefresh.ErrorProgressStreams(w.log), optrefresh.SuppressOutputs())
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.Destroy(ctx, optdestroy.ProgressStreams(w.log), optdestroy.ErrorProgressStreams(w.log), optdestroy.SuppressOutputs())
 	if err != nil || result.Summary.ResourceChanges == nil {
 		return nil, err
 	}

@@ -148,6 +148,9 @@ func (f *Failure) Error() string {
 	for _, m := range f.Messages {
 		lines = append(lines, "  "+strings.ReplaceAll(m, "\n", "\n  "))
 	}
+	if f.Verb == downOperation().verb {
+		lines = append(lines, "  docs/recovery.md tells what to do when an Application does not go, and when the cluster is gone")
+	}
 	if f.quoted != "" {
 		said := strings.Join(lines, "\n")
 		lines = append(lines, "  the end of what the engine said:")
