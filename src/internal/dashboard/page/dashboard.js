@@ -127,7 +127,7 @@ function build(container, stations) {
       row.element.dataset.ref = station.id + "/" + point.key;
       row.element.tabIndex = index === 0 ? 0 : -1; // one stop for each substation; the arrow keys move within it
       row.mark.setAttribute("aria-hidden", "true");
-      row.value.append(row.number, row.unit, row.note);
+      row.value.append(row.number, " ", row.unit, row.note);
       row.element.append(row.mark, row.name, row.gauge, row.value);
       row.element.addEventListener("click", () => choose(station.id, point.key, true));
       card.points.set(point.key, row);
