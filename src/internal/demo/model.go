@@ -22,7 +22,7 @@ type trouble int
 const (
 	none      trouble = iota
 	overheats         // its transformer is above the limit
-	tripped           // a line is open for some minutes of every hour
+	tripped           // a line is open for most of every hour
 	sags              // its voltage is below the limit at times
 	silent            // one of its sensors has gone quiet
 )
@@ -69,9 +69,9 @@ func (s station) at(t time.Time) map[string]float64 {
 	case overheats:
 		oil += 92 - 38 - 38*load
 	case sags:
-		voltage -= s.kilovolts * .062 * bump(t, 50*time.Minute, .55)
+		voltage -= s.kilovolts * .062 * bump(t, 50*time.Minute, .9)
 	case tripped:
-		if bump(t, time.Hour, .45) > 0 {
+		if bump(t, time.Hour, .8) > 0 {
 			closed = 0
 		}
 	}
@@ -93,8 +93,7 @@ func (s station) at(t time.Time) map[string]float64 {
 	return measured
 }
 
-// bump rises smoothly from 0 to 1 and falls again during the first share of each period, up to now and not after: it ends
-// where the hour ends that the clock is in.
+// bump rises from 0 to 1 and falls again during the first share of each period, and is 0 in the rest of it.
 func bump(t time.Time, period time.Duration, share float64) float64 {
 	phase := float64(t.UnixNano()%int64(period)) / float64(period)
 	if phase > share {

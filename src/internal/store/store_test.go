@@ -388,3 +388,16 @@ func TestService_AServerThatGoesAwayIsAskedAgain(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, all, 1, "what was stored is still there")
 }
+
+func TestService_AServerThatCannotProveItsNameIsRefused(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t)
+	_, err := server.EnableTLS(t.Context())
+	require.NoError(t, err)
+	database, err := server.Database(t.Context())
+	require.NoError(t, err)
+	database.Host, database.SSLMode = "localhost", "require"
+	require.NoError(t, open(t, database).Ping(t.Context()))
+	database.SSLMode = "verify-full"
+	require.ErrorContains(t, open(t, database).Ping(t.Context()), "certificate signed by unknown authority")
+}
