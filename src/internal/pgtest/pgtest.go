@@ -184,7 +184,12 @@ func (s *Server) Database(ctx context.Context) (settings.Database, error) {
 
 // Execute runs statements as the administrator, each by itself.
 func (s *Server) Execute(ctx context.Context, statements ...string) error {
-	connection, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/postgres?sslmode=disable", s.password, s.port))
+	return s.ExecuteIn(ctx, "postgres", statements...)
+}
+
+// ExecuteIn is Execute in one of the databases.
+func (s *Server) ExecuteIn(ctx context.Context, database string, statements ...string) error {
+	connection, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/%s?sslmode=disable", s.password, s.port, database))
 	if err != nil {
 		return err
 	}
