@@ -89,7 +89,8 @@ func run(ctx context.Context, output io.Writer) (err error) {
 		return err
 	}
 
-	fmt.Fprintf(output, "%d substations with %d points each, %d samples of history; %d clients, %v for each line; %d cores, of which the service has %s\n\n",
+	fmt.Fprintf(output, "%d substations with %d points each, %d samples of history; %d clients, %v for each line; "+
+		"%d cores, of which the service has %s\n\n",
 		substations, points, substations*points*int(history/historyStep), clients, duration, runtime.NumCPU(), s.pinned)
 	table := tabwriter.NewWriter(output, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\tservice req/s\tp99 ms\tpgbench tx/s\tp99 ms\tservice / pgbench\t")
@@ -108,8 +109,9 @@ func run(ctx context.Context, output io.Writer) (err error) {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(output, "\nThe service answers in JSON over HTTP; pgbench (-M prepared) sends the statements behind it and drops the rows.\n"+
-		"Ingest is %d samples for each request, so its samples per second are %d times as many.\n", batchSize, batchSize)
+	_, err = fmt.Fprintf(output, "\nThe service answers in JSON over HTTP; pgbench (-M prepared) sends the statements behind it "+
+		"and drops the rows.\nIngest is %d samples for each request, so its samples per second are %d times as many.\n",
+		batchSize, batchSize)
 	return err
 }
 
@@ -132,8 +134,11 @@ FROM substations s JOIN points p ON p.substation_id = s.id JOIN latest l ON l.po
 	{
 		"trend of one point, 1 h", func(s *service) vegeta.Targeter {
 			return func(target *vegeta.Target) error {
-				*target = vegeta.Target{Method: http.MethodGet, URL: fmt.Sprintf("%s/api/v1/substations/s%d/points/p%d/series?window=1h&buckets=300",
-					s.url, rand.IntN(substations), rand.IntN(points))} //nolint:gosec // no secret
+				n, p := rand.IntN(substations), rand.IntN(points) //nolint:gosec // no secret
+				*target = vegeta.Target{
+					Method: http.MethodGet,
+					URL:    fmt.Sprintf("%s/api/v1/substations/s%d/points/p%d/series?window=1h&buckets=300", s.url, n, p),
+				}
 				return nil
 			}
 		}, fmt.Sprintf(`
@@ -177,7 +182,8 @@ func samples(first, count int, at time.Time) []byte {
 			body.WriteByte(',')
 		}
 		n := (first + i) % (substations * points)
-		fmt.Fprintf(&body, `{"substation":"s%d","point":"p%d","at":%q,"value":%.2f}`, n/points, n%points, stamp, 105+rand.Float64()*10) //nolint:gosec // no secret
+		value := 105 + rand.Float64()*10 //nolint:gosec // no secret
+		fmt.Fprintf(&body, `{"substation":"s%d","point":"p%d","at":%q,"value":%.2f}`, n/points, n%points, stamp, value)
 	}
 	body.WriteString(`]}`)
 	return body.Bytes()

@@ -320,7 +320,8 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes; send smaller batches", tooLarge.Limit))
+		return refuse(http.StatusRequestEntityTooLarge,
+			fmt.Sprintf("the body is larger than %d bytes; send smaller batches", tooLarge.Limit))
 	}
 	return refuse(http.StatusBadRequest, fmt.Sprintf("the body is not what was expected: %.200s", err))
 }

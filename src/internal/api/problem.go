@@ -49,7 +49,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p = problem{Status: http.StatusServiceUnavailable, Detail: "the database is not available; try again in a moment"}
 	default:
 		a.logger.Log(r.Context(), slog.LevelError, "a request failed", "request", observe.ID(r.Context()), "error", err)
-		p = problem{Status: http.StatusInternalServerError, Detail: "something went wrong inside; the log has it under the id of this request"}
+		p = problem{Status: http.StatusInternalServerError, Detail: "something went wrong inside; the log has more under this request's id"}
 	}
 	p.Title, p.Request = http.StatusText(p.Status), observe.ID(r.Context())
 	w.Header().Set("Content-Type", "application/problem+json")

@@ -111,7 +111,7 @@ func (b *browser) until(t *testing.T, expression string) {
 	t.Helper()
 	_, err := chromedp.Run(b.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(20*time.Second), chromedp.WithPollingInterval(50*time.Millisecond)))
 	if err != nil {
-		body, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`)) //nolint:errcheck // the test has failed already
+		body, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`)) // the test has failed already
 		require.NoError(t, err, "%s never became true; the page says:\n%s\n%v", expression, body, b.wrong)
 	}
 }

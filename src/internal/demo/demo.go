@@ -34,7 +34,8 @@ type Options struct {
 // the values that it has missed are sent later.
 func Run(ctx context.Context, o Options, logger *slog.Logger) error {
 	if o.Interval <= 0 || o.HistoryStep <= 0 || o.History < 0 {
-		return fmt.Errorf("interval %v, history %v and step %v are not possible; use durations above zero", o.Interval, o.History, o.HistoryStep)
+		return fmt.Errorf("interval %v, history %v and step %v are not possible; use durations above zero",
+			o.Interval, o.History, o.HistoryStep)
 	}
 	c := client{options: o, http: &http.Client{Timeout: 15 * time.Second}}
 	for _, s := range stations {

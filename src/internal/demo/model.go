@@ -44,8 +44,11 @@ func (s station) definition() telemetry.Substation {
 	number := func(value float64) *float64 { return &value }
 	amperes := math.Ceil(s.megawatts*1000/(math.Sqrt(3)*s.kilovolts)*1.25/50) * 50
 	return telemetry.Substation{ID: s.id, Name: s.name, Region: s.region, Points: []telemetry.Point{
-		{Key: "busbar-voltage", Name: "Busbar voltage", Kind: "voltage", Low: number(s.kilovolts * .95), High: number(s.kilovolts * 1.05),
-			Hysteresis: s.kilovolts * .004},
+		{
+			Key: "busbar-voltage", Name: "Busbar voltage", Kind: "voltage",
+			Low: number(s.kilovolts * .95), High: number(s.kilovolts * 1.05),
+			Hysteresis: s.kilovolts * .004,
+		},
 		{Key: "frequency", Name: "Frequency", Kind: "frequency", Low: number(49.8), High: number(50.2), Hysteresis: .01},
 		{Key: "line-breaker", Name: "Line 1 breaker", Kind: "breaker", Normal: number(1)},
 		{Key: "line-current", Name: "Line 1 current", Kind: "current", High: number(amperes), Hysteresis: amperes * .02},
@@ -60,7 +63,11 @@ func (s station) definition() telemetry.Substation {
 // the values that are sent later fit together, also after a restart.
 func (s station) at(t time.Time) map[string]float64 {
 	day := 2 * math.Pi * float64(t.Unix()%86400) / 86400
-	load := .72 - .2*math.Cos(day-.6) + .06*math.Sin(2*day) + .025*s.noise("load", t, 10*time.Minute) + .012*s.noise("load", t, 40*time.Second)
+	load := .72 - .2*math.Cos(day-.6) + .06*math.Sin(2*day) +
+		.025*s.noise("load", t, 10*time.Minute) + .012*s.noise("load", t, 40*time.Second)
+	// All of a grid has one frequency; the stations measure it a little differently.
+	grid := stations[0]
+	frequency := 50 + .018*grid.noise("f", t, 3*time.Minute) + .01*grid.noise("f", t, 15*time.Second) + .001*s.noise("f", t, 2*time.Second)
 	voltage := s.kilovolts * (1.012 - .018*load + .004*s.noise("u", t, 5*time.Minute) + .0012*s.noise("u", t, 8*time.Second))
 	oil := 38 + 38*load + 3*s.noise("oil", t, 30*time.Minute) + .3*s.noise("oil", t, 20*time.Second)
 	closed := 1.0
@@ -77,9 +84,8 @@ func (s station) at(t time.Time) map[string]float64 {
 	}
 	power := s.megawatts * load * closed
 	measured := map[string]float64{
-		"busbar-voltage": round(voltage, 2),
-		// All of a grid has one frequency; the stations measure it a little differently.
-		"frequency":       round(50+.018*stations[0].noise("f", t, 3*time.Minute)+.01*stations[0].noise("f", t, 15*time.Second)+.001*s.noise("f", t, 2*time.Second), 3),
+		"busbar-voltage":  round(voltage, 2),
+		"frequency":       round(frequency, 3),
 		"line-breaker":    closed,
 		"line-current":    round(power*1000/(math.Sqrt(3)*voltage)*.98, 0),
 		"active-power":    round(power, 1),
@@ -113,7 +119,7 @@ func (s station) noise(what string, t time.Time, period time.Duration) float64 {
 func (s station) random(what string, period time.Duration, step int64) float64 {
 	hash := fnv.New64a()
 	for _, part := range []string{s.id, what, period.String(), time.Unix(step, 0).UTC().String()} {
-		_, _ = hash.Write([]byte(part)) //nolint:errcheck // a hash takes everything
+		_, _ = hash.Write([]byte(part)) // a hash takes everything
 	}
 	// The low bits of FNV are the better mixed ones; one multiplication more spreads them.
 	return float64((hash.Sum64()*0x9e3779b97f4a7c15)>>11)/(1<<52) - 1

@@ -53,7 +53,7 @@ var acceptableID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // ID is the id of the request that the context belongs to.
 func ID(ctx context.Context) string {
-	id, _ := ctx.Value(requestID{}).(string) //nolint:errcheck // no id outside a request
+	id, _ := ctx.Value(requestID{}).(string) // no id outside a request
 	return id
 }
 

@@ -48,7 +48,7 @@ func Binary(name string) (string, error) {
 		return "", ErrNoPostgres
 	}
 	version := func(path string) int {
-		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) //nolint:errcheck // what is no number comes first
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // what is no number comes first
 		return n
 	}
 	return slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }), nil
@@ -193,7 +193,7 @@ func (s *Server) ExecuteIn(ctx context.Context, database string, statements ...s
 	if err != nil {
 		return err
 	}
-	defer connection.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is lost with it
+	defer connection.Close(context.WithoutCancel(ctx)) // nothing is lost with it
 	for _, statement := range statements {
 		if _, err := connection.Exec(ctx, statement); err != nil {
 			return err

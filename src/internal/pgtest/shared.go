@@ -2,7 +2,9 @@ package pgtest
 
 import (
 	"context"
+	"errors"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,29 +24,37 @@ func Require(t testing.TB, err error) {
 	t.Skip("skipped: " + err.Error())
 }
 
-// Shared is a server that the tests of a package use together, each with a database of its own.
-type Shared struct{ server *Server }
+// Shared is a server that the tests of a package use together, each with a database of its own. It starts when the first of
+// them asks for one.
+type Shared struct {
+	once   sync.Once
+	server *Server
+	err    error
+}
 
 // Main runs the tests of a package and removes their shared server: the body of TestMain, whose result is the exit code.
-// Without PostgreSQL the tests run too, and those that ask for a database are skipped.
 func (s *Shared) Main(m *testing.M) int {
-	var err error
-	// Nothing in a test needs to survive a power failure: -F.
-	if s.server, err = New(context.Background(), "-F"); err == nil { //nolint:forbidigo // TestMain is the root
-		defer s.server.Remove() //nolint:errcheck // a leftover of a temporary folder
-	} else if err != ErrNoPostgres { //nolint:errorlint // it is returned as it is
-		_, _ = os.Stderr.WriteString(err.Error() + "\n")
-		return 1
+	code := m.Run()
+	if s.server != nil {
+		if err := s.server.Remove(); err != nil {
+			_, _ = os.Stderr.WriteString("the database server of the tests could not be removed: " + err.Error() + "\n")
+			return 1
+		}
 	}
-	return m.Run()
+	return code
 }
 
 // Database is an empty database for one test.
 func (s *Shared) Database(t testing.TB) settings.Database {
 	t.Helper()
-	if s.server == nil {
-		Require(t, ErrNoPostgres)
+	s.once.Do(func() {
+		// It outlives this test. Nothing in a test needs to survive a power failure: -F.
+		s.server, s.err = New(context.WithoutCancel(t.Context()), "-F")
+	})
+	if errors.Is(s.err, ErrNoPostgres) {
+		Require(t, s.err)
 	}
+	require.NoError(t, s.err)
 	database, err := s.server.Database(t.Context())
 	require.NoError(t, err)
 	return database

@@ -132,7 +132,7 @@ func answer(w http.ResponseWriter, status int, body map[string]string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) //nolint:errcheck // the client has gone
+	_ = json.NewEncoder(w).Encode(body) // the client has gone
 }
 
 // Run serves on the listener until ctx ends, and then goes in order: it refuses readiness and answers everything for

@@ -81,7 +81,7 @@ func (r *Replica) Ready(t testing.TB, want bool) {
 // Get returns the status and the body of a path.
 func (r *Replica) Get(t testing.TB, path string) (int, string) {
 	t.Helper()
-	response, body := r.Do(t, http.MethodGet, path, nil, nil)
+	response, body := r.Do(t, http.MethodGet, path, nil, nil) //nolint:bodyclose // Do has read and closed it
 	return response.StatusCode, body
 }
 
@@ -115,7 +115,7 @@ func (r *Replica) Do(t testing.TB, method, path string, body any, header http.He
 // Must is Do for a request that has to succeed.
 func (r *Replica) Must(t testing.TB, method, path string, body any) string {
 	t.Helper()
-	response, answer := r.Do(t, method, path, body, nil)
+	response, answer := r.Do(t, method, path, body, nil) //nolint:bodyclose // Do has read and closed it
 	require.Equal(t, http.StatusOK, response.StatusCode, "%s %s: %s", method, path, answer)
 	return answer
 }

@@ -14,7 +14,9 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (s *Store) Describe(descriptions chan<- *prometheus.Desc) { prometheus.DescribeByCollect(s, descriptions) }
+func (s *Store) Describe(descriptions chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(s, descriptions)
+}
 
 // Collect implements prometheus.Collector with the figures of the connection pool.
 func (s *Store) Collect(metrics chan<- prometheus.Metric) {

@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 
@@ -45,7 +44,7 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) (err error) {
 		return fmt.Errorf("the lock for migrations: %w", err)
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, database, files,
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.NewTextHandler(io.Discard, nil))))
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return fmt.Errorf("the embedded migrations cannot be read: %w", err)
 	}

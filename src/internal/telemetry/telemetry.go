@@ -39,7 +39,8 @@ func CheckIdentifier(what, id string) error {
 	if identifier.MatchString(id) {
 		return nil
 	}
-	return fmt.Errorf("%s %q is no identifier; use 1 to 40 of a-z, 0-9 and -, beginning and ending with a letter or digit", what, shorten(id))
+	return fmt.Errorf("%s %q is no identifier; use 1 to 40 of a-z, 0-9 and -, beginning and ending with a letter or digit",
+		what, shorten(id))
 }
 
 // Ref names a point.
@@ -133,7 +134,8 @@ func CheckSamples(samples []Sample, now time.Time, retention time.Duration) erro
 			mistakes.Add(fmt.Errorf("samples[%d]: %w", i,
 				errors.Join(CheckIdentifier("substation", s.Substation), CheckIdentifier("point", s.Point))))
 		case s.At.Before(oldest):
-			mistakes.Add(fmt.Errorf("samples[%d]: at is %s, which is older than what is kept (%v)", i, s.At.Format(time.RFC3339), retention))
+			mistakes.Add(fmt.Errorf("samples[%d]: at is %s, which is older than what is kept (%v)",
+				i, s.At.Format(time.RFC3339), retention))
 		case s.At.After(newest):
 			mistakes.Add(fmt.Errorf("samples[%d]: at is %s, in the future; check the clock of the sender", i, s.At.Format(time.RFC3339)))
 		}

@@ -52,14 +52,16 @@ func TestUnit_ValuesMustBePossibleForTheirKind(t *testing.T) {
 		value float64
 		want  string
 	}{
-		{"voltage", 110, ""}, {"voltage", -1, "value -1 is not possible for voltage; send 0 to 1500 kV"},
+		{"voltage", 110, ""},
+		{"voltage", -1, "value -1 is not possible for voltage; send 0 to 1500 kV"},
 		{"active-power", -300, ""},
 		{"frequency", 50_000, "send 0 to 100 Hz"},
 		{"breaker", 1, ""},
 		{"breaker", 0.5, "send 0 (open) to 1 (closed)"},
 		{"breaker", 2, "not possible"},
 		{"from-a-newer-version", 12345, ""},
-		{"from-a-newer-version", math.NaN(), "not a finite number"}, {"voltage", math.Inf(1), "not a finite number"},
+		{"from-a-newer-version", math.NaN(), "not a finite number"},
+		{"voltage", math.Inf(1), "not a finite number"},
 	} {
 		if err := c.kind.CheckValue(c.value); c.want == "" {
 			require.NoError(t, err, "%s %v", c.kind, c.value)
