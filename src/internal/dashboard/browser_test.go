@@ -289,7 +289,7 @@ func TestService_TheDemoFillsThePage(t *testing.T) {
 		width, height int64
 		dark          bool
 	}{
-		"dashboard": {1440, 1130, false}, "dashboard-dark": {1440, 1130, true}, "dashboard-phone": {390, 844, false},
+		"dashboard": {1440, 1160, false}, "dashboard-dark": {1440, 1160, true}, "dashboard-phone": {390, 844, false},
 	} {
 		b := open(t, c.width, c.height, c.dark)
 		b.do(t, chromedp.Navigate(replica.URL+"/#lindenau/oil-temperature/1h"))
