@@ -302,6 +302,8 @@ func TestService_AShutdownUnderLoadLosesNoRequest(t *testing.T) {
 	require.Eventually(t, func() bool { return byFirst.Load() > 50 }, 20*time.Second, 5*time.Millisecond)
 	first.Terminate()
 	first.Ready(t, false)
+	leaving, _ := first.Do(t, http.MethodGet, "/version", nil, nil)
+	assert.True(t, leaving.Close, "a connection that is kept could close under the next request")
 	whenRefused := byFirst.Load()
 	require.Eventually(t, func() bool { return byFirst.Load() > whenRefused+20 }, 10*time.Second, 5*time.Millisecond,
 		"it still answers while load balancers learn that it goes")

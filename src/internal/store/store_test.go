@@ -70,18 +70,22 @@ func sample(ref telemetry.Ref, at time.Time, value float64) telemetry.Sample {
 func TestService_MigrationsRunOnceHoweverManyReplicasStart(t *testing.T) {
 	t.Parallel()
 	database := shared.Database(t)
-	var replicas errgroup.Group
-	for range 5 {
-		s := open(t, database)
-		replicas.Go(func() error {
-			if err := s.Migrate(t.Context()); err != nil {
-				return err
-			}
-			return s.Maintain(t.Context(), noon, retention)
-		})
+	replicas := make([]*store.Store, 5)
+	for i := range replicas {
+		replicas[i] = open(t, database)
+		require.NoError(t, replicas[i].Ping(t.Context())) // from here on they are equally fast
 	}
-	require.NoError(t, replicas.Wait())
-	s := open(t, database)
+	together := func(work func(*store.Store) error) {
+		t.Helper()
+		var group errgroup.Group
+		for _, replica := range replicas {
+			group.Go(func() error { return work(replica) })
+		}
+		require.NoError(t, group.Wait())
+	}
+	together(func(s *store.Store) error { return s.Migrate(t.Context()) })
+	together(func(s *store.Store) error { return s.Maintain(t.Context(), noon, retention) })
+	s := replicas[0]
 	require.NoError(t, s.Migrate(t.Context()), "a second time")
 	applied, err := s.Query(t.Context(), `SELECT version_id::text FROM goose_db_version WHERE version_id > 0`)
 	require.NoError(t, err)
@@ -232,6 +236,28 @@ func TestService_ConcurrentSendersLoseNothing(t *testing.T) {
 	assert.Equal(t, noon.Add(7024*time.Millisecond), all[0].Points[0].At.UTC(), "the newest, whoever came last")
 }
 
+// Of two batches at once the older one must not win because it is stored last.
+func TestService_AnOlderBatchWaitsForANewerOneAndDoesNotReplaceIt(t *testing.T) {
+	t.Parallel()
+	s := ready(t)
+	done := make(chan error, 1)
+	require.NoError(t, s.WhileWriting(t.Context(), noon.Add(time.Minute), func() error {
+		go func() {
+			_, err := s.Ingest(t.Context(), []telemetry.Sample{sample(busbar, noon, 110)})
+			done <- err
+		}()
+		require.Eventually(t, func() bool {
+			waiting, err := s.Query(t.Context(), `SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+			return err == nil && len(waiting) == 1
+		}, 4*time.Second, 5*time.Millisecond)
+		return nil
+	}))
+	require.NoError(t, <-done)
+	all, err := s.Latest(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, noon.Add(time.Minute), all[0].Points[0].At.UTC())
+}
+
 func TestService_ASeriesIsSummedUpInTheDatabase(t *testing.T) {
 	t.Parallel()
 	s := ready(t)
@@ -314,8 +340,10 @@ func TestService_ADeletionGivesWayToAQuery(t *testing.T) {
 		done <- s.WhileReading(ctx, func() error { close(reading); <-ctx.Done(); return nil })
 	}()
 	<-reading
-	require.ErrorContains(t, s.Maintain(t.Context(), noon.Add(day(1)), retention), "telemetry_20260308 cannot be dropped")
-	_, err := s.Ingest(t.Context(), []telemetry.Sample{sample(busbar, noon, 110)})
+	err := s.Maintain(t.Context(), noon.Add(day(1)), retention)
+	require.ErrorContains(t, err, "telemetry_20260308 cannot be dropped")
+	require.ErrorContains(t, err, "lock timeout", "it gives up long before a statement would")
+	_, err = s.Ingest(t.Context(), []telemetry.Sample{sample(busbar, noon, 110)})
 	require.NoError(t, err)
 	cancel()
 	<-done
