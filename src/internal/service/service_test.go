@@ -21,6 +21,7 @@ import (
 
 	"github.com/gridos/sharedinfra/src/internal/api"
 	"github.com/gridos/sharedinfra/src/internal/pgtest"
+	"github.com/gridos/sharedinfra/src/internal/service"
 	"github.com/gridos/sharedinfra/src/internal/servicetest"
 	"github.com/gridos/sharedinfra/src/internal/settings"
 )
@@ -47,6 +48,12 @@ func sample(at time.Time, value any) string {
 }
 
 func batch(samples ...string) string { return `{"samples": [` + strings.Join(samples, ",") + `]}` }
+
+func TestUnit_EntraNeedsAWorkloadIdentity(t *testing.T) {
+	t.Setenv("AZURE_CLIENT_ID", "")
+	_, err := service.New(t.Context(), settings.Settings{Database: settings.Database{Auth: settings.AuthEntra}}, "v1", slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "label it azure.workload.identity/use=true")
+}
 
 func TestService_SamplesBecomeLatestValuesAndHistory(t *testing.T) {
 	t.Parallel()

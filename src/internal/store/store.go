@@ -29,9 +29,15 @@ const TokenScope = "https://ossrdbms-aad.database.windows.net/.default"
 
 // Store is a pool of connections to the database. Its methods may be called at the same time.
 type Store struct {
-	pool   *pgxpool.Pool
+	pool *pgxpool.Pool
+	// probe has one connection, for Ping: were it to queue behind requests, much load would look like a database that is
+	// away, and take replica after replica out of service.
+	probe  *pgxpool.Pool
 	logger *slog.Logger
 }
+
+// errNoPassword is that there is nothing to sign in with at the moment.
+var errNoPassword = errors.New("no password for the database")
 
 // Open prepares the pool and does not connect: the database may come up after the service does. The credential is asked for
 // a token when a connection is made and the settings ask for Entra; otherwise it may be nil.
@@ -67,7 +73,14 @@ func Open(ctx context.Context, database settings.Database, credential azcore.Tok
 	if err != nil {
 		return nil, fmt.Errorf("the connection pool cannot be made: %w", err)
 	}
-	return &Store{pool: pool, logger: logger}, nil
+	single := config.Copy()
+	single.MaxConns = 1
+	probe, err := pgxpool.NewWithConfig(ctx, single)
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("the connection pool cannot be made: %w", err)
+	}
+	return &Store{pool: pool, probe: probe, logger: logger}, nil
 }
 
 // password is what the next connection signs in with.
@@ -76,13 +89,14 @@ func password(ctx context.Context, database settings.Database, credential azcore
 	case database.Auth == settings.AuthEntra:
 		token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{TokenScope}})
 		if err != nil {
-			return "", fmt.Errorf("no Entra token for the database; check the pod's service account and its federated credential: %w", err)
+			return "", fmt.Errorf("%w: no Entra token; check the federated credential of the pod's service account: %w",
+				errNoPassword, err)
 		}
 		return token.Token, nil
 	case database.PasswordFile != "":
 		content, err := os.ReadFile(database.PasswordFile)
 		if err != nil {
-			return "", fmt.Errorf("the database password cannot be read; check that the secret is mounted: %w", err)
+			return "", fmt.Errorf("%w: the file cannot be read; check that the secret is mounted: %w", errNoPassword, err)
 		}
 		return string(bytes.TrimRight(content, "\r\n")), nil
 	default:
@@ -91,11 +105,14 @@ func password(ctx context.Context, database settings.Database, credential azcore
 }
 
 // Close ends all connections, after the statements that run.
-func (s *Store) Close() { s.pool.Close() }
+func (s *Store) Close() {
+	s.pool.Close()
+	s.probe.Close()
+}
 
 // Ping fails when the database does not answer.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.pool.Ping(ctx); err != nil {
+	if err := s.probe.Ping(ctx); err != nil {
 		return fmt.Errorf("the database does not answer: %w", err)
 	}
 	return nil
@@ -107,7 +124,7 @@ func Unavailable(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || pgconn.SafeToRetry(err) ||
-		errors.Is(err, net.ErrClosed) {
+		errors.Is(err, net.ErrClosed) || errors.Is(err, errNoPassword) {
 		return true
 	}
 	var answer *pgconn.PgError

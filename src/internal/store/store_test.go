@@ -374,6 +374,33 @@ func TestService_ARotatedPasswordNeedsNoRestart(t *testing.T) {
 	require.NoError(t, s.Ping(t.Context()))
 }
 
+func TestUnit_AMissingPasswordIsAnOutage(t *testing.T) {
+	t.Parallel()
+	s := open(t, settings.Database{
+		Host: "127.0.0.1", Port: 1, Name: "gridos", User: "gridos", Auth: settings.AuthPassword, SSLMode: "disable", PoolSize: 2,
+		PasswordFile: filepath.Join(t.TempDir(), "unmounted"),
+	})
+	_, err := s.Latest(t.Context())
+	require.ErrorContains(t, err, "check that the secret is mounted")
+	assert.True(t, store.Unavailable(err))
+}
+
+// All connections are busy, and the database is well: the replica must stay in service.
+func TestService_LoadIsNoOutage(t *testing.T) {
+	t.Parallel()
+	database := shared.Database(t)
+	database.PoolSize = 2
+	s := open(t, database)
+	require.NoError(t, s.Migrate(t.Context()))
+	require.NoError(t, s.WhileReading(t.Context(), func() error {
+		return s.WhileReading(t.Context(), func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			return s.Ping(ctx)
+		})
+	}))
+}
+
 func TestService_AnEntraTokenIsThePassword(t *testing.T) {
 	t.Parallel()
 	database := shared.Database(t)
