@@ -144,11 +144,11 @@ FROM substations s JOIN points p ON p.substation_id = s.id JOIN latest l ON l.po
 		}, fmt.Sprintf(`
 \set substation random(0, %d)
 \set point random(0, %d)
-SELECT id, key, name, kind, low, high, hysteresis, normal FROM points WHERE substation_id = 's' || :substation AND key = 'p' || :point;
-\set id random(1, %d)
+SELECT key, name, kind, low, high, hysteresis, normal FROM points WHERE substation_id = 's' || :substation AND key = 'p' || :point;
 SELECT date_bin('12 s', at, 'epoch') AS bucket, min(value), avg(value), max(value), count(*) FROM telemetry
-WHERE point_id = :id AND at >= now() - interval '1 h' AND at < now() GROUP BY bucket ORDER BY bucket;
-`, substations-1, points-1, substations*points),
+WHERE point_id = (SELECT id FROM points WHERE substation_id = 's' || :substation AND key = 'p' || :point)
+AND at >= now() - interval '1 h' AND at < now() GROUP BY bucket ORDER BY bucket;
+`, substations-1, points-1),
 	},
 	{
 		fmt.Sprintf("ingest of %d samples", batchSize), func(s *service) vegeta.Targeter {

@@ -23,30 +23,32 @@ type Bucket struct {
 	Count int       `json:"count"`
 }
 
-// Buckets begin at multiples of their width, so that a plot that follows the clock does not tremble.
-const selectSeries = `
-	SELECT date_bin($4, at, 'epoch') AS bucket, min(value), avg(value), max(value), count(*)
-	FROM telemetry
-	WHERE point_id = $1 AND at >= $2 AND at < $3
-	GROUP BY bucket
-	ORDER BY bucket`
+const (
+	selectPoint = `
+		SELECT key, name, kind, low, high, hysteresis, normal FROM points WHERE substation_id = $1 AND key = $2`
+	// Buckets begin at multiples of their width, so that a plot that follows the clock does not tremble.
+	selectSeries = `
+		SELECT date_bin($5, at, 'epoch') AS bucket, min(value), avg(value), max(value), count(*)
+		FROM telemetry
+		WHERE point_id = (SELECT id FROM points WHERE substation_id = $1 AND key = $2) AND at >= $3 AND at < $4
+		GROUP BY bucket
+		ORDER BY bucket`
+)
 
 // Series returns a point and its samples from from until before to, summed up in buckets of width.
 func (s *Store) Series(ctx context.Context, ref telemetry.Ref, from, to time.Time, width time.Duration,
 ) (point telemetry.Point, buckets []Bucket, err error) {
-	var id int32
-	err = s.pool.QueryRow(ctx, `SELECT id, key, name, kind, low, high, hysteresis, normal FROM points
-		WHERE substation_id = $1 AND key = $2`, ref.Substation, ref.Point).
-		Scan(&id, &point.Key, &point.Name, &point.Kind, &point.Low, &point.High, &point.Hysteresis, &point.Normal)
+	var batch pgx.Batch // one round trip
+	batch.Queue(selectPoint, ref.Substation, ref.Point).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&point.Key, &point.Name, &point.Kind, &point.Low, &point.High, &point.Hysteresis, &point.Normal)
+	})
+	batch.Queue(selectSeries, ref.Substation, ref.Point, from, to, width).Query(func(rows pgx.Rows) error {
+		buckets, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Bucket])
+		return err
+	})
+	err = s.pool.SendBatch(ctx, &batch).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
 		return point, nil, fmt.Errorf("%s: %w", ref, ErrNoPoint)
-	}
-	if err != nil {
-		return point, nil, fmt.Errorf("point %s cannot be read: %w", ref, err)
-	}
-	rows, err := s.pool.Query(ctx, selectSeries, id, from, to, width)
-	if err == nil {
-		buckets, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Bucket])
 	}
 	if err != nil {
 		return point, nil, fmt.Errorf("the history of %s cannot be read: %w", ref, err)
