@@ -79,6 +79,7 @@ type Names struct {
 	PipelineIdentity       string
 	Workspace              string
 	DatabasePasswordSecret string
+	IngestTokenSecret      string
 }
 
 // rule is what Azure accepts as the name of one kind of resource; source: the table of names in Azure's
@@ -154,6 +155,7 @@ func For(environment, suffix string) (Names, error) {
 		PipelineIdentity:       base + "-pipeline-id",
 		Workspace:              base + "-log",
 		DatabasePasswordSecret: Application + "-db-password",
+		IngestTokenSecret:      Application + "-ingest-token",
 	}
 	var broken []error
 	for _, r := range rules {

@@ -178,10 +178,10 @@ func ownedByControllers() []application.IgnoreDifference {
 	return []application.IgnoreDifference{
 		// The HorizontalPodAutoscaler owns the replicas.
 		{Group: "argoproj.io", Kind: "Rollout", JSONPointers: []string{"/spec/replicas"}},
-		// Argo Rollouts moves the traffic between the stable and the canary.
+		// Argo Rollouts moves the traffic between the stable and the canary. Not every route has destinations.
 		{
 			Group: "networking.istio.io", Kind: "VirtualService",
-			JQPathExpressions: []string{".spec.http[].route[].weight"},
+			JQPathExpressions: []string{".spec.http[].route[]?.weight"},
 		},
 	}
 }

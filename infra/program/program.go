@@ -110,6 +110,12 @@ func environment(
 	if err != nil {
 		return none, err
 	}
+	// What field gateways show to the application when they send telemetry.
+	if err := secrets.NewGenerated(ctx, name+"-ingest-token", vault.GeneratedArgs{
+		SecretName: s.Names.IngestTokenSecret, ResourceGroupName: group.Name, Tags: tags,
+	}); err != nil {
+		return none, err
+	}
 	db, err := database.New(ctx, name+"-database", database.Args{
 		Names: s.Names, Settings: s.Database, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
 		SubnetID: net.PostgresSubnetID, ZoneID: net.PostgresZoneID, ZoneLink: net.PostgresZoneLink,

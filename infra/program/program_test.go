@@ -97,7 +97,7 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 				"azure-native:network/v20240601:VirtualNetworkLink": 1,
 				registry:                                 1,
 				vault:                                    1,
-				"azure-native:keyvault/v20241101:Secret": 1,
+				"azure-native:keyvault/v20241101:Secret": 2,
 				server:                                   1,
 				"azure-native:dbforpostgresql/v20240801:Database":             1,
 				"azure-native:dbforpostgresql/v20240801:Configuration":        1,

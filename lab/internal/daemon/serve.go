@@ -135,7 +135,7 @@ func removeRecord(s site.Site) error {
 type cluster struct {
 	site  site.Site
 	plane *controlplane.ControlPlane
-	istio string // the directory of its definitions
+	istio string        // the directory of its definitions
 	ready chan struct{} // closed when the control plane is up, or is known not to come up
 	err   error         // why it did not; read after ready is closed
 	nodes sync.Mutex    // one change of the node set at a time

@@ -415,7 +415,7 @@ func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 			"base/rollout.yaml: Rollout gridos: spec.strategy.canary.dynamicStableSize is unknown",
 		},
 		"unknown field of a VirtualService": {
-			"base/ingress.yaml", "perTryTimeout", "tryTimeout", "base/ingress.yaml: VirtualService gridos: spec.http[0].retries.tryTimeout is unknown",
+			"base/ingress.yaml", "perTryTimeout", "tryTimeout", "base/ingress.yaml: VirtualService gridos: spec.http[1].retries.tryTimeout is unknown",
 		},
 		"unknown field of an AnalysisTemplate": {
 			"base/analysis-templates.yaml", "successCondition", "successcondition",
