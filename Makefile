@@ -134,6 +134,10 @@ fmt: ## Format the code (gofumpt, goimports)
 lint: ## Run the linters
 	$(GOLANGCI_LINT) run
 
+.PHONY: manifests
+manifests: ## Check what Argo CD syncs, without a cluster: seconds
+	go run ./lab manifests
+
 .PHONY: verify
 verify: ## Check all that needs no test run, the cheap checks first
 	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.lab/*')); \
