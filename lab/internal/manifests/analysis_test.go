@@ -178,6 +178,6 @@ func judge(t *testing.T, measurements []map[string]any) []string {
 	command.Dir = filepath.Join(tools, "argo-rollouts")
 	command.Stdin, command.Stdout, command.Stderr = bytes.NewReader(text), &out, &problems
 	require.NoError(t, command.Run(), "%s", problems.String())
-	require.Empty(t, problems.String())
+	t.Log(problems.String()) // why a condition could not be evaluated; its phase is Error
 	return strings.Fields(out.String())
 }
