@@ -20,8 +20,11 @@ PROJECTS_DOWN := . apps bootstrap infra
 GOLANGCI_LINT := go tool -modfile=tools/golangci-lint/go.mod golangci-lint
 # An engine or cluster test may wait for a control plane to start on a busy machine.
 GO_TEST := go test -timeout 20m $(TEST_FLAGS)
+# The service in src/ is a module of its own: what is said to the go command here is said there too.
+IN_SRC := cd src &&
+SRC_LINT := go tool -modfile=../tools/golangci-lint/go.mod golangci-lint
 # The packages that have tests of a tier: linking the others only to run nothing would take longer than the tests.
-with_tests = $(sort $(dir $(shell grep -rl --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools '^func $(1)' .)))
+with_tests = $(sort $(dir $(shell grep -rl --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools --exclude-dir=src '^func $(1)' .)))
 
 .PHONY: help
 help: ## Show this list
@@ -91,10 +94,12 @@ need-pulumi:
 .PHONY: test
 test: tools ## Run the tests of all tiers
 	$(GO_TEST) ./...
+	$(IN_SRC) $(GO_TEST) ./...
 
 .PHONY: test-unit
 test-unit: ## Run the tests that start no process of the lab: seconds
 	$(GO_TEST) -run '^(TestUnit_|Example|Fuzz)' ./...
+	$(IN_SRC) $(GO_TEST) -run '^(TestUnit_|Example|Fuzz)' ./...
 
 .PHONY: test-engine
 test-engine: tools ## Run the tests that drive the real Pulumi engine
@@ -103,6 +108,10 @@ test-engine: tools ## Run the tests that drive the real Pulumi engine
 .PHONY: test-cluster
 test-cluster: tools ## Run the tests that need a real Kubernetes API server
 	$(GO_TEST) -run '^TestCluster_' $(call with_tests,TestCluster_)
+
+.PHONY: test-service
+test-service: ## Run the service's tests with a real PostgreSQL and a real browser
+	$(IN_SRC) $(GO_TEST) -run '^TestService_' ./...
 
 .PHONY: coverage
 coverage: ## Check that unit tests cover 85 % of infra, policy and stacks, each
@@ -124,15 +133,26 @@ bench-makespan: ## Show how long Azure needs for gridos-infra in dev, test and p
 bench-apps: ## Show what gridos-apps takes with 10, 100 and 1,000 Applications, and fail if that is more than linear
 	go run ./lab/benchapps
 
+.PHONY: bench-src
+bench-src: ## Show requests/s and p99 of the service on one core, next to pgbench on the same database: a minute
+	$(IN_SRC) go run ./bench
+
+.PHONY: screenshots
+screenshots: ## Take the pictures of the dashboard in docs/images again
+	mkdir -p docs/images
+	$(IN_SRC) CI=true GRIDOS_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -run '^TestService_TheDemoFillsThePage$$' ./internal/dashboard
+
 ##@ Code
 
 .PHONY: fmt
 fmt: ## Format the code (gofumpt, goimports)
 	$(GOLANGCI_LINT) fmt
+	$(IN_SRC) $(SRC_LINT) fmt --config ../.golangci.yml
 
 .PHONY: lint
 lint: ## Run the linters
 	$(GOLANGCI_LINT) run
+	$(IN_SRC) $(SRC_LINT) run --config ../.golangci.yml
 
 .PHONY: manifests
 manifests: ## Check what Argo CD syncs, without a cluster: seconds
@@ -142,12 +162,16 @@ manifests: ## Check what Argo CD syncs, without a cluster: seconds
 verify: ## Check all that needs no test run, the cheap checks first
 	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.lab/*')); \
 		if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt: $$unformatted" >&2; exit 1; fi
-	@tierless=$$(grep -rnE '^func Test' --include='*_test.go' --exclude-dir=.lab . | grep -vE 'func Test((Unit|Engine|Cluster)_|Main\()' || true); \
+	@tierless=$$(grep -rnE '^func Test' --include='*_test.go' --exclude-dir=.lab . | grep -vE 'func Test((Unit|Engine|Cluster|Service)_|Main\()' || true); \
 		if [ -n "$$tierless" ]; then echo "tests without a tier in their name (see CONTRIBUTING.md):" >&2; echo "$$tierless" >&2; exit 1; fi
 	go mod tidy -diff
+	$(IN_SRC) go mod tidy -diff
 	go vet ./...
+	$(IN_SRC) go vet ./...
 	$(GOLANGCI_LINT) fmt --diff
+	$(IN_SRC) $(SRC_LINT) fmt --diff --config ../.golangci.yml
 	$(GOLANGCI_LINT) run
+	$(IN_SRC) $(SRC_LINT) run --config ../.golangci.yml
 
 .PHONY: clean
 clean: ## Take the lab down and delete what was built in this checkout

@@ -32,7 +32,10 @@ import (
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/manifests"
 	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -72,6 +75,7 @@ func checkoutOf(t *testing.T, dir string) {
 	require.NoError(t, err)
 	copyFile(t, filepath.Join(repository, "go.mod"), filepath.Join(dir, "go.mod"))
 	require.NoError(t, os.Symlink(filepath.Join(repository, "tools"), filepath.Join(dir, "tools")))
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "applications"), os.DirFS(filepath.Join(repository, "applications"))))
 	for _, p := range stacks.Projects() {
 		files, err := filepath.Glob(filepath.Join(repository, p.Directory, "Pulumi*.yaml"))
 		require.NoError(t, err)
@@ -169,6 +173,7 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 		assert.Regexp(t, `^devgridosacr\w*\.azurecr\.io$`, all.Published.RegistryLoginServer)
 	})
 	t.Run("the platform is in the real API server", func(t *testing.T) { platformIsInstalled(t, s) })
+	t.Run("the application's overlays are accepted", func(t *testing.T) { overlaysAreAccepted(t, s) })
 	t.Run("no secret is in clear text", func(t *testing.T) { noSecretInClearText(t, s) })
 	t.Run("env points the user's tools at the lab", func(t *testing.T) {
 		out, _, err := lab(t, t.Context(), "env")
@@ -230,6 +235,18 @@ func clusterOf(t *testing.T, s site.Site) *rest.Config {
 	config, err := clientcmd.BuildConfigFromFlags("", s.KubeconfigFile())
 	require.NoError(t, err)
 	return config
+}
+
+// The definitions and the namespace are those that the lab's own programs brought: what an overlay consists of, the cluster knows.
+func overlaysAreAccepted(t *testing.T, s site.Site) {
+	t.Helper()
+	paths, err := (&toolchain.Resolver{ToolsDir: s.ToolsDir()}).Resolve(t.Context(), toolchain.Kustomize)
+	require.NoError(t, err)
+	for _, environment := range naming.Environments() {
+		objects, err := manifests.Build(t.Context(), paths[toolchain.Kustomize], s.ProjectDir("applications/gridos/overlays/"+environment))
+		require.NoError(t, err)
+		require.NoError(t, manifests.DryRun(t.Context(), clusterOf(t, s), objects), environment)
+	}
 }
 
 func platformIsInstalled(t *testing.T, s site.Site) {

@@ -47,6 +47,10 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 	if err != nil {
 		return nil, err
 	}
+	istio, err := m.resolver.ModuleDir(ctx, "istio", "istio.io/api")
+	if err != nil {
+		return nil, err
+	}
 	if err := m.site.Prepare(); err != nil {
 		return nil, err
 	}
@@ -60,9 +64,10 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 			KubeScheduler:         m.paths[toolchain.KubeScheduler],
 			Kwok:                  m.paths[toolchain.Kwok],
 		},
-		KwokModuleDir: kwok,
-		Tools:         m.paths.Dirs(),
-		TimeScale:     timeScale,
+		KwokModuleDir:  kwok,
+		IstioModuleDir: istio,
+		Tools:          m.paths.Dirs(),
+		TimeScale:      timeScale,
 	})
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -31,6 +32,8 @@ type Config struct {
 	Binaries controlplane.Binaries `json:"binaries"`
 	// KwokModuleDir is the directory of KWOK's Go module, whose files describe how nodes and pods behave.
 	KwokModuleDir string `json:"kwokModuleDir"`
+	// IstioModuleDir is the directory of the Go module istio.io/api, which carries Istio's CustomResourceDefinitions.
+	IstioModuleDir string `json:"istioModuleDir"`
 	// Tools are the directories of the lab's binaries, in the order of a PATH.
 	Tools []string `json:"tools"`
 	// TimeScale is the factor on Azure's realistic durations.
@@ -63,6 +66,7 @@ func Serve(ctx context.Context, config Config) (err error) {
 			Binaries:      config.Binaries,
 			KwokModuleDir: config.KwokModuleDir,
 		},
+		istio:  config.IstioModuleDir,
 		ready:  make(chan struct{}),
 		failed: make(chan error, 2),
 	}
@@ -131,10 +135,12 @@ func removeRecord(s site.Site) error {
 type cluster struct {
 	site  site.Site
 	plane *controlplane.ControlPlane
+	istio string // the directory of its definitions
 	ready chan struct{} // closed when the control plane is up, or is known not to come up
 	err   error         // why it did not; read after ready is closed
 	nodes sync.Mutex    // one change of the node set at a time
 
+	config *rest.Config         // read after ready is closed
 	client kubernetes.Interface // read after ready is closed
 
 	failed chan error // what ends the process
@@ -142,7 +148,7 @@ type cluster struct {
 
 func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
 	if c.err = c.plane.Start(ctx); c.err == nil {
-		c.client, c.err = newClient(c.plane.Kubeconfig())
+		c.config, c.client, c.err = newClient(c.plane.Kubeconfig())
 	}
 	close(c.ready)
 	if c.err != nil {
@@ -212,6 +218,11 @@ func (c *cluster) SetIngressGateways(ctx context.Context, wanted []azure.Ingress
 	if err := c.wait(ctx); err != nil {
 		return err
 	}
+	if len(wanted) > 0 { // they stay, with what there is of their kinds, as in AKS
+		if err := mesh.InstallDefinitions(c.config, c.istio); err != nil {
+			return err
+		}
+	}
 	gateways := make([]mesh.Gateway, len(wanted))
 	for i, gateway := range wanted {
 		gateways[i] = mesh.Gateway(gateway)
@@ -219,12 +230,13 @@ func (c *cluster) SetIngressGateways(ctx context.Context, wanted []azure.Ingress
 	return mesh.SetIngressGateways(ctx, c.client, gateways)
 }
 
-func newClient(kubeconfig []byte) (kubernetes.Interface, error) {
+func newClient(kubeconfig []byte) (*rest.Config, kubernetes.Interface, error) {
 	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("read the administrator's kubeconfig: %w", err)
+		return nil, nil, fmt.Errorf("read the administrator's kubeconfig: %w", err)
 	}
-	return kubernetes.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(config)
+	return config, client, err
 }
 
 // configFile is where Start leaves the configuration for Serve.

@@ -31,15 +31,19 @@ func (o Object) name() string { return o.GetKind() + " " + o.GetName() }
 // Build renders the overlay in dir, applications/<name>/overlays/<environment>, with the given Kustomize binary and no flags, as
 // Argo CD does. The error is Kustomize's own, which names the file.
 func Build(ctx context.Context, kustomize, dir string) (objects []Object, err error) {
-	application := filepath.Dir(filepath.Dir(dir))
 	// The annotations that tell where an object is from are asked for by a kustomization around the overlay: in its own they
-	// would get into the cluster. It lies in the application's folder, for Kustomize reads relative paths only.
-	around, err := os.MkdirTemp(application, ".check-*")
+	// would get into the cluster.
+	around, err := os.MkdirTemp("", "gridos-manifests-*")
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", dir, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(around)) }()
-	overlay, err := filepath.Rel(around, dir)
+	real, realErr := filepath.EvalSymlinks(dir)
+	around, err = filepath.EvalSymlinks(around)
+	if err := errors.Join(realErr, err); err != nil {
+		return nil, fmt.Errorf("render %s: %w", dir, err)
+	}
+	overlay, err := relative(around, real) // Kustomize takes no absolute path
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", dir, err)
 	}
@@ -57,7 +61,23 @@ func Build(ctx context.Context, kustomize, dir string) (objects []Object, err er
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", dir, err)
 	}
-	return decode(rendered)
+	application, err := relative(around, filepath.Dir(filepath.Dir(real)))
+	if err != nil {
+		return nil, fmt.Errorf("render %s: %w", dir, err)
+	}
+	return decode(rendered, filepath.ToSlash(application)+"/")
+}
+
+// relative returns the path of a folder as seen from another.
+func relative(from, to string) (string, error) {
+	from, err := filepath.Abs(from)
+	if err != nil {
+		return "", err
+	}
+	if to, err = filepath.Abs(to); err != nil {
+		return "", err
+	}
+	return filepath.Rel(from, to)
 }
 
 // run returns what a program prints; its error is what it says about its failure.
@@ -73,7 +93,8 @@ func run(ctx context.Context, program string, args ...string) ([]byte, error) {
 
 const originAnnotation = "config.kubernetes.io/origin"
 
-func decode(rendered []byte) ([]Object, error) {
+// decode reads what Kustomize prints. Files are told without the folder that they are in.
+func decode(rendered []byte, folder string) ([]Object, error) {
 	var objects []Object
 	documents := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(rendered)))
 	for {
@@ -92,7 +113,7 @@ func decode(rendered []byte) ([]Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		objects = append(objects, Object{Unstructured: object, File: file})
+		objects = append(objects, Object{Unstructured: object, File: strings.TrimPrefix(file, folder)})
 	}
 }
 
@@ -115,5 +136,5 @@ func takeOrigin(object *unstructured.Unstructured) (string, error) {
 	if file == "" {
 		file = origin.ConfiguredIn // a generator's
 	}
-	return strings.TrimPrefix(file, "../"), nil
+	return file, nil
 }

@@ -1,0 +1,22 @@
+package mesh
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// InstallDefinitions gives the cluster the CustomResourceDefinitions of Istio, as AKS does with the add-on, or brings them up to date.
+// module is the directory of the Go module istio.io/api, which carries the official ones.
+func InstallDefinitions(config *rest.Config, module string) error {
+	_, err := envtest.InstallCRDs(config, envtest.CRDInstallOptions{
+		Paths:              []string{filepath.Join(module, "kubernetes", "customresourcedefinitions.gen.yaml")},
+		ErrorIfPathMissing: true,
+	})
+	if err != nil {
+		return fmt.Errorf("install the CustomResourceDefinitions of Istio: %w", err)
+	}
+	return nil
+}

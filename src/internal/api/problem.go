@@ -1,0 +1,75 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/gridos/sharedinfra/src/internal/observe"
+	"github.com/gridos/sharedinfra/src/internal/store"
+	"github.com/gridos/sharedinfra/src/internal/telemetry"
+)
+
+// problem is an error as RFC 9457 has it.
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	// Detail says what is wrong and what would be right.
+	Detail string `json:"detail"`
+	// Mistakes are the things that are wrong with what was sent, if there may be several.
+	Mistakes []string `json:"mistakes,omitempty"`
+	// Request is the id under which the log has more.
+	Request string `json:"request"`
+}
+
+func (p problem) Error() string { return p.Detail }
+
+func refuse(status int, detail string) error { return problem{Status: status, Detail: detail} }
+
+// fail answers with an error. What went wrong inside is for the log, not for the client.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var p problem
+	var mistakes *telemetry.Mistakes
+	switch {
+	case errors.As(err, &p):
+	case errors.As(err, &mistakes):
+		p = problem{Status: http.StatusUnprocessableEntity, Detail: mistakes.Error(), Mistakes: mistakes.List}
+	case errors.Is(err, store.ErrNoPoint):
+		p = problem{Status: http.StatusNotFound, Detail: err.Error()}
+	case errors.Is(err, store.ErrKindChanged):
+		p = problem{Status: http.StatusConflict, Detail: err.Error()}
+	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
+		w.WriteHeader(observe.StatusClientGone)
+		return
+	case store.Unavailable(err):
+		a.logger.Log(r.Context(), slog.LevelWarn, "the database is not available", "request", observe.ID(r.Context()), "error", err)
+		w.Header().Set("Retry-After", "2")
+		p = problem{Status: http.StatusServiceUnavailable, Detail: "the database is not available; try again in a moment"}
+	default:
+		a.logger.Log(r.Context(), slog.LevelError, "a request failed", "request", observe.ID(r.Context()), "error", err)
+		p = problem{Status: http.StatusInternalServerError, Detail: "something went wrong inside; the log has more under this request's id"}
+	}
+	p.Title, p.Request = http.StatusText(p.Status), observe.ID(r.Context())
+	w.Header().Set("Content-Type", "application/problem+json")
+	a.write(w, r, p.Status, p)
+}
+
+// write answers in JSON. A client that has gone away is not worth an error.
+func (a *API) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+	content, err := json.Marshal(body)
+	if err != nil {
+		a.logger.Error("an answer cannot be written as JSON", "request", observe.ID(r.Context()), "error", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if _, err := w.Write(append(content, '\n')); err != nil {
+		a.logger.Debug("the client did not wait for the answer", "request", observe.ID(r.Context()), "error", err)
+	}
+}

@@ -1,0 +1,233 @@
+// Package pgtest runs a real PostgreSQL server for tests and measurements, on loopback and in a folder of its own.
+package pgtest
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gridos/sharedinfra/src/internal/settings"
+)
+
+// ErrNoPostgres is that no PostgreSQL server is installed.
+var ErrNoPostgres = errors.New("no PostgreSQL server on PATH nor in /usr/lib/postgresql; install the package postgresql")
+
+// Server is a running PostgreSQL server. The zero value is of no use; see New.
+type Server struct {
+	dir, bin, password string
+	port               int
+	options            []string
+	credential         *syscall.Credential
+	process            *exec.Cmd
+	exited             chan error
+	databases          atomic.Int32
+}
+
+// Binary is the path of a program that comes with the newest installed PostgreSQL server.
+func Binary(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil && name != "pgbench" { // on Debian a wrapper, whose version may differ
+		return path, nil
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	if err != nil || len(found) == 0 {
+		return "", ErrNoPostgres
+	}
+	version := func(path string) int {
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // what is no number comes first
+		return n
+	}
+	return slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }), nil
+}
+
+// New makes a database cluster in a temporary folder and starts it, with more options for postgres such as "-F". Stop it
+// with Remove. PostgreSQL refuses to run as root: when root calls this, the server runs as another user.
+func New(ctx context.Context, options ...string) (_ *Server, err error) {
+	initdb, err := Binary("initdb")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "gridos-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, bin: filepath.Dir(initdb), password: rand.Text(), options: options}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Remove())
+		}
+	}()
+	if os.Geteuid() == 0 {
+		if s.credential, err = unprivileged(); err != nil {
+			return nil, err
+		}
+		if err := os.Chown(dir, int(s.credential.Uid), int(s.credential.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	if s.port, err = freePort(ctx); err != nil {
+		return nil, err
+	}
+	secret := filepath.Join(dir, "password")
+	if err := os.WriteFile(secret, []byte(s.password+"\n"), 0o644); err != nil { // the folder is closed to others
+		return nil, err
+	}
+	command := exec.CommandContext(ctx, initdb, "-D", s.data(), "-U", "postgres", "--pwfile="+secret,
+		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
+	command.Dir = dir
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential}
+	if output, err := command.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, output)
+	}
+	return s, s.Start(ctx)
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// Port is where the server listens on 127.0.0.1.
+func (s *Server) Port() int { return s.port }
+
+// Start starts a stopped server on the port it had, and returns when it accepts connections.
+func (s *Server) Start(ctx context.Context) error {
+	arguments := append([]string{
+		"-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-k", s.dir,
+		"-c", "log_min_messages=warning", "-c", "log_destination=stderr", "-c", "logging_collector=off",
+	}, s.options...)
+	s.process = exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(s.bin, "postgres"), arguments...)
+	s.process.Dir = s.dir
+	// Should the test be killed, the server goes too; and Ctrl-C is for the test alone.
+	s.process.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential, Pdeathsig: syscall.SIGQUIT, Setpgid: true}
+	log, err := s.process.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.process.Start(); err != nil {
+		return err
+	}
+	ready, exited := make(chan struct{}), make(chan error, 1)
+	var tail []string
+	go func() {
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			if strings.Contains(lines.Text(), "database system is ready to accept connections") {
+				close(ready)
+			}
+			if len(tail) < 50 {
+				tail = append(tail, lines.Text())
+			}
+		}
+		err := s.process.Wait()
+		select {
+		case <-ready:
+		default:
+			err = fmt.Errorf("postgres ended before it was ready: %w: %s", err, strings.Join(tail, "\n"))
+		}
+		exited <- err
+	}()
+	s.exited = exited
+	select {
+	case <-ready:
+		return nil
+	case err := <-exited:
+		s.process = nil
+		return err
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), s.Stop(syscall.SIGQUIT))
+	}
+}
+
+// Stop ends a running server: SIGINT ends all connections first, SIGQUIT is like a power failure. It returns when the
+// server is gone.
+func (s *Server) Stop(signal syscall.Signal) error {
+	if s.process == nil {
+		return nil
+	}
+	if err := s.process.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(30 * time.Second):
+		return errors.Join(errors.New("postgres did not end in 30 s; it was killed"), s.process.Process.Kill())
+	}
+	s.process = nil
+	return nil
+}
+
+// Remove stops the server and deletes its folder.
+func (s *Server) Remove() error { return errors.Join(s.Stop(syscall.SIGQUIT), os.RemoveAll(s.dir)) }
+
+// Database makes an empty database with an owner and a password of its own.
+func (s *Server) Database(ctx context.Context) (settings.Database, error) {
+	name, password := fmt.Sprintf("gridos%d", s.databases.Add(1)), rand.Text()
+	err := s.Execute(ctx,
+		fmt.Sprintf(`CREATE ROLE %s LOGIN PASSWORD '%s'`, name, password),
+		fmt.Sprintf(`CREATE DATABASE %s OWNER %s`, name, name))
+	return settings.Database{
+		Host: "127.0.0.1", Port: uint16(s.port), Name: name, User: name, Password: password,
+		Auth: settings.AuthPassword, SSLMode: "disable", PoolSize: 8,
+	}, err
+}
+
+// Execute runs statements as the administrator, each by itself.
+func (s *Server) Execute(ctx context.Context, statements ...string) error {
+	return s.ExecuteIn(ctx, "postgres", statements...)
+}
+
+// ExecuteIn is Execute in one of the databases.
+func (s *Server) ExecuteIn(ctx context.Context, database string, statements ...string) error {
+	connection, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/%s?sslmode=disable", s.password, s.port, database))
+	if err != nil {
+		return err
+	}
+	defer connection.Close(context.WithoutCancel(ctx)) // nothing is lost with it
+	for _, statement := range statements {
+		if _, err := connection.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unprivileged is a user whom PostgreSQL accepts: its own if the package is installed, or nobody.
+func unprivileged() (*syscall.Credential, error) {
+	account, err := user.Lookup("postgres")
+	if err != nil {
+		account, err = user.Lookup("nobody")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no other user for it: %w", err)
+	}
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(account.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
+}
+
+// freePort is a port that was free a moment ago. The server keeps it over restarts, so it cannot choose one itself.
+func freePort(ctx context.Context) (int, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, fmt.Errorf("%v is no TCP address", listener.Addr())
+	}
+	return address.Port, listener.Close()
+}

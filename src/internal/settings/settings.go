@@ -1,0 +1,197 @@
+// Package settings reads what the environment says about this replica, and reports all mistakes in it at once.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// How the service proves to PostgreSQL who it is.
+const (
+	// AuthPassword is a password, from a file or a variable.
+	AuthPassword = "password"
+	// AuthEntra is a Microsoft Entra token of the pod's workload identity.
+	AuthEntra = "entra"
+)
+
+// Settings is the environment of one replica, checked.
+type Settings struct {
+	// HTTPAddress is where the service listens (HTTP_ADDRESS, default ":8080").
+	HTTPAddress string
+	// LogLevel is the least level that is logged (LOG_LEVEL: debug, info, warn, error; default info).
+	LogLevel slog.Level
+	// ShutdownDelay is how long readiness is refused, with every request still answered, before the listener closes
+	// (SHUTDOWN_DELAY, default 5s): the time in which load balancers learn that this replica goes away.
+	ShutdownDelay time.Duration
+	// Retention is how long telemetry is kept (TELEMETRY_RETENTION, default 720h). Whole days are deleted, so that a
+	// value lives for up to a day more.
+	Retention time.Duration
+	// IngestTokenFile holds the bearer token that requests which write must bring (INGEST_TOKEN_FILE). Empty: whoever
+	// reaches the service may write.
+	IngestTokenFile string
+	// Database is where the telemetry is kept.
+	Database Database
+}
+
+// Database tells how PostgreSQL is reached (DATABASE_…).
+type Database struct {
+	// Host and Port (default 5432) of the server.
+	Host string
+	Port uint16
+	// Name of the database (default gridos) and User that connects to it.
+	Name, User string
+	// Auth is AuthPassword (default) or AuthEntra.
+	Auth string
+	// PasswordFile is read whenever a connection is made, so that a rotated secret needs no restart. Password is for
+	// when there is no such file. Neither is read when Auth is AuthEntra.
+	PasswordFile, Password string
+	// SSLMode is disable, require, verify-ca or verify-full (default), the latter against the system's roots.
+	SSLMode string
+	// PoolSize is how many connections this replica may have open (DATABASE_POOL_SIZE, default 8).
+	PoolSize int32
+}
+
+// LogValue shows the database in logs without its password.
+func (d Database) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("address", net.JoinHostPort(d.Host, strconv.Itoa(int(d.Port)))),
+		slog.String("name", d.Name), slog.String("user", d.User), slog.String("auth", d.Auth), slog.String("sslmode", d.SSLMode))
+}
+
+// Load reads the settings from the environment, such as os.Getenv. An empty variable is one that is not set. The error
+// names every variable that is wrong, what is wrong and what would be right, a line each.
+func Load(getenv func(string) string) (Settings, error) {
+	e := environment{getenv: getenv}
+	s := Settings{
+		HTTPAddress:     e.address("HTTP_ADDRESS", ":8080"),
+		LogLevel:        e.level("LOG_LEVEL", slog.LevelInfo),
+		ShutdownDelay:   e.duration("SHUTDOWN_DELAY", 5*time.Second, 0, 5*time.Minute),
+		Retention:       e.duration("TELEMETRY_RETENTION", 30*24*time.Hour, 24*time.Hour, 366*24*time.Hour),
+		IngestTokenFile: e.file("INGEST_TOKEN_FILE"),
+		Database: Database{
+			Host:     e.required("DATABASE_HOST", "the name of the PostgreSQL server"),
+			Port:     uint16(e.number("DATABASE_PORT", 5432, 1, 65535)),
+			Name:     e.text("DATABASE_NAME", "gridos"),
+			User:     e.required("DATABASE_USER", "the role that the service connects as"),
+			Auth:     e.oneOf("DATABASE_AUTH", AuthPassword, AuthPassword, AuthEntra),
+			SSLMode:  e.oneOf("DATABASE_SSLMODE", "verify-full", "disable", "require", "verify-ca", "verify-full"),
+			PoolSize: int32(e.number("DATABASE_POOL_SIZE", 8, 2, 200)),
+		},
+	}
+	switch s.Database.Auth {
+	case AuthPassword:
+		s.Database.PasswordFile, s.Database.Password = e.file("DATABASE_PASSWORD_FILE"), getenv("DATABASE_PASSWORD")
+		switch {
+		case s.Database.PasswordFile != "" && s.Database.Password != "":
+			e.wrong("DATABASE_PASSWORD_FILE and DATABASE_PASSWORD are both set; keep the file, which may be rotated without a restart")
+		case getenv("DATABASE_PASSWORD_FILE") == "" && s.Database.Password == "":
+			e.wrong("DATABASE_PASSWORD_FILE is not set; give the path of the mounted secret, or set DATABASE_AUTH to entra")
+		}
+	case AuthEntra:
+		if s.Database.SSLMode == "disable" {
+			e.wrong(`DATABASE_SSLMODE is "disable", which would send a token in clear text; use verify-full when DATABASE_AUTH is entra`)
+		}
+	}
+	return s, errors.Join(e.mistakes...)
+}
+
+// environment reads variables and collects what is wrong with them.
+type environment struct {
+	getenv   func(string) string
+	mistakes []error
+}
+
+func (e *environment) wrong(format string, arguments ...any) {
+	e.mistakes = append(e.mistakes, fmt.Errorf(format, arguments...))
+}
+
+func (e *environment) text(name, fallback string) string {
+	if value := e.getenv(name); value != "" {
+		return value
+	}
+	return fallback
+}
+
+func (e *environment) required(name, what string) string {
+	value := e.getenv(name)
+	if value == "" {
+		e.wrong("%s is not set; give %s", name, what)
+	}
+	return value
+}
+
+func (e *environment) oneOf(name, fallback string, allowed ...string) string {
+	value := e.text(name, fallback)
+	if !slices.Contains(allowed, value) {
+		e.wrong("%s is %q; use one of %s", name, value, strings.Join(allowed, ", "))
+	}
+	return value
+}
+
+func (e *environment) number(name string, fallback, least, most int) int {
+	value := e.getenv(name)
+	if value == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least || n > most {
+		e.wrong("%s is %q; use a whole number from %d to %d", name, value, least, most)
+		return fallback
+	}
+	return n
+}
+
+func (e *environment) duration(name string, fallback, least, most time.Duration) time.Duration {
+	value := e.getenv(name)
+	if value == "" {
+		return fallback
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < least || d > most {
+		e.wrong("%s is %q; use a duration from %v to %v, such as 5s", name, value, least, most)
+		return fallback
+	}
+	return d
+}
+
+func (e *environment) level(name string, fallback slog.Level) slog.Level {
+	level := fallback
+	if value := e.oneOf(name, strings.ToLower(fallback.String()), "debug", "info", "warn", "error"); value != "" {
+		if err := level.UnmarshalText([]byte(value)); err != nil {
+			return fallback // oneOf has reported it
+		}
+	}
+	return level
+}
+
+func (e *environment) address(name, fallback string) string {
+	value := e.text(name, fallback)
+	_, port, err := net.SplitHostPort(value)
+	if n, numberErr := strconv.Atoi(port); err != nil || numberErr != nil || n < 0 || n > 65535 {
+		e.wrong("%s is %q; use host:port or :port, such as :8080", name, value)
+	}
+	return value
+}
+
+// file is a path that can be read now: a secret that is not mounted is found at the start, not at the first request.
+func (e *environment) file(name string) string {
+	path := e.getenv(name)
+	if path == "" {
+		return ""
+	}
+	if _, err := os.ReadFile(path); err != nil {
+		var cause *os.PathError
+		if errors.As(err, &cause) {
+			err = cause.Err
+		}
+		e.wrong("%s is %q, which cannot be read (%w); check that the secret is mounted there", name, path, err)
+	}
+	return path
+}

@@ -1,0 +1,32 @@
+package store
+
+import "github.com/prometheus/client_golang/prometheus"
+
+var (
+	poolConnections = prometheus.NewDesc("gridos_database_connections",
+		"Connections of the pool by state.", []string{"state"}, nil)
+	poolLimit = prometheus.NewDesc("gridos_database_connections_limit",
+		"Connections that the pool may have (DATABASE_POOL_SIZE).", nil, nil)
+	poolWaits = prometheus.NewDesc("gridos_database_waits_total",
+		"Requests that had to wait for a connection.", nil, nil)
+	poolWaited = prometheus.NewDesc("gridos_database_wait_seconds_total",
+		"Time that requests have waited for a connection.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (s *Store) Describe(descriptions chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(s, descriptions)
+}
+
+// Collect implements prometheus.Collector with the figures of the connection pool.
+func (s *Store) Collect(metrics chan<- prometheus.Metric) {
+	stat := s.pool.Stat()
+	gauge := func(description *prometheus.Desc, value int32, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(description, prometheus.GaugeValue, float64(value), labels...)
+	}
+	gauge(poolConnections, stat.AcquiredConns(), "busy")
+	gauge(poolConnections, stat.IdleConns(), "idle")
+	gauge(poolLimit, stat.MaxConns())
+	metrics <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(stat.EmptyAcquireCount()))
+	metrics <- prometheus.MustNewConstMetric(poolWaited, prometheus.CounterValue, stat.EmptyAcquireWaitTime().Seconds())
+}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// The rule for migrations is in docs/service.md: they only ever expand, because during a canary the previous version works on
+// the same tables.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrate brings the schema up to what this version needs. Replicas that start together take turns, held apart by a lock in
+// the database. A schema that a newer version has already expanded is left as it is.
+func (s *Store) Migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("the embedded migrations: %w", err)
+	}
+	return s.migrate(ctx, files)
+}
+
+func (s *Store) migrate(ctx context.Context, files fs.FS) (err error) {
+	// A connection of its own, with the same credentials: a migration may take longer than a request may, but it must not
+	// queue for a table lock for long, as all requests to that table would queue behind it.
+	config := s.pool.Config()
+	config.ConnConfig.RuntimeParams["statement_timeout"] = "10min"
+	config.ConnConfig.RuntimeParams["lock_timeout"] = "3s"
+	database := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionBeforeConnect(config.BeforeConnect))
+	defer func() { err = errors.Join(err, database.Close()) }()
+
+	// A try every second, for longer than a migration may take.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 11*60))
+	if err != nil {
+		return fmt.Errorf("the lock for migrations: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, database, files,
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return fmt.Errorf("the embedded migrations cannot be read: %w", err)
+	}
+	applied, err := provider.Up(ctx)
+	for _, migration := range applied {
+		if migration.Error == nil {
+			s.logger.Info("migrated the database", "migration", migration.Source.Path, "duration", migration.Duration)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the database cannot be migrated; the service tries again: %w", err)
+	}
+	return nil
+}
