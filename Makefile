@@ -154,6 +154,10 @@ lint: ## Run the linters
 	$(GOLANGCI_LINT) run
 	$(IN_SRC) $(SRC_LINT) run --config ../.golangci.yml
 
+.PHONY: manifests
+manifests: ## Check what Argo CD syncs, without a cluster: seconds
+	go run ./lab manifests
+
 .PHONY: verify
 verify: ## Check all that needs no test run, the cheap checks first
 	@unformatted=$$(gofmt -l $$(find . -name '*.go' -not -path './.lab/*')); \

@@ -105,8 +105,8 @@ func unpinned(image string) string {
 		return ""
 	case !tagged || tag == "":
 		return "has no tag"
-	case tag == "latest":
-		return "has the tag latest, which moves"
+	case !strings.ContainsAny(tag, "0123456789"):
+		return "has the tag " + tag + ", which moves"
 	default:
 		return ""
 	}
