@@ -139,8 +139,9 @@ const (
 	// release goes after the AppProjects: as long as one stays, Argo CD is there to finish what it has begun to delete. A hook of the
 	// engine before the release is deleted could say so at once, but with one `pulumi destroy` always needs the program.
 	usedFinalizer = "resources-finalizer.argocd.argoproj.io"
-	// letGo is how long Argo CD may take to let an unused AppProject go; it takes seconds.
-	letGo = "2m"
+	// letGo is how long Argo CD may take to let an unused AppProject go: a moment, but up to its three minutes between two looks at
+	// everything where the AppProject was still used when its deletion was asked for.
+	letGo = "4m"
 )
 
 func newProject(
