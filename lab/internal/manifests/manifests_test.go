@@ -411,8 +411,8 @@ func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 	})
 	for name, mistake := range map[string]struct{ file, old, changed, want string }{
 		"unknown field of a Rollout": {
-			"base/rollout.yaml", "dynamicStableScale", "dynamicStableSize",
-			"base/rollout.yaml: Rollout gridos: spec.strategy.canary.dynamicStableSize is unknown",
+			"base/rollout.yaml", "abortScaleDownDelaySeconds", "abortScaleDownDelay",
+			"base/rollout.yaml: Rollout gridos: spec.strategy.canary.abortScaleDownDelay is unknown",
 		},
 		"unknown field of a VirtualService": {
 			"base/ingress.yaml", "perTryTimeout", "tryTimeout", "base/ingress.yaml: VirtualService gridos: spec.http[1].retries.tryTimeout is unknown",
