@@ -181,7 +181,7 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 		script := out + "\nprintf '%s' \"$PULUMI_BACKEND_URL\"; command -v pulumi >/dev/null"
 		shown, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output()
 		require.NoError(t, err)
-		assert.Equal(t, "file://"+s.BackendDir(), string(shown))
+		assert.Equal(t, "file://"+s.BackendDir()+"?metadata=skip", string(shown))
 		assert.Contains(t, out, "export KUBECONFIG='"+s.KubeconfigFile()+"'")
 	})
 	t.Run("status counts what exists", func(t *testing.T) {
@@ -631,6 +631,9 @@ func TestEngine_AKilledUpLeavesNoOrphan(t *testing.T) {
 	require.NoError(t, command.Process.Kill())
 	require.Error(t, command.Wait())
 	killWorkingIn(t, s.WorkDir(stacks.Infra.Name))
+	inPlace, err := filepath.Glob(filepath.Join(s.BackendDir(), ".pulumi", "stacks", "*", "*.attrs"))
+	require.NoError(t, err)
+	assert.Empty(t, inPlace, "whoever is killed while writing these leaves a state that nobody can load")
 
 	_, _, err = lab(t, t.Context(), "up")
 	require.NoError(t, err)

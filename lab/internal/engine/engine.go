@@ -21,8 +21,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/retry"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
@@ -382,11 +380,8 @@ func ofEach[T any](ctx context.Context, e *Engine, ask func(context.Context, aut
 	answers := make([]T, len(parts))
 	for i, p := range parts {
 		group.Go(func() error {
-			err := retry.OnError(stateBackoff, halfWritten, func() (err error) {
-				answers[i], err = askOne(ctx, e, p, ask)
-				return err
-			})
-			if err != nil {
+			var err error
+			if answers[i], err = askOne(ctx, e, p, ask); err != nil {
 				return fmt.Errorf("%s: %w", p.Name, err)
 			}
 			return nil
@@ -411,12 +406,6 @@ func askOne[T any](
 	}
 	return ask(ctx, stack)
 }
-
-// halfWritten tells that a state was read while another command was writing it, which the file backend does in place.
-func halfWritten(err error) bool { return strings.Contains(err.Error(), "failed to load checkpoint") }
-
-// stateBackoff is how patiently a state is read again: for about three seconds.
-var stateBackoff = wait.Backoff{Steps: 6, Duration: 100 * time.Millisecond, Factor: 2}
 
 // owned counts the resources of a stack's state as the engine counts them in its summaries: without what the stack only
 // reads, and without the provider that reads it.

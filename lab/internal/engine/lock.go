@@ -38,10 +38,8 @@ func (e *Engine) unlock(project string) error {
 		return err
 	}
 	for _, path := range left {
-		for _, file := range []string{path, path + ".attrs"} { // what the backend keeps beside a file, if it keeps anything
-			if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("remove the lock that a killed command left on stack %s/%s: %w", project, e.site.Environment, err)
-			}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the lock that a killed command left on stack %s/%s: %w", project, e.site.Environment, err)
 		}
 	}
 	return nil

@@ -13,7 +13,7 @@ func (s Site) Variables(record Record) map[string]string {
 	return map[string]string{
 		"PATH":                          withFirst(record.Tools, os.Getenv("PATH")),
 		"KUBECONFIG":                    s.KubeconfigFile(),
-		"PULUMI_BACKEND_URL":            "file://" + s.BackendDir(),
+		"PULUMI_BACKEND_URL":            s.backendURL(),
 		"PULUMI_CONFIG_PASSPHRASE_FILE": s.PassphraseFile(),
 		"PULUMI_HOME":                   s.HomeDir(),
 		"PULUMI_DEBUG_PROVIDERS": "azure-native:" + strconv.Itoa(record.AzurePort) +
@@ -27,6 +27,11 @@ func (s Site) Variables(record Record) map[string]string {
 		"HELM_DATA_HOME":   s.Dir + "/helm/data",
 	}
 }
+
+// backendURL has the backend keep no metadata beside its files: it replaces a file at once, but writes metadata in place.
+// Whoever reads meanwhile finds it cut short, and so does everybody after the engine was killed there: "failed to load
+// checkpoint: EOF".
+func (s Site) backendURL() string { return "file://" + s.BackendDir() + "?metadata=skip" }
 
 // withFirst returns path with dirs before everything else.
 func withFirst(dirs []string, path string) string {
