@@ -15,6 +15,8 @@ import (
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/gridos/sharedinfra/lab/internal/process"
 )
 
 const (
@@ -35,7 +37,7 @@ type apiServer struct {
 // startAPIServer returns what it started together with the error, so that the caller stops it.
 func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Binaries) (*apiServer, error) {
 	api := &apiServer{}
-	ports, err := freePorts(2)
+	ports, err := process.FreePorts(2)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +62,8 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 		Path:         binaries.Etcd,
 		DataDir:      at.etcd,
 		URL:          &url.URL{Scheme: "http", Host: net.JoinHostPort(loopback, strconv.Itoa(ports[0]))},
-		StartTimeout: componentStartTimeout,
-		StopTimeout:  componentStopTimeout,
+		StartTimeout: process.StartTimeout,
+		StopTimeout:  process.StopTimeout,
 		Out:          etcdOut,
 		Err:          etcdOut,
 	}
@@ -78,8 +80,8 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 		Path:         binaries.KubeAPIServer,
 		CertDir:      at.pki,
 		EtcdURL:      etcd.URL,
-		StartTimeout: componentStartTimeout,
-		StopTimeout:  componentStopTimeout,
+		StartTimeout: process.StartTimeout,
+		StopTimeout:  process.StopTimeout,
 		Out:          serverOut,
 		Err:          serverOut,
 		SecureServing: envtest.SecureServing{
@@ -121,11 +123,11 @@ func (a *apiServer) startOne(ctx context.Context, at layout, out *output, mark s
 			return nil
 		}
 		return fmt.Errorf("%s did not start: %w; its log %s ends with\n%s",
-			out.component, err, at.log(out.component), tail(at.log(out.component)))
+			out.component, err, at.log(out.component), process.Tail(at.log(out.component)))
 	case <-ctx.Done():
 		err := fmt.Errorf("%s: start interrupted: %w", out.component, context.Cause(ctx))
 		// A server that is still starting ignores kinder signals, and has nothing to lose.
-		if _, killErr := at.signalLeftovers(syscall.SIGKILL, componentStopTimeout, mark); killErr != nil {
+		if _, killErr := at.signalLeftovers(syscall.SIGKILL, process.StopTimeout, mark); killErr != nil {
 			return errors.Join(err, killErr)
 		}
 		<-done
@@ -215,6 +217,6 @@ func (o *output) watch(report chan<- error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.expected {
-		report <- exitError(o.component, nil, filepath.Clean(o.file.Name()))
+		report <- process.ExitError(o.component, nil, filepath.Clean(o.file.Name()))
 	}
 }

@@ -3,6 +3,8 @@ package controlplane
 import (
 	"path/filepath"
 	"strconv"
+
+	"github.com/gridos/sharedinfra/lab/internal/process"
 )
 
 const (
@@ -12,11 +14,11 @@ const (
 )
 
 // controllerManager runs all controllers of a normal cluster with an account each, as kubeadm sets it up.
-func controllerManager(at layout, path string, port int) *child {
-	return &child{
-		name: controllerManagerName,
-		path: path,
-		args: append(secureServing(at, controllerManagerName, port),
+func controllerManager(at layout, path string, port int) *process.Process {
+	return &process.Process{
+		Name: controllerManagerName,
+		Path: path,
+		Args: append(secureServing(at, controllerManagerName, port),
 			"--use-service-account-credentials=true",
 			"--service-account-private-key-file="+filepath.Join(at.pki, serviceAccountKeyFile),
 			"--root-ca-file="+filepath.Join(at.pki, caCertFile),
@@ -26,22 +28,22 @@ func controllerManager(at layout, path string, port int) *child {
 			// A Helm release creates dozens of objects at once; the default of 20 requests per second makes it wait.
 			"--kube-api-qps=200", "--kube-api-burst=400",
 		),
-		log:   at.log(controllerManagerName),
-		ready: "https://" + hostPort(port) + "/healthz",
-		ca:    filepath.Join(at.pki, caCertFile),
+		Log:   at.log(controllerManagerName),
+		Ready: "https://" + process.HostPort(port) + "/healthz",
+		CA:    filepath.Join(at.pki, caCertFile),
 	}
 }
 
-func scheduler(at layout, path string, port int) *child {
-	return &child{
-		name: schedulerName,
-		path: path,
-		args: append(secureServing(at, schedulerName, port),
+func scheduler(at layout, path string, port int) *process.Process {
+	return &process.Process{
+		Name: schedulerName,
+		Path: path,
+		Args: append(secureServing(at, schedulerName, port),
 			"--kube-api-qps=200", "--kube-api-burst=400",
 		),
-		log:   at.log(schedulerName),
-		ready: "https://" + hostPort(port) + "/readyz",
-		ca:    filepath.Join(at.pki, caCertFile),
+		Log:   at.log(schedulerName),
+		Ready: "https://" + process.HostPort(port) + "/readyz",
+		CA:    filepath.Join(at.pki, caCertFile),
 	}
 }
 
@@ -59,27 +61,27 @@ func secureServing(at layout, component string, port int) []string {
 
 // kwok plays the kubelet of every node: it renews the node's lease and moves pods to Running, or to Succeeded if a Job
 // owns them.
-func kwok(at layout, path, module string, port int) *child {
+func kwok(at layout, path, module string, port int) *process.Process {
 	args := []string{
 		"--kubeconfig=" + at.kubeconfig(kwokName),
 		"--manage-all-nodes=true",
 		"--node-ip=" + loopback,
 		"--cidr=10.244.0.1/16",
-		"--server-address=" + hostPort(port),
+		"--server-address=" + process.HostPort(port),
 		// KWOK renews no leases by default, and a node without a lease is declared dead in less than a minute.
 		"--node-lease-duration-seconds=40",
 	}
 	for _, stage := range stageFiles(module) {
 		args = append(args, "--config="+stage)
 	}
-	return &child{
-		name: kwokName,
-		path: path,
-		args: args,
+	return &process.Process{
+		Name: kwokName,
+		Path: path,
+		Args: args,
 		// Without it KWOK would also read the user's own ~/.kwok/kwok.yaml.
-		env:   []string{"KWOK_WORKDIR=" + at.kwok},
-		log:   at.log(kwokName),
-		ready: "http://" + hostPort(port) + "/readyz",
+		Env:   []string{"KWOK_WORKDIR=" + at.kwok},
+		Log:   at.log(kwokName),
+		Ready: "http://" + process.HostPort(port) + "/readyz",
 	}
 }
 

@@ -19,17 +19,12 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gridos/sharedinfra/lab/internal/process"
 )
 
-const (
-	// componentStartTimeout bounds the wait for one component. It is generous because the first start on a cold two-core
-	// machine reads 400 MB of binaries; a component that dies ends the wait at once.
-	componentStartTimeout = 2 * time.Minute
-	// componentStopTimeout is how long a component may take to end by itself before it is killed.
-	componentStopTimeout = 15 * time.Second
-	// pollInterval is how often readiness is asked for.
-	pollInterval = 100 * time.Millisecond
-)
+// pollInterval is how often readiness is asked for.
+const pollInterval = 100 * time.Millisecond
 
 // Binaries are the absolute paths of the programs that make up the control plane. All are needed.
 type Binaries struct {
@@ -65,7 +60,7 @@ type ControlPlane struct {
 type running struct {
 	lock     *flock.Flock
 	api      *apiServer
-	children []*child
+	children []*process.Process
 	client   kubernetes.Interface
 }
 
@@ -220,22 +215,22 @@ func (r *running) dropLeases(ctx context.Context) error {
 
 // startChildren starts what needs the API server, all at once because each spends its start-up mostly waiting.
 func (r *running) startChildren(parent context.Context, at layout, binaries Binaries, kwokModule string) error {
-	ports, err := freePorts(3)
+	ports, err := process.FreePorts(3)
 	if err != nil {
 		return err
 	}
-	r.children = []*child{
+	r.children = []*process.Process{
 		controllerManager(at, binaries.KubeControllerManager, ports[0]),
 		scheduler(at, binaries.KubeScheduler, ports[1]),
 		kwok(at, binaries.Kwok, kwokModule, ports[2]),
 	}
-	ctx, cancel := context.WithTimeout(parent, componentStartTimeout)
+	ctx, cancel := context.WithTimeout(parent, process.StartTimeout)
 	defer cancel()
 	errs := make([]error, len(r.children)+1)
 	var group sync.WaitGroup
 	for i, child := range r.children {
 		group.Go(func() {
-			if errs[i] = child.start(ctx); errs[i] != nil {
+			if errs[i] = child.Start(ctx); errs[i] != nil {
 				cancel() // one failure is the end, so the others need not be waited for
 			}
 		})
@@ -243,7 +238,7 @@ func (r *running) startChildren(parent context.Context, at layout, binaries Bina
 	group.Go(func() {
 		if err := waitForDefaultServiceAccount(ctx, r.client); err != nil {
 			errs[len(r.children)] = fmt.Errorf("%s: the default service account was not created: %w; the log ends with\n%s",
-				controllerManagerName, err, tail(at.log(controllerManagerName)))
+				controllerManagerName, err, process.Tail(at.log(controllerManagerName)))
 			cancel()
 		}
 	})
@@ -258,7 +253,7 @@ func (r *running) startChildren(parent context.Context, at layout, binaries Bina
 // watch reports every component that ends from now on unless it was told to.
 func (r *running) watch(report chan<- error) {
 	for _, child := range r.children {
-		go child.watch(report)
+		go child.Watch(report)
 	}
 	for _, output := range r.api.outputs {
 		go output.watch(report)
@@ -270,7 +265,7 @@ func (r *running) stop(at layout) error {
 	errs := make([]error, len(r.children))
 	var group sync.WaitGroup
 	for i, child := range r.children {
-		group.Go(func() { errs[i] = child.stop() })
+		group.Go(func() { errs[i] = child.Stop() })
 	}
 	group.Wait()
 	if r.api != nil {

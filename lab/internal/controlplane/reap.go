@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gridos/sharedinfra/lab/internal/process"
 )
 
 // Reap stops what a killed process left running of the control plane in dir. Start does it too; Reap is for when the
@@ -58,7 +60,7 @@ func (l layout) stopLeftovers() error {
 	for _, step := range []struct {
 		signal syscall.Signal
 		wait   time.Duration
-	}{{syscall.SIGTERM, componentStopTimeout}, {syscall.SIGKILL, componentStopTimeout}} {
+	}{{syscall.SIGTERM, process.StopTimeout}, {syscall.SIGKILL, process.StopTimeout}} {
 		gone, err := l.signalLeftovers(step.signal, step.wait, l.marks()...)
 		if gone || err != nil {
 			return err

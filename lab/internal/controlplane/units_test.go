@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gridos/sharedinfra/lab/internal/process"
 )
 
 func TestUnit_NodeCarriesWhatAKSGivesIt(t *testing.T) {
@@ -95,11 +97,11 @@ func TestUnit_OnlyOurOwnProcessesAreStopped(t *testing.T) {
 
 func TestUnit_ThePortOfAnEarlierStartIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	ports, err := freePorts(1)
+	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp4", hostPort(ports[0]))
+	listener, err := net.Listen("tcp4", process.HostPort(ports[0]))
 	require.NoError(t, err)
-	assert.False(t, isFree(ports[0]))
+	assert.False(t, process.IsFree(ports[0]))
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	assert.False(t, becomesFree(cancelled, ports[0]))

@@ -1,0 +1,189 @@
+// Package process runs the programs that a lab consists of as child processes: it waits until each is ready, notices when one ends
+// by itself, and ends them in order.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// StartTimeout bounds the wait for one process. It is generous because the first start on a cold two-core machine reads
+	// hundreds of MB of binaries; a process that dies ends the wait at once.
+	StartTimeout = 2 * time.Minute
+	// StopTimeout is how long a process may take to end by itself before it is killed.
+	StopTimeout = 15 * time.Second
+	// pollInterval is how often readiness is asked for.
+	pollInterval = 100 * time.Millisecond
+)
+
+// Process is one child process. Set the exported fields, call Start, and call Stop at the end; a stopped process can be started
+// again. It ends with the calling process on Linux, however that ends.
+type Process struct {
+	// Name is what errors call it, such as kube-scheduler.
+	Name string
+	// Path is the absolute path of the binary.
+	Path string
+	Args []string
+	// Env has variables, NAME=value, that are added to the calling process' own.
+	Env []string
+	// Log is the file that takes what the process prints. It is written anew by each Start, with mode 0600.
+	Log string
+	// Ready is a URL that answers 200 when the process is ready, or tcp://host:port for one that is ready when it listens.
+	Ready string
+	// CA is the certificate file that Ready is verified with, if it is https.
+	CA string
+
+	process *os.Process
+	done    chan struct{} // closed when the process has ended
+	err     error         // how it ended; valid after done
+
+	mu       sync.Mutex
+	expected bool // the process is supposed to end
+}
+
+// Start runs the process and waits until it is ready, as long as ctx allows. A process that did not get ready still has to be
+// stopped. The error carries the end of the log.
+func (c *Process) Start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: not started: %w", c.Name, err)
+	}
+	log, err := os.OpenFile(c.Log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the log of %s: %w", c.Name, err)
+	}
+	command := exec.Command(c.Path, c.Args...)
+	command.Stdout, command.Stderr = log, log
+	command.Env = append(os.Environ(), c.Env...)
+	command.SysProcAttr = childAttributes()
+
+	done := make(chan struct{})
+	started := make(chan error, 1)
+	go func() {
+		// Linux sends the parent-death signal when the *thread* that started the process ends, so this thread is kept
+		// for as long as the process lives.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer log.Close() // the process has its own descriptor; nothing is written through this one
+		err := command.Start()
+		started <- err
+		if err == nil {
+			c.err = command.Wait()
+		}
+		close(done)
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start %s: %w", c.Name, err)
+	}
+	c.mu.Lock()
+	c.process, c.done, c.expected = command.Process, done, false
+	c.mu.Unlock()
+	return c.waitReady(ctx)
+}
+
+func (c *Process) waitReady(ctx context.Context) error {
+	ask, end, err := c.newProbe()
+	if err != nil {
+		return err
+	}
+	defer end()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		notReady := ask(ctx)
+		if notReady == nil {
+			return nil
+		}
+		select {
+		case <-c.done:
+			return fmt.Errorf("%s ended while starting: %w; its log %s ends with\n%s", c.Name, orEnded(c.err), c.Log, Tail(c.Log))
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not become ready (%w): %w; its log %s ends with\n%s",
+				c.Name, notReady, ctx.Err(), c.Log, Tail(c.Log))
+		case <-ticker.C:
+		}
+	}
+}
+
+// Stop ends the process: kindly, then by force. A process that was never started is stopped already.
+func (c *Process) Stop() error {
+	if c.process == nil {
+		return nil
+	}
+	c.mu.Lock()
+	c.expected = true
+	c.mu.Unlock()
+	if err := c.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop %s: %w", c.Name, err)
+	}
+	timeout := time.NewTimer(StopTimeout)
+	defer timeout.Stop()
+	select {
+	case <-c.done:
+		return nil
+	case <-timeout.C:
+	}
+	if err := c.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s: %w", c.Name, err)
+	}
+	<-c.done
+	return nil
+}
+
+// PID is the process' id, or 0 before the first Start.
+func (c *Process) PID() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.process == nil {
+		return 0
+	}
+	return c.process.Pid
+}
+
+// Watch waits for the end of a started process, and reports it unless Stop was called.
+func (c *Process) Watch(report chan<- error) {
+	<-c.done
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.expected {
+		report <- ExitError(c.Name, c.err, c.Log)
+	}
+}
+
+// ExitError describes a process that ended although nobody asked it to. err may be nil.
+func ExitError(name string, err error, log string) error {
+	return fmt.Errorf("%s stopped by itself: %w; its log %s ends with\n%s", name, orEnded(err), log, Tail(log))
+}
+
+// errEnded stands for an exit whose status is zero or not known.
+var errEnded = errors.New("the process ended")
+
+func orEnded(err error) error {
+	if err == nil {
+		return errEnded
+	}
+	return err
+}
+
+// Tail is the last lines of a log, enough to hold a component's reason to give up.
+func Tail(file string) string {
+	const lines, bytes = 12, 8 << 10
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Sprintf("(the log cannot be read: %v)", err)
+	}
+	content = content[max(0, len(content)-bytes):]
+	if len(content) == 0 {
+		return "(the log is empty)"
+	}
+	all := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

@@ -1,0 +1,118 @@
+package process
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// asChild makes the test binary a process that listens on the address, until it is told to end.
+const asChild = "GRIDOS_TEST_LISTEN"
+
+func TestMain(m *testing.M) {
+	if address := os.Getenv(asChild); address != "" {
+		listener, err := net.Listen("tcp4", address)
+		fmt.Println("listening", err)
+		if err != nil {
+			os.Exit(1)
+		}
+		for {
+			if _, err := listener.Accept(); err != nil {
+				os.Exit(1)
+			}
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func child(t *testing.T, address string) *Process {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	return &Process{
+		Name: "listener", Path: self, Env: []string{asChild + "=" + address},
+		Log: filepath.Join(t.TempDir(), "log"), Ready: "tcp://" + address,
+	}
+}
+
+func TestUnit_AKilledProcessIsReportedAndCanBeStartedAgain(t *testing.T) {
+	t.Parallel()
+	ports, err := FreePorts(2)
+	require.NoError(t, err)
+	assert.NotEqual(t, ports[0], ports[1])
+	p := child(t, HostPort(ports[0]))
+	assert.Zero(t, p.PID())
+	require.NoError(t, p.Stop(), "it was never started")
+	require.NoError(t, p.Start(t.Context()))
+	assert.False(t, IsFree(ports[0]))
+	first := p.PID()
+	ended := make(chan error, 1)
+	go p.Watch(ended)
+	require.NoError(t, syscall.Kill(first, syscall.SIGKILL))
+	err = <-ended
+	require.ErrorContains(t, err, "listener stopped by itself: signal: killed")
+	require.ErrorContains(t, err, "listening <nil>", "the end of its log")
+
+	require.NoError(t, p.Start(t.Context()))
+	assert.NotEqual(t, first, p.PID())
+	watched := make(chan struct{})
+	go func() {
+		p.Watch(ended)
+		close(watched)
+	}()
+	require.NoError(t, p.Stop())
+	<-watched
+	assert.Empty(t, ended, "an end that was asked for is none to report")
+	assert.True(t, IsFree(ports[0]))
+}
+
+func TestUnit_AProcessThatDoesNotGetReadySaysWhy(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp4", HostPort(0))
+	require.NoError(t, err)
+	defer taken.Close()
+	free, err := FreePorts(1)
+	require.NoError(t, err)
+
+	p := child(t, taken.Addr().String())
+	p.Ready = "tcp://" + HostPort(free[0])
+	err = p.Start(t.Context())
+	require.ErrorContains(t, err, "ended while starting")
+	require.ErrorContains(t, err, "address already in use")
+
+	ports, err := FreePorts(1)
+	require.NoError(t, err)
+	slow := child(t, HostPort(ports[0]))
+	slow.Ready = "http://" + HostPort(ports[0]) + "/" // it never answers
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.ErrorIs(t, slow.Start(ctx), context.DeadlineExceeded)
+	require.NoError(t, slow.Stop())
+}
+
+func TestUnit_TheTailOfALogIsItsLastLines(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "log")
+	assert.Contains(t, Tail(file), "cannot be read")
+	out, err := os.Create(file)
+	require.NoError(t, err)
+	w := bufio.NewWriter(out)
+	for i := range 10000 {
+		_, err := fmt.Fprintln(w, "line", i)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Flush())
+	require.NoError(t, out.Close())
+	tail := Tail(file)
+	assert.Contains(t, tail, "line 9999")
+	assert.NotContains(t, tail, "line 9900")
+}
