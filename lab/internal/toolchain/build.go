@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/blang/semver"
 	"github.com/gofrs/flock"
+	"golang.org/x/mod/modfile"
 
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 )
@@ -69,6 +71,13 @@ func (s *search) build(ctx context.Context, step *progress.Step) (err error) {
 		update: func(detail string) { step.Update(s.explain(detail)) },
 	}
 	flags := s.tool.buildFlags(s.version)
+	if len(s.tool.Patches) > 0 {
+		file, err := s.patchedModfile(ctx, run, work)
+		if err != nil {
+			return err
+		}
+		flags = append(flags, "-modfile="+file)
+	}
 	if len(s.tool.Embed.Files) > 0 {
 		overlay, err := s.writeOverlay(ctx, run, work)
 		if err != nil {
@@ -130,6 +139,9 @@ func (r *Resolver) cachedPath(t Tool, version string) (string, error) {
 	}
 	fmt.Fprintf(hash, "%q %q %+v %s %s/%s\n",
 		t.Package, t.buildFlags(version), t.Embed, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, patch := range t.Patches {
+		fmt.Fprintf(hash, "%q\n", patch)
+	}
 	key := hex.EncodeToString(hash.Sum(nil))[:16]
 	return filepath.Join(cache, "tools", t.Name+"-"+key, t.Name), nil
 }
@@ -156,6 +168,61 @@ func (s *search) writeOverlay(ctx context.Context, run *goRun, work string) (str
 	}
 	path := filepath.Join(work, "overlay.json")
 	return path, os.WriteFile(path, content, 0o600)
+}
+
+// patchedModfile makes copies of the modules that patches change, and returns the path of a go.mod that takes them instead. An
+// overlay cannot do it: the go command lets none replace what is in its module cache.
+func (s *search) patchedModfile(ctx context.Context, run *goRun, work string) (string, error) {
+	content, err := os.ReadFile(filepath.Join(run.dir, "go.mod"))
+	if err != nil {
+		return "", err
+	}
+	file, err := modfile.Parse("go.mod", content, nil)
+	if err != nil {
+		return "", err
+	}
+	copies := map[string]string{}
+	for _, patch := range s.tool.Patches {
+		if copies[patch.Module] == "" {
+			from, err := run.moduleDir(ctx, patch.Module)
+			if err != nil {
+				return "", err
+			}
+			copies[patch.Module] = filepath.Join(work, "patched", path.Base(patch.Module))
+			if err := os.CopyFS(copies[patch.Module], os.DirFS(from)); err != nil {
+				return "", fmt.Errorf("patch %s: %w", s.title(), err)
+			}
+			if err := file.AddReplace(patch.Module, "", copies[patch.Module], ""); err != nil {
+				return "", err
+			}
+		}
+		if err := patch.apply(copies[patch.Module]); err != nil {
+			return "", fmt.Errorf("patch %s: %w", s.title(), err)
+		}
+	}
+	if content, err = file.Format(); err != nil {
+		return "", err
+	}
+	sums, err := os.ReadFile(filepath.Join(run.dir, "go.sum"))
+	if err != nil {
+		return "", err
+	}
+	to := filepath.Join(work, "go.mod") // and the go command looks for go.sum beside it
+	return to, errors.Join(os.WriteFile(to, content, 0o600), os.WriteFile(filepath.Join(work, "go.sum"), sums, 0o600))
+}
+
+// apply changes the file in the copy of its module in dir.
+func (p Patch) apply(dir string) error {
+	file := filepath.Join(dir, filepath.FromSlash(p.File))
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(string(content), p.Old); n != 1 {
+		return fmt.Errorf("%q stands %d times in %s of %s, and must stand there once; mend the patch in the lab's toolchain",
+			p.Old, n, p.File, p.Module)
+	}
+	return os.WriteFile(file, []byte(strings.Replace(string(content), p.Old, p.New, 1)), 0o600)
 }
 
 // ModuleDir returns the folder in the Go module cache of a module that the nested module tools/<folder> pins, such as one

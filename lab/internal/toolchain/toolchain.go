@@ -146,7 +146,9 @@ func (s *search) title() string { return s.tool.Name + " " + s.version }
 
 // find looks where no work is needed and returns "" if the tool is not there. Its error is only a cancelled ctx.
 func (s *search) find(ctx context.Context) (string, error) {
-	if path, err := exec.LookPath(s.tool.Name); err != nil {
+	if len(s.tool.Patches) > 0 {
+		s.tried = append(s.tried, "other copies lack the changes that the lab needs")
+	} else if path, err := exec.LookPath(s.tool.Name); err != nil {
 		s.tried = append(s.tried, "it is not on PATH")
 	} else if s.accept(ctx, path) {
 		return filepath.Abs(path)

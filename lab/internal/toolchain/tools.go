@@ -23,6 +23,9 @@ const (
 	KubeControllerManager = "kube-controller-manager"
 	KubeScheduler         = "kube-scheduler"
 	Kwok                  = "kwok"
+	ArgoCD                = "argocd"
+	ArgoRollouts          = "rollouts-controller"
+	ArgoRolloutsPlugin    = "kubectl-argo-rollouts"
 	Kubectl               = "kubectl"
 	Kustomize             = "kustomize"
 
@@ -44,6 +47,8 @@ type Tool struct {
 	LDFlags string
 	// Embed lists files that the main package embeds but which come from a dependency.
 	Embed Embed
+	// Patches change sources of dependencies, for what no flag of the program can say.
+	Patches []Patch
 	// Match says how close the version of a copy that was found must be to the pin.
 	Match Match
 
@@ -58,6 +63,15 @@ type Embed struct {
 	Module string // module path
 	Dir    string // slash-separated folder inside that module
 	Files  []string
+}
+
+// Patch replaces a text in a file of a module in the nested module's build list. A changed copy of the
+// module is built and removed again; nothing of it comes into this repository.
+type Patch struct {
+	Module string // module path
+	File   string // slash-separated path inside that module
+	// Old stands in the file exactly once: a pin whose source says something else is an error, not a build without the change.
+	Old, New string
 }
 
 // Match is a rule for accepting a version.
@@ -140,6 +154,30 @@ func tools() []Tool {
 			LDFlags: stripped, Match: SameMinor, versionArgs: []string{"--version"},
 		},
 		{
+			// One binary is every component of Argo CD, by the name that it is called by.
+			Name: ArgoCD, Module: "argo-cd", Package: "github.com/argoproj/argo-cd/v3/cmd", Pin: "github.com/argoproj/argo-cd/v3",
+			LDFlags: stripped + " -X github.com/argoproj/argo-cd/v3/common.version={version}",
+			Patches: []Patch{
+				onLoopback("github.com/argoproj/argo-cd/v3", "controller/appcontroller.go", `fmt.Sprintf("0.0.0.0:%d", metricsPort)`),
+			},
+		},
+		{
+			Name: ArgoRollouts, Module: "argo-rollouts", Package: "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
+			Pin: "github.com/argoproj/argo-rollouts", LDFlags: stripped,
+			Patches: []Patch{
+				onLoopback("github.com/argoproj/argo-rollouts", "controller/controller.go", `= "0.0.0.0:%d"`),
+			},
+		},
+		{
+			// What `kubectl argo rollouts` runs.
+			Name: ArgoRolloutsPlugin, Module: "argo-rollouts", Package: "github.com/argoproj/argo-rollouts/cmd/kubectl-argo-rollouts",
+			Pin: "github.com/argoproj/argo-rollouts", versionArgs: []string{"version", "--short"},
+			// It tells a version only with all three.
+			LDFlags: stripped + " -X github.com/argoproj/argo-rollouts/utils/version.gitTag=v{version}" +
+				" -X github.com/argoproj/argo-rollouts/utils/version.gitCommit=v{version}" +
+				" -X github.com/argoproj/argo-rollouts/utils/version.gitTreeState=clean",
+		},
+		{
 			// Its module has the number 0.35.0 for 1.35.0, so that copies that are found elsewhere are never taken.
 			Name: Kubectl, Module: "kubectl", Package: ".", Pin: "k8s.io/kubectl", versionArgs: []string{"version", "--client"},
 			LDFlags: stripped + " -X k8s.io/component-base/version.gitVersion=v1.{minor}.{patch}" +
@@ -157,10 +195,19 @@ func tools() []Tool {
 	}
 }
 
+// onLoopback keeps a server that has no flag for its address from listening on every address of the machine. Copies of such a tool
+// that are found elsewhere are not taken, because they do.
+func onLoopback(module, file, address string) Patch {
+	return Patch{Module: module, File: file, Old: address, New: strings.Replace(address, "0.0.0.0", "127.0.0.1", 1)}
+}
+
 // All returns the names of the tools that a lab runs.
 func All() []string {
 	return []string{Pulumi, PulumiKubernetes, Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
 }
+
+// GitOps returns the names of the tools that a lab needs beside All when Argo CD and Argo Rollouts run for real.
+func GitOps() []string { return []string{ArgoCD, ArgoRollouts, ArgoRolloutsPlugin} }
 
 // ForManifests returns the names of the tools that render and apply the application's manifests.
 func ForManifests() []string { return []string{Kustomize, Kubectl} }
