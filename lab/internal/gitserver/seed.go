@@ -1,0 +1,83 @@
+package gitserver
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"time"
+)
+
+// Seed makes the first commit, and returns it: the named folders of a checkout, as they are but for the waits of a release. Each
+// pause of a Rollout, and each interval, initial delay and rate window of an AnalysisTemplate, is multiplied by factor (1 leaves
+// all as it is); the result is in whole seconds, at least one, and at least five for a window, in which there must be scrapes to
+// compare. A wait that cannot be found or changed is an error.
+func (s *Server) Seed(ctx context.Context, checkout fs.FS, factor float64, folders ...string) (string, error) {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	if head != "" {
+		return "", fmt.Errorf("%s has commits already; only a new repository can be seeded, use another folder", s.URL())
+	}
+	commit, err := firstCommit(checkout, s.options.Branch, factor, folders)
+	if err != nil {
+		return "", fmt.Errorf("seed %s: %w", s.URL(), err)
+	}
+	if _, err := s.git.run(ctx, s.dir(), commit, "fast-import", "--quiet", "--done"); err != nil {
+		return "", fmt.Errorf("seed %s: %w", s.URL(), err)
+	}
+	return s.Head(ctx)
+}
+
+// firstCommit is a stream for git fast-import, which takes every byte as it is: git add would heed .gitignore and attributes.
+func firstCommit(checkout fs.FS, branch string, factor float64, folders []string) (*bytes.Buffer, error) {
+	waits, err := newWaits(factor)
+	if err != nil {
+		return nil, err
+	}
+	var stream bytes.Buffer
+	data := func(content []byte) {
+		fmt.Fprintf(&stream, "data %d\n%s\n", len(content), content)
+	}
+	fmt.Fprintf(&stream, "commit refs/heads/%s\ncommitter %s <%s> %d +0000\n", branch, authorName, authorEmail, time.Now().Unix())
+	data([]byte("chore: begin with what the checkout has\n\nThe waits of a release are multiplied by " +
+		strconv.FormatFloat(factor, 'g', -1, 64) + ".\n"))
+	add := func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is a %s; only plain files can be seeded, remove it", name, info.Mode().Type())
+		}
+		content, err := fs.ReadFile(checkout, name)
+		if err != nil {
+			return err
+		}
+		if content, err = waits.scale(name, content); err != nil {
+			return err
+		}
+		mode := "100644"
+		if info.Mode().Perm()&0o111 != 0 {
+			mode = "100755"
+		}
+		fmt.Fprintf(&stream, "M %s inline %s\n", mode, strconv.Quote(name))
+		data(content)
+		return nil
+	}
+	for _, folder := range folders {
+		if err := fs.WalkDir(checkout, folder, add); err != nil {
+			return nil, err
+		}
+	}
+	if err := waits.missing(); err != nil {
+		return nil, err
+	}
+	stream.WriteString("done\n")
+	return &stream, nil
+}

@@ -1,0 +1,313 @@
+package gitserver
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	leastWait = time.Second
+	// leastWindow holds five scrapes of a Prometheus that scrapes each second; a rate needs two.
+	leastWindow = 5 * time.Second
+)
+
+var (
+	// window is the range of a Prometheus query.
+	window = regexp.MustCompile(`\[(\d+[a-z][a-z0-9]*)\]`)
+	// timed are the fields that a wait is in.
+	timed = []string{"duration", "interval", "initialDelay"}
+)
+
+// waits multiplies the waits of releases by a factor, in the text of the manifests, so that everything else stays as it is.
+type waits struct {
+	factor                     float64
+	pauses, intervals, windows int // found so far
+}
+
+func newWaits(factor float64) (*waits, error) {
+	if !(factor > 0) || math.IsInf(factor, 1) {
+		return nil, fmt.Errorf("the waits of a release cannot be multiplied by %v; the factor must be a number above 0", factor)
+	}
+	return &waits{factor: factor}, nil
+}
+
+// missing tells what was found nowhere: the manifests are then not what scale knows, and releases would take their real minutes.
+func (w *waits) missing() error {
+	var problem error
+	for what, found := range map[string]int{
+		"pause.duration of a Rollout": w.pauses, "interval of an AnalysisTemplate": w.intervals,
+		"rate window in a query of an AnalysisTemplate": w.windows,
+	} {
+		if found == 0 {
+			problem = errors.Join(problem, fmt.Errorf("there is no %s in the manifests; adapt the scaling to where it is now", what))
+		}
+	}
+	return problem
+}
+
+// scale returns a file with scaled waits.
+func (w *waits) scale(name string, content []byte) ([]byte, error) {
+	if extension := path.Ext(name); extension != ".yaml" && extension != ".yml" {
+		return content, nil
+	}
+	edits := edits{content: content, made: map[int]edit{}}
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	for {
+		var document yaml.Node
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return edits.apply(), nil
+		}
+		if err == nil {
+			err = w.document(resolve(&document), &edits)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+}
+
+func (w *waits) document(root *yaml.Node, edits *edits) error {
+	switch text(field(root, "kind")) {
+	case "Rollout":
+		for _, step := range items(field(root, "spec", "strategy", "canary", "steps")) {
+			if err := w.wait(field(step, "pause", "duration"), &w.pauses, edits); err != nil {
+				return err
+			}
+		}
+	case "AnalysisTemplate", "ClusterAnalysisTemplate":
+		for _, metric := range items(field(root, "spec", "metrics")) {
+			initial := 0
+			if err := errors.Join(
+				w.wait(field(metric, "interval"), &w.intervals, edits),
+				w.wait(field(metric, "initialDelay"), &initial, edits),
+				w.query(field(metric, "provider", "prometheus", "query"), edits),
+			); err != nil {
+				return err
+			}
+		}
+	case "Kustomization":
+		for _, patches := range []string{"patches", "patchesJson6902", "patchesStrategicMerge"} {
+			for _, patch := range items(field(root, patches)) {
+				if inline := field(patch, "patch"); inline != nil {
+					patch = inline
+				}
+				if err := refusePatch(text(patch)); err != nil {
+					return err
+				}
+			}
+		}
+	case "":
+		return refuseOperations(root)
+	}
+	return nil
+}
+
+// wait scales a field that is a duration, or a number of seconds.
+func (w *waits) wait(node *yaml.Node, found *int, edits *edits) error {
+	if node == nil {
+		return nil
+	}
+	if node.Kind != yaml.ScalarNode {
+		return fmt.Errorf("line %d: a wait must be a duration", node.Line)
+	}
+	scaled, err := w.scaled(node.Value, leastWait)
+	if err != nil {
+		return fmt.Errorf("line %d: %w", node.Line, err)
+	}
+	*found++
+	return edits.replace(node, node.Value, scaled)
+}
+
+// query scales the windows of a Prometheus query.
+func (w *waits) query(node *yaml.Node, edits *edits) error {
+	var changes []edit
+	for _, found := range window.FindAllStringSubmatch(text(node), -1) {
+		scaled, err := w.scaled(found[1], leastWindow)
+		if err != nil {
+			return fmt.Errorf("query in line %d: %w", node.Line, err)
+		}
+		changes = append(changes, edit{found[0], "[" + scaled + "]"})
+	}
+	w.windows += len(changes)
+	return edits.replaceWindows(node, changes)
+}
+
+func (w *waits) scaled(old string, least time.Duration) (string, error) {
+	plain := old
+	if _, err := strconv.Atoi(old); err == nil {
+		plain += "s"
+	}
+	duration, err := time.ParseDuration(plain)
+	if err != nil {
+		return "", fmt.Errorf("%q is no duration of hours, minutes and seconds, as 1m30s", old)
+	}
+	if w.factor == 1 || duration <= 0 {
+		return old, nil
+	}
+	seconds := math.Round(duration.Seconds() * w.factor)
+	return strconv.Itoa(int(max(seconds, least.Seconds()))) + "s", nil
+}
+
+// refusePatch refuses a patch inside a Kustomization that sets a wait: its text is indented into another, and none does so today.
+func refusePatch(patch string) error {
+	var root yaml.Node
+	if err := yaml.Unmarshal([]byte(patch), &root); err != nil {
+		return fmt.Errorf("read a patch: %w", err)
+	}
+	document := resolve(&root)
+	switch text(field(document, "kind")) {
+	case "Rollout", "AnalysisTemplate", "ClusterAnalysisTemplate":
+		if setsWait(document) {
+			return errors.New("a patch inside a Kustomization sets a wait, which is not scaled; put it into a file of its own")
+		}
+	}
+	return refuseOperations(document)
+}
+
+// refuseOperations refuses a JSON patch that sets a wait: what its path means depends on the object that it is for.
+func refuseOperations(root *yaml.Node) error {
+	for _, operation := range items(root) {
+		where, value := text(field(operation, "path")), field(operation, "value")
+		last := path.Base(where)
+		if where != "" && (slices.Contains(timed, last) || setsWait(value) || window.MatchString(text(value))) {
+			return fmt.Errorf("the JSON patch of %s sets a wait, which is not scaled; set it in the base, or by a strategic merge", where)
+		}
+	}
+	return nil
+}
+
+// setsWait tells whether a field with a wait, or a window, is somewhere below.
+func setsWait(node *yaml.Node) bool {
+	node = resolve(node)
+	if node == nil {
+		return false
+	}
+	if node.Kind == yaml.MappingNode {
+		for pair := range slices.Chunk(node.Content, 2) {
+			if slices.Contains(timed, pair[0].Value) {
+				return true
+			}
+		}
+	}
+	return window.MatchString(text(node)) || slices.ContainsFunc(node.Content, setsWait)
+}
+
+// resolve returns what a document holds or an alias stands for.
+func resolve(node *yaml.Node) *yaml.Node {
+	switch {
+	case node == nil:
+		return nil
+	case node.Kind == yaml.AliasNode:
+		return node.Alias
+	case node.Kind == yaml.DocumentNode:
+		return node.Content[0]
+	default:
+		return node
+	}
+}
+
+// field returns what is below a node by the names of fields, nil if there is nothing.
+func field(node *yaml.Node, names ...string) *yaml.Node {
+	for _, name := range names {
+		if node == nil || node.Kind != yaml.MappingNode {
+			return nil
+		}
+		var next *yaml.Node
+		for pair := range slices.Chunk(node.Content, 2) {
+			if pair[0].Value == name {
+				next = resolve(pair[1])
+			}
+		}
+		node = next
+	}
+	return node
+}
+
+func items(node *yaml.Node) []*yaml.Node {
+	if node == nil || node.Kind != yaml.SequenceNode {
+		return nil
+	}
+	var all []*yaml.Node
+	for _, item := range node.Content {
+		all = append(all, resolve(item))
+	}
+	return all
+}
+
+func text(node *yaml.Node) string {
+	if node == nil || node.Kind != yaml.ScalarNode {
+		return ""
+	}
+	return node.Value
+}
+
+// edits are replacements in a text, by where they begin: something that several aliases stand for is replaced once.
+type edits struct {
+	content []byte
+	made    map[int]edit
+}
+
+type edit struct{ old, new string }
+
+// replace has a scalar say something else.
+func (e *edits) replace(node *yaml.Node, old, replacement string) error {
+	at := e.offset(node)
+	if node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+		at++
+	}
+	if !bytes.HasPrefix(e.content[at:], []byte(old)) {
+		return fmt.Errorf("line %d: %q is written in a way that cannot be changed; write it without anchor and tag", node.Line, old)
+	}
+	e.made[at] = edit{old, replacement}
+	return nil
+}
+
+// replaceWindows replaces all windows in a scalar, which may go over several lines.
+func (e *edits) replaceWindows(node *yaml.Node, changes []edit) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	at := e.offset(node)
+	for _, change := range changes {
+		next := window.FindIndex(e.content[at:])
+		if next == nil || string(e.content[at+next[0]:at+next[1]]) != change.old {
+			return fmt.Errorf("query in line %d: %s is not in the text as it is; write it without escapes", node.Line, change.old)
+		}
+		e.made[at+next[0]] = change
+		at += next[1]
+	}
+	return nil
+}
+
+// offset is where a node begins: it has a line and, in characters, a column, both from 1.
+func (e *edits) offset(node *yaml.Node) int {
+	at := 0
+	for range node.Line - 1 {
+		at += bytes.IndexByte(e.content[at:], '\n') + 1
+	}
+	line := []rune(strings.SplitN(string(e.content[at:]), "\n", 2)[0])
+	return at + len(string(line[:node.Column-1]))
+}
+
+func (e *edits) apply() []byte {
+	var result []byte
+	from := 0
+	for _, at := range slices.Sorted(maps.Keys(e.made)) {
+		result = append(append(result, e.content[from:at]...), e.made[at].new...)
+		from = at + len(e.made[at].old)
+	}
+	return append(result, e.content[from:]...)
+}
