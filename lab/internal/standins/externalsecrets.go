@@ -1,0 +1,429 @@
+// Package standins does for the lab's cluster what some of its controllers do elsewhere whose programs do not run here: so much of it
+// as others see, in the objects that others look at.
+package standins
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
+	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+)
+
+var (
+	externalSecretKind  = schema.GroupVersionResource{Group: "external-secrets.io", Version: "v1", Resource: "externalsecrets"}
+	clusterSecretStores = schema.GroupVersionResource{Group: "external-secrets.io", Version: "v1", Resource: "clustersecretstores"}
+)
+
+// What External Secrets 0.20 writes, from its apis/externalsecrets/v1 and pkg/controllers/externalsecret.
+const (
+	managedLabel   = "reconcile.external-secrets.io/managed"
+	ownerLabel     = "reconcile.external-secrets.io/created-by"
+	hashAnnotation = "reconcile.external-secrets.io/data-hash"
+
+	reasonSynced, messageSynced = "SecretSynced", "secret synced"
+	reasonFailed, messageFailed = "SecretSyncedError", "could not get secret data from provider"
+	eventFailed                 = "UpdateFailed"
+)
+
+// ExternalSecrets does the work of External Secrets until ctx is done: each ExternalSecret gets its Secret, with what find knows under
+// the names in the key vault, and a condition Ready. It is strict about the little that it does: an ExternalSecret that asks for
+// more, such as a template, or whose ClusterSecretStore is missing or closed to its namespace, fails with an event that says so.
+func ExternalSecrets(ctx context.Context, config *rest.Config, find func(name string) (value string, found bool)) error {
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("external secrets: make a client for the API server: %w", err)
+	}
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("external secrets: make a client for the API server: %w", err)
+	}
+	// An informer would wait for the kind for ever.
+	_, err = objects.Resource(externalSecretKind).List(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return fmt.Errorf("external secrets: list ExternalSecrets, whose definition comes with the release external-secrets: %w", err)
+	}
+	factory := dynamicinformer.NewDynamicSharedInformerFactory(objects, 0)
+	watched := factory.ForResource(externalSecretKind)
+	// At most ten seconds, so that a secret that comes late is found before anybody wonders.
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](100*time.Millisecond, 10*time.Second)
+	s := &secrets{
+		client: client, objects: objects, find: find, wanted: watched.Lister(), queue: workqueue.NewTypedRateLimitingQueue(limiter),
+		told: map[types.UID]string{},
+	}
+	if err := s.watch(ctx, watched.Informer()); err != nil {
+		return err
+	}
+	managed := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTweakListOptions(
+		func(options *metav1.ListOptions) { options.LabelSelector = managedLabel + "=true" }))
+	if err := s.watchOwned(managed.Core().V1().Secrets().Informer()); err != nil {
+		return err
+	}
+	factory.Start(ctx.Done())
+	managed.Start(ctx.Done())
+	factory.WaitForCacheSync(ctx.Done())
+	managed.WaitForCacheSync(ctx.Done())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for s.next(ctx) {
+		}
+	}()
+	<-ctx.Done()
+	s.queue.ShutDown()
+	<-done
+	factory.Shutdown()
+	managed.Shutdown()
+	return nil
+}
+
+type secrets struct {
+	client  kubernetes.Interface
+	objects dynamic.Interface
+	find    func(name string) (string, bool)
+	wanted  cache.GenericLister
+	queue   workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	// told is the last event about an ExternalSecret that is refused.
+	told map[types.UID]string
+}
+
+func (s *secrets) watch(ctx context.Context, informer cache.SharedIndexInformer) error {
+	enqueue := func(object any) {
+		if name, err := cache.ObjectToName(object); err != nil {
+			utilruntime.HandleErrorWithContext(ctx, err, "external secrets: an object without a name")
+		} else {
+			s.queue.Add(name)
+		}
+	}
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: enqueue, UpdateFunc: func(_, now any) { enqueue(now) },
+	})
+	return err
+}
+
+// watchOwned lets the owner look at a Secret that was changed or removed.
+func (s *secrets) watchOwned(informer cache.SharedIndexInformer) error {
+	enqueue := func(object any) {
+		if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+			object = gone.Obj
+		}
+		if secret, ok := object.(*corev1.Secret); ok {
+			if owner := metav1.GetControllerOf(secret); owner != nil && owner.Kind == "ExternalSecret" {
+				s.queue.Add(cache.NewObjectName(secret.Namespace, owner.Name))
+			}
+		}
+	}
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: enqueue, UpdateFunc: func(_, now any) { enqueue(now) }, DeleteFunc: enqueue,
+	})
+	return err
+}
+
+// next works on one ExternalSecret and returns false when there will be none any more.
+func (s *secrets) next(ctx context.Context) bool {
+	name, shutdown := s.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer s.queue.Done(name)
+	again, err := s.reconcile(ctx, name)
+	var refused *refusal
+	switch {
+	case ctx.Err() != nil:
+	case errors.As(err, &refused): // which its condition and an event tell
+		s.queue.AddRateLimited(name)
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err): // it changed, or went, meanwhile
+		s.queue.AddRateLimited(name)
+	case err != nil:
+		utilruntime.HandleErrorWithContext(ctx, err, "external secrets: trying again", "externalSecret", name)
+		s.queue.AddRateLimited(name)
+	default:
+		s.queue.Forget(name)
+		if again > 0 {
+			s.queue.AddAfter(name, again)
+		}
+	}
+	return true
+}
+
+// refusal is why an ExternalSecret cannot have its Secret, in words for its owner.
+type refusal struct{ error }
+
+func refuse(format string, args ...any) error { return &refusal{fmt.Errorf(format, args...)} }
+
+// externalSecretSpec has all that is done here. Other fields are refused.
+type externalSecretSpec struct {
+	SecretStoreRef struct {
+		Kind string `json:"kind"`
+		Name string `json:"name"`
+	} `json:"secretStoreRef"`
+	RefreshInterval metav1.Duration `json:"refreshInterval"`
+	Target          struct {
+		Name           string `json:"name"`
+		CreationPolicy string `json:"creationPolicy"`
+		DeletionPolicy string `json:"deletionPolicy"`
+	} `json:"target"`
+	Data []struct {
+		SecretKey string `json:"secretKey"`
+		RemoteRef struct {
+			Key                string `json:"key"`
+			ConversionStrategy string `json:"conversionStrategy"`
+			DecodingStrategy   string `json:"decodingStrategy"`
+			MetadataPolicy     string `json:"metadataPolicy"`
+		} `json:"remoteRef"`
+	} `json:"data"`
+}
+
+// reconcile returns after what time the ExternalSecret has to be looked at again, if nothing happens to it.
+func (s *secrets) reconcile(ctx context.Context, name cache.ObjectName) (time.Duration, error) {
+	found, err := s.wanted.ByNamespace(name.Namespace).Get(name.Name)
+	if apierrors.IsNotFound(err) {
+		return 0, nil // and its Secret goes as every object goes whose owner is gone
+	}
+	if err != nil {
+		return 0, err
+	}
+	original, ok := found.(*unstructured.Unstructured)
+	if !ok {
+		return 0, fmt.Errorf("%s is a %T", name, found)
+	}
+	if original.GetDeletionTimestamp() != nil {
+		return 0, nil
+	}
+	wanted := original.DeepCopy()
+	interval, written, err := s.sync(ctx, wanted)
+	var refused *refusal
+	if err != nil && !errors.As(err, &refused) {
+		return 0, err
+	}
+	if err == nil && !written {
+		return interval, nil
+	}
+	if statusErr := s.report(ctx, wanted, refused); statusErr != nil {
+		return 0, statusErr
+	}
+	return interval, err
+}
+
+// sync writes the Secret when it is due: after a change of either object, and when the interval is over. It returns after what time
+// it is due again.
+func (s *secrets) sync(ctx context.Context, wanted *unstructured.Unstructured) (again time.Duration, written bool, err error) {
+	spec, err := specOf(wanted)
+	if err != nil {
+		return 0, false, err
+	}
+	name := spec.Target.Name
+	secrets := s.client.CoreV1().Secrets(wanted.GetNamespace())
+	present, err := secrets.Get(ctx, name, metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return 0, false, err
+	}
+	if owner := metav1.GetControllerOf(present); owner != nil && owner.Kind == wanted.GetKind() && owner.Name != wanted.GetName() {
+		return 0, false, refuse("the Secret %s belongs to the ExternalSecret %s", name, owner.Name)
+	}
+	valid := present.Labels[managedLabel] == "true" && present.Annotations[hashAnnotation] == hash(present.Data)
+	if left, due := untilDue(wanted, spec.RefreshInterval.Duration); valid && !due {
+		return left, false, nil
+	}
+	if err := s.mayUse(ctx, spec, wanted.GetNamespace()); err != nil {
+		return 0, false, err
+	}
+	data := map[string][]byte{}
+	for i, entry := range spec.Data {
+		value, found := s.find(strings.TrimPrefix(entry.RemoteRef.Key, "secret/")) // which the provider for Azure allows
+		if !found {
+			return 0, false, refuse("error processing spec.data[%d] (key: %s), err: the key vault has no such secret",
+				i, entry.RemoteRef.Key)
+		}
+		data[entry.SecretKey] = []byte(value)
+	}
+	whole := maps.Clone(present.Data) // others may have keys of their own in it
+	if whole == nil {
+		whole = map[string][]byte{}
+	}
+	maps.Copy(whole, data)
+	labels, annotations := maps.Clone(wanted.GetLabels()), maps.Clone(wanted.GetAnnotations())
+	_, err = secrets.Apply(ctx, applycorev1.Secret(name, wanted.GetNamespace()).
+		WithLabels(labels).WithLabels(map[string]string{
+		managedLabel: "true", ownerLabel: hash(wanted.GetNamespace() + "/" + wanted.GetName()),
+	}).
+		WithAnnotations(annotations).WithAnnotations(map[string]string{hashAnnotation: hash(whole)}).
+		WithOwnerReferences(applymetav1.OwnerReference().
+			WithAPIVersion(wanted.GetAPIVersion()).WithKind(wanted.GetKind()).WithName(wanted.GetName()).WithUID(wanted.GetUID()).
+			WithController(true).WithBlockOwnerDeletion(true)).
+		WithType(corev1.SecretTypeOpaque).WithData(data),
+		metav1.ApplyOptions{FieldManager: "externalsecrets.external-secrets.io/" + wanted.GetName(), Force: true})
+	if err != nil {
+		return 0, false, fmt.Errorf("write the Secret %s/%s: %w", wanted.GetNamespace(), name, err)
+	}
+	return spec.RefreshInterval.Duration, true, nil
+}
+
+func specOf(wanted *unstructured.Unstructured) (*externalSecretSpec, error) {
+	text, err := json.Marshal(wanted.Object["spec"])
+	if err != nil {
+		return nil, err
+	}
+	spec := &externalSecretSpec{}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(spec); err != nil {
+		return nil, refuse("the lab's stand-in for External Secrets does not do this: %w", err)
+	}
+	if spec.Target.CreationPolicy != "Owner" {
+		return nil, refuse("the lab's stand-in for External Secrets knows no creationPolicy but Owner, not %s", spec.Target.CreationPolicy)
+	}
+	if spec.Target.Name == "" {
+		spec.Target.Name = wanted.GetName()
+	}
+	for _, entry := range spec.Data {
+		if entry.RemoteRef.DecodingStrategy != "None" || entry.RemoteRef.MetadataPolicy != "None" {
+			return nil, refuse("the lab's stand-in for External Secrets decodes nothing and fetches no metadata, as %s asks for",
+				entry.SecretKey)
+		}
+	}
+	return spec, nil
+}
+
+// mayUse returns why an ExternalSecret of a namespace may not use the store that it names.
+func (s *secrets) mayUse(ctx context.Context, spec *externalSecretSpec, namespace string) error {
+	ref := spec.SecretStoreRef
+	if ref.Kind != "ClusterSecretStore" {
+		return refuse("the lab's stand-in for External Secrets knows no store but a ClusterSecretStore, not a %s", ref.Kind)
+	}
+	store, err := s.objects.Resource(clusterSecretStores).Get(ctx, ref.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return refuse("could not get ClusterSecretStore %q: %w", ref.Name, err)
+	}
+	if err != nil {
+		return err
+	}
+	conditions, _, err := unstructured.NestedSlice(store.Object, "spec", "conditions")
+	if err != nil {
+		return err
+	}
+	allowed := len(conditions) == 0
+	for _, condition := range conditions {
+		if fields, ok := condition.(map[string]any); ok {
+			namespaces, _, err := unstructured.NestedStringSlice(fields, "namespaces")
+			if err != nil {
+				return err
+			}
+			allowed = allowed || slices.Contains(namespaces, namespace)
+		}
+	}
+	if !allowed {
+		return refuse("using cluster store %q is not allowed from namespace %q: denied by spec.condition", ref.Name, namespace)
+	}
+	return nil
+}
+
+// untilDue is the time until the values have to be fetched again, or that it has come.
+func untilDue(wanted *unstructured.Unstructured, interval time.Duration) (time.Duration, bool) {
+	version, _, _ := unstructured.NestedString(wanted.Object, "status", "syncedResourceVersion") // none is due
+	if version != resourceVersion(wanted) {
+		return 0, true
+	}
+	if interval <= 0 {
+		return 0, false
+	}
+	text, _, _ := unstructured.NestedString(wanted.Object, "status", "refreshTime") // no time is due
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0, true
+	}
+	left := time.Until(at.Add(interval))
+	return left, left <= 0
+}
+
+// report writes the status: that the Secret is as it should be, or why not.
+func (s *secrets) report(ctx context.Context, wanted *unstructured.Unstructured, refused *refusal) error {
+	now := metav1.Now().UTC().Format(time.RFC3339)
+	condition := map[string]any{
+		"type": "Ready", "status": "True", "reason": reasonSynced, "message": messageSynced, "lastTransitionTime": now,
+	}
+	if refused != nil {
+		condition["status"], condition["reason"], condition["message"] = "False", reasonFailed, messageFailed
+	}
+	status, _, err := unstructured.NestedMap(wanted.Object, "status")
+	if err != nil {
+		return err
+	}
+	if status == nil {
+		status = map[string]any{}
+	}
+	changed := true
+	if conditions, ok := status["conditions"].([]any); ok && len(conditions) == 1 {
+		if before, ok := conditions[0].(map[string]any); ok && before["status"] == condition["status"] {
+			condition["lastTransitionTime"] = before["lastTransitionTime"]
+			changed = before["reason"] != condition["reason"] || before["message"] != condition["message"]
+		}
+	}
+	if refused != nil {
+		if err := s.tell(ctx, wanted, refused); err != nil || !changed {
+			return err
+		}
+	} else {
+		delete(s.told, wanted.GetUID())
+		status["refreshTime"], status["syncedResourceVersion"] = now, resourceVersion(wanted)
+	}
+	status["conditions"] = []any{condition}
+	wanted.Object["status"] = status
+	_, err = s.objects.Resource(externalSecretKind).Namespace(wanted.GetNamespace()).UpdateStatus(ctx, wanted, metav1.UpdateOptions{})
+	return err
+}
+
+// tell leaves an event with the reason, which the condition, like the real one, does not have, and does so once.
+func (s *secrets) tell(ctx context.Context, wanted *unstructured.Unstructured, refused *refusal) error {
+	if s.told[wanted.GetUID()] == refused.Error() {
+		return nil
+	}
+	now := metav1.Now()
+	_, err := s.client.CoreV1().Events(wanted.GetNamespace()).Create(ctx, &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: wanted.GetName() + ".", Namespace: wanted.GetNamespace()},
+		InvolvedObject: corev1.ObjectReference{
+			APIVersion: wanted.GetAPIVersion(), Kind: wanted.GetKind(), Namespace: wanted.GetNamespace(), Name: wanted.GetName(),
+			UID: wanted.GetUID(), ResourceVersion: wanted.GetResourceVersion(),
+		},
+		Type: corev1.EventTypeWarning, Reason: eventFailed, Message: refused.Error(), Count: 1,
+		FirstTimestamp: now, LastTimestamp: now, Source: corev1.EventSource{Component: "external-secrets"},
+	}, metav1.CreateOptions{})
+	if err == nil {
+		s.told[wanted.GetUID()] = refused.Error()
+	}
+	return err
+}
+
+// resourceVersion changes with all of an object that its Secret depends on.
+func resourceVersion(object *unstructured.Unstructured) string {
+	return fmt.Sprintf("%d-%s", object.GetGeneration(), hash([]map[string]string{object.GetAnnotations(), object.GetLabels()}))
+}
+
+// hash fits the value of a label. Package fmt writes maps in the order of their keys.
+func hash(of any) string {
+	sum := sha256.Sum224(fmt.Appendf(nil, "%v", of))
+	return hex.EncodeToString(sum[:])
+}

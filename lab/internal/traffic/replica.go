@@ -1,0 +1,106 @@
+package traffic
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// The metrics and the buckets are those of the service, src/internal/observe; a test compares them.
+const (
+	requestsMetric = "gridos_http_requests_total"
+	durationMetric = "gridos_http_request_duration_seconds"
+)
+
+var buckets = []float64{.005, .01, .025, .05, .1, .15, .2, .25, .3, .4, .5, .75, 1, 2.5, 5, 10}
+
+// mix is what users ask for, in turn: the senders of telemetry and an open dashboard.
+var mix = []struct{ method, route string }{
+	{http.MethodPost, "/api/v1/telemetry"},
+	{http.MethodGet, "/api/v1/substations"},
+	{http.MethodPost, "/api/v1/telemetry"},
+	{http.MethodGet, "/api/v1/substations/{substation}/points/{point}/series"},
+}
+
+// replica is what a pod of the service would have counted. Like the service's own, its series are there from the first request
+// that they count.
+type replica struct {
+	pod      *corev1.Pod
+	tag      string
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	metrics  http.Handler
+
+	perSecond float64 // that it gets at present
+	// due is the part of a request that came and was not counted, and owed that of a failure. Both start at a half, so that
+	// what is counted is the expected number, rounded.
+	due, owed float64
+	answered  uint64
+}
+
+func newReplica(pod *corev1.Pod) *replica {
+	r := &replica{
+		pod: pod, tag: tagOf(pod), due: .5, owed: .5,
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: requestsMetric, Help: "Requests of users by method, route and status code.",
+		}, []string{"method", "route", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: durationMetric, Help: "Time until a request was answered.", Buckets: buckets,
+		}, []string{"method", "route"}),
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(r.requests, r.duration)
+	r.metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	return r
+}
+
+// answer counts a number of requests, which need not be whole: what is left counts the next time.
+func (r *replica) answer(requests float64, behaviour Behaviour) (answered, failed uint64) {
+	r.due += requests
+	for ; r.due >= 1; r.due-- {
+		request := mix[r.answered%uint64(len(mix))]
+		r.answered++
+		code := http.StatusOK
+		if r.owed += behaviour.ErrorShare; r.owed >= 1 {
+			r.owed--
+			code = http.StatusInternalServerError
+			failed++
+		}
+		r.requests.WithLabelValues(request.method, request.route, strconv.Itoa(code)).Inc()
+		// Multiples of the golden ratio fall evenly between 0 and 1: a few requests have the distribution of many.
+		_, position := math.Modf(.5 + float64(r.answered)*(math.Phi-1))
+		r.duration.WithLabelValues(request.method, request.route).Observe(behaviour.seconds(position))
+		answered++
+	}
+	return answered, failed
+}
+
+// tagOf is the tag of the image of a pod's first container, as the container runtime reads it.
+func tagOf(pod *corev1.Pod) string {
+	if len(pod.Spec.Containers) == 0 {
+		return ""
+	}
+	image, _, _ := strings.Cut(pod.Spec.Containers[0].Image, "@")
+	name := image[strings.LastIndex(image, "/")+1:] // a registry may have a port
+	if _, tag, found := strings.Cut(name, ":"); found {
+		return tag
+	}
+	return "latest"
+}
+
+func ready(pod *corev1.Pod) bool {
+	if pod.DeletionTimestamp != nil {
+		return false
+	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}

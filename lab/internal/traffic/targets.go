@@ -1,0 +1,74 @@
+package traffic
+
+import (
+	"cmp"
+	"encoding/json"
+	"net"
+	"net/http"
+	"regexp"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Pods say by annotations that, and where, they are scraped; the job kubernetes-pods of the chart prometheus goes by them.
+const (
+	scrapeAnnotation = "prometheus.io/scrape"
+	portAnnotation   = "prometheus.io/port"
+)
+
+// targetGroup is an element of Prometheus' HTTP service discovery.
+type targetGroup struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels"`
+}
+
+var notInLabels = regexp.MustCompile(`[^a-zA-Z0-9_]`)
+
+// labels are those that the platform's Prometheus gives the series of a pod: the relabelling of the chart's job kubernetes-pods
+// keeps the pod's own labels, with _ for what a name may not have, and adds these three.
+func labels(pod *corev1.Pod) map[string]string {
+	all := map[string]string{}
+	for name, value := range pod.Labels {
+		all[notInLabels.ReplaceAllString(name, "_")] = value
+	}
+	all["namespace"], all["pod"], all["node"] = pod.Namespace, pod.Name, pod.Spec.NodeName
+	all["instance"] = net.JoinHostPort(pod.Status.PodIP, pod.Annotations[portAnnotation])
+	return all
+}
+
+func metricsPath(pod string) string { return "/pods/" + pod + "/metrics" }
+
+// serveTargets lists each pod as a target of its own, so that Prometheus' own series of a target, such as up, have its labels.
+func (t *Traffic) serveTargets(w http.ResponseWriter, _ *http.Request) {
+	groups := []targetGroup{}
+	t.mu.Lock()
+	for _, r := range t.replicas {
+		if r.pod.Annotations[scrapeAnnotation] != "true" {
+			continue
+		}
+		group := targetGroup{Targets: []string{t.address}, Labels: labels(r.pod)}
+		group.Labels["__metrics_path__"] = metricsPath(r.pod.Name)
+		groups = append(groups, group)
+	}
+	t.mu.Unlock()
+	slices.SortFunc(groups, func(a, b targetGroup) int { return cmp.Compare(a.Labels["pod"], b.Labels["pod"]) })
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(groups) // a client that went away hears of nothing
+}
+
+func (t *Traffic) serveMetrics(w http.ResponseWriter, request *http.Request) {
+	var metrics http.Handler
+	t.mu.Lock()
+	for _, r := range t.replicas {
+		if r.pod.Name == request.PathValue("pod") {
+			metrics = r.metrics
+		}
+	}
+	t.mu.Unlock()
+	if metrics == nil {
+		http.NotFound(w, request)
+		return
+	}
+	metrics.ServeHTTP(w, request)
+}

@@ -1,0 +1,328 @@
+// Package traffic simulates the users of the reference service where its pods are not executed: it sends requests the way the mesh's
+// gateway would, by the weights of the VirtualService, and serves to Prometheus what each pod would have counted.
+package traffic
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/gridos/sharedinfra/naming"
+)
+
+const (
+	// application is the name of the VirtualService.
+	application = "gridos"
+	// revisionLabel is what Argo Rollouts tells the pods of a revision by.
+	revisionLabel = "rollouts-pod-template-hash"
+	// tick is how often requests come.
+	tick = 200 * time.Millisecond
+)
+
+// Traffic is the users' requests. Set the exported fields, call Start, and Stop at the end. The other methods may be called from
+// several goroutines.
+type Traffic struct {
+	// Config reaches the cluster.
+	Config *rest.Config
+	// Rate is the number of requests per second at the start; SetRate changes it.
+	Rate float64
+
+	pods     corelisters.PodNamespaceLister
+	services corelisters.ServiceNamespaceLister
+	virtual  cache.GenericNamespaceLister
+	address  string
+	end      func() error
+
+	mu         sync.Mutex
+	rate       float64
+	behaviours map[string]Behaviour
+	replicas   map[types.UID]*replica
+	revisions  map[string]*Revision
+	unanswered float64
+}
+
+// Revision is what users saw of one revision of the service.
+type Revision struct {
+	// Hash is Argo Rollouts' name of the revision, the value of the label rollouts-pod-template-hash.
+	Hash string
+	// Tag is that of the image.
+	Tag string
+	// Requests is how many were answered, and Failed how many of them with an error.
+	Requests, Failed uint64
+}
+
+// Seen is what users saw since the start; the difference of two tells of the time between.
+type Seen struct {
+	// Revisions have all that answered, also those whose pods are gone, by their hash.
+	Revisions []Revision
+	// Unanswered is how many requests found no pod that was ready, or no way to one.
+	Unanswered uint64
+}
+
+// Start begins with the requests and with serving metrics, on a free port of the loopback interface.
+func (t *Traffic) Start(ctx context.Context) error {
+	if t.end != nil {
+		return errors.New("traffic: already started; stop it first")
+	}
+	client, err := kubernetes.NewForConfig(t.Config)
+	if err != nil {
+		return fmt.Errorf("traffic: make a client for the API server: %w", err)
+	}
+	objects, err := dynamic.NewForConfig(t.Config)
+	if err != nil {
+		return fmt.Errorf("traffic: make a client for the API server: %w", err)
+	}
+	// An informer would wait for the kind for ever.
+	_, err = objects.Resource(virtualServices).Namespace(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{Limit: 1})
+	if apierrors.IsNotFound(err) {
+		return errors.New("traffic: the cluster knows no VirtualService of networking.istio.io/v1; bring the mesh up, as infra does, first")
+	}
+	if err != nil {
+		return fmt.Errorf("traffic: look for VirtualServices: %w", err)
+	}
+
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	core := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(naming.NamespaceGridOS))
+	t.pods = core.Core().V1().Pods().Lister().Pods(naming.NamespaceGridOS)
+	t.services = core.Core().V1().Services().Lister().Services(naming.NamespaceGridOS)
+	other := dynamicinformer.NewFilteredDynamicSharedInformerFactory(objects, 0, naming.NamespaceGridOS, nil)
+	t.virtual = other.ForResource(virtualServices).Lister().ByNamespace(naming.NamespaceGridOS)
+	core.Start(running.Done())
+	other.Start(running.Done())
+	stopWatching := func() {
+		cancel()
+		core.Shutdown()
+		other.Shutdown()
+	}
+	core.WaitForCacheSync(ctx.Done())
+	other.WaitForCacheSync(ctx.Done())
+	if ctx.Err() != nil {
+		stopWatching()
+		return fmt.Errorf("traffic: start interrupted: %w", context.Cause(ctx))
+	}
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		stopWatching()
+		return fmt.Errorf("traffic: listen for Prometheus: %w", err)
+	}
+	t.address = listener.Addr().String()
+	t.reset()
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sd", t.serveTargets)
+	mux.HandleFunc("GET "+metricsPath("{pod}"), t.serveMetrics)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	ticked := make(chan struct{})
+	go func() {
+		defer close(ticked)
+		t.run(running)
+	}()
+	t.end = func() error {
+		stopWatching()
+		<-ticked
+		closed := server.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			closed = errors.Join(err, closed)
+		}
+		if closed != nil {
+			return fmt.Errorf("traffic: serve metrics: %w", closed)
+		}
+		return nil
+	}
+	return nil
+}
+
+// Stop ends the requests and the serving of metrics. Stopping what does not run is no error.
+func (t *Traffic) Stop() error {
+	if t.end == nil {
+		return nil
+	}
+	end := t.end
+	t.end = nil
+	return end()
+}
+
+// SDURL is where Prometheus finds the pods, by HTTP service discovery. It is known once Start has returned.
+func (t *Traffic) SDURL() string { return "http://" + t.address + "/sd" }
+
+// SetRate sets the number of requests per second from now on; with 0 nobody uses the service.
+func (t *Traffic) SetRate(perSecond float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rate = max(perSecond, 0)
+}
+
+// SetBehaviour tells how pods whose image has a tag answer from now on, also those that there will be. It may be said before
+// Start.
+func (t *Traffic) SetBehaviour(tag string, behaviour Behaviour) error {
+	if err := behaviour.check(); err != nil {
+		return fmt.Errorf("behaviour of %s: %w", tag, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.behaviours == nil {
+		t.behaviours = map[string]Behaviour{}
+	}
+	t.behaviours[tag] = behaviour
+	return nil
+}
+
+// PerSecond is the number of requests per second that a pod gets at present.
+func (t *Traffic) PerSecond(pod string) float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.replicas {
+		if r.pod.Name == pod {
+			return r.perSecond
+		}
+	}
+	return 0
+}
+
+// Seen is what users saw since Start.
+func (t *Traffic) Seen() Seen {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	seen := Seen{Unanswered: uint64(math.Round(t.unanswered))}
+	for _, revision := range t.revisions {
+		seen.Revisions = append(seen.Revisions, *revision)
+	}
+	slices.SortFunc(seen.Revisions, func(a, b Revision) int { return cmp.Compare(a.Hash, b.Hash) })
+	return seen
+}
+
+func (t *Traffic) reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rate, t.unanswered = max(t.Rate, 0), 0
+	t.replicas, t.revisions = map[types.UID]*replica{}, map[string]*Revision{}
+}
+
+// run lets requests come for as long as passes, so that the rate is right on a machine that is too busy for each tick.
+func (t *Traffic) run(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			if err := t.advance(now.Sub(last)); err != nil {
+				utilruntime.HandleErrorWithContext(ctx, err, "traffic: requests have no way to the pods")
+			}
+			last = now
+		}
+	}
+}
+
+// advance lets the requests of a stretch of time come.
+func (t *Traffic) advance(passed time.Duration) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	replicas, err := t.look()
+	if err != nil {
+		return err
+	}
+	shares, err := t.shares()
+	reached := 0.
+	for name, share := range shares {
+		service, serviceErr := t.services.Get(name)
+		if serviceErr != nil && !apierrors.IsNotFound(serviceErr) {
+			err = errors.Join(err, serviceErr)
+		}
+		to := endpoints(service, replicas)
+		for _, r := range to {
+			r.perSecond += t.rate * share / float64(len(to))
+		}
+		if len(to) > 0 {
+			reached += share
+		}
+	}
+	t.unanswered += t.rate * (1 - reached) * passed.Seconds()
+	for _, r := range replicas {
+		behaviour, said := t.behaviours[r.tag]
+		if !said {
+			behaviour = Good
+		}
+		answered, failed := r.answer(r.perSecond*passed.Seconds(), behaviour)
+		if answered > 0 {
+			revision := t.revision(r)
+			revision.Requests += answered
+			revision.Failed += failed
+		}
+	}
+	return err
+}
+
+// look finds the pods that run, and returns them without any requests yet. What one counted that is gone, is gone.
+func (t *Traffic) look() ([]*replica, error) {
+	pods, err := t.pods.List(k8slabels.Everything())
+	if err != nil {
+		return nil, err
+	}
+	present := map[types.UID]*replica{}
+	var replicas []*replica
+	for _, pod := range pods {
+		if pod.Status.Phase != corev1.PodRunning {
+			continue
+		}
+		r := t.replicas[pod.UID]
+		if r == nil {
+			r = newReplica(pod)
+		}
+		r.pod, r.perSecond = pod, 0
+		present[pod.UID] = r
+		replicas = append(replicas, r)
+	}
+	t.replicas = present
+	return replicas, nil
+}
+
+// shares is the part of the requests that each Service gets. Before there is a VirtualService, none gets any.
+func (t *Traffic) shares() (map[string]float64, error) {
+	object, err := t.virtual.Get(application)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	virtual, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		return nil, fmt.Errorf("VirtualService %s is a %T", application, object)
+	}
+	return shareOf(virtual)
+}
+
+func (t *Traffic) revision(r *replica) *Revision {
+	hash := r.pod.Labels[revisionLabel]
+	if t.revisions[hash] == nil {
+		t.revisions[hash] = &Revision{Hash: hash, Tag: r.tag}
+	}
+	return t.revisions[hash]
+}
