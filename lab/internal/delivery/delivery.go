@@ -1,0 +1,293 @@
+// Package delivery runs what delivers the application, as it runs in a cluster with a kubelet: Argo CD, Argo Rollouts and Prometheus, the
+// real programs, as processes beside the lab's API server. Their pods in the lab's cluster are simulated: they are there, and do
+// nothing.
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/gridos/sharedinfra/lab/internal/loopback"
+	"github.com/gridos/sharedinfra/lab/internal/process"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Names of the components, as their pods are called.
+const (
+	Redis                 = "redis"
+	RepoServer            = "argocd-repo-server"
+	ApplicationController = "argocd-application-controller"
+	Server                = "argocd-server"
+	Rollouts              = "argo-rollouts"
+	Prometheus            = "prometheus-server"
+)
+
+// restartDelay is how long a component that died stays away, as a container does that a kubelet restarts for the first time.
+const restartDelay = time.Second
+
+// Binaries are the absolute paths of the programs. All are needed.
+type Binaries struct {
+	// ArgoCD is every component of Argo CD, by the name that it is called by.
+	ArgoCD string `json:"argocd"`
+	// ArgoRollouts is the controller.
+	ArgoRollouts string `json:"argoRollouts"`
+	// Kustomize is what Argo CD renders manifests with.
+	Kustomize   string `json:"kustomize"`
+	RedisServer string `json:"redisServer"`
+	Prometheus  string `json:"prometheus"`
+}
+
+// Delivery is Argo CD, Argo Rollouts and Prometheus as child processes. Set the exported fields, call Start, and call Stop at the end.
+// All listen on the loopback interface only.
+type Delivery struct {
+	// Dir holds everything that they write. It is created with mode 0700.
+	Dir string
+	// Binaries are the programs to run.
+	Binaries Binaries
+	// Kubeconfig signs in to the cluster as its administrator. gridos-bootstrap must have installed Argo CD there: its configuration is
+	// read from what the release made of it.
+	Kubeconfig []byte
+	// Targets is a URL at which Prometheus discovers the application's pods, by HTTP service discovery.
+	Targets string
+	// Note takes a line about each component that ended by itself, and is being started again. It may be called from several goroutines.
+	Note func(line string)
+
+	ports      ports
+	proxy      *loopback.Server
+	proxyURL   string
+	components map[string]*process.Process
+	cancel     context.CancelFunc
+	keepers    sync.WaitGroup
+	failed     chan error
+}
+
+// ports are those of what listens, by what it is for.
+type ports struct {
+	redis, repoServer, repoServerMetrics, controllerMetrics, server, serverMetrics int
+	rolloutsHealth, rolloutsMetrics, prometheus                                    int
+}
+
+func newPorts() (p ports, err error) {
+	all := []*int{
+		&p.redis, &p.repoServer, &p.repoServerMetrics, &p.controllerMetrics, &p.server, &p.serverMetrics,
+		&p.rolloutsHealth, &p.rolloutsMetrics, &p.prometheus,
+	}
+	free, err := process.FreePorts(len(all))
+	if err != nil {
+		return p, err
+	}
+	for i, port := range all {
+		*port = free[i]
+	}
+	return p, nil
+}
+
+// Start runs everything and returns when all is ready. From then on a component that ends by itself is started again, as a kubelet
+// would. The error names the component and carries the end of its log; nothing runs then.
+func (d *Delivery) Start(ctx context.Context) (err error) {
+	if d.cancel != nil {
+		return errors.New("delivery: already started; stop it first")
+	}
+	config, err := clientcmd.RESTConfigFromKubeConfig(d.Kubeconfig)
+	if err != nil {
+		return fmt.Errorf("delivery: read the administrator's kubeconfig: %w", err)
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("delivery: make a client for the API server: %w", err)
+	}
+	if d.ports, err = newPorts(); err != nil {
+		return fmt.Errorf("delivery: %w", err)
+	}
+	for _, dir := range []string{d.Dir, d.logs()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	listener, err := loopback.Listen(ctx, "the way to "+PrometheusHost, 0)
+	if err != nil {
+		return err
+	}
+	d.proxyURL = "http://" + listener.Address()
+	d.proxy = listener.Serve(forwardProxy(process.HostPort(d.ports.prometheus)), log.Default())
+	if err := errors.Join(d.writeKubeconfigs(), d.define(ctx, client)); err != nil {
+		return errors.Join(err, d.proxy.Stop())
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	d.cancel, d.failed = cancel, make(chan error, len(d.components))
+	starting, startCtx := errgroup.WithContext(ctx)
+	for _, component := range d.components {
+		starting.Go(func() error { return component.Start(startCtx) })
+	}
+	if err := starting.Wait(); err != nil {
+		return errors.Join(err, d.Stop())
+	}
+	for _, component := range d.components {
+		d.keepers.Go(func() { d.keep(running, component) })
+	}
+	return nil
+}
+
+// define says how each component is run.
+func (d *Delivery) define(ctx context.Context, client kubernetes.Interface) error {
+	argocd, err := d.argocd(ctx, client)
+	if err != nil {
+		return err
+	}
+	prometheus, err := d.prometheus()
+	if err != nil {
+		return err
+	}
+	d.components = map[string]*process.Process{
+		Redis: {
+			Path: d.Binaries.RedisServer,
+			// A cache: what it loses Argo CD makes again.
+			Args:  []string{"--bind", process.Loopback, "--port", fmt.Sprint(d.ports.redis), "--save", "", "--dir", d.Dir},
+			Ready: "tcp://" + process.HostPort(d.ports.redis),
+		},
+		Rollouts:   d.rollouts(),
+		Prometheus: prometheus,
+	}
+	for name, component := range argocd {
+		d.components[name] = component
+	}
+	for name, component := range d.components {
+		component.Name, component.Log = name, d.logFile(name)
+	}
+	return nil
+}
+
+// rollouts is Argo Rollouts' controller. It finds Prometheus under the name that the AnalysisTemplates give, by a proxy.
+func (d *Delivery) rollouts() *process.Process {
+	return &process.Process{
+		Path: d.Binaries.ArgoRollouts,
+		Args: []string{
+			"--kubeconfig", d.kubeconfig(naming.NamespaceArgoRollouts),
+			// The simulated pods hold no lease: there is nobody to share the work with.
+			"--leader-elect=false",
+			"--healthzPort", fmt.Sprint(d.ports.rolloutsHealth),
+			"--metricsPort", fmt.Sprint(d.ports.rolloutsMetrics),
+		},
+		Env: []string{
+			"HTTP_PROXY=" + d.proxyURL, "http_proxy=" + d.proxyURL,
+			"NO_PROXY=" + process.Loopback, "no_proxy=" + process.Loopback,
+		},
+		Ready: "http://" + process.HostPort(d.ports.rolloutsHealth) + "/healthz",
+	}
+}
+
+// keep starts a component again whenever it ended by itself, until ctx is done. One that does not get ready then ends Delivery.
+func (d *Delivery) keep(ctx context.Context, component *process.Process) {
+	for {
+		ended := make(chan error, 1)
+		go component.Watch(ended)
+		select {
+		case <-ctx.Done():
+			return
+		case err := <-ended:
+			d.Note(fmt.Sprintf("%v; it is started again", err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(restartDelay):
+		}
+		if err := component.Start(ctx); err != nil {
+			if ctx.Err() == nil {
+				d.failed <- err
+			}
+			return
+		}
+	}
+}
+
+// Failed reports a component that ended and could not be started again: delivery is of no use from then on.
+func (d *Delivery) Failed() <-chan error { return d.failed }
+
+// Stop ends everything and returns when nothing is left running. Stopping what does not run is no error.
+func (d *Delivery) Stop() error {
+	if d.cancel == nil {
+		return nil
+	}
+	d.cancel()
+	d.cancel = nil
+	d.keepers.Wait()
+	var stopping errgroup.Group
+	for _, component := range d.components {
+		stopping.Go(component.Stop)
+	}
+	return errors.Join(stopping.Wait(), d.proxy.Stop())
+}
+
+// Component is one program that runs.
+type Component struct {
+	// Name is what its pods are called.
+	Name string `json:"name"`
+	// PID is its process' id at present.
+	PID int `json:"pid"`
+	// Log is the file with what it prints.
+	Log string `json:"log"`
+}
+
+// Components are what runs.
+func (d *Delivery) Components() []Component {
+	var all []Component
+	for _, name := range []string{Redis, RepoServer, ApplicationController, Server, Rollouts, Prometheus} {
+		if component := d.components[name]; component != nil {
+			all = append(all, Component{Name: name, PID: component.PID(), Log: component.Log})
+		}
+	}
+	return all
+}
+
+// ServerAddress is where Argo CD's API and its webhook are served, without TLS, as host:port.
+func (d *Delivery) ServerAddress() string { return process.HostPort(d.ports.server) }
+
+// PrometheusURL is where Prometheus answers.
+func (d *Delivery) PrometheusURL() string { return "http://" + process.HostPort(d.ports.prometheus) }
+
+func (d *Delivery) logs() string { return filepath.Join(d.Dir, "logs") }
+
+func (d *Delivery) logFile(name string) string { return filepath.Join(d.logs(), name+".log") }
+
+func (d *Delivery) kubeconfig(namespace string) string {
+	return filepath.Join(d.Dir, namespace+".kubeconfig")
+}
+
+// writeKubeconfigs writes one for each namespace that components take for their own: in a pod they are told by its service account.
+func (d *Delivery) writeKubeconfigs() error {
+	for _, namespace := range []string{naming.NamespaceArgoCD, naming.NamespaceArgoRollouts} {
+		config, err := clientcmd.Load(d.Kubeconfig)
+		if err != nil {
+			return fmt.Errorf("delivery: read the administrator's kubeconfig: %w", err)
+		}
+		current, found := config.Contexts[config.CurrentContext]
+		if !found {
+			return fmt.Errorf("delivery: the kubeconfig has no context %q", config.CurrentContext)
+		}
+		current.Namespace = namespace
+		if err := writeKubeconfig(*config, d.kubeconfig(namespace)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeKubeconfig(config clientcmdapi.Config, path string) error {
+	text, err := clientcmd.Write(config)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}

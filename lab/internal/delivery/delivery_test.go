@@ -1,0 +1,94 @@
+package delivery
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/gridos/sharedinfra/naming"
+)
+
+func TestUnit_AComponentHasTheEnvironmentThatTheReleaseConfigures(t *testing.T) {
+	t.Parallel()
+	from := func(variable, configMap, key string) corev1.EnvVar {
+		return corev1.EnvVar{Name: variable, ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: configMap}, Key: key,
+		}}}
+	}
+	client := fake.NewClientset(&corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "argocd-cm", Namespace: naming.NamespaceArgoCD},
+		Data:       map[string]string{"timeout.reconciliation": "90s"},
+	})
+	pod := corev1.PodSpec{Containers: []corev1.Container{{Env: []corev1.EnvVar{
+		{Name: "ARGOCD_CONTROLLER_REPLICAS", Value: "2"},
+		{Name: "HOME", Value: "/home/argocd"},
+		from("ARGOCD_RECONCILIATION_TIMEOUT", "argocd-cm", "timeout.reconciliation"),
+		from("ARGOCD_HARD_RECONCILIATION_TIMEOUT", "argocd-cm", "timeout.hard.reconciliation"),
+		from("REDIS_SERVER", "argocd-cmd-params-cm", "redis.server"),
+		from("ARGOCD_SERVER_METRICS_LISTEN_ADDRESS", "argocd-cm", "timeout.reconciliation"),
+		{Name: "REDIS_PASSWORD", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{Key: "auth"}}},
+	}}}}
+	environment, err := environmentOf(t.Context(), client, pod, ApplicationController)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"ARGOCD_CONTROLLER_REPLICAS=2", "ARGOCD_RECONCILIATION_TIMEOUT=90s"}, environment)
+
+	_, err = environmentOf(t.Context(), client, corev1.PodSpec{}, Server)
+	require.ErrorContains(t, err, Server)
+}
+
+func TestUnit_TheProxyKnowsPrometheusAlone(t *testing.T) {
+	t.Parallel()
+	prometheus := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.URL.RequestURI())
+	}))
+	defer prometheus.Close()
+	proxy := httptest.NewServer(forwardProxy(prometheus.Listener.Addr().String()))
+	defer proxy.Close()
+	way, err := url.Parse(proxy.URL)
+	require.NoError(t, err)
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(way)}}
+	ask := func(url string) (int, string) {
+		response, err := client.Get(url) //nolint:noctx // the test's own
+		require.NoError(t, err)
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return response.StatusCode, string(text)
+	}
+	code, text := ask("http://" + PrometheusHost + "/api/v1/query?query=up")
+	assert.Equal(t, http.StatusOK, code)
+	assert.Equal(t, "/api/v1/query?query=up", text)
+	code, text = ask("http://169.254.169.254/metadata")
+	assert.Equal(t, http.StatusBadGateway, code)
+	assert.Contains(t, text, "169.254.169.254")
+}
+
+func TestUnit_EachKubeconfigIsForItsNamespaceAndForNobodyElse(t *testing.T) {
+	t.Parallel()
+	config := clientcmdapi.NewConfig()
+	config.Contexts["lab"] = &clientcmdapi.Context{Cluster: "lab"}
+	config.CurrentContext = "lab"
+	text, err := clientcmd.Write(*config)
+	require.NoError(t, err)
+	d := &Delivery{Dir: t.TempDir(), Kubeconfig: text}
+	require.NoError(t, d.writeKubeconfigs())
+	for _, namespace := range []string{naming.NamespaceArgoCD, naming.NamespaceArgoRollouts} {
+		written, err := clientcmd.LoadFromFile(d.kubeconfig(namespace))
+		require.NoError(t, err)
+		assert.Equal(t, namespace, written.Contexts["lab"].Namespace)
+		info, err := os.Stat(d.kubeconfig(namespace))
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	}
+}

@@ -1,0 +1,67 @@
+package delivery
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/lab/internal/process"
+)
+
+const (
+	// PrometheusHost is what the AnalysisTemplates call Prometheus: the Service of the catalogue's Application prometheus.
+	PrometheusHost = "prometheus-server.monitoring"
+	// scrapeInterval is a second in place of the chart's minute, for the windows that queries look at are as short.
+	scrapeInterval = time.Second
+)
+
+// prometheus scrapes the application's pods under the job's name, and with the labels, that the catalogue's Prometheus has.
+func (d *Delivery) prometheus() (*process.Process, error) {
+	config, err := yaml.Marshal(map[string]any{
+		"global": map[string]any{"scrape_interval": scrapeInterval.String(), "scrape_timeout": scrapeInterval.String()},
+		"scrape_configs": []any{map[string]any{
+			"job_name":        "kubernetes-pods",
+			"http_sd_configs": []any{map[string]any{"url": d.Targets, "refresh_interval": scrapeInterval.String()}},
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(d.Dir, "prometheus.yaml")
+	if err := os.WriteFile(file, config, 0o600); err != nil {
+		return nil, err
+	}
+	return &process.Process{
+		Path: d.Binaries.Prometheus,
+		Args: []string{
+			"--config.file=" + file,
+			"--storage.tsdb.path=" + filepath.Join(d.Dir, "prometheus"),
+			"--storage.tsdb.retention.time=2h",
+			"--web.listen-address=" + process.HostPort(d.ports.prometheus),
+			"--log.level=warn",
+			// Five seconds otherwise, on top of the five that service discovery takes.
+			"--scrape.discovery-reload-interval=" + scrapeInterval.String(),
+		},
+		Ready: d.PrometheusURL() + "/-/ready",
+	}, nil
+}
+
+// forwardProxy is a proxy, as HTTP_PROXY means it, that knows one host: the cluster's name service does not reach host processes.
+func forwardProxy(prometheus string) http.Handler {
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: prometheus})
+	}}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Host != PrometheusHost {
+			http.Error(w, fmt.Sprintf("the lab has no host %q; it has %s", r.URL.Host, PrometheusHost), http.StatusBadGateway)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	})
+}
