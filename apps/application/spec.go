@@ -45,6 +45,9 @@ type Automated struct {
 type Retry struct {
 	Limit   int     `json:"limit"`
 	Backoff Backoff `json:"backoff"`
+	// Refresh takes what Git says by then. Without it a commit that cannot be applied is tried until the limit, for minutes, and the
+	// commit that mends it waits.
+	Refresh bool `json:"refresh"`
 }
 
 // Backoff says how long to wait before that: at first Duration, such as 5s, each time Factor times as long, at most

@@ -246,7 +246,9 @@ func options(given []string) []string {
 }
 
 func retry(given *Retry) application.Retry {
-	r := application.Retry{Limit: 5, Backoff: application.Backoff{Duration: "5s", Factor: 2, MaxDuration: "3m"}}
+	r := application.Retry{
+		Limit: 5, Backoff: application.Backoff{Duration: "5s", Factor: 2, MaxDuration: "3m"}, Refresh: true,
+	}
 	if given == nil {
 		return r
 	}
