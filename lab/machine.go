@@ -11,6 +11,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/lab/internal/toolchain"
@@ -30,14 +31,17 @@ type machine struct {
 	display  *progress.Display
 	resolver *toolchain.Resolver
 	paths    toolchain.Paths
+	gitops   *gitops.Options // nil without delivery from Git
 }
 
 // prepare finds the tools.
-func prepare(ctx context.Context, s site.Site, display *progress.Display) (*machine, error) {
+func prepare(ctx context.Context, s site.Site, display *progress.Display, wanted gitOpsMode) (*machine, error) {
 	m := &machine{site: s, display: display, resolver: &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}}
 	var err error
-	m.paths, err = m.resolver.Resolve(ctx, toolchain.All()...)
-	return m, err
+	if m.paths, err = m.resolver.Resolve(ctx, toolchain.All()...); err != nil {
+		return nil, err
+	}
+	return m, m.prepareGitOps(ctx, wanted)
 }
 
 // start runs the background process, or finds it running, and returns an engine that uses it. What others have in Azure is
@@ -56,6 +60,7 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 	}
 	record, err := daemon.Start(ctx, daemon.Config{
 		Site:     m.site,
+		GitOps:   m.gitops,
 		Existing: others,
 		Binaries: controlplane.Binaries{
 			Etcd:                  m.paths[toolchain.Etcd],
@@ -123,18 +128,22 @@ func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed 
 
 // overrides are what the lab changes in its copies of the configuration.
 func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
-	overrides := engine.Overrides{
-		// Argo CD's controllers do not run here: nothing would remove the finalizer that deletes workloads first.
-		stacks.Apps.Name: {"cascadeDelete": false},
-		// The simulated Azure has one subscription, which is nobody's.
-		// What Azure takes half a minute for takes the simulated one less.
-		stacks.Infra.Name: {"subscriptionId": "", "rolePropagation": rolePropagation.String()},
-	}
 	charts, err := m.charts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	overrides[stacks.Bootstrap.Name] = charts
-	charts["keepUsedProjects"] = false // the same of AppProjects
+	overrides := engine.Overrides{
+		// The simulated Azure has one subscription, which is nobody's.
+		// What Azure takes half a minute for takes the simulated one less.
+		stacks.Infra.Name:     {"subscriptionId": "", "rolePropagation": rolePropagation.String()},
+		stacks.Bootstrap.Name: charts,
+		stacks.Apps.Name:      {},
+	}
+	if m.gitops != nil {
+		return overrides, m.deliverFromOwnGit(ctx, overrides)
+	}
+	// Argo CD's controllers do not run: nothing would remove the finalizers, of Applications and of AppProjects.
+	overrides[stacks.Apps.Name]["cascadeDelete"] = false
+	overrides[stacks.Bootstrap.Name]["keepUsedProjects"] = false
 	return overrides, nil
 }

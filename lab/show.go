@@ -111,6 +111,8 @@ func status(cmd *cobra.Command, s site.Site) error {
 		Running     bool         `json:"running"`
 		Since       string       `json:"since,omitempty"`
 		Stacks      []stackState `json:"stacks"`
+		// GitOps is what delivers from Git, if something does. It has no secret.
+		GitOps *gitOpsState `json:"gitops,omitempty"`
 	}{Environment: s.Environment, Running: up, Stacks: []stackState{}}
 	if up {
 		answer.Since = record.Started.Format(time.RFC3339)
@@ -124,6 +126,9 @@ func status(cmd *cobra.Command, s site.Site) error {
 		}
 		for _, p := range stacks.Projects() {
 			answer.Stacks = append(answer.Stacks, stackState{Project: p.Name, Stack: s.Environment, Resources: counts[p.Name]})
+		}
+		if answer.GitOps, err = gitOpsStateOf(cmd.Context(), s); err != nil {
+			return err
 		}
 	}
 	if asJSON {
@@ -139,6 +144,11 @@ func status(cmd *cobra.Command, s site.Site) error {
 		t.AppendRow(table.Row{state.Project + "/" + state.Stack, state.Resources})
 	}
 	t.Render()
+	if answer.GitOps != nil {
+		if err := gitOpsTable(cmd.OutOrStdout(), answer.GitOps); err != nil {
+			return err
+		}
+	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s runs since %s (process %d).\n", s.Environment, answer.Since, record.PID)
 	return err
 }
@@ -158,6 +168,9 @@ func env(cmd *cobra.Command, s site.Site) error {
 		return err
 	}
 	variables := s.Variables(record)
+	if err := addArgoCD(cmd.Context(), s, variables); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		quoted := "'" + strings.ReplaceAll(variables[name], "'", `'\''`) + "'"
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "export %s=%s\n", name, quoted); err != nil {
@@ -171,7 +184,14 @@ func env(cmd *cobra.Command, s site.Site) error {
 func tools(cmd *cobra.Command, s site.Site) error {
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()
+	gitops, err := cmd.Flags().GetBool("gitops")
+	if err != nil {
+		return err
+	}
 	names := append(toolchain.All(), toolchain.ForManifests()...)
+	if gitops {
+		names = append(names, toolchain.GitOps()...)
+	}
 	resolver := &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}
 	paths, err := resolver.Resolve(cmd.Context(), names...)
 	display.Stop()

@@ -16,11 +16,15 @@ import (
 
 // up brings the environment up and leaves it running.
 func up(cmd *cobra.Command, s site.Site) error {
+	wanted, err := gitOpsModeOf(cmd)
+	if err != nil {
+		return err
+	}
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
 		if err := engine.CheckConfiguration(ctx, s); err != nil {
 			return usageError{err}
 		}
-		m, err := prepare(ctx, s, display)
+		m, err := prepare(ctx, s, display, wanted)
 		if err != nil {
 			return err
 		}
@@ -37,6 +41,9 @@ func up(cmd *cobra.Command, s site.Site) error {
 			return err
 		}
 		results, err := e.Up(ctx, overrides)
+		if err == nil {
+			err = m.awaitDelivery(ctx)
+		}
 		display.Stop()
 		if err != nil {
 			return err
@@ -93,7 +100,7 @@ func preview(cmd *cobra.Command, s site.Site) error {
 				err = errors.Join(err, discard(context.WithoutCancel(ctx), s))
 			}()
 		}
-		m, err := prepare(ctx, s, display)
+		m, err := prepare(ctx, s, display, gitOpsAsItIs)
 		if err != nil {
 			return err
 		}
@@ -161,7 +168,7 @@ func down(cmd *cobra.Command, s site.Site) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is not up; nothing to do.\n", s.Environment)
 			return err
 		}
-		m, err := prepare(ctx, s, display)
+		m, err := prepare(ctx, s, display, gitOpsAsItIs)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"os"
 	"path/filepath"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cloudcontroller"
 	"github.com/gridos/sharedinfra/lab/internal/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/mesh"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/lab/internal/random"
@@ -38,6 +40,8 @@ type Config struct {
 	Tools []string `json:"tools"`
 	// TimeScale is the factor on Azure's realistic durations.
 	TimeScale float64 `json:"timeScale"`
+	// GitOps has what delivers from Git run too, if it is not nil.
+	GitOps *gitops.Options `json:"gitops,omitempty"`
 	// Existing are resources that other owners have in Azure.
 	Existing []azure.Existing `json:"existing"`
 }
@@ -68,7 +72,7 @@ func Serve(ctx context.Context, config Config) (err error) {
 		},
 		istio:  config.IstioModuleDir,
 		ready:  make(chan struct{}),
-		failed: make(chan error, 2),
+		failed: make(chan error, 3),
 	}
 	cloud, err := azure.Open(azure.Options{
 		StateFile:  config.Site.AzureFile(),
@@ -87,6 +91,12 @@ func Serve(ctx context.Context, config Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if config.GitOps != nil {
+		if cluster.flow, err = gitops.Open(ctx, *config.GitOps); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, cluster.flow.Close()) }()
+	}
 	// The engine can start to work as soon as the providers answer: Azure's resources go up while Kubernetes starts.
 	if err := config.Site.Write(site.Record{
 		PID:        os.Getpid(),
@@ -97,9 +107,14 @@ func Serve(ctx context.Context, config Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	go cluster.start(ctx, cloud)
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		cluster.start(ctx, cloud)
+	}()
 	defer func() {
-		cancel() // a control plane that is still starting need not get ready first
+		cancel()  // a control plane that is still starting need not get ready first
+		<-started // what delivers from Git ends before its cluster does
 		err = errors.Join(err, cluster.stop(), removeRecord(config.Site))
 	}()
 	return waitForEnd(ctx, config.Site, cluster)
@@ -143,6 +158,8 @@ type cluster struct {
 	config *rest.Config         // read after ready is closed
 	client kubernetes.Interface // read after ready is closed
 
+	flow *gitops.Server // nil without
+
 	failed chan error // what ends the process
 }
 
@@ -162,6 +179,23 @@ func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
 	}()
 	// The nodes of an earlier run are what the inventory says they are, whatever became of the cluster meanwhile.
 	if err := errors.Join(cloud.Sync(ctx), writeKubeconfig(c.site.KubeconfigFile(), c.plane.Kubeconfig())); err != nil {
+		c.failed <- err
+		return
+	}
+	if c.flow != nil {
+		c.deliver(ctx, cloud)
+	}
+}
+
+// deliver delivers from Git until ctx is done.
+func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
+	delivered := gitops.Cluster{
+		Kubeconfig: c.plane.Kubeconfig(),
+		// The simulated vault does not keep what is secret, and nothing reads it: a version stands for its value.
+		Secret: func(name string) (string, bool) { return cloud.SecretVersion(name) },
+		Note:   func(line string) { log.Print(line) },
+	}
+	if err := c.flow.Run(ctx, delivered); err != nil {
 		c.failed <- err
 	}
 }

@@ -25,8 +25,8 @@ const startTimeout = time.Minute
 const stopTimeout = 90 * time.Second
 
 // Start runs the background process, detached from the terminal, and returns when it serves the providers. The control
-// plane may still be starting: see WaitForCluster. When one runs already, its record is returned, unless the configuration now
-// expects other resources of others in Azure: then it is started anew.
+// plane may still be starting: see WaitForCluster. When one runs already, its record is returned, unless it does not do what the
+// configuration now wants of it: then it is started anew.
 func Start(ctx context.Context, config Config) (site.Record, error) {
 	s := config.Site
 	record, running, err := s.Running()
@@ -34,7 +34,7 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 		return record, err
 	}
 	if running {
-		if known, err := knowsOthers(config); known || err != nil {
+		if same, err := isAsWanted(config); same || err != nil {
 			return record, err
 		}
 		if err := Stop(ctx, s); err != nil {
@@ -73,22 +73,22 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 	return record, nil
 }
 
-// knowsOthers tells whether the running process was started with the same resources of others. They are put into the simulated
-// Azure at its start only.
-func knowsOthers(config Config) (bool, error) {
-	if len(config.Existing) == 0 {
-		return true, nil // those that it has do no harm
-	}
+// isAsWanted tells whether the running process was started with the same resources of others, which are put into the simulated
+// Azure at its start only, and delivers from Git, or does not, as is wanted now.
+func isAsWanted(config Config) (bool, error) {
 	running, err := ReadConfig(config.Site.Dir)
 	if err != nil {
 		return false, err
 	}
-	had, err := json.Marshal(running.Existing)
+	if len(config.Existing) == 0 {
+		running.Existing = nil // those that it has do no harm
+	}
+	has, err := json.Marshal(Config{GitOps: running.GitOps, Existing: running.Existing})
 	if err != nil {
 		return false, err
 	}
-	has, err := json.Marshal(config.Existing)
-	return bytes.Equal(had, has), err
+	wants, err := json.Marshal(Config{GitOps: config.GitOps, Existing: config.Existing})
+	return bytes.Equal(has, wants), err
 }
 
 // spawn starts the process in a session of its own, so that it neither sees the terminal's Ctrl-C nor ends with it. How it

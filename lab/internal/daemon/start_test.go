@@ -9,10 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
-func TestUnit_ARunningProcessKnowsTheResourcesOfOthersThatItWasStartedWith(t *testing.T) {
+func TestUnit_ARunningProcessIsKeptWhileItDoesWhatIsWanted(t *testing.T) {
 	t.Parallel()
 	s := site.Site{Dir: t.TempDir()}
 	with := func(others ...azure.Existing) Config { return Config{Site: s, Existing: others} }
@@ -21,16 +22,19 @@ func TestUnit_ARunningProcessKnowsTheResourcesOfOthersThatItWasStartedWith(t *te
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(configFile(s), text, 0o600))
 
+	git := with()
+	git.GitOps = &gitops.Options{Dir: "gitops"}
 	for _, c := range []struct {
 		config Config
-		known  bool
+		kept   bool
 	}{
 		{with(azure.ExistingGroup("others-rg", "westeurope"), vault("old-kv")), true},
 		{with(azure.ExistingGroup("others-rg", "westeurope"), vault("new-kv")), false},
 		{with(), true}, // down needs none
+		{git, false},
 	} {
-		known, err := knowsOthers(c.config)
+		kept, err := isAsWanted(c.config)
 		require.NoError(t, err)
-		assert.Equal(t, c.known, known, c.config.Existing)
+		assert.Equal(t, c.kept, kept, c.config)
 	}
 }

@@ -123,11 +123,17 @@ func (s Site) TemporaryDir() string { return filepath.Join(s.Dir, "tmp") }
 // ControlPlaneDir holds the Kubernetes control plane.
 func (s Site) ControlPlaneDir() string { return filepath.Join(s.Dir, "kubernetes") }
 
+// GitOpsDir holds what delivers from Git. It is there if, and only if, the environment has that.
+func (s Site) GitOpsDir() string { return filepath.Join(s.Dir, "gitops") }
+
 // ChartsDir holds the charts that stand in for the chart repository's.
 func (s Site) ChartsDir() string { return filepath.Join(s.Dir, "charts") }
 
 // LogFile returns the path of a log.
 func (s Site) LogFile(name string) string { return filepath.Join(s.Dir, "logs", name+".log") }
+
+// ScenariosFile is what happened when scenarios were played the last time: an event in JSON per line.
+func (s Site) ScenariosFile() string { return filepath.Join(s.Dir, "logs", "scenarios.jsonl") }
 
 // AzureFile is the simulated Azure's inventory.
 func (s Site) AzureFile() string { return filepath.Join(s.Dir, "azure.json") }

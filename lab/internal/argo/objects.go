@@ -1,0 +1,248 @@
+// Package argo follows what Argo CD and Argo Rollouts say of a release: the live objects, as they change.
+package argo
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Application is what matters of an argoproj.io/v1alpha1 Application.
+type Application struct {
+	metav1.ObjectMeta `json:"metadata"`
+	Status            struct {
+		Sync struct {
+			// Status is Synced, OutOfSync or Unknown, of the comparison with the commit Revision.
+			Status   string `json:"status"`
+			Revision string `json:"revision"`
+		} `json:"sync"`
+		Health struct {
+			Status string `json:"status"`
+		} `json:"health"`
+		// Conditions say what is wrong.
+		Conditions []struct {
+			Type    string `json:"type"`
+			Message string `json:"message"`
+		} `json:"conditions"`
+		OperationState struct {
+			// Phase is Running, Succeeded, Failed or Error, of the last sync.
+			Phase      string      `json:"phase"`
+			Message    string      `json:"message"`
+			StartedAt  metav1.Time `json:"startedAt"`
+			FinishedAt metav1.Time `json:"finishedAt"`
+			SyncResult struct {
+				Revision string `json:"revision"`
+			} `json:"syncResult"`
+			Operation struct {
+				InitiatedBy struct {
+					Automated bool `json:"automated"`
+				} `json:"initiatedBy"`
+			} `json:"operation"`
+		} `json:"operationState"`
+		// History are the syncs that succeeded, the last one last.
+		History []struct {
+			Revision   string      `json:"revision"`
+			DeployedAt metav1.Time `json:"deployedAt"`
+		} `json:"history"`
+		// Resources are the objects that belong to it.
+		Resources []struct {
+			Kind   string `json:"kind"`
+			Name   string `json:"name"`
+			Status string `json:"status"`
+		} `json:"resources"`
+	} `json:"status"`
+}
+
+// Synced tells whether the cluster is as the commit says, and whether a sync brought it there.
+func (a Application) Synced(commit string) bool {
+	return a.Status.Sync.Status == "Synced" && a.Status.Sync.Revision == commit && a.Status.OperationState.Phase != "Running"
+}
+
+// Healthy tells whether all that belongs to it is.
+func (a Application) Healthy() bool { return a.Status.Health.Status == "Healthy" }
+
+// Problem is what Argo CD says is wrong, and of a sync that is not through; or "".
+func (a Application) Problem() string {
+	var words []string
+	for _, c := range a.Status.Conditions {
+		words = append(words, c.Type+": "+c.Message)
+	}
+	// A sync that failed and is to be tried again is Running.
+	if sync := a.Status.OperationState; sync.Phase != "" && sync.Phase != "Succeeded" {
+		words = append(words, "sync "+sync.Phase+": "+sync.Message)
+	}
+	return strings.Join(words, "; ")
+}
+
+// Rollout is what matters of an argoproj.io/v1alpha1 Rollout.
+type Rollout struct {
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Replicas int `json:"replicas"`
+		Template struct {
+			Spec struct {
+				Containers []struct {
+					Image string `json:"image"`
+				} `json:"containers"`
+			} `json:"spec"`
+		} `json:"template"`
+		Strategy struct {
+			Canary struct {
+				Steps []struct {
+					SetWeight *int `json:"setWeight"`
+				} `json:"steps"`
+			} `json:"canary"`
+		} `json:"strategy"`
+	} `json:"spec"`
+	Status struct {
+		// Phase is Healthy, Progressing, Paused or Degraded.
+		Phase              string `json:"phase"`
+		Message            string `json:"message"`
+		ObservedGeneration string `json:"observedGeneration"`
+		CurrentPodHash     string `json:"currentPodHash"`
+		StableRS           string `json:"stableRS"`
+		CurrentStepIndex   int    `json:"currentStepIndex"`
+		Abort              bool   `json:"abort"`
+		Canary             struct {
+			Weights struct {
+				Canary struct {
+					Weight int `json:"weight"`
+				} `json:"canary"`
+			} `json:"weights"`
+		} `json:"canary"`
+	} `json:"status"`
+}
+
+// Image is that of the first container of the revision that is wanted.
+func (r Rollout) Image() string {
+	if len(r.Spec.Template.Spec.Containers) == 0 {
+		return ""
+	}
+	return r.Spec.Template.Spec.Containers[0].Image
+}
+
+// Seen tells whether the status is about the present specification.
+func (r Rollout) Seen() bool { return r.Status.ObservedGeneration == fmt.Sprint(r.Generation) }
+
+// Weights are the shares of the requests that the steps set, in their order.
+func (r Rollout) Weights() []int {
+	var all []int
+	for _, step := range r.Spec.Strategy.Canary.Steps {
+		if step.SetWeight != nil {
+			all = append(all, *step.SetWeight)
+		}
+	}
+	return all
+}
+
+// Analysis is what matters of an argoproj.io/v1alpha1 AnalysisRun.
+type Analysis struct {
+	metav1.ObjectMeta `json:"metadata"`
+	Status            struct {
+		// Phase is Pending, Running, Successful, Failed, Error or Inconclusive.
+		Phase   string `json:"phase"`
+		Message string `json:"message"`
+		Metrics []struct {
+			Name         string `json:"name"`
+			Phase        string `json:"phase"`
+			Message      string `json:"message"`
+			Measurements []struct {
+				Phase string `json:"phase"`
+				Value string `json:"value"`
+			} `json:"measurements"`
+		} `json:"metricResults"`
+	} `json:"status"`
+}
+
+// Hash is that of the pods that it judges.
+func (a Analysis) Hash() string { return a.Labels["rollouts-pod-template-hash"] }
+
+// Summary says what was measured, such as "success-rate 2/3, latency-p95 3/3".
+func (a Analysis) Summary() string {
+	var words []string
+	for _, metric := range a.Status.Metrics {
+		good := 0
+		for _, m := range metric.Measurements {
+			if m.Phase == "Successful" {
+				good++
+			}
+		}
+		words = append(words, fmt.Sprintf("%s %d/%d", metric.Name, good, len(metric.Measurements)))
+	}
+	return strings.Join(words, ", ")
+}
+
+// Routing is how the VirtualService splits the users' requests.
+type Routing struct {
+	// Stable and Canary are in percent.
+	Stable, Canary int
+}
+
+func (r Routing) String() string { return fmt.Sprintf("%d/%d", r.Stable, r.Canary) }
+
+// Move is a change of the routing.
+type Move struct {
+	Routing
+	At time.Time
+}
+
+// State is how the objects are at one moment. What is not there has its zero value.
+type State struct {
+	Application Application
+	Rollout     Rollout
+	// Analyses are in the order of their creation.
+	Analyses []Analysis
+	Routing  Routing
+}
+
+// AnalysesOf are those of one revision.
+func (s State) AnalysesOf(hash string) []Analysis {
+	return slices.DeleteFunc(slices.Clone(s.Analyses), func(a Analysis) bool { return a.Hash() != hash })
+}
+
+func read[T any](object *unstructured.Unstructured) (T, error) {
+	var into T
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &into); err != nil {
+		return into, fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)
+	}
+	return into, nil
+}
+
+// routingOf reads the first route that splits requests between the two Services.
+func routingOf(object *unstructured.Unstructured, stable, canary string) (Routing, error) {
+	virtual, err := read[struct {
+		Spec struct {
+			HTTP []struct {
+				Route []struct {
+					Destination struct {
+						Host string `json:"host"`
+					} `json:"destination"`
+					Weight int `json:"weight"`
+				} `json:"route"`
+			} `json:"http"`
+		} `json:"spec"`
+	}](object)
+	if err != nil {
+		return Routing{}, err
+	}
+	var routing Routing
+	for _, rule := range virtual.Spec.HTTP {
+		for _, route := range rule.Route {
+			switch route.Destination.Host {
+			case stable:
+				routing.Stable = route.Weight
+			case canary:
+				routing.Canary = route.Weight
+			}
+		}
+		if len(rule.Route) > 0 {
+			break
+		}
+	}
+	return routing, nil
+}

@@ -1,0 +1,235 @@
+package argo
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Kinds of the objects.
+var (
+	Applications    = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "applications"}
+	Rollouts        = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}
+	AnalysisRuns    = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "analysisruns"}
+	VirtualServices = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
+)
+
+// Names of the application's objects, in applications/gridos/base.
+const (
+	RolloutName   = "gridos"
+	stableService = "gridos-stable"
+	canaryService = "gridos-canary"
+)
+
+// Observer follows the objects of one environment's release.
+type Observer struct {
+	name         string // of the Application
+	applications cache.GenericNamespaceLister
+	rollouts     cache.GenericNamespaceLister
+	analyses     cache.GenericNamespaceLister
+	virtual      cache.GenericNamespaceLister
+	stop         func()
+
+	mu      sync.Mutex
+	changed chan struct{} // closed, and replaced, at each change
+	moves   []Move
+}
+
+// Observe begins to follow the Application of a name, and what it deploys. The caller stops it.
+func Observe(ctx context.Context, config *rest.Config, application string) (*Observer, error) {
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for the API server: %w", err)
+	}
+	return observe(ctx, objects, application)
+}
+
+func observe(ctx context.Context, objects dynamic.Interface, application string) (*Observer, error) {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	platform := dynamicinformer.NewFilteredDynamicSharedInformerFactory(objects, 0, naming.NamespaceArgoCD, nil)
+	workloads := dynamicinformer.NewFilteredDynamicSharedInformerFactory(objects, 0, naming.NamespaceGridOS, nil)
+	o := &Observer{
+		name: application, changed: make(chan struct{}),
+		applications: platform.ForResource(Applications).Lister().ByNamespace(naming.NamespaceArgoCD),
+		rollouts:     workloads.ForResource(Rollouts).Lister().ByNamespace(naming.NamespaceGridOS),
+		analyses:     workloads.ForResource(AnalysisRuns).Lister().ByNamespace(naming.NamespaceGridOS),
+		virtual:      workloads.ForResource(VirtualServices).Lister().ByNamespace(naming.NamespaceGridOS),
+		stop: func() {
+			cancel()
+			platform.Shutdown()
+			workloads.Shutdown()
+		},
+	}
+	for _, informer := range []cache.SharedIndexInformer{
+		platform.ForResource(Applications).Informer(), workloads.ForResource(Rollouts).Informer(),
+		workloads.ForResource(AnalysisRuns).Informer(), workloads.ForResource(VirtualServices).Informer(),
+	} {
+		handler := cache.ResourceEventHandlerFuncs{
+			AddFunc: o.note, UpdateFunc: func(_, object any) { o.note(object) }, DeleteFunc: o.note,
+		}
+		if _, err := informer.AddEventHandler(handler); err != nil {
+			cancel()
+			return nil, fmt.Errorf("follow the release: %w", err)
+		}
+	}
+	platform.Start(running.Done())
+	workloads.Start(running.Done())
+	platform.WaitForCacheSync(ctx.Done())
+	workloads.WaitForCacheSync(ctx.Done())
+	if ctx.Err() != nil {
+		o.Stop()
+		return nil, context.Cause(ctx)
+	}
+	return o, nil
+}
+
+// Stop ends the following.
+func (o *Observer) Stop() { o.stop() }
+
+// note wakes who waits, and keeps how requests are routed: a step may be over before anybody looks.
+func (o *Observer) note(object any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if virtual, ok := object.(*unstructured.Unstructured); ok && virtual.GetKind() == "VirtualService" {
+		if routing, err := routingOf(virtual, stableService, canaryService); err == nil {
+			if len(o.moves) == 0 || o.moves[len(o.moves)-1].Routing != routing {
+				o.moves = append(o.moves, Move{routing, time.Now()})
+			}
+		}
+	}
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
+// Moves are the changes of the routing since a time.
+func (o *Observer) Moves(since time.Time) []Move {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var later []Move
+	for _, m := range o.moves {
+		if m.At.After(since) {
+			later = append(later, m)
+		}
+	}
+	return later
+}
+
+// State returns how the objects are.
+func (o *Observer) State() (State, error) {
+	var state State
+	err := errors.Join(
+		get(o.applications, o.name, func(u *unstructured.Unstructured) (err error) {
+			state.Application, err = read[Application](u)
+			return err
+		}),
+		get(o.rollouts, RolloutName, func(u *unstructured.Unstructured) (err error) {
+			state.Rollout, err = read[Rollout](u)
+			return err
+		}),
+		get(o.virtual, RolloutName, func(u *unstructured.Unstructured) (err error) {
+			state.Routing, err = routingOf(u, stableService, canaryService)
+			return err
+		}),
+	)
+	if err != nil {
+		return state, err
+	}
+	all, err := o.analyses.List(labels.Everything())
+	if err != nil {
+		return state, err
+	}
+	for _, object := range all {
+		u, err := asUnstructured(object)
+		if err != nil {
+			return state, err
+		}
+		analysis, err := read[Analysis](u)
+		if err != nil {
+			return state, err
+		}
+		state.Analyses = append(state.Analyses, analysis)
+	}
+	slices.SortFunc(state.Analyses, func(a, b Analysis) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+	})
+	return state, nil
+}
+
+// get hands over an object, if there is one.
+func get(lister cache.GenericNamespaceLister, name string, take func(*unstructured.Unstructured) error) error {
+	object, err := lister.Get(name)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	u, err := asUnstructured(object)
+	if err != nil {
+		return err
+	}
+	return take(u)
+}
+
+func asUnstructured(object runtime.Object) (*unstructured.Unstructured, error) {
+	u, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		accessor, err := meta.Accessor(object)
+		return nil, errors.Join(err, fmt.Errorf("%v is a %T", accessor, object))
+	}
+	return u, nil
+}
+
+// Until returns the first state that is as wanted. It looks at each change; the error is that of wanted, or says in what state the time
+// was over.
+func (o *Observer) Until(ctx context.Context, what string, wanted func(State) (bool, error)) (State, error) {
+	for {
+		o.mu.Lock()
+		changed := o.changed
+		o.mu.Unlock()
+		state, err := o.State()
+		if err != nil {
+			return state, err
+		}
+		if ok, err := wanted(state); ok || err != nil {
+			return state, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return state, fmt.Errorf("waiting until %s: %w; %s", what, ctx.Err(), state.describe())
+		}
+	}
+}
+
+// describe says in a sentence where a release stands.
+func (s State) describe() string {
+	text := fmt.Sprintf("the Application is %s at %.7s and %s, the Rollout is %s at step %d with %s",
+		cmp.Or(s.Application.Status.Sync.Status, "not there"), s.Application.Status.Sync.Revision, s.Application.Status.Health.Status,
+		cmp.Or(s.Rollout.Status.Phase, "not there"), s.Rollout.Status.CurrentStepIndex, s.Routing)
+	if problem := s.Application.Problem(); problem != "" {
+		text += "; " + problem
+	}
+	if s.Rollout.Status.Message != "" {
+		text += "; " + s.Rollout.Status.Message
+	}
+	return text
+}
