@@ -9,6 +9,8 @@ STACK ?= dev
 # More flags for the lab, such as --expect-no-changes, and for the plain Pulumi CLI, such as --yes.
 LAB_FLAGS ?=
 PULUMI_FLAGS ?=
+# The scenarios that lab-scenarios plays; all of them if it is empty.
+SCENARIOS ?=
 # More flags for go test, such as -v or -race.
 TEST_FLAGS ?=
 
@@ -19,7 +21,7 @@ PROJECTS_DOWN := . apps bootstrap infra
 
 GOLANGCI_LINT := go tool -modfile=tools/golangci-lint/go.mod golangci-lint
 # An engine or cluster test may wait for a control plane to start on a busy machine.
-GO_TEST := go test -timeout 20m $(TEST_FLAGS)
+GO_TEST := go test -timeout 40m $(TEST_FLAGS)
 # The service in src/ is a module of its own: what is said to the go command here is said there too.
 IN_SRC := cd src &&
 SRC_LINT := go tool -modfile=../tools/golangci-lint/go.mod golangci-lint
@@ -30,13 +32,18 @@ with_tests = $(sort $(dir $(shell grep -rl --include='*_test.go' --exclude-dir=.
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ The lab: the whole platform on this machine, no cloud account
 
 .PHONY: lab
 lab: ## Bring the dev environment up on this machine and leave it running
-	go run ./lab up $(LAB_FLAGS)
+	go run ./lab up --gitops=auto $(LAB_FLAGS)
+
+.PHONY: lab-scenarios
+lab-scenarios: ## Play good and bad releases in the lab and show what was promised, and seen: ten minutes
+	go run ./lab up --gitops
+	go run ./lab scenarios $(SCENARIOS)
 
 .PHONY: lab-status
 lab-status: ## Show whether the lab is up and what is in it
@@ -52,7 +59,7 @@ preview: ## Show what the lab would do in STACK=dev|test|prod, and change nothin
 
 .PHONY: tools
 tools: ## Get all programs that the lab runs, building what cannot be downloaded
-	go run ./lab tools
+	go run ./lab tools --gitops
 
 ##@ A real subscription, with your own Pulumi CLI and login
 

@@ -54,10 +54,13 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
 		return nil
 	}
 	root.AddCommand(
-		expecting(&cobra.Command{
+		withGitOpsMode(expecting(&cobra.Command{
 			Use: "up", Short: "Bring an environment up and leave it running", Args: noArgs, RunE: at(up),
-			Example: "  go run ./lab up\n  go run ./lab up -s test\n  go run ./lab up --expect-no-changes",
-		}),
+			Long: `Brings an environment up and leaves it running. With --gitops Argo CD and Argo Rollouts run for real, and sync the
+application from a Git server of the lab's own: its repository begins with applications/ and src/ of this checkout, with the
+pauses of a release shortened to a sixth.`,
+			Example: "  go run ./lab up\n  go run ./lab up --gitops\n  go run ./lab up -s test\n  go run ./lab up --expect-no-changes",
+		})),
 		expecting(&cobra.Command{
 			Use: "preview", Short: "Show what `up` would change", Args: noArgs, RunE: at(preview),
 			Example: "  go run ./lab preview -s prod",
@@ -79,6 +82,14 @@ from nothing, and nothing of it stays.`,
   kubectl get applications -n argocd
   pulumi -C infra preview -s dev       (needs the Pulumi CLI's Go language host)`,
 		},
+		withJSON(&cobra.Command{
+			Use: "commit", Short: "Play one release, from a commit to promoted pods", Args: noArgs, RunE: at(commit),
+			Long: `Plays the scenario good-release in an environment that is up with --gitops, and shows each step: a change of the
+service is committed and built, its image is pushed, the overlay's image is set by a commit, Argo CD syncs it, and Argo Rollouts
+moves the requests.`,
+			Example: "  go run ./lab up --gitops\n  go run ./lab commit",
+		}),
+		scenariosCommand(at),
 		&cobra.Command{
 			Use: "manifests", Short: "Check the application's manifests: references, images, secrets",
 			Args: noArgs, RunE: at(checkManifests),
@@ -87,10 +98,10 @@ that refer to others which are not there, selectors that find nothing, unpinned 
 the AppProject refuses. Needs no cluster and takes a second.`,
 			Example: "  go run ./lab manifests",
 		},
-		&cobra.Command{
+		withGitOps(&cobra.Command{
 			Use: "tools", Short: "Find, download or build the binaries that the lab and its tests need", Args: noArgs, RunE: at(tools),
-			Example: "  go run ./lab tools",
-		},
+			Example: "  go run ./lab tools\n  go run ./lab tools --gitops",
+		}),
 		&cobra.Command{
 			Use: daemon.Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve,
 		},
@@ -111,6 +122,11 @@ func outputsCommand(
 
 func expecting(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().Bool("expect-no-changes", false, "fail when a stack changes, or would change")
+	return cmd
+}
+
+func withGitOps(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().Bool("gitops", false, "with the real Argo CD and Argo Rollouts")
 	return cmd
 }
 

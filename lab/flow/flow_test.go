@@ -1,0 +1,271 @@
+// Package flow_test plays the developer's whole flow as a user of the lab does: with its command, in a checkout of its own.
+package flow_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/scenario"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// user is somebody with a checkout and the lab's command.
+type user struct {
+	command, checkout string
+}
+
+// newUser builds the command, and makes a checkout with what the lab reads. What is up in it is taken down in the end.
+func newUser(t *testing.T) user {
+	t.Helper()
+	repository, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	u := user{filepath.Join(t.TempDir(), "lab"), t.TempDir()}
+	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", u.command, "github.com/gridos/sharedinfra/lab").CombinedOutput()
+	require.NoError(t, err, string(output))
+	for _, file := range []string{"go.mod", "Pulumi.yaml", "Pulumi.dev.yaml"} {
+		text, err := os.ReadFile(filepath.Join(repository, file))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(u.checkout, file), text, 0o600))
+	}
+	for _, dir := range []string{"applications", "src", "tools", "infra", "bootstrap", "apps"} {
+		require.NoError(t, os.CopyFS(filepath.Join(u.checkout, dir), os.DirFS(filepath.Join(repository, dir))))
+	}
+	t.Cleanup(func() {
+		down := exec.Command(u.command, "down")
+		down.Dir = u.checkout
+		output, err := down.CombinedOutput()
+		assert.NoError(t, err, string(output))
+	})
+	return u
+}
+
+// run runs the lab's command. What it prints is in the test's log.
+func (u user) run(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), u.command, args...)
+	command.Dir = u.checkout
+	var out, progress bytes.Buffer
+	command.Stdout, command.Stderr = &out, &progress
+	if err := command.Run(); err != nil {
+		require.ErrorAs(t, err, new(*exec.ExitError))
+	}
+	t.Logf("lab %s\n%s%s", strings.Join(args, " "), progress.String(), out.String())
+	return out.String(), progress.String(), command.ProcessState.ExitCode()
+}
+
+func (u user) succeeds(t *testing.T, args ...string) (stdout string) {
+	t.Helper()
+	stdout, _, code := u.run(t, args...)
+	require.Zero(t, code, "lab %s", strings.Join(args, " "))
+	return stdout
+}
+
+// fails runs a command that ends with a code and an error that has a text.
+func (u user) fails(t *testing.T, code int, text string, args ...string) {
+	t.Helper()
+	_, stderr, got := u.run(t, args...)
+	assert.Equal(t, code, got)
+	assert.Contains(t, stderr, text)
+}
+
+// Every promise of docs/gitops.md, in an environment that delivers from Git.
+func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
+	for _, program := range []string{"git", "redis-server", "prometheus"} {
+		if _, err := exec.LookPath(program); err != nil && os.Getenv("CI") == "" {
+			t.Skipf("there is no %s on PATH (%v); install the package of that name", program, err)
+		}
+	}
+	u := newUser(t)
+	s := site.Site{Repository: u.checkout, Environment: "dev", Dir: filepath.Join(u.checkout, ".lab", "dev")}
+	const failed, mistake = 1, 2
+	u.fails(t, failed, "run `go run ./lab up --gitops` first", "scenarios")
+	u.fails(t, mistake, "good-release, ", "scenarios", "good-relase")
+	u.fails(t, mistake, "use yes, no or auto", "up", "--gitops=maybe")
+
+	u.succeeds(t, "up", "--gitops")
+	t.Run("everything listens on the loopback interface", func(t *testing.T) { listensOnLoopback(t, s) })
+
+	out, _, _ := u.run(t, "scenarios", "--json")
+	var results []scenario.Result
+	require.NoError(t, json.Unmarshal([]byte(out), &results), out)
+	all := scenario.All()
+	require.Len(t, results, len(all))
+	for i, result := range results {
+		t.Run(result.Scenario, func(t *testing.T) {
+			assert.Equal(t, all[i].Name, result.Scenario)
+			assert.True(t, result.Passed, "%s: %s", result.Promise, result.Evidence)
+		})
+	}
+
+	t.Run("each push, sync and analysis is in the log", func(t *testing.T) {
+		text, err := os.ReadFile(s.ScenariosFile())
+		require.NoError(t, err)
+		events := map[string]int{}
+		for line := range bytes.Lines(text) {
+			var event struct{ Scenario, Event string }
+			require.NoError(t, json.Unmarshal(line, &event), string(line))
+			events[event.Event]++
+		}
+		for _, event := range []string{"pushed", "synced", "weight", "analysis", "promoted", "aborted", "killed"} {
+			assert.Positive(t, events[event], event)
+		}
+		assert.Equal(t, len(all), events["result"])
+	})
+	t.Run("nothing that happened is a change for Pulumi", func(t *testing.T) { u.succeeds(t, "up", "--expect-no-changes") })
+	t.Run("no secret is in clear text", func(t *testing.T) { noSecretInClearText(t, u, s) })
+	t.Run("status and env tell where everything is", func(t *testing.T) {
+		var answer struct {
+			GitOps struct {
+				Ready      bool
+				ArgoCD     string
+				Components []struct{ Name string }
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(u.succeeds(t, "status", "--json")), &answer))
+		assert.True(t, answer.GitOps.Ready)
+		assert.Len(t, answer.GitOps.Components, 6)
+		assert.Contains(t, u.succeeds(t, "env"), "export ARGOCD_SERVER='"+answer.GitOps.ArgoCD+"'")
+	})
+	t.Run("it is not switched off by halves", func(t *testing.T) { u.fails(t, failed, "take it down first", "up", "--gitops=no") })
+	t.Run("Argo CD deletes the workloads before it goes itself", func(t *testing.T) {
+		out := u.succeeds(t, "down")
+		assert.Contains(t, out, "The simulated Azure has 0 resources left.")
+		assert.NoDirExists(t, s.Dir)
+	})
+}
+
+// noSecretInClearText looks for what the stacks' outputs hide in everything that the lab wrote, but for what is there to sign in with.
+func noSecretInClearText(t *testing.T, u user, s site.Site) {
+	t.Helper()
+	var hidden, shown map[string]map[string]any
+	require.NoError(t, json.Unmarshal([]byte(u.succeeds(t, "outputs", "--json")), &hidden))
+	command := exec.CommandContext(t.Context(), u.command, "outputs", "--json", "--show-secrets") // not into the test's log
+	command.Dir = u.checkout
+	text, err := command.Output()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &shown))
+	secrets := map[string]string{}
+	for project, outputs := range shown {
+		for key, value := range outputs {
+			if hidden[project][key] == "[secret]" {
+				secrets[project+"."+key] = fmt.Sprint(value)
+			}
+		}
+	}
+	require.GreaterOrEqual(t, len(secrets), 2, "the kubeconfig, Argo CD's password")
+	files := 0
+	require.NoError(t, filepath.WalkDir(s.Dir, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path == s.ControlPlaneDir(), path == s.TemporaryDir():
+			return fs.SkipDir // the cluster itself, which must know how to let its administrator in
+		case !entry.Type().IsRegular(), path == s.KubeconfigFile(), filepath.Ext(path) == ".kubeconfig":
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		for what, secret := range secrets {
+			assert.NotContains(t, string(content), secret, "%s is in %s", what, path)
+		}
+		return nil
+	}))
+	assert.Greater(t, files, 50)
+}
+
+// listensOnLoopback looks at what every process of the lab listens on.
+func listensOnLoopback(t *testing.T, s site.Site) {
+	t.Helper()
+	if _, err := os.Stat("/proc/net/tcp"); err != nil {
+		t.Skipf("this system has no /proc/net/tcp to look at (%v)", err)
+	}
+	record, running, err := s.Running()
+	require.NoError(t, err)
+	require.True(t, running)
+	processes := descendants(t, record.PID)
+	require.Greater(t, len(processes), 10, "the control plane and what delivers from Git")
+	inodes := map[string]int{}
+	for _, pid := range processes {
+		links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		require.NoError(t, err)
+		for _, link := range links {
+			if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, "socket:[") {
+				inodes[strings.Trim(target, "socket:[]")] = pid
+			}
+		}
+	}
+	listeners := 0
+	for _, table := range []string{"tcp", "tcp6"} {
+		text, err := os.ReadFile("/proc/net/" + table)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			const listening = "0A"
+			if len(fields) < 10 || fields[3] != listening || inodes[fields[9]] == 0 {
+				continue
+			}
+			listeners++
+			assert.True(t, addressOf(t, fields[1]).IsLoopback(), "process %d listens on %s", inodes[fields[9]], addressOf(t, fields[1]))
+		}
+	}
+	assert.Greater(t, listeners, 15)
+}
+
+// addressOf reads an address of /proc/net/tcp: words of four bytes, each in the machine's order, little-endian, and a port.
+func addressOf(t *testing.T, text string) netip.Addr {
+	t.Helper()
+	digits, _, _ := strings.Cut(text, ":")
+	var address []byte
+	for word := range slices.Chunk([]byte(digits), 8) {
+		for i := 6; i >= 0; i -= 2 {
+			b, err := strconv.ParseUint(string(word[i:i+2]), 16, 8)
+			require.NoError(t, err)
+			address = append(address, byte(b))
+		}
+	}
+	parsed, ok := netip.AddrFromSlice(address)
+	require.True(t, ok, text)
+	return parsed.Unmap()
+}
+
+// descendants are a process and all that it has started, and so on.
+func descendants(t *testing.T, root int) []int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(t, err)
+	children := map[int][]int{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		// The name in parentheses may have spaces.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		require.NoError(t, err)
+		parent, err := strconv.Atoi(fields[1])
+		require.NoError(t, err)
+		children[parent] = append(children[parent], pid)
+	}
+	all := []int{root}
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i]]...)
+	}
+	return all
+}

@@ -1,0 +1,206 @@
+package scenario
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/gridos/sharedinfra/lab/internal/argo"
+	"github.com/gridos/sharedinfra/lab/internal/manifests"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+func infrastructure(ctx context.Context, s *Stage) (string, error) {
+	resources, unknown, err := s.options.Infrastructure(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(unknown) > 0 || resources == 0 {
+		return "", fmt.Errorf("Azure has %d resources, and no stack knows of %s", resources, strings.Join(unknown, ", "))
+	}
+	return fmt.Sprintf("all %d resources in Azure are those of %s", resources, "gridos-infra"), nil
+}
+
+// bootstrap looks at Helm's own records.
+func bootstrap(ctx context.Context, s *Stage) (string, error) {
+	var seen []string
+	for _, namespace := range []string{naming.NamespaceArgoCD, naming.NamespaceArgoRollouts} {
+		records, err := s.client.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{LabelSelector: "owner=helm"})
+		if err != nil {
+			return "", err
+		}
+		if len(records.Items) == 0 {
+			return "", fmt.Errorf("Helm has no record in %s", namespace)
+		}
+		for _, record := range records.Items {
+			if status := record.Labels["status"]; status != "deployed" || record.Labels["version"] != "1" {
+				return "", fmt.Errorf("%s is %s in revision %s: it was installed more than once",
+					record.Labels["name"], status, record.Labels["version"])
+			}
+			seen = append(seen, record.Labels["name"]+" revision 1")
+		}
+	}
+	applications, err := s.objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", err
+	}
+	for _, application := range applications.Items {
+		destination, _, err := unstructured.NestedString(application.Object, "spec", "destination", "namespace")
+		if err != nil {
+			return "", err
+		}
+		if destination == naming.NamespaceArgoCD {
+			return "", fmt.Errorf("the Application %s manages Argo CD's own namespace", application.GetName())
+		}
+	}
+	return fmt.Sprintf("Helm's records: %s; none of %d Applications manages Argo CD",
+		strings.Join(seen, ", "), len(applications.Items)), nil
+}
+
+// environments renders the overlays as Argo CD does.
+func environments(ctx context.Context, s *Stage) (string, error) {
+	want := map[string]struct {
+		replicas int
+		level    string
+	}{"dev": {2, "debug"}, "test": {3, "info"}, "prod": {5, "warn"}}
+	var seen []string
+	for _, environment := range naming.Environments() {
+		objects, err := s.render(ctx, environment)
+		if err != nil {
+			return "", err
+		}
+		replicas, level := 0, ""
+		for _, object := range objects {
+			text, err := object.MarshalJSON()
+			if err != nil {
+				return "", err
+			}
+			var of struct {
+				Spec struct{ Replicas int }
+				Data map[string]string
+			}
+			switch object.GetKind() {
+			case "Rollout":
+				err = json.Unmarshal(text, &of)
+				replicas = of.Spec.Replicas
+			case "ConfigMap":
+				err = json.Unmarshal(text, &of)
+				level = of.Data["log-level"]
+			}
+			if err != nil {
+				return "", err
+			}
+		}
+		if replicas != want[environment].replicas || level != want[environment].level {
+			return "", fmt.Errorf("%s has %d replicas and logs %s, and should have %d and %s",
+				environment, replicas, level, want[environment].replicas, want[environment].level)
+		}
+		seen = append(seen, fmt.Sprintf("%s %d replicas, %s", environment, replicas, level))
+	}
+	return strings.Join(seen, "; "), nil
+}
+
+func (s *Stage) render(ctx context.Context, environment string) ([]manifests.Object, error) {
+	return manifests.Build(ctx, s.options.Kustomize, filepath.Join(s.work.Dir, filepath.FromSlash(overlayOf(environment))))
+}
+
+func secrets(ctx context.Context, s *Stage) (string, error) {
+	for _, environment := range naming.Environments() {
+		objects, err := s.render(ctx, environment)
+		if err != nil {
+			return "", err
+		}
+		for _, object := range objects {
+			if object.GetKind() == "Secret" {
+				return "", fmt.Errorf("%s has the Secret %s in Git", environment, object.GetName())
+			}
+		}
+	}
+	const name = "gridos-secrets"
+	secret, err := s.client.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	owned := slices.ContainsFunc(secret.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Kind == "ExternalSecret" })
+	if !owned || len(secret.Data) != 2 {
+		return "", fmt.Errorf("%s has %d entries, and is not the ExternalSecret's: %v", name, len(secret.Data), secret.OwnerReferences)
+	}
+	return fmt.Sprintf("%s has its %d entries from the vault; no overlay has a Secret", name, len(secret.Data)), nil
+}
+
+// status asks as docs/gitops.md tells people to.
+func status(ctx context.Context, s *Stage) (string, error) {
+	for _, ask := range []struct {
+		program string
+		args    []string
+		want    []string
+	}{
+		{s.options.Kubectl, []string{"get", "applications", "-n", naming.NamespaceArgoCD}, []string{s.application(), "Synced", "Healthy"}},
+		{s.options.Kubectl, []string{"get", "rollouts", "-n", naming.NamespaceGridOS}, []string{argo.RolloutName}},
+		{
+			s.options.RolloutsPlugin,
+			[]string{"list", "rollouts", "-n", naming.NamespaceGridOS},
+			[]string{argo.RolloutName, "Healthy", "Canary"},
+		},
+		{
+			s.options.RolloutsPlugin,
+			[]string{"get", "rollout", argo.RolloutName, "-n", naming.NamespaceGridOS, "--no-color"},
+			[]string{"Healthy", "stable", "ActualWeight"},
+		},
+	} {
+		output, err := s.run(ctx, ask.program, ask.args...)
+		if err != nil {
+			return "", err
+		}
+		for _, want := range ask.want {
+			if !strings.Contains(output, want) {
+				return "", fmt.Errorf("%s does not show %q: %s", strings.Join(ask.args, " "), want, output)
+			}
+		}
+	}
+	return "kubectl get applications and rollouts, kubectl argo rollouts list and get", nil
+}
+
+// audit compares what Argo CD says it deployed with Git's history.
+func audit(ctx context.Context, s *Stage) (string, error) {
+	state, err := s.observer.State()
+	if err != nil {
+		return "", err
+	}
+	commits, err := s.work.Log(ctx)
+	if err != nil {
+		return "", err
+	}
+	history := state.Application.Status.History
+	if len(history) == 0 {
+		return "", errors.New("Argo CD tells of no sync")
+	}
+	for _, deployed := range history {
+		i := slices.IndexFunc(commits, func(c gitCommit) bool { return c.SHA == deployed.Revision })
+		if i < 0 || commits[i].Subject == "" || commits[i].Author == "" {
+			return "", fmt.Errorf("%s was deployed, and is no commit with an author and a reason", deployed.Revision)
+		}
+	}
+	if head := commits[0].SHA; !state.Application.Synced(head) {
+		sync := state.Application.Status.Sync
+		return "", fmt.Errorf("the cluster is %s with %s, and Git is at %s", sync.Status, sync.Revision, head)
+	}
+	for _, object := range state.Application.Status.Resources {
+		if object.Status != "Synced" && object.Status != "" {
+			return "", fmt.Errorf("%s %s is %s: not as Git says", object.Kind, object.Name, object.Status)
+		}
+	}
+	last, err := json.Marshal(commits[0].Subject)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d syncs, each a commit; all %d objects are as %s %s says",
+		len(history), len(state.Application.Status.Resources), short(commits[0].SHA), last), nil
+}

@@ -1,0 +1,288 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/gridos/sharedinfra/lab/internal/argo"
+	"github.com/gridos/sharedinfra/lab/internal/gitserver"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+type gitCommit = gitserver.Commit
+
+// lookStep is how often objects are looked at that the observer does not follow.
+const lookStep = 200 * time.Millisecond
+
+// eventually asks until the answer is yes.
+func eventually(ctx context.Context, what string, ask func(ctx context.Context) (bool, error)) error {
+	ctx, cancel := soon(ctx)
+	defer cancel()
+	if err := wait.PollUntilContextCancel(ctx, lookStep, true, ask); err != nil {
+		return fmt.Errorf("waiting until %s: %w", what, err)
+	}
+	return nil
+}
+
+// drift deletes a Service and changes the autoscaler.
+func drift(ctx context.Context, s *Stage) (string, error) {
+	services := s.client.CoreV1().Services(naming.NamespaceGridOS)
+	scalers := s.client.AutoscalingV2().HorizontalPodAutoscalers(naming.NamespaceGridOS)
+	const service, scaler = "gridos-canary", "gridos"
+	before, err := services.Get(ctx, service, metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	wanted, err := scalers.Get(ctx, scaler, metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	patch := fmt.Sprintf(`{"spec":{"maxReplicas":%d}}`, wanted.Spec.MaxReplicas+7)
+	if _, err := scalers.Patch(ctx, scaler, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		return "", err
+	}
+	if err := services.Delete(ctx, service, metav1.DeleteOptions{}); err != nil {
+		return "", err
+	}
+	began := time.Now()
+	s.tell("drift", "deleted Service %s, changed HorizontalPodAutoscaler %s", service, scaler)
+	err = eventually(ctx, "both are as Git says", func(ctx context.Context) (bool, error) {
+		now, err := services.Get(ctx, service, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		if err != nil || now.UID == before.UID {
+			return false, err
+		}
+		scaled, err := scalers.Get(ctx, scaler, metav1.GetOptions{})
+		return err == nil && scaled.Spec.MaxReplicas == wanted.Spec.MaxReplicas, err
+	})
+	if err != nil {
+		return "", err
+	}
+	took := time.Since(began)
+	return fmt.Sprintf("a deleted Service and a changed HorizontalPodAutoscaler were put back after %.1f s", took.Seconds()), nil
+}
+
+// addConfigMap lets the overlay have one more object.
+func (s *Stage) addConfigMap(name string, annotations string) error {
+	text := fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n%sdata:\n  added: by a commit\n", name, annotations)
+	if err := s.work.WriteFile(path.Join(s.overlay(), name+".yaml"), []byte(text)); err != nil {
+		return err
+	}
+	return s.addResource(name + ".yaml")
+}
+
+func (s *Stage) addResource(file string) error {
+	const first = "resources:\n- ../../base\n"
+	return s.work.Replace(path.Join(s.overlay(), "kustomization.yaml"), first, first+"- "+file+"\n")
+}
+
+func (s *Stage) hasConfigMap(ctx context.Context, name string) (bool, error) {
+	_, err := s.client.CoreV1().ConfigMaps(naming.NamespaceGridOS).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// prune adds an object by a commit, and removes it by another.
+func prune(ctx context.Context, s *Stage) (string, error) {
+	const name = "gridos-for-a-while"
+	if err := s.addConfigMap(name, ""); err != nil {
+		return "", err
+	}
+	added, err := s.commit(ctx, "feat: one more ConfigMap")
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.synced(ctx, added); err != nil {
+		return "", err
+	}
+	if there, err := s.hasConfigMap(ctx, name); err != nil || !there {
+		return "", errors.Join(err, fmt.Errorf("after the sync there is no ConfigMap %s", name))
+	}
+	removed, err := s.work.Revert(ctx, added)
+	if err != nil {
+		return "", err
+	}
+	if err := s.push(ctx, removed, "git revert "+short(added)); err != nil {
+		return "", err
+	}
+	if _, err := s.synced(ctx, removed); err != nil {
+		return "", err
+	}
+	if there, err := s.hasConfigMap(ctx, name); err != nil || there {
+		return "", errors.Join(err, fmt.Errorf("after the sync the ConfigMap %s is still there", name))
+	}
+	took := s.clock.synced.Sub(s.clock.pushed)
+	return fmt.Sprintf("a ConfigMap came with a commit and was gone %.1f s after the next", took.Seconds()), nil
+}
+
+// brokenManifest breaks the overlay in two ways: one that Kustomize finds, and one that only the API server does.
+func brokenManifest(ctx context.Context, s *Stage) (string, error) {
+	before, err := s.observer.State()
+	if err != nil {
+		return "", err
+	}
+	pods, err := s.pods(ctx, before.Rollout.Status.StableRS)
+	if err != nil {
+		return "", err
+	}
+	var told []string
+	seen, err := s.users(ctx, func() error {
+		start, err := s.work.Head(ctx)
+		if err != nil {
+			return err
+		}
+		for _, broken := range []struct {
+			what string
+			edit func() error
+			said []string // by Argo CD, of what is broken
+		}{
+			{"a file that is not there", func() error { return s.addResource("forgotten.yaml") }, []string{"forgotten.yaml"}},
+			{"a port that is none", func() error {
+				const service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: gridos-odd\nspec:\n" +
+					"  ports:\n  - name: http\n    port: 70000\n"
+				if err := s.work.WriteFile(path.Join(s.overlay(), "odd.yaml"), []byte(service)); err != nil {
+					return err
+				}
+				return s.addResource("odd.yaml")
+			}, []string{"gridos-odd", "70000"}},
+		} {
+			if err := broken.edit(); err != nil {
+				return err
+			}
+			if _, err := s.commit(ctx, "feat: "+broken.what); err != nil {
+				return err
+			}
+			problem, err := s.refused(ctx, broken.said)
+			if err != nil {
+				return fmt.Errorf("%s: %w", broken.what, err)
+			}
+			s.tell("refused", "Argo CD: %s", problem)
+			told = append(told, broken.what)
+			if _, err := s.work.Restore(ctx, start, "applications"); err != nil {
+				return err
+			}
+			commit, err := s.commit(ctx, "revert: "+broken.what)
+			if err != nil {
+				return err
+			}
+			if _, err := s.synced(ctx, commit); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	after, err := s.pods(ctx, before.Rollout.Status.StableRS)
+	if err != nil {
+		return "", err
+	}
+	for pod := range pods {
+		if !after[pod] {
+			return "", fmt.Errorf("the version that was serving lost the pod %s", pod)
+		}
+	}
+	requests, failed := total(seen)
+	if failed > 0 {
+		return "", fmt.Errorf("%d of %d requests failed meanwhile", failed, requests)
+	}
+	return fmt.Sprintf("Argo CD names %s; 0 of %d requests failed, no pod changed", strings.Join(told, " and "), requests), nil
+}
+
+// refused waits until Argo CD says what is broken, in words that name it.
+func (s *Stage) refused(ctx context.Context, words []string) (string, error) {
+	ctx, cancel := soon(ctx)
+	defer cancel()
+	problem := ""
+	_, err := s.observer.Until(ctx, "Argo CD names "+strings.Join(words, " and "), func(state argo.State) (bool, error) {
+		problem = state.Application.Problem()
+		return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(problem, word) }), nil
+	})
+	return problem, err
+}
+
+// configChange changes dev's configuration, and nothing of another environment.
+func configChange(ctx context.Context, s *Stage) (string, error) {
+	others := slices.DeleteFunc(slices.Clone(naming.Environments()), func(e string) bool { return e == s.options.Environment })
+	rendered := func() (map[string]string, error) {
+		all := map[string]string{}
+		for _, environment := range naming.Environments() {
+			objects, err := s.render(ctx, environment)
+			if err != nil {
+				return nil, err
+			}
+			for _, object := range objects {
+				text, err := object.MarshalJSON()
+				if err != nil {
+					return nil, err
+				}
+				all[environment] += string(text)
+			}
+		}
+		return all, nil
+	}
+	before, err := rendered()
+	if err != nil {
+		return "", err
+	}
+	state, err := s.observer.State()
+	if err != nil {
+		return "", err
+	}
+	setting := fmt.Sprintf("changed-at-%d", time.Now().Unix()) // so that it can be played again
+	if err := s.work.Replace(path.Join(s.overlay(), "kustomization.yaml"), "patches:\n- patch: |-\n",
+		"patches:\n- patch: |-\n    - op: add\n      path: /data/"+setting+"\n      value: by a commit\n"); err != nil {
+		return "", err
+	}
+	commit, err := s.commit(ctx, "chore: configure "+s.options.Environment)
+	if err != nil {
+		return "", err
+	}
+	after, err := rendered()
+	if err != nil {
+		return "", err
+	}
+	if after[s.options.Environment] == before[s.options.Environment] {
+		return "", fmt.Errorf("%s renders as before", s.options.Environment)
+	}
+	for _, environment := range others {
+		if after[environment] != before[environment] {
+			return "", fmt.Errorf("%s renders differently", environment)
+		}
+	}
+	if _, err := s.synced(ctx, commit); err != nil {
+		return "", err
+	}
+	_, tag, _ := strings.Cut(state.Rollout.Image()[strings.LastIndex(state.Rollout.Image(), "/"):], ":")
+	old := state.Rollout.Status.CurrentPodHash
+	if _, err := s.observer.Until(ctx, "there is a new revision", func(state argo.State) (bool, error) {
+		return state.Rollout.Status.CurrentPodHash != old, nil
+	}); err != nil {
+		return "", err
+	}
+	c, err := s.follow(ctx, tag, throughout)
+	if err != nil {
+		return "", err
+	}
+	if !s.promoted(c.State) || c.State.Rollout.Image() != state.Rollout.Image() {
+		return "", fmt.Errorf("the same image with the new configuration was not promoted: %s", c.State.Rollout.Status.Message)
+	}
+	s.keep, s.last = true, &promotion{"the configuration", commit, state}
+	return fmt.Sprintf("the same image with a new ConfigMap at %v %%; %s render the same byte for byte",
+		c.Weights, strings.Join(others, " and ")), nil
+}

@@ -1,0 +1,199 @@
+// Package scenario plays a release, and what can go wrong with one, in a lab that delivers from Git, and checks in the live objects what
+// the documents promise.
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Scenario is something that happens to a release, and what is promised of it.
+type Scenario struct {
+	// Name is what the command line calls it.
+	Name string
+	// Promise is what is checked, in a sentence.
+	Promise string
+	// Criteria are the success criteria of the delivery flow that it is evidence for.
+	Criteria []Criterion
+	// play returns what was seen, or why the promise does not hold.
+	play func(ctx context.Context, s *Stage) (evidence string, err error)
+}
+
+// GoodRelease is the name of the scenario in which all goes well.
+const GoodRelease = "good-release"
+
+// Criterion is one of the flow's success criteria; docs/gitops.md lists them.
+type Criterion string
+
+// The success criteria.
+const (
+	Infrastructure  Criterion = "Pulumi manages the infrastructure"
+	BootstrapOnce   Criterion = "Helm installs Argo CD, once"
+	ArgoManagesApps Criterion = "Argo CD manages the applications, continuously"
+	Kustomize       Criterion = "Kustomize has the differences between environments"
+	Progressive     Criterion = "Argo Rollouts delivers progressively"
+	GitIsTheTruth   Criterion = "Git is the single source of truth"
+	NoManualKubectl Criterion = "no manual kubectl to deploy"
+	AutoRollback    Criterion = "automatic rollback on failure"
+	Audit           Criterion = "full audit trail in Git's history"
+)
+
+// Criteria are all of them, in the order of the documents.
+func Criteria() []Criterion {
+	return []Criterion{
+		Infrastructure, BootstrapOnce, ArgoManagesApps, Kustomize, Progressive, GitIsTheTruth, NoManualKubectl, AutoRollback, Audit,
+	}
+}
+
+// All are the scenarios, in the order in which they are played.
+func All() []Scenario {
+	return []Scenario{
+		{
+			"infrastructure", "every Azure resource is in a Pulumi stack, and no stack knows another",
+			[]Criterion{Infrastructure},
+			infrastructure,
+		},
+		{
+			"bootstrap", "Helm has installed Argo CD once, and Argo CD does not manage itself",
+			[]Criterion{BootstrapOnce},
+			bootstrap,
+		},
+		{
+			"environments", "the environments differ in what their overlays say, and have one base",
+			[]Criterion{Kustomize},
+			environments,
+		},
+		{
+			"secrets", "secrets come from the key vault, and none is in Git",
+			[]Criterion{GitIsTheTruth},
+			secrets,
+		},
+		{
+			GoodRelease, "a commit is built, pushed, synced, and promoted over 10, 25, 50 and 100 %",
+			[]Criterion{ArgoManagesApps, Progressive, NoManualKubectl},
+			goodRelease,
+		},
+		{
+			"git-revert", "git revert brings the version before back at once",
+			[]Criterion{GitIsTheTruth, NoManualKubectl},
+			gitRevert,
+		},
+		{
+			"config-change", "a change of dev's configuration is released in dev and leaves prod's manifests alone",
+			[]Criterion{Kustomize},
+			configChange,
+		},
+		{
+			"undo", "kubectl argo rollouts undo works in an emergency, and Git catches up",
+			[]Criterion{GitIsTheTruth},
+			undo,
+		},
+		{
+			"bad-errors", "a canary that answers with errors is aborted at the first analysis",
+			[]Criterion{AutoRollback, Progressive},
+			badErrors,
+		},
+		{
+			"bad-latency", "a canary that gets slow under load is aborted at a later analysis",
+			[]Criterion{AutoRollback, Progressive},
+			badLatency,
+		},
+		{
+			"drift", "what was changed or deleted by hand is put back",
+			[]Criterion{GitIsTheTruth, ArgoManagesApps},
+			drift,
+		},
+		{
+			"prune", "what is removed from Git disappears from the cluster",
+			[]Criterion{GitIsTheTruth, ArgoManagesApps},
+			prune,
+		},
+		{
+			"broken-manifest", "a broken manifest leaves the old version serving, and the error says what is broken",
+			[]Criterion{ArgoManagesApps},
+			brokenManifest,
+		},
+		{
+			"argocd-killed", "Argo CD's controller, killed in the middle of a sync, finishes it",
+			[]Criterion{ArgoManagesApps},
+			argoCDKilled,
+		},
+		{
+			"rollouts-killed", "Argo Rollouts, killed in the middle of a canary, goes on from there",
+			[]Criterion{Progressive},
+			rolloutsKilled,
+		},
+		{
+			"polling", "without a webhook Argo CD finds a commit within three minutes",
+			[]Criterion{ArgoManagesApps},
+			polling,
+		},
+		{
+			"status", "kubectl shows where a release stands",
+			[]Criterion{Progressive},
+			status,
+		},
+		{
+			"audit", "every state that was deployed is a commit, with an author and a reason",
+			[]Criterion{Audit, GitIsTheTruth},
+			audit,
+		},
+	}
+}
+
+// Result is how a scenario went.
+type Result struct {
+	Scenario string      `json:"scenario"`
+	Promise  string      `json:"promise"`
+	Criteria []Criterion `json:"criteria"`
+	Passed   bool        `json:"passed"`
+	// Evidence is what was seen, or why the promise does not hold.
+	Evidence string `json:"evidence"`
+	// PushToSynced and SyncedToPromoted are in seconds, of the scenario's release; nil if it has none.
+	PushToSynced     *float64 `json:"pushToSyncedSeconds,omitempty"`
+	SyncedToPromoted *float64 `json:"syncedToPromotedSeconds,omitempty"`
+	// Seconds is how long it took, with putting things back.
+	Seconds float64 `json:"seconds"`
+}
+
+// timeout bounds one scenario. The longest is the one that waits for Argo CD to poll.
+const timeout = 5 * time.Minute
+
+// Play plays one scenario, and puts back what it changed: the next one begins with a healthy release. The result tells of a promise
+// that does not hold; the error says that the lab itself does not work, or that ctx is done.
+func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
+	result := Result{Scenario: scenario.Name, Promise: scenario.Promise, Criteria: scenario.Criteria}
+	began := time.Now()
+	s.begin(scenario.Name)
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := s.settle(limited); err != nil {
+		return result, fmt.Errorf("before %s the application is not healthy: %w", scenario.Name, err)
+	}
+	start, err := s.work.Head(limited)
+	if err != nil {
+		return result, err
+	}
+	evidence, failure := scenario.play(limited, s)
+	if ctx.Err() != nil {
+		return result, errors.Join(context.Cause(ctx), failure)
+	}
+	result.Passed, result.Evidence = failure == nil, evidence
+	if failure != nil {
+		result.Evidence = failure.Error()
+	}
+	result.PushToSynced, result.SyncedToPromoted = s.clock.intervals()
+	if result.Passed && s.keep {
+		start = "" // what was released stays
+	}
+	back, cancelBack := context.WithTimeout(ctx, timeout)
+	defer cancelBack()
+	if err := s.putBack(back, start); err != nil {
+		return result, errors.Join(fmt.Errorf("after %s: %w", scenario.Name, err), failure)
+	}
+	result.Seconds = time.Since(began).Seconds()
+	s.say("result", result)
+	return result, nil
+}

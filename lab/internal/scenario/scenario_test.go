@@ -1,0 +1,42 @@
+package scenario
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/traffic"
+)
+
+func TestUnit_EverySuccessCriterionHasAScenarioAndEveryScenarioIsDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/gitops.md")
+	require.NoError(t, err)
+	_, document, found := strings.Cut(string(text), "## The scenarios")
+	require.True(t, found)
+	evidence, names := map[Criterion]int{}, map[string]bool{}
+	for _, s := range All() {
+		assert.False(t, names[s.Name], "two scenarios are called %s", s.Name)
+		names[s.Name] = true
+		assert.Contains(t, document, "| `"+s.Name+"` | "+s.Promise+" |")
+		assert.NotEmpty(t, s.Criteria, s.Name)
+		for _, criterion := range s.Criteria {
+			assert.Contains(t, Criteria(), criterion, s.Name)
+			evidence[criterion]++
+		}
+	}
+	assert.Equal(t, len(All()), strings.Count(document, "\n| `"), "scenarios that are documented")
+	for _, criterion := range Criteria() {
+		assert.Positive(t, evidence[criterion], criterion)
+	}
+}
+
+func TestUnit_RequestsThatNobodyAnsweredFailed(t *testing.T) {
+	t.Parallel()
+	requests, failed := total(traffic.Seen{Unanswered: 3, Revisions: []traffic.Revision{{Requests: 10, Failed: 1}, {Requests: 5}}})
+	assert.EqualValues(t, 18, requests)
+	assert.EqualValues(t, 4, failed)
+}

@@ -1,0 +1,438 @@
+package scenario
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/gridos/sharedinfra/lab/internal/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery"
+	"github.com/gridos/sharedinfra/lab/internal/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/gitserver"
+	"github.com/gridos/sharedinfra/lab/internal/image"
+	"github.com/gridos/sharedinfra/lab/internal/traffic"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Options say where scenarios are played.
+type Options struct {
+	// Environment is the one of the lab.
+	Environment string
+	// Dir takes the clone of the repository; it is empty or not there.
+	Dir string
+	// Kubeconfig is the file that signs in to the lab's cluster.
+	Kubeconfig string
+	// Lab is the lab's background process.
+	Lab *gitops.Client
+	// Kustomize, Kubectl and RolloutsPlugin are the paths of the programs that people and pipelines use.
+	Kustomize, Kubectl, RolloutsPlugin string
+	// Infrastructure tells how many resources the simulated Azure has, and which no stack of gridos-infra knows.
+	Infrastructure func(ctx context.Context) (resources int, unknown []string, err error)
+	// Log takes an event per line, in JSON; Show takes lines for people, and Detail says what is waited for at the moment.
+	Log          io.Writer
+	Show, Detail func(text string)
+}
+
+// Stage is a lab with an environment that delivers from Git, and a clone of its repository. One scenario is played at a time.
+type Stage struct {
+	options  Options
+	status   gitops.Status
+	config   *rest.Config
+	client   kubernetes.Interface
+	objects  dynamic.Interface
+	observer *argo.Observer
+	work     *gitserver.Workspace
+
+	scenario string
+	began    time.Time
+	clock    clock
+	// keep says that the scenario leaves a good release behind, which need not be taken back.
+	keep     bool
+	releases int
+	last     *promotion // nil when there is none that can be taken back
+}
+
+// promotion is something that was released and promoted.
+type promotion struct {
+	what   string
+	commit string
+	before argo.State // what was stable until then
+}
+
+// NewStage prepares to play. The caller closes the stage.
+func NewStage(ctx context.Context, options Options) (s *Stage, err error) {
+	s = &Stage{options: options}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.status, err = options.Lab.Status(ctx); err != nil {
+		return nil, err
+	}
+	if !s.status.Ready {
+		return nil, errors.New("Argo CD does not run yet; wait for `go run ./lab up --gitops`")
+	}
+	if s.config, err = clientcmd.BuildConfigFromFlags("", options.Kubeconfig); err != nil {
+		return nil, err
+	}
+	if s.client, err = kubernetes.NewForConfig(s.config); err != nil {
+		return nil, err
+	}
+	if s.objects, err = dynamic.NewForConfig(s.config); err != nil {
+		return nil, err
+	}
+	if s.observer, err = argo.Observe(ctx, s.config, s.application()); err != nil {
+		return nil, err
+	}
+	s.work, err = gitserver.Clone(ctx, gitserver.Origin{
+		URL: s.status.GitURL, Branch: s.status.Branch, User: s.status.User, Token: s.status.Token,
+	}, options.Dir)
+	return s, err
+}
+
+// Close ends what NewStage began, and removes the clone.
+func (s *Stage) Close() error {
+	var err error
+	if s.observer != nil {
+		s.observer.Stop()
+	}
+	if s.work != nil {
+		err = s.work.Close()
+	}
+	return errors.Join(err, os.RemoveAll(s.options.Dir))
+}
+
+func (s *Stage) application() string { return naming.NamespaceGridOS + "-" + s.options.Environment }
+
+// overlay is the folder that the Application syncs.
+func (s *Stage) overlay() string { return overlayOf(s.options.Environment) }
+
+func overlayOf(environment string) string {
+	return path.Join("applications", naming.NamespaceGridOS, "overlays", environment)
+}
+
+func (s *Stage) begin(scenario string) {
+	s.scenario, s.began, s.clock, s.keep = scenario, time.Now(), clock{}, false
+	s.say("begin", nil)
+}
+
+// event is a line of the log.
+type event struct {
+	Time     time.Time `json:"time"`
+	Scenario string    `json:"scenario"`
+	// Seconds is the time since the scenario began.
+	Seconds float64 `json:"seconds"`
+	Event   string  `json:"event"`
+	Detail  any     `json:"detail,omitempty"`
+}
+
+// say notes an event. A log that cannot be written must not end what is played: its end is checked by whoever opened it.
+func (s *Stage) say(what string, detail any) {
+	now := time.Now()
+	line, err := json.Marshal(event{now.UTC(), s.scenario, now.Sub(s.began).Seconds(), what, detail})
+	if err != nil {
+		line = []byte(err.Error())
+	}
+	_, _ = s.options.Log.Write(append(line, '\n'))
+}
+
+// tell notes an event and shows it.
+func (s *Stage) tell(what, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	s.say(what, text)
+	s.options.Show(fmt.Sprintf("  %5.1fs  %s", time.Since(s.began).Seconds(), text))
+}
+
+// clock times a release.
+type clock struct{ pushed, synced, promoted time.Time }
+
+func (c clock) intervals() (pushToSynced, syncedToPromoted *float64) {
+	between := func(from, to time.Time) *float64 {
+		if from.IsZero() || to.IsZero() {
+			return nil
+		}
+		seconds := to.Sub(from).Seconds()
+		return &seconds
+	}
+	return between(c.pushed, c.synced), between(c.synced, c.promoted)
+}
+
+// settle waits until the application is as Git says, healthy, and all requests go to the stable version.
+func (s *Stage) settle(ctx context.Context) error {
+	head, err := s.work.Head(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = s.observer.Until(ctx, "the application is healthy at "+short(head), func(state argo.State) (bool, error) {
+		s.options.Detail("waiting for a healthy application")
+		return state.Application.Synced(head) && state.Application.Healthy() && s.promoted(state), nil
+	})
+	return err
+}
+
+// putBack brings the manifests to where they were at a commit, if one is given, and waits until all is healthy again.
+func (s *Stage) putBack(ctx context.Context, commit string) error {
+	if err := s.options.Lab.SetWebhook(ctx, true); err != nil {
+		return err
+	}
+	if commit == "" {
+		return s.settle(ctx)
+	}
+	changed, err := s.work.Restore(ctx, commit, "applications")
+	if err != nil {
+		return err
+	}
+	if changed {
+		if _, err := s.commit(ctx, "revert: back to the manifests of "+short(commit)); err != nil {
+			return err
+		}
+	}
+	return s.settle(ctx)
+}
+
+// commit commits what was changed, and pushes it.
+func (s *Stage) commit(ctx context.Context, message string) (string, error) {
+	commit, err := s.work.Commit(ctx, message)
+	if err != nil {
+		return "", err
+	}
+	return commit, s.push(ctx, commit, message)
+}
+
+func (s *Stage) push(ctx context.Context, commit, message string) error {
+	if err := s.work.Push(ctx); err != nil {
+		return err
+	}
+	s.clock = clock{pushed: time.Now()}
+	s.tell("pushed", "pushed %s %q", short(commit), message)
+	return nil
+}
+
+func short(commit string) string { return commit[:min(7, len(commit))] }
+
+// build is a version of the service in the registry.
+type build struct {
+	// Tag is the image's, Reference its whole name and Digest what the registry has under it.
+	Tag, Reference, Digest string
+}
+
+// build makes a change of the service, commits it and builds and pushes its image, as the pipeline does.
+func (s *Stage) build(ctx context.Context) (build, error) {
+	s.releases++
+	note := fmt.Sprintf("%s %d\n", time.Now().UTC().Format(time.RFC3339Nano), s.releases)
+	if err := s.work.WriteFile("src/CHANGE", []byte(note)); err != nil {
+		return build{}, err
+	}
+	commit, err := s.work.Commit(ctx, "feat: a new SCADA widget")
+	if err != nil {
+		return build{}, err
+	}
+	if err := s.work.Push(ctx); err != nil {
+		return build{}, err
+	}
+	s.tell("source", "pushed %s, a change of the service", short(commit))
+	b := build{Tag: s.options.Environment + "-" + short(commit)}
+	b.Reference = s.status.Registry + "/" + naming.NamespaceGridOS + ":" + b.Tag
+	s.options.Detail("building " + b.Tag)
+	built, err := image.Build(ctx, s.work.Dir+"/src", b.Tag)
+	if err != nil {
+		return b, err
+	}
+	b.Digest, err = image.Push(ctx, built, b.Reference, s.status.User, s.status.RegistryToken)
+	if err != nil {
+		return b, err
+	}
+	s.tell("built", "built and pushed %s", b.Reference)
+	return b, nil
+}
+
+// imageName is what the base calls the image.
+const imageName = "gridosacr.azurecr.io/gridos"
+
+// release lets the overlay name an image, and pushes that.
+func (s *Stage) release(ctx context.Context, b build) (commit string, err error) {
+	if err := s.work.SetImage(ctx, s.options.Kustomize, s.overlay(), imageName+"="+b.Reference); err != nil {
+		return "", err
+	}
+	return s.commit(ctx, fmt.Sprintf("chore: update %s image to %s", s.options.Environment, b.Tag))
+}
+
+// synced waits until Argo CD has applied a commit.
+func (s *Stage) synced(ctx context.Context, commit string) (argo.State, error) {
+	state, err := s.observer.Until(ctx, short(commit)+" is synced", func(state argo.State) (bool, error) {
+		s.options.Detail("waiting for Argo CD")
+		return state.Application.Synced(commit), nil
+	})
+	if err == nil {
+		s.clock.synced = time.Now()
+		s.tell("synced", "synced %.1f s after the push", s.clock.synced.Sub(s.clock.pushed).Seconds())
+	}
+	return state, err
+}
+
+// promoted tells that the Rollout's wanted version is the stable one, and gets all requests.
+func (s *Stage) promoted(state argo.State) bool {
+	r := state.Rollout
+	return r.Seen() && r.Status.Phase == "Healthy" && r.Status.CurrentPodHash == r.Status.StableRS && state.Routing.Canary == 0
+}
+
+// course is how a canary went.
+type course struct {
+	State argo.State
+	// Weights are the shares of the requests that it got, in percent, in their order.
+	Weights []int
+	// Analyses are its own.
+	Analyses []argo.Analysis
+}
+
+// follow shows a canary until done says so, or it is promoted, or aborted. The error is that of done.
+func (s *Stage) follow(ctx context.Context, tag string, done func(argo.State) (bool, error)) (course, error) {
+	since := s.clock.pushed
+	shown := map[string]bool{}
+	once := func(key, what, format string, args ...any) {
+		if !shown[key] {
+			shown[key] = true
+			s.tell(what, format, args...)
+		}
+	}
+	state, err := s.observer.Until(ctx, tag+" is through", func(state argo.State) (bool, error) {
+		if !strings.HasSuffix(state.Rollout.Image(), ":"+tag) || !state.Rollout.Seen() {
+			return false, nil
+		}
+		for _, move := range s.observer.Moves(since) {
+			once(fmt.Sprint(move.At), "weight", "requests: %d %% stable, %d %% canary", move.Stable, move.Canary)
+		}
+		for _, analysis := range state.AnalysesOf(state.Rollout.Status.CurrentPodHash) {
+			if analysis.Status.Phase != "Running" && analysis.Status.Phase != "Pending" && analysis.Status.Phase != "" {
+				once(analysis.Name, "analysis", "analysis %s: %s",
+					analysis.Status.Phase, cmp.Or(analysis.Summary(), analysis.Status.Message))
+			}
+		}
+		s.options.Detail(detail(state))
+		if state.Rollout.Status.Abort && state.Rollout.Status.Phase == "Degraded" && state.Routing.Canary == 0 {
+			return true, nil
+		}
+		if s.promoted(state) {
+			return true, nil
+		}
+		return done(state)
+	})
+	if err != nil {
+		return course{}, err
+	}
+	c := course{State: state, Analyses: state.AnalysesOf(state.Rollout.Status.CurrentPodHash)}
+	for _, move := range s.observer.Moves(since) {
+		if move.Canary > 0 {
+			c.Weights = append(c.Weights, move.Canary)
+		}
+	}
+	switch {
+	case state.Rollout.Status.Abort:
+		s.tell("aborted", "aborted: %s", state.Rollout.Status.Message)
+	case s.promoted(state):
+		s.clock.promoted = time.Now()
+		s.tell("promoted", "promoted %.1f s after the sync", s.clock.promoted.Sub(s.clock.synced).Seconds())
+	}
+	return c, nil
+}
+
+// throughout is for follow: until the canary is through.
+func throughout(argo.State) (bool, error) { return false, nil }
+
+// detail says in a line where a canary stands.
+func detail(state argo.State) string {
+	r := state.Rollout
+	text := fmt.Sprintf("%s, step %d of %d, canary %d %%",
+		r.Status.Phase, r.Status.CurrentStepIndex, len(r.Spec.Strategy.Canary.Steps), state.Routing.Canary)
+	for _, analysis := range state.AnalysesOf(r.Status.CurrentPodHash) {
+		if analysis.Status.Phase == "Running" {
+			text += ", analysis: " + analysis.Summary()
+		}
+	}
+	return text
+}
+
+// users tells what became of the users' requests while something happens.
+func (s *Stage) users(ctx context.Context, while func() error) (between traffic.Seen, err error) {
+	before, err := s.options.Lab.Seen(ctx)
+	if err != nil {
+		return between, err
+	}
+	if err := while(); err != nil {
+		return between, err
+	}
+	after, err := s.options.Lab.Seen(ctx)
+	if err != nil {
+		return between, err
+	}
+	between.Unanswered = after.Unanswered - before.Unanswered
+	for _, revision := range after.Revisions {
+		i := slices.IndexFunc(before.Revisions, func(r traffic.Revision) bool { return r.Hash == revision.Hash })
+		if i >= 0 {
+			revision.Requests -= before.Revisions[i].Requests
+			revision.Failed -= before.Revisions[i].Failed
+		}
+		if revision.Requests > 0 {
+			between.Revisions = append(between.Revisions, revision)
+		}
+	}
+	return between, nil
+}
+
+// total are all requests, and those that were not answered well.
+func total(seen traffic.Seen) (requests, failed uint64) {
+	requests, failed = seen.Unanswered, seen.Unanswered
+	for _, r := range seen.Revisions {
+		requests, failed = requests+r.Requests, failed+r.Failed
+	}
+	return requests, failed
+}
+
+// pods are the UIDs of the pods of a revision that are not on their way out.
+func (s *Stage) pods(ctx context.Context, hash string) (map[string]bool, error) {
+	of := metav1.ListOptions{LabelSelector: "rollouts-pod-template-hash=" + hash}
+	list, err := s.client.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	pods := map[string]bool{}
+	for _, pod := range list.Items {
+		if pod.DeletionTimestamp == nil {
+			pods[string(pod.UID)] = true
+		}
+	}
+	return pods, nil
+}
+
+// component returns a component that runs.
+func (s *Stage) component(ctx context.Context, name string) (delivery.Component, error) {
+	status, err := s.options.Lab.Status(ctx)
+	if err != nil {
+		return delivery.Component{}, err
+	}
+	i := slices.IndexFunc(status.Components, func(c delivery.Component) bool { return c.Name == name })
+	if i < 0 {
+		return delivery.Component{}, fmt.Errorf("%s does not run", name)
+	}
+	return status.Components[i], nil
+}
+
+// soon bounds what takes seconds when it works.
+func soon(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, time.Minute)
+}
