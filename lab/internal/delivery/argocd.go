@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -157,16 +158,8 @@ func environmentOf(ctx context.Context, client kubernetes.Interface, pod corev1.
 }
 
 func without(environment []string, names ...string) []string {
-	var rest []string
-	for _, variable := range environment {
+	return slices.DeleteFunc(environment, func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		keep := true
-		for _, other := range names {
-			keep = keep && name != other
-		}
-		if keep {
-			rest = append(rest, variable)
-		}
-	}
-	return rest
+		return slices.Contains(names, name)
+	})
 }
