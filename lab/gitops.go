@@ -194,17 +194,21 @@ func (m *machine) awaitDelivery(ctx context.Context) (err error) {
 		return err
 	}
 	defer observer.Stop()
-	state, err := observer.Until(ctx, name+" is synced and healthy", func(state argo.State) (bool, error) {
+	state, err := observer.Until(ctx, name+" is synced and settled", func(state argo.State) (bool, error) {
 		sync := state.Application.Status.Sync
 		step.Update(strings.Join([]string{
 			cmp.Or(sync.Status, "waiting for Argo CD"), state.Application.Status.Health.Status, state.Application.Problem(),
 		}, " "))
-		return sync.Status == "Synced" && state.Application.Healthy() && state.Rollout.Status.Phase == "Healthy", nil
+		// A release that was aborted, or is on its way, is no reason to wait.
+		rollout := state.Rollout.Status
+		settled := state.Application.Healthy() && rollout.Phase == "Healthy" || rollout.Abort || rollout.Phase == "Paused"
+		return sync.Status == "Synced" && settled, nil
 	})
 	if err != nil {
 		return err
 	}
-	step.Done(fmt.Sprintf("%.7s, healthy", state.Application.Status.Sync.Revision))
+	step.Done(strings.TrimSpace(fmt.Sprintf("%.7s, %s %s", state.Application.Status.Sync.Revision,
+		strings.ToLower(state.Application.Status.Health.Status), state.Rollout.Status.Message)))
 	return nil
 }
 

@@ -178,7 +178,10 @@ func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
 	}
 	evidence, failure := scenario.play(limited, s)
 	if ctx.Err() != nil {
-		return result, errors.Join(context.Cause(ctx), failure)
+		// What was under way is not waited for, but Git does not go on asking for a bad version.
+		back, cancel := soon(context.WithoutCancel(ctx))
+		defer cancel()
+		return result, errors.Join(context.Cause(ctx), s.restore(back, start))
 	}
 	result.Passed, result.Evidence = failure == nil, evidence
 	if failure != nil {

@@ -190,19 +190,22 @@ func (s *Stage) putBack(ctx context.Context, commit string) error {
 	if err := s.options.Lab.SetWebhook(ctx, true); err != nil {
 		return err
 	}
-	if commit == "" {
-		return s.settle(ctx)
-	}
-	changed, err := s.work.Restore(ctx, commit, "applications")
-	if err != nil {
-		return err
-	}
-	if changed {
-		if _, err := s.commit(ctx, "revert: back to the manifests of "+short(commit)); err != nil {
+	if commit != "" {
+		if err := s.restore(ctx, commit); err != nil {
 			return err
 		}
 	}
 	return s.settle(ctx)
+}
+
+// restore lets Git ask for the manifests of a commit again.
+func (s *Stage) restore(ctx context.Context, commit string) error {
+	changed, err := s.work.Restore(ctx, commit, "applications")
+	if err != nil || !changed {
+		return err
+	}
+	_, err = s.commit(ctx, "revert: back to the manifests of "+short(commit))
+	return err
 }
 
 // commit commits what was changed, and pushes it.
