@@ -71,7 +71,12 @@ func TestUnit_GitAndTheRegistryAreThereBeforeTheClusterAndComeBackWhereTheyWere(
 	same, err := again.git.Head(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, head, same, "it is not begun again")
+
+	_, err = Open(t.Context(), Options{Dir: dir, Repository: "../../..", Branch: "develop"})
+	require.ErrorContains(t, err, "stop what does", "another one has the ports")
 	require.NoError(t, again.Close())
+	_, err = Open(t.Context(), Options{Dir: t.TempDir(), Repository: t.TempDir(), Branch: "develop"})
+	require.ErrorContains(t, err, "applications", "there is nothing to begin with")
 }
 
 func TestUnit_OnlyWhatMayStillComeIsWaitedFor(t *testing.T) {

@@ -72,35 +72,37 @@ type running struct {
 }
 
 // Open serves Git, the registry and the control API, whose address Connect finds in Dir. Close ends it.
-func Open(ctx context.Context, options Options) (s *Server, err error) {
-	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
-		return nil, err
+func Open(ctx context.Context, options Options) (*Server, error) {
+	s := &Server{options: options, webhook: true}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	s = &Server{options: options, webhook: true}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
-	ports, err := keptPorts(filepath.Join(options.Dir, "ports.json"))
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context) error {
+	if err := os.MkdirAll(s.options.Dir, 0o700); err != nil {
+		return err
+	}
+	ports, err := keptPorts(filepath.Join(s.options.Dir, "ports.json"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.git, err = gitserver.Start(ctx, gitserver.Options{
-		Dir: filepath.Join(options.Dir, "git"), Port: ports.Git, Branch: options.Branch,
+		Dir: filepath.Join(s.options.Dir, "git"), Port: ports.Git, Branch: s.options.Branch,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.seed(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	s.registry, err = registry.Start(ctx, registry.Options{Dir: filepath.Join(options.Dir, "registry"), Port: ports.Registry})
+	s.registry, err = registry.Start(ctx, registry.Options{Dir: filepath.Join(s.options.Dir, "registry"), Port: ports.Registry})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.control, err = serveControl(ctx, s)
-	return s, err
+	return err
 }
 
 // seed makes the first commit, unless there is one.

@@ -74,35 +74,37 @@ type promotion struct {
 }
 
 // NewStage prepares to play. The caller closes the stage.
-func NewStage(ctx context.Context, options Options) (s *Stage, err error) {
-	s = &Stage{options: options}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
-	if s.status, err = options.Lab.Status(ctx); err != nil {
-		return nil, err
+func NewStage(ctx context.Context, options Options) (*Stage, error) {
+	s := &Stage{options: options}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Stage) open(ctx context.Context) (err error) {
+	if s.status, err = s.options.Lab.Status(ctx); err != nil {
+		return err
 	}
 	if !s.status.Ready {
-		return nil, errors.New("Argo CD does not run yet; wait for `go run ./lab up --gitops`")
+		return errors.New("Argo CD does not run yet; wait for `go run ./lab up --gitops`")
 	}
-	if s.config, err = clientcmd.BuildConfigFromFlags("", options.Kubeconfig); err != nil {
-		return nil, err
+	if s.config, err = clientcmd.BuildConfigFromFlags("", s.options.Kubeconfig); err != nil {
+		return err
 	}
 	if s.client, err = kubernetes.NewForConfig(s.config); err != nil {
-		return nil, err
+		return err
 	}
 	if s.objects, err = dynamic.NewForConfig(s.config); err != nil {
-		return nil, err
+		return err
 	}
 	if s.observer, err = argo.Observe(ctx, s.config, s.application()); err != nil {
-		return nil, err
+		return err
 	}
 	s.work, err = gitserver.Clone(ctx, gitserver.Origin{
 		URL: s.status.GitURL, Branch: s.status.Branch, User: s.status.User, Token: s.status.Token,
-	}, options.Dir)
-	return s, err
+	}, s.options.Dir)
+	return err
 }
 
 // Close ends what NewStage began, and removes the clone.
