@@ -75,6 +75,11 @@ type configMapValues struct {
 	// ApplicationHealth is a Lua script. Argo CD has none of its own for an Application, and without one an application of
 	// applications starts its next wave before the last one is healthy.
 	ApplicationHealth string `json:"resource.customizations.health.argoproj.io_Application"`
+	// Reconciliation is how often Git is asked, and ReconciliationJitter up to how much later, so that not every Application is looked
+	// at at once. A look that comes a little too early for the last one is skipped, so that a commit is found after twice the one and
+	// once the other at the latest: with the chart's 120s and 60s that would be five minutes, and three are promised.
+	Reconciliation       string `json:"timeout.reconciliation"`
+	ReconciliationJitter string `json:"timeout.reconciliation.jitter"`
 	// MaxWebhookPayload bounds what anybody can make the server read, in megabytes.
 	MaxWebhookPayload string `json:"webhook.maxPayloadSizeMB"`
 }
@@ -262,6 +267,7 @@ func newValues(s Settings) (values, error) {
 				OIDC:              oidc,
 				TrackingMethod:    "annotation",
 				ApplicationHealth: applicationHealth,
+				Reconciliation:    "60s", ReconciliationJitter: "30s",
 				MaxWebhookPayload: "10",
 			},
 			Params: paramValues{ServerInsecure: true, ApplicationSetPolicy: "create-update"},

@@ -134,7 +134,7 @@ func rolloutsKilled(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("killed at 25 %%; %v %% in all, 0 of %d requests failed", c.Weights, requests), nil
 }
 
-// pollingLimit is what the documents promise. Argo CD polls every two minutes, and up to one later, so that not all do so at once.
+// pollingLimit is what the documents promise; bootstrap/argocd sets the interval that keeps it.
 const pollingLimit = 3 * time.Minute
 
 // polling pushes without telling Argo CD.
