@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/config"
@@ -92,7 +90,7 @@ func (m *machine) chartsOf(ctx context.Context, source chartSource, settings boo
 	case first.InFolder():
 		return map[string]any{source.key: m.inBootstrap(first.Repository)}, nil
 	default:
-		return m.repositoryCharts(ctx, source, first.Repository)
+		return m.repositoryCharts(ctx, source, settings)
 	}
 }
 
@@ -106,10 +104,10 @@ func (m *machine) inBootstrap(path string) string {
 }
 
 // repositoryCharts is for charts that are in a repository which may not answer.
-func (m *machine) repositoryCharts(ctx context.Context, source chartSource, repository string) (map[string]any, error) {
+func (m *machine) repositoryCharts(ctx context.Context, source chartSource, settings bootstrap.Settings) (map[string]any, error) {
 	dir := filepath.Join(m.site.ChartsDir(), source.key)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := m.decideCharts(ctx, dir, source, repository); err != nil {
+		if err := m.decideCharts(ctx, dir, source, source.charts[0].of(settings).Repository); err != nil {
 			return nil, err
 		}
 	} else if err != nil {
@@ -121,7 +119,7 @@ func (m *machine) repositoryCharts(ctx context.Context, source chartSource, repo
 	overrides := map[string]any{source.key: ""}
 	for _, chart := range source.charts {
 		path := filepath.Join(dir, chart.name)
-		version, err := chartVersion(path)
+		version, err := charts.StandInFor(chart.of(settings).Version, path)
 		if err != nil {
 			return nil, err
 		}
@@ -168,20 +166,6 @@ func (m *machine) decideCharts(ctx context.Context, dir string, source chartSour
 		return err
 	}
 	return os.Rename(unfinished, dir)
-}
-
-func chartVersion(path string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(path, "Chart.yaml"))
-	if err != nil {
-		return "", err
-	}
-	var chart struct {
-		Version string `json:"version"`
-	}
-	if err := yaml.Unmarshal(text, &chart); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return chart.Version, nil
 }
 
 // wrapCharts writes the charts that stand in for those of source into dir.

@@ -22,6 +22,7 @@ Exit codes: 0 done, 1 failed, 2 a mistake in the command line or the configurati
 them all; where the code matters, build the lab with go build -o bin/lab ./lab.)`,
 		Example: `  go run ./lab up                      bring dev up
   go run ./lab preview -s prod         what would prod be?
+  go run ./lab diff --base main        what does this branch change?
   go run ./lab outputs --json          the outputs of all stacks, for machines
   eval "$(go run ./lab env)"           let pulumi and kubectl talk to the lab
   go run ./lab down                    take everything away`,
@@ -67,6 +68,7 @@ pauses of a release shortened to a sixth.`,
 			Long: `Shows what up would change. An environment that is up is compared with what is there; one that is not up is planned
 from nothing, and nothing of it stays.`,
 		}),
+		diffCommand(noArgs, at),
 		&cobra.Command{
 			Use: "down", Short: "Destroy an environment and stop everything that it ran", Args: noArgs, RunE: at(down),
 			Example: "  go run ./lab down",

@@ -23,7 +23,7 @@ func (e interruptedError) Error() string {
 	switch e.verb {
 	case "up":
 		text = fmt.Sprintf("Stopped. %s goes on from here, %s takes everything away.", command("up"), command("down"))
-	case "preview":
+	case "preview", "diff":
 		text = "Stopped. Nothing was changed."
 	case "down":
 		text = fmt.Sprintf("Stopped. %s goes on from here.", command("down"))

@@ -17,6 +17,8 @@ import (
 const (
 	exitFailed      = 1
 	exitMistake     = 2   // in the command line or in the configuration: nothing was touched
+	exitChanges     = 3   // diff found some
+	exitDangerous   = 4   // diff found some that need somebody's consent
 	exitInterrupted = 130 // as shells say it
 )
 
@@ -39,12 +41,17 @@ func run(ctx context.Context) int {
 	err := execute(ctx, newCommand(), os.Args[1:])
 	var usage usageError
 	var stopped interruptedError
+	var found foundChanges
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &stopped):
 		fmt.Fprintln(os.Stderr, err)
 		return exitInterrupted
+	case errors.As(err, &found) && found.dangerous > 0:
+		return exitDangerous
+	case errors.As(err, &found):
+		return exitChanges
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		return exitMistake

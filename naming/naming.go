@@ -30,8 +30,13 @@ const (
 	// mesh add-on for Azure Kubernetes Service".
 	NamespaceIstioIngress = "aks-istio-ingress"
 	IstioInternalIngress  = "aks-istio-ingressgateway-internal"
-	// SubnetIngress is the subnet that holds the fixed address of the edge load balancer.
-	SubnetIngress = "ingress"
+	// The subnets: of the cluster's nodes, the gateway, the database server, the edge load balancer with its fixed address, and
+	// private endpoints. Whoever renames one moves everything that is in it.
+	SubnetAKS       = "aks"
+	SubnetGateway   = "appgw"
+	SubnetPostgres  = "postgres"
+	SubnetIngress   = "ingress"
+	SubnetEndpoints = "endpoints"
 	// ServiceAccountGridOS is whom the application signs in as.
 	ServiceAccountGridOS = "gridos"
 	// NamespaceArgoRollouts holds the progressive delivery controller.

@@ -113,7 +113,7 @@ func (n *Network) subnets(
 		subnetArgs := &azure.SubnetArgs{
 			ResourceGroupName:    args.ResourceGroupName,
 			VirtualNetworkName:   vnet.Name,
-			SubnetName:           pulumi.String(p.name),
+			SubnetName:           pulumi.String(p.subnet),
 			AddressPrefix:        pulumi.String(p.prefix.String()),
 			NetworkSecurityGroup: azure.NetworkSecurityGroupTypeArgs{Id: group.ID().ToStringOutput()},
 		}

@@ -22,7 +22,8 @@ type rule struct {
 
 // purpose is what a subnet is for, with what makes it fit for that.
 type purpose struct {
-	name       string
+	name       string // the program's, which outlives a change of the subnet's
+	subnet     string // the subnet's name in Azure
 	prefix     netip.Prefix
 	delegation string   // the service that the subnet is delegated to, or ""
 	endpoints  []string // service endpoints
@@ -43,7 +44,7 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 	gateway, postgres, endpoints := cidrs(plan.AppGateway), cidrs(plan.Postgres), cidrs(plan.Endpoints)
 	operators := cidrs(plan.Operators...)
 
-	aks := purpose{name: "aks", prefix: plan.AKS, closed: true, rules: []rule{
+	aks := purpose{name: "aks", subnet: naming.SubnetAKS, prefix: plan.AKS, closed: true, rules: []rule{
 		{
 			"AllowNodes", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolAsterisk, nodes, nodes, allPorts,
 			"Nodes reach nodes (rule N8)",
@@ -67,7 +68,7 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 	if vaultEndpoint {
 		aks.endpoints = []string{"Microsoft.KeyVault"}
 	}
-	private := purpose{name: "endpoints", prefix: plan.Endpoints, closed: true, rules: []rule{{
+	private := purpose{name: "endpoints", subnet: naming.SubnetEndpoints, prefix: plan.Endpoints, closed: true, rules: []rule{{
 		"AllowNodes", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, nodes, endpoints,
 		[]string{"443"},
 		"Nodes pull images and read secrets",
@@ -87,6 +88,7 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 		{
 			// Open to the virtual network: nothing but gateways may be in the subnet, and Azure warns of closing more (rule N3).
 			name:   "appgw",
+			subnet: naming.SubnetGateway,
 			prefix: plan.AppGateway,
 			rules: []rule{
 				{
@@ -108,6 +110,7 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 		aks,
 		{
 			name:       "postgres",
+			subnet:     naming.SubnetPostgres,
 			prefix:     plan.Postgres,
 			delegation: "Microsoft.DBforPostgreSQL/flexibleServers",
 			endpoints:  []string{"Microsoft.Storage"}, // high availability archives its logs there (rule N4)
@@ -139,7 +142,7 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 		},
 		private,
 		// Holds the address of the edge load balancer and no network interface.
-		{name: naming.SubnetIngress, prefix: plan.Ingress, closed: true},
+		{name: "ingress", subnet: naming.SubnetIngress, prefix: plan.Ingress, closed: true},
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
-	"github.com/gridos/sharedinfra/lab/internal/plaintable"
+	"github.com/gridos/sharedinfra/internal/plaintable"
 )
 
 // cost is what one operation took: the time from the start of the CLI to its end, and the peaks of memory of the engine with its

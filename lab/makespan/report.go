@@ -9,7 +9,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
-	"github.com/gridos/sharedinfra/lab/internal/plaintable"
+	"github.com/gridos/sharedinfra/internal/plaintable"
 )
 
 // report is the answer for one environment. Times are minutes of Azure's, unless they say otherwise.

@@ -277,7 +277,7 @@ func (c *chart) write(dest string) (dir string, err error) {
 		"name":        c.name,
 		"type":        "application",
 		"description": "The official manifests of " + c.name + " as a chart, for machines without the chart repository",
-		// The build part names what is inside; the version itself never passes for one of the real chart.
+		// The build part names what is inside. See StandInFor for a version that says more.
 		"version":    "0.0.0+" + strings.TrimPrefix(c.appVersion, "v"),
 		"appVersion": c.appVersion,
 	})

@@ -203,6 +203,8 @@ type operation struct {
 	run func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error)
 	// stack returns the project's stack ready to be worked on; ok is false when there is none, and so nothing to do.
 	stack func(ctx context.Context, e *Engine, p part) (s auto.Stack, ok bool, err error)
+	// see is shown every event of the engine, unless it is nil.
+	see func(apitype.EngineEvent)
 	// changes says that it takes the stack's lock. What only looks takes none, and leaves the one that tells of a killed
 	// engine to whoever clears up after it.
 	changes bool
@@ -311,7 +313,7 @@ func (e *Engine) run(ctx context.Context, do operation, p part, step *progress.S
 	if !ok {
 		return result, nil
 	}
-	w, err := watch(e.site.LogFile(p.Name+"-"+do.verb), step)
+	w, err := watch(e.site.LogFile(p.Name+"-"+do.verb), step, do.see)
 	if err != nil {
 		return result, err
 	}

@@ -23,6 +23,7 @@ import (
 type watcher struct {
 	log  *os.File
 	step *progress.Step
+	also func(apitype.EngineEvent) // nil if nobody else wants to see the events
 
 	channel chan events.EngineEvent
 	ended   chan struct{}
@@ -33,12 +34,12 @@ type watcher struct {
 	errors   []string
 }
 
-func watch(path string, step *progress.Step) (*watcher, error) {
+func watch(path string, step *progress.Step, also func(apitype.EngineEvent)) (*watcher, error) {
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	return &watcher{log: log, step: step, channel: make(chan events.EngineEvent), ended: make(chan struct{})}, nil
+	return &watcher{log: log, step: step, also: also, channel: make(chan events.EngineEvent), ended: make(chan struct{})}, nil
 }
 
 // events returns where the engine's events go until end is called.
@@ -67,6 +68,9 @@ func (w *watcher) end() {
 }
 
 func (w *watcher) see(event events.EngineEvent) {
+	if w.also != nil {
+		w.also(event.EngineEvent)
+	}
 	switch {
 	case event.ResourcePreEvent != nil:
 		if m := event.ResourcePreEvent.Metadata; m.Op != apitype.OpSame {

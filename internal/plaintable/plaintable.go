@@ -1,4 +1,4 @@
-// Package plaintable is how the lab's commands print tables.
+// Package plaintable is how the commands of this repository print tables.
 package plaintable
 
 import (

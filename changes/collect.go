@@ -1,0 +1,208 @@
+package changes
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
+)
+
+// unknown is how the engine's events write a value that is known only after the update (sdk/go/common/resource/plugin,
+// UnknownStringValue).
+const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+// Collector makes a Project out of the events of a preview of its stack. Its zero value is ready for use.
+type Collector struct {
+	changes []Change
+	same    int
+}
+
+// See takes note of one event of the engine. It is to be called for all of them, one after the other.
+func (c *Collector) See(event apitype.EngineEvent) {
+	if event.ResourcePreEvent == nil {
+		return
+	}
+	step := event.ResourcePreEvent.Metadata
+	state := step.New
+	if state == nil {
+		state = step.Old
+	}
+	if state == nil || !state.Custom || state.External {
+		return
+	}
+	op, changed := opOf(step.Op)
+	if !changed {
+		if step.Op == apitype.OpSame {
+			c.same++
+		}
+		return
+	}
+	change := Change{Op: op, URN: step.URN, Type: state.Type, Name: step.URN, Component: componentOf(state.Parent)}
+	if u, err := urn.Parse(step.URN); err == nil {
+		change.Name = u.Name()
+	}
+	switch op {
+	case Create, Delete:
+		change.inputs = state.Inputs
+	case Update, Replace:
+		change.Properties = properties(step)
+		change.Follows = len(change.Properties) > 0 &&
+			!slices.ContainsFunc(change.Properties, func(p Property) bool { return !isUnknown(p.New) })
+	}
+	c.changes = append(c.changes, change)
+}
+
+// opOf translates what a step does. A replacement is three steps, of which one stands for all.
+func opOf(op apitype.OpType) (Op, bool) {
+	switch op {
+	case apitype.OpCreate, apitype.OpImport:
+		return Create, true
+	case apitype.OpUpdate:
+		return Update, true
+	case apitype.OpReplace, apitype.OpImportReplacement:
+		return Replace, true
+	case apitype.OpDelete:
+		return Delete, true
+	default:
+		return "", false
+	}
+}
+
+// componentOf is the name of the resource's parent, unless that is the stack itself.
+func componentOf(parent string) string {
+	u, err := urn.Parse(parent)
+	if err != nil || u.QualifiedType() == resource.RootStackType {
+		return ""
+	}
+	return u.Name()
+}
+
+// properties are the differences that a step of two states has, by path.
+func properties(step apitype.StepEventMetadata) []Property {
+	var found []Property
+	if step.DetailedDiff == nil { // a provider that only knows which properties differ
+		for _, key := range slices.Sorted(slices.Values(step.Diffs)) {
+			found = append(found, Property{
+				Path: key, Old: readable(step.Old.Inputs[key]), New: readable(step.New.Inputs[key]),
+				Replaces: slices.Contains(step.Keys, key),
+			})
+		}
+		return found
+	}
+	for _, path := range slices.Sorted(maps.Keys(step.DetailedDiff)) {
+		diff := step.DetailedDiff[path]
+		p := Property{Path: path, Replaces: strings.HasSuffix(string(diff.Kind), "-replace")}
+		if old := valueAt(step.Old.Inputs, path); diff.InputDiff || old != nil {
+			p.Old = readable(old)
+		} else {
+			p.Old = readable(valueAt(step.Old.Outputs, path))
+		}
+		p.New = readable(valueAt(step.New.Inputs, path))
+		if !reflect.DeepEqual(p.Old, p.New) || p.Replaces {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// valueAt returns the value at a path, or nil.
+func valueAt(values map[string]any, text string) any {
+	path, err := resource.ParsePropertyPath(text)
+	if err != nil {
+		return nil
+	}
+	var at any = values
+	for _, step := range path {
+		switch key := step.(type) {
+		case string:
+			object, ok := at.(map[string]any)
+			if !ok {
+				return nil
+			}
+			at = object[key]
+		case int:
+			list, ok := at.([]any)
+			if !ok || key < 0 || key >= len(list) {
+				return nil
+			}
+			at = list[key]
+		}
+	}
+	return at
+}
+
+// readable returns the value as people read it: without the engine's mark for what is unknown.
+func readable(value any) any {
+	switch v := value.(type) {
+	case string:
+		if v == unknown {
+			return Unknown
+		}
+		return v
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = readable(v[i])
+		}
+		return list
+	case map[string]any:
+		object := make(map[string]any, len(v))
+		for key := range v {
+			object[key] = readable(v[key])
+		}
+		return object
+	default:
+		return v
+	}
+}
+
+func isUnknown(value any) bool { return value == Unknown }
+
+// Project returns what was collected, rated and sorted. State are the resources that the stack has now: they tell what depends
+// on what.
+func (c *Collector) Project(name string, state []apitype.ResourceV3) Project {
+	p := Project{Name: name, Changes: mergeRenames(c.changes), Same: c.same}
+	changed := map[string]bool{}
+	for _, change := range p.Changes {
+		changed[change.URN] = true
+	}
+	dependencies := map[string][]string{}
+	for _, r := range state {
+		for _, dependency := range r.Dependencies {
+			if changed[string(dependency)] {
+				dependencies[string(r.URN)] = append(dependencies[string(r.URN)], string(dependency))
+			}
+		}
+	}
+	for i := range p.Changes {
+		change := &p.Changes[i]
+		change.DependsOn = slices.Compact(slices.Sorted(slices.Values(dependencies[change.URN])))
+		// What is unknown although nothing that it depends on changes was not known before either.
+		change.Follows = change.Follows && len(change.DependsOn) > 0
+		rate(change)
+	}
+	sortByWeight(p.Changes)
+	return p
+}
+
+// oneLine writes a value as one text.
+func oneLine(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	default:
+		encoded, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Sprint(v)
+		}
+		return string(encoded)
+	}
+}

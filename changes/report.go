@@ -1,0 +1,162 @@
+// Package changes reports what an update would do to an environment, so that people can decide on it: which resources would be
+// created, updated, replaced or deleted, and which of that is dangerous or costs money.
+//
+// A Collector makes the report out of the engine's events, wherever the engine runs; a Report is written as text, as Markdown
+// or, because it is plain data, as JSON.
+package changes
+
+import (
+	"cmp"
+	"slices"
+)
+
+// AllowLabel is the label of a pull request with which somebody consents to its dangerous changes.
+const AllowLabel = "allow-dangerous-change"
+
+// Op is what an update would do with a resource.
+type Op string
+
+// The operations that change something.
+const (
+	Create  Op = "create"
+	Update  Op = "update"
+	Replace Op = "replace"
+	Delete  Op = "delete"
+)
+
+// Ops returns the operations in the order in which reports count them.
+func Ops() []Op { return []Op{Create, Update, Replace, Delete} }
+
+// Report is what an update would do to one environment.
+type Report struct {
+	// Environment is dev, test or prod.
+	Environment string `json:"environment"`
+	// Base is what is compared with: the commit that the lab brought up, or empty for the environment as it is deployed.
+	Base string `json:"base,omitempty"`
+	// Projects are in the order in which they go up.
+	Projects []Project `json:"projects"`
+}
+
+// Project is what an update would do to one stack.
+type Project struct {
+	// Name is the project's name in its Pulumi.yaml.
+	Name string `json:"name"`
+	// Changes are sorted: the dangerous ones first, those that follow from others last.
+	Changes []Change `json:"changes"`
+	// Same is the number of resources that would stay as they are.
+	Same int `json:"same"`
+	// Error is why the stack could not be previewed; Changes is then empty.
+	Error string `json:"error,omitempty"`
+}
+
+// Change is what an update would do with one resource. Components are left out: they are nothing but their parts.
+type Change struct {
+	Op Op `json:"op"`
+	// URN identifies the resource.
+	URN string `json:"urn"`
+	// Type is the resource's type token, and Name its name in the program.
+	Type string `json:"type"`
+	Name string `json:"name"`
+	// Component is the name of the component that the resource is a part of, or empty.
+	Component string `json:"component,omitempty"`
+	// Properties are the inputs that differ, sorted by path. What is created or deleted has none.
+	Properties []Property `json:"properties,omitempty"`
+	// Level is how much attention the change needs, and Reasons say why.
+	Level   Level    `json:"level"`
+	Reasons []string `json:"reasons,omitempty"`
+	// DependsOn are the URNs of other resources in this report that the resource depends on.
+	DependsOn []string `json:"dependsOn,omitempty"`
+	// Follows is set when nobody asked for the change: each property that differs is made of what another change in this report
+	// will yield, so that its value, and whether it differs at all, is known only afterwards.
+	Follows bool `json:"follows,omitempty"`
+	// Was is the URN of the resource that is deleted for this one to be made, if the program gives the same resource another name.
+	Was string `json:"was,omitempty"`
+
+	inputs map[string]any // of what is created or deleted
+}
+
+// Property is one input that differs. A secret value is "[secret]" and one that is known only after the update is Unknown.
+type Property struct {
+	// Path is the property's, such as properties.agentPoolProfiles[0].count.
+	Path string `json:"path"`
+	// Old and New are its values as JSON has them; nil means that there is none.
+	Old any `json:"old,omitempty"`
+	New any `json:"new,omitempty"`
+	// Replaces says that this difference is why the resource is replaced.
+	Replaces bool `json:"replaces,omitempty"`
+}
+
+// Unknown stands for a value that is known only after the update.
+const Unknown = "(known after the update)"
+
+// Level is how much attention a change needs.
+type Level string
+
+// The levels, the highest first.
+const (
+	// Dangerous changes destroy what cannot be made again, or take the whole environment down.
+	Dangerous Level = "dangerous"
+	// Risky changes interrupt something, or change who may do what and who reaches what.
+	Risky Level = "risky"
+	// Costly changes change the bill.
+	Costly Level = "costly"
+	// Plain changes need no more attention than any other.
+	Plain Level = "plain"
+)
+
+// Levels returns the levels, the highest first.
+func Levels() []Level { return []Level{Dangerous, Risky, Costly, Plain} }
+
+// Count returns how many changes of the report have the operation.
+func (p Project) Count(op Op) int {
+	n := 0
+	for _, c := range p.Changes {
+		if c.Op == op {
+			n++
+		}
+	}
+	return n
+}
+
+// All returns the changes of all projects, sorted as those of one.
+func (r Report) All() []Change {
+	var all []Change
+	for _, p := range r.Projects {
+		all = append(all, p.Changes...)
+	}
+	sortByWeight(all)
+	return all
+}
+
+// Dangerous returns the changes that need somebody's explicit consent.
+func (r Report) Dangerous() []Change {
+	return slices.DeleteFunc(r.All(), func(c Change) bool { return c.Level != Dangerous })
+}
+
+// Errors returns why stacks could not be previewed, by the projects' order.
+func (r Report) Errors() []string {
+	var errors []string
+	for _, p := range r.Projects {
+		if p.Error != "" {
+			errors = append(errors, p.Name+": "+p.Error)
+		}
+	}
+	return errors
+}
+
+// sortByWeight puts what needs attention first and what only follows last.
+func sortByWeight(changes []Change) {
+	weight := func(c Change) int {
+		w := slices.Index(Levels(), c.Level)
+		if c.Follows && c.Level != Dangerous {
+			w += len(Levels())
+		}
+		return w
+	}
+	slices.SortStableFunc(changes, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(weight(a), weight(b)), cmp.Compare(opWeight(a.Op), opWeight(b.Op)), cmp.Compare(a.URN, b.URN))
+	})
+}
+
+// opWeight puts what takes something away first.
+func opWeight(op Op) int { return -slices.Index(Ops(), op) }

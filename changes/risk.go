@@ -1,0 +1,151 @@
+package changes
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// holder is a type of resource that loses something for good when it is deleted or replaced, and what.
+type holder struct{ kind, loses string }
+
+// guarded are the types whose deletion or replacement needs somebody's explicit consent: what they hold, or what stands on them,
+// does not come back by itself.
+var guarded = []holder{
+	{"azure-native:containerservice:ManagedCluster", "the cluster with all that runs in it"},
+	{"azure-native:dbforpostgresql:Server", "the database server with its data and its backups"},
+	{"azure-native:dbforpostgresql:Database", "the database with its data"},
+	{"azure-native:keyvault:Vault", "the key vault with its secrets, and its name until it is purged"},
+	{"azure-native:network:VirtualNetwork", "the virtual network with everything in it"},
+	{"azure-native:network:Subnet", "the subnet, which everything in it has to leave first"},
+	{"azure-native:containerregistry:Registry", "the registry with its images"},
+	{"azure-native:resources:ResourceGroup", "the resource group with everything in it"},
+}
+
+// interrupts are types whose deletion or replacement is felt, although what they were can be made again.
+var interrupts = []holder{
+	{"azure-native:containerservice:AgentPool", "the pods of the pool move to other nodes"},
+	{"azure-native:network:ApplicationGateway", "no request gets through until there is another"},
+	{"azure-native:network:PublicIPAddress", "clients reach the environment at another address"},
+	{"azure-native:network:PrivateEndpoint", "nothing reaches what is behind it until there is another"},
+	{"azure-native:network:PrivateZone", "private names are not resolved until there is another"},
+	{"azure-native:operationalinsights:Workspace", "logs are lost"},
+	{"azure-native:keyvault:Secret", "whoever reads the secret does not find it"},
+	{"azure-native:managedidentity:UserAssignedIdentity", "whoever signs in as the identity is somebody else then"},
+	{"azure-native:managedidentity:FederatedIdentityCredential", "nobody signs in by it meanwhile"},
+	{"random:index/randomPassword:RandomPassword", "everybody has to learn the new password"},
+	{"kubernetes:helm.sh:Release", "what the release installed is gone meanwhile"},
+	{"kubernetes:argoproj.io:Application", "Argo CD deletes what it deployed, unless the Application has no finalizer"},
+	{"kubernetes:argoproj.io:AppProject", "Argo CD stops to sync the project's Applications"},
+	{"kubernetes:core:Namespace", "everything in the namespace is deleted"},
+	{"kubernetes:core:Service", "clients lose the Service's address"},
+}
+
+// access are types that decide who may do what, and who reaches what: any change of theirs is looked at.
+var access = []string{
+	"azure-native:authorization:RoleAssignment",
+	"azure-native:managedidentity:FederatedIdentityCredential",
+	"azure-native:network:NetworkSecurityGroup",
+	"azure-native:network:WebApplicationFirewallPolicy",
+	"azure-native:dbforpostgresql:Administrator",
+	"azure-native:dbforpostgresql:FirewallRule",
+	"kubernetes:rbac.authorization.k8s.io:ClusterRole",
+	"kubernetes:rbac.authorization.k8s.io:ClusterRoleBinding",
+	"kubernetes:rbac.authorization.k8s.io:Role",
+	"kubernetes:rbac.authorization.k8s.io:RoleBinding",
+	"kubernetes:networking.k8s.io:NetworkPolicy",
+	"kubernetes:argoproj.io:AppProject",
+}
+
+// billed are types that cost money by being there.
+var billed = []string{
+	"azure-native:containerservice:ManagedCluster",
+	"azure-native:containerservice:AgentPool",
+	"azure-native:dbforpostgresql:Server",
+	"azure-native:network:ApplicationGateway",
+	"azure-native:network:PublicIPAddress",
+	"azure-native:network:NatGateway",
+	"azure-native:network:PrivateEndpoint",
+	"azure-native:containerregistry:Registry",
+	"azure-native:operationalinsights:Workspace",
+}
+
+var (
+	// accessProperty are properties, of whatever resource, that decide who reaches it or how it is protected.
+	accessProperty = regexp.MustCompile(`(?i)(^|\.)(publicNetworkAccess|networkAcls|authorizedIPRanges|enablePrivateCluster|` +
+		`disableLocalAccounts|enableAzureRBAC|enableRbacAuthorization|accessPolicies|enablePurgeProtection|adminUserEnabled|anonymousPullEnabled|` +
+		`minTlsVersion|minimumTlsVersion|requireSecureTransport|authConfig)(\.|\[|$)`)
+	// costProperty are properties, of resources in Azure, that are paid for.
+	costProperty = regexp.MustCompile(`(?i)(^|\.)(sku|vmSize|count|minCount|maxCount|capacity|minCapacity|maxCapacity|storage|storageSizeGB|` +
+		`iops|tier|retentionInDays|backupRetentionDays|geoRedundantBackup|highAvailability|zoneRedundancy|dailyQuotaGb|workspaceCapping|osDiskSizeGB)(\.|\[|$)`)
+	// release are the properties of a Helm release that bring other software.
+	release = regexp.MustCompile(`^(version|chart|repositoryOpts)(\.|$)`)
+	// apiVersion is the version in a type token: azure-native:network/v20240501:Subnet, kubernetes:helm.sh/v3:Release.
+	apiVersion = regexp.MustCompile(`/v[^:/]*:`)
+)
+
+// kindOf is the type without the version of its API.
+func kindOf(token string) string { return apiVersion.ReplaceAllString(token, ":") }
+
+// rate sets how much attention a change needs, and why.
+func rate(c *Change) {
+	c.Level, c.Reasons = Plain, nil
+	note := func(level Level, reason string) {
+		if slices.Index(Levels(), level) < slices.Index(Levels(), c.Level) {
+			c.Level = level
+		}
+		c.Reasons = append(c.Reasons, reason)
+	}
+	kind := kindOf(c.Type)
+	if c.Op == Delete || c.Op == Replace {
+		verb := "deletes "
+		if c.Op == Replace {
+			verb = "deletes and makes again "
+		}
+		for _, h := range guarded {
+			if h.kind == kind {
+				note(Dangerous, verb+h.loses)
+			}
+		}
+		for _, h := range interrupts {
+			if h.kind == kind {
+				note(Risky, h.loses)
+			}
+		}
+		if c.Op == Replace && len(c.Reasons) == 0 {
+			note(Risky, "is deleted and made again")
+		}
+	}
+	if slices.Contains(access, kind) {
+		note(Risky, "decides who may do or reach what")
+	}
+	azure := strings.HasPrefix(kind, "azure-native:")
+	if azure && c.Op != Update && slices.Contains(billed, kind) {
+		note(Costly, "costs money by being there")
+	}
+	for _, p := range c.Properties {
+		switch {
+		case accessProperty.MatchString(p.Path):
+			note(Risky, p.Path+" decides who reaches it, or how it is protected")
+		case azure && costProperty.MatchString(p.Path):
+			note(Costly, p.Path+" is paid for")
+		case kind == "kubernetes:helm.sh:Release" && release.MatchString(p.Path):
+			note(Risky, "brings another version of what runs in the cluster")
+		}
+	}
+	if c.Was != "" {
+		note(Risky, "has another name in the program; an alias of "+c.Was[strings.LastIndex(c.Was, ":")+1:]+" would keep it")
+	}
+	c.Reasons = unique(c.Reasons)
+}
+
+// unique leaves out what was said before, in the order in which it was said.
+func unique(reasons []string) []string {
+	var kept []string
+	for _, r := range reasons {
+		if !slices.Contains(kept, r) {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}

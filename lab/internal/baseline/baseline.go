@@ -1,0 +1,180 @@
+// Package baseline brings the code of an earlier commit up in a lab of its own, for what is in the working tree to be compared
+// with what that commit makes.
+package baseline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// folder is where it all is, inside of the lab's: the same for every commit, because the go command knows again what it compiled
+// at the same path.
+const folder = "base"
+
+// Baseline is an earlier commit that is checked out and built.
+type Baseline struct {
+	// Commit is the full hash of the commit.
+	Commit string
+	// Name is how people know it: what they called it, and the beginning of the hash.
+	Name string
+
+	site site.Site // the environment of the commit's own lab
+	dir  string
+	lock *flock.Flock
+}
+
+// Open checks the commit out at which the checkout's history left ref, and builds that commit's lab. Nothing else works with a
+// baseline of this checkout until Close is called. The errors say what is wrong with ref.
+func Open(ctx context.Context, s site.Site, ref string, display *progress.Display) (*Baseline, error) {
+	commit, err := leftAt(ctx, s.Repository, ref)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(filepath.Dir(s.Dir), folder)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	b := &Baseline{Commit: commit, Name: fmt.Sprintf("%s (%.7s)", ref, commit), dir: dir, lock: flock.New(dir + ".lock")}
+	if strings.HasPrefix(commit, ref) {
+		b.Name = commit[:7]
+	}
+	locked, err := b.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", b.lock.Path(), err)
+	}
+	if !locked {
+		return nil, errors.New("another command compares this checkout with a commit; wait for it, or stop it")
+	}
+	b.site = site.Site{
+		// The programs that are previewed are the working tree's, in the place of the commit's own.
+		Repository:  s.Repository,
+		Environment: s.Environment,
+		Dir:         filepath.Join(b.checkout(), filepath.Base(filepath.Dir(s.Dir)), s.Environment),
+	}
+	if err := b.prepare(ctx, display); err != nil {
+		return nil, errors.Join(err, b.lock.Unlock())
+	}
+	return b, nil
+}
+
+func (b *Baseline) checkout() string { return filepath.Join(b.dir, "checkout") }
+
+func (b *Baseline) binary() string { return filepath.Join(b.dir, "lab") }
+
+// prepare leaves the commit's files and its lab's binary, and nothing that an earlier comparison left running.
+func (b *Baseline) prepare(ctx context.Context, display *progress.Display) error {
+	if err := b.discard(ctx); err != nil {
+		return err
+	}
+	built := filepath.Join(b.dir, "commit") // written last
+	if text, err := os.ReadFile(built); err == nil && string(text) == b.Commit {
+		return nil
+	}
+	step := display.Start("build of " + b.Name)
+	err := errors.Join(removeIfThere(built), os.RemoveAll(b.checkout()), os.MkdirAll(b.checkout(), 0o700))
+	if err == nil {
+		err = extract(ctx, b.site.Repository, b.Commit, b.checkout())
+	}
+	if err == nil {
+		err = b.build(ctx)
+	}
+	if err == nil {
+		err = os.WriteFile(built, []byte(b.Commit), 0o600)
+	}
+	if err != nil {
+		step.Fail(errors.New("see below"))
+		return fmt.Errorf("make %s ready to be compared with: %w", b.Name, err)
+	}
+	step.Done("")
+	return nil
+}
+
+func (b *Baseline) build(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(b.checkout(), "lab")); errors.Is(err, fs.ErrNotExist) {
+		return errors.New("it has no lab; choose a later commit")
+	}
+	// Where the checkout is part of a workspace, the commit is not.
+	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", b.binary(), "./lab")
+	command.Dir = b.checkout()
+	command.Env = append(os.Environ(), "GOWORK=off")
+	return explain(command.CombinedOutput())
+}
+
+// Up brings the environment up as the commit's own lab does, and returns where it is. Its progress goes to the display's
+// terminal, because the commit's lab shows it itself.
+func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site, error) {
+	step := display.Start(fmt.Sprintf("%s of %s", b.site.Environment, b.Name))
+	log := b.binary() + ".log"
+	output, err := os.Create(log)
+	if err != nil {
+		step.Fail(err)
+		return b.site, err
+	}
+	defer output.Close() // nobody reads it unless the command failed
+	// A process group of its own: at a Ctrl-C it is to be interrupted once.
+	command := exec.CommandContext(ctx, b.binary(), "up", "-s", b.site.Environment)
+	command.Dir = b.checkout()
+	command.Env = append(os.Environ(), "CI=true") // plain lines
+	command.Stdout, command.Stderr = output, output
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = interruptedEnd
+	if err := command.Run(); err != nil {
+		step.Fail(errors.New("see below"))
+		if ctx.Err() != nil {
+			return b.site, ctx.Err()
+		}
+		end, logErr := site.EndOfLog(log)
+		return b.site, errors.Join(
+			fmt.Errorf("%s of %s does not come up in the lab, so that nothing can be compared with it: %w\n%s",
+				b.site.Environment, b.Name, err, end),
+			logErr)
+	}
+	step.Done("")
+	return b.site, nil
+}
+
+// interruptedEnd is how long an interrupted lab may take to bring to an end what it is doing.
+const interruptedEnd = time.Minute
+
+// Close stops and removes what Up left running. What was built stays, for the next comparison with the same commit.
+func (b *Baseline) Close(ctx context.Context) error {
+	return errors.Join(b.discard(ctx), b.lock.Unlock())
+}
+
+// discard removes every environment of the commit's lab, those of a killed command too.
+func (b *Baseline) discard(ctx context.Context) error {
+	labs, err := filepath.Glob(filepath.Join(filepath.Dir(b.site.Dir), "*", "backend"))
+	if err != nil {
+		return err
+	}
+	for _, backend := range labs {
+		s := b.site
+		s.Dir = filepath.Dir(backend)
+		if err := errors.Join(daemon.Stop(ctx, s), s.Remove()); err != nil {
+			return fmt.Errorf("remove an earlier comparison: %w", err)
+		}
+	}
+	return nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gridos/sharedinfra/changes"
+)
+
+// Report plans every project of an environment that is up and tells what would change. The projects are planned at once: each
+// is given the outputs that the stacks before it have now, as it is when somebody previews them against a real environment. What
+// a change yields reaches the next project only by an update.
+func (e *Engine) Report(ctx context.Context, overrides Overrides) (changes.Report, error) {
+	report := changes.Report{Environment: e.site.Environment, Projects: make([]changes.Project, len(line()))}
+	group, ctx := errgroup.WithContext(ctx)
+	for i, p := range line() {
+		group.Go(func() error {
+			project, err := e.reportOne(ctx, overrides, p)
+			var failure *Failure
+			if errors.As(err, &failure) { // one that cannot be planned does not keep the others from being told
+				project, err = changes.Project{Name: p.Name, Error: failure.Error()}, nil
+			}
+			report.Projects[i] = project
+			return err
+		})
+	}
+	return report, group.Wait()
+}
+
+func (e *Engine) reportOne(ctx context.Context, overrides Overrides, p part) (changes.Project, error) {
+	var collector changes.Collector
+	do := previewOperation(overrides)
+	do.see = collector.See
+	if _, err := e.one(ctx, do, p); err != nil {
+		return changes.Project{}, err
+	}
+	state, err := e.State(ctx, p.Project)
+	if err != nil {
+		return changes.Project{}, err
+	}
+	return collector.Project(p.Name, state), nil
+}
