@@ -6,6 +6,8 @@ SHELL := bash
 
 # The environment that preview, up and down work on: dev, test or prod.
 STACK ?= dev
+# What diff compares with: a branch, tag or commit.
+BASE ?= main
 # More flags for the lab, such as --expect-no-changes, and for the plain Pulumi CLI, such as --yes.
 LAB_FLAGS ?=
 PULUMI_FLAGS ?=
@@ -56,6 +58,11 @@ lab-down: ## Delete everything in the lab and stop it
 .PHONY: preview
 preview: ## Show what the lab would do in STACK=dev|test|prod, and change nothing
 	go run ./lab preview -s $(STACK) $(LAB_FLAGS)
+
+.PHONY: diff
+diff: ## Show what this branch changes in STACK compared with BASE=main; fails if something of it is dangerous
+	go build -o bin/lab ./lab
+	bin/lab diff --base $(BASE) -s $(STACK) $(LAB_FLAGS) || [ $$? -eq 3 ]
 
 .PHONY: tools
 tools: ## Get all programs that the lab runs, building what cannot be downloaded

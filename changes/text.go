@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -164,5 +165,11 @@ func (p Property) String() string {
 
 // value writes a value on one line and bounds it.
 func (Property) value(value any) string {
-	return text.Snip(strings.Join(strings.Fields(oneLine(value)), " "), widest, "…")
+	printable := strings.Map(func(r rune) rune { // nothing that a terminal would obey
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, oneLine(value))
+	return text.Snip(strings.Join(strings.Fields(printable), " "), widest, "…")
 }

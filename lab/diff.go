@@ -38,7 +38,7 @@ Exit codes: 0 no change, 3 changes, 4 dangerous changes, 1 failed, 2 a mistake i
 interrupted.`,
 		Example: `  go run ./lab diff --base main
   go run ./lab diff --base origin/develop -s prod --markdown
-  make diff BASE=main STACK=prod                          (its exit code tells more than that of go run)`,
+  go build -o bin/lab ./lab && bin/lab diff --base main --json    (the exit code of go run tells less)`,
 	})
 	cmd.Flags().String("base", "", "the branch, tag or commit to compare with (required)")
 	cmd.Flags().Bool("markdown", false, "print Markdown, for a comment on a pull request")
@@ -87,7 +87,11 @@ func compare(ctx context.Context, s site.Site, ref string, display *progress.Dis
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
 		return report, usageError{err}
 	}
-	base, err := baseline.Open(ctx, s, ref, display)
+	commit, err := baseline.Find(ctx, s, ref)
+	if err != nil {
+		return report, usageError{err}
+	}
+	base, err := baseline.Open(ctx, s, ref, commit, display)
 	if err != nil {
 		return report, err
 	}

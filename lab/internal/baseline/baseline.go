@@ -21,8 +21,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
-// folder is where it all is, inside of the lab's: the same for every commit, because the go command knows again what it compiled
-// at the same path.
+// folder is where it all is, inside of the lab's.
 const folder = "base"
 
 // Baseline is an earlier commit that is checked out and built.
@@ -37,13 +36,23 @@ type Baseline struct {
 	lock *flock.Flock
 }
 
-// Open checks the commit out at which the checkout's history left ref, and builds that commit's lab. Nothing else works with a
-// baseline of this checkout until Close is called. The errors say what is wrong with ref.
-func Open(ctx context.Context, s site.Site, ref string, display *progress.Display) (*Baseline, error) {
-	commit, err := leftAt(ctx, s.Repository, ref)
+// Find returns the full hash of the commit at which the checkout's history left ref: what others have put onto ref since is no
+// change of the working tree's. The errors say what is wrong with ref.
+func Find(ctx context.Context, s site.Site, ref string) (string, error) {
+	tip, err := git(ctx, s.Repository, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
 	if err != nil {
-		return nil, err
+		return "", fmt.Errorf("there is no commit %q in this checkout; fetch it, or name another", ref)
 	}
+	base, err := git(ctx, s.Repository, "merge-base", tip, "HEAD")
+	if err != nil {
+		return "", fmt.Errorf("%s and HEAD have no commit in common here; is the checkout shallow? git fetch --unshallow gets the rest", ref)
+	}
+	return base, nil
+}
+
+// Open checks a commit out that Find has found for ref, and builds that commit's lab. Nothing else works with a baseline of this
+// checkout until Close is called.
+func Open(ctx context.Context, s site.Site, ref, commit string, display *progress.Display) (*Baseline, error) {
 	dir := filepath.Join(filepath.Dir(s.Dir), folder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -107,10 +116,14 @@ func (b *Baseline) build(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(b.checkout(), "lab")); errors.Is(err, fs.ErrNotExist) {
 		return errors.New("it has no lab; choose a later commit")
 	}
-	// Where the checkout is part of a workspace, the commit is not.
-	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", b.binary(), "./lab")
-	command.Dir = b.checkout()
-	command.Env = append(os.Environ(), "GOWORK=off")
+	// The go command compiles a package anew for every directory that it finds it in. So it is given the commit's files in the
+	// places of the working tree's, and compiles what differs.
+	overlay := filepath.Join(b.dir, "overlay.json")
+	if err := b.writeOverlay(ctx, overlay); err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-overlay", overlay, "-o", b.binary(), "./lab")
+	command.Dir = b.site.Repository
 	return explain(command.CombinedOutput())
 }
 

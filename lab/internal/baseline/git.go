@@ -2,24 +2,13 @@ package baseline
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
-
-// leftAt returns the full hash of the commit at which the history of the checkout left ref: what others have put onto ref since
-// is no change of the working tree's.
-func leftAt(ctx context.Context, repository, ref string) (string, error) {
-	tip, err := git(ctx, repository, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
-	if err != nil {
-		return "", fmt.Errorf("there is no commit %q in this checkout; fetch it, or name another", ref)
-	}
-	base, err := git(ctx, repository, "merge-base", tip, "HEAD")
-	if err != nil {
-		return "", fmt.Errorf("%s and HEAD have no commit in common here; is the checkout shallow? git fetch --unshallow gets the rest", ref)
-	}
-	return base, nil
-}
 
 // extract writes the files of a commit into a directory, without Git noticing.
 func extract(ctx context.Context, repository, commit, dir string) error {
@@ -42,6 +31,35 @@ func extract(ctx context.Context, repository, commit, dir string) error {
 		return fmt.Errorf("git archive %s: %w", commit, err)
 	}
 	return nil
+}
+
+// writeOverlay writes the file that gives the go command the commit's files in the places of the working tree's that differ
+// (go help build, -overlay). What the commit does not have is not there for it.
+func (b *Baseline) writeOverlay(ctx context.Context, file string) error {
+	differ, err := git(ctx, b.site.Repository, "diff", "--name-only", "--no-renames", "-z", b.Commit)
+	if err != nil {
+		return fmt.Errorf("git diff %s: %w", b.Commit, err)
+	}
+	untracked, err := git(ctx, b.site.Repository, "ls-files", "--others", "--exclude-standard", "-z")
+	if err != nil {
+		return fmt.Errorf("git ls-files: %w", err)
+	}
+	replace := map[string]string{}
+	for path := range strings.SplitSeq(differ+"\x00"+untracked, "\x00") {
+		if path == "" {
+			continue
+		}
+		there := filepath.Join(b.checkout(), path)
+		if _, err := os.Lstat(there); err != nil {
+			there = "" // deleted, as the go command says it
+		}
+		replace[filepath.Join(b.site.Repository, path)] = there
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o600)
 }
 
 func git(ctx context.Context, repository string, arguments ...string) (string, error) {
