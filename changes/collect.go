@@ -17,18 +17,26 @@ import (
 // UnknownStringValue).
 const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
-// Collector makes a Project out of the events of a preview of its stack. Its zero value is ready for use.
+// Collector makes a Project out of the events of one operation on its stack. Its zero value is ready for the events of a preview.
 type Collector struct {
+	// Refresh is set for the events of a refresh, which tell what has become of the resources since the last update.
+	Refresh bool
+
 	changes []Change
 	same    int
 }
 
 // See takes note of one event of the engine. It is to be called for all of them, one after the other.
 func (c *Collector) See(event apitype.EngineEvent) {
-	if event.ResourcePreEvent == nil {
+	var step apitype.StepEventMetadata
+	switch {
+	case !c.Refresh && event.ResourcePreEvent != nil:
+		step = event.ResourcePreEvent.Metadata
+	case c.Refresh && event.ResOutputsEvent != nil: // before, nobody knows what the refresh will find
+		step = event.ResOutputsEvent.Metadata
+	default:
 		return
 	}
-	step := event.ResourcePreEvent.Metadata
 	state := step.New
 	if state == nil {
 		state = step.Old
@@ -51,7 +59,7 @@ func (c *Collector) See(event apitype.EngineEvent) {
 	case Create, Delete:
 		change.inputs = state.Inputs
 	case Update, Replace:
-		change.Properties = properties(step)
+		change.Properties = properties(step, c.Refresh)
 		change.Follows = len(change.Properties) > 0 &&
 			!slices.ContainsFunc(change.Properties, func(p Property) bool { return !isUnknown(p.New) })
 	}
@@ -84,7 +92,7 @@ func componentOf(parent string) string {
 }
 
 // properties are the differences that a step of two states has, by path.
-func properties(step apitype.StepEventMetadata) []Property {
+func properties(step apitype.StepEventMetadata, refresh bool) []Property {
 	var found []Property
 	if step.DetailedDiff == nil { // a provider that only knows which properties differ
 		for _, key := range slices.Sorted(slices.Values(step.Diffs)) {
@@ -97,13 +105,15 @@ func properties(step apitype.StepEventMetadata) []Property {
 	}
 	for _, path := range slices.Sorted(maps.Keys(step.DetailedDiff)) {
 		diff := step.DetailedDiff[path]
-		p := Property{Path: path, Replaces: strings.HasSuffix(string(diff.Kind), "-replace")}
-		if old := valueAt(step.Old.Inputs, path); diff.InputDiff || old != nil {
-			p.Old = readable(old)
-		} else {
-			p.Old = readable(valueAt(step.Old.Outputs, path))
+		old, made := valueAt(step.Old.Inputs, path), valueAt(step.New.Inputs, path)
+		if reflect.DeepEqual(old, made) { // it is what the provider answered that differs
+			old = valueAt(step.Old.Outputs, path)
+			if refresh {
+				made = valueAt(step.New.Outputs, path)
+			}
 		}
-		p.New = readable(valueAt(step.New.Inputs, path))
+		p := Property{Path: path, Old: readable(old), New: readable(made)}
+		p.Replaces = !refresh && strings.HasSuffix(string(diff.Kind), "-replace")
 		if !reflect.DeepEqual(p.Old, p.New) || p.Replaces {
 			found = append(found, p)
 		}

@@ -23,17 +23,22 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/pulumicli"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/stacks"
 )
+
+// interruptedEnd is how long an interrupted CLI may take to finish what is under way before it is killed: several times
+// what any operation takes here, for now and then an interrupted engine waits for a program that waits for the engine.
+const interruptedEnd = 20 * time.Second
 
 // Engine runs the projects of one environment. Call New to get one.
 type Engine struct {
 	site     site.Site
 	record   site.Record
 	progress *progress.Display
-	cli      cli
+	cli      pulumicli.CLI
 	// standIns are programs in place of the projects' own, by project.
 	standIns map[string]pulumi.RunFunc
 }
@@ -49,7 +54,7 @@ func New(s site.Site, record site.Record, display *progress.Display) (*Engine, e
 	if err != nil {
 		return nil, err
 	}
-	command, err := newCLI()
+	command, err := pulumicli.Find(interruptedEnd)
 	if err != nil {
 		return nil, fmt.Errorf("the Pulumi CLI does not answer: %w", err)
 	}

@@ -1,4 +1,5 @@
-package engine
+// Package pulumicli is the Pulumi CLI as the Automation API drives it, for programs that people stop with Ctrl-C.
+package pulumicli
 
 import (
 	"bytes"
@@ -13,20 +14,28 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 )
 
-// cli runs the Pulumi CLI in a process group of its own. The Automation API's own command shares the terminal's: at a
+// CLI runs the Pulumi CLI in a process group of its own. The Automation API's own command shares the terminal's: at a
 // Ctrl-C the terminal interrupts the CLI and so does the Automation API, and the CLI takes the second interrupt for an
 // order to stop at once and to orphan what it is creating.
-type cli struct {
+type CLI struct {
 	auto.PulumiCommand // answers the version
 	path               string
+	patience           time.Duration
 }
 
-// interruptedEnd is how long an interrupted CLI may take to finish what is under way before it is killed: several times
-// what any operation takes here, for now and then an interrupted engine waits for a program that waits for the engine.
-const interruptedEnd = 20 * time.Second
+// Find returns the CLI that PATH leads to. An interrupted CLI that has not brought to an end what is under way after patience is
+// killed; 0 never kills it. The error says that there is none, or that its version is not one that the Automation API can drive.
+func Find(patience time.Duration) (CLI, error) {
+	path, err := exec.LookPath("pulumi")
+	if err != nil {
+		return CLI{}, err
+	}
+	known, err := auto.NewPulumiCommand(nil)
+	return CLI{PulumiCommand: known, path: path, patience: patience}, err
+}
 
 // Run implements auto.PulumiCommand; it returns what the CLI wrote to its standard output and error, and its exit code.
-func (c cli) Run(ctx context.Context, workdir string, stdin io.Reader, moreOutput, moreErrorOutput []io.Writer,
+func (c CLI) Run(ctx context.Context, workdir string, stdin io.Reader, moreOutput, moreErrorOutput []io.Writer,
 	moreVariables []string, args ...string,
 ) (stdout, stderr string, code int, err error) {
 	var out, errOut bytes.Buffer
@@ -38,7 +47,7 @@ func (c cli) Run(ctx context.Context, workdir string, stdin io.Reader, moreOutpu
 	command.Env = slices.Concat(os.Environ(), moreVariables, []string{"PULUMI_AUTOMATION_API=true"})
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	command.WaitDelay = interruptedEnd
+	command.WaitDelay = c.patience
 	err = command.Run()
 	code = -1
 	if command.ProcessState != nil {
@@ -47,14 +56,4 @@ func (c cli) Run(ctx context.Context, workdir string, stdin io.Reader, moreOutpu
 	return out.String(), errOut.String(), code, err
 }
 
-// newCLI returns the CLI that PATH leads to.
-func newCLI() (cli, error) {
-	path, err := exec.LookPath("pulumi")
-	if err != nil {
-		return cli{}, err
-	}
-	known, err := auto.NewPulumiCommand(nil) // checks that the version is one that the Automation API can drive
-	return cli{PulumiCommand: known, path: path}, err
-}
-
-var _ auto.PulumiCommand = cli{}
+var _ auto.PulumiCommand = CLI{}
