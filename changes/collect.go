@@ -195,7 +195,7 @@ func (c *Collector) Project(name string, state []apitype.ResourceV3) Project {
 		change.DependsOn = slices.Compact(slices.Sorted(slices.Values(dependencies[change.URN])))
 		// What is unknown although nothing that it depends on changes was not known before either.
 		change.Follows = change.Follows && len(change.DependsOn) > 0
-		rate(change)
+		rate(change, c.Refresh)
 	}
 	sortByWeight(p.Changes)
 	return p

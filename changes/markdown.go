@@ -11,7 +11,11 @@ import (
 // and values come from code that nobody has reviewed yet: none of them is taken for Markdown.
 func WriteMarkdown(w io.Writer, reports []Report) error {
 	out := &printer{w: w}
-	out.line("## What this changes")
+	title := "## What this changes"
+	if len(reports) > 0 && reports[0].Drift {
+		title = "## What others have changed"
+	}
+	out.line("%s", title)
 	out.line("")
 	out.line("| environment | create | update | replace | delete | |")
 	out.line("|---|--:|--:|--:|--:|---|")
@@ -36,9 +40,12 @@ func (r Report) writeMarkdown(out *printer) {
 	out.line("")
 	out.line("### %s", r.Environment)
 	out.line("")
-	if r.Base == "" {
+	switch {
+	case r.Drift:
+		out.line("Compared with what the last update left.")
+	case r.Base == "":
 		out.line("Compared with the environment as it is deployed.")
-	} else {
+	default:
 		out.line("Compared with what %s makes in the lab.", code(r.Base))
 	}
 	if failed := r.Errors(); len(failed) > 0 {
@@ -47,7 +54,7 @@ func (r Report) writeMarkdown(out *printer) {
 		out.line("> Not everything could be previewed.")
 		fenced(out, "text", failed)
 	}
-	if dangerous := r.Dangerous(); len(dangerous) > 0 {
+	if dangerous := r.Dangerous(); len(dangerous) > 0 && !r.Drift {
 		out.line("")
 		out.line("> [!CAUTION]")
 		for _, c := range dangerous {

@@ -33,6 +33,8 @@ type Report struct {
 	Environment string `json:"environment"`
 	// Base is what is compared with: the commit that the lab brought up, or empty for the environment as it is deployed.
 	Base string `json:"base,omitempty"`
+	// Drift says that the changes have been made already, by others than Pulumi.
+	Drift bool `json:"drift,omitempty"`
 	// Projects are in the order in which they go up.
 	Projects []Project `json:"projects"`
 }

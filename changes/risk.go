@@ -87,8 +87,8 @@ var (
 // kindOf is the type without the version of its API.
 func kindOf(token string) string { return apiVersion.ReplaceAllString(token, ":") }
 
-// rate sets how much attention a change needs, and why.
-func rate(c *Change) {
+// rate sets how much attention a change needs, and why. What was found by a refresh has happened already.
+func rate(c *Change, refresh bool) {
 	c.Level, c.Reasons = Plain, nil
 	note := func(level Level, reason string) {
 		if slices.Index(Levels(), level) < slices.Index(Levels(), c.Level) {
@@ -97,7 +97,10 @@ func rate(c *Change) {
 		c.Reasons = append(c.Reasons, reason)
 	}
 	kind := kindOf(c.Type)
-	if c.Op == Delete || c.Op == Replace {
+	if refresh && c.Op == Delete {
+		note(Risky, "is not there any more")
+	}
+	if (c.Op == Delete || c.Op == Replace) && !refresh {
 		verb := "deletes "
 		if c.Op == Replace {
 			verb = "deletes and makes again "

@@ -84,6 +84,9 @@ func (p *printer) line(format string, args ...any) { fmt.Fprintf(p, format+"\n",
 
 // Title says what the report is about.
 func (r Report) Title() string {
+	if r.Drift {
+		return "What others have changed in " + r.Environment
+	}
 	if r.Base == "" {
 		return "What an update would do to " + r.Environment
 	}
@@ -95,6 +98,9 @@ func (r Report) Verdict() string {
 	all := r.All()
 	if failed := r.Errors(); len(failed) > 0 {
 		return fmt.Sprintf("%s could not be previewed.", counted(len(failed), "stack"))
+	}
+	if len(all) == 0 && r.Drift {
+		return "No drift."
 	}
 	if len(all) == 0 {
 		return "No change."

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -354,7 +353,7 @@ func (e *Engine) AzureIDs(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		resources, err := resourcesOf(state)
+		resources, err := pulumicli.Resources(state)
 		ids := make([]string, len(resources))
 		for i, r := range resources {
 			ids[i] = string(r.ID)
@@ -417,7 +416,7 @@ func askOne[T any](
 // owned counts the resources of a stack's state as the engine counts them in its summaries: without what the stack only
 // reads, and without the provider that reads it.
 func owned(state apitype.UntypedDeployment) (int, error) {
-	resources, err := resourcesOf(state)
+	resources, err := pulumicli.Resources(state)
 	n := 0
 	for _, r := range resources {
 		if !r.External && r.Type != "pulumi:providers:pulumi" {
@@ -425,15 +424,4 @@ func owned(state apitype.UntypedDeployment) (int, error) {
 		}
 	}
 	return n, err
-}
-
-func resourcesOf(state apitype.UntypedDeployment) ([]apitype.ResourceV3, error) {
-	if len(state.Deployment) == 0 {
-		return nil, nil
-	}
-	var deployment apitype.DeploymentV3
-	if err := json.Unmarshal(state.Deployment, &deployment); err != nil {
-		return nil, fmt.Errorf("the stack's state is malformed: %w", err)
-	}
-	return deployment.Resources, nil
 }

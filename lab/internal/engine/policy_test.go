@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/pulumicli"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/policy"
@@ -140,7 +141,7 @@ func created(t *testing.T, e *Engine, p part) []string {
 		if err != nil {
 			return nil, err
 		}
-		all, err := resourcesOf(state)
+		all, err := pulumicli.Resources(state)
 		var names []string
 		for _, r := range all {
 			names = append(names, r.URN.Name())
@@ -226,7 +227,7 @@ func TestEngine_AReasonedWaiverPassesWithAWarning(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return resourcesOf(state)
+		return pulumicli.Resources(state)
 	})
 	require.NoError(t, err)
 	for _, r := range state {

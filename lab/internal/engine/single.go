@@ -7,6 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
+	"github.com/gridos/sharedinfra/internal/pulumicli"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -35,7 +36,7 @@ func (e *Engine) State(ctx context.Context, project stacks.Project) ([]apitype.R
 		if err != nil {
 			return nil, err
 		}
-		return resourcesOf(state)
+		return pulumicli.Resources(state)
 	})
 }
 

@@ -1,0 +1,178 @@
+// Package deployed works on the stacks of a real environment, with the Pulumi CLI and the credentials of whoever runs it.
+package deployed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+
+	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/pulumicli"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// Environment is the four stacks of dev, test or prod.
+type Environment struct {
+	name, repository string
+	cli              pulumicli.CLI
+	log              io.Writer
+}
+
+// Open returns an environment whose projects are in the checkout repository. What the CLI says goes to log. It returns an error
+// when there is no CLI that can be driven.
+func Open(repository, name string, log io.Writer) (Environment, error) {
+	cli, err := pulumicli.Find(0) // an update in Azure takes as long as it takes
+	if err != nil {
+		return Environment{}, fmt.Errorf("the Pulumi CLI is needed; install it (https://www.pulumi.com/docs/install): %w", err)
+	}
+	return Environment{name: name, repository: repository, cli: cli, log: log}, nil
+}
+
+// Preview tells what an update would do. A project that cannot be previewed does not keep the others from being told.
+func (e Environment) Preview(ctx context.Context) (changes.Report, error) {
+	return e.report(ctx, changes.Report{Environment: e.name}, func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent) error {
+		_, err := s.Preview(ctx, optpreview.EventStreams(to), optpreview.ProgressStreams(e.log),
+			optpreview.ErrorProgressStreams(e.log), optpreview.SuppressOutputs())
+		return err
+	})
+}
+
+// Drift tells what others have changed since the last update. It reads what is there and leaves the state as it is: a refresh
+// that writes would make the drift the truth (pulumi issue 10760).
+func (e Environment) Drift(ctx context.Context) (changes.Report, error) {
+	return e.report(ctx, changes.Report{Environment: e.name, Drift: true},
+		func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent) error {
+			_, err := s.PreviewRefresh(ctx, optrefresh.EventStreams(to), optrefresh.ProgressStreams(e.log),
+				optrefresh.ErrorProgressStreams(e.log), optrefresh.SuppressOutputs())
+			return err
+		})
+}
+
+// report runs an operation that changes nothing on every stack.
+func (e Environment) report(
+	ctx context.Context, report changes.Report, do func(context.Context, auto.Stack, chan<- events.EngineEvent) error,
+) (changes.Report, error) {
+	for _, p := range stacks.Projects() {
+		collector := changes.Collector{Refresh: report.Drift}
+		project := changes.Project{Name: p.Name}
+		state, err := e.watched(ctx, p, collector.See, do)
+		switch {
+		case ctx.Err() != nil:
+			return report, ctx.Err()
+		case err != nil:
+			project.Error = err.Error()
+		default:
+			project = collector.Project(p.Name, state)
+		}
+		report.Projects = append(report.Projects, project)
+	}
+	return report, nil
+}
+
+// watched runs an operation on a project's stack, shows its events to see, and returns the resources of the stack's state.
+func (e Environment) watched(
+	ctx context.Context, p stacks.Project, see func(apitype.EngineEvent),
+	do func(context.Context, auto.Stack, chan<- events.EngineEvent) error,
+) ([]apitype.ResourceV3, error) {
+	stack, err := e.stack(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	channel, ended, seen := make(chan events.EngineEvent), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(seen)
+		for {
+			select {
+			case event, open := <-channel:
+				if !open {
+					return
+				}
+				see(event.EngineEvent)
+			case <-ended: // a CLI that failed early sends no event, and the channel is left open
+				return
+			}
+		}
+	}()
+	err = do(ctx, stack, channel)
+	close(ended)
+	<-seen
+	if err != nil {
+		return nil, e.explain(p, err)
+	}
+	state, err := stack.Export(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pulumicli.Resources(state)
+}
+
+func (e Environment) stack(ctx context.Context, p stacks.Project) (auto.Stack, error) {
+	stack, err := auto.SelectStackLocalSource(ctx, e.name, filepath.Join(e.repository, p.Directory), auto.Pulumi(e.cli))
+	if auto.IsSelectStack404Error(err) {
+		return stack, fmt.Errorf("there is no stack %s/%s in the backend; docs/INFRA_PIPELINE_SETUP.md tells how to create it",
+			p.Name, e.name)
+	}
+	if err != nil {
+		return stack, fmt.Errorf("%s/%s: %w", p.Name, e.name, err)
+	}
+	return stack, nil
+}
+
+// explain makes one sentence of an operation's error: the CLI has said the rest.
+func (e Environment) explain(p stacks.Project, err error) error {
+	if auto.IsConcurrentUpdateError(err) {
+		return fmt.Errorf("somebody else's update of %s/%s is going on; wait for it (docs/recovery.md tells what to do if it was killed)",
+			p.Name, e.name)
+	}
+	return fmt.Errorf("%s/%s failed; what Pulumi said is above", p.Name, e.name)
+}
+
+// Result is what an update did to one stack.
+type Result struct {
+	Project stacks.Project
+	// Changes counts resources by what was done with them: create, update, replace, delete, same.
+	Changes map[string]int
+}
+
+// Up brings the environment up, project by project, each with what the ones before it have left. It stops at the first that
+// fails: those after it read its outputs.
+func (e Environment) Up(ctx context.Context) ([]Result, error) {
+	var results []Result
+	for _, p := range stacks.Projects() {
+		stack, err := e.stack(ctx, p)
+		if err != nil {
+			return results, err
+		}
+		if _, err := fmt.Fprintf(e.log, "\n== %s/%s\n", p.Name, e.name); err != nil {
+			return results, err
+		}
+		up, err := stack.Up(ctx, optup.ProgressStreams(e.log), optup.ErrorProgressStreams(e.log), optup.SuppressOutputs())
+		if err != nil {
+			return results, errors.Join(ctx.Err(), e.explain(p, err))
+		}
+		result := Result{Project: p}
+		if up.Summary.ResourceChanges != nil {
+			result.Changes = *up.Summary.ResourceChanges
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+// Published returns what the root project publishes, by key. It has no secret.
+func (e Environment) Published(ctx context.Context) (auto.OutputMap, error) {
+	stack, err := e.stack(ctx, stacks.Published)
+	if err != nil {
+		return nil, err
+	}
+	return stack.Outputs(ctx)
+}
