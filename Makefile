@@ -22,6 +22,7 @@ PROJECTS := infra bootstrap apps .
 PROJECTS_DOWN := . apps bootstrap infra
 
 GOLANGCI_LINT := go tool -modfile=tools/golangci-lint/go.mod golangci-lint
+ACTIONLINT := go tool -modfile=tools/actionlint/go.mod actionlint
 # An engine or cluster test may wait for a control plane to start on a busy machine.
 GO_TEST := go test -timeout 40m $(TEST_FLAGS)
 # The service in src/ is a module of its own: what is said to the go command here is said there too.
@@ -164,9 +165,16 @@ fmt: ## Format the code (gofumpt, goimports)
 	$(IN_SRC) $(SRC_LINT) fmt --config ../.golangci.yml
 
 .PHONY: lint
-lint: ## Run the linters
+lint: ## Run the linters, and check the workflows and their pins
 	$(GOLANGCI_LINT) run
 	$(IN_SRC) $(SRC_LINT) run --config ../.golangci.yml
+	$(ACTIONLINT)
+	go run ./pipeline workflows
+
+.PHONY: vulnerabilities
+vulnerabilities: ## Look for known vulnerabilities that the code reaches; asks vuln.go.dev
+	go tool -modfile=tools/govulncheck/go.mod govulncheck ./...
+	$(IN_SRC) go tool -modfile=../tools/govulncheck/go.mod govulncheck ./...
 
 .PHONY: manifests
 manifests: ## Check what Argo CD syncs, without a cluster: seconds
@@ -184,8 +192,7 @@ verify: ## Check all that needs no test run, the cheap checks first
 	$(IN_SRC) go vet ./...
 	$(GOLANGCI_LINT) fmt --diff
 	$(IN_SRC) $(SRC_LINT) fmt --diff --config ../.golangci.yml
-	$(GOLANGCI_LINT) run
-	$(IN_SRC) $(SRC_LINT) run --config ../.golangci.yml
+	$(MAKE) --no-print-directory lint
 
 .PHONY: clean
 clean: ## Take the lab down and delete what was built in this checkout

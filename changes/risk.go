@@ -73,11 +73,12 @@ var billed = []string{
 var (
 	// accessProperty are properties, of whatever resource, that decide who reaches it or how it is protected.
 	accessProperty = regexp.MustCompile(`(?i)(^|\.)(publicNetworkAccess|networkAcls|authorizedIPRanges|enablePrivateCluster|` +
-		`disableLocalAccounts|enableAzureRBAC|enableRbacAuthorization|accessPolicies|enablePurgeProtection|adminUserEnabled|anonymousPullEnabled|` +
-		`minTlsVersion|minimumTlsVersion|requireSecureTransport|authConfig)(\.|\[|$)`)
+		`disableLocalAccounts|enableAzureRBAC|enableRbacAuthorization|accessPolicies|enablePurgeProtection|adminUserEnabled|` +
+		`anonymousPullEnabled|minTlsVersion|minimumTlsVersion|requireSecureTransport|authConfig)(\.|\[|$)`)
 	// costProperty are properties, of resources in Azure, that are paid for.
-	costProperty = regexp.MustCompile(`(?i)(^|\.)(sku|vmSize|count|minCount|maxCount|capacity|minCapacity|maxCapacity|storage|storageSizeGB|` +
-		`iops|tier|retentionInDays|backupRetentionDays|geoRedundantBackup|highAvailability|zoneRedundancy|dailyQuotaGb|workspaceCapping|osDiskSizeGB)(\.|\[|$)`)
+	costProperty = regexp.MustCompile(`(?i)(^|\.)(sku|vmSize|count|minCount|maxCount|capacity|minCapacity|maxCapacity|storage|` +
+		`storageSizeGB|iops|tier|retentionInDays|backupRetentionDays|geoRedundantBackup|highAvailability|zoneRedundancy|` +
+		`dailyQuotaGb|workspaceCapping|osDiskSizeGB)(\.|\[|$)`)
 	// release are the properties of a Helm release that bring other software.
 	release = regexp.MustCompile(`^(version|chart|repositoryOpts)(\.|$)`)
 	// apiVersion is the version in a type token: azure-native:network/v20240501:Subnet, kubernetes:helm.sh/v3:Release.

@@ -17,7 +17,7 @@ const widest = 120
 
 // WriteText writes the report as a terminal shows it, with colours if they are wanted.
 func (r Report) WriteText(w io.Writer, colour bool) error {
-	paint := func(level Level, s string) string { return s }
+	paint := func(_ Level, s string) string { return s }
 	if colour {
 		paint = func(level Level, s string) string { return colours[level].Sprint(s) }
 	}

@@ -27,7 +27,8 @@ func onEnvironment(cmd *cobra.Command, do func(cmd *cobra.Command, e deployed.En
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !slices.Contains(naming.Environments(), *name) {
-			return usageError{fmt.Errorf("there is no environment %q; name one of %s with -s", *name, strings.Join(naming.Environments(), ", "))}
+			return usageError{fmt.Errorf("there is no environment %q; name one of %s with -s",
+				*name, strings.Join(naming.Environments(), ", "))}
 		}
 		if _, err := os.Stat("Pulumi.yaml"); err != nil {
 			return usageError{errors.New("this is not the root of a checkout; change into it")}

@@ -139,6 +139,7 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 		assert.Len(t, answer.GitOps.Components, 6)
 		assert.Contains(t, u.succeeds(t, "env"), "export ARGOCD_SERVER='"+answer.GitOps.ArgoCD+"'")
 	})
+	t.Run("drift is told from none and from not knowing", func(t *testing.T) { driftIsTold(t, u, s) })
 	t.Run("it is not switched off by halves", func(t *testing.T) { u.fails(t, failed, "take it down first", "up", "--gitops=no") })
 	t.Run("Argo CD deletes the workloads before it goes itself", func(t *testing.T) {
 		out := u.succeeds(t, "down")

@@ -45,7 +45,7 @@ func Find(ctx context.Context, s site.Site, ref string) (string, error) {
 	}
 	base, err := git(ctx, s.Repository, "merge-base", tip, "HEAD")
 	if err != nil {
-		return "", fmt.Errorf("%s and HEAD have no commit in common here; is the checkout shallow? git fetch --unshallow gets the rest", ref)
+		return "", fmt.Errorf("%s and HEAD have no commit in common here; in a shallow checkout, git fetch --unshallow first", ref)
 	}
 	return base, nil
 }
