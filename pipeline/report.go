@@ -52,8 +52,8 @@ func reportCommand() *cobra.Command {
 func guardCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "guard FILE...", Short: "Fail when reports have dangerous changes that nobody has consented to",
-		Long: fmt.Sprintf(`Fails with exit code %d when an update would replace or delete what holds data or carries the environment, such as
-the cluster, the database server, the key vault, the virtual network or the registry, unless the pull request has the label %q. A
+		Long: fmt.Sprintf(`Fails with exit code %d when an update would replace or delete what holds data or carries the environment,
+such as the cluster, the database server, the key vault, the virtual network or the registry, unless the pull request has the label %q. A
 report with a stack that could not be previewed fails too: nobody knows what is in it.`, exitDangerous, changes.AllowLabel),
 		Example: "  go run ./pipeline guard --labels \"$LABELS\" dev.json test.json prod.json",
 	}
