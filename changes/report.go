@@ -7,7 +7,11 @@ package changes
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
+
+	"github.com/gridos/sharedinfra/naming"
 )
 
 // AllowLabel is the label of a pull request with which somebody consents to its dangerous changes.
@@ -108,6 +112,25 @@ const (
 
 // Levels returns the levels, the highest first.
 func Levels() []Level { return []Level{Dangerous, Risky, Costly, Plain} }
+
+// Validate returns an error for a report that was read and is none: an empty one would pass for one without changes. Reports of pull
+// requests are written by code that nobody has reviewed.
+func (r Report) Validate() error {
+	if !slices.Contains(naming.Environments(), r.Environment) {
+		return fmt.Errorf("it is of %q, which is no environment", r.Environment)
+	}
+	if len(r.Projects) == 0 {
+		return errors.New("it has no projects")
+	}
+	for _, p := range r.Projects {
+		for _, c := range p.Changes {
+			if !slices.Contains(Ops(), c.Op) || !slices.Contains(Levels(), c.Level) {
+				return fmt.Errorf("%s has a change with op %q and level %q", p.Name, c.Op, c.Level)
+			}
+		}
+	}
+	return nil
+}
 
 // Count returns how many changes of the report have the operation.
 func (p Project) Count(op Op) int {

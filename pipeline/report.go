@@ -25,6 +25,9 @@ func readReports(files []string) ([]changes.Report, error) {
 		if err == nil {
 			err = json.Unmarshal(text, &reports[i])
 		}
+		if err == nil {
+			err = reports[i].Validate()
+		}
 		if err != nil {
 			mistakes = append(mistakes, fmt.Errorf("%s is no report: %w", file, err))
 		}

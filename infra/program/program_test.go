@@ -323,7 +323,7 @@ func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {
 	recorded, err := run("dev", map[string]string{
 		"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "name": "dba", "type": "Group"},
 			{"objectId": "22222222-2222-2222-2222-222222222222", "name": "job", "type": "ServicePrincipal"}]`,
-		"pipelineSubjects": `["repo:gridos/gridos:environment:dev", "repo:gridos/gridos:ref:refs/heads/main"]`,
+		"pipelineSubjects": `["repo:gridos/gridos:environment:dev", "repo:gridos@12/gridos@345:ref:refs/heads/main"]`,
 	})
 	require.NoError(t, err)
 	admins := recorded.OfType(admin)

@@ -60,8 +60,9 @@ var (
 	location = regexp.MustCompile(`^[a-z]+[a-z0-9]*$`)
 	// tagValue is what the platform puts into tags; Azure would take more, and reports about costs would not.
 	tagValue = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._@/-]{0,127}$`)
-	// subject is what GitHub calls the holder of a token. Source: docs.github.com, "About security hardening with OpenID Connect".
-	subject = regexp.MustCompile(`^repo:[\w.-]+/[\w.-]+:(environment:[^*]+|ref:refs/(heads|tags)/[^*]+|pull_request)$`)
+	// subject is what GitHub calls the holder of a token. Repositories since June 2026 have the ids of owner and repository in it.
+	// Source: docs.github.com, "OpenID Connect reference", immutable subject claims.
+	subject = regexp.MustCompile(`^repo:[\w.@-]+/[\w.@-]+:(environment:[^*]+|ref:refs/(heads|tags)/[^*]+|pull_request)$`)
 )
 
 // longestPropagation is how long Azure says that a role assignment may take: ten minutes.

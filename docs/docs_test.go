@@ -1,0 +1,263 @@
+// Package docs_test holds the documents to what they say: links lead somewhere, commands exist, and those that need nothing but a
+// checkout and the lab are run.
+package docs_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/text"
+)
+
+// document is a Markdown file of the repository.
+type document struct {
+	path     string // from the root of the repository
+	links    []string
+	anchors  []string
+	commands []block
+	indented int // code blocks that are only indented, which say no language
+}
+
+// block is a code block of shell commands.
+type block struct {
+	text string
+	// needs is what its first line says that it needs beyond a checkout and the lab, or empty.
+	needs string
+}
+
+// root is the root of the repository.
+const root = ".."
+
+// documents reads every Markdown file that Git knows, or would.
+func documents(t *testing.T) []document {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md")
+	list.Dir = root
+	files, err := list.Output()
+	require.NoError(t, err)
+	var all []document
+	for path := range strings.SplitSeq(strings.Trim(string(files), "\x00"), "\x00") {
+		if strings.Contains(path, "testdata/") {
+			continue
+		}
+		source, err := os.ReadFile(filepath.Join(root, path))
+		require.NoError(t, err)
+		all = append(all, parse(path, source))
+	}
+	require.Greater(t, len(all), 8)
+	return all
+}
+
+func parse(path string, source []byte) document {
+	d := document{path: path}
+	parsed := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
+	_ = ast.Walk(parsed, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := node.(type) {
+		case *ast.Link:
+			d.links = append(d.links, string(n.Destination))
+		case *ast.Image:
+			d.links = append(d.links, string(n.Destination))
+		case *ast.Heading:
+			d.anchors = append(d.anchors, anchor(string(n.Lines().Value(source))))
+		case *ast.CodeBlock:
+			d.indented++
+		case *ast.FencedCodeBlock:
+			if language := string(n.Language(source)); language == "sh" || language == "bash" || language == "shell" || language == "console" {
+				d.commands = append(d.commands, newBlock(string(n.Lines().Value(source))))
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+	return d
+}
+
+func newBlock(text string) block {
+	first, _, _ := strings.Cut(text, "\n")
+	for _, mark := range []string{"# needs ", "# run by "} {
+		if strings.HasPrefix(first, mark) {
+			return block{text: text, needs: strings.TrimPrefix(first, "# ")}
+		}
+	}
+	return block{text: text}
+}
+
+var markup = regexp.MustCompile("[`*]|\\]\\([^)]*\\)|\\[")
+
+// anchor is how GitHub names a heading: lower case, hyphens for spaces, no punctuation.
+func anchor(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ' || r == '-':
+			return '-'
+		case r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		default:
+			return -1
+		}
+	}, strings.TrimSpace(markup.ReplaceAllString(heading, "")))
+}
+
+func TestUnit_LinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	anchors := map[string][]string{}
+	all := documents(t)
+	for _, d := range all {
+		anchors[d.path] = d.anchors
+	}
+	for _, d := range all {
+		for _, link := range d.links {
+			if strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:") {
+				continue
+			}
+			path, fragment, _ := strings.Cut(link, "#")
+			target := d.path
+			if path != "" {
+				target = filepath.Join(filepath.Dir(d.path), path)
+				_, err := os.Stat(filepath.Join(root, target))
+				assert.NoError(t, err, "%s links to %s", d.path, link)
+			}
+			if fragment != "" && strings.HasSuffix(target, ".md") {
+				assert.Contains(t, anchors[target], fragment, "%s links to %s", d.path, link)
+			}
+		}
+	}
+}
+
+func TestUnit_CommandsSayWhatTheyNeed(t *testing.T) {
+	t.Parallel()
+	placeholder := regexp.MustCompile(`<[a-z][^>\n]*>`)
+	for _, d := range documents(t) {
+		assert.Zero(t, d.indented, "%s: code blocks are fenced and say their language", d.path)
+		for _, b := range d.commands {
+			if b.needs == "" {
+				assert.NotRegexp(t, placeholder, b.text, "%s: a block with placeholders cannot be run; its first line says what it needs (# needs Azure)",
+					d.path)
+			}
+		}
+	}
+}
+
+func TestUnit_CommandsOfTheRepositoryExist(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	require.NoError(t, err)
+	targets := names(regexp.MustCompile(`(?m)^([a-z-]+):`), string(makefile))
+	lab := names(regexp.MustCompile(`(?m)^  ([a-z-]+)  `), help(t, "./lab"))
+	pipeline := names(regexp.MustCompile(`(?m)^  ([a-z-]+)  `), help(t, "./pipeline"))
+	ci, err := os.ReadFile(filepath.Join(root, ".ci", "run"))
+	require.NoError(t, err)
+	for _, d := range documents(t) {
+		for _, b := range d.commands {
+			for target := range names(regexp.MustCompile(`(?m)(?:^|[;&|(] *)make ([a-z-]+)`), b.text) {
+				assert.Contains(t, targets, target, "%s: make %s", d.path, target)
+				if b.needs == "run by .ci/run" {
+					assert.Regexp(t, `\bmake\b.* `+target+`\b`, string(ci), "%s: make %s", d.path, target)
+				}
+			}
+			for command := range names(regexp.MustCompile(`(?:\./lab|bin/lab) ([a-z-]+)`), b.text) {
+				assert.Contains(t, lab, command, "%s: lab %s", d.path, command)
+			}
+			for command := range names(regexp.MustCompile(`(?:\./pipeline|bin/pipeline) ([a-z-]+)`), b.text) {
+				assert.Contains(t, pipeline, command, "%s: pipeline %s", d.path, command)
+			}
+			for directory := range names(regexp.MustCompile(`pulumi -C ([a-z./]+)`), b.text) {
+				_, err := os.Stat(filepath.Join(root, directory, "Pulumi.yaml"))
+				assert.NoError(t, err, "%s: pulumi -C %s", d.path, directory)
+			}
+		}
+	}
+}
+
+// names returns what the first group of a pattern matches in a text.
+func names(pattern *regexp.Regexp, text string) map[string]bool {
+	found := map[string]bool{}
+	for _, match := range pattern.FindAllStringSubmatch(text, -1) {
+		found[match[1]] = true
+	}
+	return found
+}
+
+// help is what a command of the repository says of itself.
+func help(t *testing.T, command string) string {
+	t.Helper()
+	run := exec.CommandContext(t.Context(), "go", "run", command, "--help")
+	run.Dir = root
+	output, err := run.CombinedOutput()
+	require.NoError(t, err, string(output))
+	return string(output)
+}
+
+// A reader's path through the documents: the README first, then the others, in a clone with the lab up.
+func TestCluster_EveryCommandInTheDocumentsWorks(t *testing.T) {
+	repository, err := filepath.Abs(root)
+	require.NoError(t, err)
+	clone := filepath.Join(t.TempDir(), "clone")
+	shell := func(t *testing.T, script string) error {
+		t.Helper()
+		command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+		command.Dir = clone
+		command.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PULUMI_") })
+		var output bytes.Buffer
+		command.Stdout, command.Stderr = &output, &output
+		err := command.Run()
+		if err != nil {
+			t.Logf("%s\n%s", script, output.String())
+		}
+		return err
+	}
+	output, err := exec.CommandContext(t.Context(), "git", "clone", "--quiet", repository, clone).CombinedOutput()
+	require.NoError(t, err, string(output))
+	uncommitted(t, repository, clone)
+	t.Cleanup(func() {
+		command := exec.Command("go", "run", "./lab", "down")
+		command.Dir = clone
+		output, err := command.CombinedOutput()
+		assert.NoError(t, err, string(output))
+	})
+	for _, d := range documents(t) {
+		if !slices.ContainsFunc(d.commands, func(b block) bool { return b.needs == "" }) {
+			continue
+		}
+		t.Run(d.path, func(t *testing.T) {
+			require.NoError(t, shell(t, "go run ./lab up --gitops")) // a document may take it down
+			for _, b := range d.commands {
+				if b.needs == "" {
+					assert.NoError(t, shell(t, `eval "$(go run ./lab env)"`+"\n"+b.text), b.text)
+				}
+			}
+		})
+	}
+}
+
+// uncommitted brings what is changed in the working tree to the clone, so that the documents are tried as they are.
+func uncommitted(t *testing.T, repository, clone string) {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--modified", "--others", "--exclude-standard")
+	list.Dir = repository
+	files, err := list.Output()
+	require.NoError(t, err)
+	for path := range strings.SplitSeq(strings.Trim(string(files), "\x00"), "\x00") {
+		content, err := os.ReadFile(filepath.Join(repository, path))
+		if path == "" || os.IsNotExist(err) {
+			continue
+		}
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(clone, path)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(clone, path), content, 0o600))
+	}
+}

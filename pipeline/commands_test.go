@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Every command that a workflow runs is one that this program has, with the flags that it is given; the same for make's targets.
+func TestUnit_WorkflowsRunCommandsThatExist(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile(filepath.Join("..", "Makefile"))
+	require.NoError(t, err)
+	files, err := filepath.Glob("../.github/workflows/*.yml")
+	require.NoError(t, err)
+	commands, targets := 0, 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, found := range regexp.MustCompile(`(?:\./pipeline|bin/pipeline) ([a-z][^\n|>]*)`).FindAllStringSubmatch(string(text), -1) {
+			commands++
+			words := strings.Fields(found[1])
+			command, rest, err := newCommand().Find(words)
+			require.NoError(t, err, "%s: %s", file, found[1])
+			assert.NotEqual(t, "pipeline", command.Name(), "%s: %s", file, found[1])
+			for _, word := range rest {
+				switch {
+				case strings.HasPrefix(word, "--"):
+					assert.NotNil(t, command.Flags().Lookup(strings.TrimPrefix(word, "--")), "%s: %s", file, found[1])
+				case strings.HasPrefix(word, "-"):
+					assert.NotNil(t, command.Flags().ShorthandLookup(strings.TrimPrefix(word, "-")), "%s: %s", file, found[1])
+				}
+			}
+		}
+		for _, found := range regexp.MustCompile(`run: make ([a-z- ]+)`).FindAllStringSubmatch(string(text), -1) {
+			for _, target := range strings.Fields(found[1]) {
+				targets++
+				assert.Contains(t, string(makefile), "\n"+target+":", file)
+			}
+		}
+	}
+	assert.Greater(t, commands, 8)
+	assert.Greater(t, targets, 3)
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+func runs(t *testing.T, args ...string) (code int, output string) {
+	t.Helper()
+	var out bytes.Buffer
+	command := newCommand()
+	command.SetOut(&out)
+	command.SetErr(&out)
+	return run(t.Context(), command, args), out.String()
+}
+
+func TestUnit_TheGuardAsksForConsent(t *testing.T) {
+	t.Parallel()
+	plain := write(t, "dev.json", `{"environment":"dev","projects":[{"name":"gridos-apps","changes":[{"op":"create","urn":"u","level":"plain"}]}]}`)
+	dangerous := write(t, "prod.json", `{"environment":"prod","projects":[{"name":"gridos-infra","changes":[
+		{"op":"replace","urn":"urn:of:the:cluster","level":"dangerous","reasons":["deletes and makes again the cluster"]}]}]}`)
+	unknown := write(t, "test.json", `{"environment":"test","projects":[{"name":"gridos-infra","error":"no stack"}]}`)
+	broken := write(t, "broken.json", `no report`)
+	for _, test := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{plain}, 0, "Nothing dangerous."},
+		{[]string{plain, dangerous}, exitDangerous, "prod: replace urn:of:the:cluster: deletes and makes again the cluster"},
+		{[]string{"--labels", "bug,allow-dangerous-change", plain, dangerous}, 0, "Allowed by the label"},
+		{[]string{"--labels", "bug", plain, dangerous}, exitDangerous, "would allow it"},
+		{[]string{"--labels", "allow-dangerous-change", unknown}, exitFailed, "test: gridos-infra: no stack"},
+		{[]string{broken}, exitFailed, "is no report"},
+		{[]string{write(t, "empty.json", "{}")}, exitFailed, "no environment"},
+		{[]string{write(t, "none.json", `{"environment":"dev"}`)}, exitFailed, "no projects"},
+		{
+			[]string{write(t, "op.json", `{"environment":"dev","projects":[{"name":"x","changes":[{"op":"<b>","level":"plain"}]}]}`)},
+			exitFailed, "has a change with op",
+		},
+		{nil, exitMistake, "name the reports"},
+	} {
+		code, output := runs(t, append([]string{"guard"}, test.args...)...)
+		assert.Equal(t, test.code, code, "%v: %s", test.args, output)
+		assert.Contains(t, output, test.says)
+	}
+}
+
+func TestUnit_MistakesHaveTheirOwnExitCode(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"nothing"}, {"drift"}, {"drift", "-s", "staging"}, {"drift", "--nothing"}, {"workflows", "extra"}} {
+		code, output := runs(t, args...)
+		assert.Equal(t, exitMistake, code, "%v: %s", args, output)
+	}
+}
