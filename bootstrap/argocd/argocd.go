@@ -98,14 +98,14 @@ func (a *ArgoCD) install(ctx *pulumi.Context, name string, s Settings) (*helm.Re
 		Length:  pulumi.Int(32),
 		Special: pulumi.Bool(false),
 		Keepers: pulumi.StringMap{"issued": pulumi.String(s.AdminPasswordIssued)},
-	}, pulumi.Parent(a))
+	}, pulumi.Parent(a), pulumi.Protect(false)) // it is rotated by replacing it
 	if err != nil {
 		return nil, err
 	}
 	webhook, err := random.NewRandomPassword(ctx, name+"-webhook-secret", &random.RandomPasswordArgs{
 		Length:  pulumi.Int(40),
 		Special: pulumi.Bool(false), // it is copied by hand into GitHub's settings
-	}, pulumi.Parent(a))
+	}, pulumi.Parent(a), pulumi.Protect(false))
 	if err != nil {
 		return nil, err
 	}

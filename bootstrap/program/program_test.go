@@ -167,6 +167,9 @@ func TestUnit_WhatHoldsWorkloadsIsProtectedOutsideDev(t *testing.T) {
 				assert.Equal(t, want, r.Protect, environment)
 			}
 		}
+		for _, r := range recorded.OfType("random:index/randomPassword:RandomPassword") {
+			assert.False(t, r.Protect, "%s: %s is rotated by replacing it", environment, r.Name)
+		}
 	}
 }
 
