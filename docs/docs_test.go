@@ -4,6 +4,7 @@ package docs_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,8 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/text"
+
+	"github.com/gridos/sharedinfra/stacks"
 )
 
 // document is a Markdown file of the repository.
@@ -200,6 +203,31 @@ func help(t *testing.T, command string) string {
 	output, err := run.CombinedOutput()
 	require.NoError(t, err, string(output))
 	return string(output)
+}
+
+// What other teams read is what the contract has.
+func TestUnit_TheTableOfOutputsIsTheContract(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("CONSUMING_OUTPUTS.md")
+	require.NoError(t, err)
+	var keys []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (?:string|number|list of strings) \\|").FindAllStringSubmatch(string(document), -1) {
+		keys = append(keys, row[1])
+	}
+	var declared []string
+	for _, o := range stacks.OutputsOf[stacks.PublishedOutputs]() {
+		declared = append(declared, o.Key)
+	}
+	assert.Equal(t, declared, keys)
+	assert.Contains(t, string(document), fmt.Sprintf("\n| %d | ", stacks.ContractVersion), "the table of versions")
+
+	// The example in Go is one that compiles.
+	_, example, found := strings.Cut(string(document), "```go\n")
+	require.True(t, found)
+	example, _, _ = strings.Cut(example, "```")
+	compiled, err := os.ReadFile(filepath.Join(root, "stacks", "example_test.go"))
+	require.NoError(t, err)
+	assert.Contains(t, strings.ReplaceAll(string(compiled), "\n\t", "\n"), example)
 }
 
 // A reader's path through the documents: the README first, then the others, in a clone with the lab up.

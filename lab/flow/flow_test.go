@@ -81,7 +81,7 @@ func (u user) fails(t *testing.T, code int, text string, args ...string) {
 	assert.Contains(t, stderr, text)
 }
 
-// Every promise of docs/gitops.md, in an environment that delivers from Git.
+// Every promise of docs/GITOPS_COMPLETE_FLOW.md, in an environment that delivers from Git.
 func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 	for _, program := range []string{"git", "redis-server", "prometheus"} {
 		if _, err := exec.LookPath(program); err != nil && os.Getenv("CI") == "" {

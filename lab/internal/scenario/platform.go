@@ -135,7 +135,7 @@ func secrets(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("%s has its %d entries from the vault; no overlay has a Secret", name, len(secret.Data)), nil
 }
 
-// status asks as docs/gitops.md tells people to.
+// status asks as docs/GITOPS_COMPLETE_FLOW.md tells people to.
 func status(ctx context.Context, s *Stage) (string, error) {
 	for _, ask := range []struct {
 		program string

@@ -252,7 +252,7 @@ func gitRevert(ctx context.Context, s *Stage) (string, error) {
 // skipReconcile makes Argo CD leave an Application alone.
 const skipReconcile = "argocd.argoproj.io/skip-reconcile"
 
-// undo goes back by hand, as docs/gitops.md tells to: Argo CD would put back what Git says within seconds.
+// undo goes back by hand, as docs/GITOPS_COMPLETE_FLOW.md tells to: Argo CD would put back what Git says within seconds.
 func undo(ctx context.Context, s *Stage) (evidence string, err error) {
 	p, err := s.promotion(ctx)
 	if err != nil {

@@ -24,7 +24,7 @@ type Scenario struct {
 // GoodRelease is the name of the scenario in which all goes well.
 const GoodRelease = "good-release"
 
-// Criterion is one of the flow's success criteria; docs/gitops.md lists them.
+// Criterion is one of the flow's success criteria; docs/GITOPS_COMPLETE_FLOW.md lists them.
 type Criterion string
 
 // The success criteria.

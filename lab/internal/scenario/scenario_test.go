@@ -13,7 +13,7 @@ import (
 
 func TestUnit_EverySuccessCriterionHasAScenarioAndEveryScenarioIsDocumented(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../../docs/gitops.md")
+	text, err := os.ReadFile("../../../docs/GITOPS_COMPLETE_FLOW.md")
 	require.NoError(t, err)
 	_, document, found := strings.Cut(string(text), "## The scenarios")
 	require.True(t, found)
