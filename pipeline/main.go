@@ -77,13 +77,16 @@ Exit codes: 0 done, or nothing found; 1 failed; 2 a mistake in the command line;
 interrupted. (go run makes 1 of them all; where the code matters, build it with go build -o bin/pipeline ./pipeline.)`,
 		Example: `  go run ./pipeline preview -s dev         what would an update change in the real dev?
   go run ./pipeline drift -s prod          what have others changed in it?
-  go run ./pipeline deploy -s dev          update the four projects in order`,
+  go run ./pipeline deploy -s dev          update the four projects in order
+  go run ./pipeline release --help         set the image of an environment, by a commit
+  go run ./pipeline promote --help         propose it for the next, by a pull request`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(previewCommand(), driftCommand(), deployCommand(), reportCommand(), guardCommand(), workflowsCommand())
+	root.AddCommand(previewCommand(), driftCommand(), deployCommand(), reportCommand(), guardCommand(),
+		releaseCommand(), imageCommand(), promoteCommand(), workflowsCommand())
 	return root
 }
 

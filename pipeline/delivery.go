@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
+	"github.com/gridos/sharedinfra/pipeline/internal/delivery"
+	"github.com/gridos/sharedinfra/pipeline/internal/github"
+	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
+)
+
+// target adds the flags that say which image a command is about, and returns what reads them.
+func target(cmd *cobra.Command) func(environment string) (delivery.Target, error) {
+	image := cmd.Flags().String("image", "", "the image without its tag, such as devgridosacr.azurecr.io/gridos (required)")
+	tag := cmd.Flags().String("tag", "", "the tag: the environment, and seven digits of the commit, such as dev-abc1234 (required)")
+	return func(environment string) (delivery.Target, error) {
+		var mistakes []error
+		if _, err := name.NewRepository(*image, name.StrictValidation); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("--image %q is no image with its registry and without a tag; name one such as "+
+				"devgridosacr.azurecr.io/gridos", *image))
+		}
+		if prefix, _, ok := overlay.Release(*tag); !ok || prefix != environment {
+			mistakes = append(mistakes, fmt.Errorf("--tag %q is no tag of the environment %s; name one such as %s-abc1234, with digits of a "+
+				"commit's hash", *tag, environment, environment))
+		}
+		return delivery.Target{Environment: environment, Image: overlay.Image{Repository: *image, Tag: *tag}}, errors.Join(mistakes...)
+	}
+}
+
+// remote adds the flag that names where to push.
+func remote(cmd *cobra.Command) *string {
+	return cmd.Flags().String("remote", "origin", "the checkout's name of the repository that is pushed to")
+}
+
+// inCheckout prepares a delivery from the checkout that the command runs in.
+func inCheckout(cmd *cobra.Command, remote string) (delivery.Delivery, error) {
+	c, err := checkout.Open(cmd.Context(), ".")
+	if err != nil {
+		return delivery.Delivery{}, usageError{err}
+	}
+	return delivery.Delivery{
+		Checkout: c, Remote: remote, SetImage: overlay.Kustomize{Root: c.Root}.SetImage, Log: cmd.ErrOrStderr(),
+	}, nil
+}
+
+func releaseCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "release", Short: "Set the image of an environment by a commit, and push that", Args: noArgs,
+		Long: `Sets the image in the environment's overlay with kustomize edit set image, commits that, and pushes the branch that Argo CD
+follows. When others push meanwhile, it starts again from what they have pushed. An image of a later commit is never replaced: the
+command fails and says so. When the branch has the image already, nothing is to be done.
+
+It begins with what the branch is in the remote, and leaves the working tree and the branches of the checkout alone. Kustomize is
+the one on PATH, or else the one that the repository pins.`,
+		Example: "  go run ./pipeline release --environment dev --image devgridosacr.azurecr.io/gridos --tag dev-abc1234",
+	}
+	environment := cmd.Flags().String("environment", "", "environment: "+strings.Join(naming.Environments(), ", ")+" (required)")
+	branch := cmd.Flags().String("branch", "", "the branch that is pushed to (develop for dev, main for the others)")
+	to, wanted := remote(cmd), target(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !slices.Contains(naming.Environments(), *environment) {
+			return usageError{fmt.Errorf("there is no environment %q; name one of %s with --environment",
+				*environment, strings.Join(naming.Environments(), ", "))}
+		}
+		image, err := wanted(*environment)
+		if err != nil {
+			return usageError{err}
+		}
+		if *branch == "" {
+			*branch = "main"
+			if *environment == naming.Environments()[0] {
+				*branch = "develop"
+			}
+		}
+		d, err := inCheckout(cmd, *to)
+		if err != nil {
+			return err
+		}
+		released, err := d.Release(cmd.Context(), *branch, image)
+		if err != nil {
+			return err
+		}
+		if released.Commit == "" {
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Nothing to do: branch %s has %s in %s already.\n", *branch, image.Image, *environment)
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Pushed %s to branch %s: %s runs %s.\n",
+			released.Commit, *branch, *environment, image.Image)
+		return err
+	}
+	return cmd
+}
+
+func promoteCommand() *cobra.Command {
+	promotable := naming.Environments()[1:]
+	cmd := &cobra.Command{
+		Use: "promote", Short: "Propose the image of an environment for the next one, by a pull request", Args: noArgs,
+		Long: `Sets the image in the overlay of the environment on the branch promote/<environment>, which is the pipeline's own, and opens a
+pull request with it, or brings the open one up to date. The pull request lists the commits that are new. The image must have been
+copied to the environment's registry before: see image pull and image push.
+
+It needs the variables that workflows have: GITHUB_TOKEN (with the permissions contents: write and pull-requests: write),
+GITHUB_REPOSITORY and GITHUB_API_URL.`,
+		Example: "  go run ./pipeline promote --to test --image testgridosacr.azurecr.io/gridos --tag test-abc1234",
+	}
+	from := cmd.Flags().String("from", "", "the environment that has the image (the one before --to)")
+	to := cmd.Flags().String("to", "", "the environment that is to have it: "+strings.Join(promotable, ", ")+" (required)")
+	base := cmd.Flags().String("base", "main", "the branch that the pull request is against")
+	origin, wanted := remote(cmd), target(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		at := slices.Index(naming.Environments(), *to)
+		if at < 1 {
+			return usageError{fmt.Errorf("nothing is promoted to %q; name one of %s with --to", *to, strings.Join(promotable, ", "))}
+		}
+		before := naming.Environments()[at-1]
+		if *from != "" && *from != before {
+			return usageError{fmt.Errorf("%s gets what %s has, not %s; leave --from out", *to, before, *from)}
+		}
+		image, mistakes := wanted(*to)
+		settings, err := github.SettingsFrom(os.Getenv)
+		if err := errors.Join(mistakes, err); err != nil {
+			return usageError{err}
+		}
+		client, err := github.New(settings)
+		if err != nil {
+			return err
+		}
+		d, err := inCheckout(cmd, *origin)
+		if err != nil {
+			return err
+		}
+		promoted, err := d.Promote(cmd.Context(), client, before, *base, image)
+		if err != nil {
+			return err
+		}
+		if promoted.Already {
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Nothing to do: branch %s has %s in %s already.\n", *base, image.Image, *to)
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Pull request %d %s: %s\n",
+			promoted.PullRequest.Number, promoted.PullRequest.Action, promoted.PullRequest.URL)
+		return err
+	}
+	return cmd
+}

@@ -1,0 +1,227 @@
+// Package checkout works on the Git repository that a command was started in: it fetches, commits and pushes, and leaves the
+// working tree, the index and the branches of whoever started the command as they are.
+package checkout
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Checkout is a clone that somebody works in, or a workflow.
+type Checkout struct {
+	// Root is the folder of its working tree.
+	Root string
+
+	environment []string
+}
+
+// Who commits when neither the configuration nor the environment says it, as in a workflow: GitHub's own account for that.
+// Source: github.com/actions/checkout, README, "Push a commit using the built-in token".
+const (
+	botName  = "github-actions[bot]"
+	botEmail = "41898282+github-actions[bot]@users.noreply.github.com"
+)
+
+// Open finds the checkout that the folder dir is in.
+func Open(ctx context.Context, dir string) (*Checkout, error) {
+	if _, err := exec.LookPath("git"); err != nil {
+		return nil, fmt.Errorf("there is no git on PATH (%w); install git", err)
+	}
+	c := &Checkout{Root: dir, environment: append(os.Environ(), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0")}
+	root, err := c.git(ctx, dir, "rev-parse", "--show-toplevel")
+	if err != nil {
+		return nil, fmt.Errorf("this is no checkout of the repository; change into one: %w", err)
+	}
+	c.Root = root
+	// Git makes up a name from the machine's otherwise, or refuses.
+	if _, err := c.git(ctx, root, "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT"); err != nil {
+		c.environment = append(c.environment,
+			"GIT_AUTHOR_NAME="+botName, "GIT_AUTHOR_EMAIL="+botEmail, "GIT_COMMITTER_NAME="+botName, "GIT_COMMITTER_EMAIL="+botEmail)
+	}
+	return c, nil
+}
+
+// git returns what a command prints, without the line break at its end.
+func (c *Checkout) git(ctx context.Context, dir string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, "git", args...)
+	command.Dir, command.Env = dir, c.environment
+	// Git takes its lock files away when it is asked to end, and not when it is killed.
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = 10 * time.Second
+	var output, problem bytes.Buffer
+	command.Stdout, command.Stderr = &output, &problem
+	err := command.Run()
+	text := strings.TrimSuffix(output.String(), "\n")
+	if err != nil {
+		said := strings.TrimSpace(problem.String())
+		if said == "" {
+			said = strings.TrimSpace(text)
+		}
+		return text, fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, said)
+	}
+	return text, nil
+}
+
+// Fetch brings all branches of a remote, with their whole history: whether a commit comes before another cannot be told from a part.
+func (c *Checkout) Fetch(ctx context.Context, remote string) error {
+	if _, err := c.git(ctx, c.Root, "remote", "get-url", "--", remote); err != nil {
+		return fmt.Errorf("the checkout has no remote %q; name one that git remote lists: %w", remote, err)
+	}
+	args := []string{"fetch", "--quiet", "--no-tags", "--prune"}
+	shallow, err := c.git(ctx, c.Root, "rev-parse", "--is-shallow-repository")
+	if err != nil {
+		return err
+	}
+	if shallow == "true" {
+		args = append(args, "--unshallow")
+	}
+	_, err = c.git(ctx, c.Root, append(args, "--", remote, "+refs/heads/*:refs/remotes/"+remote+"/*")...)
+	return err
+}
+
+// Tip returns the commit that a branch of a remote had when it was fetched, or "" if there was no such branch.
+func (c *Checkout) Tip(ctx context.Context, remote, branch string) (string, error) {
+	return c.git(ctx, c.Root, "for-each-ref", "--format=%(objectname)", "refs/remotes/"+remote+"/"+branch)
+}
+
+// ErrUnknown is that of a commit that the repository does not have.
+var ErrUnknown = errors.New("it is no commit of the repository")
+
+// Find returns the commit whose hash begins with seven or more hexadecimal digits. A branch or tag of that name is not meant. The
+// error is ErrUnknown if there is none.
+func (c *Checkout) Find(ctx context.Context, abbreviated string) (string, error) {
+	listed, err := c.git(ctx, c.Root, "rev-parse", "--disambiguate="+abbreviated)
+	if err != nil {
+		return "", err
+	}
+	var commits []string
+	for _, object := range strings.Fields(listed) {
+		kind, err := c.git(ctx, c.Root, "cat-file", "-t", object)
+		if err != nil {
+			return "", err
+		}
+		if kind == "commit" {
+			commits = append(commits, object)
+		}
+	}
+	switch len(commits) {
+	case 0:
+		return "", fmt.Errorf("%s: %w", abbreviated, ErrUnknown)
+	case 1:
+		return commits[0], nil
+	default:
+		return "", fmt.Errorf("%s is ambiguous: it begins %s; write more digits", abbreviated, strings.Join(commits, " and "))
+	}
+}
+
+// Contains tells whether a commit is in the history of another, or is that other.
+func (c *Checkout) Contains(ctx context.Context, history, commit string) (bool, error) {
+	_, err := c.git(ctx, c.Root, "merge-base", "--is-ancestor", commit, history)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Commit is one of the repository.
+type Commit struct {
+	SHA string
+	// Subject is the first line of the message.
+	Subject string
+}
+
+// Since lists the commits, without merges, that are in the history of to and not in that of from, the newest first: those that
+// change one of the paths, or all if there are none.
+func (c *Checkout) Since(ctx context.Context, from, to string, paths ...string) ([]Commit, error) {
+	args := []string{"log", "--no-merges", "--format=%H %s", from + ".." + to, "--"}
+	listed, err := c.git(ctx, c.Root, append(args, paths...)...)
+	if err != nil {
+		return nil, err
+	}
+	var commits []Commit
+	for line := range strings.Lines(listed) {
+		sha, subject, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		commits = append(commits, Commit{sha, subject})
+	}
+	return commits, nil
+}
+
+// File returns what a file has in a commit. Its name has slashes and begins at the root.
+func (c *Checkout) File(ctx context.Context, commit, name string) ([]byte, error) {
+	content, err := c.git(ctx, c.Root, "show", commit+":"+name)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(content + "\n"), nil
+}
+
+// ChangedSince tells whether a file was changed on a branch since another was made from it.
+func (c *Checkout) ChangedSince(ctx context.Context, branch, made, name string) (bool, error) {
+	changed, err := c.git(ctx, c.Root, "diff", "--name-only", made+"..."+branch, "--", name)
+	return changed != "", err
+}
+
+// RejectedError is a push that came too late: somebody else had pushed to the branch, or was just doing it.
+type RejectedError struct {
+	Remote, Branch string
+	// Reason is Git's word for it, such as "[rejected] (fetch first)".
+	Reason string
+}
+
+// Error names the branch and says why.
+func (e *RejectedError) Error() string {
+	return fmt.Sprintf("branch %s of %s has changed meanwhile: %s", e.Branch, e.Remote, e.Reason)
+}
+
+// Push lets a branch of a remote be at a commit. It is a RejectedError if the branch has meanwhile changed to something else than
+// what the commit was made from.
+func (c *Checkout) Push(ctx context.Context, remote, commit, branch string) error {
+	return c.push(ctx, remote, commit, branch)
+}
+
+// Replace lets a branch of a remote be at a commit whatever it was made from. It is a RejectedError if the branch is not at the commit
+// expected, where "" stands for a branch that is not there.
+func (c *Checkout) Replace(ctx context.Context, remote, commit, branch, expected string) error {
+	return c.push(ctx, remote, commit, branch, "--force-with-lease=refs/heads/"+branch+":"+expected)
+}
+
+func (c *Checkout) push(ctx context.Context, remote, commit, branch string, options ...string) error {
+	args := append([]string{"push", "--porcelain"}, options...)
+	output, err := c.git(ctx, c.Root, append(args, "--", remote, commit+":refs/heads/"+branch)...)
+	if err == nil {
+		return nil
+	}
+	// A line for each branch: a flag, from and to, and what became of it, with tabs between them. Source: git-push(1), "OUTPUT".
+	for line := range strings.Lines(output) {
+		parts := strings.SplitN(strings.TrimSpace(line), "\t", 3)
+		if len(parts) == 3 && parts[0] == "!" && cameTooLate(parts[2]) {
+			return &RejectedError{Remote: remote, Branch: branch, Reason: parts[2]}
+		}
+	}
+	if output != "" {
+		err = fmt.Errorf("%w\n%s", err, output)
+	}
+	return fmt.Errorf("branch %s of %s cannot be pushed to; see whether its protection lets whoever runs this push: %w", branch, remote, err)
+}
+
+// cameTooLate tells pushes that somebody else was faster with from those that a hook or a protected branch refuses.
+func cameTooLate(summary string) bool {
+	if strings.HasPrefix(summary, "[rejected]") {
+		return true
+	}
+	// Two pushes at the same moment: the server found the branch as expected, and no longer when it wrote it.
+	for _, race := range []string{"cannot lock ref", "failed to update ref", "incorrect old value", "reference already exists"} {
+		if strings.HasPrefix(summary, "[remote rejected]") && strings.Contains(summary, race) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,167 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
+	"github.com/gridos/sharedinfra/pipeline/internal/github"
+	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
+)
+
+// source is the folder that the image is built from.
+const source = "src"
+
+// listed is how many commits the text of a pull request names.
+const listed = 100
+
+// Promoted is what became of a promotion.
+type Promoted struct {
+	// Already is true if the base branch has the image: there was nothing to promote.
+	Already bool
+	// PullRequest is the one that sets the image otherwise.
+	PullRequest github.Result
+}
+
+// Promote proposes a target's image, which the environment from has already, by a pull request against the branch base. The branch
+// of the pull request, promote/<environment>, is the pipeline's own, and is made anew when base has changed there. The error is a
+// SupersededError if base, or the open pull request, has the image of a later commit.
+func (d Delivery) Promote(ctx context.Context, to *github.Client, from, base string, target Target) (Promoted, error) {
+	branch := "promote/" + target.Environment
+	var already bool
+	text, err := untilPushed(ctx, d, branch, func() (text string, err error) {
+		if err := d.Checkout.Fetch(ctx, d.Remote); err != nil {
+			return "", err
+		}
+		tip, err := d.Checkout.Tip(ctx, d.Remote, base)
+		if err != nil {
+			return "", err
+		}
+		if tip == "" {
+			return "", fmt.Errorf("there is no branch %s in %s; name another with --base", base, d.Remote)
+		}
+		there, err := d.imageAt(ctx, tip, target.Environment)
+		if err != nil {
+			return "", err
+		}
+		if already = there == target.Image; already {
+			return "", nil
+		}
+		built, err := d.commitOf(ctx, target)
+		if err != nil {
+			return "", err
+		}
+		if err := d.notSuperseded(ctx, target, built, there, "branch "+base); err != nil {
+			return "", err
+		}
+		if text, err = d.describe(ctx, from, target, built, there); err != nil {
+			return "", err
+		}
+		return text, d.propose(ctx, to, branch, base, tip, target, built)
+	})
+	if err != nil || already {
+		return Promoted{Already: already}, err
+	}
+	result, err := to.UpsertPullRequest(ctx, branch, base, title(from, target), text)
+	return Promoted{PullRequest: result}, err
+}
+
+// propose pushes the branch of the pull request. An open one that has the image already keeps its commit, and with it its checks
+// and reviews, unless base has changed the same file.
+func (d Delivery) propose(ctx context.Context, to *github.Client, branch, base, tip string, target Target, built string) error {
+	last, err := d.Checkout.Tip(ctx, d.Remote, branch)
+	if err != nil {
+		return err
+	}
+	if last != "" {
+		open, err := to.OpenPullRequest(ctx, branch, base)
+		if err != nil {
+			return err
+		}
+		if open.Number != 0 {
+			proposed, err := d.imageAt(ctx, last, target.Environment)
+			if err != nil {
+				return err
+			}
+			if err := d.notSuperseded(ctx, target, built, proposed, "the pull request "+open.URL); err != nil {
+				return err
+			}
+			changed, err := d.Checkout.ChangedSince(ctx, tip, last, overlay.File(target.Environment))
+			if err != nil || (proposed == target.Image && !changed) {
+				return err
+			}
+		}
+	}
+	commit, err := d.commit(ctx, tip, target, fmt.Sprintf("chore: update %s image to %s", target.Environment, target.Image.Tag))
+	if err != nil {
+		return err
+	}
+	return d.Checkout.Replace(ctx, d.Remote, commit, branch, last)
+}
+
+func title(from string, target Target) string {
+	return fmt.Sprintf("chore: promote %s to %s", tagIn(from, target), target.Environment)
+}
+
+// tagIn is the tag that a target's image has in the environment that it comes from.
+func tagIn(from string, target Target) string {
+	return from + strings.TrimPrefix(target.Image.Tag, target.Environment)
+}
+
+// describe is the text of a pull request: what the target brings that is not in the image there, and what it takes away.
+func (d Delivery) describe(ctx context.Context, from string, target Target, built string, there overlay.Image) (string, error) {
+	var text strings.Builder
+	line := func(format string, values ...any) { fmt.Fprintf(&text, format+"\n", values...) }
+	line("Sets the image of %s to `%s`, which is the same as `%s` in %s.", target.Environment, target.Image, tagIn(from, target), from)
+	line("Merging this lets Argo CD release it; `git revert` of the merge brings `%s` back.\n", there.Tag)
+	_, abbreviated, _ := overlay.Release(there.Tag)
+	before, err := d.Checkout.Find(ctx, abbreviated)
+	if errors.Is(err, checkout.ErrUnknown) || abbreviated == "" {
+		line("%s has `%s` now, which is of no commit of the repository: what is new cannot be told.", target.Environment, there.Tag)
+		return text.String(), nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s has %s: %w", target.Environment, there.Tag, err)
+	}
+	added, err := d.Checkout.Since(ctx, before, built, source)
+	if err != nil {
+		return "", err
+	}
+	removed, err := d.Checkout.Since(ctx, built, before, source)
+	if err != nil {
+		return "", err
+	}
+	line("### New since `%s`\n", there.Tag)
+	list(line, added, before, built)
+	if len(removed) > 0 {
+		line("\n### Not in it any more\n")
+		list(line, removed, built, before)
+	}
+	return text.String(), nil
+}
+
+// list names commits that change the source. GitHub makes links of the hashes; what people have written in the subjects is shown as
+// it is, so that it mentions nobody and closes nothing.
+func list(line func(string, ...any), commits []checkout.Commit, from, to string) {
+	if len(commits) == 0 {
+		line("No commit changes `%s/`.", source)
+	}
+	for i, commit := range commits {
+		if i == listed {
+			line("\n%d more: `git log %.7s..%.7s -- %s`", len(commits)-listed, from, to, source)
+			break
+		}
+		line("- %s %s", commit.SHA, verbatim(commit.Subject))
+	}
+}
+
+// verbatim is a code span of a text, which may have backticks itself. Source: CommonMark, "Code spans".
+func verbatim(text string) string {
+	fence := "`"
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	return fence + " " + text + " " + fence
+}

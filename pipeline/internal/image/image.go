@@ -1,0 +1,146 @@
+// Package image takes images from one registry to another by way of a folder, so that nobody needs rights in both: what is pushed
+// is what was pulled, byte for byte.
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// options are those of each request. The credentials are what docker login, or az acr login, has left.
+func options(ctx context.Context) []remote.Option {
+	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
+}
+
+// Pull writes an image, or an index with the images of all platforms, as an OCI layout into dir, which is not there yet or is empty.
+// It returns the digest.
+func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, err error) {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return v1.Hash{}, fmt.Errorf("%s is not empty; name another folder, or remove it", dir)
+	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return v1.Hash{}, fmt.Errorf("see whether %s is empty: %w", dir, err)
+	}
+	found, err := remote.Get(ref, options(ctx)...)
+	if err != nil {
+		return v1.Hash{}, explain("pull", ref, err)
+	}
+	// What is there is complete: the folder gets its name in the end.
+	dir = filepath.Clean(dir)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return v1.Hash{}, fmt.Errorf("make a folder for %s: %w", ref, err)
+	}
+	unfinished, err := os.MkdirTemp(filepath.Dir(dir), ".unfinished-")
+	if err != nil {
+		return v1.Hash{}, fmt.Errorf("make a folder for %s: %w", ref, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
+	to, err := layout.Write(unfinished, empty.Index)
+	if err != nil {
+		return v1.Hash{}, fmt.Errorf("write %s into a folder: %w", ref, err)
+	}
+	if found.MediaType.IsIndex() {
+		var index v1.ImageIndex
+		if index, err = found.ImageIndex(); err == nil {
+			err = to.AppendIndex(index)
+		}
+	} else {
+		var image v1.Image
+		if image, err = found.Image(); err == nil {
+			err = to.AppendImage(image)
+		}
+	}
+	if err != nil {
+		return v1.Hash{}, explain("pull", ref, err)
+	}
+	if err := os.Chmod(unfinished, 0o755); err != nil { //nolint:gosec // an image's files are readable like those of a build
+		return v1.Hash{}, err
+	}
+	return found.Digest, os.Rename(unfinished, dir)
+}
+
+// Push pushes what Pull has written into dir, and returns its digest, which is the same. A tag that is there already keeps what it
+// is: if that is something else, it is an error, because pods may run it and nodes keep what they have pulled.
+func Push(ctx context.Context, dir string, ref name.Tag) (v1.Hash, error) {
+	from, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		return v1.Hash{}, fmt.Errorf("%s is no OCI layout; make one with image pull: %w", dir, err)
+	}
+	manifest, err := from.IndexManifest()
+	if err != nil {
+		return v1.Hash{}, fmt.Errorf("read the OCI layout in %s: %w", dir, err)
+	}
+	if len(manifest.Manifests) != 1 {
+		return v1.Hash{}, fmt.Errorf("the OCI layout in %s has %d images and should have one; make one with image pull", dir, len(manifest.Manifests))
+	}
+	wanted := manifest.Manifests[0]
+	there, err := remote.Head(ref, options(ctx)...)
+	refused := (*transport.Error)(nil)
+	switch {
+	case err == nil && there.Digest == wanted.Digest:
+		return wanted.Digest, nil
+	case err == nil:
+		return v1.Hash{}, fmt.Errorf("%s is %s already and would become %s; a tag names one image for ever: untag it there if nothing "+
+			"runs it, or release a new commit", ref, there.Digest, wanted.Digest)
+	case !errors.As(err, &refused) || refused.StatusCode != http.StatusNotFound:
+		return v1.Hash{}, explain("look for", ref, err)
+	}
+	if wanted.MediaType.IsIndex() {
+		index, err := from.ImageIndex(wanted.Digest)
+		if err != nil {
+			return v1.Hash{}, fmt.Errorf("read the OCI layout in %s: %w", dir, err)
+		}
+		if err := same(wanted.Digest, index); err != nil {
+			return v1.Hash{}, fmt.Errorf("the OCI layout in %s: %w", dir, err)
+		}
+		return wanted.Digest, explain("push", ref, remote.WriteIndex(ref, index, options(ctx)...))
+	}
+	image, err := from.Image(wanted.Digest)
+	if err != nil {
+		return v1.Hash{}, fmt.Errorf("read the OCI layout in %s: %w", dir, err)
+	}
+	if err := same(wanted.Digest, image); err != nil {
+		return v1.Hash{}, fmt.Errorf("the OCI layout in %s: %w", dir, err)
+	}
+	return wanted.Digest, explain("push", ref, remote.Write(ref, image, options(ctx)...))
+}
+
+// same compares a manifest with its name in the layout: a registry checks the layers, and gives the manifest whatever digest it has.
+func same(wanted v1.Hash, has interface{ Digest() (v1.Hash, error) }) error {
+	digest, err := has.Digest()
+	if err != nil {
+		return err
+	}
+	if digest != wanted {
+		return fmt.Errorf("%s has become %s; pull it again", wanted, digest)
+	}
+	return nil
+}
+
+// explain says what to do about a registry's refusal.
+func explain(doing string, ref name.Reference, err error) error {
+	if err == nil {
+		return nil
+	}
+	remedy := ""
+	if refused := (*transport.Error)(nil); errors.As(err, &refused) {
+		switch refused.StatusCode {
+		case http.StatusUnauthorized, http.StatusForbidden:
+			remedy = "; sign in with az acr login or docker login as somebody who may"
+		case http.StatusNotFound:
+			remedy = "; see whether it was pushed"
+		}
+	}
+	return fmt.Errorf("%s %s%s: %w", doing, ref, remedy, err)
+}

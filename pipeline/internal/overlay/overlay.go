@@ -1,0 +1,68 @@
+// Package overlay reads and sets the application's image in the overlay of an environment, in applications/gridos/overlays.
+package overlay
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// imageName is what the base calls the image; overlays replace it.
+const imageName = "gridosacr.azurecr.io/gridos"
+
+// Dir is the folder of an environment's overlay, from the root of the repository and with slashes.
+func Dir(environment string) string {
+	return path.Join("applications", naming.Application, "overlays", environment)
+}
+
+// File is the file of an environment's overlay that names the image, from the root of the repository and with slashes.
+func File(environment string) string { return path.Join(Dir(environment), "kustomization.yaml") }
+
+// Image is one in a registry.
+type Image struct {
+	// Repository is where it is, such as devgridosacr.azurecr.io/gridos.
+	Repository string
+	// Tag is its tag, such as dev-abc1234.
+	Tag string
+}
+
+// String is the reference, such as devgridosacr.azurecr.io/gridos:dev-abc1234.
+func (i Image) String() string { return i.Repository + ":" + i.Tag }
+
+var tagPattern = regexp.MustCompile(`^([a-z]+)-([0-9a-f]{7,40})$`)
+
+// Release returns the environment and the beginning of the commit's hash that a tag of the pipeline is made of, such as dev and
+// abc1234. ok is false for every other tag.
+func Release(tag string) (environment, commit string, ok bool) {
+	parts := tagPattern.FindStringSubmatch(tag)
+	if parts == nil {
+		return "", "", false
+	}
+	return parts[1], parts[2], true
+}
+
+// Parse reads the image from the content of a kustomization.yaml.
+func Parse(content []byte) (Image, error) {
+	var file struct {
+		Images []struct {
+			Name, NewName, NewTag, Digest string
+		}
+	}
+	if err := yaml.Unmarshal(content, &file); err != nil {
+		return Image{}, fmt.Errorf("read a kustomization.yaml: %w", err)
+	}
+	for _, image := range file.Images {
+		if image.Name != imageName {
+			continue
+		}
+		if image.Digest != "" {
+			return Image{}, fmt.Errorf("the image %s is set by its digest, which says nothing of its commit; set it by a tag", imageName)
+		}
+		return Image{Repository: image.NewName, Tag: image.NewTag}, nil
+	}
+	return Image{}, fmt.Errorf("the image %s is not among its images; add it", imageName)
+}
