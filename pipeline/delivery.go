@@ -28,8 +28,8 @@ func target(cmd *cobra.Command) func(environment string) (delivery.Target, error
 				"devgridosacr.azurecr.io/gridos", *image))
 		}
 		if prefix, _, ok := overlay.Release(*tag); !ok || prefix != environment {
-			mistakes = append(mistakes, fmt.Errorf("--tag %q is no tag of the environment %s; name one such as %s-abc1234, with digits of a "+
-				"commit's hash", *tag, environment, environment))
+			mistakes = append(mistakes, fmt.Errorf("--tag %q is no tag of the environment %s; name one such as %s-abc1234, with digits of "+
+				"a commit's hash", *tag, environment, environment))
 		}
 		return delivery.Target{Environment: environment, Image: overlay.Image{Repository: *image, Tag: *tag}}, errors.Join(mistakes...)
 	}
@@ -103,8 +103,8 @@ func promoteCommand() *cobra.Command {
 	promotable := naming.Environments()[1:]
 	cmd := &cobra.Command{
 		Use: "promote", Short: "Propose the image of an environment for the next one, by a pull request", Args: noArgs,
-		Long: `Sets the image in the overlay of the environment on the branch promote/<environment>, which is the pipeline's own, and opens a
-pull request with it, or brings the open one up to date. The pull request lists the commits that are new. The image must have been
+		Long: `Sets the image in the overlay of the environment on the branch promote/<environment>, which is the pipeline's own, and opens
+a pull request with it, or brings the open one up to date. The pull request lists the commits that are new. The image must have been
 copied to the environment's registry before: see image pull and image push.
 
 It needs the variables that workflows have: GITHUB_TOKEN (with the permissions contents: write and pull-requests: write),

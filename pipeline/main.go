@@ -86,7 +86,7 @@ interrupted. (go run makes 1 of them all; where the code matters, build it with 
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(previewCommand(), driftCommand(), deployCommand(), reportCommand(), guardCommand(),
-		releaseCommand(), imageCommand(), promoteCommand(), workflowsCommand())
+		releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand())
 	return root
 }
 

@@ -209,7 +209,8 @@ func (c *Checkout) push(ctx context.Context, remote, commit, branch string, opti
 	if output != "" {
 		err = fmt.Errorf("%w\n%s", err, output)
 	}
-	return fmt.Errorf("branch %s of %s cannot be pushed to; see whether its protection lets whoever runs this push: %w", branch, remote, err)
+	return fmt.Errorf("branch %s of %s cannot be pushed to; see whether its protection lets whoever runs this push: %w",
+		branch, remote, err)
 }
 
 // cameTooLate tells pushes that somebody else was faster with from those that a hook or a protected branch refuses.

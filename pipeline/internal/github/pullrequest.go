@@ -28,7 +28,8 @@ func (c *Client) PullRequestOf(ctx context.Context, headSHA, headRepository stri
 			return c.api.PullRequests.List(ctx, c.owner, c.name, &gogithub.PullRequestListOptions{State: "open", ListOptions: at})
 		}), headSHA, headRepository)
 	}
-	return number, c.explain(fmt.Sprintf("look for the pull request of commit %s of %s", headSHA, headRepository), "pull-requests: read", err)
+	doing := fmt.Sprintf("look for the pull request of commit %s of %s", headSHA, headRepository)
+	return number, c.explain(doing, "pull-requests: read", err)
 }
 
 // head finds the one open pull request of this repository that ends with a commit. What lists them lists others too.
@@ -82,8 +83,8 @@ func (c *Client) UpsertPullRequest(ctx context.Context, branch, base, title, bod
 		return Result{}, err
 	}
 	explain := func(err error) error {
-		return c.explain("keep the pull request of branch "+branch+" up to date", "pull-requests: write (and, in the repository's settings "+
-			"for Actions, that workflows may create pull requests)", err)
+		return c.explain("keep the pull request of branch "+branch+" up to date", "pull-requests: write (and, in the repository's "+
+			"settings for Actions, that workflows may create pull requests)", err)
 	}
 	if pr == nil {
 		created, _, err := c.api.PullRequests.Create(ctx, c.owner, c.name,

@@ -64,7 +64,7 @@ func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, 
 	if err != nil {
 		return v1.Hash{}, explain("pull", ref, err)
 	}
-	if err := os.Chmod(unfinished, 0o755); err != nil { //nolint:gosec // an image's files are readable like those of a build
+	if err := os.Chmod(unfinished, 0o755); err != nil {
 		return v1.Hash{}, err
 	}
 	return found.Digest, os.Rename(unfinished, dir)
@@ -82,7 +82,8 @@ func Push(ctx context.Context, dir string, ref name.Tag) (v1.Hash, error) {
 		return v1.Hash{}, fmt.Errorf("read the OCI layout in %s: %w", dir, err)
 	}
 	if len(manifest.Manifests) != 1 {
-		return v1.Hash{}, fmt.Errorf("the OCI layout in %s has %d images and should have one; make one with image pull", dir, len(manifest.Manifests))
+		return v1.Hash{}, fmt.Errorf("the OCI layout in %s has %d images and should have one; make one with image pull",
+			dir, len(manifest.Manifests))
 	}
 	wanted := manifest.Manifests[0]
 	there, err := remote.Head(ref, options(ctx)...)

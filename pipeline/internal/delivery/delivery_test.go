@@ -1,0 +1,415 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
+	"github.com/gridos/sharedinfra/pipeline/internal/delivery"
+	"github.com/gridos/sharedinfra/pipeline/internal/github/githubtest"
+	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
+)
+
+// TestMain lets git be as on a fresh machine, whoever runs the tests.
+func TestMain(m *testing.M) {
+	home, err := os.MkdirTemp("", "git-home-")
+	if err == nil {
+		config := filepath.Join(home, "config")
+		// Nothing goes on in a test's folder when its command has ended.
+		err = os.WriteFile(config, []byte("[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"), 0o600)
+		for key, value := range map[string]string{"GIT_CONFIG_GLOBAL": config, "GIT_CONFIG_NOSYSTEM": "1", "HOME": home} {
+			if err == nil {
+				err = os.Setenv(key, value)
+			}
+		}
+	}
+	for _, key := range []string{"GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"} {
+		if err == nil {
+			err = os.Unsetenv(key)
+		}
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+		err = os.RemoveAll(home)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+const kustomization = `resources:
+- ../../base
+images:
+- name: gridosacr.azurecr.io/gridos
+  newName: %sgridosacr.azurecr.io/gridos
+  newTag: %s
+`
+
+// place is a repository that several push to: a bare one, the clone of a developer and that of a pipeline.
+type place struct {
+	t                      *testing.T
+	bare, developer, clone string
+	edits                  int    // how often the image was set
+	during                 func() // happens each time before that
+	log                    strings.Builder
+}
+
+func git(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "git", args...)
+	command.Dir = dir
+	output, err := command.CombinedOutput()
+	require.NoError(t, err, "git %v: %s", args, output)
+	return strings.TrimSpace(string(output))
+}
+
+// newPlace makes one whose branches main and develop have overlays without a release.
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	dir := t.TempDir()
+	p := &place{t: t, bare: filepath.Join(dir, "bare"), developer: filepath.Join(dir, "developer"), clone: filepath.Join(dir, "clone")}
+	git(t, dir, "init", "--quiet", "--bare", "--initial-branch=main", p.bare)
+	git(t, dir, "clone", "--quiet", p.bare, p.developer)
+	git(t, p.developer, "config", "user.name", "Developer")
+	git(t, p.developer, "config", "user.email", "developer@gridos.invalid")
+	git(t, p.developer, "checkout", "--quiet", "-b", "main")
+	for _, environment := range []string{"dev", "test", "prod"} {
+		p.write(overlay.File(environment), fmt.Sprintf(kustomization, environment, environment+"-0000000"))
+	}
+	p.commit("feat: begin", "src/main.go")
+	git(t, p.developer, "push", "--quiet", "origin", "main", "main:develop")
+	git(t, p.developer, "checkout", "--quiet", "-b", "develop")
+	git(t, dir, "clone", "--quiet", p.bare, p.clone)
+	return p
+}
+
+func (p *place) write(name, content string) {
+	p.t.Helper()
+	file := filepath.Join(p.developer, filepath.FromSlash(name))
+	require.NoError(p.t, os.MkdirAll(filepath.Dir(file), 0o700))
+	require.NoError(p.t, os.WriteFile(file, []byte(content), 0o600))
+}
+
+// commit lets the developer change a file on the branch that they are on, and returns the commit.
+func (p *place) commit(subject, file string) string {
+	p.t.Helper()
+	p.write(file, subject+"\n")
+	git(p.t, p.developer, "add", ".")
+	git(p.t, p.developer, "commit", "--quiet", "--allow-empty", "-m", subject)
+	return git(p.t, p.developer, "rev-parse", "HEAD")
+}
+
+// push lets the developer push to a branch, whatever was pushed there meanwhile.
+func (p *place) push(branch string) {
+	p.t.Helper()
+	git(p.t, p.developer, "pull", "--quiet", "--rebase", "origin", branch)
+	git(p.t, p.developer, "push", "--quiet", "origin", "HEAD:"+branch)
+}
+
+// released returns the hash, after it was built, of a commit on develop.
+func (p *place) built(subject string) string {
+	p.t.Helper()
+	p.commit(subject, "src/main.go")
+	p.push("develop")
+	return git(p.t, p.developer, "rev-parse", "HEAD")
+}
+
+// set lets a branch have an image in an overlay, as another pipeline would.
+func (p *place) set(branch string, image delivery.Target) {
+	p.t.Helper()
+	other := filepath.Join(p.t.TempDir(), "other")
+	git(p.t, p.developer, "clone", "--quiet", "--branch", branch, p.bare, other)
+	require.NoError(p.t, setImage(filepath.Join(other, filepath.FromSlash(overlay.Dir(image.Environment))), image.Image))
+	git(p.t, other, "-c", "user.name=Other", "-c", "user.email=other@gridos.invalid", "commit", "--quiet", "-am", "other: "+image.Image.Tag)
+	git(p.t, other, "push", "--quiet")
+}
+
+// setImage does to the file of an overlay what kustomize would do.
+func setImage(dir string, image overlay.Image) error {
+	file := filepath.Join(dir, "kustomization.yaml")
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	content = regexp.MustCompile(`newName: .*`).ReplaceAll(content, []byte("newName: "+image.Repository))
+	content = regexp.MustCompile(`newTag: .*`).ReplaceAll(content, []byte("newTag: "+image.Tag))
+	return os.WriteFile(file, content, 0o600)
+}
+
+func (p *place) delivery() delivery.Delivery {
+	p.t.Helper()
+	c, err := checkout.Open(p.t.Context(), filepath.Join(p.clone, "src"))
+	require.NoError(p.t, err)
+	return delivery.Delivery{
+		Checkout: c, Remote: "origin", Log: &p.log, Wait: &backoff.ZeroBackOff{},
+		SetImage: func(_ context.Context, dir string, image overlay.Image) error {
+			p.edits++
+			if p.during != nil {
+				p.during()
+			}
+			return setImage(dir, image)
+		},
+	}
+}
+
+func target(environment, commit string) delivery.Target {
+	return delivery.Target{Environment: environment, Image: overlay.Image{
+		Repository: environment + "gridosacr.azurecr.io/gridos", Tag: environment + "-" + commit[:7],
+	}}
+}
+
+func (p *place) log1(format, branch string) string {
+	p.t.Helper()
+	return git(p.t, p.bare, "log", "-1", "--format="+format, branch)
+}
+
+func (p *place) image(branch, environment string) string {
+	p.t.Helper()
+	image, err := overlay.Parse([]byte(git(p.t, p.bare, "show", branch+":"+overlay.File(environment))))
+	require.NoError(p.t, err)
+	return image.String()
+}
+
+func TestUnit_AReleaseThatOthersOvertakeStartsAgainFromWhatTheyPushed(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	image := target("dev", p.built("feat: a widget"))
+	p.during = func() {
+		if p.edits <= 2 {
+			p.commit(fmt.Sprint("docs: meanwhile ", p.edits), "README.md")
+			p.push("develop")
+		}
+	}
+	unsaved := filepath.Join(p.clone, "src", "main.go")
+	require.NoError(t, os.WriteFile(unsaved, []byte("work in progress"), 0o600))
+	before := git(t, p.clone, "rev-parse", "HEAD")
+
+	released, err := p.delivery().Release(t.Context(), "develop", image)
+	require.NoError(t, err)
+	assert.Equal(t, 3, p.edits)
+	assert.Equal(t, released.Commit, p.log1("%H", "develop"))
+	assert.Equal(t, image.Image.String(), p.image("develop", "dev"))
+	assert.Equal(t, "chore: update dev image to "+image.Image.Tag+"\ndocs: meanwhile 2\ndocs: meanwhile 1\nfeat: a widget\nfeat: begin",
+		git(t, p.bare, "log", "--format=%s", "develop"), "nothing is lost, nothing is merged, and there is one commit of the release")
+	assert.Equal(t, "github-actions[bot]", p.log1("%an", "develop"))
+	assert.Equal(t, overlay.File("dev"), git(t, p.bare, "diff", "--name-only", "develop~", "develop"))
+	for _, try := range []string{"Try 1 of 8", "Try 2 of 8"} {
+		assert.Contains(t, p.log.String(), try+": branch develop of origin has changed meanwhile: [rejected]")
+	}
+
+	content, err := os.ReadFile(unsaved)
+	require.NoError(t, err)
+	assert.Equal(t, "work in progress", string(content))
+	assert.Equal(t, before, git(t, p.clone, "rev-parse", "HEAD"))
+	assert.Len(t, strings.Split(git(t, p.clone, "worktree", "list"), "\n"), 1)
+}
+
+func TestUnit_AReleaseTwiceIsOneCommit(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	image := target("dev", p.built("feat: a widget"))
+	first, err := p.delivery().Release(t.Context(), "develop", image)
+	require.NoError(t, err)
+	second, err := p.delivery().Release(t.Context(), "develop", image)
+	require.NoError(t, err)
+	assert.Equal(t, delivery.Released{}, second)
+	assert.Equal(t, first.Commit, p.log1("%H", "develop"))
+	assert.Equal(t, 1, p.edits)
+}
+
+func TestUnit_AnOlderReleaseDoesNotReplaceANewerOne(t *testing.T) {
+	t.Parallel()
+	for name, shallow := range map[string]bool{"whole history": false, "of a shallow clone": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			older, newer := target("dev", p.built("feat: first")), target("dev", p.built("feat: second"))
+			if shallow {
+				require.NoError(t, os.RemoveAll(p.clone))
+				git(t, p.developer, "clone", "--quiet", "--depth=1", "--branch=develop", "file://"+p.bare, p.clone)
+			}
+			p.during = func() {
+				if p.edits == 1 {
+					p.set("develop", newer) // the newer pipeline gets there while the older one is about to push
+				}
+			}
+			_, err := p.delivery().Release(t.Context(), "develop", older)
+			superseded := (*delivery.SupersededError)(nil)
+			require.ErrorAs(t, err, &superseded)
+			require.ErrorContains(t, err, older.Image.Tag+" is older than "+newer.Image.Tag+", which branch develop has")
+			assert.Equal(t, newer.Image.String(), p.image("develop", "dev"))
+			assert.Equal(t, 1, p.edits)
+
+			p.during = nil
+			newest := target("dev", p.built("feat: third"))
+			_, err = p.delivery().Release(t.Context(), "develop", newest)
+			require.NoError(t, err)
+			assert.Equal(t, newest.Image.String(), p.image("develop", "dev"))
+		})
+	}
+}
+
+func TestUnit_AReleaseThatIsAlwaysOvertakenGivesUp(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	image := target("dev", p.built("feat: a widget"))
+	p.during = func() {
+		p.commit(fmt.Sprint("docs: meanwhile ", p.edits), "README.md")
+		p.push("develop")
+	}
+	_, err := p.delivery().Release(t.Context(), "develop", image)
+	require.ErrorContains(t, err, "branch develop of origin could not be pushed to in 8 tries, because others pushed each time; run this again")
+	assert.Equal(t, 8, p.edits)
+	assert.Equal(t, "docs: meanwhile 8", p.log1("%s", "develop"))
+}
+
+func TestUnit_AProtectedBranchIsNotTriedTwice(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	image := target("dev", p.built("feat: a widget"))
+	hook := filepath.Join(p.bare, "hooks", "pre-receive")
+	require.NoError(t, os.MkdirAll(filepath.Dir(hook), 0o700))
+	require.NoError(t, os.WriteFile(hook, []byte("#!/bin/sh\necho 'changes must be made through a pull request' >&2\nexit 1\n"), 0o700))
+	_, err := p.delivery().Release(t.Context(), "develop", image)
+	require.ErrorContains(t, err, "branch develop of origin cannot be pushed to; see whether its protection")
+	require.ErrorContains(t, err, "changes must be made through a pull request")
+	assert.Equal(t, 1, p.edits)
+}
+
+func TestUnit_WhatCannotBeReleasedSaysWhy(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	image := target("dev", p.built("feat: a widget"))
+	d := p.delivery()
+	_, err := d.Release(t.Context(), "develop", target("dev", "0123456789"))
+	require.ErrorContains(t, err, "dev-0123456 cannot be placed in the history of origin")
+	require.ErrorIs(t, err, checkout.ErrUnknown)
+	_, err = d.Release(t.Context(), "none", image)
+	require.ErrorContains(t, err, "there is no branch none in origin; name another with --branch")
+	d.Remote = "upstream"
+	_, err = d.Release(t.Context(), "develop", image)
+	require.ErrorContains(t, err, `has no remote "upstream"`)
+
+	// A branch whose name is that of the commit is not meant.
+	git(t, p.developer, "push", "--quiet", "origin", "main:refs/heads/"+image.Image.Tag[4:])
+	d.Remote = "origin"
+	d.SetImage = func(context.Context, string, overlay.Image) error { return nil }
+	_, err = d.Release(t.Context(), "develop", image)
+	require.ErrorContains(t, err, "to devgridosacr.azurecr.io/gridos:dev-0000000 and not to "+image.Image.String())
+	assert.Equal(t, "feat: a widget", p.log1("%s", "develop"))
+}
+
+func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	old := p.built("feat: in test already")
+	git(t, p.developer, "push", "--quiet", "origin", "develop:main")
+	p.set("main", target("test", old))
+	p.built("feat: say `hello` to @everybody")
+	p.commit("docs: not in the image", "README.md")
+	first, g := target("test", p.built("fix: first")), githubtest.Start(t)
+	d, client := p.delivery(), g.Client(t)
+
+	promoted, err := d.Promote(t.Context(), client, "dev", "main", first)
+	require.NoError(t, err)
+	assert.Equal(t, "created", string(promoted.PullRequest.Action))
+	require.Len(t, g.Pulls, 1)
+	assert.Equal(t, "chore: promote dev-"+first.Image.Tag[5:]+" to test", g.Pulls[0].GetTitle())
+	assert.Equal(t, "promote/test", g.Pulls[0].GetHead().GetRef())
+	assert.Equal(t, "main", g.Pulls[0].GetBase().GetRef())
+	body := g.Pulls[0].GetBody()
+	assert.Contains(t, body, "- "+git(t, p.bare, "rev-parse", "develop")+" ` fix: first `\n")
+	assert.Contains(t, body, "`` feat: say `hello` to @everybody ``", "it is shown as it is, and mentions nobody")
+	assert.NotContains(t, body, "not in the image")
+	assert.NotContains(t, body, "in test already")
+	assert.NotContains(t, body, "Not in it any more")
+	assert.Equal(t, first.Image.String(), p.image("promote/test", "test"))
+	assert.Equal(t, git(t, p.bare, "rev-parse", "main"), p.log1("%P", "promote/test"))
+
+	// Again, and with main gone on elsewhere: neither the branch nor the pull request changes, nor do its reviews and checks.
+	tip := p.log1("%H", "promote/test")
+	git(t, p.developer, "checkout", "--quiet", "-B", "main", "origin/main")
+	p.commit("docs: on main", "docs.md")
+	p.push("main")
+	promoted, err = d.Promote(t.Context(), client, "dev", "main", first)
+	require.NoError(t, err)
+	assert.Equal(t, "unchanged", string(promoted.PullRequest.Action))
+	assert.Equal(t, tip, p.log1("%H", "promote/test"))
+
+	// A newer one replaces it on top of main, while somebody pushes to the branch.
+	git(t, p.developer, "checkout", "--quiet", "develop")
+	second := target("test", p.built("fix: second"))
+	p.edits, p.during = 0, func() {
+		if p.edits == 1 {
+			p.set("promote/test", target("test", old))
+		}
+	}
+	promoted, err = d.Promote(t.Context(), client, "dev", "main", second)
+	require.NoError(t, err)
+	assert.Equal(t, "updated", string(promoted.PullRequest.Action))
+	assert.Contains(t, p.log.String(), "Try 1 of 8: branch promote/test of origin has changed meanwhile: [rejected] (stale info)")
+	assert.Len(t, g.Pulls, 1)
+	assert.Contains(t, g.Pulls[0].GetBody(), "fix: second")
+	assert.Equal(t, second.Image.String(), p.image("promote/test", "test"))
+	assert.Equal(t, git(t, p.bare, "rev-parse", "main"), p.log1("%P", "promote/test"))
+
+	// The older one comes too late, as long as the newer one is proposed.
+	_, err = d.Promote(t.Context(), client, "dev", "main", first)
+	require.ErrorContains(t, err, "which the pull request https://github.com/gridos/sharedinfra/pull/1 has")
+	closed := "closed"
+	g.Pulls[0].State = &closed
+	promoted, err = d.Promote(t.Context(), client, "dev", "main", first)
+	require.NoError(t, err)
+	assert.Equal(t, 2, promoted.PullRequest.Number)
+
+	// When it is merged, there is nothing left to do; and nothing goes back.
+	git(t, p.bare, "update-ref", "refs/heads/main", "refs/heads/promote/test")
+	git(t, p.bare, "update-ref", "-d", "refs/heads/promote/test")
+	g.Pulls[1].State = &closed
+	promoted, err = d.Promote(t.Context(), client, "dev", "main", first)
+	require.NoError(t, err)
+	assert.True(t, promoted.Already)
+	_, err = d.Promote(t.Context(), client, "dev", "main", target("test", old))
+	require.ErrorContains(t, err, "which branch main has")
+	promoted, err = d.Promote(t.Context(), client, "dev", "main", second)
+	require.NoError(t, err)
+	assert.Equal(t, 3, promoted.PullRequest.Number)
+}
+
+func TestUnit_APromotionSaysWhatItTakesAway(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	hotfix := p.built("fix: only in test")
+	p.set("main", target("test", hotfix))
+	git(t, p.developer, "checkout", "--quiet", "-B", "feature", "origin/main")
+	p.commit("feat: from main", "src/other.go")
+	git(t, p.developer, "push", "--quiet", "origin", "feature")
+	g := githubtest.Start(t)
+	d := p.delivery()
+	d.Log = io.Discard
+	_, err := d.Promote(t.Context(), g.Client(t), "dev", "main", target("test", git(t, p.bare, "rev-parse", "feature")))
+	require.NoError(t, err)
+	require.Len(t, g.Pulls, 1)
+	assert.Regexp(t, `(?s)### New since .*feat: from main.*### Not in it any more.*`+hotfix+` .*only in test`, g.Pulls[0].GetBody())
+
+	// prod has had no release.
+	_, err = d.Promote(t.Context(), g.Client(t), "test", "main", target("prod", hotfix))
+	require.NoError(t, err)
+	require.Len(t, g.Pulls, 2)
+	assert.Equal(t, "chore: promote test-"+hotfix[:7]+" to prod", g.Pulls[1].GetTitle())
+	assert.Contains(t, g.Pulls[1].GetBody(), "`prod-0000000` now, which is of no commit of the repository")
+}

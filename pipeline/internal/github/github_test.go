@@ -1,0 +1,198 @@
+package github_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	gogithub "github.com/google/go-github/v74/github"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/pipeline/internal/github"
+	"github.com/gridos/sharedinfra/pipeline/internal/github/githubtest"
+)
+
+const marker = "gridos-preview"
+
+func comment(id int64, author *gogithub.User, body string) *gogithub.IssueComment {
+	return &gogithub.IssueComment{ID: &id, User: author, Body: &body}
+}
+
+func person(login string) *gogithub.User {
+	return &gogithub.User{Login: &login, Type: gogithub.Ptr("User")}
+}
+
+func TestUnit_ThereIsOneCommentAndItIsEditedInPlace(t *testing.T) {
+	t.Parallel()
+	g := githubtest.Start(t)
+	for id := range int64(7) {
+		g.Comments[5] = append(g.Comments[5], comment(id, person("dev"), "looks good"))
+	}
+	g.Comments[5] = append(g.Comments[5],
+		comment(7, person("dev"), "<!-- "+marker+" -->\nI can write that too"),
+		comment(8, githubtest.Bot, "> <!-- "+marker+" -->\nquoted by a bot"))
+	c := g.Client(t)
+
+	first, err := c.UpsertComment(t.Context(), 5, marker, "3 changes")
+	require.NoError(t, err)
+	assert.Equal(t, github.Created, first.Action)
+	for i := range 3 { // what was written first is on the fourth page by now
+		g.Comments[5] = append(g.Comments[5], comment(int64(20+i), person("dev"), "more"))
+	}
+	second, err := c.UpsertComment(t.Context(), 5, marker, "2 changes")
+	require.NoError(t, err)
+	assert.Equal(t, github.Result{Action: github.Updated, Number: 5, URL: first.URL}, second)
+	third, err := c.UpsertComment(t.Context(), 5, marker, "2 changes")
+	require.NoError(t, err)
+	assert.Equal(t, github.Unchanged, third.Action)
+
+	assert.Equal(t, "<!-- gridos-preview -->\n2 changes", g.Comments[5][9].GetBody())
+	assert.Equal(t, []string{
+		"POST /repos/gridos/sharedinfra/issues/5/comments", "PATCH /repos/gridos/sharedinfra/issues/comments/5010",
+	}, g.Requests, "and nobody else's comment is touched")
+
+	_, err = c.UpsertComment(t.Context(), 5, "ends --> here", "text")
+	require.ErrorContains(t, err, "cannot be hidden")
+}
+
+func TestUnit_WhoUsesTheirOwnTokenFindsTheirOwnComment(t *testing.T) {
+	t.Parallel()
+	g := githubtest.Start(t)
+	g.User, g.Author = person("operator"), person("operator")
+	g.Comments[5] = append(g.Comments[5], comment(1, person("dev"), "<!-- "+marker+" -->\nnot the operator's"))
+	c := g.Client(t)
+	for _, want := range []github.Action{github.Created, github.Updated} {
+		result, err := c.UpsertComment(t.Context(), 5, marker, "by hand, "+string(want))
+		require.NoError(t, err)
+		assert.Equal(t, want, result.Action)
+	}
+	assert.Len(t, g.Comments[5], 2)
+}
+
+func TestUnit_ACommentThatIsTooLongEndsWithALineAndSaysWhereTheRestIs(t *testing.T) {
+	t.Parallel()
+	g := githubtest.Start(t)
+	g.Settings.Rest = "[the run](https://github.com/gridos/sharedinfra/actions/runs/1)"
+	var body strings.Builder
+	body.WriteString("<details><summary>dev</summary>\n\n```diff\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&body, "+ gröẞe 🌈 %05d\n", i) // more bytes than characters
+	}
+	body.WriteString("```\n</details>\n")
+	_, err := g.Client(t).UpsertComment(t.Context(), 5, marker, body.String())
+	require.NoError(t, err)
+	text := g.Comments[5][0].GetBody()
+	characters := utf8.RuneCountInString(text)
+	assert.LessOrEqual(t, characters, 65_536)
+	assert.Greater(t, characters, 65_536-40, "no more than a line less than there is room for")
+	assert.Regexp(t, `\n\+ gröẞe 🌈 \d{5}\n`+"```\n\n</details>\n\n\n"+
+		`\*\*This is not all: the rest does not fit here\. It is in \[the run\]\(https://\S+/runs/1\)\.\*\*\n$`, text)
+
+	_, err = g.Client(t).UpsertComment(t.Context(), 6, marker, strings.Repeat("x", 65_536-len("<!-- "+marker+" -->\n")))
+	require.NoError(t, err)
+	assert.NotContains(t, g.Comments[6][0].GetBody(), "This is not all", "what just fits is left as it is")
+}
+
+func TestUnit_OneIssueIsOpenedUpdatedClosedAndReopened(t *testing.T) {
+	t.Parallel()
+	g := githubtest.Start(t)
+	text := "<!-- gridos-drift -->\nby a person"
+	for i := range 4 {
+		g.Issues = append(g.Issues, &gogithub.Issue{Number: gogithub.Ptr(i + 1), State: gogithub.Ptr("open"), User: person("dev"), Body: &text})
+	}
+	c := g.Client(t)
+	keep := func(body string, open bool) github.Result {
+		t.Helper()
+		result, err := c.UpsertIssue(t.Context(), "gridos-drift", "Drift", body, []string{"drift"}, open)
+		require.NoError(t, err)
+		return result
+	}
+	assert.Equal(t, github.Result{Action: github.Unchanged}, keep("clean", false), "there is none to close")
+	created := keep("dev", true)
+	assert.Equal(t, github.Result{Action: github.Created, Number: 5, URL: "https://github.com/gridos/sharedinfra/issues/5"}, created)
+	issue := g.Issues[4]
+	issue.Labels = append(issue.Labels, &gogithub.Label{Name: gogithub.Ptr("ours")})
+	for i := range 4 { // it is on the second page by now
+		g.Issues = append(g.Issues, &gogithub.Issue{
+			Number: gogithub.Ptr(i + 6), State: gogithub.Ptr("open"), User: githubtest.Bot, Body: &text,
+			PullRequestLinks: &gogithub.PullRequestLinks{},
+		})
+	}
+
+	assert.Equal(t, github.Unchanged, keep("dev", true).Action)
+	assert.Equal(t, github.Updated, keep("dev and prod", true).Action)
+	assert.Equal(t, github.Closed, keep("clean", false).Action)
+	assert.Equal(t, "closed", issue.GetState())
+	assert.Equal(t, "<!-- gridos-drift -->\nclean", issue.GetBody())
+	assert.Equal(t, github.Unchanged, keep("still clean", false).Action)
+	issue.Labels = issue.Labels[1:] // somebody takes the label off
+	assert.Equal(t, github.Reopened, keep("test", true).Action)
+	assert.Equal(t, "open", issue.GetState())
+	assert.Equal(t, "<!-- gridos-drift -->\ntest", issue.GetBody())
+	require.Len(t, issue.Labels, 2)
+	assert.Equal(t, []string{"ours", "drift"}, []string{issue.Labels[0].GetName(), issue.Labels[1].GetName()})
+	assert.Len(t, g.Issues, 9)
+}
+
+func TestUnit_ThePullRequestOfAForkIsFoundByItsHead(t *testing.T) {
+	t.Parallel()
+	const fork = "somebody/sharedinfra"
+	g := githubtest.Start(t)
+	c := g.Client(t)
+	g.OfCommit["aaa"] = []*gogithub.PullRequest{
+		githubtest.Pull(1, fork, "x", "bbb", "main"),                  // has meanwhile another commit on top
+		githubtest.Pull(2, githubtest.Repository, "x", "aaa", "main"), // the same commit, on a branch of the repository itself
+		githubtest.Pull(3, fork, "x", "aaa", "main"),
+	}
+	number, err := c.PullRequestOf(t.Context(), "aaa", fork)
+	require.NoError(t, err)
+	assert.Equal(t, 3, number)
+
+	// Of commits that are in a fork only, GitHub knows nothing, or not even that they are there.
+	g.OfCommit["ccc"] = nil
+	for i, sha := range []string{"old", "old", "old", "ccc", "ddd", "eee", "eee"} {
+		g.Pulls = append(g.Pulls, githubtest.Pull(10+i, fork, fmt.Sprint("branch-", i), sha, "main"))
+	}
+	for sha, want := range map[string]int{"ccc": 13, "ddd": 14} {
+		number, err := c.PullRequestOf(t.Context(), sha, fork)
+		require.NoError(t, err)
+		assert.Equal(t, want, number)
+	}
+	_, err = c.PullRequestOf(t.Context(), "fff", fork)
+	require.ErrorIs(t, err, github.ErrNoPullRequest)
+	_, err = c.PullRequestOf(t.Context(), "eee", fork)
+	require.ErrorContains(t, err, "[15 16]")
+	g.Pulls[3].State = gogithub.Ptr("closed")
+	_, err = c.PullRequestOf(t.Context(), "ccc", fork)
+	require.ErrorIs(t, err, github.ErrNoPullRequest)
+}
+
+func TestUnit_WhatIsMissingInTheEnvironmentIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := github.SettingsFrom(func(string) string { return "" })
+	for _, variable := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
+		require.ErrorContains(t, err, variable)
+	}
+	s, err := github.SettingsFrom(func(variable string) string {
+		return map[string]string{
+			"GITHUB_TOKEN": "t", "GITHUB_REPOSITORY": "gridos/sharedinfra", "GITHUB_API_URL": "https://ghe.example.com/api/v3",
+			"GITHUB_SERVER_URL": "https://ghe.example.com", "GITHUB_RUN_ID": "7",
+		}[variable]
+	})
+	require.NoError(t, err)
+	assert.Equal(t, "[the run](https://ghe.example.com/gridos/sharedinfra/actions/runs/7)", s.Rest)
+}
+
+func TestUnit_ARefusalSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	g := githubtest.Start(t)
+	g.Settings.Token = "another"
+	_, err := g.Client(t).UpsertComment(t.Context(), 5, marker, "text")
+	require.ErrorContains(t, err, "GITHUB_TOKEN is refused")
+	g = githubtest.Start(t)
+	g.Settings.Repository = "gridos/other"
+	_, err = g.Client(t).UpsertIssue(t.Context(), marker, "title", "text", nil, true)
+	require.ErrorContains(t, err, "issues: write in gridos/other")
+}

@@ -1,0 +1,163 @@
+package image_test
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/pipeline/internal/image"
+)
+
+// start starts a registry that lets in who shows a user and password; without a user, everybody.
+func start(t *testing.T, user string) string {
+	t.Helper()
+	images := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got, password, _ := r.BasicAuth(); user != "" && (got != user || password != "secret") {
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		images.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://") + "/gridos"
+}
+
+func tag(t *testing.T, ref string) name.Tag {
+	t.Helper()
+	parsed, err := name.NewTag(ref, name.StrictValidation)
+	require.NoError(t, err)
+	return parsed
+}
+
+func platforms(t *testing.T) v1.ImageIndex {
+	t.Helper()
+	index, err := random.Index(1000, 2, 2)
+	require.NoError(t, err)
+	manifest, err := index.IndexManifest()
+	require.NoError(t, err)
+	for i, architecture := range []string{"amd64", "arm64"} {
+		child, err := index.Image(manifest.Manifests[i].Digest)
+		require.NoError(t, err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{
+			Add:        mutate.Annotations(child, map[string]string{"a": architecture}).(v1.Image),
+			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}},
+		})
+	}
+	return index
+}
+
+func TestUnit_WhatIsPushedIsWhatWasPulledForAllPlatforms(t *testing.T) {
+	t.Parallel()
+	from, to := start(t, ""), start(t, "")
+	index := platforms(t)
+	single, err := random.Image(1000, 3)
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(tag(t, from+":dev-abc1234"), index))
+	require.NoError(t, remote.Write(tag(t, from+":dev-def5678"), single))
+
+	for release, original := range map[string]interface{ Digest() (v1.Hash, error) }{"abc1234": index, "def5678": single} {
+		want, err := original.Digest()
+		require.NoError(t, err)
+		dir := filepath.Join(t.TempDir(), "new", "folder")
+		pulled, err := image.Pull(t.Context(), tag(t, from+":dev-"+release), dir)
+		require.NoError(t, err)
+		assert.Equal(t, want, pulled)
+		_, err = image.Pull(t.Context(), tag(t, from+":dev-"+release), dir)
+		require.ErrorContains(t, err, "is not empty")
+
+		for range 2 { // the second time it is there already
+			pushed, err := image.Push(t.Context(), dir, tag(t, to+":test-"+release))
+			require.NoError(t, err)
+			assert.Equal(t, want, pushed)
+		}
+		there, err := remote.Get(tag(t, to+":test-"+release))
+		require.NoError(t, err)
+		assert.Equal(t, want, there.Digest)
+		entries, err := os.ReadDir(filepath.Dir(dir))
+		require.NoError(t, err)
+		assert.Len(t, entries, 1, "nothing unfinished is left")
+	}
+	there, err := remote.Index(tag(t, to+":test-abc1234"))
+	require.NoError(t, err)
+	manifest, err := there.IndexManifest()
+	require.NoError(t, err)
+	for _, platform := range manifest.Manifests {
+		of, err := there.Image(platform.Digest)
+		require.NoError(t, err)
+		require.NoError(t, validate.Image(of), "every layer of every platform is there")
+	}
+	assert.Equal(t, "arm64", manifest.Manifests[3].Platform.Architecture)
+}
+
+func TestUnit_ATagNamesOneImageForEver(t *testing.T) {
+	t.Parallel()
+	from, to := start(t, ""), start(t, "")
+	for _, release := range []string{"dev-abc1234", "dev-def5678"} {
+		other, err := random.Image(1000, 1)
+		require.NoError(t, err)
+		require.NoError(t, remote.Write(tag(t, from+":"+release), other))
+	}
+	first, second := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	was, err := image.Pull(t.Context(), tag(t, from+":dev-abc1234"), first)
+	require.NoError(t, err)
+	_, err = image.Pull(t.Context(), tag(t, from+":dev-def5678"), second)
+	require.NoError(t, err)
+	_, err = image.Push(t.Context(), first, tag(t, to+":test-abc1234"))
+	require.NoError(t, err)
+	_, err = image.Push(t.Context(), second, tag(t, to+":test-abc1234"))
+	require.ErrorContains(t, err, "is "+was.String()+" already")
+	there, err := remote.Head(tag(t, to+":test-abc1234"))
+	require.NoError(t, err)
+	assert.Equal(t, was, there.Digest)
+}
+
+func TestUnit_AChangedManifestIsNotPushed(t *testing.T) {
+	t.Parallel()
+	from, to := start(t, ""), start(t, "")
+	index := platforms(t)
+	require.NoError(t, remote.WriteIndex(tag(t, from+":dev-abc1234"), index))
+	dir := filepath.Join(t.TempDir(), "image")
+	digest, err := image.Pull(t.Context(), tag(t, from+":dev-abc1234"), dir)
+	require.NoError(t, err)
+	blob := filepath.Join(dir, "blobs", digest.Algorithm, digest.Hex)
+	content, err := os.ReadFile(blob)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(blob, append(content, ' '), 0o600))
+	_, err = image.Push(t.Context(), dir, tag(t, to+":test-abc1234"))
+	require.ErrorContains(t, err, digest.String()+" has become")
+	_, err = remote.Head(tag(t, to+":test-abc1234"))
+	require.Error(t, err)
+	_, err = image.Push(t.Context(), t.TempDir(), tag(t, to+":test-abc1234"))
+	require.ErrorContains(t, err, "is no OCI layout")
+}
+
+func TestUnit_TheCredentialsAreThoseOfDockerLogin(t *testing.T) {
+	registry := start(t, "operator")
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	t.Setenv("REGISTRY_AUTH_FILE", filepath.Join(t.TempDir(), "none"))
+	_, err := image.Pull(t.Context(), tag(t, registry+":dev-abc1234"), filepath.Join(t.TempDir(), "image"))
+	require.ErrorContains(t, err, "sign in with az acr login")
+
+	host, _, _ := strings.Cut(registry, "/")
+	config := `{"auths":{"` + host + `":{"username":"operator","password":"secret"}}}`
+	require.NoError(t, os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(config), 0o600))
+	_, err = image.Pull(t.Context(), tag(t, registry+":dev-abc1234"), filepath.Join(t.TempDir(), "image"))
+	require.ErrorContains(t, err, "see whether it was pushed", "who is let in is told that there is none")
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/pipeline/internal/github"
+)
+
+// What the pipeline writes to GitHub is known again by these.
+const (
+	previewMarker = "gridos-preview"
+	driftMarker   = "gridos-drift"
+)
+
+func onGitHub() (*github.Client, error) {
+	settings, err := github.SettingsFrom(os.Getenv)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return github.New(settings)
+}
+
+func commentCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "comment --head-sha SHA --head-repository OWNER/NAME FILE...", Short: "Show reports as one comment on a pull request",
+		Long: `Writes the reports as a comment on the open pull request whose last commit is SHA, or brings the comment up to date
+that it has written before. It trusts nothing in the reports: the pull request is looked up by its commit, and nothing that is shown
+is taken for Markdown. A pull request that has moved on is left alone. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
+		Example: "  go run ./pipeline comment --head-sha \"$HEAD_SHA\" --head-repository \"$HEAD_REPOSITORY\" reports/*.json",
+	}
+	sha := cmd.Flags().String("head-sha", "", "the last commit of the pull request (required)")
+	repository := cmd.Flags().String("head-repository", "", "the repository of its branch, such as owner/name of a fork (required)")
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		if *sha == "" || *repository == "" {
+			return usageError{errors.New("say whose reports these are with --head-sha and --head-repository")}
+		}
+		reports, err := readReports(files)
+		if err != nil {
+			return err
+		}
+		client, err := onGitHub()
+		if err != nil {
+			return err
+		}
+		number, err := client.PullRequestOf(cmd.Context(), *sha, *repository)
+		if errors.Is(err, github.ErrNoPullRequest) {
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "The pull request has moved on; its next run comments.")
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		var body bytes.Buffer
+		if err := changes.WriteMarkdown(&body, reports); err != nil {
+			return err
+		}
+		result, err := client.UpsertComment(cmd.Context(), number, previewMarker, body.String())
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", result.Action, result.URL)
+		return err
+	}
+	return cmd
+}
+
+func driftIssueCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "drift-issue --expect ENVIRONMENTS FILE...", Short: "Keep one issue that tells the drift of all environments",
+		Long: `Opens an issue for what others have changed, or brings the one up to date that is there. It is closed when every
+environment that is expected has a report and none of them has drift; an environment without a report, or with a stack that could
+not be read, is not clean: nobody knows. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
+		Example: "  go run ./pipeline drift-issue --expect dev,test,prod reports/*.json",
+	}
+	expected := cmd.Flags().StringSlice("expect", naming.Environments(), "the environments that there should be a report of")
+	run := cmd.Flags().String("run", "", "the address of the workflow's run, for the issue to link to")
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		var reports []changes.Report
+		// A pattern that no file matches is what the shell hands over as it is.
+		if files = slices.DeleteFunc(files, missing); len(files) > 0 {
+			var err error
+			if reports, err = readReports(files); err != nil {
+				return err
+			}
+		}
+		title, body, open, err := driftIssue(reports, *expected, *run)
+		if err != nil {
+			return err
+		}
+		client, err := onGitHub()
+		if err != nil {
+			return err
+		}
+		result, err := client.UpsertIssue(cmd.Context(), driftMarker, title, body, []string{"drift"}, open)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s %s\n", title, result.Action, result.URL)
+		return err
+	}
+	return cmd
+}
+
+func missing(file string) bool {
+	_, err := os.Stat(file)
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// driftIssue makes the issue of the reports: its title, its Markdown, and whether it is to be open.
+func driftIssue(reports []changes.Report, expected []string, run string) (title, body string, open bool, err error) {
+	drifted, unknown := []string{}, []string{}
+	for _, environment := range expected {
+		at := slices.IndexFunc(reports, func(r changes.Report) bool { return r.Environment == environment })
+		switch {
+		case at < 0 || len(reports[at].Errors()) > 0:
+			unknown = append(unknown, environment)
+		case len(reports[at].All()) > 0:
+			drifted = append(drifted, environment)
+		}
+		if at >= 0 && !reports[at].Drift {
+			return "", "", false, fmt.Errorf("the report of %s tells no drift; name what `pipeline drift --json` has printed", environment)
+		}
+	}
+	var text bytes.Buffer
+	switch {
+	case len(drifted) > 0:
+		title = "Drift in " + strings.Join(drifted, ", ")
+	case len(unknown) > 0:
+		title = "Drift is not known of " + strings.Join(unknown, ", ")
+	default:
+		title = "No drift"
+	}
+	text.WriteString("Somebody has changed what Pulumi manages, or it cannot be told whether somebody has. " +
+		"docs/OPERATIONS.md tells what to do.\n")
+	if len(unknown) > 0 {
+		fmt.Fprintf(&text, "\nNot known of: %s.\n", strings.Join(unknown, ", "))
+	}
+	if run != "" {
+		fmt.Fprintf(&text, "\n[The run that found it](%s)\n", run)
+	}
+	text.WriteByte('\n')
+	err = changes.WriteMarkdown(&text, reports)
+	return title, text.String(), len(drifted)+len(unknown) > 0, err
+}
