@@ -1,0 +1,70 @@
+package main
+
+import (
+	"testing"
+
+	gogithub "github.com/google/go-github/v74/github"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/pipeline/internal/github/githubtest"
+)
+
+// The commands as the workflows run them, one after the other, against a GitHub.
+func TestUnit_OneCommentAndOneIssueAreKept(t *testing.T) {
+	g := githubtest.Start(t)
+	t.Setenv("GITHUB_TOKEN", g.Settings.Token)
+	t.Setenv("GITHUB_REPOSITORY", g.Settings.Repository)
+	t.Setenv("GITHUB_API_URL", g.Settings.APIURL)
+	const sha, fork = "0123456789012345678901234567890123456789", "somebody/sharedinfra"
+	g.Pulls = []*gogithub.PullRequest{githubtest.Pull(7, fork, "feature", sha, "develop")}
+	g.OfCommit[sha] = g.Pulls
+
+	report := func(body string) string {
+		return write(t, "dev.json", `{"environment":"dev","base":"develop","projects":[{"name":"gridos-infra","changes":[`+body+`]}]}`)
+	}
+	comment := func(file string) {
+		code, output := runs(t, "comment", "--head-sha", sha, "--head-repository", fork, file)
+		require.Zero(t, code, output)
+	}
+	comment(report(`{"op":"delete","level":"dangerous","type":"t:Vault","name":"the-vault"}`))
+	require.Len(t, g.Comments[7], 1)
+	assert.Contains(t, g.Comments[7][0].GetBody(), "Vault the-vault")
+	comment(report(""))
+	require.Len(t, g.Comments[7], 1, "it is the same, brought up to date")
+	assert.NotContains(t, g.Comments[7][0].GetBody(), "the-vault")
+	assert.Contains(t, g.Comments[7][0].GetBody(), "No change.")
+
+	code, output := runs(t, "comment", "--head-sha", "9123456789012345678901234567890123456789", "--head-repository", fork,
+		report(""))
+	assert.Zero(t, code, output)
+	assert.Contains(t, output, "moved on")
+
+	drift := func(body string) {
+		file := write(t, "dev.json", `{"environment":"dev","drift":true,"projects":[{"name":"gridos-infra","changes":[`+body+`]}]}`)
+		code, output := runs(t, "drift-issue", "--expect", "dev", file)
+		require.Zero(t, code, output)
+	}
+	drift("")
+	assert.Empty(t, g.Issues, "nothing is told as long as there is nothing to tell")
+	for range 2 {
+		drift(`{"op":"update","level":"plain","type":"t:Vault","name":"the-vault"}`)
+		require.Len(t, g.Issues, 1)
+		assert.Equal(t, "Drift in dev", g.Issues[0].GetTitle())
+		assert.Equal(t, "open", g.Issues[0].GetState())
+	}
+	drift("")
+	require.Len(t, g.Issues, 1)
+	assert.Equal(t, "closed", g.Issues[0].GetState())
+}
+
+func TestUnit_CommandsThatTellGitHubSayWhatTheyMiss(t *testing.T) {
+	for _, name := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
+		t.Setenv(name, "")
+	}
+	code, output := runs(t, "drift-issue", "--expect", "dev")
+	assert.Equal(t, exitMistake, code)
+	for _, name := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
+		assert.Contains(t, output, name)
+	}
+}
