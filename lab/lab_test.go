@@ -477,6 +477,11 @@ func processesOf(t *testing.T, dir string) []string {
 
 func TestEngine_EveryEnvironmentIsPreviewedFromNothing(t *testing.T) {
 	dir := checkout(t)
+	// A secret that only the real environment's key decrypts keeps nobody from a preview.
+	configure(t, projectfile.StackFile(filepath.Join(dir, "bootstrap"), "test"), map[string]any{
+		"gridos-bootstrap:repositoryCredentialsUrl": "https://github.com/gridos/",
+		"gridos-bootstrap:repositoryToken":          map[string]any{"secure": "v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="},
+	})
 	for _, environment := range []string{"dev", "test", "prod"} {
 		out, _, err := lab(t, t.Context(), "preview", "-s", environment)
 		require.NoError(t, err)

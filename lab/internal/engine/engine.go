@@ -234,10 +234,14 @@ func asItIs(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
 // configured is for operations that work with what the stack's files say now; they create a stack that is missing.
 func configured(overrides Overrides) func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
 	return func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
-		if err := copyFiles(e.site, p.Project, overrides[p.Name]); err != nil {
+		secrets, err := copyFiles(e.site, p.Project, overrides[p.Name])
+		if err != nil {
 			return auto.Stack{}, false, err
 		}
 		stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.options(p.Name)...)
+		if err == nil && len(secrets) > 0 {
+			err = stack.SetAllConfigWithOptions(ctx, secrets, &auto.ConfigOptions{Path: true})
+		}
 		return stack, err == nil, err
 	}
 }

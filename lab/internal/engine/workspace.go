@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
@@ -19,28 +20,29 @@ import (
 type Overrides map[string]map[string]any
 
 // copyFiles puts copies of a project's files where the engine runs, because the engine writes to them: the salt of the
-// passphrase, for one, which is kept over copies.
-func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) error {
+// passphrase, for one, which is kept over copies. It returns the paths of the values that are secret in the real stack, with what
+// stands in for them: their key is somewhere in Azure.
+func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (auto.ConfigMap, error) {
 	work := s.WorkDir(project.Name)
 	if err := os.MkdirAll(work, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	source := s.ProjectDir(project.Directory)
 	text, err := os.ReadFile(filepath.Join(source, "Pulumi.yaml"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := replaceFile(filepath.Join(work, "Pulumi.yaml"), text); err != nil {
-		return err
+		return nil, err
 	}
 
 	settings, err := readYAML(projectfile.StackFile(source, s.Environment))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	earlier, err := readYAML(projectfile.StackFile(work, s.Environment))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	// How the real stacks encrypt, and which environments they import, is none of the lab's business: it has a passphrase
 	// of its own.
@@ -57,12 +59,39 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) er
 	for key, value := range overrides {
 		values[project.Name+":"+key] = value
 	}
+	secrets := auto.ConfigMap{}
+	for key, value := range values {
+		values[key] = withoutSecrets(key, value, secrets)
+	}
 	settings["config"] = values
 	out, err := yaml.Marshal(settings)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return replaceFile(projectfile.StackFile(work, s.Environment), out)
+	return secrets, replaceFile(projectfile.StackFile(work, s.Environment), out)
+}
+
+// standInSecret is what a program in the lab gets for a secret of a real stack.
+const standInSecret = "known to the real environment only"
+
+// withoutSecrets returns a value of the configuration with a stand-in for each secret, and adds the paths of these, as
+// pulumi config set --path takes them, to secrets.
+func withoutSecrets(path string, value any, secrets auto.ConfigMap) any {
+	switch v := value.(type) {
+	case map[string]any:
+		if _, encrypted := v["secure"].(string); encrypted && len(v) == 1 {
+			secrets[path] = auto.ConfigValue{Value: standInSecret, Secret: true}
+			return standInSecret
+		}
+		for key := range v {
+			v[key] = withoutSecrets(fmt.Sprintf("%s[%q]", path, key), v[key], secrets)
+		}
+	case []any:
+		for i := range v {
+			v[i] = withoutSecrets(fmt.Sprintf("%s[%d]", path, i), v[i], secrets)
+		}
+	}
+	return value
 }
 
 // replaceFile writes a file so that whoever reads it meanwhile sees the old text or the new one, never a part.
