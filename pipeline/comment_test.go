@@ -40,6 +40,10 @@ func TestUnit_OneCommentAndOneIssueAreKept(t *testing.T) {
 	assert.Zero(t, code, output)
 	assert.Contains(t, output, "moved on")
 
+	code, output = runs(t, "comment", "--head-sha", sha, "--head-repository", fork, "reports/*.json")
+	assert.Zero(t, code, output)
+	assert.Contains(t, output, "no report")
+
 	drift := func(body string) {
 		file := write(t, "dev.json", `{"environment":"dev","drift":true,"projects":[{"name":"gridos-infra","changes":[`+body+`]}]}`)
 		code, output := runs(t, "drift-issue", "--expect", "dev", file)

@@ -43,6 +43,10 @@ is taken for Markdown. A pull request that has moved on is left alone. Needs GIT
 		if *sha == "" || *repository == "" {
 			return usageError{errors.New("say whose reports these are with --head-sha and --head-repository")}
 		}
+		if files = slices.DeleteFunc(files, missing); len(files) == 0 {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "There is no report: the run has failed before it had one, and says so itself.")
+			return err
+		}
 		reports, err := readReports(files)
 		if err != nil {
 			return err
@@ -85,7 +89,6 @@ not be read, is not clean: nobody knows. Needs GITHUB_TOKEN and GITHUB_REPOSITOR
 	run := cmd.Flags().String("run", "", "the address of the workflow's run, for the issue to link to")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		var reports []changes.Report
-		// A pattern that no file matches is what the shell hands over as it is.
 		if files = slices.DeleteFunc(files, missing); len(files) > 0 {
 			var err error
 			if reports, err = readReports(files); err != nil {
@@ -110,6 +113,7 @@ not be read, is not clean: nobody knows. Needs GITHUB_TOKEN and GITHUB_REPOSITOR
 	return cmd
 }
 
+// missing tells that there is no such file: a pattern that nothing matches is what a shell hands over as it is.
 func missing(file string) bool {
 	_, err := os.Stat(file)
 	return errors.Is(err, os.ErrNotExist)
