@@ -17,6 +17,8 @@ func TestUnit_EverySuccessCriterionHasAScenarioAndEveryScenarioIsDocumented(t *t
 	require.NoError(t, err)
 	_, document, found := strings.Cut(string(text), "## The scenarios")
 	require.True(t, found)
+	document, criteria, found := strings.Cut(document, "\n## Success criteria")
+	require.True(t, found)
 	evidence, names := map[Criterion]int{}, map[string]bool{}
 	for _, s := range All() {
 		assert.False(t, names[s.Name], "two scenarios are called %s", s.Name)
@@ -31,6 +33,7 @@ func TestUnit_EverySuccessCriterionHasAScenarioAndEveryScenarioIsDocumented(t *t
 	assert.Equal(t, len(All()), strings.Count(document, "\n| `"), "scenarios that are documented")
 	for _, criterion := range Criteria() {
 		assert.Positive(t, evidence[criterion], criterion)
+		assert.Contains(t, criteria, "| "+string(criterion)+" | `", criterion)
 	}
 }
 
