@@ -117,12 +117,12 @@ func (b *Baseline) build(ctx context.Context) error {
 		return errors.New("it has no lab; choose a later commit")
 	}
 	// The go command compiles a package anew for every directory that it finds it in. So it is given the commit's files in the
-	// places of the working tree's, and compiles what differs.
+	// places of the working tree's, and compiles what differs. Nobody debugs the result, which is linked faster then.
 	overlay := filepath.Join(b.dir, "overlay.json")
 	if err := b.writeOverlay(ctx, overlay); err != nil {
 		return err
 	}
-	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-overlay", overlay, "-o", b.binary(), "./lab")
+	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags=-s -w", "-overlay", overlay, "-o", b.binary(), "./lab")
 	command.Dir = b.site.Repository
 	return explain(command.CombinedOutput())
 }
