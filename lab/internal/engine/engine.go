@@ -68,8 +68,9 @@ type Result struct {
 	Changes map[string]int
 	// Resources is the number of resources that the stack has after the operation.
 	Resources int
-	// Duration is how long the operation took.
-	Duration time.Duration
+	// Duration is how long the operation took, and Alone how long of that the CLI did what it was asked for: without finding the
+	// stack and copying its files.
+	Duration, Alone time.Duration
 }
 
 // Changed is the number of resources that the operation touched, or would touch. Reading another stack is no change.
@@ -325,7 +326,9 @@ func (e *Engine) run(ctx context.Context, do operation, p part, step *progress.S
 	if err != nil {
 		return result, err
 	}
+	began := time.Now()
 	result.Changes, err = do.run(ctx, stack, w)
+	result.Alone = time.Since(began)
 	w.end()
 	if err := errors.Join(w.failure(p.Name, do.verb, err), w.log.Close()); err != nil {
 		return result, err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/stacks"
@@ -40,6 +41,17 @@ func (e *Engine) PreviewOne(ctx context.Context, project stacks.Project, overrid
 	do.run = func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
 		return previewParallel(ctx, s, w, parallel)
 	}
+	return e.show(ctx, e.site.Environment+" "+p.Name+" preview", do, p)
+}
+
+// PreviewAgain plans one project as it was configured by the operation before, and shows see every event unless it is nil.
+// Without a stack there is nothing to plan.
+func (e *Engine) PreviewAgain(ctx context.Context, project stacks.Project, see func(apitype.EngineEvent)) (Result, error) {
+	p, err := e.partNamed(project)
+	if err != nil {
+		return Result{}, err
+	}
+	do := operation{verb: "preview", run: previewOne, stack: asItIs, see: see}
 	return e.show(ctx, e.site.Environment+" "+p.Name+" preview", do, p)
 }
 

@@ -49,7 +49,13 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 	for _, key := range []string{"secretsprovider", "encryptedkey", "encryptionsalt", "environment"} {
 		delete(settings, key)
 	}
-	if salt, ok := earlier["encryptionsalt"]; ok {
+	salt, ok := earlier["encryptionsalt"]
+	if !ok {
+		if salt, err = saltOfOthers(s); err != nil {
+			return nil, err
+		}
+	}
+	if salt != nil {
 		settings["encryptionsalt"] = salt
 	}
 	values, ok := settings["config"].(map[string]any)
@@ -69,6 +75,22 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 		return nil, err
 	}
 	return secrets, replaceFile(projectfile.StackFile(work, s.Environment), out)
+}
+
+// saltOfOthers returns the salt of the passphrase that the environment's other projects have, or nil before the first has one. It is one
+// passphrase; with one salt the engine derives one key, instead of another for each stack that a program reads: a million rounds
+// of SHA-256 each.
+func saltOfOthers(s site.Site) (any, error) {
+	for _, p := range line() {
+		settings, err := readYAML(projectfile.StackFile(s.WorkDir(p.Name), s.Environment))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if salt, ok := settings["encryptionsalt"]; ok {
+			return salt, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // none is no mistake
 }
 
 // standInSecret is what a program in the lab gets for a secret of a real stack.

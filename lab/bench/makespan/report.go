@@ -1,4 +1,4 @@
-package main
+package makespan
 
 import (
 	"encoding/json"
@@ -12,8 +12,8 @@ import (
 	"github.com/gridos/sharedinfra/internal/plaintable"
 )
 
-// report is the answer for one environment. Times are minutes of Azure's, unless they say otherwise.
-type report struct {
+// Report is the answer for one environment. Times are minutes of Azure's, unless they say otherwise.
+type Report struct {
 	Environment string `json:"environment"`
 	Resources   int    `json:"resources"`
 	// Makespan is from the first request to the last answer; Chain is what no program can do without, and Ratio the former
@@ -44,11 +44,11 @@ type step struct {
 	WaitedFor []string `json:"waitedFor"`
 }
 
-func reportOf(m measurement, scale float64) report {
+func reportOf(m measurement, scale float64) Report {
 	chain, length := strictChain(m.tasks)
 	plan, imposed := imposedPlan(m.tasks)
 	span := makespan(m.tasks)
-	r := report{
+	r := Report{
 		Environment: m.environment, Resources: len(m.tasks),
 		Makespan: span.Minutes(), Chain: length.Minutes(), Imposed: imposed.Minutes(),
 		Real: m.real.Seconds(), Waited: span.Seconds() * scale,
@@ -88,7 +88,7 @@ func stepOf(t *task) step {
 }
 
 // tooLong is the error for a ratio above the limit, or nil.
-func (r report) tooLong(limit float64) error {
+func (r Report) tooLong(limit float64) error {
 	if r.Ratio <= limit {
 		return nil
 	}
@@ -100,7 +100,7 @@ func (r report) tooLong(limit float64) error {
 		r.Environment, r.Ratio, limit, strings.Join(names, " → "))
 }
 
-func printJSON(w io.Writer, reports []report) error {
+func printJSON(w io.Writer, reports []Report) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
@@ -108,7 +108,7 @@ func printJSON(w io.Writer, reports []report) error {
 }
 
 // printTables prints the figures of all environments, and then where the time of each went.
-func printTables(w io.Writer, reports []report, scale float64, everything bool) error {
+func printTables(w io.Writer, reports []Report, scale float64, everything bool) error {
 	t := plaintable.New(w)
 	t.AppendHeader(table.Row{"stack", "resources", "makespan", "chain", "ratio", "imposed", "here", "waiting"})
 	for _, r := range reports {

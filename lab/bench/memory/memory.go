@@ -1,4 +1,5 @@
-package main
+// Package memory measures what running programs use.
+package memory
 
 import (
 	"os"
@@ -8,29 +9,34 @@ import (
 	"time"
 )
 
-// memoryInterval is how often memory is looked at: often enough for an operation of seconds, too seldom to slow it down.
-const memoryInterval = 100 * time.Millisecond
+// interval is how often memory is looked at: often enough for an operation of seconds, too seldom to slow it down.
+const interval = 250 * time.Millisecond
 
-// engineName is the name of the engine's process, whose descendants are its plugins.
-const engineName = "pulumi"
+// Peak is the highest resident memory that was seen, in MiB; 0 where there is no /proc.
+type Peak struct {
+	// Self is that of this process.
+	Self float64
+	// Others is that of its descendants which were chosen, together.
+	Others float64
+}
 
-// watchMemory watches the resident memory of the engine with its plugins, and that of this process, in which the program runs. The
-// function that it returns ends that and returns the peaks in MiB, which are 0 where there is no /proc.
-func watchMemory() (stop func() (engine, program float64, err error)) {
+// Watch watches the memory of this process and, together, of those of its children whose name is child, with their descendants;
+// the empty name means all children. The function that it returns ends that.
+func Watch(child string) (stop func() (Peak, error)) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	var peaks usage
 	var failure error
 	go func() {
 		defer close(ended)
-		ticker := time.NewTicker(memoryInterval)
+		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
 		for {
-			now, err := memory("/proc", os.Getpid())
+			now, err := measure("/proc", os.Getpid(), child)
 			if err != nil {
 				failure = err
 				return
 			}
-			peaks.engine, peaks.program = max(peaks.engine, now.engine), max(peaks.program, now.program)
+			peaks.self, peaks.others = max(peaks.self, now.self), max(peaks.others, now.others)
 			select {
 			case <-done:
 				return
@@ -38,17 +44,17 @@ func watchMemory() (stop func() (engine, program float64, err error)) {
 			}
 		}
 	}()
-	return func() (engine, program float64, err error) {
+	return func() (Peak, error) {
 		close(done)
 		<-ended
-		return float64(peaks.engine) / mebi, float64(peaks.program) / mebi, failure
+		return Peak{Self: float64(peaks.self) / mebi, Others: float64(peaks.others) / mebi}, failure
 	}
 }
 
 const mebi = 1 << 20
 
 // usage is resident memory in bytes.
-type usage struct{ engine, program int64 }
+type usage struct{ self, others int64 }
 
 // process is what /proc/<pid>/stat tells.
 type process struct {
@@ -57,8 +63,8 @@ type process struct {
 	resident int64
 }
 
-// memory returns what the process pid and the engines that it started use.
-func memory(proc string, pid int) (usage, error) {
+// measure returns what the process pid uses, and those of its descendants that Watch is about.
+func measure(proc string, pid int, child string) (usage, error) {
 	files, err := filepath.Glob(filepath.Join(proc, "[0-9]*", "stat"))
 	if err != nil {
 		return usage{}, err
@@ -73,10 +79,10 @@ func memory(proc string, pid int) (usage, error) {
 			all[id] = p
 		}
 	}
-	u := usage{program: all[pid].resident}
+	u := usage{self: all[pid].resident}
 	for id, p := range all {
-		if ofEngine(all, id, pid) {
-			u.engine += p.resident
+		if descends(all, id, pid, child) {
+			u.others += p.resident
 		}
 	}
 	return u, nil
@@ -105,16 +111,15 @@ func cutLast(text, separator string) (before, after string, found bool) {
 	return text[:i], text[i+len(separator):], true
 }
 
-// ofEngine tells whether the process id is an engine that the process root started, or descends from one. The API server, which
-// root started too, does not.
-func ofEngine(all map[int]process, id, root int) bool {
+// descends tells whether the process id is a child of root of that name, or descends from one.
+func descends(all map[int]process, id, root int, child string) bool {
 	for range all { // a tree that changes while it is read might have a loop
 		p, ok := all[id]
 		if !ok {
 			return false
 		}
 		if p.parent == root {
-			return p.name == engineName
+			return child == "" || p.name == child
 		}
 		id = p.parent
 	}

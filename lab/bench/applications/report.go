@@ -1,4 +1,4 @@
-package main
+package applications
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/gridos/sharedinfra/internal/plaintable"
+	"github.com/gridos/sharedinfra/lab/bench/figures"
 )
 
 // cost is what one operation took: the time from the start of the CLI to its end, and the peaks of memory of the engine with its
@@ -20,6 +21,8 @@ type cost struct {
 	ProgramMiB float64 `json:"programMiB"`
 }
 
+func (c cost) memory() float64 { return c.EngineMiB + c.ProgramMiB }
+
 // size is one size of the catalogue. The engine's are those of as many resources that do nothing.
 type size struct {
 	Applications  int  `json:"applications"`
@@ -27,6 +30,82 @@ type size struct {
 	Up            cost `json:"up"`
 	EnginePreview cost `json:"enginePreview"`
 	EngineUp      cost `json:"engineUp"`
+}
+
+// rounds are all measurements of one size.
+type rounds []size
+
+// of returns one figure of every round.
+func (r rounds) of(figure func(size) float64) []float64 {
+	values := make([]float64, len(r))
+	for i, s := range r {
+		values[i] = figure(s)
+	}
+	return values
+}
+
+// median is the size whose figures are the medians of the rounds'.
+func (r rounds) median() size {
+	s := size{Applications: r[0].Applications}
+	for _, c := range []func(*size) *cost{
+		func(s *size) *cost { return &s.Preview }, func(s *size) *cost { return &s.Up },
+		func(s *size) *cost { return &s.EnginePreview }, func(s *size) *cost { return &s.EngineUp },
+	} {
+		*c(&s) = cost{
+			Seconds:    figures.Median(r.of(func(s size) float64 { return c(&s).Seconds })),
+			EngineMiB:  figures.Median(r.of(func(s size) float64 { return c(&s).EngineMiB })),
+			ProgramMiB: figures.Median(r.of(func(s size) float64 { return c(&s).ProgramMiB })),
+		}
+	}
+	return s
+}
+
+func medians(all []rounds) []size {
+	sizes := make([]size, len(all))
+	for i, r := range all {
+		sizes[i] = r.median()
+	}
+	return sizes
+}
+
+const (
+	engineAlone = "as many resources that are nothing"
+	// mostRatio is how many times as much as the engine alone a catalogue was aimed to take at most.
+	mostRatio = 2
+	// linear is an exponent of growth that cannot be told from 1 where rounds differ by a few percent.
+	linear = 1.1
+)
+
+// rowsOf returns the ratios to the engine alone of each size, and how the times grow with the sizes.
+func rowsOf(all []rounds) []figures.Row {
+	var rows []figures.Row
+	for _, r := range all {
+		for _, f := range []struct {
+			name        string
+			ours, peers func(size) float64
+		}{
+			{"preview", func(s size) float64 { return s.Preview.Seconds }, func(s size) float64 { return s.EnginePreview.Seconds }},
+			{"up", func(s size) float64 { return s.Up.Seconds }, func(s size) float64 { return s.EngineUp.Seconds }},
+			{"memory", func(s size) float64 { return s.Up.memory() }, func(s size) float64 { return s.EngineUp.memory() }},
+		} {
+			ours, peers := r.of(f.ours), r.of(f.peers)
+			pairs := make([]figures.Pair, len(r))
+			for i := range r {
+				pairs[i] = figures.Pair{Ours: ours[i], Peers: peers[i]}
+			}
+			rows = append(rows, figures.Ratio(fmt.Sprintf("applications/%d/%s", r[0].Applications, f.name),
+				fmt.Sprintf("%d Applications: %s", r[0].Applications, f.name), engineAlone, mostRatio, pairs))
+		}
+	}
+	if len(all) < 3 {
+		return rows
+	}
+	report := reportOf(medians(all))
+	return append(rows,
+		figures.Single("applications/growth/preview", "growth of the preview's time with the Applications, as an exponent", "1 is linear", linear, "",
+			[]float64{report.PreviewExponent}),
+		figures.Single("applications/growth/up", "growth of the update's time with the Applications, as an exponent", "1 is linear", linear, "",
+			[]float64{report.UpExponent}))
 }
 
 // report is the answer.
@@ -109,7 +188,7 @@ func printTable(w io.Writer, r report) error {
 	}
 	t.Render()
 	_, err := fmt.Fprintf(w, `
-time          from the start of the CLI to its end; of previews the shortest
+time          from the start of the CLI to its end
 engine alone  the same with as many resources that do nothing
 memory        the highest resident memory of the CLI with its plugins, and of the process that runs the program
 

@@ -1,16 +1,14 @@
-// Command makespan measures how long an update of gridos-infra from nothing takes at Azure's own pace, and where the time goes:
+// Package makespan measures how long an update of gridos-infra from nothing takes at Azure's own pace, and where the time goes:
 // the real Pulumi engine against a simulated Azure that takes its time, scaled. `make bench-makespan` runs it.
-package main
+package makespan
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -21,14 +19,8 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer cancel()
-	if err := newCommand().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "Error:", err)
-		os.Exit(1)
-	}
-}
+// parallel is how many resources the engine works on at once: more than any environment has to offer.
+const parallel = 64
 
 // options are the flags.
 type options struct {
@@ -39,7 +31,8 @@ type options struct {
 	json, each bool
 }
 
-func newCommand() *cobra.Command {
+// Command measures environments and explains the figures, resource by resource.
+func Command() *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "makespan",
@@ -49,9 +42,9 @@ that takes as long as docs/azure-latencies.md says, scaled. Prints how long the 
 unavoidable chain is, and the critical path. Everything is written to a temporary folder.
 
 Exit codes: 0 done, 1 failed, or a ratio is above --max-ratio.`,
-		Example: `  go run ./lab/makespan
-  go run ./lab/makespan --stack dev --each
-  go run ./lab/makespan --json | jq '.[].ratio'`,
+		Example: `  go run ./lab/bench makespan
+  go run ./lab/bench makespan --stack dev --each
+  go run ./lab/bench makespan --json | jq '.[].ratio'`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -65,11 +58,16 @@ Exit codes: 0 done, 1 failed, or a ratio is above --max-ratio.`,
 	flags := cmd.Flags()
 	flags.StringSliceVarP(&o.stacks, "stack", "s", naming.Environments(), "environments to measure")
 	flags.Float64Var(&o.scale, "scale", 1.0/10, "the part of Azure's time to wait here; below 1/50 the engine's own time counts")
-	flags.IntVar(&o.parallel, "parallel", 64, "resources that the engine works on at once; 0 lets the CLI go by the number of processors")
+	flags.IntVar(&o.parallel, "parallel", parallel, "resources that the engine works on at once; 0 lets the CLI go by the number of processors")
 	flags.Float64Var(&o.maxRatio, "max-ratio", 1.15, "the highest ratio of makespan to chain")
 	flags.BoolVar(&o.json, "json", false, "print JSON, for machines")
 	flags.BoolVar(&o.each, "each", false, "print every resource, not only the critical path")
 	return cmd
+}
+
+// Measure measures every environment once, at the part of Azure's time that scale says.
+func Measure(ctx context.Context, scale float64, display *progress.Display) ([]Report, error) {
+	return measureAll(ctx, options{stacks: naming.Environments(), scale: scale, parallel: parallel}, display)
 }
 
 func (o options) check() error {
@@ -109,7 +107,7 @@ func run(cmd *cobra.Command, o options) error {
 
 // measureAll measures the environments at the same time: they mostly wait. After a failure the folder stays, because the error
 // names logs in it.
-func measureAll(ctx context.Context, o options, display *progress.Display) ([]report, error) {
+func measureAll(ctx context.Context, o options, display *progress.Display) ([]Report, error) {
 	here, err := site.Open(naming.Environments()[0])
 	if err != nil {
 		return nil, err
@@ -124,7 +122,7 @@ func measureAll(ctx context.Context, o options, display *progress.Display) ([]re
 		return nil, err
 	}
 	s := setup{scale: o.scale, parallel: o.parallel, dir: dir, tools: paths.Dirs(), display: display}
-	reports := make([]report, len(o.stacks))
+	reports := make([]Report, len(o.stacks))
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i, environment := range o.stacks {
 		group.Go(func() error {

@@ -1,4 +1,4 @@
-package main
+package applications
 
 import (
 	"context"
@@ -7,12 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
-	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/apps/catalogue"
+	"github.com/gridos/sharedinfra/lab/bench/floor"
+	"github.com/gridos/sharedinfra/lab/bench/memory"
 	"github.com/gridos/sharedinfra/lab/internal/argocluster"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
@@ -32,13 +32,12 @@ type bench struct {
 	tools      []string
 	kubeconfig string
 	noopPort   int
-	rounds     int
 	display    *progress.Display
 }
 
 // measureAll measures one size after the other: at the same time they would take it from each other. After a failure the folder
 // stays, because the error names logs in it.
-func measureAll(ctx context.Context, o options, display *progress.Display) (sizes []size, err error) {
+func measureAll(ctx context.Context, o options, display *progress.Display) (all []rounds, err error) {
 	here, err := site.Open(environment)
 	if err != nil {
 		return nil, err
@@ -70,42 +69,47 @@ func measureAll(ctx context.Context, o options, display *progress.Display) (size
 			err = os.RemoveAll(dir)
 		}
 	}()
-	noops, err := providers.Serve(ctx, newNoop())
+	noops, err := providers.Serve(ctx, floor.Provider())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, noops.Stop()) }()
 	b := bench{
-		dir: dir, tools: paths.Dirs(), kubeconfig: string(cluster.Kubeconfig), noopPort: noops.Port, rounds: o.rounds, display: display,
+		dir: dir, tools: paths.Dirs(), kubeconfig: string(cluster.Kubeconfig), noopPort: noops.Port, display: display,
 	}
 	for _, n := range o.counts {
-		s, err := b.measure(ctx, n)
-		if err != nil {
-			return nil, fmt.Errorf("%d Applications: %w", n, err)
+		var of rounds
+		for round := range o.roundsOf(n) {
+			s, err := b.measure(ctx, n, round)
+			if err != nil {
+				return nil, fmt.Errorf("%d Applications: %w", n, err)
+			}
+			of = append(of, s)
 		}
-		sizes = append(sizes, s)
+		all = append(all, of)
 	}
-	return sizes, nil
+	return all, nil
 }
 
-// measure previews and updates n Applications, and as many resources that do nothing.
-func (b bench) measure(ctx context.Context, n int) (size, error) {
+// measure previews and updates n Applications from nothing, and as many resources that do nothing.
+func (b bench) measure(ctx context.Context, n, round int) (size, error) {
 	s := size{Applications: n}
-	e, err := b.engine(strconv.Itoa(n) + "-engine")
+	name := fmt.Sprintf("%d-%d", n, round)
+	e, err := b.engine(name + "-engine")
 	if err != nil {
 		return s, err
 	}
-	e.StandIn(stacks.Apps, noops(n))
+	e.StandIn(stacks.Apps, floor.Many(n))
 	if s.EnginePreview, s.EngineUp, err = b.both(ctx, e, nil, n); err != nil {
 		return s, err
 	}
-	if e, err = b.engine(strconv.Itoa(n) + "-applications"); err != nil {
+	if e, err = b.engine(name + "-applications"); err != nil {
 		return s, err
 	}
 	if err := b.upstream(ctx, e); err != nil {
 		return s, err
 	}
-	s.Preview, s.Up, err = b.both(ctx, e, overrides(n), n)
+	s.Preview, s.Up, err = b.both(ctx, e, overrides(n, round), n)
 	return s, err
 }
 
@@ -146,28 +150,22 @@ func (b bench) upstream(ctx context.Context, e *engine.Engine) error {
 	return nil
 }
 
-// overrides configure a catalogue of exactly n Applications, whose names no other size has: they stay in the cluster.
-func overrides(n int) engine.Overrides {
+// overrides configure a catalogue of exactly n Applications, whose names no other round has: they stay in the cluster.
+func overrides(n, round int) engine.Overrides {
 	no := false
 	entries := []catalogue.Entry{{Name: "prometheus", Enabled: &no}, {Name: naming.Application + "-" + environment, Enabled: &no}}
 	for i := range n {
-		name := fmt.Sprintf("bench-%d-%04d", n, i)
+		name := fmt.Sprintf("bench-%d-%d-%04d", n, round, i)
 		entries = append(entries, catalogue.Entry{Name: name, Path: "applications/" + name})
 	}
 	return engine.Overrides{stacks.Apps.Name: {"applications": entries, "cascadeDelete": false}}
 }
 
-// both measures previews and an update from nothing.
+// both measures a preview and an update from nothing.
 func (b bench) both(ctx context.Context, e *engine.Engine, o engine.Overrides, n int) (preview, up cost, err error) {
-	for round := range b.rounds {
-		c, err := watched(n, func() (engine.Result, error) { return e.PreviewOne(ctx, stacks.Apps, o, 0) })
-		if err != nil {
-			return preview, up, err
-		}
-		if round == 0 || c.Seconds < preview.Seconds {
-			preview.Seconds = c.Seconds
-		}
-		preview.EngineMiB, preview.ProgramMiB = max(preview.EngineMiB, c.EngineMiB), max(preview.ProgramMiB, c.ProgramMiB)
+	preview, err = watched(n, func() (engine.Result, error) { return e.PreviewOne(ctx, stacks.Apps, o, 0) })
+	if err != nil {
+		return preview, up, err
 	}
 	up, err = watched(n, func() (engine.Result, error) { return e.UpOne(ctx, stacks.Apps, o, 0) })
 	return preview, up, err
@@ -176,12 +174,11 @@ func (b bench) both(ctx context.Context, e *engine.Engine, o engine.Overrides, n
 // watched runs an operation that must create n resources and the provider that they go through.
 func watched(n int, operation func() (engine.Result, error)) (cost, error) {
 	debug.FreeOSMemory() // what earlier measurements left is not this one's
-	stop := watchMemory()
-	begin := time.Now()
+	stop := memory.Watch("pulumi")
 	result, err := operation()
-	c := cost{Seconds: time.Since(begin).Seconds()}
-	var watchErr error
-	c.EngineMiB, c.ProgramMiB, watchErr = stop()
+	c := cost{Seconds: result.Alone.Seconds()}
+	peak, watchErr := stop()
+	c.EngineMiB, c.ProgramMiB = peak.Others, peak.Self
 	if err := errors.Join(err, watchErr); err != nil {
 		return c, err
 	}

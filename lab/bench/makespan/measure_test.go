@@ -1,4 +1,4 @@
-package main
+package makespan
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 func TestEngine_AnUpdateIsMeasuredAndItsPathExplained(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer
-	cmd := newCommand()
+	cmd := Command()
 	cmd.SetArgs([]string{"--stack", "dev", "--scale", "0.002", "--max-ratio", "1", "--json"})
 	cmd.SetOut(&out)
 	cmd.SetErr(io.Discard)
@@ -22,7 +22,7 @@ func TestEngine_AnUpdateIsMeasuredAndItsPathExplained(t *testing.T) {
 	require.ErrorContains(t, err, "dev takes")
 	require.ErrorContains(t, err, "shorten the path dev-group → ")
 
-	var reports []report
+	var reports []Report
 	require.NoError(t, json.Unmarshal(out.Bytes(), &reports))
 	require.Len(t, reports, 1)
 	r := reports[0]
@@ -40,7 +40,7 @@ func TestEngine_AnUpdateIsMeasuredAndItsPathExplained(t *testing.T) {
 func TestUnit_FlagsThatMakeNoSenseAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--stack", "moon"}, {"--scale", "0"}, {"--scale", "2"}, {"--parallel", "-1"}, {"what"}} {
-		cmd := newCommand()
+		cmd := Command()
 		cmd.SetArgs(args)
 		assert.Error(t, cmd.ExecuteContext(t.Context()), args)
 	}

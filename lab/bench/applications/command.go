@@ -1,29 +1,18 @@
-// Command benchapps measures how gridos-apps grows with its catalogue: the real Pulumi engine, the real Kubernetes provider and a
+// Package applications measures how gridos-apps grows with its catalogue: the real Pulumi engine, the real Kubernetes provider and a
 // real API server with Argo CD's CustomResourceDefinitions. `make bench-apps` runs it.
-package main
+package applications
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/lab/bench/figures"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 )
-
-func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer cancel()
-	if err := newCommand().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "Error:", err)
-		os.Exit(1)
-	}
-}
 
 // options are the flags.
 type options struct {
@@ -33,10 +22,11 @@ type options struct {
 	json, checkpoints     bool
 }
 
-func newCommand() *cobra.Command {
+// Command measures catalogues and prints the figures.
+func Command() *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
-		Use:   "benchapps",
+		Use:   "applications",
 		Short: "Measure preview and update of gridos-apps with large catalogues",
 		Long: `Previews and updates gridos-apps from nothing with catalogues of each size, and beside it a program that registers as many
 resources which do nothing: what the engine itself takes. Prints wall time, the peak of memory of the engine with its plugins and
@@ -47,9 +37,9 @@ square of the number of resources, whatever they are. Pulumi Cloud is told of th
 at the end, unless --checkpoints is given.
 
 Exit codes: 0 done, 1 failed, growth is above --max-exponent, or the largest preview is above --max-ratio.`,
-		Example: `  go run ./lab/benchapps
-  go run ./lab/benchapps --counts 10,100 --rounds 1
-  go run ./lab/benchapps --json | jq '.sizes[].preview.seconds'`,
+		Example: `  go run ./lab/bench applications
+  go run ./lab/bench applications --counts 10,100 --rounds 1
+  go run ./lab/bench applications --json | jq '.sizes[].preview.seconds'`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -64,10 +54,29 @@ Exit codes: 0 done, 1 failed, growth is above --max-exponent, or the largest pre
 	flags.IntSliceVar(&o.counts, "counts", []int{10, 100, 1000}, "sizes of the catalogue, growing")
 	flags.Float64Var(&o.maxExponent, "max-exponent", 1.25, "the highest exponent of growth; 1 is linear")
 	flags.Float64Var(&o.maxRatio, "max-ratio", 3, "how many times as long as the engine alone the largest preview may take")
-	flags.IntVar(&o.rounds, "rounds", 2, "how often each preview is measured; the shortest counts")
+	flags.IntVar(&o.rounds, "rounds", 1, "how often each size is measured; medians count")
 	flags.BoolVar(&o.checkpoints, "checkpoints", false, "write the whole state after every step, as with a folder or a bucket")
 	flags.BoolVar(&o.json, "json", false, "print JSON, for machines")
 	return cmd
+}
+
+// many is the size from which once is enough: it takes minutes, and is the sum of so many resources that rounds do not differ.
+const many = 5000
+
+func (o options) roundsOf(n int) int {
+	if n >= many {
+		return 1
+	}
+	return o.rounds
+}
+
+// Measure measures catalogues of each of the sizes, which grow, and returns a row for each figure.
+func Measure(ctx context.Context, counts []int, rounds int, display *progress.Display) ([]figures.Row, error) {
+	all, err := measureAll(ctx, options{counts: counts, rounds: rounds}, display)
+	if err != nil {
+		return nil, err
+	}
+	return rowsOf(all), nil
 }
 
 func (o options) check() error {
@@ -88,12 +97,12 @@ func (o options) check() error {
 func run(cmd *cobra.Command, o options) error {
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()
-	sizes, err := measureAll(cmd.Context(), o, display)
+	all, err := measureAll(cmd.Context(), o, display)
 	display.Stop()
 	if err != nil {
 		return err
 	}
-	r := reportOf(sizes)
+	r := reportOf(medians(all))
 	if o.json {
 		err = printJSON(cmd.OutOrStdout(), r)
 	} else {

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/lab/bench/applications"
+	"github.com/gridos/sharedinfra/lab/bench/figures"
+)
+
+// bounds are the ratios, by the ids of rows, that must not be passed: what was measured, and a quarter more for a busy machine.
+//
+//go:embed bounds.json
+var bounds []byte
+
+// guarded are the measures that are cheap enough for every change: ratios, which a slow machine does not change.
+func guarded() []measure {
+	return []measure{
+		{name: "preview", run: previews},
+		{name: "makespan", run: makespans},
+		{name: "applications", run: func(ctx context.Context, b *bench) ([]figures.Row, error) {
+			return applications.Measure(ctx, []int{10, 100}, b.rounds, b.display)
+		}},
+	}
+}
+
+func guardCommand() *cobra.Command {
+	o := options{}
+	cmd := &cobra.Command{
+		Use:   "guard",
+		Short: "Measure the cheap ratios, and fail if one has passed its recorded bound",
+		Long: `Measures warm previews, the creation of environments and small catalogues next to the engine alone, and compares each ratio with its
+bound in lab/bench/bounds.json. A time by itself is never judged: it tells of the machine.
+
+Exit codes: 0 all are within their bounds, 1 one is not, or nothing could be measured.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rows, err := runMeasures(cmd, o, guarded())
+			if err != nil {
+				return err
+			}
+			figures.Table(cmd.OutOrStdout(), rows)
+			return judge(rows, bounds)
+		},
+	}
+	cmd.Flags().IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
+	return cmd
+}
+
+// judge returns an error for each row that has passed its bound, and for each that has none: it would be guarded by nobody.
+func judge(rows []figures.Row, recorded []byte) error {
+	var limits map[string]float64
+	if err := json.Unmarshal(recorded, &limits); err != nil {
+		return fmt.Errorf("lab/bench/bounds.json: %w", err)
+	}
+	var broken []error
+	for _, r := range rows {
+		switch limit, ok := limits[r.ID]; {
+		case !ok:
+			broken = append(broken, fmt.Errorf("%s has no bound in lab/bench/bounds.json; it is %.2f here", r.ID, r.Value))
+		case r.Value > limit:
+			broken = append(broken, fmt.Errorf("%s (%s, compared with %s) is %.2f, above its bound %.2f; find out what takes longer "+
+				"(docs/performance.md tells how), or record a new bound and say why", r.ID, r.What, r.Against, r.Value, limit))
+		}
+	}
+	return errors.Join(broken...)
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+
+	"github.com/gridos/sharedinfra/lab/bench/applications"
+	"github.com/gridos/sharedinfra/lab/bench/figures"
+	"github.com/gridos/sharedinfra/lab/bench/makespan"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// measure is something that can be measured by itself.
+type measure struct {
+	name, about string
+	run         func(ctx context.Context, b *bench) ([]figures.Row, error)
+}
+
+// measures are all of them, in the order of the report.
+func measures() []measure {
+	return []measure{
+		{"preview", "warm previews without changes, next to the engine alone", previews},
+		{"twin", "the same next to a program in TypeScript", twin},
+		{"plain", "the plain CLI with a build target, and without", plain},
+		{"cold", "compiling a project with nothing compiled before", cold},
+		{"makespan", "creating an environment at Azure's pace, next to the longest unavoidable chain", makespans},
+		{"applications", "catalogues of 10 to 5,000 Applications, next to the engine alone", catalogues},
+		{"lab", "the lab: up from nothing, and again", labUp},
+		{"flow", "from a push to a promoted release", flow},
+	}
+}
+
+// azureScale is the part of Azure's time that makespans wait: the least at which the engine's own time does not count.
+const azureScale = 0.02
+
+func makespans(ctx context.Context, b *bench) ([]figures.Row, error) {
+	ratios := map[string][]float64{}
+	for range b.rounds {
+		reports, err := makespan.Measure(ctx, azureScale, b.display)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range reports {
+			ratios[r.Environment] = append(ratios[r.Environment], r.Ratio)
+		}
+	}
+	var rows []figures.Row
+	for _, name := range naming.Environments() {
+		rows = append(rows, figures.Single("makespan/"+name, "creation of "+name+" at Azure's pace", "the longest unavoidable chain", 1.1, "", ratios[name]))
+	}
+	return rows, nil
+}
+
+func catalogues(ctx context.Context, b *bench) ([]figures.Row, error) {
+	return applications.Measure(ctx, []int{10, 100, 1000, 5000}, b.rounds, b.display)
+}
