@@ -33,10 +33,9 @@ func TestUnit_ProgramsImportOnlyWhatTheirSideOfTheBoundaryNeeds(t *testing.T) {
 			for _, prefix := range append(forbidden, "github.com/gridos/sharedinfra/lab") {
 				assert.False(t, strings.HasPrefix(dependency, prefix), "%s imports %s", program, dependency)
 			}
-			if program == "./apps" && strings.HasPrefix(dependency, kubernetes) {
-				// The provider and custom resources, and no type of a workload.
-				assert.Contains(t, []string{"", "/utilities", "/meta/v1", "/apiextensions"},
-					strings.TrimPrefix(dependency, kubernetes), "%s imports %s", program, dependency)
+			if strings.HasPrefix(dependency, kubernetes) {
+				// The provider alone: objects are registered with internal/object.
+				assert.Contains(t, []string{"", "/utilities"}, strings.TrimPrefix(dependency, kubernetes), "%s imports %s", program, dependency)
 			}
 		}
 	}

@@ -7,11 +7,9 @@ import (
 	"path"
 	"strconv"
 
-	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
-	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/untyped"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -58,25 +56,18 @@ func OverlayPath(app, environment string) string {
 }
 
 // New registers the Application.
-func New(
-	ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption,
-) (*apiextensions.CustomResource, error) {
+func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*object.Object, error) {
 	fields, err := untyped.MapOf(args.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("application %s: %w", args.Name, err)
 	}
 	fields["project"] = args.Project
 	fields["destination"] = pulumi.Map{"server": pulumi.String(naming.ArgoCDInCluster), "namespace": args.WorkloadNamespace}
-	return apiextensions.NewCustomResource(ctx, name, &apiextensions.CustomResourceArgs{
-		ApiVersion:  pulumi.String(APIVersion),
-		Kind:        pulumi.String(Kind),
-		Metadata:    metadata(args),
-		OtherFields: kubernetes.UntypedArgs{"spec": fields},
-	}, opts...)
+	return object.NewCustom(ctx, name, APIVersion, Kind, metadata(args), fields, opts...)
 }
 
-func metadata(args Args) metav1.ObjectMetaArgs {
-	m := metav1.ObjectMetaArgs{
+func metadata(args Args) object.Metadata {
+	m := object.Metadata{
 		Name:      pulumi.String(args.Name),
 		Namespace: args.Namespace,
 		Labels: pulumi.StringMap{

@@ -3,13 +3,13 @@ package boundary_test
 import (
 	"testing"
 
-	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/apps/boundary"
 	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -34,9 +34,7 @@ func TestUnit_AGuardedProgramFailsBeforeTheEngineHearsOfAnIntruder(t *testing.T)
 		if err := boundary.Guard(ctx); err != nil {
 			return err
 		}
-		_, err := apiextensions.NewCustomResource(ctx, "intruder", &apiextensions.CustomResourceArgs{
-			ApiVersion: pulumi.String("argoproj.io/v1alpha1"), Kind: pulumi.String("AppProject"),
-		})
+		_, err := object.NewCustom(ctx, "intruder", "argoproj.io/v1alpha1", "AppProject", object.Metadata{Name: pulumi.String("x")}, nil)
 		return err
 	})
 	require.ErrorContains(t, err, "bootstrap boundary: gridos-apps may not register kubernetes:argoproj.io/v1alpha1:AppProject")

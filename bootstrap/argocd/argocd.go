@@ -5,12 +5,11 @@ package argocd
 import (
 	"fmt"
 
-	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -59,13 +58,12 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 
 func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 	s := args.Settings
-	namespace, err := corev1.NewNamespace(ctx, name+"-namespace", &corev1.NamespaceArgs{
-		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceArgoCD)},
-	}, pulumi.Parent(a))
+	namespace, err := object.NewNamespace(ctx, name+"-namespace", object.Metadata{Name: pulumi.String(naming.NamespaceArgoCD)},
+		pulumi.Parent(a))
 	if err != nil {
 		return err
 	}
-	a.Namespace = namespace.Metadata.Name().Elem()
+	a.Namespace = namespace.Name()
 	release, err := a.install(ctx, name, s)
 	if err != nil {
 		return err
@@ -84,7 +82,7 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 			return err
 		}
 		if project.Name == naming.ProjectGridOS {
-			a.ProjectName = registered.Metadata.Name().Elem()
+			a.ProjectName = registered.Name()
 		}
 	}
 	a.Version = release.Version

@@ -1,10 +1,9 @@
 package argocd
 
 import (
-	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -15,44 +14,41 @@ import (
 func newCluster(
 	ctx *pulumi.Context, name, environment string, infra stacks.InfraOutputs, namespace pulumi.StringInput, opts ...pulumi.ResourceOption,
 ) error {
-	_, err := corev1.NewSecret(ctx, name, &corev1.SecretArgs{
-		Metadata: metav1.ObjectMetaArgs{
-			Name:      pulumi.String(naming.ArgoCDInClusterName),
-			Namespace: namespace,
-			Labels: pulumi.StringMap{
-				"argocd.argoproj.io/secret-type": pulumi.String("cluster"),
-				"app.kubernetes.io/part-of":      pulumi.String(naming.Application),
-				"environment":                    pulumi.String(environment),
-				"region":                         infra.Location,
-				"cluster":                        infra.ClusterName,
-			},
-			// Names that Go templates can write after a dot: {{ .metadata.annotations.key_vault_uri }}.
-			Annotations: pulumi.StringMap{
-				"environment":           pulumi.String(environment),
-				"region":                infra.Location,
-				"tenant_id":             infra.TenantID,
-				"subscription_id":       infra.SubscriptionID,
-				"resource_group":        infra.ResourceGroupName,
-				"cluster_name":          infra.ClusterName,
-				"cluster_id":            infra.ClusterID,
-				"oidc_issuer_url":       infra.OIDCIssuerURL,
-				"registry_login_server": infra.RegistryLoginServer,
-				"key_vault_name":        infra.KeyVaultName,
-				"key_vault_uri":         infra.KeyVaultURI,
-				"database_host":         infra.DatabaseHost,
-				"database_name":         infra.DatabaseName,
-				"database_user":         infra.DatabaseUser,
-				"ingress_ip":            infra.IngressIP,
-				"secrets_client_id":     infra.SecretsClientID,
-				"workload_client_id":    infra.WorkloadClientID,
-			},
+	_, err := object.NewSecret(ctx, name, object.Metadata{
+		Name:      pulumi.String(naming.ArgoCDInClusterName),
+		Namespace: namespace,
+		Labels: pulumi.StringMap{
+			"argocd.argoproj.io/secret-type": pulumi.String("cluster"),
+			"app.kubernetes.io/part-of":      pulumi.String(naming.Application),
+			"environment":                    pulumi.String(environment),
+			"region":                         infra.Location,
+			"cluster":                        infra.ClusterName,
 		},
-		StringData: pulumi.StringMap{
-			"name":   pulumi.String(naming.ArgoCDInClusterName),
-			"server": pulumi.String(naming.ArgoCDInCluster),
-			// Argo CD's own service account is who it signs in as.
-			"config": pulumi.String(`{"tlsClientConfig":{"insecure":false}}`),
+		// Names that Go templates can write after a dot: {{ .metadata.annotations.key_vault_uri }}.
+		Annotations: pulumi.StringMap{
+			"environment":           pulumi.String(environment),
+			"region":                infra.Location,
+			"tenant_id":             infra.TenantID,
+			"subscription_id":       infra.SubscriptionID,
+			"resource_group":        infra.ResourceGroupName,
+			"cluster_name":          infra.ClusterName,
+			"cluster_id":            infra.ClusterID,
+			"oidc_issuer_url":       infra.OIDCIssuerURL,
+			"registry_login_server": infra.RegistryLoginServer,
+			"key_vault_name":        infra.KeyVaultName,
+			"key_vault_uri":         infra.KeyVaultURI,
+			"database_host":         infra.DatabaseHost,
+			"database_name":         infra.DatabaseName,
+			"database_user":         infra.DatabaseUser,
+			"ingress_ip":            infra.IngressIP,
+			"secrets_client_id":     infra.SecretsClientID,
+			"workload_client_id":    infra.WorkloadClientID,
 		},
+	}, pulumi.StringMap{
+		"name":   pulumi.String(naming.ArgoCDInClusterName),
+		"server": pulumi.String(naming.ArgoCDInCluster),
+		// Argo CD's own service account is who it signs in as.
+		"config": pulumi.String(`{"tlsClientConfig":{"insecure":false}}`),
 	}, opts...)
 	return err
 }

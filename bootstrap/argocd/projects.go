@@ -9,13 +9,11 @@ import (
 	"time"
 	_ "time/tzdata" // time zones mean the same on every machine
 
-	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
-	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/appproject"
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/untyped"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -146,19 +144,15 @@ const (
 
 func newProject(
 	ctx *pulumi.Context, name string, project appproject.Project, keepUsed bool, opts ...pulumi.ResourceOption,
-) (*apiextensions.CustomResource, error) {
+) (*object.Object, error) {
 	spec, err := untyped.MapOf(project.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("project %s: %w", project.Name, err)
 	}
-	metadata := metav1.ObjectMetaArgs{Name: pulumi.String(project.Name), Namespace: pulumi.String(naming.NamespaceArgoCD)}
+	metadata := object.Metadata{Name: pulumi.String(project.Name), Namespace: pulumi.String(naming.NamespaceArgoCD)}
 	if keepUsed {
 		metadata.Finalizers = pulumi.StringArray{pulumi.String(usedFinalizer)}
 	}
-	return apiextensions.NewCustomResource(ctx, name, &apiextensions.CustomResourceArgs{
-		ApiVersion:  pulumi.String(appproject.APIVersion),
-		Kind:        pulumi.String(appproject.Kind),
-		Metadata:    metadata,
-		OtherFields: kubernetes.UntypedArgs{"spec": spec},
-	}, append(opts, pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: letGo}))...)
+	return object.NewCustom(ctx, name, appproject.APIVersion, appproject.Kind, metadata, spec,
+		append(opts, pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: letGo}))...)
 }

@@ -5,10 +5,9 @@ package edge
 import (
 	"fmt"
 
-	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -37,32 +36,29 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err := ctx.RegisterComponentResource("gridos-bootstrap:edge:Edge", name, e, opts...); err != nil {
 		return nil, err
 	}
-	_, err := corev1.NewService(ctx, name+"-service", &corev1.ServiceArgs{
-		Metadata: metav1.ObjectMetaArgs{
-			Name:      pulumi.String("gridos-edge"),
-			Namespace: pulumi.String(naming.NamespaceIstioIngress),
-			Annotations: pulumi.StringMap{
-				internal: pulumi.String("true"),
-				subnet:   pulumi.String(naming.SubnetIngress),
-				address:  args.IngressIP,
-			},
+	_, err := object.NewService(ctx, name+"-service", object.Metadata{
+		Name:      pulumi.String("gridos-edge"),
+		Namespace: pulumi.String(naming.NamespaceIstioIngress),
+		Annotations: pulumi.StringMap{
+			internal: pulumi.String("true"),
+			subnet:   pulumi.String(naming.SubnetIngress),
+			address:  args.IngressIP,
 		},
-		Spec: corev1.ServiceSpecArgs{
-			Type:     pulumi.String("LoadBalancer"),
-			Selector: pulumi.StringMap{"istio": pulumi.String(naming.IstioInternalIngress)},
-			// Only nodes with a gateway that is ready get traffic, because the load balancer then probes the health check port that
-			// Kubernetes keeps for just that. With Cluster it would probe every node at each port of the gateway, whose answer to
-			// a bare request says nothing about its health, and traffic would take one more hop, with the node as its source: the
-			// mesh would no longer see that it is the Application Gateway's.
-			//
-			// There are no loadBalancerSourceRanges: the network's security groups already let in the Application Gateway alone.
-			ExternalTrafficPolicy: pulumi.String("Local"),
-			// The ports that the gateway's pods listen on. None has an appProtocol: for http the load balancer would probe by path.
-			Ports: corev1.ServicePortArray{
-				port("status-port", 15021, 15021), // where the Application Gateway probes
-				port("http2", 80, 8080),
-				port("https", 443, 8443),
-			},
+	}, pulumi.Map{
+		"type":     pulumi.String("LoadBalancer"),
+		"selector": pulumi.StringMap{"istio": pulumi.String(naming.IstioInternalIngress)},
+		// Only nodes with a gateway that is ready get traffic, because the load balancer then probes the health check port that
+		// Kubernetes keeps for just that. With Cluster it would probe every node at each port of the gateway, whose answer to
+		// a bare request says nothing about its health, and traffic would take one more hop, with the node as its source: the
+		// mesh would no longer see that it is the Application Gateway's.
+		//
+		// There are no loadBalancerSourceRanges: the network's security groups already let in the Application Gateway alone.
+		"externalTrafficPolicy": pulumi.String("Local"),
+		// The ports that the gateway's pods listen on. None has an appProtocol: for http the load balancer would probe by path.
+		"ports": pulumi.Array{
+			port("status-port", 15021, 15021), // where the Application Gateway probes
+			port("http2", 80, 8080),
+			port("https", 443, 8443),
 		},
 	}, pulumi.Parent(e))
 	if err != nil {
@@ -71,8 +67,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{})
 }
 
-func port(name string, number, target int) corev1.ServicePortArgs {
-	return corev1.ServicePortArgs{
-		Name: pulumi.String(name), Protocol: pulumi.String("TCP"), Port: pulumi.Int(number), TargetPort: pulumi.Int(target),
+func port(name string, number, target int) pulumi.Map {
+	return pulumi.Map{
+		"name": pulumi.String(name), "protocol": pulumi.String("TCP"), "port": pulumi.Int(number), "targetPort": pulumi.Int(target),
 	}
 }

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"regexp"
 
-	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -84,9 +83,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 }
 
 func (e *ExternalSecrets) provision(ctx *pulumi.Context, name string, args Args) error {
-	namespace, err := corev1.NewNamespace(ctx, name+"-namespace", &corev1.NamespaceArgs{
-		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceExternalSecrets)},
-	}, pulumi.Parent(e))
+	namespace, err := object.NewNamespace(ctx, name+"-namespace", object.Metadata{Name: pulumi.String(naming.NamespaceExternalSecrets)},
+		pulumi.Parent(e))
 	if err != nil {
 		return err
 	}
@@ -97,7 +95,7 @@ func (e *ExternalSecrets) provision(ctx *pulumi.Context, name string, args Args)
 	release, err := helm.NewRelease(ctx, name+"-release", helm.Args{
 		Chart:     args.Settings.Chart,
 		Name:      releaseName,
-		Namespace: namespace.Metadata.Name().Elem(),
+		Namespace: namespace.Name(),
 		Values:    values,
 	}, pulumi.Parent(e))
 	if err != nil {
@@ -109,6 +107,6 @@ func (e *ExternalSecrets) provision(ctx *pulumi.Context, name string, args Args)
 		return err
 	}
 	e.Version = release.Version
-	e.StoreName = store.Metadata.Name().Elem()
+	e.StoreName = store.Name()
 	return nil
 }

@@ -3,11 +3,9 @@ package externalsecrets
 import (
 	"fmt"
 
-	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
-	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/apiextensions"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/untyped"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -55,19 +53,13 @@ func newStoreSpec(s Settings) storeSpec {
 }
 
 // newStore registers the store. Only what infra exports is an output, so that a preview shows the rest.
-func newStore(
-	ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption,
-) (*apiextensions.CustomResource, error) {
+func newStore(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*object.Object, error) {
 	spec, err := untyped.MapOf(newStoreSpec(args.Settings))
 	if err != nil {
 		return nil, fmt.Errorf("ClusterSecretStore %s: %w", naming.SecretStore, err)
 	}
 	vault := spec["provider"].(pulumi.Map)["azurekv"].(pulumi.Map)
 	vault["vaultUrl"], vault["tenantId"] = args.VaultURI, args.TenantID
-	return apiextensions.NewCustomResource(ctx, name, &apiextensions.CustomResourceArgs{
-		ApiVersion:  pulumi.String("external-secrets.io/v1"),
-		Kind:        pulumi.String("ClusterSecretStore"),
-		Metadata:    metav1.ObjectMetaArgs{Name: pulumi.String(naming.SecretStore)},
-		OtherFields: kubernetes.UntypedArgs{"spec": spec},
-	}, opts...)
+	return object.NewCustom(ctx, name, "external-secrets.io/v1", "ClusterSecretStore",
+		object.Metadata{Name: pulumi.String(naming.SecretStore)}, spec, opts...)
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes"
-	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/gridos/sharedinfra/bootstrap/repository"
 	"github.com/gridos/sharedinfra/bootstrap/rollouts"
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/policy"
@@ -80,8 +79,8 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	}
 	providers := pulumi.Providers(cluster, generator)
 
-	workloads, err := corev1.NewNamespace(ctx, "gridos-namespace", &corev1.NamespaceArgs{
-		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceGridOS), Labels: restricted()},
+	workloads, err := object.NewNamespace(ctx, "gridos-namespace", object.Metadata{
+		Name: pulumi.String(naming.NamespaceGridOS), Labels: restricted(),
 	}, providers, pulumi.Protect(settings.Protect))
 	if err != nil {
 		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
@@ -119,7 +118,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		ArgoCDWebhookSecret: cd.WebhookSecret,
 		ArgoRolloutsVersion: delivery.Version,
 		ProjectName:         cd.ProjectName,
-		WorkloadNamespace:   workloads.Metadata.Name().Elem(),
+		WorkloadNamespace:   workloads.Name(),
 	})
 }
 

@@ -3,9 +3,9 @@ package repository
 import (
 	"fmt"
 
-	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/internal/object"
 )
 
 // Args is what Credentials needs. Every field is required.
@@ -28,14 +28,11 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		return nil, err
 	}
 	if args.Settings.Given() {
-		_, err := corev1.NewSecret(ctx, name+"-secret", &corev1.SecretArgs{
-			Metadata: metav1.ObjectMetaArgs{
-				Name:      pulumi.String("gridos-repository-credentials"),
-				Namespace: args.Namespace,
-				Labels:    pulumi.StringMap{"argocd.argoproj.io/secret-type": pulumi.String("repo-creds")},
-			},
-			StringData: args.Settings.data(),
-		}, pulumi.Parent(c))
+		_, err := object.NewSecret(ctx, name+"-secret", object.Metadata{
+			Name:      pulumi.String("gridos-repository-credentials"),
+			Namespace: args.Namespace,
+			Labels:    pulumi.StringMap{"argocd.argoproj.io/secret-type": pulumi.String("repo-creds")},
+		}, args.Settings.data(), pulumi.Parent(c))
 		if err != nil {
 			return nil, fmt.Errorf("repository: %w", err)
 		}

@@ -4,12 +4,11 @@ package rollouts
 import (
 	"fmt"
 
-	corev1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/core/v1"
-	metav1 "github.com/pulumi/pulumi-kubernetes/sdk/v4/go/kubernetes/meta/v1"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/untyped"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -46,9 +45,8 @@ func New(ctx *pulumi.Context, name string, s Settings, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource("gridos-bootstrap:rollouts:Rollouts", name, c, opts...); err != nil {
 		return nil, err
 	}
-	namespace, err := corev1.NewNamespace(ctx, name+"-namespace", &corev1.NamespaceArgs{
-		Metadata: metav1.ObjectMetaArgs{Name: pulumi.String(naming.NamespaceArgoRollouts)},
-	}, pulumi.Parent(c))
+	namespace, err := object.NewNamespace(ctx, name+"-namespace", object.Metadata{Name: pulumi.String(naming.NamespaceArgoRollouts)},
+		pulumi.Parent(c))
 	if err != nil {
 		return nil, fmt.Errorf("rollouts: %w", err)
 	}
@@ -59,7 +57,7 @@ func New(ctx *pulumi.Context, name string, s Settings, opts ...pulumi.ResourceOp
 	release, err := helm.NewRelease(ctx, name+"-release", helm.Args{
 		Chart:     s.Chart,
 		Name:      releaseName,
-		Namespace: namespace.Metadata.Name().Elem(),
+		Namespace: namespace.Name(),
 		Values:    values,
 	}, pulumi.Parent(c))
 	if err != nil {

@@ -19,6 +19,7 @@ func TestUnit_StructsBecomeMapsThatTakeOutputs(t *testing.T) {
 		Inner    inner    `json:"inner"`
 		None     *inner   `json:"none,omitempty"`
 		Some     []string `json:"some"`
+		Null     *inner   `json:"null"`
 	}{Replicas: 2, Inner: inner{"a"}, Some: []string{"b"}})
 	require.NoError(t, err)
 	assert.IsType(t, pulumi.Map{}, fields["inner"], "an output can be put in its midst")
@@ -26,6 +27,7 @@ func TestUnit_StructsBecomeMapsThatTakeOutputs(t *testing.T) {
 		"replicas": 2.0,
 		"inner":    map[string]any{"its.name": "a"},
 		"some":     []any{"b"},
+		"null":     nil,
 	}, plain(t, fields))
 
 	_, err = MapOf([]string{"no object"})

@@ -13,12 +13,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/lab/internal/toolchain"
 )
 
-// The inputs of a release are spelled by hand; this is the provider's own word for them, from the version that the lab runs.
-func TestEngine_TheListOfAReleasesInputsIsTheProviders(t *testing.T) {
-	t.Parallel()
+// providerSchema is what the tests compare with.
+type providerSchema struct {
+	Resources map[string]struct {
+		InputProperties map[string]json.RawMessage `json:"inputProperties"`
+	} `json:"resources"`
+	Types map[string]struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+	} `json:"types"`
+}
+
+// readSchema returns the schema of the Kubernetes provider, and the version, that the lab runs.
+func readSchema(t *testing.T) (providerSchema, string) {
+	t.Helper()
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}
 	version, err := resolver.Version(toolchain.PulumiKubernetes)
 	require.NoError(t, err)
@@ -26,14 +37,41 @@ func TestEngine_TheListOfAReleasesInputsIsTheProviders(t *testing.T) {
 	require.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(dir, "cmd", toolchain.PulumiKubernetes, "schema.json"))
 	require.NoError(t, err)
-	var schema struct {
-		Resources map[string]struct {
-			InputProperties map[string]json.RawMessage `json:"inputProperties"`
-		} `json:"resources"`
-	}
+	var schema providerSchema
 	require.NoError(t, json.Unmarshal(text, &schema))
+	return schema, version
+}
 
+// The inputs of a release are spelled by hand; this is the provider's own word for them.
+func TestEngine_TheListOfAReleasesInputsIsTheProviders(t *testing.T) {
+	t.Parallel()
+	schema, version := readSchema(t)
 	list, err := os.ReadFile(filepath.Join(repository, "bootstrap", "helm", "testdata", "release-inputs-"+version+".txt"))
 	require.NoError(t, err)
 	assert.Equal(t, slices.Sorted(maps.Keys(schema.Resources[helm.ReleaseToken].InputProperties)), strings.Fields(string(list)))
+}
+
+// So are the tokens and fields of objects.
+func TestEngine_TheFieldsOfObjectsAreTheProviders(t *testing.T) {
+	t.Parallel()
+	schema, _ := readSchema(t)
+	for token, fields := range map[string][]string{
+		object.NamespaceToken: nil,
+		object.SecretToken:    {"stringData"},
+		object.ServiceToken:   {"spec"},
+	} {
+		require.Contains(t, schema.Resources, token)
+		for _, field := range append(fields, "apiVersion", "kind", "metadata") {
+			assert.Contains(t, schema.Resources[token].InputProperties, field, token)
+		}
+	}
+	for token, fields := range map[string][]string{
+		"kubernetes:meta/v1:ObjectMeta":  {"name", "namespace", "labels", "annotations", "finalizers"},
+		"kubernetes:core/v1:ServiceSpec": {"type", "selector", "externalTrafficPolicy", "ports"},
+		"kubernetes:core/v1:ServicePort": {"name", "protocol", "port", "targetPort"},
+	} {
+		for _, field := range fields {
+			assert.Contains(t, schema.Types[token].Properties, field, token)
+		}
+	}
 }

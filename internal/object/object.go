@@ -1,0 +1,108 @@
+// Package object registers objects of Kubernetes with the Kubernetes provider.
+//
+// The SDK has a type for each of them, but they cost more than the rest of a program: compiling core/v1 takes 38 CPU-seconds,
+// meta/v1 7 and apiextensions 4, of a cold build of gridos-bootstrap that took 184; and each package that mentions one of their
+// types takes 3 to 4 more, because the compiler writes the descriptors of thousands of generic types into it. This one spells the
+// tokens and the few fields that the platform uses, under the names of the provider's schema.
+package object
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/plugins"
+)
+
+// The resource types of the kinds that Kubernetes itself brings, in the Kubernetes provider's schema.
+const (
+	NamespaceToken = "kubernetes:core/v1:Namespace"
+	SecretToken    = "kubernetes:core/v1:Secret"
+	ServiceToken   = "kubernetes:core/v1:Service"
+)
+
+// Metadata is what an object is called and where it is. Only Name is required.
+type Metadata struct {
+	Name pulumi.StringInput
+	// Namespace is nil for an object of the whole cluster.
+	Namespace           pulumi.StringInput
+	Labels, Annotations pulumi.StringMap
+	Finalizers          pulumi.StringArray
+}
+
+// input leaves out what is not set, as the SDK does: an empty map would be a change.
+func (m Metadata) input() pulumi.Map {
+	in := pulumi.Map{"name": m.Name}
+	if m.Namespace != nil {
+		in["namespace"] = m.Namespace
+	}
+	if m.Labels != nil {
+		in["labels"] = m.Labels
+	}
+	if m.Annotations != nil {
+		in["annotations"] = m.Annotations
+	}
+	if m.Finalizers != nil {
+		in["finalizers"] = m.Finalizers
+	}
+	return in
+}
+
+// Object is a registered object.
+type Object struct {
+	pulumi.CustomResourceState
+
+	// Metadata is the object's metadata as the API server has it.
+	Metadata pulumi.MapOutput `pulumi:"metadata"`
+}
+
+// Name returns the object's name. What uses it waits until the object is there.
+func (o *Object) Name() pulumi.StringOutput {
+	return o.Metadata.ApplyT(func(metadata map[string]any) string {
+		name, _ := metadata["name"].(string)
+		return name
+	}).(pulumi.StringOutput)
+}
+
+// NewNamespace registers a Namespace.
+func NewNamespace(ctx *pulumi.Context, name string, metadata Metadata, opts ...pulumi.ResourceOption) (*Object, error) {
+	return register(ctx, NamespaceToken, name, "v1", "Namespace", metadata, nil, opts)
+}
+
+// NewSecret registers a Secret. All that it holds is secret in the state too, whether it was before or not.
+func NewSecret(
+	ctx *pulumi.Context, name string, metadata Metadata, stringData pulumi.StringMap, opts ...pulumi.ResourceOption,
+) (*Object, error) {
+	// The provider answers with data, which it makes of stringData.
+	opts = append(opts[:len(opts):len(opts)], pulumi.AdditionalSecretOutputs([]string{"data", "stringData"}))
+	return register(ctx, SecretToken, name, "v1", "Secret", metadata, pulumi.Map{"stringData": pulumi.ToSecret(stringData)}, opts)
+}
+
+// NewService registers a Service.
+func NewService(
+	ctx *pulumi.Context, name string, metadata Metadata, spec pulumi.Map, opts ...pulumi.ResourceOption,
+) (*Object, error) {
+	return register(ctx, ServiceToken, name, "v1", "Service", metadata, pulumi.Map{"spec": spec}, opts)
+}
+
+// NewCustom registers an object of a kind that a CustomResourceDefinition brings, such as Application of argoproj.io/v1alpha1.
+func NewCustom(
+	ctx *pulumi.Context, name, apiVersion, kind string, metadata Metadata, spec pulumi.Map, opts ...pulumi.ResourceOption,
+) (*Object, error) {
+	token := "kubernetes:" + apiVersion + ":" + kind
+	return register(ctx, token, name, apiVersion, kind, metadata, pulumi.Map{"spec": spec}, opts)
+}
+
+func register(
+	ctx *pulumi.Context, token, name, apiVersion, kind string, metadata Metadata, fields pulumi.Map, opts []pulumi.ResourceOption,
+) (*Object, error) {
+	in := pulumi.Map{"apiVersion": pulumi.String(apiVersion), "kind": pulumi.String(kind), "metadata": metadata.input()}
+	for key, value := range fields {
+		in[key] = value
+	}
+	var registered Object
+	// Without the version the engine would take any plugin that it finds, where no provider is given.
+	opts = append([]pulumi.ResourceOption{pulumi.Version(plugins.Kubernetes)}, opts...)
+	if err := ctx.RegisterResource(token, name, in, &registered, opts...); err != nil {
+		return nil, err
+	}
+	return &registered, nil
+}
