@@ -154,7 +154,8 @@ func defaultPackages(ctx context.Context, b *bench) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines, err := b.golist(ctx, "-deps", "-f", "{{$p := .ImportPath}}{{if not .Standard}}{{range .Imports}}{{$p}} {{.}}\n{{end}}{{end}}", "./infra")
+	const imports = "{{$p := .ImportPath}}{{if not .Standard}}{{range .Imports}}{{$p}} {{.}}\n{{end}}{{end}}"
+	lines, err := b.golist(ctx, "-deps", "-f", imports, "./infra")
 	if err != nil {
 		return nil, err
 	}

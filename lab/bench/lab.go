@@ -186,7 +186,8 @@ func flow(ctx context.Context, b *bench) (rows []figures.Row, err error) {
 	}
 	return []figures.Row{
 		figures.Single("flow/synced", "push → synced, by webhook", "five seconds", 5, figures.Seconds, synced),
-		figures.Single("flow/promoted", fmt.Sprintf("synced → promoted, without the %.0f s of scaled pauses and measurements", waits.Seconds()),
+		figures.Single("flow/promoted",
+			fmt.Sprintf("synced → promoted, without the %.0f s of scaled pauses and measurements", waits.Seconds()),
 			"ten seconds", 10, figures.Seconds, promoted),
 	}, nil
 }

@@ -115,7 +115,8 @@ func (b *bench) plainPreview(ctx context.Context, checkout string) (float64, err
 	}
 	step := b.display.Start("preview by the plain CLI")
 	variables := b.site.Variables(record)
-	command := exec.CommandContext(ctx, findIn(b.tools, "pulumi"), "preview", "--stack", environment, "--non-interactive", "--expect-no-changes")
+	command := exec.CommandContext(ctx, findIn(b.tools, "pulumi"),
+		"preview", "--stack", environment, "--non-interactive", "--expect-no-changes")
 	command.Dir = directory
 	command.Env = os.Environ()
 	for name, value := range variables {

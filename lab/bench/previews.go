@@ -86,7 +86,8 @@ func previews(ctx context.Context, b *bench) (rows []figures.Row, err error) {
 	for _, p := range line() {
 		if inCluster(p) {
 			rows = append(rows, figures.Ratio("preview/"+p.Name+withProvider, "the same, "+p.Name,
-				"a bare program whose resources in the cluster are ConfigMaps, by the real provider of Kubernetes", 0, pairs[p.Name+withProvider]))
+				"a bare program whose resources in the cluster are ConfigMaps, by the real provider of Kubernetes", 0,
+				pairs[p.Name+withProvider]))
 		}
 	}
 	return rows, nil

@@ -102,9 +102,9 @@ func rowsOf(all []rounds) []figures.Row {
 	}
 	report := reportOf(medians(all))
 	return append(rows,
-		figures.Single("applications/growth/preview", "growth of the preview's time with the Applications, as an exponent", "1 is linear", linear, "",
+		figures.Single("applications/growth/preview", "growth of the preview's time, as an exponent", "1 is linear", linear, "",
 			[]float64{report.PreviewExponent}),
-		figures.Single("applications/growth/up", "growth of the update's time with the Applications, as an exponent", "1 is linear", linear, "",
+		figures.Single("applications/growth/up", "growth of the update's time, as an exponent", "1 is linear", linear, "",
 			[]float64{report.UpExponent}))
 }
 

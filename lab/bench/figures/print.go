@@ -39,7 +39,8 @@ func filled(t table.Writer, rows []Row) table.Writer {
 			verdict = ""
 		}
 		t.AppendRow(table.Row{
-			r.What, r.Against, figure(r.Value, r.Unit), fmt.Sprintf("%d: %s to %s", r.Rounds, number(r.Lowest), number(r.Highest)), goal(r), verdict,
+			r.What, r.Against, figure(r.Value, r.Unit), fmt.Sprintf("%d: %s to %s", r.Rounds, number(r.Lowest), number(r.Highest)),
+			goal(r), verdict,
 		})
 	}
 	return t

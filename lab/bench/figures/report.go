@@ -75,7 +75,6 @@ func (r Report) Write(document string) error {
 	if err := encoder.Encode(r); err != nil {
 		return err
 	}
-	//nolint:gosec // both are documents that everybody may read
 	return errors.Join(os.WriteFile(figuresFile(document), figures.Bytes(), 0o644), os.WriteFile(document, text, 0o644))
 }
 
