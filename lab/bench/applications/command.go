@@ -53,7 +53,7 @@ Exit codes: 0 done, 1 failed, growth is above --max-exponent, or the largest pre
 	flags := cmd.Flags()
 	flags.IntSliceVar(&o.counts, "counts", []int{10, 100, 1000}, "sizes of the catalogue, growing")
 	flags.Float64Var(&o.maxExponent, "max-exponent", 1.25, "the highest exponent of growth; 1 is linear")
-	flags.Float64Var(&o.maxRatio, "max-ratio", 3, "how many times as long as the engine alone the largest preview may take")
+	flags.Float64Var(&o.maxRatio, "max-ratio", 4, "how many times as long as the engine alone the largest preview may take")
 	flags.IntVar(&o.rounds, "rounds", 1, "how often each size is measured; medians count")
 	flags.BoolVar(&o.checkpoints, "checkpoints", false, "write the whole state after every step, as with a folder or a bucket")
 	flags.BoolVar(&o.json, "json", false, "print JSON, for machines")
