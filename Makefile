@@ -13,6 +13,9 @@ LAB_FLAGS ?=
 PULUMI_FLAGS ?=
 # The scenarios that lab-scenarios plays; all of them if it is empty.
 SCENARIOS ?=
+# How often chaos kills something, and more flags for it, such as --seed 7 --round 3.
+ROUNDS ?= 100
+CHAOS_FLAGS ?=
 # More flags for go test, such as -v or -race.
 TEST_FLAGS ?=
 
@@ -139,6 +142,14 @@ coverage: ## Check that unit tests cover 85 % of infra, policy and stacks, each
 	done
 
 ##@ Measurements
+
+.PHONY: chaos
+chaos: ## Kill up, preview and down at ROUNDS random moments, and check that all is whole again: 20 minutes for 100
+	go run ./lab chaos --rounds $(ROUNDS) $(CHAOS_FLAGS)
+
+.PHONY: drills
+drills: ## Lose the cluster, the states, Argo CD and the key vault, one after the other, and get them back: five minutes
+	go run ./lab drills
 
 .PHONY: bench
 bench: ## Measure how long a person waits, next to peers and limits, and write docs/performance.md: 40 minutes

@@ -69,9 +69,13 @@ pauses of a release shortened to a sixth.`,
 from nothing, and nothing of it stays.`,
 		}),
 		diffCommand(noArgs, at),
+		downCommand(noArgs, at),
 		&cobra.Command{
-			Use: "down", Short: "Destroy an environment and stop everything that it ran", Args: noArgs, RunE: at(down),
-			Example: "  go run ./lab down",
+			Use: "recover", Short: "Make the states agree with what is there, after a kill or a loss", Args: noArgs, RunE: at(recoverStates),
+			Long: `Waits for what a killed command has left running, takes away the locks that nobody holds, has every state forget what
+is gone, and adopts by import what is in the simulated Azure and in the program, but in no state. It changes nothing but the
+states; up goes on from there. docs/recovery.md tells how to do the same with a real Azure.`,
+			Example: "  go run ./lab recover\n  go run ./lab recover -s test",
 		},
 		withJSON(&cobra.Command{
 			Use: "status", Short: "Show what runs and what exists", Args: noArgs, RunE: at(status),
@@ -92,6 +96,8 @@ moves the requests.`,
 			Example: "  go run ./lab up --gitops\n  go run ./lab commit",
 		}),
 		scenariosCommand(at),
+		chaosCommand(noArgs, at),
+		drillsCommand(at),
 		&cobra.Command{
 			Use: "manifests", Short: "Check the application's manifests: references, images, secrets",
 			Args: noArgs, RunE: at(checkManifests),
@@ -109,6 +115,17 @@ the AppProject refuses. Needs no cluster and takes a second.`,
 		},
 	)
 	return root
+}
+
+func downCommand(
+	noArgs cobra.PositionalArgs, at func(func(*cobra.Command, site.Site) error) func(*cobra.Command, []string) error,
+) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "down", Short: "Destroy an environment and stop everything that it ran", Args: noArgs, RunE: at(down),
+		Example: "  go run ./lab down\n  go run ./lab down --keep-running",
+	}
+	cmd.Flags().Bool(keepRunning, false, "leave the simulated Azure and the control plane running, for the next up")
+	return cmd
 }
 
 func outputsCommand(

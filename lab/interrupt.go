@@ -25,6 +25,8 @@ func (e interruptedError) Error() string {
 		text = fmt.Sprintf("Stopped. %s goes on from here, %s takes everything away.", command("up"), command("down"))
 	case "preview", "diff":
 		text = "Stopped. Nothing was changed."
+	case "recover":
+		text = fmt.Sprintf("Stopped. %s goes on from here.", command("recover"))
 	case "down":
 		text = fmt.Sprintf("Stopped. %s goes on from here.", command("down"))
 	}

@@ -610,7 +610,7 @@ func TestUnit_CommandsThatNeedALabSayHowToGetOne(t *testing.T) {
 	dir := t.TempDir()
 	copyFile(t, "../go.mod", filepath.Join(dir, "go.mod"))
 	t.Chdir(dir)
-	for _, args := range [][]string{{"env"}, {"outputs"}, {"outputs", "--json", "-s", "prod"}} {
+	for _, args := range [][]string{{"env"}, {"outputs"}, {"outputs", "--json", "-s", "prod"}, {"recover"}} {
 		_, _, err := lab(t, t.Context(), args...)
 		require.ErrorContains(t, err, "is not up; run `go run ./lab up", strconv.Quote(strings.Join(args, " ")))
 	}

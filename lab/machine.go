@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -80,10 +80,10 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 	return engine.New(m.site, record, m.display)
 }
 
-// startToChange is start for a command that changes something. After an engine was killed it first takes away what the
-// simulated Azure has and no state knows: in the real one somebody would have to import it, or delete it by hand.
-func (m *machine) startToChange(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
-	e, err := m.start(ctx, others...)
+// startToDestroy is start for a command that destroys. After an engine was killed it first takes away what the simulated Azure has
+// and no state knows: adopting it would need files of the stacks without a mistake.
+func (m *machine) startToDestroy(ctx context.Context) (*engine.Engine, error) {
+	e, err := m.start(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -98,13 +98,20 @@ func (m *machine) startToChange(ctx context.Context, others ...azure.Existing) (
 		return nil, fmt.Errorf("remove what a killed engine left in the simulated Azure: %w", err)
 	}
 	step.Done(fmt.Sprintf("%d removed", removed))
-	return m.start(ctx, others...)
+	return m.start(ctx)
 }
 
 // removeOrphans does its work while the background process, which would not notice, is stopped.
 func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed int, err error) {
+	if err := m.awaitAzure(ctx); err != nil {
+		return 0, err
+	}
 	known, err := e.AzureIDs(ctx)
 	if err != nil {
+		return 0, err
+	}
+	orphans, err := unknownTo(known, m.site)
+	if err != nil || len(orphans) == 0 {
 		return 0, err
 	}
 	if err := daemon.Stop(ctx, m.site); err != nil {
@@ -114,9 +121,6 @@ func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed 
 	if err != nil {
 		return 0, err
 	}
-	orphans := slices.DeleteFunc(azure.Unseeded(cloud.Inventory()), func(r azure.Resource) bool {
-		return slices.ContainsFunc(known, func(id string) bool { return strings.EqualFold(id, r.ID) }) // as ids compare in ARM
-	})
 	slices.SortFunc(orphans, func(a, b azure.Resource) int { return len(b.ID) - len(a.ID) }) // children before their parents
 	for _, r := range orphans {
 		if err := cloud.Forget(r.ID); err != nil {
@@ -124,6 +128,27 @@ func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed 
 		}
 	}
 	return len(orphans), nil
+}
+
+// control returns the control of the simulated Azure that runs; the caller closes it.
+func (m *machine) control() (*azure.Control, error) {
+	record, running, err := m.site.Running()
+	if err == nil && (!running || record.Ending) {
+		err = fmt.Errorf("the lab's background process has ended; its log %s tells why", m.site.LogFile(daemon.Command))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return azure.Connect(record.AzurePort)
+}
+
+// awaitAzure waits until Azure has done what it has taken on.
+func (m *machine) awaitAzure(ctx context.Context) error {
+	control, err := m.control()
+	if err != nil {
+		return err
+	}
+	return errors.Join(control.AwaitIdle(ctx), control.Close())
 }
 
 // overrides are what the lab changes in its copies of the configuration.

@@ -32,11 +32,18 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		e, err := m.startToChange(ctx, others...)
+		e, err := m.start(ctx, others...)
 		if err != nil {
 			return err
 		}
 		overrides, err := m.overrides(ctx)
+		if err != nil {
+			return err
+		}
+		killed, err := e.Killed()
+		if err == nil && killed {
+			_, _, err = m.recover(ctx, e, overrides)
+		}
 		if err != nil {
 			return err
 		}
@@ -173,7 +180,7 @@ func down(cmd *cobra.Command, s site.Site) error {
 			return err
 		}
 		// Neither the stacks' files nor the chart repository are asked: a mistake there must not keep anything up.
-		e, err := m.startToChange(ctx)
+		e, err := m.startToDestroy(ctx)
 		if err != nil {
 			return err
 		}
@@ -185,16 +192,28 @@ func down(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
+		keep, err := cmd.Flags().GetBool(keepRunning)
+		if err != nil {
+			return err
+		}
 		left, err := leftInAzure(s)
 		if err != nil {
 			return err
 		}
-		step := display.Start("background process stop")
-		if err := discard(ctx, s); err != nil {
-			step.Fail(err)
+		if keep {
+			// A vault that is soft-deleted keeps its name from the next up.
+			err = m.purge(ctx)
+		} else {
+			step := display.Start("background process stop")
+			if err = discard(ctx, s); err == nil {
+				step.Done("")
+			} else {
+				step.Fail(err)
+			}
+		}
+		if err != nil {
 			return err
 		}
-		step.Done("")
 		display.Stop()
 		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
 			return err
@@ -205,6 +224,18 @@ func down(cmd *cobra.Command, s site.Site) error {
 		return orphaned(left)
 	})
 }
+
+// purge purges what is soft-deleted.
+func (m *machine) purge(ctx context.Context) error {
+	control, err := m.control()
+	if err != nil {
+		return err
+	}
+	return errors.Join(control.Purge(ctx), control.Close())
+}
+
+// keepRunning is the flag of down that leaves the simulated Azure and the control plane running.
+const keepRunning = "keep-running"
 
 // leftInAzure is what the simulated Azure still has.
 func leftInAzure(s site.Site) ([]azure.Resource, error) {

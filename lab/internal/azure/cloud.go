@@ -109,6 +109,8 @@ type record struct {
 	Created time.Time `json:"created,omitzero"`
 	// Seeded is set for a resource of another owner.
 	Seeded bool `json:"seeded,omitempty"`
+	// Sealed has what write-only values can be compared by, by path.
+	Sealed map[string]string `json:"sealed,omitempty"`
 }
 
 // operation is a create, update or delete that takes its time.
@@ -239,17 +241,8 @@ func resourcesOf(records map[string]*record) []Resource {
 
 func (r *record) name() string { return r.ID[strings.LastIndex(r.ID, "/")+1:] }
 
-// wait lets a duration of Azure pass, scaled, or returns the error of ctx.
-func (c *Cloud) wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(time.Duration(float64(d) * c.options.TimeScale))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// scaled is what a time of Azure's takes here.
+func (c *Cloud) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) * c.options.TimeScale) }
 
 // fault asks for an injected fault.
 func (c *Cloud) fault(op Operation, typ, id string) error {

@@ -27,6 +27,9 @@ func functions() map[string]function {
 	cluster := "azure-native:" + moduleOf(reflect.TypeFor[containerservice.ManagedCluster]().PkgPath()) + ":"
 	return map[string]function{
 		"azure-native:authorization:getClientConfig": {call: clientConfig},
+		underWayToken: {call: operationsUnderWay},
+		purgeToken:    {call: purgeDeleted},
+		undeleteToken: {call: recoverDeleted},
 		cluster + "listManagedClusterUserCredentials": {
 			arguments: reflect.TypeFor[containerservice.ListManagedClusterUserCredentialsArgs](), call: userCredentials,
 		},

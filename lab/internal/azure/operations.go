@@ -2,7 +2,6 @@ package azure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -51,6 +50,8 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s subject, inputs resou
 	}
 	defer c.end(op)
 
+	// Azure has taken the request: it is carried out whether or not somebody still waits for the answer.
+	ctx = context.WithoutCancel(ctx)
 	if err := c.pass(ctx, op, s.definition); err != nil {
 		return nil, err
 	}
@@ -62,9 +63,9 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s subject, inputs resou
 		c.live[key(s.id)] = stored
 		delete(c.deleted, key(s.id)) // a recovered vault
 	})
-	if err := errors.Join(ctx.Err(), c.save()); err != nil {
+	if err := c.save(); err != nil {
 		undo()
-		return nil, fmt.Errorf("%s of %s %q was interrupted and has not happened: %w", verb, s.kind, s.id, err)
+		return nil, fmt.Errorf("%s of %s %q has not happened: %w", verb, s.kind, s.id, err)
 	}
 	return outputs, nil
 }
@@ -77,6 +78,7 @@ func (c *Cloud) settled(stored *record, s subject, inputs resource.PropertyMap) 
 		stored.Creation, stored.Created, stored.Seeded = existing.Creation, existing.Created, existing.Seeded
 	}
 	s.creation = stored.Creation
+	stored.Sealed = sealedOf(s)
 	if s.in.text("location") == "" && hasProperty(s.inputs, "location") {
 		// azure-native and Azure take the location of the resource group.
 		s.in = s.in.merge(document{"location": c.locationOf(s.id)})
@@ -107,6 +109,7 @@ func (c *Cloud) remove(ctx context.Context, d *definition, id string) error {
 	}
 	defer c.end(op)
 
+	ctx = context.WithoutCancel(ctx) // as in put
 	if err := c.pass(ctx, op, d); err != nil {
 		return err
 	}
@@ -124,9 +127,9 @@ func (c *Cloud) remove(ctx context.Context, d *definition, id string) error {
 			c.deleted[key(id)] = existing
 		}
 	})
-	if err := errors.Join(ctx.Err(), c.save()); err != nil {
+	if err := c.save(); err != nil {
 		undo()
-		return fmt.Errorf("delete of %s %q was interrupted and has not happened: %w", d.kind, id, err)
+		return fmt.Errorf("delete of %s %q has not happened: %w", d.kind, id, err)
 	}
 	return nil
 }
@@ -141,9 +144,7 @@ func (c *Cloud) change(apply func()) (undo func()) {
 
 // pass lets the operation take its time, and then lets it take effect outside of the inventory.
 func (c *Cloud) pass(ctx context.Context, op *operation, d *definition) error {
-	if err := c.wait(ctx, latency(d.kind, op.verb, op.record.Inputs)); err != nil {
-		return fmt.Errorf("%s of %s %q was interrupted and has not happened: %w", op.verb, d.kind, op.record.ID, err)
-	}
+	time.Sleep(c.scaled(latency(d.kind, op.verb, op.record.Inputs)))
 	if d.after == nil {
 		return nil
 	}

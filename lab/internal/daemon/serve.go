@@ -98,13 +98,14 @@ func Serve(ctx context.Context, config Config) (err error) {
 		defer func() { err = errors.Join(err, cluster.flow.Close()) }()
 	}
 	// The engine can start to work as soon as the providers answer: Azure's resources go up while Kubernetes starts.
-	if err := config.Site.Write(site.Record{
+	record := site.Record{
 		PID:        os.Getpid(),
 		AzurePort:  azureServer.Port,
 		RandomPort: randomServer.Port,
 		Tools:      config.Tools,
 		Started:    time.Now().UTC(),
-	}); err != nil {
+	}
+	if err := config.Site.Write(record); err != nil {
 		return err
 	}
 	started := make(chan struct{})
@@ -117,7 +118,12 @@ func Serve(ctx context.Context, config Config) (err error) {
 		<-started // what delivers from Git ends before its cluster does
 		err = errors.Join(err, cluster.stop(), removeRecord(config.Site))
 	}()
-	return waitForEnd(ctx, config.Site, cluster)
+	err = waitForEnd(ctx, config.Site, cluster)
+	if _, gone := os.Stat(config.Site.RecordFile()); gone == nil { // not when the lab's folder was removed
+		record.Ending = true
+		err = errors.Join(err, config.Site.Write(record))
+	}
+	return err
 }
 
 func waitForEnd(ctx context.Context, s site.Site, c *cluster) error {

@@ -33,6 +33,12 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 	if err != nil {
 		return record, err
 	}
+	if running && record.Ending {
+		if err := awaitEnd(ctx, s, record.PID); err != nil {
+			return record, err
+		}
+		running = false
+	}
 	if running {
 		if same, err := isAsWanted(config); same || err != nil {
 			return record, err
@@ -149,16 +155,24 @@ func Stop(ctx context.Context, s site.Site) error {
 	if err := syscall.Kill(record.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop the lab's background process %d: %w", record.PID, err)
 	}
+	if err := awaitEnd(ctx, s, record.PID); err != nil {
+		return err
+	}
+	return controlplane.Reap(s.ControlPlaneDir())
+}
+
+// awaitEnd waits until the background process has ended.
+func awaitEnd(ctx context.Context, s site.Site, pid int) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	err = site.WaitFor(ctx, func() (bool, error) {
+	err := site.WaitFor(ctx, func() (bool, error) {
 		_, running, err := s.Running()
 		return !running, err
 	})
 	if err != nil {
-		return fmt.Errorf("the lab's background process %d does not end: %w\n%s", record.PID, err, Log(s))
+		return fmt.Errorf("the lab's background process %d does not end: %w\n%s", pid, err, Log(s))
 	}
-	return controlplane.Reap(s.ControlPlaneDir())
+	return nil
 }
 
 // Log returns the end of the background process' log, or why it cannot be read.

@@ -188,17 +188,25 @@ func forgetCluster(ctx context.Context, s auto.Stack, w *watcher) (map[string]in
 }
 
 func unprotect(ctx context.Context, s auto.Stack, w *watcher) error {
+	if _, err := command(ctx, s, w.log, "state", "unprotect", "--all", "--yes"); err != nil {
+		return fmt.Errorf("lift the protection of the resources of %s: %w", s.Name(), err)
+	}
+	return nil
+}
+
+// command runs a command of the CLI that the Automation API lacks, on a stack. What it says goes to log too, unless log is nil.
+func command(ctx context.Context, s auto.Stack, log io.Writer, args ...string) (stdout string, err error) {
 	work := s.Workspace()
 	variables := make([]string, 0, len(work.GetEnvVars()))
 	for key, value := range work.GetEnvVars() {
 		variables = append(variables, key+"="+value)
 	}
-	_, _, _, err := work.PulumiCommand().Run(ctx, work.WorkDir(), nil, []io.Writer{w.log}, []io.Writer{w.log}, variables,
-		"state", "unprotect", "--all", "--yes", "--stack", s.Name())
-	if err != nil {
-		return fmt.Errorf("lift the protection of the resources of %s: %w", s.Name(), err)
+	var logs []io.Writer
+	if log != nil {
+		logs = []io.Writer{log}
 	}
-	return nil
+	stdout, _, _, err = work.PulumiCommand().Run(ctx, work.WorkDir(), nil, logs, logs, variables, append(args, "--stack", s.Name())...)
+	return stdout, err
 }
 
 // operation is something that the engine does to one stack.

@@ -15,9 +15,9 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Killed tells whether an engine was killed while it worked on Azure's resources. Azure may then have resources that no
-// state knows of: those whose creation it confirmed when nobody listened any more. The error says that somebody works on a
-// stack of the environment right now. The caller holds the site's lock.
+// Killed tells whether an engine was killed while it changed a stack. Azure may then have resources that no state knows of: those
+// whose creation it confirmed when nobody listened any more; and a state may know what is gone. The error says that somebody works
+// on a stack of the environment right now. The caller holds the site's lock.
 func (e *Engine) Killed() (bool, error) {
 	killed := false
 	for _, p := range stacks.Projects() {
@@ -25,7 +25,7 @@ func (e *Engine) Killed() (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		killed = killed || (p == stacks.Infra && len(left) > 0)
+		killed = killed || len(left) > 0
 	}
 	return killed, nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
@@ -35,6 +36,26 @@ func (e *Engine) State(ctx context.Context, project stacks.Project) ([]apitype.R
 		state, err := s.Export(ctx)
 		if err != nil {
 			return nil, err
+		}
+		return pulumicli.Resources(state)
+	})
+}
+
+// OpenState returns the resources in the state of a project with what is secret in clear text: as objects with the key plaintext, whose
+// value is JSON. It is for comparing; nobody must write it anywhere.
+func (e *Engine) OpenState(ctx context.Context, project stacks.Project) ([]apitype.ResourceV3, error) {
+	p, err := e.partNamed(project)
+	if err != nil {
+		return nil, err
+	}
+	return askOne(ctx, e, p, func(ctx context.Context, s auto.Stack) ([]apitype.ResourceV3, error) {
+		text, err := command(ctx, s, nil, "stack", "export", "--show-secrets")
+		if err != nil {
+			return nil, fmt.Errorf("export the state of %s: %w", s.Name(), err)
+		}
+		var state apitype.UntypedDeployment
+		if err := json.Unmarshal([]byte(text), &state); err != nil {
+			return nil, fmt.Errorf("the exported state of %s is malformed: %w", s.Name(), err)
 		}
 		return pulumicli.Resources(state)
 	})

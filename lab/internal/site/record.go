@@ -23,6 +23,8 @@ type Record struct {
 	Tools []string `json:"tools"`
 	// Started is when it started.
 	Started time.Time `json:"started"`
+	// Ending says that a part of it has ended, and that it ends the others.
+	Ending bool `json:"ending,omitempty"`
 }
 
 // Running reads the record of a background process that is alive; ok is false when there is none.

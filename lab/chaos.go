@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/internal/plaintable"
+	"github.com/gridos/sharedinfra/lab/internal/chaos"
+	"github.com/gridos/sharedinfra/lab/internal/labcli"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/scratch"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all went well.
+func inCopy(cmd *cobra.Command, s site.Site, do func(s site.Site, display *progress.Display) error) (err error) {
+	dir, err := os.MkdirTemp("", "gridos-lab-")
+	if err != nil {
+		return err
+	}
+	display := progress.New(cmd.ErrOrStderr())
+	defer display.Stop()
+	copied, err := scratch.Copy(s.Repository, dir, s.Environment)
+	if err == nil {
+		err = do(copied, display)
+	}
+	display.Stop()
+	if err != nil {
+		return fmt.Errorf("%w\nwhat is left of it, the logs too, is in %s; cd there, and take it away with `lab down`", err, dir)
+	}
+	return errors.Join(discard(cmd.Context(), copied), os.RemoveAll(dir))
+}
+
+func chaosCommand(noArgs cobra.PositionalArgs, at func(func(*cobra.Command, site.Site) error) func(*cobra.Command, []string) error,
+) *cobra.Command {
+	var rounds int
+	var seed uint64
+	var only []int
+	cmd := withJSON(&cobra.Command{
+		Use: "chaos", Short: "Kill up, preview and down at random moments, and check that one command makes all whole again", Args: noArgs,
+		Long: `Kills the engine, the program, a provider, the simulated Azure or a controller with SIGKILL, at a random moment of up, preview
+or down over all four projects. After each, "lab recover" and then "lab up" must succeed, and the simulated Azure must have exactly what
+the state says: no orphan, no duplicate, no secret lost, no lock and no unfinished operation left. What happens follows from the seed and
+the number of the round, so that a round can be played again.
+
+It works in a copy of this checkout, beside whatever lab is up. A round takes 10 to 15 seconds.`,
+		Example: "  go run ./lab chaos\n  go run ./lab chaos --rounds 10 --seed 7\n  go run ./lab chaos --seed 7 --round 3",
+	})
+	cmd.Flags().IntVar(&rounds, "rounds", 100, "how many rounds to play")
+	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides; 0 is another one each time")
+	cmd.Flags().IntSliceVar(&only, "round", nil, "play these rounds of the seed alone")
+	cmd.RunE = at(func(cmd *cobra.Command, s site.Site) error {
+		asJSON, err := cmd.Flags().GetBool("json")
+		if err != nil {
+			return err
+		}
+		if rounds < 1 {
+			return usageError{fmt.Errorf("--rounds is %d; it must be 1 or more", rounds)}
+		}
+		if len(only) > 0 && seed == 0 {
+			return usageError{errors.New("--round needs the --seed of the run that it was a round of")}
+		}
+		numbers := only
+		for n := range rounds {
+			if len(only) == 0 {
+				numbers = append(numbers, n+1)
+			}
+		}
+		for seed == 0 {
+			seed = rand.Uint64N(1_000_000) //nolint:gosec // it is to be replayed, not to be secret
+		}
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		return inCopy(cmd, s, func(copied site.Site, display *progress.Display) error {
+			results, err := chaos.Run(cmd.Context(), chaos.Options{
+				Lab: labcli.Lab{Binary: self, Site: copied}, Rounds: numbers, Seed: seed, Display: display,
+			})
+			display.Stop()
+			if asJSON {
+				return errors.Join(err, printJSON(cmd.OutOrStdout(), map[string]any{"seed": seed, "rounds": results}))
+			}
+			return errors.Join(err, chaosTable(cmd.OutOrStdout(), seed, results))
+		})
+	})
+	return cmd
+}
+
+// chaosTable prints what was killed how often, and how long it took to be whole again.
+func chaosTable(w io.Writer, seed uint64, results []chaos.Result) error {
+	t := plaintable.New(w)
+	t.AppendHeader(table.Row{"killed", "during", "rounds", "adopted", "recover: median", "longest", "up: median", "longest"})
+	row := func(victim, verb string, of []chaos.Result) {
+		if len(of) == 0 {
+			return
+		}
+		adopted := 0
+		var recovered, up []float64
+		for _, r := range of {
+			adopted += r.Adopted
+			recovered, up = append(recovered, r.Recovery), append(up, r.Up)
+		}
+		t.AppendRow(table.Row{
+			victim, verb, len(of), adopted, median(recovered), inSeconds(slices.Max(recovered)), median(up), inSeconds(slices.Max(up)),
+		})
+	}
+	for _, victim := range chaos.Victims() {
+		for _, verb := range chaos.Verbs() {
+			row(string(victim), string(verb), slices.DeleteFunc(slices.Clone(results), func(r chaos.Result) bool {
+				return r.Victim != victim || r.Verb != verb || r.Error != ""
+			}))
+		}
+	}
+	row("all", "", slices.DeleteFunc(slices.Clone(results), func(r chaos.Result) bool { return r.Error != "" }))
+	t.Render()
+	_, err := fmt.Fprintf(w, "\nseed %d: %d rounds\n", seed, len(results))
+	return err
+}
+
+func median(values []float64) string {
+	sorted := slices.Sorted(slices.Values(values))
+	return inSeconds(sorted[len(sorted)/2])
+}
+
+func inSeconds(s float64) string { return fmt.Sprintf("%.1f s", s) }

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/chaos"
+)
+
+// Three rounds of the hundred that `make chaos` plays, so that chaos itself is not forgotten between its runs.
+func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
+	t.Setenv(asLab, "1") // for the processes that it starts
+	t.Setenv("TMPDIR", t.TempDir())
+	out, _, err := lab(t, t.Context(), "chaos", "--seed", "1", "--rounds", "3", "--json")
+	require.NoError(t, err)
+	var answer struct {
+		Seed   uint64
+		Rounds []chaos.Result
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &answer))
+	require.Len(t, answer.Rounds, 3)
+	for _, round := range answer.Rounds {
+		assert.Positive(t, round.After, round.Plan)
+		assert.Positive(t, round.Recovery, round.Plan)
+	}
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+func TestUnit_ChaosSaysWhatItCannotPlay(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--rounds is 0":          {"chaos", "--rounds", "0"},
+		"--round needs the":      {"chaos", "--round", "3"},
+		"use some of argocd-del": {"drills", "flood"},
+	} {
+		_, _, err := lab(t, t.Context(), args...)
+		var usage usageError
+		require.ErrorAs(t, err, &usage)
+		require.ErrorContains(t, err, want)
+	}
+}

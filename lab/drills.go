@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/internal/plaintable"
+	"github.com/gridos/sharedinfra/lab/internal/drill"
+	"github.com/gridos/sharedinfra/lab/internal/labcli"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+func drillsCommand(at func(func(*cobra.Command, site.Site) error) func(*cobra.Command, []string) error) *cobra.Command {
+	var names []string
+	for _, d := range drill.All() {
+		names = append(names, d.Name)
+	}
+	cmd := withJSON(&cobra.Command{
+		Use: "drills [NAME...]", Short: "Play disasters, and the documented way out of each",
+		Long: `Plays disasters in a lab of its own that delivers from Git, in a copy of this checkout: the cluster is lost, the states are lost,
+Argo CD is deleted by hand, the key vault is purged. After each, "lab recover" and "lab up" must bring back what was there; both are timed.
+All of them take about five minutes.`,
+		Example:   "  go run ./lab drills\n  go run ./lab drills state-lost\n  go run ./lab drills --json | jq '.[] | {name, recoverySeconds, upSeconds}'",
+		ValidArgs: names,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := cobra.OnlyValidArgs(cmd, args); err != nil {
+				return usageError{fmt.Errorf("%w; use some of %s", err, strings.Join(names, ", "))}
+			}
+			return nil
+		},
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return at(func(cmd *cobra.Command, s site.Site) error { return playDrills(cmd, s, args) })(cmd, args)
+	}
+	return cmd
+}
+
+func playDrills(cmd *cobra.Command, s site.Site, names []string) error {
+	asJSON, err := cmd.Flags().GetBool("json")
+	if err != nil {
+		return err
+	}
+	drills := slices.DeleteFunc(drill.All(), func(d drill.Drill) bool {
+		return len(names) > 0 && !slices.Contains(names, d.Name)
+	})
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return inCopy(cmd, s, func(copied site.Site, display *progress.Display) error {
+		lab := labcli.Lab{Binary: self, Site: copied}
+		step := display.Start("lab up --gitops")
+		if _, err := lab.Run(cmd.Context(), "up", "--gitops"); err != nil {
+			step.Fail(err)
+			return err
+		}
+		step.Done("")
+		results, err := drill.Play(cmd.Context(), lab, drills, display)
+		display.Stop()
+		if asJSON {
+			return errors.Join(err, printJSON(cmd.OutOrStdout(), results))
+		}
+		drillTable(cmd.OutOrStdout(), results)
+		return err
+	})
+}
+
+func drillTable(w io.Writer, results []drill.Result) {
+	t := plaintable.New(w)
+	t.AppendHeader(table.Row{"drill", "promise", "recover", "up", "evidence", ""})
+	for _, r := range results {
+		t.AppendRow(table.Row{r.Name, r.Promise, inSeconds(r.Recovery), inSeconds(r.Up), r.Evidence, verdict(r.Error == "")})
+	}
+	t.Render()
+}

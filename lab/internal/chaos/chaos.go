@@ -1,0 +1,211 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gridos/sharedinfra/lab/internal/integrity"
+	"github.com/gridos/sharedinfra/lab/internal/labcli"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+)
+
+// hang is how long a command may take after one of its processes was killed: many times what it takes.
+const hang = 3 * time.Minute
+
+// patience is how long a person looks at a command that does nothing any more.
+const patience = 20 * time.Second
+
+// tries is how often a round is tried whose command ended before its moment.
+const tries = 4
+
+// Options say what to run.
+type Options struct {
+	// Lab is the environment, which nothing else may use; it is brought up if it is not.
+	Lab labcli.Lab
+	// Rounds are the numbers of the rounds.
+	Rounds []int
+	// Seed decides what happens in them.
+	Seed uint64
+	// Display shows how far it is.
+	Display *progress.Display
+	// Note, if set, is called after every round.
+	Note func(Result) error
+}
+
+// Result is what happened in a round.
+type Result struct {
+	Plan
+	// Project is the one that was worked on when it was killed, or empty between two of them.
+	Project string `json:"project,omitempty"`
+	// Interrupted says that the command still waited for what was killed, and was told to stop as by Ctrl-C.
+	Interrupted bool `json:"interrupted,omitempty"`
+	// After is the time from the start of the command to the kill, Recovery what the recovery took, and Up what the up after it took;
+	// in seconds.
+	After    float64 `json:"afterSeconds"`
+	Recovery float64 `json:"recoverySeconds"`
+	Up       float64 `json:"upSeconds"`
+	// Adopted is the number of resources that were in Azure and in no state.
+	Adopted int `json:"adopted"`
+	// Error is what did not hold, or empty.
+	Error string `json:"error,omitempty"`
+}
+
+// runner plays rounds.
+type runner struct {
+	Options
+	settings *settings
+	typical  map[Verb]time.Duration
+}
+
+// Run plays the rounds one after the other, each in the environment that the one before it left. The error says in which round what did
+// not hold: the rounds after it are not played, for they would begin with something broken.
+func Run(ctx context.Context, o Options) (results []Result, err error) {
+	r := &runner{Options: o, typical: map[Verb]time.Duration{}}
+	if r.settings, err = openSettings(o.Lab.Site); err != nil {
+		return nil, err
+	}
+	if err := r.calibrate(ctx); err != nil {
+		return nil, fmt.Errorf("before anything was killed: %w", err)
+	}
+	for _, n := range o.Rounds {
+		plan := Draw(o.Seed, n)
+		step := o.Display.Start(plan.String())
+		result, err := r.play(ctx, plan)
+		if err != nil {
+			step.Fail(err)
+			result.Error = err.Error()
+		} else {
+			step.Done(fmt.Sprintf("in %s, recovered in %.1f s, up in %.1f s", orElse(result.Project, "no project"), result.Recovery, result.Up))
+		}
+		results = append(results, result)
+		if o.Note != nil {
+			err = errors.Join(err, o.Note(result))
+		}
+		if err != nil {
+			return results, fmt.Errorf("seed %d, %s: %w", o.Seed, plan, err)
+		}
+	}
+	_, err = r.Lab.Run(ctx, "up", "--expect-no-changes")
+	return results, err
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// calibrate brings the environment up and measures how long the commands take.
+func (r *runner) calibrate(ctx context.Context) error {
+	if _, err := r.Lab.Run(ctx, "up"); err != nil {
+		return err
+	}
+	for _, verb := range []Verb{Preview, Down, Up} {
+		began := time.Now()
+		if _, err := r.Lab.Run(ctx, r.arguments(verb)...); err != nil {
+			return err
+		}
+		r.typical[verb] = time.Since(began)
+	}
+	return integrity.Check(ctx, r.Lab.Site, nil)
+}
+
+func (r *runner) arguments(verb Verb) []string {
+	if verb == Down {
+		return []string{string(verb), "--keep-running"}
+	}
+	return []string{string(verb)}
+}
+
+// play plays a round. Whatever it is, the environment is up and whole afterwards.
+func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
+	result := Result{Plan: plan}
+	var before *integrity.Secrets // what must still be the same afterwards
+	if plan.Verb != Down && !plan.FromNothing {
+		var err error
+		if before, err = integrity.Read(ctx, r.Lab.Site); err != nil {
+			return result, err
+		}
+	}
+	if err := r.settings.change(plan.Changes); err != nil {
+		return result, err
+	}
+	moment := plan.Moment
+	for try := 1; ; try++ {
+		if plan.FromNothing {
+			if _, err := r.Lab.Run(ctx, r.arguments(Down)...); err != nil {
+				return result, err
+			}
+		}
+		err := r.strike(ctx, plan, time.Duration(moment*float64(r.typical[plan.Verb])), &result)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errGone) || try == tries {
+			return result, err
+		}
+		// It was faster than usual, or there is no such process so late: earlier, then.
+		moment /= 2
+		if plan.Verb == Down {
+			if _, err := r.Lab.Run(ctx, "up"); err != nil {
+				return result, err
+			}
+		}
+	}
+	began := time.Now()
+	out, err := r.Lab.Run(ctx, "recover")
+	if err != nil {
+		return result, err
+	}
+	result.Recovery = time.Since(began).Seconds()
+	result.Adopted = strings.Count("\n"+out, "\nadopted ")
+	began = time.Now()
+	if _, err := r.Lab.Run(ctx, "up"); err != nil {
+		return result, err
+	}
+	result.Up = time.Since(began).Seconds()
+	return result, integrity.Check(ctx, r.Lab.Site, before)
+}
+
+// strike runs a command, kills the victim at the moment, and waits for the command's end.
+func (r *runner) strike(ctx context.Context, plan Plan, moment time.Duration, result *Result) error {
+	ctx, cancel := context.WithTimeout(ctx, hang)
+	defer cancel()
+	command := r.Lab.Command(ctx, r.arguments(plan.Verb)...)
+	var said bytes.Buffer
+	command.Stdout, command.Stderr = &said, &said
+	began := time.Now()
+	if err := command.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = command.Wait() // that it fails is what is wanted
+	}()
+	select {
+	case <-ended:
+		return errGone
+	case <-time.After(moment):
+	}
+	project, err := kill(ctx, r.Lab.Site, plan.Victim, command.Process.Pid, ended)
+	result.Project, result.After = project, time.Since(began).Seconds()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		// The provider of Kubernetes waits up to ten minutes for a cluster that is gone. A person presses Ctrl-C.
+		result.Interrupted = true
+		_ = command.Process.Signal(os.Interrupt) // it may have ended just now
+		<-ended
+	}
+	if err == nil && ctx.Err() != nil {
+		err = fmt.Errorf("%s hangs after its %s was killed:\n%s", plan.Verb, plan.Victim, said.String())
+	}
+	return err
+}

@@ -1,0 +1,108 @@
+// Package chaos kills, at moments that a seed decides, what brings an environment up, plans it or takes it down, and checks that one
+// command makes it whole again.
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// Verb is the command of the lab that is killed.
+type Verb string
+
+// The verbs.
+const (
+	Up      Verb = "up"
+	Preview Verb = "preview"
+	Down    Verb = "down"
+)
+
+// Victim is the process that is killed.
+type Victim string
+
+// The victims.
+const (
+	// Engine is the Pulumi CLI.
+	Engine Victim = "engine"
+	// Program is the process that runs the projects' programs, which is the lab's command itself.
+	Program Victim = "program"
+	// Provider is the plugin of Kubernetes.
+	Provider Victim = "provider"
+	// Azure is the background process that serves the simulated Azure; the control plane goes with it.
+	Azure Victim = "azure"
+	// Controller is the controller manager of Kubernetes.
+	Controller Victim = "controller"
+)
+
+// Verbs and Victims are all of them, as tables show them.
+func Verbs() []Verb { return []Verb{Up, Preview, Down} }
+
+// Victims returns all victims.
+func Victims() []Victim { return []Victim{Engine, Program, Provider, Azure, Controller} }
+
+// Plan is what is to happen in a round. It follows from the seed and the number of the round alone.
+type Plan struct {
+	// Round is its number, from 1.
+	Round int `json:"round"`
+	// Verb is the command that is killed, and Victim what of it.
+	Verb   Verb   `json:"verb"`
+	Victim Victim `json:"victim"`
+	// Moment is when: as a part of the time that the command takes when nobody disturbs it.
+	Moment float64 `json:"moment"`
+	// FromNothing has the environment taken down first, so that an up makes everything.
+	FromNothing bool `json:"fromNothing,omitempty"`
+	// Changes are values of the configuration that the command finds changed, by project and key.
+	Changes map[string]map[string]any `json:"changes,omitempty"`
+}
+
+// String says what happens, in a line.
+func (p Plan) String() string {
+	from := ""
+	if p.FromNothing {
+		from = ", from nothing"
+	}
+	return fmt.Sprintf("round %d: %s, %s killed at %.0f %%%s", p.Round, p.Verb, p.Victim, 100*p.Moment, from)
+}
+
+// Draw returns the plan of a round.
+func Draw(seed uint64, round int) Plan {
+	random := rand.New(rand.NewPCG(seed, uint64(round))) //nolint:gosec // it is to be replayed, not to be secret
+	p := Plan{Round: round, Moment: random.Float64()}
+	p.Verb = weighted(random, map[Verb]int{Up: 50, Preview: 15, Down: 35}, Verbs())
+	// What takes the whole control plane along takes long to come back, and so comes seldom.
+	p.Victim = weighted(random, map[Victim]int{Engine: 35, Program: 30, Provider: 20, Azure: 8, Controller: 7}, Victims())
+	if p.Verb == Down {
+		return p
+	}
+	if p.Verb == Up && random.IntN(2) == 0 {
+		p.FromNothing = true
+		return p
+	}
+	// Numbers of the round make sure that each change is one.
+	p.Changes = map[string]map[string]any{
+		"gridos-infra": {
+			"gridos-infra:logRetentionDays": 31 + round%300,
+			"gridos-infra:userPoolMin":      1 + round%2,
+		},
+		"gridos-bootstrap": {
+			"gridos-bootstrap:argocdRepoServerReplicas": 2 + round%2,
+			"gridos-bootstrap:argoRolloutsReplicas":     2 + round%3,
+		},
+	}
+	return p
+}
+
+// weighted draws one of all by its weight.
+func weighted[T comparable](random *rand.Rand, weights map[T]int, all []T) T {
+	total := 0
+	for _, w := range weights {
+		total += w
+	}
+	left := random.IntN(total)
+	for _, one := range all {
+		if left -= weights[one]; left < 0 {
+			return one
+		}
+	}
+	return all[len(all)-1]
+}

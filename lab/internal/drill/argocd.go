@@ -1,0 +1,90 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// releaseOfArgoCD is what Helm calls it.
+const releaseOfArgoCD = "argocd"
+
+// deleteArgoCD does what `helm uninstall` does: it deletes the objects of the release, but for those that are to be kept, and Helm's
+// record of it.
+func deleteArgoCD(ctx context.Context, s *stage) error {
+	config, err := s.config()
+	if err != nil {
+		return err
+	}
+	finder, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return err
+	}
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	lists, err := discovery.ServerPreferredResources(finder)
+	if err != nil {
+		return fmt.Errorf("ask for the kinds of objects: %w", err)
+	}
+	deleted := 0
+	for _, list := range lists {
+		version, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			return err
+		}
+		for _, kind := range list.APIResources {
+			if !slices.Contains(kind.Verbs, "list") || !slices.Contains(kind.Verbs, "delete") {
+				continue
+			}
+			n, err := deleteOfRelease(ctx, objects.Resource(version.WithResource(kind.Name)))
+			if err != nil {
+				return fmt.Errorf("delete the %s of Argo CD: %w", kind.Name, err)
+			}
+			deleted += n
+		}
+	}
+	if deleted == 0 {
+		return errors.New("the cluster has no Argo CD")
+	}
+	return nil
+}
+
+func deleteOfRelease(ctx context.Context, objects dynamic.NamespaceableResourceInterface) (deleted int, err error) {
+	list, err := objects.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return 0, err
+	}
+	background := metav1.DeletePropagationBackground
+	for _, object := range list.Items {
+		if !ofRelease(object) {
+			continue
+		}
+		err := objects.Namespace(object.GetNamespace()).Delete(ctx, object.GetName(), metav1.DeleteOptions{PropagationPolicy: &background})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return deleted, err
+		}
+		deleted++
+	}
+	return deleted, nil
+}
+
+// ofRelease tells whether the uninstallation of Argo CD deletes an object.
+func ofRelease(object unstructured.Unstructured) bool {
+	annotations, labels := object.GetAnnotations(), object.GetLabels()
+	record := labels["owner"] == "helm" && labels["name"] == releaseOfArgoCD && object.GetNamespace() == naming.NamespaceArgoCD
+	installed := annotations["meta.helm.sh/release-name"] == releaseOfArgoCD && annotations["helm.sh/resource-policy"] != "keep"
+	return record || installed
+}

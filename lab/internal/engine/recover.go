@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optimport"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// leftoverEnd is how long what a killed command has left running may take to notice and to end: the CLI brings to an end what
+// Azure is doing for it.
+const leftoverEnd = time.Minute
+
+// FindID returns the id of the resource in Azure that a program means by a type and inputs, if there is one.
+type FindID func(typ string, inputs map[string]any) (id string, exists bool, err error)
+
+// Recover makes the states agree with what is really there, after an update was killed, a state was lost or somebody worked by hand:
+// it waits for what a killed command has left running, takes the locks away that nobody holds, forgets what is gone, and adopts by
+// import what is in Azure and in the program but in no state. It changes nothing but the states. It returns the ids that were adopted.
+func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) (adopted []string, err error) {
+	if err := e.awaitLeftovers(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := e.one(ctx, refreshOperation(), line()[0]); err != nil {
+		return nil, err
+	}
+	for {
+		ids, err := e.adopt(ctx, overrides, find)
+		if err != nil {
+			return adopted, err
+		}
+		if len(ids) == 0 {
+			break
+		}
+		// What was adopted makes names and ids known by which the program finds more.
+		adopted = append(adopted, ids...)
+	}
+	// They read the stack of gridos-infra, which must not be missing any more. gridos owns nothing.
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, p := range line() {
+		if p.Project == stacks.Infra || p.Project == stacks.Published {
+			continue
+		}
+		group.Go(func() error {
+			_, err := e.one(groupCtx, refreshOperation(), p)
+			return err
+		})
+	}
+	return adopted, group.Wait()
+}
+
+// awaitLeftovers waits until nobody works on a stack, and removes the locks of those who were killed.
+func (e *Engine) awaitLeftovers(ctx context.Context) error {
+	waiting, cancel := context.WithTimeout(ctx, leftoverEnd)
+	defer cancel()
+	for _, p := range stacks.Projects() {
+		var busy error
+		err := site.WaitFor(waiting, func() (bool, error) {
+			busy = e.unlock(p.Name)
+			return busy == nil, nil
+		})
+		if err != nil {
+			return errors.Join(busy, ctx.Err())
+		}
+	}
+	return nil
+}
+
+func refreshOperation() operation {
+	return operation{verb: "refresh", run: refreshOne, stack: asItIs, changes: true}
+}
+
+func refreshOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+	refresh := func(options ...optrefresh.Option) (map[string]int, error) {
+		// A creation that was under way when the engine was killed is either in Azure, and adopted, or has not happened.
+		result, err := s.Refresh(ctx, append(options, optrefresh.ClearPendingCreates(), optrefresh.ProgressStreams(w.log),
+			optrefresh.ErrorProgressStreams(w.log), optrefresh.SuppressOutputs())...)
+		if err != nil || result.Summary.ResourceChanges == nil {
+			return nil, err
+		}
+		return *result.Summary.ResourceChanges, nil
+	}
+	changes, err := refresh(optrefresh.EventStreams(w.events()))
+	if err != nil && ctx.Err() == nil && clusterIsGone(err) {
+		s.Workspace().SetEnvVar("PULUMI_K8S_DELETE_UNREACHABLE", "true")
+		return refresh()
+	}
+	return changes, err
+}
+
+// adopt imports what the program would create although it exists, as far as its id can be told before anything is adopted.
+func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID) (adopted []string, err error) {
+	file := filepath.Join(e.site.WorkDir(stacks.Infra.Name), "import.json")
+	defer func() {
+		if removeErr := os.Remove(file); err == nil && !errors.Is(removeErr, os.ErrNotExist) {
+			err = removeErr
+		}
+	}()
+	var mu sync.Mutex // the events come beside the operation
+	planned := map[string]apitype.StepEventStateMetadata{}
+	do := operation{
+		verb: "adopt", stack: configured(overrides), changes: true,
+		see: func(event apitype.EngineEvent) {
+			if event.ResourcePreEvent == nil {
+				return
+			}
+			if m := event.ResourcePreEvent.Metadata; m.Op == apitype.OpCreate && m.New != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				planned[importName(m.Type, nameOf(m.URN))] = *m.New
+			}
+		},
+		run: func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+			_, err := s.Preview(ctx, optpreview.ImportFile(file), optpreview.EventStreams(w.events()), optpreview.ProgressStreams(w.log),
+				optpreview.ErrorProgressStreams(w.log), optpreview.SuppressOutputs())
+			if err != nil {
+				return nil, err
+			}
+			list, err := readImportFile(file)
+			if err != nil {
+				return nil, err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if adopted, err = list.keepExisting(planned, find); err != nil || len(adopted) == 0 {
+				return nil, err
+			}
+			if err := list.write(file); err != nil {
+				return nil, err
+			}
+			// Protection is what the program says, from the next update on.
+			_, err = s.ImportResources(ctx, optimport.ImportFile(file), optimport.Protect(false), optimport.GenerateCode(false),
+				optimport.ProgressStreams(w.log), optimport.ErrorProgressStreams(w.log))
+			return map[string]int{string(apitype.OpImport): len(adopted)}, err
+		},
+	}
+	if _, err := e.one(ctx, do, line()[0]); err != nil {
+		return nil, err
+	}
+	return adopted, nil
+}
+
+// importName tells the resources of an import file from each other.
+func importName(typ, name string) string { return typ + "::" + name }
+
+// importFile is what `pulumi preview --import-file` writes and `pulumi import --file` reads.
+type importFile struct {
+	NameTable      map[string]urn.URN        `json:"nameTable,omitempty"`
+	Resources      []map[string]any          `json:"resources,omitempty"`
+	ProviderInputs map[string]map[string]any `json:"providerInputs,omitempty"`
+}
+
+func readImportFile(path string) (list importFile, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return list, err
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		return list, fmt.Errorf("what the CLI would import, %s, is malformed: %w", path, err)
+	}
+	return list, nil
+}
+
+func (f *importFile) write(path string) error {
+	text, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
+// keepExisting leaves the resources that exist, with their ids, and the components that they are in. It returns the ids.
+func (f *importFile) keepExisting(planned map[string]apitype.StepEventStateMetadata, find FindID,
+) (ids []string, err error) {
+	kept := make([]map[string]any, 0, len(f.Resources))
+	needed := map[string]bool{}
+	// Children come after their parents, so that from the end a component's children are known.
+	for i := len(f.Resources) - 1; i >= 0; i-- {
+		r := f.Resources[i]
+		name, logical := field(r, "name"), field(r, "logicalName")
+		if logical == "" {
+			logical = name
+		}
+		if component, ok := r["component"].(bool); ok && component {
+			if !needed[name] {
+				continue
+			}
+		} else {
+			id, exists, err := find(field(r, "type"), planned[importName(field(r, "type"), logical)].Inputs)
+			if err != nil {
+				return nil, err
+			}
+			if !exists {
+				continue
+			}
+			r["id"] = id
+			ids = append(ids, id)
+		}
+		needed[field(r, "parent")] = true
+		kept = append([]map[string]any{r}, kept...)
+	}
+	f.Resources = kept
+	return ids, nil
+}
+
+func field(r map[string]any, key string) string {
+	text, ok := r[key].(string)
+	if !ok {
+		return ""
+	}
+	return strings.TrimSpace(text)
+}
+
+// Unfinished returns, by project, how many operations the states note as begun and not ended.
+func (e *Engine) Unfinished(ctx context.Context) (map[string]int, error) {
+	return ofEach(ctx, e, func(ctx context.Context, s auto.Stack) (int, error) {
+		state, err := s.Export(ctx)
+		if err != nil || len(state.Deployment) == 0 {
+			return 0, err
+		}
+		var deployment apitype.DeploymentV3
+		err = json.Unmarshal(state.Deployment, &deployment)
+		return len(deployment.PendingOperations), err
+	})
+}

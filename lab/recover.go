@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// recoverStates is the one command after a command was killed, a state was lost or somebody worked by hand.
+func recoverStates(cmd *cobra.Command, s site.Site) error {
+	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
+		if !s.Exists() {
+			return errNotUp(s)
+		}
+		if err := engine.CheckConfiguration(ctx, s); err != nil {
+			return usageError{err}
+		}
+		m, err := prepare(ctx, s, display, gitOpsAsItIs)
+		if err != nil {
+			return err
+		}
+		others, err := engine.Existing(ctx, s)
+		if err != nil {
+			return err
+		}
+		e, err := m.start(ctx, others...)
+		if err != nil {
+			return err
+		}
+		overrides, err := m.overrides(ctx)
+		if err != nil {
+			return err
+		}
+		adopted, strangers, err := m.recover(ctx, e, overrides)
+		display.Stop()
+		if err != nil {
+			return err
+		}
+		for _, id := range adopted {
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "adopted %s\n", id); err != nil {
+				return err
+			}
+		}
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "The states agree with what is there. `go run ./lab up%s` goes on from here.\n",
+			stackFlag(s)); err != nil {
+			return err
+		}
+		problems := make([]error, len(strangers))
+		for i, r := range strangers {
+			problems[i] = fmt.Errorf("%s is in no state, and the program has no such resource; delete it in Azure", r.ID)
+		}
+		return errors.Join(problems...)
+	})
+}
+
+// recover makes the states agree with what is there. Strangers are resources that neither a state nor the program knows.
+func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engine.Overrides,
+) (adopted []string, strangers []azure.Resource, err error) {
+	if err := errors.Join(daemon.WaitForCluster(ctx, m.site), m.awaitAzure(ctx)); err != nil {
+		return nil, nil, err
+	}
+	if err := m.dropUnfinishedReleases(ctx); err != nil {
+		return nil, nil, err
+	}
+	control, err := m.control()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, control.Close()) }()
+	if adopted, err = e.Recover(ctx, overrides, m.find(ctx, control)); err != nil {
+		return nil, nil, err
+	}
+	known, err := e.AzureIDs(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	strangers, err = unknownTo(known, m.site)
+	return adopted, strangers, err
+}
+
+// dropUnfinishedReleases deletes Helm's records of what it was doing when it was killed. By them a refresh would take a release for whole
+// that is half upgraded, or half gone; what it has installed stays, and is taken over by the next installation.
+func (m *machine) dropUnfinishedReleases(ctx context.Context) error {
+	config, err := clientcmd.BuildConfigFromFlags("", m.site.KubeconfigFile())
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	unfinished := metav1.ListOptions{
+		LabelSelector: "owner=helm,status in (pending-install,pending-upgrade,pending-rollback,uninstalling)",
+	}
+	list, err := client.CoreV1().Secrets(metav1.NamespaceAll).List(ctx, unfinished)
+	if err != nil {
+		return err
+	}
+	for _, record := range list.Items {
+		err := client.CoreV1().Secrets(record.Namespace).Delete(ctx, record.Name, metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// find returns how a resource of the program is found in the simulated Azure. A vault that is soft-deleted is recovered first: its name
+// is taken, and what is in it is worth having.
+func (m *machine) find(ctx context.Context, control *azure.Control) engine.FindID {
+	return func(typ string, inputs map[string]any) (string, bool, error) {
+		cloud, err := azure.Open(azure.Options{StateFile: m.site.AzureFile()})
+		if err != nil {
+			return "", false, err
+		}
+		id, softDeleted, exists := cloud.Lookup(typ, inputs)
+		if softDeleted {
+			err = control.Undelete(ctx, id)
+		}
+		return id, exists && err == nil, err
+	}
+}
+
+// unknownTo returns what a deployment made, or somebody by hand, and none of the ids names.
+func unknownTo(known []string, s site.Site) ([]azure.Resource, error) {
+	left, err := leftInAzure(s)
+	return slices.DeleteFunc(left, func(r azure.Resource) bool {
+		return slices.ContainsFunc(known, func(id string) bool { return strings.EqualFold(id, r.ID) }) // as ids compare in ARM
+	}), err
+}
