@@ -242,7 +242,9 @@ func resourcesOf(records map[string]*record) []Resource {
 func (r *record) name() string { return r.ID[strings.LastIndex(r.ID, "/")+1:] }
 
 // scaled is what a time of Azure's takes here.
-func (c *Cloud) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) * c.options.TimeScale) }
+func (c *Cloud) scaled(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * c.options.TimeScale)
+}
 
 // fault asks for an injected fault.
 func (c *Cloud) fault(op Operation, typ, id string) error {

@@ -260,7 +260,9 @@ func workloadsAreTheSame(ctx context.Context, s *stage) (string, error) {
 	return fmt.Sprintf("%d objects are the same", len(s.workloads)), errors.Join(problems...)
 }
 
-func purgeVault(ctx context.Context, s *stage) error { return s.forget(ctx, "Microsoft.KeyVault/vaults") }
+func purgeVault(ctx context.Context, s *stage) error {
+	return s.forget(ctx, "Microsoft.KeyVault/vaults")
+}
 
 func onlyTheVaultIsNew(ctx context.Context, s *stage) (string, error) {
 	created, err := s.newInAzure()
@@ -326,4 +328,3 @@ func theApplicationIsBack(ctx context.Context, s *stage) (string, error) {
 	}
 	return fmt.Sprintf("%d objects are back, with the image from before", len(s.workloads)), errors.Join(problems...)
 }
-

@@ -89,7 +89,9 @@ func TestEngine_DifferentStacksAreUpdatedAtOnce(t *testing.T) {
 	var both sync.WaitGroup
 	errs := make([]error, 2)
 	for i, e := range []*Engine{dev, &test} {
-		both.Go(func() { _, errs[i] = e.one(t.Context(), upOperation(Overrides{stacks.Infra.Name: {"rolePropagation": "200ms"}}), partOf(t, stacks.Infra)) })
+		both.Go(func() {
+			_, errs[i] = e.one(t.Context(), upOperation(Overrides{stacks.Infra.Name: {"rolePropagation": "200ms"}}), partOf(t, stacks.Infra))
+		})
 	}
 	both.Wait()
 	require.NoError(t, errs[0])

@@ -106,6 +106,7 @@ func (r Result) Summary() string {
 		{apitype.OpUpdate, "updated"},
 		{apitype.OpReplace, "replaced"},
 		{apitype.OpDelete, "deleted"},
+		{apitype.OpImport, "adopted"},
 	}
 	var parts []string
 	for _, w := range words {

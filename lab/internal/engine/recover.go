@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto/optimport"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
@@ -144,9 +143,7 @@ func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID) (a
 			if err := list.write(file); err != nil {
 				return nil, err
 			}
-			// Protection is what the program says, from the next update on.
-			_, err = s.ImportResources(ctx, optimport.ImportFile(file), optimport.Protect(false), optimport.GenerateCode(false),
-				optimport.ProgressStreams(w.log), optimport.ErrorProgressStreams(w.log))
+			err = importResources(ctx, s, w, file)
 			return map[string]int{string(apitype.OpImport): len(adopted)}, err
 		},
 	}

@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/process"
+)
+
+// noProgram is a language host for commands that run no program: the CLI asks one for the plugins of the program all the same. For
+// programs in this process the Automation API brings its own, but not to `pulumi import`.
+type noProgram struct {
+	pulumirpc.UnimplementedLanguageRuntimeServer
+}
+
+func (noProgram) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
+	return &pulumirpc.PluginInfo{Version: "1.0.0"}, nil
+}
+
+func (noProgram) GetRequiredPackages(context.Context, *pulumirpc.GetRequiredPackagesRequest,
+) (*pulumirpc.GetRequiredPackagesResponse, error) {
+	return &pulumirpc.GetRequiredPackagesResponse{}, nil
+}
+
+// importResources runs `pulumi import` with a file that says what.
+func importResources(ctx context.Context, s auto.Stack, w *watcher, file string) (err error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp4", process.HostPort(0))
+	if err != nil {
+		return fmt.Errorf("the language host of an import cannot listen: %w", err)
+	}
+	host := grpc.NewServer()
+	pulumirpc.RegisterLanguageRuntimeServer(host, noProgram{})
+	served := make(chan error, 1)
+	go func() { served <- host.Serve(listener) }()
+	defer func() {
+		host.Stop()
+		err = errors.Join(err, <-served)
+	}()
+
+	work := s.Workspace()
+	project, err := work.ProjectSettings(ctx)
+	if err != nil {
+		return err
+	}
+	project.Runtime = workspace.NewProjectRuntimeInfo("client", map[string]any{"address": listener.Addr().String()})
+	dir, err := os.MkdirTemp(work.WorkDir(), "import-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	text, err := yaml.Marshal(project)
+	if err != nil {
+		return err
+	}
+	stack, err := os.ReadFile(projectfile.StackFile(work.WorkDir(), s.Name()))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), text, 0o600), os.WriteFile(projectfile.StackFile(dir, s.Name()), stack, 0o600),
+	); err != nil {
+		return err
+	}
+	// Protection is what the program says, from the next update on.
+	if _, err := command(ctx, s, w.log, "import", "--cwd", dir, "--file", file, "--yes", "--skip-preview", "--protect=false",
+		"--generate-code=false", "--suppress-outputs"); err != nil {
+		return fmt.Errorf("import into %s: %w", s.Name(), err)
+	}
+	return nil
+}
