@@ -88,7 +88,8 @@ nothing was audited; 130 interrupted. (go run makes 1 of them all; where the cod
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(previewCommand(), driftCommand(), deployCommand(), reportCommand(), guardCommand(),
-		releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(), vulnerabilitiesCommand())
+		releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
+		vulnerabilitiesCommand())
 	return root
 }
 

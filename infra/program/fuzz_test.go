@@ -69,7 +69,8 @@ func FuzzSettings(f *testing.F) {
 		}
 		assert.True(t, s.Cluster.Private && s.Vault.Private || len(s.AuthorizedRanges) > 0, "nobody reaches what is public")
 		for _, pool := range []struct{ least, most int }{
-			{s.Cluster.SystemPool.Min, s.Cluster.SystemPool.Max}, {s.Cluster.UserPool.Min, s.Cluster.UserPool.Max},
+			{s.Cluster.SystemPool.Min, s.Cluster.SystemPool.Max},
+			{s.Cluster.UserPool.Min, s.Cluster.UserPool.Max},
 			{s.Gateway.MinCapacity, s.Gateway.MaxCapacity},
 		} {
 			assert.True(t, 0 <= pool.least && pool.least <= pool.most, "%+v", pool)

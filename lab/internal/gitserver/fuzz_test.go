@@ -46,9 +46,9 @@ func FuzzWaits(f *testing.F) {
 		}
 		found, same, err := scale(1, content)
 		if err != nil {
-			assert.ErrorContains(t, err, "rollout.yaml: ")
+			require.ErrorContains(t, err, "rollout.yaml: ")
 			_, _, again := scale(0.1, content)
-			assert.Error(t, again)
+			require.Error(t, again)
 			return
 		}
 		require.Equal(t, string(content), string(same))
