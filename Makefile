@@ -132,7 +132,8 @@ test-cluster: tools ## Run the tests that need a real Kubernetes API server
 test-service: ## Run the service's tests with a real PostgreSQL and a real browser
 	$(IN_SRC) $(GO_TEST) -run '^TestService_' ./...
 
-# go test fuzzes one target of one package at a time.
+# go test fuzzes one target of one package at a time. What is interesting is made small only for a while: by default that takes a minute,
+# which a large input, such as a manifest, uses up.
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME, one after the other
 	@grep -rnoE --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools '^func Fuzz[A-Za-z0-9_]+' . | sort | \
@@ -140,7 +141,7 @@ fuzz: ## Run each fuzz target for FUZZTIME, one after the other
 		target=$${target#func }; package=$$(dirname "$$file"); module=.; \
 		case $$package in ./src/*) module=src; package=./$${package#./src/} ;; esac; \
 		echo "== $$module $$package $$target"; \
-		(cd "$$module" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $(TEST_FLAGS) "$$package" </dev/null) || exit 1; \
+		(cd "$$module" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $(TEST_FLAGS) "$$package" </dev/null) || exit 1; \
 	done
 
 .PHONY: coverage
