@@ -13,9 +13,9 @@ import (
 func vulnerabilitiesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "vulnerabilities", Short: "Look for known vulnerabilities that the code reaches", Args: noArgs,
-		Long: fmt.Sprintf(`Looks for known vulnerabilities that the code of the checkout reaches, in the repository's module and in src/, with
-govulncheck. Fails when there are some. Where the database of vulnerabilities cannot be read nothing is audited: that is said, and has the exit code
-%d, so that nobody takes it for good news.`, exitNotKnown),
+		Long: fmt.Sprintf(`Looks with govulncheck for known vulnerabilities that the code of the checkout reaches, in the
+repository's module and in src/, and fails when there are some. Where their database cannot be read nothing is audited: that is said,
+and has the exit code %d, so that nobody takes it for good news.`, exitNotKnown),
 		Example: "  go run ./pipeline vulnerabilities",
 	}
 	database := cmd.Flags().String("database", audit.Database, "the address of the database, or of a mirror")

@@ -1,7 +1,6 @@
 package manifests
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -60,11 +59,11 @@ func FuzzOverlay(f *testing.F) {
 		if problems == nil {
 			return
 		}
-		joined, ok := problems.(interface{ Unwrap() []error }) //nolint:errorlint // it is Join's own
+		joined, ok := problems.(interface{ Unwrap() []error })
 		require.True(t, ok)
 		for _, one := range joined.Unwrap() {
 			var problem Problem
-			require.True(t, errors.As(one, &problem))
+			require.ErrorAs(t, one, &problem)
 			assert.NotEmpty(t, problem.Field)
 			assert.NotEmpty(t, problem.Why)
 		}
