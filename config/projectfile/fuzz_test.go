@@ -4,7 +4,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,8 +48,7 @@ func FuzzStackFile(f *testing.F) {
 		}
 		assert.Contains(t, values, "pulumi:disable-default-providers", "what Pulumi.yaml says is there too")
 		for key := range values {
-			namespace, name, ok := strings.Cut(key, ":")
-			assert.True(t, ok && namespace != "" && name != "", "%q has no namespace", key)
+			assert.Contains(t, key, ":", "no namespace") // the CLI takes empty names, on both sides of it
 		}
 		printed, err := yaml.Marshal(map[string]any{"config": values})
 		require.NoError(t, err)
