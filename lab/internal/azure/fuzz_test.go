@@ -109,6 +109,7 @@ func FuzzRequests(f *testing.F) {
 		{tokenPool, poolInputs},
 		{tokenRegistry, in{"resourceGroupName": "rg", "registryName": "devgridosacr", "location": "westeurope", "sku": in{"name": "Premium"}}},
 		{tokenVault, with(vaultInputs, in{"vaultName": "other-kv", "location": computed})},
+		{tokenGroup, with(groupInputs, in{"resourceGroupName": "not-known", "tags": in{"a": computed}})},
 		{tokenServer, with(serverInputs, in{"serverName": "other", "storage": in{"storageSizeGB": 1e300}})},
 		{tokenAddress, in{"resourceGroupName": "rg", "publicIpAddressName": "a/../b", "tags": in{"__x": "y"}}},
 		{tokenIdentity, in{}},
@@ -168,6 +169,9 @@ func FuzzRequests(f *testing.F) {
 				return
 			}
 			require.NoError(t, err, "what can be created can be previewed")
+			inputs, err := providers.Unmarshal(news)
+			require.NoError(t, err)
+			assert.False(t, inputs.ContainsUnknowns(), "nobody knows what was created")
 			checkCreated(t, cloud, base, typ, response)
 		case read:
 			response, err := provider.Read(ctx, &pulumirpc.ReadRequest{Type: typ, Id: id, Properties: news, Inputs: olds})

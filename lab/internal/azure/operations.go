@@ -31,7 +31,7 @@ func (c *Cloud) create(ctx context.Context, d *definition, inputs resource.Prope
 	return id, outputs, err
 }
 
-// notKnown is the answer to inputs of which some are not known: only a preview has such, and what is stored could not be read.
+// notKnown is the answer to inputs of which some are not known: only a preview has such, and they would be kept as empty objects.
 func notKnown(d *definition) error {
 	return status.Errorf(codes.InvalidArgument, "inputs of the %s are not known yet; only a preview may leave them open", d.kind)
 }

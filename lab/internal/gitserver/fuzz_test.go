@@ -27,6 +27,7 @@ func FuzzWaits(f *testing.F) {
 		"", "---\n", "# nothing", "a: &a [*a]", "[{path: /spec, value: &a [*a]}]", "[{path: /x, value: {interval: 1m}}]",
 		"kind: Rollout\nspec: {strategy: {canary: {steps: [pause: {duration: \"5m\"}, {pause: {duration: 30}}, pause: {}]}}}",
 		"kind: Rollout\rspec:\r  strategy: {canary: {steps: [{pause: {duration: 5m}}]}}\r",
+		"kind: Rollout\rspec: {strategy: {canary: {steps: [{pause: {duration: 5m}}]}}}\n#\n",
 		"kind: Rollout\u2028spec: {strategy: {canary: {steps: [{pause: {duration: 5m}}]}}}",
 		"\ufeffkind: Rollout\nspec: {strategy: {canary: {steps: [{pause: {duration: !!str 5m}}, {pause: {duration: &x 5m}}, {pause: {duration: *x}}]}}}",
 		"kind: AnalysisTemplate\nspec:\n  metrics:\n  - interval: 1m\n    initialDelay: 30s\n    provider:\n      prometheus:\n        query: |\n" +
