@@ -153,8 +153,10 @@ func fenced(out *printer, language string, lines []string) {
 	out.line("")
 }
 
-// code writes a text as a code span that may stand in a table.
+// code writes a text as a code span that may stand in a table. GitHub takes two backslashes before a | for one that is none, and
+// the | for the end of the cell, so that a backslash of the text is kept away from it.
 func code(s string) string {
+	s = strings.ReplaceAll(s, `\|`, `\ |`)
 	s = backticks.ReplaceAllString(strings.Join(strings.Fields(s), " "), "'")
 	return "`" + strings.ReplaceAll(s, "|", `\|`) + "`"
 }

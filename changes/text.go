@@ -22,7 +22,7 @@ func (r Report) WriteText(w io.Writer, colour bool) error {
 		paint = func(level Level, s string) string { return colours[level].Sprint(s) }
 	}
 	out := &printer{w: w}
-	out.line("%s", r.Title())
+	out.line("%s", printable(r.Title()))
 	out.line("")
 	t := plaintable.New(out)
 	header := table.Row{"stack"}
@@ -31,7 +31,7 @@ func (r Report) WriteText(w io.Writer, colour bool) error {
 	}
 	t.AppendHeader(append(header, "same"))
 	for _, p := range r.Projects {
-		row := table.Row{p.Name + "/" + r.Environment}
+		row := table.Row{printable(p.Name + "/" + r.Environment)}
 		for _, op := range Ops() {
 			row = append(row, p.Count(op))
 		}
@@ -40,17 +40,21 @@ func (r Report) WriteText(w io.Writer, colour bool) error {
 	t.Render()
 	for _, c := range r.All() {
 		out.line("")
-		out.line("%-9s  %-7s  %s", paint(c.Level, string(c.Level)), c.Op, c.resource())
+		out.line("%-9s  %-7s  %s", paint(c.Level, string(c.Level)), c.Op, printable(c.resource()))
 		for _, reason := range c.remarks() {
-			out.line("           %s", reason)
+			out.line("           %s", printable(reason))
 		}
 		for _, p := range c.Properties {
-			out.line("           %s", p)
+			out.line("           %s", printable(p.String()))
 		}
 	}
 	for _, err := range r.Errors() {
 		out.line("")
-		out.line("not previewed  %s", err)
+		lines := strings.Split(err, "\n")
+		for i := range lines {
+			lines[i] = printable(lines[i])
+		}
+		out.line("not previewed  %s", strings.Join(lines, "\n"))
 	}
 	out.line("")
 	out.line("%s", r.Verdict())
@@ -171,11 +175,15 @@ func (p Property) String() string {
 
 // value writes a value on one line and bounds it.
 func (Property) value(value any) string {
-	printable := strings.Map(func(r rune) rune { // nothing that a terminal would obey
+	return text.Snip(strings.Join(strings.Fields(printable(oneLine(value))), " "), widest, "…")
+}
+
+// printable is a text without what a terminal would obey: names come from code that nobody has reviewed, too.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, oneLine(value))
-	return text.Snip(strings.Join(strings.Fields(printable), " "), widest, "…")
+	}, s)
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sort"
@@ -166,7 +167,13 @@ func Decode[T any](r *Reader, key string, def T) T {
 	var value T
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&value); err != nil {
+	err := decoder.Decode(&value)
+	if err == nil {
+		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is more after its end")
+		}
+	}
+	if err != nil {
 		r.unreadable(key, fmt.Errorf("%s does not have the form that is expected here: %w; see docs/configuration.md", text, err))
 		return def
 	}

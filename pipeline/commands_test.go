@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -103,4 +105,14 @@ func TestUnit_MistakesHaveTheirOwnExitCode(t *testing.T) {
 		code, output := runs(t, args...)
 		assert.Equal(t, exitMistake, code, "%v: %s", args, output)
 	}
+}
+
+func TestUnit_AnAuditThatDidNotTakePlaceHasItsOwnExitCode(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	code, output := runs(t, "vulnerabilities", "--database", gone.URL)
+	assert.Equal(t, exitNotKnown, code, output)
+	assert.Contains(t, output, "NOTHING WAS AUDITED: the vulnerability database "+gone.URL+" cannot be read")
+	assert.NotContains(t, output, "No vulnerability")
 }

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,10 +58,7 @@ func Of(environment string, entries []Entry, defaults Defaults) ([]Application, 
 		applications = append(applications, resolved(e))
 	}
 	slices.SortStableFunc(applications, func(a, b Application) int {
-		if a.Wave != b.Wave {
-			return a.Wave - b.Wave
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(cmp.Compare(a.Wave, b.Wave), strings.Compare(a.Name, b.Name))
 	})
 	return applications, errors.Join(mistakes...)
 }

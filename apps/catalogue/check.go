@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gridos/sharedinfra/apps/application"
 	"github.com/gridos/sharedinfra/naming"
@@ -17,9 +18,9 @@ var (
 	// label is what Kubernetes takes as the name of a namespace (RFC 1123).
 	label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	// repository accepts the addresses that Argo CD can fetch from: https, ssh, a local path, and git's short form of ssh.
-	repository = regexp.MustCompile(`^((https?|ssh|file)://[^\s]+|[\w.-]+@[\w.-]+:[^\s]+)$`)
+	repository = regexp.MustCompile(`^((https?|ssh|file)://[^\s\pZ\pC]+|\w[\w.-]*@[\w.-]+:[^\s\pZ\pC]+)$`)
 	// chartRepository is where charts come from; one that is not encrypted could be given other charts on the way.
-	chartRepository = regexp.MustCompile(`^(https|oci)://[^\s]+$`)
+	chartRepository = regexp.MustCompile(`^(https|oci)://[^\s\pZ\pC]+$`)
 	chartName       = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$`)
 	// version is exact: no range, no wildcard and no part left out (semver.org).
 	version = regexp.MustCompile(`^v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
@@ -52,9 +53,12 @@ func CheckRepository(url string) error {
 	return fmt.Errorf("%q is not the address of a Git repository; write it like https://github.com/gridos/sharedinfra.git", url)
 }
 
-// CheckRevision returns an error unless revision can be a branch, tag or commit.
+// CheckRevision returns an error unless revision can be a branch, tag or commit. What begins with a hyphen would be an option to git.
 func CheckRevision(revision string) error {
-	if revision != "" && !strings.ContainsAny(revision, " \t\n~^:?*[\\") {
+	unfit := func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`~^:?*[\`, r)
+	}
+	if revision != "" && !strings.HasPrefix(revision, "-") && !strings.ContainsFunc(revision, unfit) {
 		return nil
 	}
 	return fmt.Errorf("%q is not a branch, tag or commit; write it like main", revision)
@@ -120,6 +124,8 @@ func checkPath(p string) error {
 	switch {
 	case path.IsAbs(p), strings.Contains(p, "\\"), slices.Contains(strings.Split(p, "/"), ".."):
 		return fmt.Errorf("path %q leaves the repository; write it without .. and relative to the repository's root", p)
+	case strings.ContainsFunc(p, unicode.IsControl):
+		return fmt.Errorf("path %q has characters that cannot be seen; leave them out", p)
 	case path.Clean(p) != p, strings.TrimSpace(p) != p:
 		return fmt.Errorf("path %q is not written plainly; write it like %s", p, path.Clean(strings.TrimSpace(p)))
 	default:
@@ -210,6 +216,11 @@ func checkRetry(r Retry) []error {
 	mistakes = append(mistakes, err)
 	longest, err := positive("retry.backoff.maxDuration", r.Backoff.MaxDuration)
 	mistakes = append(mistakes, err)
+	if wrong := slices.ContainsFunc(mistakes, func(err error) bool { return err != nil }); !wrong {
+		// What is left out has its default, which what is given has to go with.
+		effective := retry(&r).Backoff
+		first, longest = durationOr(effective.Duration, first), durationOr(effective.MaxDuration, longest)
+	}
 	if first > 0 && longest > 0 && first > longest {
 		mistakes = append(mistakes, fmt.Errorf("retry.backoff.duration %s is above maxDuration %s; lower it", first, longest))
 	}

@@ -2,13 +2,15 @@ package cluster
 
 import (
 	"fmt"
+	"strings"
 
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// signInWithKubelogin returns kubeconfig with every user that runs kubelogin set to sign in by mode. AKS hands out the
-// mode devicecode, which waits for a person at a browser (pulumi-azure-native issue 2579). Users that do not run a
-// program, such as those with a client certificate, stay as they are.
+// signInWithKubelogin returns kubeconfig with every user that runs kubelogin set to sign in by mode, and by nothing else: a token or a
+// certificate beside it would be used without asking the directory. AKS hands out the mode devicecode, which waits for a
+// person at a browser (pulumi-azure-native issue 2579). Users that do not run kubelogin, such as those with a client
+// certificate alone, stay as they are.
 func signInWithKubelogin(kubeconfig, mode string) (string, error) {
 	config, err := clientcmd.Load([]byte(kubeconfig))
 	if err != nil {
@@ -20,6 +22,8 @@ func signInWithKubelogin(kubeconfig, mode string) (string, error) {
 			continue
 		}
 		user.Exec.Args = withLogin(user.Exec.Args, mode)
+		user.Token, user.TokenFile, user.Username, user.Password, user.AuthProvider = "", "", "", "", nil
+		user.ClientCertificate, user.ClientCertificateData, user.ClientKey, user.ClientKeyData = "", nil, "", nil
 		changed = true
 	}
 	if !changed {
@@ -32,12 +36,15 @@ func signInWithKubelogin(kubeconfig, mode string) (string, error) {
 	return string(text), nil
 }
 
-// withLogin replaces the value after --login, or adds both.
+// withLogin replaces the mode, in whichever of its ways it is given, or adds it.
 func withLogin(args []string, mode string) []string {
 	out := make([]string, 0, len(args)+2)
 	for i := 0; i < len(args); i++ {
 		if args[i] == "--login" || args[i] == "-l" {
 			i++ // its value goes with it
+			continue
+		}
+		if strings.HasPrefix(args[i], "--login=") || strings.HasPrefix(args[i], "-l") {
 			continue
 		}
 		out = append(out, args[i])

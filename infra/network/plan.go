@@ -71,6 +71,15 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("192.0.2.0/24"),
 }
 
+// special are ranges that Azure takes in no virtual network, because they have a meaning of their own: loopback, its own resolver,
+// multicast and broadcast (Azure Virtual Network FAQ, "What address ranges can I use in my virtual networks?").
+var special = []netip.Prefix{
+	netip.MustParsePrefix("127.0.0.0/8"),
+	netip.MustParsePrefix("168.63.129.16/32"),
+	netip.MustParsePrefix("224.0.0.0/4"),
+	netip.MustParsePrefix("255.255.255.255/32"),
+}
+
 // block is a CIDR and the configuration key that decides it.
 type block struct {
 	key     string
@@ -110,6 +119,12 @@ func Load(r *config.Reader, d Settings) Plan {
 		for _, taken := range reserved {
 			if b.prefix.IsValid() && b.prefix.Overlaps(taken) {
 				r.Check(b.key, fmt.Errorf("%s overlaps %s, which AKS reserves; choose another range", b.prefix, taken))
+			}
+		}
+		for _, taken := range special {
+			if b.prefix.IsValid() && b.prefix.Overlaps(taken) {
+				r.Check(b.key, fmt.Errorf("%s overlaps %s, which is no range for machines of one's own; choose a private one (RFC 1918)",
+					b.prefix, taken))
 			}
 		}
 	}

@@ -106,9 +106,9 @@ func (s Settings) check(r *config.Reader) {
 	if !location.MatchString(s.Location) {
 		r.Check("location", fmt.Errorf("%q is not the name of a region; write it like westeurope", s.Location))
 	}
-	for key, value := range map[string]string{"owner": s.Owner, "costCentre": s.CostCentre} {
-		if !tagValue.MatchString(value) {
-			r.Check(key, fmt.Errorf("%q is no good tag; use up to 128 letters, digits, spaces and . _ @ / -", value))
+	for _, tag := range []struct{ key, value string }{{"owner", s.Owner}, {"costCentre", s.CostCentre}} {
+		if !tagValue.MatchString(tag.value) {
+			r.Check(tag.key, fmt.Errorf("%q is no good tag; use up to 128 letters, digits, spaces and . _ @ / -", tag.value))
 		}
 	}
 	if s.SubscriptionID != "" {
@@ -165,14 +165,17 @@ func (s Settings) checkAccess(r *config.Reader) {
 
 // checkRegion records what the region does not offer.
 func (s Settings) checkRegion(r *config.Reader) {
-	for key, uses := range map[string]bool{
-		"zones":                    len(s.Cluster.Zones) > 0,
-		"gatewayZones":             len(s.Gateway.Zones) > 0,
-		"registryZoneRedundant":    s.Registry.ZoneRedundant,
-		"postgresHighAvailability": s.Database.HighAvailability == "ZoneRedundant",
+	for _, zonal := range []struct {
+		key  string
+		uses bool
+	}{
+		{"zones", len(s.Cluster.Zones) > 0},
+		{"gatewayZones", len(s.Gateway.Zones) > 0},
+		{"registryZoneRedundant", s.Registry.ZoneRedundant},
+		{"postgresHighAvailability", s.Database.HighAvailability == "ZoneRedundant"},
 	} {
-		if uses {
-			r.Check(key, region.CheckZones(s.Location))
+		if zonal.uses {
+			r.Check(zonal.key, region.CheckZones(s.Location))
 		}
 	}
 	if s.Database.GeoRedundantBackup {

@@ -17,6 +17,9 @@ import (
 
 // create carries out the creation of a resource and returns its id and outputs.
 func (c *Cloud) create(ctx context.Context, d *definition, inputs resource.PropertyMap) (string, resource.PropertyMap, error) {
+	if inputs.ContainsUnknowns() {
+		return "", nil, notKnown(d)
+	}
 	in := documentOf(inputs)
 	id, ok := d.path.expand(c.options.SubscriptionID, in)
 	if !ok {
@@ -27,9 +30,31 @@ func (c *Cloud) create(ctx context.Context, d *definition, inputs resource.Prope
 	return id, outputs, err
 }
 
+// notKnown is the answer to inputs of which some are not known: only a preview has such, and they would be kept as empty objects.
+func notKnown(d *definition) error {
+	return status.Errorf(codes.InvalidArgument, "inputs of the %s are not known yet; only a preview may leave them open", d.kind)
+}
+
+// otherType is the answer to a request about a resource of another type than the request's.
+func otherType(id string, live *record, d *definition) error {
+	return status.Errorf(codes.InvalidArgument, "%q is a %s, not a %s", id, live.Kind, d.kind)
+}
+
 // update carries out a change in place and returns the new outputs.
 func (c *Cloud) update(ctx context.Context, d *definition, id string, before, inputs resource.PropertyMap,
 ) (resource.PropertyMap, error) {
+	if inputs.ContainsUnknowns() {
+		return nil, notKnown(d)
+	}
+	c.mu.Lock()
+	existing := c.live[key(id)]
+	c.mu.Unlock()
+	if existing != nil {
+		if existing.Kind != d.kind {
+			return nil, otherType(id, existing, d)
+		}
+		id = existing.ID // as it was written when it was created
+	}
 	return c.put(ctx, OperationUpdate,
 		subject{definition: d, id: id, in: documentOf(inputs), before: documentOf(before)}, inputs)
 }
@@ -102,6 +127,9 @@ func (c *Cloud) remove(ctx context.Context, d *definition, id string) error {
 	c.mu.Unlock()
 	if existing == nil {
 		return nil
+	}
+	if existing.Kind != d.kind {
+		return otherType(id, existing, d)
 	}
 	op := &operation{verb: OperationDelete, record: existing}
 	if err := c.begin(op, subject{definition: d, id: existing.ID, in: existing.Inputs, before: existing.Inputs}); err != nil {

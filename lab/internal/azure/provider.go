@@ -126,7 +126,7 @@ func (c *Cloud) read(d *definition, id string) (*record, error) {
 	defer c.mu.Unlock()
 	live := c.live[key(id)]
 	if live != nil && live.Kind != d.kind {
-		return nil, status.Errorf(codes.InvalidArgument, "%q is a %s, not a %s", id, live.Kind, d.kind)
+		return nil, otherType(id, live, d)
 	}
 	return live, nil
 }

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // storeVersion is the version of the state file's format.
@@ -37,7 +39,13 @@ func (c *Cloud) load() error {
 	var stored store
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&stored); err != nil {
+	err = decoder.Decode(&stored)
+	if err == nil {
+		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is more after its end")
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("inventory %s of the simulated Azure is damaged, restore or remove it: %w", c.options.StateFile, err)
 	}
 	if stored.Version != storeVersion {
@@ -46,12 +54,33 @@ func (c *Cloud) load() error {
 	}
 	for records, into := range map[*[]*record]map[string]*record{&stored.Resources: c.live, &stored.SoftDeleted: c.deleted} {
 		for _, r := range *records {
-			if c.registry.kindOf(r.Kind) == nil {
-				return fmt.Errorf("inventory %s of the simulated Azure has a %s, a type that it does not serve; remove the file",
-					c.options.StateFile, r.Kind)
+			if err := c.unfit(r); err != nil {
+				return fmt.Errorf("inventory %s of the simulated Azure %w; remove the file", c.options.StateFile, err)
+			}
+			if into[key(r.ID)] != nil {
+				return fmt.Errorf("inventory %s of the simulated Azure has %s twice; remove one", c.options.StateFile, r.ID)
 			}
 			into[key(r.ID)] = r
 		}
+	}
+	return nil
+}
+
+// unfit says why a record of the state file can be none of this program's, or returns nil.
+func (c *Cloud) unfit(r *record) error {
+	if r == nil {
+		return errors.New("has an empty entry")
+	}
+	d := c.registry.kindOf(r.Kind)
+	if d == nil {
+		return fmt.Errorf("has a %s, a type that it does not serve", r.Kind)
+	}
+	parsed, err := parseID(r.ID)
+	if err != nil {
+		return fmt.Errorf("has a %s whose id is damaged: %w", r.Kind, err)
+	}
+	if r.Kind != d.kind || !strings.EqualFold(parsed.kind(), d.kind) {
+		return fmt.Errorf("has a %s with the id %s, which is that of another type", r.Kind, r.ID)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -190,11 +191,15 @@ func refuseOperations(root *yaml.Node) error {
 }
 
 // setsWait tells whether a field with a wait, or a window, is somewhere below.
-func setsWait(node *yaml.Node) bool {
+func setsWait(node *yaml.Node) bool { return setsWaitBut(map[*yaml.Node]bool{}, node) }
+
+// setsWaitBut looks at each node once: an alias may stand for what it is in.
+func setsWaitBut(seen map[*yaml.Node]bool, node *yaml.Node) bool {
 	node = resolve(node)
-	if node == nil {
+	if node == nil || seen[node] {
 		return false
 	}
+	seen[node] = true
 	if node.Kind == yaml.MappingNode {
 		for pair := range slices.Chunk(node.Content, 2) {
 			if slices.Contains(timed, pair[0].Value) {
@@ -202,7 +207,8 @@ func setsWait(node *yaml.Node) bool {
 			}
 		}
 	}
-	return window.MatchString(text(node)) || slices.ContainsFunc(node.Content, setsWait)
+	return window.MatchString(text(node)) ||
+		slices.ContainsFunc(node.Content, func(below *yaml.Node) bool { return setsWaitBut(seen, below) })
 }
 
 // resolve returns what a document holds or an alias stands for.
@@ -264,11 +270,11 @@ type edit struct{ old, new string }
 
 // replace has a scalar say something else.
 func (e *edits) replace(node *yaml.Node, old, replacement string) error {
-	at := e.offset(node)
-	if node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+	at, ok := e.offset(node)
+	if ok && node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
 		at++
 	}
-	if !bytes.HasPrefix(e.content[at:], []byte(old)) {
+	if !ok || at > len(e.content) || !bytes.HasPrefix(e.content[at:], []byte(old)) {
 		return fmt.Errorf("line %d: %q is written in a way that cannot be changed; write it without anchor and tag", node.Line, old)
 	}
 	e.made[at] = edit{old, replacement}
@@ -280,7 +286,10 @@ func (e *edits) replaceWindows(node *yaml.Node, changes []edit) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	at := e.offset(node)
+	at, ok := e.offset(node)
+	if !ok {
+		return fmt.Errorf("query in line %d cannot be found in the text; write the file with \\n alone at the end of lines", node.Line)
+	}
 	for _, change := range changes {
 		next := window.FindIndex(e.content[at:])
 		if next == nil || string(e.content[at+next[0]:at+next[1]]) != change.old {
@@ -292,14 +301,25 @@ func (e *edits) replaceWindows(node *yaml.Node, changes []edit) error {
 	return nil
 }
 
-// offset is where a node begins: it has a line and, in characters, a column, both from 1.
-func (e *edits) offset(node *yaml.Node) int {
-	at := 0
+// offset is where a node begins: it has a line and, in characters, a column, both from 1. ok is false where YAML sees other lines than
+// those that \n ends.
+func (e *edits) offset(node *yaml.Node) (at int, ok bool) {
 	for range node.Line - 1 {
-		at += bytes.IndexByte(e.content[at:], '\n') + 1
+		end := bytes.IndexByte(e.content[at:], '\n')
+		if end < 0 {
+			return 0, false
+		}
+		at += end + 1
 	}
-	line := []rune(strings.SplitN(string(e.content[at:]), "\n", 2)[0])
-	return at + len(string(line[:node.Column-1]))
+	line, _, _ := strings.Cut(string(e.content[at:]), "\n")
+	for column := 1; column < node.Column; column++ {
+		_, size := utf8.DecodeRuneInString(line)
+		if size == 0 {
+			return 0, false
+		}
+		at, line = at+size, line[size:]
+	}
+	return at, true
 }
 
 func (e *edits) apply() []byte {

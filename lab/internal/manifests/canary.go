@@ -12,9 +12,9 @@ const canary = "spec.strategy.canary"
 // checkCanary follows what the steps of a Rollout refer to.
 func (o overlay) checkCanary(owner typed[rolloutFields], r *report) {
 	c := owner.is.Spec.Strategy.Canary
-	for field, name := range map[string]string{"stableService": c.StableService, "canaryService": c.CanaryService} {
-		if _, ok := byName(o.services, name); !ok {
-			r.add(owner.Object, canary+"."+field, "is the Service %q; %s", name, namesOf(o.services))
+	for _, service := range []struct{ field, name string }{{"stableService", c.StableService}, {"canaryService", c.CanaryService}} {
+		if _, ok := byName(o.services, service.name); !ok {
+			r.add(owner.Object, canary+"."+service.field, "is the Service %q; %s", service.name, namesOf(o.services))
 		}
 	}
 	const routing = canary + ".trafficRouting.istio.virtualService"

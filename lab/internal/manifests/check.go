@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -55,7 +56,7 @@ func (o overlay) checkObjects(r *report) {
 		}
 	}
 	for _, config := range o.configMaps {
-		for key := range config.is.Data {
+		for _, key := range slices.Sorted(maps.Keys(config.is.Data)) {
 			if secretName.MatchString(key) {
 				r.add(config.Object, "data."+key, "looks like a secret; put it into the key vault, and into the ExternalSecret")
 			}

@@ -83,14 +83,15 @@ func (o overlay) checkContainer(owner typed[rolloutFields], c corev1.Container, 
 				strings.Join(slices.Sorted(maps.Keys(volumes)), ", "))
 		}
 	}
-	for name, probe := range map[string]*corev1.Probe{
-		"startupProbe": c.StartupProbe, "livenessProbe": c.LivenessProbe, "readinessProbe": c.ReadinessProbe,
-	} {
-		switch {
+	for _, one := range []struct {
+		name  string
+		probe *corev1.Probe
+	}{{"startupProbe", c.StartupProbe}, {"livenessProbe", c.LivenessProbe}, {"readinessProbe", c.ReadinessProbe}} {
+		switch probe := one.probe; {
 		case probe == nil:
-			r.add(owner.Object, field+"."+name, "is missing")
+			r.add(owner.Object, field+"."+one.name, "is missing")
 		case probe.HTTPGet != nil && !listens([]corev1.Container{c}, probe.HTTPGet.Port):
-			r.add(owner.Object, field+"."+name+".httpGet.port", "is %s, on which the container does not listen",
+			r.add(owner.Object, field+"."+one.name+".httpGet.port", "is %s, on which the container does not listen",
 				probe.HTTPGet.Port.String())
 		}
 	}

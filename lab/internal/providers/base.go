@@ -69,7 +69,7 @@ func (Base) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
 }
 
 // Token returns the resource type of a request, such as azure-native:network/v20240501:Subnet. Engines that are too old to
-// send the type name it in the resource's URN.
+// send the type name it in the resource's URN. It is empty, which no type is, where neither says so.
 func Token(request interface {
 	GetType() string
 	GetUrn() string
@@ -78,5 +78,9 @@ func Token(request interface {
 	if request.GetType() != "" {
 		return request.GetType()
 	}
-	return string(resource.URN(request.GetUrn()).Type())
+	urn := resource.URN(request.GetUrn())
+	if !urn.IsValid() { // the SDK would not return
+		return ""
+	}
+	return string(urn.Type())
 }

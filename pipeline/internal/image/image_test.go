@@ -13,9 +13,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -63,6 +67,63 @@ func platforms(t *testing.T) v1.ImageIndex {
 	return index
 }
 
+// statement is the media type of an attestation, as BuildKit writes it.
+const statement = "application/vnd.in-toto+json"
+
+// withAttestation is an index of an image and of what is said of it, as BuildKit writes it.
+func withAttestation(t *testing.T, of v1.Image) v1.ImageIndex {
+	t.Helper()
+	said, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1),
+		static.NewLayer([]byte(`{"predicateType":"https://spdx.dev/Document"}`), statement))
+	require.NoError(t, err)
+	digest, err := of.Digest()
+	require.NoError(t, err)
+	return mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
+		mutate.IndexAddendum{Add: of, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}},
+		mutate.IndexAddendum{Add: said, Descriptor: v1.Descriptor{
+			Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"},
+			Annotations: map[string]string{
+				"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digest.String(),
+			},
+		}})
+}
+
+// The folder that a build has written is pushed as it is, and the bill of materials goes with the image to the next registry.
+func TestUnit_WhatIsSaidOfAnImageGoesWithIt(t *testing.T) {
+	t.Parallel()
+	single, err := random.Image(1000, 1)
+	require.NoError(t, err)
+	built := t.TempDir()
+	folder, err := layout.Write(built, empty.Index)
+	require.NoError(t, err)
+	require.NoError(t, folder.AppendIndex(withAttestation(t, single)))
+
+	dev, test, between := start(t, ""), start(t, ""), filepath.Join(t.TempDir(), "image")
+	pushed, err := image.Push(t.Context(), built, tag(t, dev+":dev-abc1234"))
+	require.NoError(t, err)
+	_, err = image.Pull(t.Context(), tag(t, dev+":dev-abc1234"), between)
+	require.NoError(t, err)
+	promoted, err := image.Push(t.Context(), between, tag(t, test+":test-abc1234"))
+	require.NoError(t, err)
+	assert.Equal(t, pushed, promoted)
+
+	there, err := remote.Index(tag(t, test+":test-abc1234"))
+	require.NoError(t, err)
+	manifest, err := there.IndexManifest()
+	require.NoError(t, err)
+	require.Len(t, manifest.Manifests, 2)
+	said, err := there.Image(manifest.Manifests[1].Digest)
+	require.NoError(t, err)
+	layers, err := said.Layers()
+	require.NoError(t, err)
+	require.Len(t, layers, 1)
+	content, err := layers[0].Compressed()
+	require.NoError(t, err)
+	text, err := io.ReadAll(content)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "https://spdx.dev/Document")
+}
+
 func TestUnit_WhatIsPushedIsWhatWasPulledForAllPlatforms(t *testing.T) {
 	t.Parallel()
 	from, to := start(t, ""), start(t, "")
@@ -72,7 +133,12 @@ func TestUnit_WhatIsPushedIsWhatWasPulledForAllPlatforms(t *testing.T) {
 	require.NoError(t, remote.WriteIndex(tag(t, from+":dev-abc1234"), index))
 	require.NoError(t, remote.Write(tag(t, from+":dev-def5678"), single))
 
-	for release, original := range map[string]interface{ Digest() (v1.Hash, error) }{"abc1234": index, "def5678": single} {
+	attested := withAttestation(t, single)
+	require.NoError(t, remote.WriteIndex(tag(t, from+":dev-0123456"), attested))
+
+	for release, original := range map[string]interface{ Digest() (v1.Hash, error) }{
+		"abc1234": index, "def5678": single, "0123456": attested,
+	} {
 		want, err := original.Digest()
 		require.NoError(t, err)
 		dir := filepath.Join(t.TempDir(), "new", "folder")

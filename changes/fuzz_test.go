@@ -1,0 +1,105 @@
+package changes_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	extensionast "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/text"
+
+	"github.com/gridos/sharedinfra/changes"
+)
+
+// FuzzReport: a report comes from code that nobody has reviewed. It is refused, or it is the same when it is written again, and the
+// comment that is made of it has the shape that the program gives it, whatever the names and values in it are.
+func FuzzReport(f *testing.F) {
+	for _, text := range []string{
+		`{}`, `null`, `{"environment":"dev","projects":[{"name":"gridos-infra","changes":null,"same":3}]}`,
+		`{"environment":"prod","base":"main` + "`" + `","projects":[{"name":"a|b","changes":[],"error":"` + "```\\n</details>" + `"}]}`,
+		`{"environment":"dev","projects":[{"name":"p","changes":[{"op":"delete","urn":"u","type":"a:b:C","name":"x\\|<img src=x>@all","level":"dangerous",` +
+			`"reasons":["[a](http://b) ![c](d)","*e* _f_ ~g~ <b>h</b>"],"component":"c"}]}]}`,
+		`{"environment":"test","drift":true,"projects":[{"name":"p","changes":[{"op":"update","urn":"u","type":"T","name":"` + "``" + `","level":"plain",` +
+			`"properties":[{"path":"a\r` + "```" + `","old":{"b":[1]},"new":"\u001b[31m","replaces":true}],"follows":true,"dependsOn":["u","::v"]}]}]}`,
+		`{"environment":"dev","projects":[{"name":"p","changes":[{"op":"create","urn":"","type":"","name":"","level":"costly","reasons":["",""]}]}]}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		var report changes.Report
+		if json.Unmarshal(content, &report) != nil || report.Validate() != nil {
+			return
+		}
+		written, err := json.Marshal(report)
+		require.NoError(t, err)
+		var again changes.Report
+		require.NoError(t, json.Unmarshal(written, &again))
+		require.NoError(t, again.Validate())
+		var first, second bytes.Buffer
+		require.NoError(t, changes.WriteMarkdown(&first, []changes.Report{report}))
+		require.NoError(t, changes.WriteMarkdown(&second, []changes.Report{again}))
+		require.Equal(t, first.String(), second.String())
+		checkShape(t, first.Bytes(), report)
+
+		var terminal bytes.Buffer
+		require.NoError(t, report.WriteText(&terminal, false))
+		assert.False(t, strings.ContainsFunc(terminal.String(), func(r rune) bool { return r != '\n' && unicode.IsControl(r) }),
+			"a terminal would obey: %q", terminal.String())
+	})
+}
+
+// checkShape parses a comment as GitHub does and looks for what only the program may put there.
+func checkShape(t *testing.T, comment []byte, report changes.Report) {
+	t.Helper()
+	root := goldmark.New(goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.TaskList)).Parser().Parse(text.NewReader(comment))
+	headings, tables := 0, 0
+	require.NoError(t, ast.Walk(root, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch node := node.(type) {
+		case *ast.Link, *ast.Image, *ast.AutoLink, *ast.RawHTML, *ast.List, *extensionast.Strikethrough, *extensionast.TaskCheckBox:
+			assert.Fail(t, "a text of the report is taken for Markdown", "%s in\n%s", node.Kind(), comment)
+		case *ast.Emphasis:
+			assert.Contains(t, []string{"dangerous", report.Environment}, string(node.Text(comment)), "%s", comment) //nolint:staticcheck // short
+		case *ast.Heading:
+			headings++
+		case *extensionast.Table:
+			tables++
+		case *extensionast.TableRow:
+			cells := 0
+			for cell := node.FirstChild(); cell != nil; cell = cell.NextSibling() {
+				cells++
+			}
+			assert.Contains(t, []int{4, 6}, cells)
+		case *ast.HTMLBlock:
+			for i := range node.Lines().Len() {
+				line := node.Lines().At(i)
+				assert.Contains(t, []string{
+					"<details><summary>Properties</summary>", "<details><summary>Graph of what changes</summary>", "</details>",
+				}, strings.TrimSpace(string(line.Value(comment))), "%s", comment)
+			}
+		}
+		return ast.WalkContinue, nil
+	}))
+	assert.Equal(t, 2, headings, "%s", comment)
+	expected := 2
+	if len(report.All()) > 0 {
+		expected = 3
+	}
+	assert.Equal(t, expected, tables, "%s", comment)
+	// GitHub splits a row at each | that no backslash is before, and two backslashes are one that means nothing.
+	for line := range strings.Lines(string(comment)) {
+		if strings.HasPrefix(line, "| ") {
+			plain := strings.NewReplacer(`\\`, "", `\|`, "").Replace(line)
+			assert.Contains(t, []int{5, 7}, strings.Count(plain, "|"), "%s", line)
+		}
+	}
+}
