@@ -45,10 +45,10 @@ func chaosCommand(noArgs cobra.PositionalArgs, at func(func(*cobra.Command, site
 	var only []int
 	cmd := withJSON(&cobra.Command{
 		Use: "chaos", Short: "Kill up, preview and down at random moments, and check that one command makes all whole again", Args: noArgs,
-		Long: `Kills the engine, the program, a provider, the simulated Azure or a controller with SIGKILL, at a random moment of up, preview
-or down over all four projects. After each, "lab recover" and then "lab up" must succeed, and the simulated Azure must have exactly what
-the state says: no orphan, no duplicate, no secret lost, no lock and no unfinished operation left. What happens follows from the seed and
-the number of the round, so that a round can be played again.
+		Long: `Kills the engine, the program, a provider, the simulated Azure or a controller with SIGKILL, at a random moment of up,
+preview or down over all four projects. After each, "lab recover" and then "lab up" must succeed, and the simulated Azure and the
+cluster must have exactly what the states say: no orphan, no duplicate, no secret lost, no lock and no unfinished operation left.
+What happens follows from the seed and the number of the round, so that a round can be played again.
 
 It works in a copy of this checkout, beside whatever lab is up. A round takes 10 to 15 seconds.`,
 		Example: "  go run ./lab chaos\n  go run ./lab chaos --rounds 10 --seed 7\n  go run ./lab chaos --seed 7 --round 3",

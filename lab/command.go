@@ -71,7 +71,8 @@ from nothing, and nothing of it stays.`,
 		diffCommand(noArgs, at),
 		downCommand(noArgs, at),
 		&cobra.Command{
-			Use: "recover", Short: "Make the states agree with what is there, after a kill or a loss", Args: noArgs, RunE: at(recoverStates),
+			Use: "recover", Short: "Make the states agree with what is there, after a kill or a loss",
+			Args: noArgs, RunE: at(recoverStates),
 			Long: `Waits for what a killed command has left running, takes away the locks that nobody holds, has every state forget what
 is gone, and adopts by import what is in the simulated Azure and in the program, but in no state. It changes nothing but the
 states; up goes on from there. docs/recovery.md tells how to do the same with a real Azure.`,

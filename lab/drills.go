@@ -25,10 +25,11 @@ func drillsCommand(at func(func(*cobra.Command, site.Site) error) func(*cobra.Co
 	}
 	cmd := withJSON(&cobra.Command{
 		Use: "drills [NAME...]", Short: "Play disasters, and the documented way out of each",
-		Long: `Plays disasters in a lab of its own that delivers from Git, in a copy of this checkout: the cluster is lost, the states are lost,
-Argo CD is deleted by hand, the key vault is purged. After each, "lab recover" and "lab up" must bring back what was there; both are timed.
-All of them take about five minutes.`,
-		Example:   "  go run ./lab drills\n  go run ./lab drills state-lost\n  go run ./lab drills --json | jq '.[] | {name, recoverySeconds, upSeconds}'",
+		Long: `Plays disasters in a lab of its own that delivers from Git, in a copy of this checkout: the cluster is lost, the states are
+lost, Argo CD is deleted by hand, the key vault is purged. After each, "lab recover" and "lab up" must bring back what was there;
+both are timed. All of them take about five minutes.`,
+		Example: "  go run ./lab drills\n  go run ./lab drills state-lost\n" +
+			"  go run ./lab drills --json | jq '.[] | {name, recoverySeconds, upSeconds}'",
 		ValidArgs: names,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.OnlyValidArgs(cmd, args); err != nil {

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,8 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 			step.Fail(err)
 			result.Error = err.Error()
 		} else {
-			step.Done(fmt.Sprintf("in %s, recovered in %.1f s, up in %.1f s", orElse(result.Project, "no project"), result.Recovery, result.Up))
+			step.Done(fmt.Sprintf("in %s, recovered in %.1f s, up in %.1f s",
+				cmp.Or(result.Project, "no project"), result.Recovery, result.Up))
 		}
 		results = append(results, result)
 		if o.Note != nil {
@@ -92,13 +94,6 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 	}
 	_, err = r.Lab.Run(ctx, "up", "--expect-no-changes")
 	return results, err
-}
-
-func orElse(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }
 
 // calibrate brings the environment up and measures how long the commands take.

@@ -264,7 +264,7 @@ func purgeVault(ctx context.Context, s *stage) error {
 	return s.forget(ctx, "Microsoft.KeyVault/vaults")
 }
 
-func onlyTheVaultIsNew(ctx context.Context, s *stage) (string, error) {
+func onlyTheVaultIsNew(_ context.Context, s *stage) (string, error) {
 	created, err := s.newInAzure()
 	if err != nil {
 		return "", err

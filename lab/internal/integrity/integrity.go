@@ -90,7 +90,8 @@ func plaintext(value any) (string, bool) {
 }
 
 // Check returns everything that does not hold of an environment that is up: Azure has exactly what the state says, the cluster has
-// what the states and Helm's releases say, nothing is begun and not ended, nobody's lock is left, and no secret is lost. Before, unless it is nil, are the secrets that must not have changed.
+// what the states and Helm's releases say, nothing is begun and not ended, nobody's lock is left, and no secret is lost. Before, unless
+// it is nil, are the secrets that must not have changed.
 func Check(ctx context.Context, s site.Site, before *Secrets) error {
 	e, err := open(s)
 	if err != nil {
