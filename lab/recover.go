@@ -8,12 +8,15 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gridos/sharedinfra/lab/internal/argo"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
@@ -120,10 +123,13 @@ func (m *machine) dropUnfinishedReleases(ctx context.Context) error {
 	return nil
 }
 
-// find returns how a resource of the program is found in the simulated Azure. A vault that is soft-deleted is recovered first: its name
-// is taken, and what is in it is worth having.
+// find returns how a resource of the program is found in the simulated Azure, and an Application in the cluster. A vault that is
+// soft-deleted is recovered first: its name is taken, and what is in it is worth having.
 func (m *machine) find(ctx context.Context, control *azure.Control) engine.FindID {
 	return func(typ string, inputs map[string]any) (string, bool, error) {
+		if typ == "kubernetes:argoproj.io/v1alpha1:Application" {
+			return m.findApplication(ctx, inputs)
+		}
 		cloud, err := azure.Open(azure.Options{StateFile: m.site.AzureFile()})
 		if err != nil {
 			return "", false, err
@@ -134,6 +140,23 @@ func (m *machine) find(ctx context.Context, control *azure.Control) engine.FindI
 		}
 		return id, exists && err == nil, err
 	}
+}
+
+func (m *machine) findApplication(ctx context.Context, inputs map[string]any) (id string, exists bool, err error) {
+	object := unstructured.Unstructured{Object: inputs}
+	config, err := clientcmd.BuildConfigFromFlags("", m.site.KubeconfigFile())
+	if err != nil {
+		return "", false, err
+	}
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return "", false, err
+	}
+	_, err = objects.Resource(argo.Applications).Namespace(object.GetNamespace()).Get(ctx, object.GetName(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return "", false, nil
+	}
+	return object.GetNamespace() + "/" + object.GetName(), err == nil, err
 }
 
 // unknownTo returns what a deployment made, or somebody by hand, and none of the ids names.

@@ -47,8 +47,12 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		results, err := e.Up(ctx, overrides)
-		if err == nil {
+		control, err := m.control()
+		if err != nil {
+			return err
+		}
+		results, err := e.Up(ctx, overrides, m.find(ctx, control))
+		if err = errors.Join(err, control.Close()); err == nil {
 			err = m.awaitDelivery(ctx)
 		}
 		display.Stop()

@@ -19,7 +19,7 @@ import (
 const hang = 3 * time.Minute
 
 // patience is how long a person looks at a command that does nothing any more.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // tries is how often a round is tried whose command ended before its moment.
 const tries = 4
@@ -60,7 +60,9 @@ type Result struct {
 type runner struct {
 	Options
 	settings *settings
-	typical  map[Verb]time.Duration
+	// typical is how long a command takes, by its verb; fromNothing is how long an up takes that makes everything.
+	typical     map[Verb]time.Duration
+	fromNothing time.Duration
 }
 
 // Run plays the rounds one after the other, each in the environment that the one before it left. The error says in which round what did
@@ -81,8 +83,12 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 			step.Fail(err)
 			result.Error = err.Error()
 		} else {
-			step.Done(fmt.Sprintf("in %s, recovered in %.1f s, up in %.1f s",
-				cmp.Or(result.Project, "no project"), result.Recovery, result.Up))
+			interrupted := ""
+			if result.Interrupted {
+				interrupted = " and interrupted"
+			}
+			step.Done(fmt.Sprintf("in %s after %.1f s%s, recovered in %.1f s, up in %.1f s",
+				cmp.Or(result.Project, "no project"), result.After, interrupted, result.Recovery, result.Up))
 		}
 		results = append(results, result)
 		if o.Note != nil {
@@ -101,13 +107,18 @@ func (r *runner) calibrate(ctx context.Context) error {
 	if _, err := r.Lab.Run(ctx, "up"); err != nil {
 		return err
 	}
-	for _, verb := range []Verb{Preview, Down, Up} {
+	for _, verb := range []Verb{Up, Preview, Down} {
 		began := time.Now()
 		if _, err := r.Lab.Run(ctx, r.arguments(verb)...); err != nil {
 			return err
 		}
 		r.typical[verb] = time.Since(began)
 	}
+	began := time.Now()
+	if _, err := r.Lab.Run(ctx, "up"); err != nil {
+		return err
+	}
+	r.fromNothing = time.Since(began)
 	return integrity.Check(ctx, r.Lab.Site, nil)
 }
 
@@ -131,14 +142,17 @@ func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
 	if err := r.settings.change(plan.Changes); err != nil {
 		return result, err
 	}
-	moment := plan.Moment
+	moment, typical := plan.Moment, r.typical[plan.Verb]
+	if plan.FromNothing {
+		typical = r.fromNothing
+	}
 	for try := 1; ; try++ {
 		if plan.FromNothing {
 			if _, err := r.Lab.Run(ctx, r.arguments(Down)...); err != nil {
 				return result, err
 			}
 		}
-		err := r.strike(ctx, plan, time.Duration(moment*float64(r.typical[plan.Verb])), &result)
+		err := r.strike(ctx, plan, time.Duration(moment*float64(typical)), &result)
 		if err == nil {
 			break
 		}

@@ -117,9 +117,23 @@ func (r Result) Summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// Up brings the environment up, project by project, and returns a result for each that succeeded.
-func (e *Engine) Up(ctx context.Context, overrides Overrides) ([]Result, error) {
-	return e.each(ctx, upOperation(overrides), line())
+// Up brings the environment up, project by project, and returns a result for each that succeeded. Applications that are in the cluster
+// although their stack has no state, which was lost then, are found by find and adopted.
+func (e *Engine) Up(ctx context.Context, overrides Overrides, find FindID) ([]Result, error) {
+	var results []Result
+	for _, p := range line() {
+		if p.Project == stacks.Apps {
+			if _, err := e.adoptApplications(ctx, overrides, find, true); err != nil {
+				return results, err
+			}
+		}
+		result, err := e.one(ctx, upOperation(overrides), p)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, result)
+	}
+	return results, nil
 }
 
 func upOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,16 +40,8 @@ func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) 
 	if _, err := e.one(ctx, refreshOperation(), line()[0]); err != nil {
 		return nil, err
 	}
-	for {
-		ids, err := e.adopt(ctx, overrides, find)
-		if err != nil {
-			return adopted, err
-		}
-		if len(ids) == 0 {
-			break
-		}
-		// What was adopted makes names and ids known by which the program finds more.
-		adopted = append(adopted, ids...)
+	if adopted, err = e.adoptAll(ctx, overrides, find, line()[0]); err != nil {
+		return nil, err
 	}
 	// They read the stack of gridos-infra, which must not be missing any more. gridos owns nothing.
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -61,7 +54,51 @@ func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) 
 			return err
 		})
 	}
-	return adopted, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	// Of what is in the cluster only Applications are not taken over when they are created: they are not applied from the server's side.
+	applications, err := e.adoptApplications(ctx, overrides, find, false)
+	return append(adopted, applications...), err
+}
+
+// adoptApplications adopts the Applications that are in the cluster and in no state. The program reads other stacks: without their outputs
+// there is nothing to adopt them by yet, and the update that makes these outputs does it. Without a cluster there are none.
+func (e *Engine) adoptApplications(ctx context.Context, overrides Overrides, find FindID, onlyIntoNothing bool) ([]string, error) {
+	apps, err := e.partNamed(stacks.Apps)
+	if err != nil {
+		return nil, err
+	}
+	if onlyIntoNothing {
+		state, err := e.State(ctx, stacks.Apps)
+		if err != nil || len(state) > 0 {
+			return nil, err
+		}
+	}
+	outputs, err := e.Outputs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	infra, err := e.State(ctx, stacks.Infra)
+	if err != nil {
+		return nil, err
+	}
+	hasCluster := slices.ContainsFunc(infra, func(r apitype.ResourceV3) bool { return r.Type.Name() == "ManagedCluster" })
+	if !hasCluster || len(outputs[stacks.Infra.Name]) == 0 || len(outputs[stacks.Bootstrap.Name]) == 0 {
+		return nil, nil
+	}
+	return e.adoptAll(ctx, overrides, find, apps)
+}
+
+// adoptAll adopts until there is nothing left: what was adopted makes names and ids known by which the program finds more.
+func (e *Engine) adoptAll(ctx context.Context, overrides Overrides, find FindID, p part) (adopted []string, err error) {
+	for {
+		ids, err := e.adopt(ctx, overrides, find, p)
+		if err != nil || len(ids) == 0 {
+			return adopted, err
+		}
+		adopted = append(adopted, ids...)
+	}
 }
 
 // awaitLeftovers waits until nobody works on a stack, and removes the locks of those who were killed.
@@ -104,8 +141,8 @@ func refreshOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, 
 }
 
 // adopt imports what the program would create although it exists, as far as its id can be told before anything is adopted.
-func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID) (adopted []string, err error) {
-	file := filepath.Join(e.site.WorkDir(stacks.Infra.Name), "import.json")
+func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID, p part) (adopted []string, err error) {
+	file := filepath.Join(e.site.WorkDir(p.Name), "import.json")
 	defer func() {
 		if removeErr := os.Remove(file); err == nil && !errors.Is(removeErr, os.ErrNotExist) {
 			err = removeErr
@@ -147,7 +184,7 @@ func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID) (a
 			return map[string]int{string(apitype.OpImport): len(adopted)}, err
 		},
 	}
-	if _, err := e.one(ctx, do, line()[0]); err != nil {
+	if _, err := e.one(ctx, do, p); err != nil {
 		return nil, err
 	}
 	return adopted, nil
