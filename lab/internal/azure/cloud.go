@@ -61,8 +61,9 @@ type Options struct {
 	SubscriptionID, TenantID, ObjectID string
 	// Kubernetes stands behind AKS. Without it nodes are ignored and asking for credentials fails.
 	Kubernetes Kubernetes
-	// Faults, if set, is asked before each operation; its error is the operation's. typ is the ARM type, such as
-	// Microsoft.Network/virtualNetworks, or the token of an invoke; id is the resource's id, or empty for an invoke.
+	// Faults, if set, is asked before each operation; its error is the operation's, unless it is a ServiceError that passes or that
+	// strikes later. typ is the ARM type, such as Microsoft.Network/virtualNetworks, or the token of an invoke; id is the resource's
+	// id, or empty for an invoke.
 	Faults func(op Operation, typ, id string) error
 	// RolePropagation, if set, is how long a role assignment takes until it is effective, in real time. Without it, it is half a
 	// minute times TimeScale.
@@ -244,15 +245,4 @@ func (r *record) name() string { return r.ID[strings.LastIndex(r.ID, "/")+1:] }
 // scaled is what a time of Azure's takes here.
 func (c *Cloud) scaled(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * c.options.TimeScale)
-}
-
-// fault asks for an injected fault.
-func (c *Cloud) fault(op Operation, typ, id string) error {
-	if c.options.Faults == nil {
-		return nil
-	}
-	if err := c.options.Faults(op, typ, id); err != nil {
-		return fmt.Errorf("%s of %s %q failed: %w", op, typ, id, err)
-	}
-	return nil
 }

@@ -498,6 +498,90 @@ func TestUnit_FaultsCanBeInjected(t *testing.T) {
 	assert.Len(t, h.cloud.Inventory(), 1)
 }
 
+// The provider's own retries are what keeps a passing fault from users.
+func TestUnit_PassingFaultsAreRetriedAsAzureNativeDoes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer azure.ServiceError
+		// passes is the number of attempts that fail; attempts are those that are made, in all that time.
+		passes, attempts int
+		waits            time.Duration
+		says             string
+	}{
+		"throttled": {
+			azure.ServiceError{Status: 429, Code: "TooManyRequests", RetryAfter: 7 * time.Second}, 3, 4, 21 * time.Second, "",
+		},
+		"throttled for long": {
+			azure.ServiceError{Status: 429, Code: "TooManyRequests", RetryAfter: 3 * time.Minute}, 1, 1, 0, `Status=429 Code="TooManyRequests"`,
+		},
+		"busy":            {azure.ServiceError{Status: 409, Code: "AnotherOperationInProgress"}, 1, 2, 20 * time.Second, ""},
+		"another clash":   {azure.ServiceError{Status: 409, Code: "Conflict"}, 1, 1, 0, `Status=409 Code="Conflict"`},
+		"no answer":       {azure.ServiceError{Message: "connection reset"}, 2, 3, 80 * time.Second, ""},
+		"out of order":    {azure.ServiceError{Status: 503, Code: "ServiceUnavailable"}, 3, 4, 200 * time.Second, ""},
+		"out for long":    {azure.ServiceError{Status: 503, Code: "ServiceUnavailable"}, 4, 4, 200 * time.Second, `Status=503`},
+		"not implemented": {azure.ServiceError{Status: 501, Code: "NotImplemented"}, 1, 1, 0, `Status=501`},
+		"token expired":   {azure.ServiceError{Status: 401, Code: "ExpiredAuthenticationToken"}, 1, 1, 0, `Status=401`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				h := open(t, azure.Options{TimeScale: 1, Faults: func(op azure.Operation, _, _ string) error {
+					if op != azure.OperationRead {
+						return nil
+					}
+					if asked++; asked <= c.passes {
+						return &c.answer
+					}
+					return nil
+				}})
+				began := time.Now()
+				_, err := h.provider.Read(t.Context(), &pulumirpc.ReadRequest{Id: vnet, Urn: urn(tokenNetwork)})
+				assert.Equal(t, c.waits, time.Since(began))
+				assert.Equal(t, c.attempts, asked)
+				if c.says == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, c.says)
+				}
+			})
+		})
+	}
+}
+
+func TestUnit_AnInterruptedRetryEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		busy := &azure.ServiceError{Status: 503, Code: "ServiceUnavailable"}
+		h := open(t, azure.Options{TimeScale: 1, Faults: func(azure.Operation, string, string) error { return busy }})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, _, err := h.create(ctx, tokenGroup, groupInputs)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, busy)
+		assert.Empty(t, h.cloud.Inventory())
+	})
+}
+
+func TestUnit_AnAnswerCanGetLost(t *testing.T) {
+	t.Parallel()
+	lost := &azure.ServiceError{Message: "connection reset", Lost: true}
+	lose := map[azure.Operation]bool{}
+	h := open(t, azure.Options{Faults: func(op azure.Operation, _, _ string) error {
+		if lose[op] {
+			return lost
+		}
+		return nil
+	}})
+	h.must(tokenGroup, groupInputs)
+	lose[azure.OperationCreate], lose[azure.OperationDelete] = true, true
+	_, _, err := h.create(t.Context(), tokenNetwork, networkInputs)
+	require.ErrorIs(t, err, lost)
+	assert.NotEmpty(t, h.cloud.Creation(vnet), "it was made all the same")
+	require.ErrorIs(t, h.delete(tokenNetwork, vnet), lost)
+	assert.Empty(t, h.cloud.Creation(vnet), "it was deleted all the same")
+}
+
 func TestUnit_AllBrokenRulesAtOnce(t *testing.T) {
 	h := open(t, azure.Options{})
 	failures := h.check(tokenServer, nil, with(serverInputs, in{

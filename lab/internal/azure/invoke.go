@@ -55,7 +55,8 @@ func (p *provider) Invoke(ctx context.Context, request *pulumirpc.InvokeRequest)
 			return &pulumirpc.InvokeResponse{Failures: failures}, nil
 		}
 	}
-	if err := p.cloud.fault(OperationInvoke, request.GetTok(), ""); err != nil {
+	// A lost answer is just an error, as in Read.
+	if err := errors.Join(p.cloud.fault(ctx, OperationInvoke, request.GetTok(), "")); err != nil {
 		return nil, err
 	}
 	result, err := f.call(ctx, p.cloud, documentOf(arguments))

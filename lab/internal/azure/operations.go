@@ -61,7 +61,8 @@ func (c *Cloud) update(ctx context.Context, d *definition, id string, before, in
 
 // put is what creating and updating have in common: ask, wait, store.
 func (c *Cloud) put(ctx context.Context, verb Operation, s subject, inputs resource.PropertyMap) (resource.PropertyMap, error) {
-	if err := c.fault(verb, s.kind, s.id); err != nil {
+	lost, err := c.fault(ctx, verb, s.kind, s.id)
+	if err != nil {
 		return nil, err
 	}
 	if s.settle != nil && !s.creating() {
@@ -92,7 +93,7 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s subject, inputs resou
 		undo()
 		return nil, fmt.Errorf("%s of %s %q has not happened: %w", verb, s.kind, s.id, err)
 	}
-	return outputs, nil
+	return outputs, lost
 }
 
 // settled completes the record of a resource as it is from now on, and returns its outputs. The caller holds the lock.
@@ -119,14 +120,15 @@ func (c *Cloud) settled(stored *record, s subject, inputs resource.PropertyMap) 
 
 // remove carries out a deletion. Deleting what does not exist succeeds, as in Azure.
 func (c *Cloud) remove(ctx context.Context, d *definition, id string) error {
-	if err := c.fault(OperationDelete, d.kind, id); err != nil {
+	lost, err := c.fault(ctx, OperationDelete, d.kind, id)
+	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	existing := c.live[key(id)]
 	c.mu.Unlock()
 	if existing == nil {
-		return nil
+		return lost
 	}
 	if existing.Kind != d.kind {
 		return otherType(id, existing, d)
@@ -159,7 +161,7 @@ func (c *Cloud) remove(ctx context.Context, d *definition, id string) error {
 		undo()
 		return fmt.Errorf("delete of %s %q has not happened: %w", d.kind, id, err)
 	}
-	return nil
+	return lost
 }
 
 // change applies a change to the resources and returns how to undo it, so that what the engine is told and what is stored
@@ -218,7 +220,9 @@ func (c *Cloud) end(op *operation) {
 	}
 }
 
-// busy refuses a second operation on one resource, or on the owner that a serial type works on.
+// busy refuses a second operation on one resource, or on the owner that a serial type works on. It refuses at once what azure-native
+// would send again for some minutes (see ServiceError), on purpose: with the retries a program that lacks a dependency gets
+// through on a good day, and here it never does.
 func (c *Cloud) busy(op *operation, s subject) *violation {
 	if other, ok := c.running[key(s.id)]; ok {
 		return &violation{code: "AnotherOperationInProgress", message: fmt.Sprintf(

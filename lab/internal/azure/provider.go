@@ -2,6 +2,7 @@ package azure
 
 import (
 	"context"
+	"errors"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
@@ -92,12 +93,13 @@ func (p *provider) Create(ctx context.Context, request *pulumirpc.CreateRequest)
 
 // Read returns the live state of a resource, for a refresh or an import, or no id if it is gone. What Azure does not give
 // back or know — write-only inputs, marks of secrecy — is taken from the engine.
-func (p *provider) Read(_ context.Context, request *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
+func (p *provider) Read(ctx context.Context, request *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
 	d, err := p.definition(providers.Token(request))
 	if err != nil {
 		return nil, err
 	}
-	if err := p.cloud.fault(OperationRead, d.kind, request.GetId()); err != nil {
+	// Nothing changes: an answer that gets lost is just an error.
+	if err := errors.Join(p.cloud.fault(ctx, OperationRead, d.kind, request.GetId())); err != nil {
 		return nil, err
 	}
 	oldOutputs, oldInputs, err := pair(request.GetProperties(), request.GetInputs())

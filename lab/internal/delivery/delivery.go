@@ -251,6 +251,9 @@ func (d *Delivery) Components() []Component {
 	return all
 }
 
+// SetPrometheusAway has Argo Rollouts' queries answered with 503 Service Unavailable until it is set back.
+func (d *Delivery) SetPrometheusAway(away bool) { d.proxy.SetAway(away) }
+
 // ServerAddress is where Argo CD's API and its webhook are served, without TLS, as host:port.
 func (d *Delivery) ServerAddress() string { return process.HostPort(d.ports.server) }
 

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"io"
 	"path/filepath"
 	"strings"
@@ -77,20 +76,23 @@ func TestEngine_AMissingUpstreamStackIsOneClearSentence(t *testing.T) {
 
 // A program that waits for what will never be would make every failure look like a hang.
 func TestEngine_AClusterThatAzureRefusesEndsTheUpdate(t *testing.T) {
-	const quota = "QuotaExceeded: the region has no more cores for you"
-	e := newEngine(t, azure.Options{Faults: func(operation azure.Operation, kind, _ string) error {
-		if operation == azure.OperationCreate && strings.EqualFold(kind, "Microsoft.ContainerService/managedClusters") {
-			return errors.New(quota)
-		}
-		return nil
-	}})
-	_, err := e.one(t.Context(), upOperation(nil), partOf(t, stacks.Infra))
+	const quota = "Insufficient regional vcpu quota left for location westeurope."
+	refused := &azure.ServiceError{Status: 400, Code: "ErrCode_InsufficientVCPUQuota", Message: quota}
+	outage := &trouble{kind: "Microsoft.ContainerService/managedClusters", left: forEver, answer: refused}
+	e, cloud, up := troubled(t, outage)
+	_, err := up()
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
-	assert.Contains(t, strings.Join(failure.Messages, "\n"), quota)
+	assert.Contains(t, strings.Join(failure.Messages, "\n"), refused.Error())
+	require.NoError(t, failure.QuoteLog())
+	assert.Equal(t, 1, outage.ends(), "no retry brings a quota")
+
+	// With the quota raised the same command goes on.
+	_, err = up()
+	require.NoError(t, err)
+	converged(t, cloud, up)
 
 	// Of a preview from nothing nothing stays, the log neither.
-	require.NoError(t, failure.QuoteLog())
 	require.NoError(t, e.site.Remove())
 	assert.NotContains(t, failure.Error(), e.site.Dir)
 	assert.Regexp(t, `(?s)the end of what the engine said:\n.*`+quota+`.*Duration: `, failure.Error())

@@ -60,6 +60,11 @@ func (c *Client) SetRate(ctx context.Context, perSecond float64) error {
 	return c.do(ctx, http.MethodPut, "/traffic/rate", perSecond, nil)
 }
 
+// SetAway has a service answer nothing but 503 Service Unavailable, until it is set back.
+func (c *Client) SetAway(ctx context.Context, service Service, away bool) error {
+	return c.do(ctx, http.MethodPut, "/away/"+url.PathEscape(string(service)), away, nil)
+}
+
 // Seen returns what users saw so far.
 func (c *Client) Seen(ctx context.Context) (seen traffic.Seen, err error) {
 	return seen, c.do(ctx, http.MethodGet, "/traffic", nil, &seen)

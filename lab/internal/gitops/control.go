@@ -40,6 +40,16 @@ type Status struct {
 	Webhook bool `json:"webhook"`
 }
 
+// Service is one that a release depends on, and that can be away.
+type Service string
+
+// The services that can be away.
+const (
+	Git        Service = "git"
+	Registry   Service = "registry"
+	Prometheus Service = "prometheus"
+)
+
 // entry is how Connect finds the control API.
 type entry struct {
 	URL   string `json:"url"`
@@ -91,6 +101,15 @@ func (s *Server) handler() http.Handler {
 			return nil
 		})
 	})
+	mux.HandleFunc("PUT /away/{service}", func(w http.ResponseWriter, r *http.Request) {
+		s.take(w, r, func(decode func(any) error) error {
+			var away bool
+			if err := decode(&away); err != nil {
+				return err
+			}
+			return s.setAway(Service(r.PathValue("service")), away)
+		})
+	})
 	mux.HandleFunc("GET /traffic", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -130,6 +149,24 @@ func (s *Server) handler() http.Handler {
 
 // errNotReady is the answer before there is a cluster with Argo CD.
 var errNotReady = errors.New("Argo CD does not run yet; `go run ./lab up --gitops` waits for it")
+
+// setAway wants s.mu held.
+func (s *Server) setAway(service Service, away bool) error {
+	switch service {
+	case Git:
+		s.git.SetAway(away)
+	case Registry:
+		s.registry.SetAway(away)
+	case Prometheus:
+		if s.running == nil {
+			return errNotReady
+		}
+		s.running.delivery.SetPrometheusAway(away)
+	default:
+		return fmt.Errorf("there is no service %q; there are %s, %s and %s", service, Git, Registry, Prometheus)
+	}
+	return nil
+}
 
 func (s *Server) status() Status {
 	s.mu.Lock()

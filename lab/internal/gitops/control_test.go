@@ -50,6 +50,23 @@ func TestUnit_GitAndTheRegistryAreThereBeforeTheClusterAndComeBackWhereTheyWere(
 	}
 
 	require.NoError(t, client.SetWebhook(t.Context(), false))
+	ask := func(url string) int {
+		response, err := http.Get(url) //nolint:gosec,noctx // the test's own
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	for service, url := range map[Service]string{
+		Git: status.GitURL + "/info/refs?service=git-upload-pack", Registry: "http://" + status.Registry + "/v2/",
+	} {
+		assert.Equal(t, http.StatusOK, ask(url), service)
+		require.NoError(t, client.SetAway(t.Context(), service, true))
+		assert.Equal(t, http.StatusServiceUnavailable, ask(url), service)
+		require.NoError(t, client.SetAway(t.Context(), service, false))
+		assert.Equal(t, http.StatusOK, ask(url), service)
+	}
+	require.ErrorContains(t, client.SetAway(t.Context(), Prometheus, true), "up --gitops")
+	require.ErrorContains(t, client.SetAway(t.Context(), "moon", true), "there is no service")
 	_, err = client.Seen(t.Context())
 	require.ErrorContains(t, err, "up --gitops")
 	require.ErrorContains(t, client.SetBehaviour(t.Context(), "dev-1", traffic.Good), "up --gitops")

@@ -52,6 +52,7 @@ type Server struct {
 	token   string
 	address string
 	log     *log.Logger
+	server  *loopback.Server
 	end     func() error
 
 	pushing sync.Mutex // held while a push changes branches, so that what changed is known to be that push's
@@ -91,14 +92,14 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.address, s.log, s.running = listener.Address(), log.New(file, "", log.LstdFlags), running
-	server := listener.Serve(http.HandlerFunc(s.answer), s.log)
+	s.server = listener.Serve(http.HandlerFunc(s.answer), s.log)
 	delivered := make(chan struct{})
 	go func() {
 		defer close(delivered)
 		s.deliver(running)
 	}()
 	s.end = func() error {
-		stopped := server.Stop()
+		stopped := s.server.Stop()
 		cancel()
 		<-delivered
 		return errors.Join(stopped, file.Close())
@@ -115,6 +116,9 @@ func (s *Server) Stop() error {
 	s.end = nil
 	return end()
 }
+
+// SetAway has the server answer nothing but 503 Service Unavailable until it is set back.
+func (s *Server) SetAway(away bool) { s.server.SetAway(away) }
 
 // URL is the repository's address, for Argo CD and for `git clone`.
 func (s *Server) URL() string { return s.page() + ".git" }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gridos/sharedinfra/lab/internal/process"
@@ -28,6 +29,7 @@ type Server struct {
 	name   string
 	server *http.Server
 	served chan error
+	away   atomic.Bool
 
 	mu       sync.Mutex
 	stopping bool
@@ -49,9 +51,22 @@ func (l *Listener) Address() string { return l.listener.Addr().String() }
 // Serve begins to answer. The caller stops the server.
 func (l *Listener) Serve(handler http.Handler, problems *log.Logger) *Server {
 	s := &Server{name: l.name, served: make(chan error, 1), unused: map[net.Conn]bool{}}
-	s.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: problems, ConnState: s.note}
+	s.server = &http.Server{Handler: s.unlessAway(handler), ReadHeaderTimeout: 10 * time.Second, ErrorLog: problems, ConnState: s.note}
 	go func() { s.served <- s.server.Serve(l.listener) }()
 	return s
+}
+
+// SetAway has every request answered with 503 Service Unavailable, as by a load balancer whose service is down, until it is set back.
+func (s *Server) SetAway(away bool) { s.away.Store(away) }
+
+func (s *Server) unlessAway(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.away.Load() {
+			http.Error(w, s.name+" is away", http.StatusServiceUnavailable)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // note keeps the unused connections. Shutdown would wait five seconds for a request on each, and clients open more connections than

@@ -47,6 +47,7 @@ type Registry struct {
 	address string
 	token   string
 	images  http.Handler
+	server  *loopback.Server
 	end     func() error
 
 	mu      sync.Mutex // held while the journal is written, so that it has the order in which manifests came
@@ -93,8 +94,8 @@ func Start(ctx context.Context, options Options) (r *Registry, err error) {
 		return nil, err
 	}
 	r.address = listener.Address()
-	server := listener.Serve(http.HandlerFunc(r.answer), logger)
-	r.end = func() error { return errors.Join(server.Stop(), closeAll(files)) }
+	r.server = listener.Serve(http.HandlerFunc(r.answer), logger)
+	r.end = func() error { return errors.Join(r.server.Stop(), closeAll(files)) }
 	return r, nil
 }
 
@@ -115,6 +116,9 @@ func (r *Registry) Stop() error {
 	r.end = nil
 	return end()
 }
+
+// SetAway has the registry answer nothing but 503 Service Unavailable until it is set back.
+func (r *Registry) SetAway(away bool) { r.server.SetAway(away) }
 
 // Address is what names of images begin with, host:port.
 func (r *Registry) Address() string { return r.address }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gridos/sharedinfra/lab/internal/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
+	"github.com/gridos/sharedinfra/lab/internal/gitops"
 )
 
 // kill ends a component without a chance to tidy up, and returns how to wait until the kubelet's stand-in has started it again.
@@ -132,6 +134,166 @@ func rolloutsKilled(ctx context.Context, s *Stage) (string, error) {
 		return "", fmt.Errorf("%d of %d requests failed meanwhile", failed, requests)
 	}
 	return fmt.Sprintf("killed at 25 %%; %v %% in all, 0 of %d requests failed", c.Weights, requests), nil
+}
+
+// without lets a service be away while something happens.
+func (s *Stage) without(ctx context.Context, service gitops.Service, while func() error) (err error) {
+	if err := s.options.Lab.SetAway(ctx, service, true); err != nil {
+		return err
+	}
+	s.tell("away", "%s does not answer", service)
+	defer func() {
+		back, cancel := soon(context.WithoutCancel(ctx))
+		defer cancel()
+		err = errors.Join(err, s.options.Lab.SetAway(back, service, false))
+		s.tell("back", "%s answers again", service)
+	}()
+	return while()
+}
+
+// gitDown takes the Git host away, asks Argo CD to look, and tries to push.
+func gitDown(ctx context.Context, s *Stage) (string, error) {
+	const name = "gridos-after-the-outage"
+	before, err := s.observer.State()
+	if err != nil {
+		return "", err
+	}
+	pods, err := s.pods(ctx, before.Rollout.Status.StableRS)
+	if err != nil {
+		return "", err
+	}
+	if err := s.addConfigMap(name, ""); err != nil {
+		return "", err
+	}
+	const message = "feat: a ConfigMap that the Git host does not take at first"
+	commit, err := s.work.Commit(ctx, message)
+	if err != nil {
+		return "", err
+	}
+	problem := ""
+	seen, err := s.users(ctx, func() error {
+		return s.without(ctx, gitops.Git, func() error {
+			if err := s.work.Push(ctx); err == nil {
+				return errors.New("a push succeeded although the Git host is away")
+			}
+			if err := s.annotate(ctx, "argocd.argoproj.io/refresh", `"normal"`); err != nil {
+				return err
+			}
+			host := strings.TrimPrefix(s.status.GitURL, "http://")
+			if problem, err = s.refused(ctx, []string{"ComparisonError", host}); err != nil {
+				return err
+			}
+			s.tell("refused", "Argo CD: %s", problem)
+			return s.untouched(ctx, before.Rollout.Status.StableRS, pods)
+		})
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := s.push(ctx, commit, message); err != nil {
+		return "", err
+	}
+	if _, err := s.synced(ctx, commit); err != nil {
+		return "", err
+	}
+	if there, err := s.hasConfigMap(ctx, name); err != nil || !there {
+		return "", errors.Join(err, fmt.Errorf("after the sync there is no ConfigMap %s", name))
+	}
+	requests, failed := total(seen)
+	if failed > 0 {
+		return "", fmt.Errorf("%d of %d requests failed while the Git host was away", failed, requests)
+	}
+	return fmt.Sprintf("Argo CD named the repository, 0 of %d requests failed, no pod changed; synced %.1f s after the push that went through",
+		requests, s.clock.synced.Sub(s.clock.pushed).Seconds()), nil
+}
+
+// untouched tells that a revision is healthy, stable and has the pods that it had.
+func (s *Stage) untouched(ctx context.Context, hash string, pods map[string]bool) error {
+	state, err := s.observer.State()
+	if err != nil {
+		return err
+	}
+	if state.Rollout.Status.StableRS != hash || !s.promoted(state) {
+		return fmt.Errorf("the Rollout is %s with %s stable, and should be healthy with %s",
+			state.Rollout.Status.Phase, state.Rollout.Status.StableRS, hash)
+	}
+	now, err := s.pods(ctx, hash)
+	if err != nil {
+		return err
+	}
+	for pod := range pods {
+		if !now[pod] {
+			return fmt.Errorf("the version that was serving lost the pod %s", pod)
+		}
+	}
+	return nil
+}
+
+// registryDown takes the registry away when a version is built, and has the job run again when it is back.
+func registryDown(ctx context.Context, s *Stage) (string, error) {
+	before, err := s.observer.State()
+	if err != nil {
+		return "", err
+	}
+	pods, err := s.pods(ctx, before.Rollout.Status.StableRS)
+	if err != nil {
+		return "", err
+	}
+	var b build
+	refused := ""
+	seen, err := s.users(ctx, func() error {
+		return s.without(ctx, gitops.Registry, func() error {
+			var failure error
+			if b, failure = s.build(ctx); failure == nil {
+				return fmt.Errorf("%s was pushed although the registry is away", b.Reference)
+			}
+			if refused = failure.Error(); b.Reference == "" || !strings.Contains(refused, s.status.Registry) {
+				return fmt.Errorf("the error does not name the registry %s: %w", s.status.Registry, failure)
+			}
+			s.tell("refused", "%s", refused)
+			return s.untouched(ctx, before.Rollout.Status.StableRS, pods)
+		})
+	})
+	if err != nil {
+		return "", err
+	}
+	if requests, failed := total(seen); failed > 0 {
+		return "", fmt.Errorf("%d of %d requests failed while the registry was away", failed, requests)
+	}
+	if b, err = s.publish(ctx, b); err != nil {
+		return "", fmt.Errorf("the registry is back: %w", err)
+	}
+	commit, err := s.release(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	state, err := s.synced(ctx, commit)
+	if err != nil {
+		return "", err
+	}
+	if state.Rollout.Image() != b.Reference {
+		return "", fmt.Errorf("the Rollout has the image %s, and %s was pushed", state.Rollout.Image(), b.Reference)
+	}
+	return fmt.Sprintf("the build failed and named %s, nothing was released; the same commit was pushed and synced afterwards",
+		s.status.Registry), nil
+}
+
+// prometheusDown takes Prometheus away as soon as an analysis has begun.
+func prometheusDown(ctx context.Context, s *Stage) (evidence string, err error) {
+	away := false
+	defer func() {
+		back, cancel := soon(context.WithoutCancel(ctx))
+		defer cancel()
+		err = errors.Join(err, s.options.Lab.SetAway(back, gitops.Prometheus, false))
+	}()
+	return badRelease(ctx, s, 1, "Error", nil, func(state argo.State, _ string) error {
+		if away || len(state.AnalysesOf(state.Rollout.Status.CurrentPodHash)) == 0 {
+			return nil
+		}
+		away = true
+		s.tell("away", "%s does not answer", gitops.Prometheus)
+		return s.options.Lab.SetAway(ctx, gitops.Prometheus, true)
+	})
 }
 
 // pollingLimit is what the documents promise; bootstrap/argocd sets the interval that keeps it.

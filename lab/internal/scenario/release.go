@@ -76,7 +76,7 @@ func goodRelease(ctx context.Context, s *Stage) (string, error) {
 
 // badErrors releases a version that answers half of its requests with an error.
 func badErrors(ctx context.Context, s *Stage) (string, error) {
-	return badRelease(ctx, s, 1, func(ctx context.Context, tag string) error {
+	return badRelease(ctx, s, 1, "Failed", func(ctx context.Context, tag string) error {
 		return s.options.Lab.SetBehaviour(ctx, tag, traffic.Behaviour{ErrorShare: .5, P50: traffic.Good.P50, P95: traffic.Good.P95})
 	}, nil)
 }
@@ -85,7 +85,7 @@ func badErrors(ctx context.Context, s *Stage) (string, error) {
 func badLatency(ctx context.Context, s *Stage) (string, error) {
 	slow := traffic.Behaviour{P50: time.Second, P95: 3 * time.Second}
 	said := false
-	return badRelease(ctx, s, 2, nil, func(state argo.State, tag string) error {
+	return badRelease(ctx, s, 2, "Failed", nil, func(state argo.State, tag string) error {
 		if said || len(state.AnalysesOf(state.Rollout.Status.CurrentPodHash)) == 0 || state.Routing.Canary <= state.Rollout.Weights()[0] {
 			return nil
 		}
@@ -94,9 +94,9 @@ func badLatency(ctx context.Context, s *Stage) (string, error) {
 	})
 }
 
-// badRelease releases a version that is to be aborted at an analysis, counted from 1. prepare and during may be nil.
+// badRelease releases a version that is to be aborted at an analysis, counted from 1, with that verdict. prepare and during may be nil.
 func badRelease(
-	ctx context.Context, s *Stage, failing int,
+	ctx context.Context, s *Stage, failing int, verdict string,
 	prepare func(ctx context.Context, tag string) error, during func(state argo.State, tag string) error,
 ) (string, error) {
 	before, err := s.observer.State()
@@ -147,7 +147,7 @@ func badRelease(
 	for i, analysis := range c.Analyses {
 		want := "Successful"
 		if i == failing-1 {
-			want = "Failed"
+			want = verdict
 		}
 		if analysis.Status.Phase != want {
 			return "", fmt.Errorf("analysis %d is %s, and should be %s: %s", i+1, analysis.Status.Phase, want, analysis.Status.Message)
@@ -162,9 +162,9 @@ func badRelease(
 			return "", fmt.Errorf("the stable version lost the pod %s", pod)
 		}
 	}
-	verdict := c.Analyses[failing-1]
+	last := c.Analyses[failing-1]
 	return fmt.Sprintf("aborted at %d %%, %.0f s after the sync (%s); %d stable pods untouched, 100 %% of the requests",
-		c.Weights[failing-1], time.Since(s.clock.synced).Seconds(), verdict.Status.Message, len(podsAfter)), nil
+		c.Weights[failing-1], time.Since(s.clock.synced).Seconds(), last.Status.Message, len(podsAfter)), nil
 }
 
 // promotion returns what was promoted last, by an earlier scenario or now. It can be taken back once: what was before it is one of the

@@ -126,6 +126,21 @@ func All() []Scenario {
 			rolloutsKilled,
 		},
 		{
+			"git-down", "while the Git host is away what runs goes on, and a commit is synced when it is back",
+			[]Criterion{ArgoManagesApps, GitIsTheTruth},
+			gitDown,
+		},
+		{
+			"registry-down", "a version that the registry does not take is never asked for by Git",
+			[]Criterion{GitIsTheTruth},
+			registryDown,
+		},
+		{
+			"prometheus-down", "a canary that Prometheus cannot judge is aborted",
+			[]Criterion{AutoRollback, Progressive},
+			prometheusDown,
+		},
+		{
 			"polling", "without a webhook Argo CD finds a commit within three minutes",
 			[]Criterion{ArgoManagesApps},
 			polling,

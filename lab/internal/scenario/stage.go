@@ -253,6 +253,11 @@ func (s *Stage) build(ctx context.Context) (build, error) {
 	s.tell("source", "pushed %s, a change of the service", short(commit))
 	b := build{Tag: s.options.Environment + "-" + short(commit)}
 	b.Reference = s.status.Registry + "/" + naming.NamespaceGridOS + ":" + b.Tag
+	return s.publish(ctx, b)
+}
+
+// publish builds and pushes the image of a commit, whose names b has.
+func (s *Stage) publish(ctx context.Context, b build) (build, error) {
 	s.options.Detail("building " + b.Tag)
 	built, err := image.Build(ctx, s.work.Dir+"/src", b.Tag)
 	if err != nil {

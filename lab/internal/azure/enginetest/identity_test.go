@@ -208,4 +208,11 @@ func TestEngine_I5_ARoleTakesTimeToBeEffective(t *testing.T) {
 			"Let the creation wait for the propagation, not only for the assignment",
 		},
 	})
+
+	// Some time later the same program goes through.
+	var over time.Duration
+	options := l.options
+	options.RolePropagation = &over
+	l.serve(options)
+	l.up(valid().program("cluster")).accepted()
 }
