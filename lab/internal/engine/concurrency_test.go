@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -34,26 +33,29 @@ func (g *gate) hold(operation azure.Operation, kind, _ string) error {
 // Two people update one stack at once, and a pull request is previewed meanwhile.
 func TestEngine_AnUpdateKeepsOthersOutAndPreviewsDoNotMind(t *testing.T) {
 	g := newGate()
-	e := newEngine(t, azure.Options{Faults: g.hold})
+	e := newEngine(t, azure.Options{Faults: g.hold, Kubernetes: standIn{}, RolePropagation: &soonEffective})
 	infra := partOf(t, stacks.Infra)
 	done := make(chan error, 1)
 	go func() {
-		_, err := e.one(t.Context(), upOperation(nil), infra)
+		_, err := e.one(t.Context(), upOperation(promptly()), infra)
 		done <- err
 	}()
 	<-g.reached
 
-	_, err := e.one(t.Context(), upOperation(nil), infra)
+	_, err := e.one(t.Context(), upOperation(promptly()), infra)
 	require.ErrorContains(t, err, "works on stack gridos-infra/dev; wait for it")
 	// The plain CLI says it in its own words, and who has the lock.
 	stack, ok, err := e.existing(t.Context(), infra.Name)
 	require.NoError(t, err)
 	require.True(t, ok)
-	_, err = command(t.Context(), stack, nil, "refresh", "--yes", "--skip-preview")
-	require.ErrorContains(t, err, "the stack is currently locked by 1 lock(s)")
+	var said strings.Builder
+	_, err = command(t.Context(), stack, &said, "refresh", "--yes", "--skip-preview")
+	require.Error(t, err)
+	assert.Contains(t, said.String(), "the stack is currently locked by 1 lock(s)")
+	assert.Contains(t, said.String(), "created by ")
 
 	before := stateFile(t, e)
-	preview, err := e.one(t.Context(), previewOperation(nil), infra)
+	preview, err := e.one(t.Context(), previewOperation(promptly()), infra)
 	require.NoError(t, err)
 	assert.Positive(t, preview.Changes["create"], "what is not there yet: %v", preview.Changes)
 	assert.Positive(t, preview.Changes["same"], "what is there already: %v", preview.Changes)
@@ -62,7 +64,7 @@ func TestEngine_AnUpdateKeepsOthersOutAndPreviewsDoNotMind(t *testing.T) {
 
 	close(g.opened)
 	require.NoError(t, <-done)
-	again, err := e.one(t.Context(), upOperation(nil), infra)
+	again, err := e.one(t.Context(), upOperation(promptly()), infra)
 	require.NoError(t, err)
 	assert.Zero(t, again.Changed(), again.Summary())
 }
@@ -76,35 +78,41 @@ func stateFile(t *testing.T, e *Engine) string {
 	return string(text)
 }
 
-// Two environments are brought up in one subscription at the same time.
+// Two environments, whose states are in one backend, are brought up at the same time: each is held in the middle until the other is there.
 func TestEngine_DifferentStacksAreUpdatedAtOnce(t *testing.T) {
-	dev, cloud := newEngineFor(t, "dev", azure.Options{TimeScale: 0.002})
-	test := *dev
-	test.site = site.Site{Repository: dev.site.Repository, Environment: "test", Dir: t.TempDir()}
-	require.NoError(t, test.site.Prepare())
-	others, err := Existing(t.Context(), test.site)
-	require.NoError(t, err)
-	require.NoError(t, cloud.Seed(others...))
+	environments := []string{"dev", "test"}
+	gates := []*gate{newGate(), newGate()}
+	engines, clouds := make([]*Engine, 2), make([]*azure.Cloud, 2)
+	for i, environment := range environments {
+		engines[i], clouds[i] = newEngineFor(t, environment, azure.Options{
+			Faults: gates[i].hold, Kubernetes: standIn{}, RolePropagation: &soonEffective,
+		})
+	}
+	require.NoError(t, os.RemoveAll(engines[1].site.BackendDir()))
+	require.NoError(t, os.Symlink(engines[0].site.BackendDir(), engines[1].site.BackendDir()))
 
 	var both sync.WaitGroup
 	errs := make([]error, 2)
-	for i, e := range []*Engine{dev, &test} {
+	for i, e := range engines {
 		both.Go(func() {
-			_, errs[i] = e.one(t.Context(), upOperation(Overrides{stacks.Infra.Name: {"rolePropagation": "200ms"}}), partOf(t, stacks.Infra))
+			_, errs[i] = e.one(t.Context(), upOperation(promptly()), partOf(t, stacks.Infra))
+			gates[i].once.Do(func() { close(gates[i].reached) }) // it failed early; the other must not wait for ever
+		})
+		both.Go(func() {
+			<-gates[1-i].reached
+			close(gates[i].opened)
 		})
 	}
 	both.Wait()
-	require.NoError(t, errs[0])
-	require.NoError(t, errs[1])
-	known := 0
-	for _, e := range []*Engine{dev, &test} {
-		ids, err := e.AzureIDs(t.Context())
+	for i, e := range engines {
+		require.NoError(t, errs[i], environments[i])
+		known, err := e.AzureIDs(t.Context())
 		require.NoError(t, err)
-		for _, id := range ids {
-			if strings.HasPrefix(id, "/subscriptions/") {
-				known++
-			}
+		for _, r := range azure.Unseeded(clouds[i].Inventory()) {
+			assert.Contains(t, known, r.ID, environments[i])
 		}
+		again, err := e.one(t.Context(), upOperation(promptly()), partOf(t, stacks.Infra))
+		require.NoError(t, err)
+		assert.Zero(t, again.Changed(), "%s: %s", environments[i], again.Summary())
 	}
-	assert.Len(t, azure.Unseeded(cloud.Inventory()), known, "both states together know everything that is there")
 }
