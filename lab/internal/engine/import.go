@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -16,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
-	"github.com/gridos/sharedinfra/lab/internal/process"
+	"github.com/gridos/sharedinfra/lab/internal/loopback"
 )
 
 // noProgram is a language host for commands that run no program: the CLI asks one for the plugins of the program all the same. For
@@ -36,9 +35,9 @@ func (noProgram) GetRequiredPackages(context.Context, *pulumirpc.GetRequiredPack
 
 // importResources runs `pulumi import` with a file that says what.
 func importResources(ctx context.Context, s auto.Stack, w *watcher, file string) (err error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp4", process.HostPort(0))
+	listener, err := loopback.Listen(ctx, "the language host of an import", 0)
 	if err != nil {
-		return fmt.Errorf("the language host of an import cannot listen: %w", err)
+		return err
 	}
 	host := grpc.NewServer()
 	pulumirpc.RegisterLanguageRuntimeServer(host, noProgram{})
@@ -54,7 +53,7 @@ func importResources(ctx context.Context, s auto.Stack, w *watcher, file string)
 	if err != nil {
 		return err
 	}
-	project.Runtime = workspace.NewProjectRuntimeInfo("client", map[string]any{"address": listener.Addr().String()})
+	project.Runtime = workspace.NewProjectRuntimeInfo("client", map[string]any{"address": listener.Address()})
 	dir, err := os.MkdirTemp(work.WorkDir(), "import-")
 	if err != nil {
 		return err

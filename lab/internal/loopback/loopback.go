@@ -11,18 +11,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gridos/sharedinfra/lab/internal/process"
 )
 
 // stopTimeout is how long requests that run may take to end when the server stops.
 const stopTimeout = 10 * time.Second
-
-// Listener has its address and does not answer yet.
-type Listener struct {
-	name     string
-	listener net.Listener
-}
 
 // Server is a running one.
 type Server struct {
@@ -36,23 +28,11 @@ type Server struct {
 	unused   map[net.Conn]bool // connections on which there was no request yet
 }
 
-// Listen takes a port of the loopback interface; 0 is a free one. Errors call the server by its name.
-func Listen(ctx context.Context, name string, port int) (*Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp4", process.HostPort(port))
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot listen on %s (%w); stop what does", name, process.HostPort(port), err)
-	}
-	return &Listener{name, listener}, nil
-}
-
-// Address is where it listens, host:port.
-func (l *Listener) Address() string { return l.listener.Addr().String() }
-
 // Serve begins to answer. The caller stops the server.
 func (l *Listener) Serve(handler http.Handler, problems *log.Logger) *Server {
 	s := &Server{name: l.name, served: make(chan error, 1), unused: map[net.Conn]bool{}}
 	s.server = &http.Server{Handler: s.unlessAway(handler), ReadHeaderTimeout: 10 * time.Second, ErrorLog: problems, ConnState: s.note}
-	go func() { s.served <- s.server.Serve(l.listener) }()
+	go func() { s.served <- s.server.Serve(l) }()
 	return s
 }
 

@@ -9,6 +9,8 @@ import (
 
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc"
+
+	"github.com/gridos/sharedinfra/lab/internal/loopback"
 )
 
 // maxMessageBytes is the size of message that the Pulumi engine itself allows (400 MiB); gRPC's default of 4 MiB is too
@@ -29,17 +31,15 @@ type Server struct {
 // Serve serves srv on a free port of 127.0.0.1 and returns at once. The server ends when ctx is done or Stop is called.
 // One server outlives any number of engine operations: see Base.Cancel. The error says that no port could be opened.
 func Serve(ctx context.Context, srv pulumirpc.ResourceProviderServer) (*Server, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := loopback.Listen(ctx, "a provider server", 0)
 	if err != nil {
-		return nil, fmt.Errorf("provider server cannot listen on a free port of 127.0.0.1: %w", err)
+		return nil, err
 	}
 	address, ok := listener.Addr().(*net.TCPAddr)
 	if !ok {
 		return nil, errors.Join(
 			fmt.Errorf("provider server listens on %s, which is no TCP address", listener.Addr()), listener.Close())
 	}
-
 	server := &Server{
 		Port:    address.Port,
 		grpc:    grpc.NewServer(grpc.MaxRecvMsgSize(maxMessageBytes), grpc.MaxSendMsgSize(maxMessageBytes)),

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -29,6 +28,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/gridos/sharedinfra/lab/internal/loopback"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -122,12 +122,12 @@ func (t *Traffic) Start(ctx context.Context) error {
 		stopWatching()
 		return fmt.Errorf("traffic: start interrupted: %w", context.Cause(ctx))
 	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	listener, err := loopback.Listen(ctx, "what Prometheus asks for traffic", 0)
 	if err != nil {
 		stopWatching()
-		return fmt.Errorf("traffic: listen for Prometheus: %w", err)
+		return err
 	}
-	t.address = listener.Addr().String()
+	t.address = listener.Address()
 	t.reset()
 
 	mux := http.NewServeMux()

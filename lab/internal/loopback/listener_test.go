@@ -1,0 +1,98 @@
+package loopback
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestUnit_ConnectionsOfOtherUsersAreClosed(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells whose a connection is")
+	}
+	for name, c := range map[string]struct {
+		// owner is the user that the server takes itself for, as seen from the one that runs this test.
+		admits   func(uint64) bool
+		answered bool
+	}{
+		"this user":    {sameUser(os.Getuid()), true},
+		"another user": {func(uid uint64) bool { return uid != uint64(os.Getuid()) }, false}, //nolint:gosec // Linux has no negative user ids
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			listener, err := Listen(t.Context(), "the test's server", 0)
+			require.NoError(t, err)
+			listener.admits = c.admits
+			served := make(chan error, 1)
+			go func() { served <- greet(listener) }()
+			connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Address())
+			require.NoError(t, err)
+			defer connection.Close()
+			greeting, err := bufio.NewReader(connection).ReadString('\n')
+			if c.answered {
+				require.NoError(t, err)
+				assert.Equal(t, "hello\n", greeting)
+			} else {
+				require.Error(t, err)
+				assert.Empty(t, greeting)
+			}
+			require.NoError(t, listener.Close())
+			require.ErrorIs(t, <-served, net.ErrClosed)
+		})
+	}
+}
+
+// greet says hello to whoever is let in.
+func greet(listener net.Listener) error {
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(connection, "hello\n"); err != nil {
+			return err
+		}
+		if err := connection.Close(); err != nil {
+			return err
+		}
+	}
+}
+
+// Root reads everything anyway, and nobody else is this user.
+func TestUnit_ThisUserAndRootAreAdmitted(t *testing.T) {
+	t.Parallel()
+	admits := sameUser(1000)
+	assert.True(t, admits(1000))
+	assert.True(t, admits(0))
+	assert.False(t, admits(1001))
+	assert.False(t, sameUser(0)(1000))
+}
+
+// What has been sent and closed before anybody looked belongs to nobody: the kernel would say that it is root's.
+func TestUnit_WhoIsGoneIsNotAdmitted(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells whose a connection is")
+	}
+	listener, err := Listen(context.Background(), "the test's server", 0)
+	require.NoError(t, err)
+	defer listener.Close()
+	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Address())
+	require.NoError(t, err)
+	_, err = io.WriteString(connection, "delete everything\n")
+	require.NoError(t, err)
+	require.NoError(t, connection.Close())
+	accepted, err := listener.Listener.Accept()
+	require.NoError(t, err)
+	defer accepted.Close()
+	_, known := listener.userOf(accepted)
+	assert.False(t, known)
+}
