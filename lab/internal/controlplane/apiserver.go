@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,11 +36,11 @@ type apiServer struct {
 // startAPIServer returns what it started together with the error, so that the caller stops it.
 func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Binaries) (*apiServer, error) {
 	api := &apiServer{}
-	ports, err := process.FreePorts(2)
+	ports, err := process.FreePorts(4)
 	if err != nil {
 		return nil, err
 	}
-	port := ports[1]
+	port := ports[3]
 	if before := portOf(at.kubeconfig(adminUser.name)); before != 0 && becomesFree(ctx, before) {
 		port = before
 	}
@@ -58,15 +57,46 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 	if err != nil {
 		return nil, err
 	}
+	store, err := openAuthority(at.etcdPKI)
+	if err != nil {
+		return nil, err
+	}
+	storeServer, err := store.issue(certificate{name: "server", commonName: etcdName, serving: true})
+	if err != nil {
+		return nil, err
+	}
+	storeClient, err := store.issue(certificate{name: "client", commonName: apiServerName})
+	if err != nil {
+		return nil, err
+	}
 	etcd := &envtest.Etcd{
-		Path:         binaries.Etcd,
-		DataDir:      at.etcd,
-		URL:          &url.URL{Scheme: "http", Host: net.JoinHostPort(loopback, strconv.Itoa(ports[0]))},
+		Path:    binaries.Etcd,
+		DataDir: at.etcd,
+		// What envtest asks whether etcd is healthy: it has no certificate to show, so this is where the metrics are, and nothing else.
+		URL:          &url.URL{Scheme: "http", Host: process.HostPort(ports[0])},
 		StartTimeout: process.StartTimeout,
 		StopTimeout:  process.StopTimeout,
 		Out:          etcdOut,
 		Err:          etcdOut,
 	}
+	clients := &url.URL{Scheme: "https", Host: process.HostPort(ports[1])}
+	// Whoever reads etcd has every Secret of the cluster, whatever the API server would say. Only the API server has a certificate of
+	// etcd's own authority; there are no peers, and none could join.
+	etcd.Configure().
+		Set("listen-metrics-urls", etcd.URL.String()).
+		Set("listen-client-urls", clients.String()).
+		Set("advertise-client-urls", clients.String()).
+		Set("client-cert-auth", "true").
+		Set("trusted-ca-file", store.caFile()).
+		Set("cert-file", storeServer.certFile).
+		Set("key-file", storeServer.keyFile).
+		Set("listen-peer-urls", "https://"+process.HostPort(ports[2])).
+		Set("peer-client-cert-auth", "true").
+		Set("peer-trusted-ca-file", store.caFile()).
+		Set("peer-cert-file", storeServer.certFile).
+		Set("peer-key-file", storeServer.keyFile).
+		// It would have to sign in to etcd itself.
+		Set("enable-grpc-gateway", "false")
 	if err := api.startOne(ctx, at, etcdOut, at.etcdMark(), etcd.Start); err != nil {
 		return api, err
 	}
@@ -79,7 +109,7 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 	server := &envtest.APIServer{
 		Path:         binaries.KubeAPIServer,
 		CertDir:      at.pki,
-		EtcdURL:      etcd.URL,
+		EtcdURL:      clients,
 		StartTimeout: process.StartTimeout,
 		StopTimeout:  process.StopTimeout,
 		Out:          serverOut,
@@ -93,6 +123,9 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 	server.Configure().
 		// envtest turns the ServiceAccount plugin off because it runs no controller manager; here one runs.
 		Disable("disable-admission-plugins").
+		Set("etcd-cafile", store.caFile()).
+		Set("etcd-certfile", storeClient.certFile).
+		Set("etcd-keyfile", storeClient.keyFile).
 		Set("tls-cert-file", serving.certFile).
 		Set("tls-private-key-file", serving.keyFile).
 		// The issuer is part of every token. It must not depend on the port, or a restart would void them.

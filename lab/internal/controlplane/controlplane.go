@@ -307,7 +307,7 @@ func newClient(kubeconfig []byte) (kubernetes.Interface, error) {
 
 // layout is where things lie under ControlPlane.Dir.
 type layout struct {
-	dir, etcd, pki, kubeconfigs, logs, kwok string
+	dir, etcd, pki, etcdPKI, kubeconfigs, logs, kwok string
 }
 
 func newLayout(dir string) (layout, error) {
@@ -319,6 +319,7 @@ func newLayout(dir string) (layout, error) {
 		dir:         dir,
 		etcd:        filepath.Join(dir, "etcd"),
 		pki:         filepath.Join(dir, "pki"),
+		etcdPKI:     filepath.Join(dir, "pki", "etcd"),
 		kubeconfigs: filepath.Join(dir, "kubeconfigs"),
 		logs:        filepath.Join(dir, "logs"),
 		kwok:        filepath.Join(dir, "kwok"),
@@ -326,7 +327,7 @@ func newLayout(dir string) (layout, error) {
 }
 
 func (l layout) create() error {
-	for _, dir := range []string{l.dir, l.etcd, l.pki, l.kubeconfigs, l.logs, l.kwok} {
+	for _, dir := range []string{l.dir, l.etcd, l.pki, l.etcdPKI, l.kubeconfigs, l.logs, l.kwok} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("create the control plane's directory: %w", err)
 		}
