@@ -159,7 +159,7 @@ func (p *player) stage(ctx context.Context, s site.Site, log io.Writer) (*scenar
 		return nil, errNoGitOps(s)
 	}
 	resolver := &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: p.display}
-	paths, err := resolver.Resolve(ctx, append(toolchain.ForManifests(), toolchain.ArgoRolloutsPlugin)...)
+	paths, err := resolver.Resolve(ctx, append(toolchain.ForManifests(), toolchain.ArgoRolloutsPlugin, toolchain.ArgoCD)...)
 	if err != nil {
 		return nil, err
 	}
@@ -178,6 +178,7 @@ func (p *player) stage(ctx context.Context, s site.Site, log io.Writer) (*scenar
 	return scenario.NewStage(ctx, scenario.Options{
 		Environment: s.Environment, Dir: dir, Kubeconfig: s.KubeconfigFile(), Lab: client,
 		Kustomize: paths[toolchain.Kustomize], Kubectl: paths[toolchain.Kubectl], RolloutsPlugin: paths[toolchain.ArgoRolloutsPlugin],
+		ArgoCD:         paths[toolchain.ArgoCD],
 		Infrastructure: func(ctx context.Context) (int, []string, error) { return inAzure(ctx, s, e) },
 		Log:            log,
 		Show:           func(line string) { p.display.Printf("%s", line) },

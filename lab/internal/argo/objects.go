@@ -36,7 +36,13 @@ type Application struct {
 			StartedAt  metav1.Time `json:"startedAt"`
 			FinishedAt metav1.Time `json:"finishedAt"`
 			SyncResult struct {
-				Revision string `json:"revision"`
+				Revision  string `json:"revision"`
+				Resources []struct {
+					Kind    string `json:"kind"`
+					Name    string `json:"name"`
+					Status  string `json:"status"`
+					Message string `json:"message"`
+				} `json:"resources"`
 			} `json:"syncResult"`
 			Operation struct {
 				InitiatedBy struct {
@@ -75,6 +81,11 @@ func (a Application) Problem() string {
 	// A sync that failed and is to be tried again is Running.
 	if sync := a.Status.OperationState; sync.Phase != "" && sync.Phase != "Succeeded" {
 		words = append(words, "sync "+sync.Phase+": "+sync.Message)
+		for _, r := range sync.SyncResult.Resources {
+			if r.Status == "SyncFailed" {
+				words = append(words, r.Kind+" "+r.Name+": "+r.Message)
+			}
+		}
 	}
 	return strings.Join(words, "; ")
 }

@@ -1,16 +1,68 @@
 package azure
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
-// SecretVersion returns what stands for the value of the secret of a name in the vault that the deployment made: the URI of its version,
-// which changes when the value does. The value itself is written only, and not kept.
-func (c *Cloud) SecretVersion(name string) (uri string, found bool) {
+// WorkloadLogin is what Entra ID is shown for a workload of a cluster: the token of its service account, verified by who issued it.
+type WorkloadLogin struct {
+	// ClientID is that of the identity that the workload wants to be.
+	ClientID string
+	// Subject is the token's, such as system:serviceaccount:external-secrets:external-secrets.
+	Subject string
+	// Audience is the token's; Entra ID takes none but api://AzureADTokenExchange.
+	Audience string
+}
+
+// SecretVersion returns what stands for the value of a secret: the URI of its version, which changes when the value does. The value itself
+// is written only, and not given back. The error says, as Entra ID and Key Vault do, why the login may not have it: the identity has no
+// federated credential for this subject and a cluster's issuer (rule I4), or no role in the vault (rule V2).
+func (c *Cloud) SecretVersion(login WorkloadLogin, vaultURL, name string) (uri string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range c.live {
-		if strings.EqualFold(r.Kind, typeSecret) && !r.Seeded && strings.EqualFold(r.Inputs.text("secretName"), name) {
-			return r.Outputs.text("properties.secretUriWithVersion"), true
+	v := &view{c}
+	principal, err := v.exchange(login)
+	if err != nil {
+		return "", err
+	}
+	for _, vault := range v.all(typeVault) {
+		if strings.TrimSuffix(vault.Outputs.text("properties.vaultUri"), "/") != strings.TrimSuffix(vaultURL, "/") {
+			continue
+		}
+		secret := vault.ID + "/secrets/" + name
+		if why := v.lacks(principal, mayGetSecret, secret); why != "" {
+			return "", fmt.Errorf("Status=403 Code=%q %s", "ForbiddenByRbac", //nolint:staticcheck // Azure's words
+				unauthorized(login.ClientID, principal, "Microsoft.KeyVault/vaults/secrets/getSecret/action", secret, why))
+		}
+		if found := v.find(secret); found != nil {
+			return found.Outputs.text("properties.secretUriWithVersion"), nil
+		}
+		return "", fmt.Errorf("Status=404 Code=%q A secret with (name/id) %s was not found in this key vault", "SecretNotFound", name) //nolint:staticcheck,lll // Azure's words
+	}
+	return "", fmt.Errorf("no such host: there is no key vault %s", vaultURL)
+}
+
+// exchange returns the principal that a login becomes.
+func (v *view) exchange(login WorkloadLogin) (principal string, err error) {
+	identities := v.all(typeIdentity)
+	i := slices.IndexFunc(identities, func(r *record) bool { return r.Outputs.text("clientId") == login.ClientID })
+	if login.ClientID == "" || i < 0 {
+		return "", fmt.Errorf("AADSTS700016: Application with identifier '%s' was not found in the directory '%s'",
+			login.ClientID, v.cloud.options.TenantID)
+	}
+	identity := identities[i]
+	var issuers []string
+	for _, cluster := range v.all(typeCluster) {
+		issuers = append(issuers, cluster.Outputs.text("oidcIssuerProfile.issuerURL"))
+	}
+	for _, credential := range v.all(typeCredential) {
+		if within(credential.ID, identity.ID) && slices.Contains(issuers, credential.Inputs.text("issuer")) &&
+			credential.Inputs.text("subject") == login.Subject && slices.Contains(credential.Inputs.texts("audiences"), login.Audience) {
+			return identity.Outputs.text("principalId"), nil
 		}
 	}
-	return "", false
+	return "", fmt.Errorf("AADSTS70021: No matching federated identity record found for presented assertion subject '%s' and audience '%s' "+
+		"of identity '%s'", login.Subject, login.Audience, identity.ID)
 }

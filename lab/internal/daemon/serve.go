@@ -26,6 +26,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/lab/internal/random"
 	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/standins"
 )
 
 // Config is what the background process is told by the command that starts it.
@@ -197,9 +198,10 @@ func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
 func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
 	delivered := gitops.Cluster{
 		Kubeconfig: c.plane.Kubeconfig(),
-		// The simulated vault does not keep what is secret, and nothing reads it: a version stands for its value.
-		Secret: func(name string) (string, bool) { return cloud.SecretVersion(name) },
-		Note:   func(line string) { log.Print(line) },
+		Secret: func(ctx context.Context, request standins.SecretRequest) (string, error) {
+			return readSecret(ctx, c.client, cloud, request)
+		},
+		Note: func(line string) { log.Print(line) },
 	}
 	if err := c.flow.Run(ctx, delivered); err != nil {
 		c.failed <- err

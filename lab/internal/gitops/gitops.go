@@ -139,8 +139,8 @@ func (s *Server) Close() error {
 type Cluster struct {
 	// Kubeconfig signs in as the cluster's administrator.
 	Kubeconfig []byte
-	// Secret returns the value of a secret in the key vault.
-	Secret func(name string) (value string, found bool)
+	// Secret answers what External Secrets asks a key vault for.
+	Secret standins.SecretReader
 	// Note takes lines for the log.
 	Note func(line string)
 }

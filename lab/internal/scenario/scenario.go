@@ -141,6 +141,21 @@ func All() []Scenario {
 			prometheusDown,
 		},
 		{
+			"intruder", "an Application that reaches beyond its project is refused",
+			[]Criterion{GitIsTheTruth},
+			intruders,
+		},
+		{
+			"no-group", "who is in no group may do nothing in Argo CD",
+			[]Criterion{GitIsTheTruth},
+			withoutGroup,
+		},
+		{
+			"foreign-account", "another service account than that of External Secrets cannot read the key vault",
+			[]Criterion{GitIsTheTruth},
+			foreignServiceAccount,
+		},
+		{
 			"polling", "without a webhook Argo CD finds a commit within three minutes",
 			[]Criterion{ArgoManagesApps},
 			polling,

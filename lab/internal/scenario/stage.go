@@ -38,8 +38,8 @@ type Options struct {
 	Kubeconfig string
 	// Lab is the lab's background process.
 	Lab *gitops.Client
-	// Kustomize, Kubectl and RolloutsPlugin are the paths of the programs that people and pipelines use.
-	Kustomize, Kubectl, RolloutsPlugin string
+	// Kustomize, Kubectl, RolloutsPlugin and ArgoCD are the paths of the programs that people and pipelines use.
+	Kustomize, Kubectl, RolloutsPlugin, ArgoCD string
 	// Infrastructure tells how many resources the simulated Azure has, and which no stack of gridos-infra knows.
 	Infrastructure func(ctx context.Context) (resources int, unknown []string, err error)
 	// Log takes an event per line, in JSON; Show takes lines for people, and Detail says what is waited for at the moment.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,10 +50,26 @@ const (
 	eventFailed                 = "UpdateFailed"
 )
 
+// exchangeAudience is what a token is for that Entra ID exchanges: azure.github.io/azure-workload-identity, "Introduction".
+const exchangeAudience = "api://AzureADTokenExchange"
+
+// SecretRequest asks a key vault for a secret, as External Secrets does with the authentication WorkloadIdentity.
+type SecretRequest struct {
+	// VaultURL is the store's, such as https://dev-gridos-kv.vault.azure.net, and Name the secret's.
+	VaultURL, Name string
+	// ClientID is that of the identity that the store's service account is annotated with.
+	ClientID string
+	// Token is one of that service account, for Entra ID to exchange: a JWT.
+	Token string
+}
+
+// SecretReader answers requests; its error is what the owner of an ExternalSecret is told.
+type SecretReader func(ctx context.Context, request SecretRequest) (value string, err error)
+
 // ExternalSecrets does the work of External Secrets until ctx is done: each ExternalSecret gets its Secret, with what find knows under
 // the names in the key vault, and a condition Ready. It is strict about the little that it does: an ExternalSecret that asks for
 // more, such as a template, or whose ClusterSecretStore is missing or closed to its namespace, fails with an event that says so.
-func ExternalSecrets(ctx context.Context, config *rest.Config, find func(name string) (value string, found bool)) error {
+func ExternalSecrets(ctx context.Context, config *rest.Config, find SecretReader) error {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("external secrets: make a client for the API server: %w", err)
@@ -103,7 +120,7 @@ func ExternalSecrets(ctx context.Context, config *rest.Config, find func(name st
 type secrets struct {
 	client  kubernetes.Interface
 	objects dynamic.Interface
-	find    func(name string) (string, bool)
+	find    SecretReader
 	wanted  cache.GenericLister
 	queue   workqueue.TypedRateLimitingInterface[cache.ObjectName]
 	// told is the last event about an ExternalSecret that is refused.
@@ -248,15 +265,20 @@ func (s *secrets) sync(ctx context.Context, wanted *unstructured.Unstructured) (
 	if left, due := untilDue(wanted, spec.RefreshInterval.Duration); valid && !due {
 		return left, false, nil
 	}
-	if err := s.mayUse(ctx, spec, wanted.GetNamespace()); err != nil {
+	store, err := s.storeOf(ctx, spec, wanted.GetNamespace())
+	if err != nil {
+		return 0, false, err
+	}
+	request, err := s.signIn(ctx, store)
+	if err != nil {
 		return 0, false, err
 	}
 	data := map[string][]byte{}
 	for i, entry := range spec.Data {
-		value, found := s.find(strings.TrimPrefix(entry.RemoteRef.Key, "secret/")) // which the provider for Azure allows
-		if !found {
-			return 0, false, refuse("error processing spec.data[%d] (key: %s), err: the key vault has no such secret",
-				i, entry.RemoteRef.Key)
+		request.Name = strings.TrimPrefix(entry.RemoteRef.Key, "secret/") // which the provider for Azure allows
+		value, err := s.find(ctx, request)
+		if err != nil {
+			return 0, false, refuse("error processing spec.data[%d] (key: %s), err: %w", i, entry.RemoteRef.Key, err)
 		}
 		data[entry.SecretKey] = []byte(value)
 	}
@@ -308,37 +330,78 @@ func specOf(wanted *unstructured.Unstructured) (*externalSecretSpec, error) {
 	return spec, nil
 }
 
-// mayUse returns why an ExternalSecret of a namespace may not use the store that it names.
-func (s *secrets) mayUse(ctx context.Context, spec *externalSecretSpec, namespace string) error {
+// clusterSecretStoreSpec has what is looked at here.
+type clusterSecretStoreSpec struct {
+	Provider struct {
+		AzureKeyVault struct {
+			AuthType          string `json:"authType"`
+			VaultURL          string `json:"vaultUrl"`
+			ServiceAccountRef struct {
+				Name      string `json:"name"`
+				Namespace string `json:"namespace"`
+			} `json:"serviceAccountRef"`
+		} `json:"azurekv"`
+	} `json:"provider"`
+	Conditions []struct {
+		Namespaces []string `json:"namespaces"`
+	} `json:"conditions"`
+}
+
+// storeOf returns the store that an ExternalSecret of a namespace names, if it may use it.
+func (s *secrets) storeOf(ctx context.Context, spec *externalSecretSpec, namespace string) (*clusterSecretStoreSpec, error) {
 	ref := spec.SecretStoreRef
 	if ref.Kind != "ClusterSecretStore" {
-		return refuse("the lab's stand-in for External Secrets knows no store but a ClusterSecretStore, not a %s", ref.Kind)
+		return nil, refuse("the lab's stand-in for External Secrets knows no store but a ClusterSecretStore, not a %s", ref.Kind)
 	}
 	store, err := s.objects.Resource(clusterSecretStores).Get(ctx, ref.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return refuse("could not get ClusterSecretStore %q: %w", ref.Name, err)
+		return nil, refuse("could not get ClusterSecretStore %q: %w", ref.Name, err)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	conditions, _, err := unstructured.NestedSlice(store.Object, "spec", "conditions")
+	text, err := json.Marshal(store.Object["spec"])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	allowed := len(conditions) == 0
-	for _, condition := range conditions {
-		if fields, ok := condition.(map[string]any); ok {
-			namespaces, _, err := unstructured.NestedStringSlice(fields, "namespaces")
-			if err != nil {
-				return err
-			}
-			allowed = allowed || slices.Contains(namespaces, namespace)
-		}
+	var known clusterSecretStoreSpec
+	if err := json.Unmarshal(text, &known); err != nil {
+		return nil, refuse("ClusterSecretStore %q: %w", ref.Name, err)
+	}
+	allowed := len(known.Conditions) == 0
+	for _, condition := range known.Conditions {
+		allowed = allowed || slices.Contains(condition.Namespaces, namespace)
 	}
 	if !allowed {
-		return refuse("using cluster store %q is not allowed from namespace %q: denied by spec.condition", ref.Name, namespace)
+		return nil, refuse("using cluster store %q is not allowed from namespace %q: denied by spec.condition", ref.Name, namespace)
 	}
-	return nil
+	return &known, nil
+}
+
+// signIn gets a token of the store's service account, from the API server, as External Secrets does.
+func (s *secrets) signIn(ctx context.Context, store *clusterSecretStoreSpec) (SecretRequest, error) {
+	vault := store.Provider.AzureKeyVault
+	if vault.AuthType != "WorkloadIdentity" {
+		return SecretRequest{}, refuse("the lab's stand-in for External Secrets signs in with WorkloadIdentity, not with %q", vault.AuthType)
+	}
+	ref := vault.ServiceAccountRef
+	accounts := s.client.CoreV1().ServiceAccounts(ref.Namespace)
+	account, err := accounts.Get(ctx, ref.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return SecretRequest{}, refuse("cannot use the service account of the store: %w", err)
+	}
+	if err != nil {
+		return SecretRequest{}, err
+	}
+	token, err := accounts.CreateToken(ctx, ref.Name, &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{Audiences: []string{exchangeAudience}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return SecretRequest{}, fmt.Errorf("get a token of the service account %s/%s: %w", ref.Namespace, ref.Name, err)
+	}
+	return SecretRequest{
+		VaultURL: vault.VaultURL, ClientID: account.Annotations["azure.workload.identity/client-id"], Token: token.Status.Token,
+	}, nil
 }
 
 // untilDue is the time until the values have to be fetched again, or that it has come.

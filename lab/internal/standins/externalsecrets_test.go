@@ -2,6 +2,8 @@ package standins_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -31,8 +34,14 @@ const (
 	often      = 50 * time.Millisecond
 )
 
-// vault is a key vault.
+const (
+	vaultURL = "https://v.vault.azure.net"
+	clientID = "11111111-2222-3333-4444-555555555555"
+)
+
+// vault is a key vault that lets one service account in.
 type vault struct {
+	client  kubernetes.Interface
 	mu      sync.Mutex
 	secrets map[string]string
 }
@@ -43,11 +52,26 @@ func (v *vault) set(name, value string) {
 	v.secrets[name] = value
 }
 
-func (v *vault) find(name string) (string, bool) {
+func (v *vault) find(ctx context.Context, request standins.SecretRequest) (string, error) {
+	review, err := v.client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
+		Spec: authenticationv1.TokenReviewSpec{Token: request.Token, Audiences: []string{"api://AzureADTokenExchange"}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return "", err
+	}
+	if subject := review.Status.User.Username; subject != "system:serviceaccount:default:reader" || request.ClientID != clientID {
+		return "", fmt.Errorf("%s is not %s", subject, request.ClientID)
+	}
+	if request.VaultURL != vaultURL {
+		return "", fmt.Errorf("there is no vault %s", request.VaultURL)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	value, found := v.secrets[name]
-	return value, found
+	value, found := v.secrets[request.Name]
+	if !found {
+		return "", errors.New("the key vault has no such secret")
+	}
+	return value, nil
 }
 
 // The application's own ExternalSecret, from its first sync on, as Argo CD and the pods see it.
@@ -79,7 +103,7 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 	wanted, err = external.Create(t.Context(), wanted, metav1.CreateOptions{})
 	require.NoError(t, err)
 
-	keys := &vault{secrets: map[string]string{"gridos-db-password": "first"}}
+	keys := &vault{client: client, secrets: map[string]string{"gridos-db-password": "first"}}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- standins.ExternalSecrets(ctx, config, keys.find) }()
@@ -125,6 +149,14 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 	openStore(t, objects, "another")
 	told(`using cluster store "azure-key-vault" is not allowed from namespace "gridos": denied by spec.condition`)
 	openStore(t, objects, "another", naming.NamespaceGridOS)
+	told(`cannot use the service account of the store: serviceaccounts "reader" not found`)
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "reader"}}
+	account, err = client.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{})
+	require.NoError(t, err)
+	told("error processing spec.data[0] (key: gridos-db-password), err: system:serviceaccount:default:reader is not ")
+	account.Annotations = map[string]string{"azure.workload.identity/client-id": clientID}
+	_, err = client.CoreV1().ServiceAccounts("default").Update(t.Context(), account, metav1.UpdateOptions{})
+	require.NoError(t, err)
 	told("error processing spec.data[1] (key: gridos-ingest-token), err: the key vault has no such secret")
 	condition("False", "SecretSyncedError")
 	_, err = secrets.Get(t.Context(), "gridos-secrets", metav1.GetOptions{})
@@ -167,7 +199,10 @@ func openStore(t *testing.T, objects dynamic.Interface, namespaces ...string) {
 	store := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore", "metadata": map[string]any{"name": "azure-key-vault"},
 		"spec": map[string]any{
-			"provider":   map[string]any{"azurekv": map[string]any{"vaultUrl": "https://v.vault.azure.net"}},
+			"provider": map[string]any{"azurekv": map[string]any{
+				"vaultUrl": vaultURL, "authType": "WorkloadIdentity",
+				"serviceAccountRef": map[string]any{"namespace": "default", "name": "reader"},
+			}},
 			"conditions": []any{map[string]any{"namespaces": list}},
 		},
 	}}
