@@ -19,7 +19,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gridos/sharedinfra/bootstrap/appproject"
 	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -83,8 +85,18 @@ func (e *Engine) adoptApplications(ctx context.Context, overrides Overrides, fin
 	if err != nil {
 		return nil, err
 	}
+	bootstrap, err := e.State(ctx, stacks.Bootstrap)
+	if err != nil {
+		return nil, err
+	}
 	hasCluster := slices.ContainsFunc(infra, func(r apitype.ResourceV3) bool { return r.Type.Name() == "ManagedCluster" })
-	if !hasCluster || len(outputs[stacks.Infra.Name]) == 0 || len(outputs[stacks.Bootstrap.Name]) == 0 {
+	hasProjects := true // or gridos-apps would refuse its preview; see apps/preflight
+	for _, name := range []string{naming.ProjectGridOS, naming.ProjectPlatform} {
+		hasProjects = hasProjects && slices.ContainsFunc(bootstrap, func(r apitype.ResourceV3) bool {
+			return r.Type.Name() == appproject.Kind && string(r.ID) == naming.NamespaceArgoCD+"/"+name
+		})
+	}
+	if !hasCluster || !hasProjects || len(outputs[stacks.Infra.Name]) == 0 || len(outputs[stacks.Bootstrap.Name]) == 0 {
 		return nil, nil
 	}
 	return e.adoptAll(ctx, overrides, find, apps)

@@ -271,5 +271,7 @@ func foreignServiceAccount(ctx context.Context, s *Stage) (evidence string, err 
 	if !apierrors.IsNotFound(err) {
 		return "", errors.Join(err, errors.New("there is a Secret "+intruderName))
 	}
-	return refusal, nil
+	_, why, _ := strings.Cut(refusal, "err: ")
+	why, _, _ = strings.Cut(why, " of identity ")
+	return why, nil
 }
