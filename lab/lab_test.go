@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -146,8 +148,10 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 	s, err := site.Open("dev")
 	require.NoError(t, err)
 
+	arguments := watchArguments(t)
 	out, _, err := lab(t, t.Context(), "up")
 	require.NoError(t, err)
+	seen := arguments()
 	for _, p := range stacks.Projects() {
 		assert.Regexp(t, `(?m)^`+p.Name+`/dev +\d+ created +\d+ `, out)
 	}
@@ -174,7 +178,7 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 	})
 	t.Run("the platform is in the real API server", func(t *testing.T) { platformIsInstalled(t, s) })
 	t.Run("the application's overlays are accepted", func(t *testing.T) { overlaysAreAccepted(t, s) })
-	t.Run("no secret is in clear text", func(t *testing.T) { noSecretInClearText(t, s) })
+	t.Run("no secret is in clear text", func(t *testing.T) { noSecretInClearText(t, s, seen) })
 	t.Run("env points the user's tools at the lab", func(t *testing.T) {
 		out, _, err := lab(t, t.Context(), "env")
 		require.NoError(t, err)
@@ -291,8 +295,41 @@ func platformIsInstalled(t *testing.T, s site.Site) {
 	}
 }
 
-// noSecretInClearText looks for every secret in everything that the lab wrote, but for what is there to sign in with.
-func noSecretInClearText(t *testing.T, s site.Site) {
+// watchArguments notes the arguments of all processes, which every user of a machine can read, until the function that it returns is
+// called.
+func watchArguments(t *testing.T) (seen func() []string) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Log("only Linux shows the arguments of processes: they are not looked at")
+		return func() []string { return nil }
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	lines, done := map[string]bool{}, make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			processes, err := procfs.AllProcs()
+			if !assert.NoError(t, err) {
+				return
+			}
+			for _, p := range processes {
+				if words, err := p.CmdLine(); err == nil { // else it has ended
+					lines[strings.Join(words, " ")] = true
+				}
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	return func() []string {
+		stop()
+		<-done
+		return slices.Sorted(maps.Keys(lines))
+	}
+}
+
+// noSecretInClearText looks for every secret in everything that the lab wrote, but for what is there to sign in with, among the system's
+// temporary files, and in the arguments of processes.
+func noSecretInClearText(t *testing.T, s site.Site, arguments []string) {
 	t.Helper()
 	all := readOutputs(t, "--show-secrets")
 	key := regexp.MustCompile(`client-key-data: (\S+)`).FindStringSubmatch(all.Infra.Kubeconfig)
@@ -301,8 +338,18 @@ func noSecretInClearText(t *testing.T, s site.Site) {
 	secrets["the kubeconfig's key"] = key[1]
 	require.Contains(t, slices.Collect(maps.Values(secrets)), all.Bootstrap.ArgoCDAdminPassword)
 	require.GreaterOrEqual(t, len(secrets), 5, "two passwords, their hashes, the kubeconfig")
+	for what, secret := range secrets {
+		for _, line := range arguments {
+			assert.NotContains(t, line, secret, "%s is among the arguments of a process", what)
+		}
+	}
+	if runtime.GOOS == "linux" {
+		for _, program := range []string{"/pulumi ", "/kube-apiserver ", "/etcd "} {
+			assert.True(t, slices.ContainsFunc(arguments, func(line string) bool { return strings.Contains(line, program) }), program)
+		}
+	}
 	files := 0
-	err := filepath.WalkDir(s.Dir, func(path string, entry fs.DirEntry, err error) error {
+	look := func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			if entry.Name() == "kubernetes" || path == s.TemporaryDir() {
 				return fs.SkipDir // the cluster itself, which must know how to let its administrator in
@@ -323,10 +370,17 @@ func noSecretInClearText(t *testing.T, s site.Site) {
 			assert.NotContains(t, string(text), secret, "%s is in %s (%v)", what, path, info.Mode())
 		}
 		return nil
-	})
-	require.NoError(t, err)
+	}
+	require.NoError(t, filepath.WalkDir(s.Dir, look))
 	assert.Greater(t, files, 10)
+	require.NoError(t, filepath.WalkDir(os.TempDir(), look))
 
+	// Nobody else comes as far as the files: what is in these folders is open to who may enter the first.
+	for _, dir := range []string{filepath.Dir(s.Dir), s.Dir, s.ControlPlaneDir()} {
+		info, err := os.Stat(dir)
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o700), info.Mode().Perm(), dir)
+	}
 	for _, file := range []string{s.KubeconfigFile(), s.PassphraseFile(), s.AzureFile(), s.RecordFile()} {
 		info, err := os.Stat(file)
 		require.NoError(t, err)
