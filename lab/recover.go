@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -77,7 +79,7 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 	if err := errors.Join(daemon.WaitForCluster(ctx, m.site), m.awaitAzure(ctx)); err != nil {
 		return nil, nil, err
 	}
-	if err := m.dropUnfinishedReleases(ctx); err != nil {
+	if err := m.settleCluster(ctx); err != nil {
 		return nil, nil, err
 	}
 	control, err := m.control()
@@ -96,9 +98,11 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 	return adopted, strangers, err
 }
 
-// dropUnfinishedReleases deletes Helm's records of what it was doing when it was killed. By them a refresh would take a release for whole
-// that is half upgraded, or half gone; what it has installed stays, and is taken over by the next installation.
-func (m *machine) dropUnfinishedReleases(ctx context.Context) error {
+// deletionEnd is how long a namespace may take to be gone in which nothing holds it.
+const deletionEnd = time.Minute
+
+// settleCluster brings the cluster to where a refresh sees what will still be there when it is over.
+func (m *machine) settleCluster(ctx context.Context) error {
 	config, err := clientcmd.BuildConfigFromFlags("", m.site.KubeconfigFile())
 	if err != nil {
 		return err
@@ -107,6 +111,36 @@ func (m *machine) dropUnfinishedReleases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := dropUnfinishedReleases(ctx, client); err != nil {
+		return err
+	}
+	return awaitDeletions(ctx, client)
+}
+
+// awaitDeletions waits for the namespaces that a killed deletion has begun to delete: they can still be read, and will not stay.
+func awaitDeletions(ctx context.Context, client kubernetes.Interface) error {
+	var going []string
+	err := wait.PollUntilContextTimeout(ctx, deletionEnd/100, deletionEnd, true, func(ctx context.Context) (bool, error) {
+		list, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Terminating"})
+		if err != nil {
+			return false, err
+		}
+		going = nil
+		for _, namespace := range list.Items {
+			going = append(going, namespace.Name)
+		}
+		return len(going) == 0, nil
+	})
+	if err != nil && len(going) > 0 {
+		return fmt.Errorf("%w: namespaces are still being deleted: %s; `kubectl get namespace -o yaml` says what holds them, "+
+			"and docs/recovery.md what to do about an Application", err, strings.Join(going, ", "))
+	}
+	return err
+}
+
+// dropUnfinishedReleases deletes Helm's records of what it was doing when it was killed. By them a refresh would take a release for whole
+// that is half upgraded, or half gone; what it has installed stays, and is taken over by the next installation.
+func dropUnfinishedReleases(ctx context.Context, client kubernetes.Interface) error {
 	unfinished := metav1.ListOptions{
 		LabelSelector: "owner=helm,status in (pending-install,pending-upgrade,pending-rollback,uninstalling)",
 	}

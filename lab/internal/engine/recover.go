@@ -39,6 +39,9 @@ func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) 
 	if err := e.awaitLeftovers(ctx); err != nil {
 		return nil, err
 	}
+	if err := e.endOrphans(); err != nil {
+		return nil, err
+	}
 	if _, err := e.one(ctx, refreshOperation(), line()[0]); err != nil {
 		return nil, err
 	}
