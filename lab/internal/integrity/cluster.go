@@ -36,6 +36,8 @@ type cluster struct {
 }
 
 func openCluster(config *rest.Config) (*cluster, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = 200, 400 // there are hundreds of objects, and nobody else asks
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"path"
 	"slices"
@@ -163,7 +164,41 @@ func withoutGroup(ctx context.Context, s *Stage) (string, error) {
 			return "", errors.Join(err, fmt.Errorf("role:admin may not %s %s %s", ask.actions[0], ask.resource, ask.object))
 		}
 	}
-	return fmt.Sprintf("%d questions about %d kinds, and No to each", asked, len(asks)), nil
+	if err := s.strangers(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d questions about %d kinds, and No to each; the API wants a token, the webhook a signature", asked, len(asks)), nil
+}
+
+// strangers asks Argo CD's API without signing in, and tells it of a push that nobody has signed.
+func (s *Stage) strangers(ctx context.Context) error {
+	push := fmt.Sprintf(`{"ref":"refs/heads/main","repository":{"html_url":%q,"default_branch":"main"}}`, s.status.GitURL)
+	for _, request := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{http.MethodGet, "/api/v1/applications", "", http.StatusUnauthorized},
+		{http.MethodGet, "/api/v1/clusters", "", http.StatusUnauthorized},
+		{http.MethodPost, "/api/webhook", push, http.StatusBadRequest},
+	} {
+		ask, err := http.NewRequestWithContext(ctx, request.method, "http://"+s.status.ArgoCD+request.path, strings.NewReader(request.body))
+		if err != nil {
+			return err
+		}
+		ask.Header.Set("Content-Type", "application/json")
+		ask.Header.Set("X-GitHub-Event", "push")
+		answer, err := http.DefaultClient.Do(ask)
+		if err != nil {
+			return err
+		}
+		if err := answer.Body.Close(); err != nil {
+			return err
+		}
+		if answer.StatusCode != request.want {
+			return fmt.Errorf("a stranger's %s %s was answered with %s instead of %d", request.method, request.path, answer.Status, request.want)
+		}
+	}
+	return nil
 }
 
 // may asks `argocd admin settings rbac can`, which answers Yes, or No and fails.

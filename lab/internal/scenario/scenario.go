@@ -146,7 +146,7 @@ func All() []Scenario {
 			intruders,
 		},
 		{
-			"no-group", "who is in no group may do nothing in Argo CD",
+			"no-group", "who is in no group, or not signed in, may do nothing in Argo CD",
 			[]Criterion{GitIsTheTruth},
 			withoutGroup,
 		},
