@@ -33,13 +33,13 @@ func (c *Cloud) SecretVersion(login WorkloadLogin, vaultURL, name string) (uri s
 		}
 		secret := vault.ID + "/secrets/" + name
 		if why := v.lacks(principal, mayGetSecret, secret); why != "" {
-			return "", fmt.Errorf("Status=403 Code=%q %s", "ForbiddenByRbac", //nolint:staticcheck // Azure's words
+			return "", fmt.Errorf("Status=403 Code=%q %s", "ForbiddenByRbac",
 				unauthorized(login.ClientID, principal, "Microsoft.KeyVault/vaults/secrets/getSecret/action", secret, why))
 		}
 		if found := v.find(secret); found != nil {
 			return found.Outputs.text("properties.secretUriWithVersion"), nil
 		}
-		return "", fmt.Errorf("Status=404 Code=%q A secret with (name/id) %s was not found in this key vault", "SecretNotFound", name) //nolint:staticcheck,lll // Azure's words
+		return "", fmt.Errorf("Status=404 Code=%q A secret with (name/id) %s was not found in this key vault", "SecretNotFound", name)
 	}
 	return "", fmt.Errorf("no such host: there is no key vault %s", vaultURL)
 }

@@ -51,7 +51,7 @@ func TestUnit_GitAndTheRegistryAreThereBeforeTheClusterAndComeBackWhereTheyWere(
 
 	require.NoError(t, client.SetWebhook(t.Context(), false))
 	ask := func(url string) int {
-		response, err := http.Get(url) //nolint:gosec,noctx // the test's own
+		response, err := http.Get(url) //nolint:noctx // the test's own
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		return response.StatusCode

@@ -48,7 +48,7 @@ const established = 1
 
 // sameUser admits a user and root, from whom there is nothing to hide.
 func sameUser(uid int) func(uint64) bool {
-	return func(other uint64) bool { return other == 0 || other == uint64(uid) } //nolint:gosec // Linux has no negative user ids
+	return func(other uint64) bool { return other == 0 || other == uint64(uid) }
 }
 
 // Accept waits for the next connection of somebody who is admitted.
@@ -83,7 +83,7 @@ func (l *Listener) userOf(connection net.Conn) (uid uint64, known bool) {
 		for _, s := range sockets {
 			// The kernel says that a socket which its process has closed is root's.
 			if s.St == established && s.LocalAddr.Equal(theirs.IP) && s.RemAddr.Equal(ours.IP) &&
-				s.LocalPort == uint64(theirs.Port) && s.RemPort == uint64(ours.Port) { //nolint:gosec // ports are positive
+				s.LocalPort == uint64(theirs.Port) && s.RemPort == uint64(ours.Port) {
 				return s.UID, true
 			}
 		}

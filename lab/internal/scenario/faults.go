@@ -203,7 +203,7 @@ func gitDown(ctx context.Context, s *Stage) (string, error) {
 	if failed > 0 {
 		return "", fmt.Errorf("%d of %d requests failed while the Git host was away", failed, requests)
 	}
-	return fmt.Sprintf("Argo CD named the repository, 0 of %d requests failed, no pod changed; synced %.1f s after the push that went through",
+	return fmt.Sprintf("Argo CD named the repository, 0 of %d requests failed, no pod changed; synced %.1f s after the next push",
 		requests, s.clock.synced.Sub(s.clock.pushed).Seconds()), nil
 }
 

@@ -43,15 +43,23 @@ func intrusions() []intrusion {
 		role      = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: " + intruderName + "\n" +
 			"rules:\n- apiGroups: ['*']\n  resources: ['*']\n  verbs: ['*']\n"
 	)
-	configMaps, secrets := schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	configMaps := schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	secrets := schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
 	roles := schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterroles"}
 	const gridos, system = naming.NamespaceGridOS, metav1.NamespaceSystem
 	return []intrusion{
-		{"another namespace", "", system, configMap, configMaps, system, "do not match any of the allowed destinations in project 'gridos'"},
-		{"another namespace, named by the object", "", gridos, configMap + "  namespace: " + system + "\n", configMaps, system,
-			"namespace kube-system is not permitted in project 'gridos'"},
-		{"a foreign repository", "https://git.example.com/intruder.git", gridos, "", configMaps, gridos,
-			"repo https://git.example.com/intruder.git is not permitted in project 'gridos'"},
+		{
+			"another namespace", "", system, configMap, configMaps, system,
+			"do not match any of the allowed destinations in project 'gridos'",
+		},
+		{
+			"another namespace, named by the object", "", gridos, configMap + "  namespace: " + system + "\n", configMaps, system,
+			"namespace kube-system is not permitted in project 'gridos'",
+		},
+		{
+			"a foreign repository", "https://git.example.com/intruder.git", gridos, "", configMaps, gridos,
+			"repo https://git.example.com/intruder.git is not permitted in project 'gridos'",
+		},
 		{"a kind of the whole cluster", "", gridos, role, roles, "", "ClusterRole is not permitted in project gridos"},
 		{"a Secret", "", gridos, secret, secrets, gridos, "Secret is not permitted in project gridos"},
 	}
@@ -195,7 +203,7 @@ func (s *Stage) strangers(ctx context.Context) error {
 			return err
 		}
 		if answer.StatusCode != request.want {
-			return fmt.Errorf("a stranger's %s %s was answered with %s instead of %d", request.method, request.path, answer.Status, request.want)
+			return fmt.Errorf("a stranger's %s %s gets %s instead of %d", request.method, request.path, answer.Status, request.want)
 		}
 	}
 	return nil

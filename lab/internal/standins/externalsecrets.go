@@ -382,7 +382,7 @@ func (s *secrets) storeOf(ctx context.Context, spec *externalSecretSpec, namespa
 func (s *secrets) signIn(ctx context.Context, store *clusterSecretStoreSpec) (SecretRequest, error) {
 	vault := store.Provider.AzureKeyVault
 	if vault.AuthType != "WorkloadIdentity" {
-		return SecretRequest{}, refuse("the lab's stand-in for External Secrets signs in with WorkloadIdentity, not with %q", vault.AuthType)
+		return SecretRequest{}, refuse("the lab's stand-in for External Secrets signs in with WorkloadIdentity, not %q", vault.AuthType)
 	}
 	ref := vault.ServiceAccountRef
 	accounts := s.client.CoreV1().ServiceAccounts(ref.Namespace)
