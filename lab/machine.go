@@ -44,6 +44,27 @@ func prepare(ctx context.Context, s site.Site, display *progress.Display, wanted
 	return m, m.prepareGitOps(ctx, wanted)
 }
 
+// begin has everything ready to work on the environment: a configuration without mistakes, the tools, the background process, and what
+// the lab configures otherwise than the stacks' files do.
+func begin(ctx context.Context, s site.Site, display *progress.Display, wanted gitOpsMode,
+) (m *machine, e *engine.Engine, overrides engine.Overrides, err error) {
+	if err := engine.CheckConfiguration(ctx, s); err != nil {
+		return nil, nil, nil, usageError{err}
+	}
+	if m, err = prepare(ctx, s, display, wanted); err != nil {
+		return nil, nil, nil, err
+	}
+	others, err := engine.Existing(ctx, s)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if e, err = m.start(ctx, others...); err != nil {
+		return nil, nil, nil, err
+	}
+	overrides, err = m.overrides(ctx)
+	return m, e, overrides, err
+}
+
 // start runs the background process, or finds it running, and returns an engine that uses it. What others have in Azure is
 // there from the first start on.
 func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {

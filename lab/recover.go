@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
@@ -32,22 +33,7 @@ func recoverStates(cmd *cobra.Command, s site.Site) error {
 		if !s.Exists() {
 			return errNotUp(s)
 		}
-		if err := engine.CheckConfiguration(ctx, s); err != nil {
-			return usageError{err}
-		}
-		m, err := prepare(ctx, s, display, gitOpsAsItIs)
-		if err != nil {
-			return err
-		}
-		others, err := engine.Existing(ctx, s)
-		if err != nil {
-			return err
-		}
-		e, err := m.start(ctx, others...)
-		if err != nil {
-			return err
-		}
-		overrides, err := m.overrides(ctx)
+		m, e, overrides, err := begin(ctx, s, display, gitOpsAsItIs)
 		if err != nil {
 			return err
 		}
@@ -121,13 +107,15 @@ func (m *machine) settleCluster(ctx context.Context) error {
 func awaitDeletions(ctx context.Context, client kubernetes.Interface) error {
 	var going []string
 	err := wait.PollUntilContextTimeout(ctx, deletionEnd/100, deletionEnd, true, func(ctx context.Context) (bool, error) {
-		list, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Terminating"})
+		list, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return false, err
 		}
 		going = nil
 		for _, namespace := range list.Items {
-			going = append(going, namespace.Name)
+			if namespace.Status.Phase == corev1.NamespaceTerminating {
+				going = append(going, namespace.Name)
+			}
 		}
 		return len(going) == 0, nil
 	})

@@ -21,22 +21,7 @@ func up(cmd *cobra.Command, s site.Site) error {
 		return err
 	}
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
-		if err := engine.CheckConfiguration(ctx, s); err != nil {
-			return usageError{err}
-		}
-		m, err := prepare(ctx, s, display, wanted)
-		if err != nil {
-			return err
-		}
-		others, err := engine.Existing(ctx, s)
-		if err != nil {
-			return err
-		}
-		e, err := m.start(ctx, others...)
-		if err != nil {
-			return err
-		}
-		overrides, err := m.overrides(ctx)
+		m, e, overrides, err := begin(ctx, s, display, wanted)
 		if err != nil {
 			return err
 		}

@@ -195,8 +195,8 @@ var pullByKubelet = rule{id: "I3", code: "AcrPullForWrongIdentity", broken: func
 }}
 
 const (
-	// exchangeAudience is the only audience of a federated credential.
-	exchangeAudience = "api://AzureADTokenExchange"
+	// ExchangeAudience is the only audience of a federated credential, and of the tokens that Entra ID exchanges (rule I4).
+	ExchangeAudience = "api://AzureADTokenExchange"
 	// clusterIssuerHost is part of the URL of every AKS issuer.
 	clusterIssuerHost = ".oic.prod-aks.azure.com/"
 	// credentialsAtMost is how many federated credentials an identity can have.
@@ -209,8 +209,8 @@ var serviceAccountSubject = regexp.MustCompile(`^system:serviceaccount:[a-z0-9](
 var credentialSubject = rule{id: "I4", code: "InvalidFederatedIdentityCredential", broken: func(s subject) []finding {
 	var result []finding
 	if audiences := s.in.texts("audiences"); !s.in.unsure("audiences") &&
-		(len(s.in.items("audiences")) != 1 || len(audiences) == 1 && audiences[0] != exchangeAudience) {
-		result = append(result, finding{"audiences", fmt.Sprintf("audiences are %v; use exactly one, %s", audiences, exchangeAudience)})
+		(len(s.in.items("audiences")) != 1 || len(audiences) == 1 && audiences[0] != ExchangeAudience) {
+		result = append(result, finding{"audiences", fmt.Sprintf("audiences are %v; use exactly one, %s", audiences, ExchangeAudience)})
 	}
 	text := s.in.text("subject")
 	if strings.Contains(text, "*") {

@@ -12,22 +12,20 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/standins"
 )
 
-// exchangeAudience is the only one that Entra ID takes.
-const exchangeAudience = "api://AzureADTokenExchange"
-
 // readSecret is Entra ID and Key Vault for a workload of the cluster. Entra ID verifies a token with the keys that the cluster publishes;
 // here the API server, which has them, is asked. The simulated vault does not keep what is secret, and nothing reads it: a version
 // stands for its value.
 func readSecret(ctx context.Context, client kubernetes.Interface, cloud *azure.Cloud, request standins.SecretRequest) (string, error) {
 	review, err := client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
-		Spec: authenticationv1.TokenReviewSpec{Token: request.Token, Audiences: []string{exchangeAudience}},
+		Spec: authenticationv1.TokenReviewSpec{Token: request.Token, Audiences: []string{azure.ExchangeAudience}},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return "", fmt.Errorf("verify the token: %w", err)
 	}
 	if !review.Status.Authenticated {
-		return "", fmt.Errorf("AADSTS700211: the assertion is no token of the cluster for %s: %s", exchangeAudience, review.Status.Error)
+		return "", fmt.Errorf("AADSTS700211: the assertion is no token of the cluster for %s: %s",
+			azure.ExchangeAudience, review.Status.Error)
 	}
-	login := azure.WorkloadLogin{ClientID: request.ClientID, Subject: review.Status.User.Username, Audience: exchangeAudience}
+	login := azure.WorkloadLogin{ClientID: request.ClientID, Subject: review.Status.User.Username, Audience: azure.ExchangeAudience}
 	return cloud.SecretVersion(login, request.VaultURL, request.Name)
 }
