@@ -66,8 +66,12 @@ func (s *search) build(ctx context.Context, step *progress.Step) (err error) {
 			return err
 		}
 	}
+	dir, err := realPath(filepath.Join(s.ToolsDir, s.tool.Module))
+	if err != nil {
+		return err
+	}
 	run := &goRun{
-		command: goCommand, dir: filepath.Join(s.ToolsDir, s.tool.Module), temp: goTemp,
+		command: goCommand, dir: dir, temp: goTemp,
 		update: func(detail string) { step.Update(s.explain(detail)) },
 	}
 	flags := s.tool.buildFlags(s.version)
@@ -97,6 +101,16 @@ func (s *search) build(ctx context.Context, step *progress.Step) (err error) {
 		return err
 	}
 	return os.Rename(binDir, final)
+}
+
+// realPath is what the go command calls a folder when it runs there: an overlay names files by absolute paths without links, and
+// a checkout, or its folder of tools, may be a link.
+func realPath(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(dir)
 }
 
 // buildFlags are part of the pin: whatever changes here changes the binary.
@@ -153,14 +167,9 @@ func (s *search) writeOverlay(ctx context.Context, run *goRun, work string) (str
 	if err != nil {
 		return "", err
 	}
-	// The go command compares absolute paths.
-	into, err := filepath.Abs(run.dir)
-	if err != nil {
-		return "", err
-	}
 	replace := map[string]string{}
 	for _, file := range s.tool.Embed.Files {
-		replace[filepath.Join(into, file)] = filepath.Join(from, filepath.FromSlash(s.tool.Embed.Dir), file)
+		replace[filepath.Join(run.dir, file)] = filepath.Join(from, filepath.FromSlash(s.tool.Embed.Dir), file)
 	}
 	content, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
@@ -294,8 +303,9 @@ func (g *goRun) output(ctx context.Context, args []string) ([]byte, error) {
 	stderr := &lineWriter{line: g.line}
 	cmd := exec.CommandContext(ctx, g.command, args...)
 	cmd.Dir = g.dir
-	// A go.work file around the checkout must not change the pin. GOTMPDIR makes a killed build's leftovers ours to remove.
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	// A go.work file around the checkout must not change the pin. GOTMPDIR makes a killed build's leftovers ours to remove. The
+	// go command believes PWD, which may be a link to this very folder.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "PWD="+g.dir)
 	if g.temp != "" {
 		cmd.Env = append(cmd.Env, "GOTMPDIR="+g.temp)
 	}

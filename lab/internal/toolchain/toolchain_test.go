@@ -218,6 +218,10 @@ if [ "$1" = mod ]; then echo '{"Dir":"`+elsewhere+`"}'; exit; fi
 exec `+goCommand+` "$@"
 `, 0o700)
 	b.catalogue[0].Embed = Embed{Module: "example.com/pin", Dir: "gen", Files: []string{"words.txt"}}
+	// As in a copy of a checkout: the go command compares paths without links.
+	link := filepath.Join(t.TempDir(), "tools")
+	require.NoError(t, os.Symlink(b.ToolsDir, link))
+	b.ToolsDir = link
 
 	output, err := exec.Command(b.resolve(t)).Output()
 	require.NoError(t, err)
