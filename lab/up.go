@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -47,9 +48,9 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
 			return err
 		}
-		all, err := e.Outputs(ctx)
-		if err != nil {
-			return err
+		all := make(map[string]auto.OutputMap, len(results))
+		for _, r := range results {
+			all[r.Project.Name] = r.Outputs
 		}
 		if err := outputTable(cmd.OutOrStdout(), all, false); err != nil {
 			return err

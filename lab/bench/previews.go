@@ -133,7 +133,7 @@ func (b *bench) floorOf(ctx context.Context, running *engine.Engine, port int, k
 		if err != nil {
 			return nil, err
 		}
-		alone.StandIn(p, floor.Like(state, kubeconfig))
+		alone.StandIn(p, floor.Like(state.Resources, kubeconfig))
 		result, err := alone.UpOne(ctx, p, nil, 0)
 		if err != nil {
 			return nil, err

@@ -67,11 +67,11 @@ func (s setup) measure(ctx context.Context, environment string) (m measurement, 
 		return m, err
 	}
 	m.real = result.Duration
-	resources, err := e.State(ctx, stacks.Infra)
+	state, err := e.State(ctx, stacks.Infra)
 	if err != nil {
 		return m, err
 	}
-	m.tasks, err = graph(seen.events, resources, s.scale, propagation)
+	m.tasks, err = graph(seen.events, state.Resources, s.scale, propagation)
 	return m, err
 }
 

@@ -19,7 +19,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/pulumicli"
@@ -66,6 +65,8 @@ type Result struct {
 	Project stacks.Project
 	// Changes counts resources by what was, or would be, done with them: create, update, replace, delete, same.
 	Changes map[string]int
+	// Outputs are the stack's outputs after Up; other operations leave them out.
+	Outputs auto.OutputMap
 	// Resources is the number of resources that the stack has after the operation.
 	Resources int
 	// Duration is how long the operation took, and Alone how long of that the CLI did what it was asked for: without finding the
@@ -127,26 +128,34 @@ func (e *Engine) Up(ctx context.Context, overrides Overrides, find FindID) ([]Re
 				return results, err
 			}
 		}
-		result, err := e.one(ctx, upOperation(overrides), p)
+		var outputs auto.OutputMap
+		do := upOperation(overrides)
+		do.run = func(ctx context.Context, s auto.Stack, w *watcher) (changes map[string]int, err error) {
+			changes, outputs, err = upParallel(ctx, s, w, 0)
+			return changes, err
+		}
+		result, err := e.one(ctx, do, p)
 		if err != nil {
 			return results, err
 		}
+		result.Outputs = outputs
 		results = append(results, result)
 	}
 	return results, nil
 }
 
 func upOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-	return upParallel(ctx, s, w, 0)
+	changes, _, err := upParallel(ctx, s, w, 0)
+	return changes, err
 }
 
-func upParallel(ctx context.Context, s auto.Stack, w *watcher, parallel int) (map[string]int, error) {
+func upParallel(ctx context.Context, s auto.Stack, w *watcher, parallel int) (map[string]int, auto.OutputMap, error) {
 	result, err := s.Up(ctx, optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
 		optup.ErrorProgressStreams(w.log), optup.SuppressOutputs(), optup.Parallel(parallel))
 	if err != nil || result.Summary.ResourceChanges == nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return *result.Summary.ResourceChanges, nil
+	return *result.Summary.ResourceChanges, result.Outputs, nil
 }
 
 // Preview plans the environment, project by project, and changes nothing.
@@ -270,19 +279,27 @@ func configured(overrides Overrides) func(ctx context.Context, e *Engine, p part
 	}
 }
 
-// existing returns the project's stack as the last operation left it; ok is false when there is none.
-func (e *Engine) existing(
+// workspace returns the project's workspace as the last operation left it; ok is false when there is none.
+func (e *Engine) workspace(
 	ctx context.Context, project string, options ...auto.LocalWorkspaceOption,
-) (stack auto.Stack, ok bool, err error) {
+) (workspace auto.Workspace, ok bool, err error) {
 	// The stack's file is the last that is copied before a stack is created.
 	if _, err := os.Stat(projectfile.StackFile(e.site.WorkDir(project), e.site.Environment)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil // nobody has worked on it yet
 		}
-		return stack, false, err
+		return nil, false, err
 	}
-	workspace, err := auto.NewLocalWorkspace(ctx, append(e.options(project), options...)...)
-	if err != nil {
+	workspace, err = auto.NewLocalWorkspace(ctx, append(e.options(project), options...)...)
+	return workspace, err == nil, err
+}
+
+// existing returns the project's stack as the last operation left it; ok is false when there is none.
+func (e *Engine) existing(
+	ctx context.Context, project string, options ...auto.LocalWorkspaceOption,
+) (stack auto.Stack, ok bool, err error) {
+	workspace, ok, err := e.workspace(ctx, project, options...)
+	if err != nil || !ok {
 		return stack, false, err
 	}
 	stack, err = auto.SelectStack(ctx, e.site.Environment, workspace)
@@ -374,84 +391,4 @@ func (e *Engine) options(project string) []auto.LocalWorkspaceOption {
 		auto.Pulumi(e.cli),
 		auto.EnvVars(variables),
 	}
-}
-
-// AzureIDs returns the ARM ids of the resources that the state of gridos-infra knows.
-func (e *Engine) AzureIDs(ctx context.Context) ([]string, error) {
-	return askOne(ctx, e, line()[0], func(ctx context.Context, s auto.Stack) ([]string, error) {
-		state, err := s.Export(ctx)
-		if err != nil {
-			return nil, err
-		}
-		resources, err := pulumicli.Resources(state)
-		ids := make([]string, len(resources))
-		for i, r := range resources {
-			ids[i] = string(r.ID)
-		}
-		return ids, err
-	})
-}
-
-// Outputs returns the outputs of every stack, by project and key.
-func (e *Engine) Outputs(ctx context.Context) (map[string]auto.OutputMap, error) {
-	return ofEach(ctx, e, func(ctx context.Context, s auto.Stack) (auto.OutputMap, error) { return s.Outputs(ctx) })
-}
-
-// Count returns the number of resources that every stack owns, by project; a stack that does not exist owns none.
-func (e *Engine) Count(ctx context.Context) (map[string]int, error) {
-	return ofEach(ctx, e, func(ctx context.Context, s auto.Stack) (int, error) {
-		state, err := s.Export(ctx)
-		if err != nil {
-			return 0, err
-		}
-		return owned(state)
-	})
-}
-
-// ofEach asks every stack at once: most of the time goes into starting the CLI. It writes nothing, so that it may be asked
-// while another command works; a stack that does not exist answers with T's zero value.
-func ofEach[T any](ctx context.Context, e *Engine, ask func(context.Context, auto.Stack) (T, error)) (map[string]T, error) {
-	group, ctx := errgroup.WithContext(ctx)
-	parts := line()
-	answers := make([]T, len(parts))
-	for i, p := range parts {
-		group.Go(func() error {
-			var err error
-			if answers[i], err = askOne(ctx, e, p, ask); err != nil {
-				return fmt.Errorf("%s: %w", p.Name, err)
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	all := make(map[string]T, len(parts))
-	for i, p := range parts {
-		all[p.Name] = answers[i]
-	}
-	return all, nil
-}
-
-func askOne[T any](
-	ctx context.Context, e *Engine, p part, ask func(context.Context, auto.Stack) (T, error),
-) (answer T, err error) {
-	stack, ok, err := e.existing(ctx, p.Name)
-	if err != nil || !ok {
-		return answer, err
-	}
-	return ask(ctx, stack)
-}
-
-// owned counts the resources of a stack's state as the engine counts them in its summaries: without what the stack only
-// reads, and without the provider that reads it.
-func owned(state apitype.UntypedDeployment) (int, error) {
-	resources, err := pulumicli.Resources(state)
-	n := 0
-	for _, r := range resources {
-		if !r.External && r.Type != "pulumi:providers:pulumi" {
-			n++
-		}
-	}
-	return n, err
 }

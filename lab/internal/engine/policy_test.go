@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"os"
 	"slices"
 	"strings"
@@ -13,14 +12,11 @@ import (
 	workspaces "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
 	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20240301"
 	azurenative "github.com/pulumi/pulumi-azure-native-sdk/v2"
-	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/internal/pulumicli"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/policy"
@@ -136,19 +132,12 @@ func TestEngine_AnUpdateWithoutPreviewCreatesNothingThatBreaksARule(t *testing.T
 // created returns the names of the resources in the state of p.
 func created(t *testing.T, e *Engine, p part) []string {
 	t.Helper()
-	names, err := askOne(t.Context(), e, p, func(ctx context.Context, s auto.Stack) ([]string, error) {
-		state, err := s.Export(ctx)
-		if err != nil {
-			return nil, err
-		}
-		all, err := pulumicli.Resources(state)
-		var names []string
-		for _, r := range all {
-			names = append(names, r.URN.Name())
-		}
-		return names, err
-	})
+	state, err := askOne(t.Context(), e, p, readState)
 	require.NoError(t, err)
+	names := make([]string, len(state.Resources))
+	for i, r := range state.Resources {
+		names[i] = r.URN.Name()
+	}
 	return names
 }
 
@@ -222,15 +211,9 @@ func TestEngine_AReasonedWaiverPassesWithAWarning(t *testing.T) {
 	assert.Zero(t, result.Changed(), "the guardrails change nothing")
 
 	// What a transform must not lose.
-	state, err := askOne(t.Context(), e, p, func(ctx context.Context, s auto.Stack) ([]apitype.ResourceV3, error) {
-		state, err := s.Export(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return pulumicli.Resources(state)
-	})
+	state, err := askOne(t.Context(), e, p, readState)
 	require.NoError(t, err)
-	for _, r := range state {
+	for _, r := range state.Resources {
 		switch r.URN.Name() {
 		case "images-diagnostics":
 			require.Len(t, r.PropertyDependencies["resourceUri"], 1)

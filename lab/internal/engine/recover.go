@@ -76,30 +76,23 @@ func (e *Engine) adoptApplications(ctx context.Context, overrides Overrides, fin
 	}
 	if onlyIntoNothing {
 		state, err := e.State(ctx, stacks.Apps)
-		if err != nil || len(state) > 0 {
+		if err != nil || len(state.Resources) > 0 {
 			return nil, err
 		}
 	}
-	outputs, err := e.Outputs(ctx)
+	states, err := e.States(ctx)
 	if err != nil {
 		return nil, err
 	}
-	infra, err := e.State(ctx, stacks.Infra)
-	if err != nil {
-		return nil, err
-	}
-	bootstrap, err := e.State(ctx, stacks.Bootstrap)
-	if err != nil {
-		return nil, err
-	}
-	hasCluster := slices.ContainsFunc(infra, func(r apitype.ResourceV3) bool { return r.Type.Name() == "ManagedCluster" })
+	infra, bootstrap := states[stacks.Infra.Name], states[stacks.Bootstrap.Name]
+	hasCluster := slices.ContainsFunc(infra.Resources, func(r apitype.ResourceV3) bool { return r.Type.Name() == "ManagedCluster" })
 	hasProjects := true // or gridos-apps would refuse its preview; see apps/preflight
 	for _, name := range []string{naming.ProjectGridOS, naming.ProjectPlatform} {
-		hasProjects = hasProjects && slices.ContainsFunc(bootstrap, func(r apitype.ResourceV3) bool {
+		hasProjects = hasProjects && slices.ContainsFunc(bootstrap.Resources, func(r apitype.ResourceV3) bool {
 			return r.Type.Name() == appproject.Kind && string(r.ID) == naming.NamespaceArgoCD+"/"+name
 		})
 	}
-	if !hasCluster || !hasProjects || len(outputs[stacks.Infra.Name]) == 0 || len(outputs[stacks.Bootstrap.Name]) == 0 {
+	if !hasCluster || !hasProjects || !infra.hasOutputs() || !bootstrap.hasOutputs() {
 		return nil, nil
 	}
 	return e.adoptAll(ctx, overrides, find, apps)
@@ -274,17 +267,4 @@ func field(r map[string]any, key string) string {
 		return ""
 	}
 	return strings.TrimSpace(text)
-}
-
-// Unfinished returns, by project, how many operations the states note as begun and not ended.
-func (e *Engine) Unfinished(ctx context.Context) (map[string]int, error) {
-	return ofEach(ctx, e, func(ctx context.Context, s auto.Stack) (int, error) {
-		state, err := s.Export(ctx)
-		if err != nil || len(state.Deployment) == 0 {
-			return 0, err
-		}
-		var deployment apitype.DeploymentV3
-		err = json.Unmarshal(state.Deployment, &deployment)
-		return len(deployment.PendingOperations), err
-	})
 }

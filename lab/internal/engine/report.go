@@ -40,5 +40,5 @@ func (e *Engine) reportOne(ctx context.Context, overrides Overrides, p part) (ch
 	if err != nil {
 		return changes.Project{}, err
 	}
-	return collector.Project(p.Name, state), nil
+	return collector.Project(p.Name, state.Resources), nil
 }

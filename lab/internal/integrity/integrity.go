@@ -28,8 +28,6 @@ import (
 // Secrets are the passwords that the states of an environment keep.
 type Secrets struct {
 	passwords map[string]string // by the URN of what made them
-	// infra are the resources of gridos-infra, opened.
-	infra []apitype.ResourceV3
 }
 
 func open(s site.Site) (*engine.Engine, error) {
@@ -49,16 +47,17 @@ func Read(ctx context.Context, s site.Site) (*Secrets, error) {
 	if err != nil {
 		return nil, err
 	}
+	states, err := e.States(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return passwords(states)
+}
+
+func passwords(states map[string]engine.State) (*Secrets, error) {
 	found := &Secrets{passwords: map[string]string{}}
-	for _, project := range []stacks.Project{stacks.Infra, stacks.Bootstrap} {
-		resources, err := e.OpenState(ctx, project)
-		if err != nil {
-			return nil, err
-		}
-		if project == stacks.Infra {
-			found.infra = resources
-		}
-		for _, r := range resources {
+	for _, state := range states {
+		for _, r := range state.Resources {
 			if r.Type != "random:index/randomPassword:RandomPassword" {
 				continue
 			}
@@ -97,7 +96,11 @@ func Check(ctx context.Context, s site.Site, before *Secrets) error {
 	if err != nil {
 		return err
 	}
-	now, err := Read(ctx, s)
+	states, err := e.States(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := passwords(states)
 	if err != nil {
 		return err
 	}
@@ -114,22 +117,19 @@ func Check(ctx context.Context, s site.Site, before *Secrets) error {
 		return err
 	}
 	problems := []error{
-		sameResources(now.infra, cloud),
-		sameValues(now.infra, cloud),
+		sameResources(states[stacks.Infra.Name].Resources, cloud),
+		sameValues(states[stacks.Infra.Name].Resources, cloud),
 		inCluster.hasReleases(ctx),
 		inCluster.signsIn(ctx, now),
 	}
 	for _, project := range []stacks.Project{stacks.Bootstrap, stacks.Apps} {
-		state, err := e.State(ctx, project)
-		problems = append(problems, err, inCluster.hasState(ctx, state))
+		problems = append(problems, inCluster.hasState(ctx, states[project.Name].Resources))
 	}
 	if before != nil && !maps.Equal(before.passwords, now.passwords) {
 		problems = append(problems, errors.New("a password is another one than before"))
 	}
-	unfinished, err := e.Unfinished(ctx)
-	problems = append(problems, err)
-	for project, n := range unfinished {
-		if n > 0 {
+	for project, state := range states {
+		if n := state.Unfinished; n > 0 {
 			problems = append(problems, fmt.Errorf("the state of %s has %d operations that are begun and not ended", project, n))
 		}
 	}
