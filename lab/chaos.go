@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -20,27 +23,28 @@ import (
 )
 
 // inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all went well.
-func inCopy(cmd *cobra.Command, s site.Site, do func(s site.Site, display *progress.Display) error) (err error) {
+func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted gitOpsMode, do func(s site.Site) error) error {
 	dir, err := os.MkdirTemp("", "gridos-lab-")
 	if err != nil {
 		return err
 	}
-	display := progress.New(cmd.ErrOrStderr())
-	defer display.Stop()
 	copied, err := scratch.Copy(s.Repository, dir, s.Environment)
 	if err == nil {
-		err = do(copied, display)
+		// The commands that do runs have minutes; tools that must be built take longer.
+		_, err = prepare(ctx, copied, display, wanted)
 	}
-	display.Stop()
+	if err == nil {
+		err = do(copied)
+	}
 	if err != nil {
 		return fmt.Errorf("%w\nwhat is left of it, the logs too, is in %s; cd there, and take it away with `lab down`", err, dir)
 	}
-	return errors.Join(discard(cmd.Context(), copied), os.RemoveAll(dir))
+	return errors.Join(discard(ctx, copied), os.RemoveAll(dir))
 }
 
 func chaosCommand(noArgs cobra.PositionalArgs, at func(func(*cobra.Command, site.Site) error) func(*cobra.Command, []string) error,
 ) *cobra.Command {
-	var rounds int
+	var rounds, parallel int
 	var seed uint64
 	var only []int
 	cmd := withJSON(&cobra.Command{
@@ -50,10 +54,12 @@ preview or down over all four projects. After each, "lab recover" and then "lab 
 cluster must have exactly what the states say: no orphan, no duplicate, no secret lost, no lock and no unfinished operation left.
 What happens follows from the seed and the number of the round, so that a round can be played again.
 
-It works in a copy of this checkout, beside whatever lab is up. A round takes 10 to 15 seconds.`,
-		Example: "  go run ./lab chaos\n  go run ./lab chaos --rounds 10 --seed 7\n  go run ./lab chaos --seed 7 --round 3",
+It works in copies of this checkout, beside whatever lab is up. A round takes 30 to 60 seconds on two cores.
+`,
+		Example: "  go run ./lab chaos\n  go run ./lab chaos --rounds 10 --parallel 1 --seed 7\n  go run ./lab chaos --seed 7 --round 3",
 	})
 	cmd.Flags().IntVar(&rounds, "rounds", 100, "how many rounds to play")
+	cmd.Flags().IntVar(&parallel, "parallel", 2, "how many rounds to play at once, each in an environment of its own")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides; 0 is another one each time")
 	cmd.Flags().IntSliceVar(&only, "round", nil, "play these rounds of the seed alone")
 	cmd.RunE = at(func(cmd *cobra.Command, s site.Site) error {
@@ -63,6 +69,9 @@ It works in a copy of this checkout, beside whatever lab is up. A round takes 10
 		}
 		if rounds < 1 {
 			return usageError{fmt.Errorf("--rounds is %d; it must be 1 or more", rounds)}
+		}
+		if parallel < 1 {
+			return usageError{fmt.Errorf("--parallel is %d; it must be 1 or more", parallel)}
 		}
 		if len(only) > 0 && seed == 0 {
 			return usageError{errors.New("--round needs the --seed of the run that it was a round of")}
@@ -76,22 +85,49 @@ It works in a copy of this checkout, beside whatever lab is up. A round takes 10
 		for seed == 0 {
 			seed = rand.Uint64N(1_000_000) //nolint:gosec // it is to be replayed, not to be secret
 		}
-		self, err := os.Executable()
-		if err != nil {
+		results, err := playChaos(cmd, s, seed, numbers, parallel)
+		if asJSON {
+			return errors.Join(err, printJSON(cmd.OutOrStdout(), map[string]any{"seed": seed, "rounds": results}))
+		}
+		if len(results) == 0 {
 			return err
 		}
-		return inCopy(cmd, s, func(copied site.Site, display *progress.Display) error {
-			results, err := chaos.Run(cmd.Context(), chaos.Options{
-				Lab: labcli.Lab{Binary: self, Site: copied}, Rounds: numbers, Seed: seed, Display: display,
-			})
-			display.Stop()
-			if asJSON {
-				return errors.Join(err, printJSON(cmd.OutOrStdout(), map[string]any{"seed": seed, "rounds": results}))
-			}
-			return errors.Join(err, chaosTable(cmd.OutOrStdout(), seed, results))
-		})
+		return errors.Join(err, chaosTable(cmd.OutOrStdout(), seed, results))
 	})
 	return cmd
+}
+
+// playChaos plays the rounds, as many at once as there are to be environments, each in a copy of the checkout of its own.
+func playChaos(cmd *cobra.Command, s site.Site, seed uint64, numbers []int, environments int) ([]chaos.Result, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	display := progress.New(cmd.ErrOrStderr())
+	defer display.Stop()
+	rounds := make(chan int, len(numbers))
+	for _, n := range numbers {
+		rounds <- n
+	}
+	close(rounds)
+	environments = min(environments, len(numbers))
+	results, errs := make([][]chaos.Result, environments), make([]error, environments)
+	var playing sync.WaitGroup
+	for i := range environments {
+		playing.Go(func() {
+			errs[i] = inCopy(cmd.Context(), s, display, gitOpsNo, func(copied site.Site) error {
+				var err error
+				results[i], err = chaos.Run(cmd.Context(), chaos.Options{
+					Lab: labcli.Lab{Binary: self, Site: copied}, Rounds: rounds, Seed: seed, Display: display,
+				})
+				return err
+			})
+		})
+	}
+	playing.Wait()
+	played := slices.Concat(results...)
+	slices.SortFunc(played, func(a, b chaos.Result) int { return cmp.Compare(a.Round, b.Round) })
+	return played, errors.Join(errs...)
 }
 
 // chaosTable prints what was killed how often, and how long it took to be whole again.

@@ -23,7 +23,8 @@ func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(out), &answer))
 	require.Len(t, answer.Rounds, 3)
-	for _, round := range answer.Rounds {
+	for i, round := range answer.Rounds {
+		assert.Equal(t, i+1, round.Round, "two environments play at once, and the rounds have an order")
 		assert.Positive(t, round.After, round.Plan)
 		assert.Positive(t, round.Recovery, round.Plan)
 	}
@@ -35,6 +36,7 @@ func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
 func TestUnit_ChaosSaysWhatItCannotPlay(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--rounds is 0":          {"chaos", "--rounds", "0"},
+		"--parallel is 0":        {"chaos", "--parallel", "0"},
 		"--round needs the":      {"chaos", "--round", "3"},
 		"use some of argocd-del": {"drills", "flood"},
 	} {

@@ -56,7 +56,9 @@ func playDrills(cmd *cobra.Command, s site.Site, names []string) error {
 	if err != nil {
 		return err
 	}
-	return inCopy(cmd, s, func(copied site.Site, display *progress.Display) error {
+	display := progress.New(cmd.ErrOrStderr())
+	defer display.Stop()
+	return inCopy(cmd.Context(), s, display, gitOpsYes, func(copied site.Site) error {
 		lab := labcli.Lab{Binary: self, Site: copied}
 		step := display.Start("lab up --gitops")
 		if _, err := lab.Run(cmd.Context(), "up", "--gitops"); err != nil {

@@ -28,14 +28,12 @@ const tries = 4
 type Options struct {
 	// Lab is the environment, which nothing else may use; it is brought up if it is not.
 	Lab labcli.Lab
-	// Rounds are the numbers of the rounds.
-	Rounds []int
+	// Rounds are the numbers of the rounds. Several runs may take them from the same channel, which is closed behind the last.
+	Rounds <-chan int
 	// Seed decides what happens in them.
 	Seed uint64
 	// Display shows how far it is.
 	Display *progress.Display
-	// Note, if set, is called after every round.
-	Note func(Result) error
 }
 
 // Result is what happened in a round.
@@ -66,16 +64,25 @@ type runner struct {
 }
 
 // Run plays the rounds one after the other, each in the environment that the one before it left. The error says in which round what did
-// not hold: the rounds after it are not played, for they would begin with something broken.
+// not hold: the rounds after it are played by nobody, for here they would begin with something broken, and somebody is to look at it.
 func Run(ctx context.Context, o Options) (results []Result, err error) {
+	defer func() {
+		if err != nil {
+			for range o.Rounds { //nolint:revive // what is left of them is taken away
+			}
+		}
+	}()
 	r := &runner{Options: o, typical: map[Verb]time.Duration{}}
 	if r.settings, err = openSettings(o.Lab.Site); err != nil {
 		return nil, err
 	}
+	step := o.Display.Start("up, preview, down and up while nobody disturbs them")
 	if err := r.calibrate(ctx); err != nil {
+		step.Fail(err)
 		return nil, fmt.Errorf("before anything was killed: %w", err)
 	}
-	for _, n := range o.Rounds {
+	step.Done(fmt.Sprintf("up from nothing takes %.1f s", r.fromNothing.Seconds()))
+	for n := range o.Rounds {
 		plan := Draw(o.Seed, n)
 		step := o.Display.Start(plan.String())
 		result, err := r.play(ctx, plan)
@@ -91,9 +98,6 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 				cmp.Or(result.Project, "no project"), result.After, interrupted, result.Recovery, result.Up))
 		}
 		results = append(results, result)
-		if o.Note != nil {
-			err = errors.Join(err, o.Note(result))
-		}
 		if err != nil {
 			return results, fmt.Errorf("seed %d, %s: %w", o.Seed, plan, err)
 		}
