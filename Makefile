@@ -160,7 +160,7 @@ coverage: ## Check that unit tests cover 85 % of infra, policy and stacks, each
 ##@ Measurements
 
 .PHONY: chaos
-chaos: ## Kill up, preview and down at ROUNDS random moments, and check that all is whole again: 75 minutes for 100
+chaos: ## Kill up, preview and down at ROUNDS random moments, and check that all is whole again: an hour for 100
 	go run ./lab chaos --rounds $(ROUNDS) $(CHAOS_FLAGS)
 
 .PHONY: drills

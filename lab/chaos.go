@@ -54,8 +54,7 @@ preview or down over all four projects. After each, "lab recover" and then "lab 
 cluster must have exactly what the states say: no orphan, no duplicate, no secret lost, no lock and no unfinished operation left.
 What happens follows from the seed and the number of the round, so that a round can be played again.
 
-It works in copies of this checkout, beside whatever lab is up. A round takes 30 to 60 seconds on two cores.
-`,
+It works in copies of this checkout, beside whatever lab is up. A round takes 30 to 60 seconds on two cores.`,
 		Example: "  go run ./lab chaos\n  go run ./lab chaos --rounds 10 --parallel 1 --seed 7\n  go run ./lab chaos --seed 7 --round 3",
 	})
 	cmd.Flags().IntVar(&rounds, "rounds", 100, "how many rounds to play")
