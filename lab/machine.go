@@ -61,6 +61,9 @@ func begin(ctx context.Context, s site.Site, display *progress.Display, wanted g
 	if e, err = m.start(ctx, others...); err != nil {
 		return nil, nil, nil, err
 	}
+	if err := m.endRemoval(ctx); err != nil {
+		return nil, nil, nil, err
+	}
 	overrides, err = m.overrides(ctx)
 	return m, e, overrides, err
 }
@@ -161,6 +164,19 @@ func (m *machine) control() (*azure.Control, error) {
 		return nil, err
 	}
 	return azure.Connect(record.AzurePort)
+}
+
+// endRemoval purges the vault of a destruction that was stopped behind its last resource: with the resource group all is gone that the
+// vault's secrets open, and its name is in the way of the next update.
+func (m *machine) endRemoval(ctx context.Context) error {
+	if err := m.awaitAzure(ctx); err != nil {
+		return err
+	}
+	left, err := leftInAzure(m.site)
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	return m.purge(ctx)
 }
 
 // awaitAzure waits until Azure has done what it has taken on.

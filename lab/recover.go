@@ -76,6 +76,10 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 	if adopted, err = e.Recover(ctx, overrides, m.find(ctx, control)); err != nil {
 		return nil, nil, err
 	}
+	// What was left running may have destroyed all that there was.
+	if err := m.endRemoval(ctx); err != nil {
+		return nil, nil, err
+	}
 	known, err := e.AzureIDs(ctx)
 	if err != nil {
 		return nil, nil, err
