@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cloudcontroller"
@@ -53,6 +54,8 @@ const existenceCheck = time.Second
 // Serve runs until ctx is done, its site is removed, or a part of the control plane dies. It is the body of the hidden
 // command that Start runs.
 func Serve(ctx context.Context, config Config) (err error) {
+	// Otherwise controller-runtime fills the log with where it was not told to be silent.
+	ctrllog.SetLogger(ctrllog.Log.WithSink(ctrllog.NullLogSink{}))
 	release, err := config.Site.HoldAlive(ctx)
 	if err != nil {
 		return err
