@@ -68,7 +68,7 @@ type runner struct {
 func Run(ctx context.Context, o Options) (results []Result, err error) {
 	defer func() {
 		if err != nil {
-			for range o.Rounds { //nolint:revive // what is left of them is taken away
+			for range o.Rounds { // what is left of them is taken away
 			}
 		}
 	}()

@@ -18,7 +18,7 @@ func TestUnit_NobodyGoesOnWhenSomethingFails(t *testing.T) {
 	site, err := scratch.Copy(filepath.Join("..", "..", ".."), t.TempDir(), "dev")
 	require.NoError(t, err)
 	binary := filepath.Join(t.TempDir(), "lab")
-	require.NoError(t, os.WriteFile(binary, []byte("#!/bin/sh\necho disk full >&2\nexit 1\n"), 0o700)) //nolint:gosec // it is to run
+	require.NoError(t, os.WriteFile(binary, []byte("#!/bin/sh\necho disk full >&2\nexit 1\n"), 0o700))
 	rounds := make(chan int, 3)
 	for n := range 3 {
 		rounds <- n + 1
