@@ -22,7 +22,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
-// inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all went well.
+// inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all went well, or was interrupted.
 func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted gitOpsMode, do func(s site.Site) error) error {
 	dir, err := os.MkdirTemp("", "gridos-lab-")
 	if err != nil {
@@ -36,10 +36,10 @@ func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted 
 	if err == nil {
 		err = do(copied)
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("%w\nwhat is left of it, the logs too, is in %s; cd there, and take it away with `lab down`", err, dir)
 	}
-	return errors.Join(discard(ctx, copied), os.RemoveAll(dir))
+	return errors.Join(err, discard(context.WithoutCancel(ctx), copied), os.RemoveAll(dir))
 }
 
 func chaosCommand(noArgs cobra.PositionalArgs, at func(func(*cobra.Command, site.Site) error) func(*cobra.Command, []string) error,

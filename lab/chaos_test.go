@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,9 +30,14 @@ func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
 		assert.Positive(t, round.After, round.Plan)
 		assert.Positive(t, round.Recovery, round.Plan)
 	}
+
+	interrupted, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, _, err = lab(t, interrupted, "chaos", "--rounds", "2")
+	require.ErrorContains(t, err, "before anything was killed")
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
 	require.NoError(t, err)
-	assert.Empty(t, left)
+	assert.Empty(t, left, "neither what went well nor what was interrupted leaves anything")
 }
 
 func TestUnit_ChaosSaysWhatItCannotPlay(t *testing.T) {

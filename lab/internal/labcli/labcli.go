@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -26,12 +27,18 @@ type Lab struct {
 	Site site.Site
 }
 
-// Command returns a command of the lab that is not started. It does not see the terminal's Ctrl-C, and is killed when ctx ends.
+// interruptedEnd is how long a command may take that was interrupted before it is killed: longer than it gives to the CLI that it runs.
+const interruptedEnd = 40 * time.Second
+
+// Command returns a command of the lab that is not started. It does not see the terminal's Ctrl-C, and is interrupted as by one when ctx
+// ends.
 func (l Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, l.Binary, append(args, "--stack", l.Site.Environment)...)
 	command.Dir = l.Site.Repository
 	command.Env = append(command.Environ(), l.Env...)
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = interruptedEnd
 	return command
 }
 
