@@ -194,7 +194,7 @@ func (m *machine) awaitDelivery(ctx context.Context) (err error) {
 		return err
 	}
 	defer observer.Stop()
-	state, err := observer.Until(ctx, name+" is synced and settled", func(state argo.State) (bool, error) {
+	state, err := observer.UntilSettled(ctx, name+" is synced and settled", func(state argo.State) (bool, error) {
 		sync := state.Application.Status.Sync
 		step.Update(strings.Join([]string{
 			cmp.Or(sync.Status, "waiting for Argo CD"), state.Application.Status.Health.Status, state.Application.Problem(),

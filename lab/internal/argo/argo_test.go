@@ -15,7 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -94,4 +96,62 @@ func TestUnit_AnObserverSeesEachMoveOfTheRequestsAndSaysWhereAReleaseStands(t *t
 	for _, word := range []string{"the impossible happens", "OutOfSync at 0123456", "no forgotten.yaml", "75/25"} {
 		require.ErrorContains(t, err, word)
 	}
+}
+
+// TestUnit_AStateThatLastsIsAsNewAsTheAPIServer lets the watch of Rollouts lag behind that of Applications, as it may: Argo CD has synced a
+// commit, and what the commit changed has not been seen yet.
+func TestUnit_AStateThatLastsIsAsNewAsTheAPIServer(t *testing.T) {
+	t.Parallel()
+	object := func(kind, namespace, name, version string, fields map[string]any) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: fields}
+		u.SetAPIVersion("argoproj.io/v1alpha1")
+		u.SetKind(kind)
+		u.SetNamespace(namespace)
+		u.SetName(name)
+		u.SetResourceVersion(version)
+		return u
+	}
+	rollout := func(version, image string) *unstructured.Unstructured {
+		containers := []any{map[string]any{"name": "gridos", "image": image}}
+		return object("Rollout", naming.NamespaceGridOS, RolloutName, version, map[string]any{
+			"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}},
+		})
+	}
+	application := func(version, commit string) *unstructured.Unstructured {
+		return object("Application", naming.NamespaceArgoCD, "gridos-dev", version, map[string]any{
+			"status": map[string]any{"sync": map[string]any{"status": "Synced", "revision": commit}},
+		})
+	}
+	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
+		Applications: "ApplicationList", Rollouts: "RolloutList", AnalysisRuns: "AnalysisRunList", VirtualServices: "VirtualServiceList",
+	}, rollout("1", "gridos:old"), application("2", "before"))
+	late := watch.NewFake()
+	client.PrependWatchReactor("rollouts", clienttesting.DefaultWatchReactor(late, nil))
+	o, err := observe(t.Context(), client, "gridos-dev")
+	require.NoError(t, err)
+	defer o.Stop()
+
+	update := func(resource schema.GroupVersionResource, u *unstructured.Unstructured) {
+		_, err := client.Resource(resource).Namespace(u.GetNamespace()).Update(t.Context(), u, metav1.UpdateOptions{})
+		require.NoError(t, err)
+	}
+	changed := rollout("3", "gridos:new")
+	update(Rollouts, changed)
+	update(Applications, application("4", "after"))
+	synced := func(s State) (bool, error) { return s.Application.Synced("after"), nil }
+
+	state, err := o.Until(t.Context(), "it is synced", synced)
+	require.NoError(t, err)
+	assert.Equal(t, "gridos:old", state.Rollout.Image(), "the watch does not lag: this test shows nothing")
+
+	limited, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = o.UntilSettled(limited, "it is synced", synced)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "waiting until it is synced")
+
+	go late.Modify(changed)
+	state, err = o.UntilSettled(t.Context(), "it is synced", synced)
+	require.NoError(t, err)
+	assert.Equal(t, "gridos:new", state.Rollout.Image())
 }

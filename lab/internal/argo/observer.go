@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -46,11 +47,18 @@ type Observer struct {
 	rollouts     cache.GenericNamespaceLister
 	analyses     cache.GenericNamespaceLister
 	virtual      cache.GenericNamespaceLister
+	kinds        []kind
 	stop         func()
 
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, at each change
 	moves   []Move
+}
+
+// kind is what the watch of a kind has shown, and how the API server is asked for it.
+type kind struct {
+	known cache.GenericNamespaceLister
+	live  dynamic.ResourceInterface
 }
 
 // Observe begins to follow the Application of a name, and what it deploys. The caller stops it.
@@ -77,6 +85,12 @@ func observe(ctx context.Context, objects dynamic.Interface, application string)
 			platform.Shutdown()
 			workloads.Shutdown()
 		},
+	}
+	o.kinds = []kind{
+		{o.applications, objects.Resource(Applications).Namespace(naming.NamespaceArgoCD)},
+		{o.rollouts, objects.Resource(Rollouts).Namespace(naming.NamespaceGridOS)},
+		{o.analyses, objects.Resource(AnalysisRuns).Namespace(naming.NamespaceGridOS)},
+		{o.virtual, objects.Resource(VirtualServices).Namespace(naming.NamespaceGridOS)},
 	}
 	for _, informer := range []cache.SharedIndexInformer{
 		platform.ForResource(Applications).Informer(), workloads.ForResource(Rollouts).Informer(),
@@ -198,13 +212,18 @@ func asUnstructured(object runtime.Object) (*unstructured.Unstructured, error) {
 	return u, nil
 }
 
-// Until returns the first state that is as wanted. It looks at each change; the error is that of wanted, or says in what state the time
-// was over.
+// change returns what is closed at the next change.
+func (o *Observer) change() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.changed
+}
+
+// Until returns the first state that is as wanted, though it may be over before anybody acts on it. It looks at each change; the error is
+// that of wanted, or says in what state the time was over.
 func (o *Observer) Until(ctx context.Context, what string, wanted func(State) (bool, error)) (State, error) {
 	for {
-		o.mu.Lock()
-		changed := o.changed
-		o.mu.Unlock()
+		changed := o.change()
 		state, err := o.State()
 		if err != nil {
 			return state, err
@@ -218,6 +237,75 @@ func (o *Observer) Until(ctx context.Context, what string, wanted func(State) (b
 			return state, fmt.Errorf("waiting until %s: %w; %s", what, ctx.Err(), state.describe())
 		}
 	}
+}
+
+// UntilSettled is Until for a state that lasts: what it returns is as wanted, and as new as the API server was when asked. Each kind has a
+// watch of its own and nothing orders these, so that Until may see an Application Synced before the Rollout that the sync changed.
+func (o *Observer) UntilSettled(ctx context.Context, what string, wanted func(State) (bool, error)) (State, error) {
+	for {
+		state, err := o.Until(ctx, what, wanted)
+		if err != nil {
+			return state, err
+		}
+		if err := o.catchUp(ctx); err != nil {
+			return state, fmt.Errorf("waiting until %s, and the watches show what the API server has: %w; %s", what, err, state.describe())
+		}
+		if state, err = o.State(); err != nil {
+			return state, err
+		}
+		if ok, err := wanted(state); ok || err != nil {
+			return state, err
+		}
+	}
+}
+
+// catchUp waits until all watches have shown what the API server has.
+func (o *Observer) catchUp(ctx context.Context) error {
+	for {
+		changed := o.change() // before the API server is asked: what comes meanwhile is a change
+		behind := false
+		for _, k := range o.kinds {
+			upToDate, err := k.upToDate(ctx)
+			if err != nil {
+				return err
+			}
+			behind = behind || !upToDate
+		}
+		if !behind {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// upToDate tells whether exactly those versions of objects are known that the API server has.
+func (k kind) upToDate(ctx context.Context) (bool, error) {
+	live, err := k.live.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return false, err
+	}
+	known, err := k.known.List(labels.Everything())
+	if err != nil {
+		return false, err
+	}
+	versions := map[string]string{}
+	for _, object := range known {
+		u, err := asUnstructured(object)
+		if err != nil {
+			return false, err
+		}
+		versions[u.GetName()] = u.GetResourceVersion()
+	}
+	for i := range live.Items {
+		if version, there := versions[live.Items[i].GetName()]; !there || version != live.Items[i].GetResourceVersion() {
+			return false, nil
+		}
+	}
+	return len(live.Items) == len(versions), nil
 }
 
 // describe says in a sentence where a release stands.

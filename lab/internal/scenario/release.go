@@ -213,7 +213,7 @@ func (s *Stage) back(ctx context.Context, to argo.State) (analyses int, err erro
 	had := len(to.AnalysesOf(to.Rollout.Status.StableRS))
 	ctx, cancel := soon(ctx)
 	defer cancel()
-	state, err := s.observer.Until(ctx, to.Rollout.Image()+" is back", func(state argo.State) (bool, error) {
+	state, err := s.observer.UntilSettled(ctx, to.Rollout.Image()+" is back", func(state argo.State) (bool, error) {
 		s.options.Detail(detail(state))
 		return state.Rollout.Status.StableRS == to.Rollout.Status.StableRS && s.promoted(state), nil
 	})

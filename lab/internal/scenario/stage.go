@@ -180,7 +180,7 @@ func (s *Stage) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.observer.Until(ctx, "the application is healthy at "+short(head), func(state argo.State) (bool, error) {
+	_, err = s.observer.UntilSettled(ctx, "the application is healthy at "+short(head), func(state argo.State) (bool, error) {
 		s.options.Detail("waiting for a healthy application")
 		return state.Application.Synced(head) && state.Application.Healthy() && s.promoted(state), nil
 	})
@@ -284,7 +284,7 @@ func (s *Stage) release(ctx context.Context, b build) (commit string, err error)
 
 // synced waits until Argo CD has applied a commit.
 func (s *Stage) synced(ctx context.Context, commit string) (argo.State, error) {
-	state, err := s.observer.Until(ctx, short(commit)+" is synced", func(state argo.State) (bool, error) {
+	state, err := s.observer.UntilSettled(ctx, short(commit)+" is synced", func(state argo.State) (bool, error) {
 		s.options.Detail("waiting for Argo CD")
 		return state.Application.Synced(commit), nil
 	})
