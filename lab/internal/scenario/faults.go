@@ -154,11 +154,7 @@ func (s *Stage) without(ctx context.Context, service gitops.Service, while func(
 // gitDown takes the Git host away, asks Argo CD to look, and tries to push.
 func gitDown(ctx context.Context, s *Stage) (string, error) {
 	const name = "gridos-after-the-outage"
-	before, err := s.observer.State()
-	if err != nil {
-		return "", err
-	}
-	pods, err := s.pods(ctx, before.Rollout.Status.StableRS)
+	stable, err := s.stable(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -184,7 +180,7 @@ func gitDown(ctx context.Context, s *Stage) (string, error) {
 				return err
 			}
 			s.tell("refused", "Argo CD: %s", problem)
-			return s.untouched(ctx, before.Rollout.Status.StableRS, pods)
+			return s.untouched(ctx, stable)
 		})
 	})
 	if err != nil {
@@ -207,35 +203,9 @@ func gitDown(ctx context.Context, s *Stage) (string, error) {
 		requests, s.clock.synced.Sub(s.clock.pushed).Seconds()), nil
 }
 
-// untouched tells that a revision is healthy, stable and has the pods that it had.
-func (s *Stage) untouched(ctx context.Context, hash string, pods map[string]bool) error {
-	state, err := s.observer.State()
-	if err != nil {
-		return err
-	}
-	if state.Rollout.Status.StableRS != hash || !s.promoted(state) {
-		return fmt.Errorf("the Rollout is %s with %s stable, and should be healthy with %s",
-			state.Rollout.Status.Phase, state.Rollout.Status.StableRS, hash)
-	}
-	now, err := s.pods(ctx, hash)
-	if err != nil {
-		return err
-	}
-	for pod := range pods {
-		if !now[pod] {
-			return fmt.Errorf("the version that was serving lost the pod %s", pod)
-		}
-	}
-	return nil
-}
-
 // registryDown takes the registry away when a version is built, and has the job run again when it is back.
 func registryDown(ctx context.Context, s *Stage) (string, error) {
-	before, err := s.observer.State()
-	if err != nil {
-		return "", err
-	}
-	pods, err := s.pods(ctx, before.Rollout.Status.StableRS)
+	stable, err := s.stable(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -251,7 +221,7 @@ func registryDown(ctx context.Context, s *Stage) (string, error) {
 				return fmt.Errorf("the error does not name the registry %s: %w", s.status.Registry, failure)
 			}
 			s.tell("refused", "%s", refused)
-			return s.untouched(ctx, before.Rollout.Status.StableRS, pods)
+			return s.untouched(ctx, stable)
 		})
 	})
 	if err != nil {

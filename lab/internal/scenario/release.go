@@ -99,12 +99,7 @@ func badRelease(
 	ctx context.Context, s *Stage, failing int, verdict string,
 	prepare func(ctx context.Context, tag string) error, during func(state argo.State, tag string) error,
 ) (string, error) {
-	before, err := s.observer.State()
-	if err != nil {
-		return "", err
-	}
-	stable := before.Rollout.Status.StableRS
-	podsBefore, err := s.pods(ctx, stable)
+	stable, err := s.stable(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -134,9 +129,9 @@ func badRelease(
 		return "", err
 	}
 	r := c.State.Rollout
-	if !r.Status.Abort || r.Status.StableRS != stable || c.State.Routing != (argo.Routing{Stable: 100}) {
+	if !r.Status.Abort || r.Status.StableRS != stable.hash || c.State.Routing != (argo.Routing{Stable: 100}) {
 		return "", fmt.Errorf("it was not aborted in favour of %s: the Rollout is %s, stable is %s, requests go %s",
-			stable, r.Status.Phase, r.Status.StableRS, c.State.Routing)
+			stable.hash, r.Status.Phase, r.Status.StableRS, c.State.Routing)
 	}
 	if want := r.Weights()[:failing]; !slices.Equal(c.Weights, want) {
 		return "", fmt.Errorf("the canary got %v %% of the requests, and should get %v %%", c.Weights, want)
@@ -153,18 +148,12 @@ func badRelease(
 			return "", fmt.Errorf("analysis %d is %s, and should be %s: %s", i+1, analysis.Status.Phase, want, analysis.Status.Message)
 		}
 	}
-	podsAfter, err := s.pods(ctx, stable)
-	if err != nil {
+	if err := s.keptItsPods(ctx, stable); err != nil {
 		return "", err
-	}
-	for pod := range podsBefore {
-		if !podsAfter[pod] {
-			return "", fmt.Errorf("the stable version lost the pod %s", pod)
-		}
 	}
 	last := c.Analyses[failing-1]
 	return fmt.Sprintf("aborted at %d %%, %.0f s after the sync (%s); %d stable pods untouched, 100 %% of the requests",
-		c.Weights[failing-1], time.Since(s.clock.synced).Seconds(), last.Status.Message, len(podsAfter)), nil
+		c.Weights[failing-1], time.Since(s.clock.synced).Seconds(), last.Status.Message, len(stable.pods)), nil
 }
 
 // promotion returns what was promoted last, by an earlier scenario or now. It can be taken back once: what was before it is one of the

@@ -131,11 +131,7 @@ func prune(ctx context.Context, s *Stage) (string, error) {
 
 // brokenManifest breaks the overlay in two ways: one that Kustomize finds, and one that only the API server does.
 func brokenManifest(ctx context.Context, s *Stage) (string, error) {
-	before, err := s.observer.State()
-	if err != nil {
-		return "", err
-	}
-	pods, err := s.pods(ctx, before.Rollout.Status.StableRS)
+	stable, err := s.stable(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -188,14 +184,8 @@ func brokenManifest(ctx context.Context, s *Stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	after, err := s.pods(ctx, before.Rollout.Status.StableRS)
-	if err != nil {
+	if err := s.untouched(ctx, stable); err != nil {
 		return "", err
-	}
-	for pod := range pods {
-		if !after[pod] {
-			return "", fmt.Errorf("the version that was serving lost the pod %s", pod)
-		}
 	}
 	requests, failed := total(seen)
 	if failed > 0 {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -411,22 +410,6 @@ func total(seen traffic.Seen) (requests, failed uint64) {
 		requests, failed = requests+r.Requests, failed+r.Failed
 	}
 	return requests, failed
-}
-
-// pods are the UIDs of the pods of a revision that are not on their way out.
-func (s *Stage) pods(ctx context.Context, hash string) (map[string]bool, error) {
-	of := metav1.ListOptions{LabelSelector: "rollouts-pod-template-hash=" + hash}
-	list, err := s.client.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)
-	if err != nil {
-		return nil, err
-	}
-	pods := map[string]bool{}
-	for _, pod := range list.Items {
-		if pod.DeletionTimestamp == nil {
-			pods[string(pod.UID)] = true
-		}
-	}
-	return pods, nil
 }
 
 // component returns a component that runs.

@@ -1,0 +1,70 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// version is a revision of the Rollout that had these pods.
+type version struct {
+	hash string
+	pods map[string]bool // by their UIDs
+}
+
+// stable returns the version that gets the requests.
+func (s *Stage) stable(ctx context.Context) (version, error) {
+	state, err := s.observer.State()
+	if err != nil {
+		return version{}, err
+	}
+	hash := state.Rollout.Status.StableRS
+	pods, err := s.pods(ctx, hash)
+	return version{hash, pods}, err
+}
+
+// untouched tells that a version is the stable one, is healthy and has kept its pods.
+func (s *Stage) untouched(ctx context.Context, v version) error {
+	state, err := s.observer.State()
+	if err != nil {
+		return err
+	}
+	if state.Rollout.Status.StableRS != v.hash || !s.promoted(state) {
+		return fmt.Errorf("the Rollout is %s with %s stable, and should be healthy with %s",
+			state.Rollout.Status.Phase, state.Rollout.Status.StableRS, v.hash)
+	}
+	return s.keptItsPods(ctx, v)
+}
+
+// keptItsPods tells that a version has the pods that it had.
+func (s *Stage) keptItsPods(ctx context.Context, v version) error {
+	now, err := s.pods(ctx, v.hash)
+	if err != nil {
+		return err
+	}
+	for pod := range v.pods {
+		if !now[pod] {
+			return fmt.Errorf("the version that was serving lost the pod %s", pod)
+		}
+	}
+	return nil
+}
+
+// pods are the UIDs of the pods of a revision that are not on their way out.
+func (s *Stage) pods(ctx context.Context, hash string) (map[string]bool, error) {
+	of := metav1.ListOptions{LabelSelector: "rollouts-pod-template-hash=" + hash}
+	list, err := s.client.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	pods := map[string]bool{}
+	for _, pod := range list.Items {
+		if pod.DeletionTimestamp == nil {
+			pods[string(pod.UID)] = true
+		}
+	}
+	return pods, nil
+}
