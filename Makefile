@@ -37,6 +37,14 @@ IN_SRC := cd src &&
 SRC_LINT := go tool -modfile=../tools/golangci-lint/go.mod golangci-lint
 # The packages that have tests of a tier: linking the others only to run nothing would take longer than the tests.
 with_tests = $(sort $(dir $(shell grep -rl --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools --exclude-dir=src '^func $(1)' .)))
+# What the last column of a document's table names: its tests, and its scenarios. TestUnit_EveryRowNamesItsTest sees to the names.
+proofs_of = $(shell awk -F'|' '/^\|/ { print $$(NF-1) }' $(1) | grep -oE $(2) | tr -d '`' | sort -u)
+tests_of = $(call proofs_of,$(1),'`(Test|Fuzz)[A-Za-z0-9_]+`')
+scenarios_of = $(call proofs_of,$(1),'`[a-z][a-z-]*`')
+# The tests of a list, as go test takes them, and the packages that have one of them.
+space := $() $()
+any_of = ^($(subst $(space),|,$(1)))$$
+with_any = $(sort $(foreach test,$(1),$(call with_tests,$(test)\b)))
 
 .PHONY: help
 help: ## Show this list
@@ -166,6 +174,17 @@ chaos: ## Kill up, preview and down at ROUNDS random moments, and check that all
 .PHONY: drills
 drills: ## Lose the cluster, the states, Argo CD and the key vault, one after the other, and get them back: five minutes
 	go run ./lab drills
+
+.PHONY: faults
+faults: tools ## Provoke every fault of docs/faults.md: ten minutes; leaves the lab running
+	$(GO_TEST) -run '$(call any_of,$(call tests_of,docs/faults.md))' $(call with_any,$(call tests_of,docs/faults.md))
+	$(MAKE) --no-print-directory lab-scenarios SCENARIOS='$(call scenarios_of,docs/faults.md)'
+
+.PHONY: intruders
+intruders: tools ## Try every way of docs/threat-model.md: twenty minutes; leaves the lab running
+	$(GO_TEST) -run '$(call any_of,$(call tests_of,docs/threat-model.md))' $(call with_any,$(call tests_of,docs/threat-model.md))
+	$(IN_SRC) $(GO_TEST) -run '$(call any_of,$(call tests_of,docs/threat-model.md))' ./...
+	$(MAKE) --no-print-directory lab-scenarios SCENARIOS='$(call scenarios_of,docs/threat-model.md)'
 
 .PHONY: bench
 bench: ## Measure how long a person waits, next to peers and limits, and write docs/performance.md: 40 minutes
