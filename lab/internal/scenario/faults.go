@@ -87,7 +87,7 @@ func rolloutsKilled(ctx context.Context, s *Stage) (string, error) {
 		return "", err
 	}
 	var c course
-	seen, err := s.users(ctx, func() error {
+	requests, err := s.unnoticed(ctx, func() error {
 		commit, err := s.release(ctx, b)
 		if err != nil {
 			return err
@@ -129,17 +129,13 @@ func rolloutsKilled(ctx context.Context, s *Stage) (string, error) {
 		return "", fmt.Errorf("the canary got %v %% of the requests, and should get %v %%, each once", c.Weights, want)
 	}
 	s.keep, s.last = true, nil
-	requests, failed := total(seen)
-	if failed > 0 {
-		return "", fmt.Errorf("%d of %d requests failed meanwhile", failed, requests)
-	}
 	return fmt.Sprintf("killed at 25 %%; %v %% in all, 0 of %d requests failed", c.Weights, requests), nil
 }
 
-// without lets a service be away while something happens.
-func (s *Stage) without(ctx context.Context, service gitops.Service, while func() error) (err error) {
+// without lets a service be away while something happens, and returns how many requests users made in that time without noticing.
+func (s *Stage) without(ctx context.Context, service gitops.Service, while func() error) (requests uint64, err error) {
 	if err := s.options.Lab.SetAway(ctx, service, true); err != nil {
-		return err
+		return 0, err
 	}
 	s.tell("away", "%s does not answer", service)
 	defer func() {
@@ -148,7 +144,7 @@ func (s *Stage) without(ctx context.Context, service gitops.Service, while func(
 		err = errors.Join(err, s.options.Lab.SetAway(back, service, false))
 		s.tell("back", "%s answers again", service)
 	}()
-	return while()
+	return s.unnoticed(ctx, while)
 }
 
 // gitDown takes the Git host away, asks Argo CD to look, and tries to push.
@@ -166,22 +162,20 @@ func gitDown(ctx context.Context, s *Stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	problem := ""
-	seen, err := s.users(ctx, func() error {
-		return s.without(ctx, gitops.Git, func() error {
-			if err := s.work.Push(ctx); err == nil {
-				return errors.New("a push succeeded although the Git host is away")
-			}
-			if err := s.annotate(ctx, "argocd.argoproj.io/refresh", `"normal"`); err != nil {
-				return err
-			}
-			host := strings.TrimPrefix(s.status.GitURL, "http://")
-			if problem, err = s.refused(ctx, []string{"ComparisonError", host}); err != nil {
-				return err
-			}
-			s.tell("refused", "Argo CD: %s", problem)
-			return s.untouched(ctx, stable)
-		})
+	requests, err := s.without(ctx, gitops.Git, func() error {
+		if err := s.work.Push(ctx); err == nil {
+			return errors.New("a push succeeded although the Git host is away")
+		}
+		if err := s.annotate(ctx, "argocd.argoproj.io/refresh", `"normal"`); err != nil {
+			return err
+		}
+		host := strings.TrimPrefix(s.status.GitURL, "http://")
+		problem, err := s.refused(ctx, []string{"ComparisonError", host})
+		if err != nil {
+			return err
+		}
+		s.tell("refused", "Argo CD: %s", problem)
+		return s.untouched(ctx, stable)
 	})
 	if err != nil {
 		return "", err
@@ -195,10 +189,6 @@ func gitDown(ctx context.Context, s *Stage) (string, error) {
 	if there, err := s.hasConfigMap(ctx, name); err != nil || !there {
 		return "", errors.Join(err, fmt.Errorf("after the sync there is no ConfigMap %s", name))
 	}
-	requests, failed := total(seen)
-	if failed > 0 {
-		return "", fmt.Errorf("%d of %d requests failed while the Git host was away", failed, requests)
-	}
 	return fmt.Sprintf("Argo CD named the repository, 0 of %d requests failed, no pod changed; synced %.1f s after the next push",
 		requests, s.clock.synced.Sub(s.clock.pushed).Seconds()), nil
 }
@@ -210,25 +200,20 @@ func registryDown(ctx context.Context, s *Stage) (string, error) {
 		return "", err
 	}
 	var b build
-	refused := ""
-	seen, err := s.users(ctx, func() error {
-		return s.without(ctx, gitops.Registry, func() error {
-			var failure error
-			if b, failure = s.build(ctx); failure == nil {
-				return fmt.Errorf("%s was pushed although the registry is away", b.Reference)
-			}
-			if refused = failure.Error(); b.Reference == "" || !strings.Contains(refused, s.status.Registry) {
-				return fmt.Errorf("the error does not name the registry %s: %w", s.status.Registry, failure)
-			}
-			s.tell("refused", "%s", refused)
-			return s.untouched(ctx, stable)
-		})
+	requests, err := s.without(ctx, gitops.Registry, func() error {
+		var failure error
+		if b, failure = s.build(ctx); failure == nil {
+			return fmt.Errorf("%s was pushed although the registry is away", b.Reference)
+		}
+		refused := failure.Error()
+		if b.Reference == "" || !strings.Contains(refused, s.status.Registry) {
+			return fmt.Errorf("the error does not name the registry %s: %w", s.status.Registry, failure)
+		}
+		s.tell("refused", "%s", refused)
+		return s.untouched(ctx, stable)
 	})
 	if err != nil {
 		return "", err
-	}
-	if requests, failed := total(seen); failed > 0 {
-		return "", fmt.Errorf("%d of %d requests failed while the registry was away", failed, requests)
 	}
 	if b, err = s.publish(ctx, b); err != nil {
 		return "", fmt.Errorf("the registry is back: %w", err)
@@ -244,8 +229,8 @@ func registryDown(ctx context.Context, s *Stage) (string, error) {
 	if state.Rollout.Image() != b.Reference {
 		return "", fmt.Errorf("the Rollout has the image %s, and %s was pushed", state.Rollout.Image(), b.Reference)
 	}
-	return fmt.Sprintf("the build failed and named %s, nothing was released; the same commit was pushed and synced afterwards",
-		s.status.Registry), nil
+	return fmt.Sprintf("the build failed and named %s, nothing was released, 0 of %d requests failed; the same commit was pushed and synced "+
+		"afterwards", s.status.Registry, requests), nil
 }
 
 // prometheusDown takes Prometheus away as soon as an analysis has begun.

@@ -376,19 +376,45 @@ func detail(state argo.State) string {
 	return text
 }
 
-// users tells what became of the users' requests while something happens.
-func (s *Stage) users(ctx context.Context, while func() error) (between traffic.Seen, err error) {
+// enoughRequests are so many that "none failed" says something.
+const enoughRequests = 20
+
+// users tells what became of the users' requests while something happens. It looks on until there were enough of them, for what happens
+// may take less time than passes between two requests.
+func (s *Stage) users(ctx context.Context, while func() error) (seen traffic.Seen, err error) {
 	before, err := s.options.Lab.Seen(ctx)
 	if err != nil {
-		return between, err
+		return seen, err
 	}
 	if err := while(); err != nil {
-		return between, err
+		return seen, err
 	}
-	after, err := s.options.Lab.Seen(ctx)
+	return seen, eventually(ctx, fmt.Sprintf("users have made %d requests", enoughRequests), func(ctx context.Context) (bool, error) {
+		after, err := s.options.Lab.Seen(ctx)
+		if err != nil {
+			return false, err
+		}
+		seen = since(before, after)
+		requests, _ := total(seen)
+		return requests >= enoughRequests, nil
+	})
+}
+
+// unnoticed returns how many requests users made while something happens of which they must notice nothing.
+func (s *Stage) unnoticed(ctx context.Context, while func() error) (requests uint64, err error) {
+	seen, err := s.users(ctx, while)
 	if err != nil {
-		return between, err
+		return 0, err
 	}
+	requests, failed := total(seen)
+	if failed > 0 {
+		return 0, fmt.Errorf("%d of the users' %d requests failed meanwhile", failed, requests)
+	}
+	return requests, nil
+}
+
+// since is what was seen between two looks.
+func since(before, after traffic.Seen) (between traffic.Seen) {
 	between.Unanswered = after.Unanswered - before.Unanswered
 	for _, revision := range after.Revisions {
 		i := slices.IndexFunc(before.Revisions, func(r traffic.Revision) bool { return r.Hash == revision.Hash })
@@ -400,7 +426,7 @@ func (s *Stage) users(ctx context.Context, while func() error) (between traffic.
 			between.Revisions = append(between.Revisions, revision)
 		}
 	}
-	return between, nil
+	return between
 }
 
 // total are all requests, and those that were not answered well.
