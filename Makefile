@@ -176,12 +176,12 @@ drills: ## Lose the cluster, the states, Argo CD and the key vault, one after th
 	go run ./lab drills
 
 .PHONY: faults
-faults: tools ## Provoke every fault of docs/faults.md: ten minutes; leaves the lab running
+faults: tools ## Provoke every fault of docs/faults.md: four minutes; leaves the lab running
 	$(GO_TEST) -run '$(call any_of,$(call tests_of,docs/faults.md))' $(call with_any,$(call tests_of,docs/faults.md))
 	$(MAKE) --no-print-directory lab-scenarios SCENARIOS='$(call scenarios_of,docs/faults.md)'
 
 .PHONY: intruders
-intruders: tools ## Try every way of docs/threat-model.md: twenty minutes; leaves the lab running
+intruders: tools ## Try every way of docs/threat-model.md: twelve minutes; leaves the lab running
 	$(GO_TEST) -run '$(call any_of,$(call tests_of,docs/threat-model.md))' $(call with_any,$(call tests_of,docs/threat-model.md))
 	$(IN_SRC) $(GO_TEST) -run '$(call any_of,$(call tests_of,docs/threat-model.md))' ./...
 	$(MAKE) --no-print-directory lab-scenarios SCENARIOS='$(call scenarios_of,docs/threat-model.md)'

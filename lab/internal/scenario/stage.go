@@ -377,7 +377,7 @@ func detail(state argo.State) string {
 }
 
 // enoughRequests are so many that "none failed" says something.
-const enoughRequests = 20
+const enoughRequests = 100
 
 // users tells what became of the users' requests while something happens. It looks on until there were enough of them, for what happens
 // may take less time than passes between two requests.
