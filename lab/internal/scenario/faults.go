@@ -229,8 +229,8 @@ func registryDown(ctx context.Context, s *Stage) (string, error) {
 	if state.Rollout.Image() != b.Reference {
 		return "", fmt.Errorf("the Rollout has the image %s, and %s was pushed", state.Rollout.Image(), b.Reference)
 	}
-	return fmt.Sprintf("the build failed and named %s, nothing was released, 0 of %d requests failed; the same commit was pushed and synced "+
-		"afterwards", s.status.Registry, requests), nil
+	return fmt.Sprintf("the build failed and named %s, nothing was released, 0 of %d requests failed; the same commit was pushed and "+
+		"synced afterwards", s.status.Registry, requests), nil
 }
 
 // prometheusDown takes Prometheus away as soon as an analysis has begun.
