@@ -389,7 +389,7 @@ func (s *Stage) users(ctx context.Context, while func() error) (seen traffic.See
 	if err := while(); err != nil {
 		return seen, err
 	}
-	return seen, eventually(ctx, fmt.Sprintf("users have made %d requests", enoughRequests), func(ctx context.Context) (bool, error) {
+	err = eventually(ctx, fmt.Sprintf("users have made %d requests", enoughRequests), func(ctx context.Context) (bool, error) {
 		after, err := s.options.Lab.Seen(ctx)
 		if err != nil {
 			return false, err
@@ -398,6 +398,7 @@ func (s *Stage) users(ctx context.Context, while func() error) (seen traffic.See
 		requests, _ := total(seen)
 		return requests >= enoughRequests, nil
 	})
+	return seen, err
 }
 
 // unnoticed returns how many requests users made while something happens of which they must notice nothing.
