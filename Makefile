@@ -144,15 +144,21 @@ test-service: ## Run the service's tests with a real PostgreSQL and a real brows
 	$(IN_SRC) $(GO_TEST) -run '^TestService_' ./...
 
 # go test fuzzes one target of one package at a time. What is interesting is made small only for a while: by default that takes a minute,
-# which a large input, such as a manifest, uses up.
+# which a large input, such as a manifest, uses up. Up to Go 1.26 the end of FUZZTIME itself is now and then taken for a failure, without an
+# input that fails (https://go.dev/issue/75804): only that passes.
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME, one after the other
-	@grep -rnoE --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools '^func Fuzz[A-Za-z0-9_]+' . | sort | \
+	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT; \
+	time_was_up() { \
+		grep -qx '    context deadline exceeded' "$$log" && ! grep -q 'Failing input written' "$$log" && echo "passed: only its time was up"; \
+	}; \
+	grep -rnoE --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools '^func Fuzz[A-Za-z0-9_]+' . | sort | \
 	while IFS=: read -r file _ target; do \
 		target=$${target#func }; package=$$(dirname "$$file"); module=.; \
 		case $$package in ./src/*) module=src; package=./$${package#./src/} ;; esac; \
 		echo "== $$module $$package $$target"; \
-		(cd "$$module" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $(TEST_FLAGS) "$$package" </dev/null) || exit 1; \
+		(cd "$$module" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $(TEST_FLAGS) "$$package" </dev/null) | \
+			tee "$$log" || time_was_up || exit 1; \
 	done
 
 .PHONY: coverage
