@@ -47,26 +47,35 @@ func recoverStates(cmd *cobra.Command, s site.Site) error {
 				return err
 			}
 		}
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "The states agree with what is there. `go run ./lab up%s` goes on from here.\n",
-			stackFlag(s)); err != nil {
+		if err := unclaimed(strangers); err != nil {
 			return err
 		}
-		problems := make([]error, len(strangers))
-		for i, r := range strangers {
-			problems[i] = fmt.Errorf("%s is in no state, and the program has no such resource; delete it in Azure", r.ID)
-		}
-		return errors.Join(problems...)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The states agree with what is there. `go run ./lab up%s` goes on from here.\n", stackFlag(s))
+		return err
 	})
+}
+
+// unclaimed is the error that Azure has resources which neither a state nor the program knows.
+func unclaimed(strangers []azure.Resource) error {
+	problems := make([]error, len(strangers))
+	for i, r := range strangers {
+		problems[i] = fmt.Errorf("%s is in no state, and the program has no such resource; delete it in Azure (`lab down` does it here)", r.ID)
+	}
+	return errors.Join(problems...)
 }
 
 // recover makes the states agree with what is there. Strangers are resources that neither a state nor the program knows.
 func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engine.Overrides,
 ) (adopted []string, strangers []azure.Resource, err error) {
-	if err := errors.Join(daemon.WaitForCluster(ctx, m.site), m.awaitAzure(ctx)); err != nil {
-		return nil, nil, err
-	}
-	if err := m.settleCluster(ctx); err != nil {
-		return nil, nil, err
+	for _, settle := range []func(context.Context) error{
+		func(ctx context.Context) error { return daemon.WaitForCluster(ctx, m.site) },
+		e.AwaitLeftovers, // before it is looked at what they have left
+		m.awaitAzure,
+		m.settleCluster,
+	} {
+		if err := settle(ctx); err != nil {
+			return nil, nil, err
+		}
 	}
 	control, err := m.control()
 	if err != nil {

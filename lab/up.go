@@ -27,8 +27,9 @@ func up(cmd *cobra.Command, s site.Site) error {
 			return err
 		}
 		killed, err := e.Killed()
+		var strangers []azure.Resource
 		if err == nil && killed {
-			_, _, err = m.recover(ctx, e, overrides)
+			_, strangers, err = m.recover(ctx, e, overrides)
 		}
 		if err != nil {
 			return err
@@ -42,7 +43,7 @@ func up(cmd *cobra.Command, s site.Site) error {
 			err = m.awaitDelivery(ctx)
 		}
 		display.Stop()
-		if err != nil {
+		if err := errors.Join(err, unclaimed(strangers)); err != nil {
 			return err
 		}
 		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {

@@ -172,7 +172,11 @@ func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, 
 func (e *Engine) Down(ctx context.Context) ([]Result, error) {
 	reversed := line()
 	slices.Reverse(reversed)
-	return e.each(ctx, downOperation(), reversed)
+	results, err := e.each(ctx, downOperation(), reversed)
+	if err != nil {
+		return results, err
+	}
+	return results, e.recovered() // no state is left that could be wrong
 }
 
 func downOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {

@@ -15,11 +15,15 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Killed tells whether an engine was killed while it changed a stack. Azure may then have resources that no state knows of: those
-// whose creation it confirmed when nobody listened any more; and a state may know what is gone. The error says that somebody works
-// on a stack of the environment right now. The caller holds the site's lock.
+// Killed tells whether an engine was killed while it changed a stack, and neither Recover nor Down has come to its end since. Azure may
+// then have resources that no state knows of: those whose creation it confirmed when nobody listened any more; and a state may know what
+// is gone. The error says that somebody works on a stack of the environment right now. The caller holds the site's lock.
 func (e *Engine) Killed() (bool, error) {
-	killed := false
+	_, err := os.Stat(e.site.RecoveryFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	killed := err == nil
 	for _, p := range stacks.Projects() {
 		left, err := e.leftLocks(p.Name)
 		if err != nil {
@@ -30,11 +34,25 @@ func (e *Engine) Killed() (bool, error) {
 	return killed, nil
 }
 
+// needsRecovery notes that the states may not agree with what is there.
+func (e *Engine) needsRecovery() error { return os.WriteFile(e.site.RecoveryFile(), nil, 0o600) }
+
+// recovered takes the note away.
+func (e *Engine) recovered() error {
+	if err := os.Remove(e.site.RecoveryFile()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // unlock does what `pulumi cancel` does, also for a stack that was just being created: it removes the backend's locks that
-// a killed engine left on a stack, which nothing else would ever remove.
+// a killed engine left on a stack, which nothing else would ever remove. What they tell of is noted first.
 func (e *Engine) unlock(project string) error {
 	left, err := e.leftLocks(project)
-	if err != nil {
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	if err := e.needsRecovery(); err != nil {
 		return err
 	}
 	for _, path := range left {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -91,8 +92,9 @@ func TestUnit_ALivingPulumiIsWaitedFor(t *testing.T) {
 	require.NoError(t, e.unlock(stacks.Infra.Name))
 }
 
-// The lock is the only trace of resources that no state knows of.
-func TestEngine_APreviewLeavesAKilledEnginesLock(t *testing.T) {
+// The lock is the only trace of resources that no state knows of: a preview leaves it, and who removes it and is stopped before all states
+// agree with what is there must not lose it.
+func TestEngine_OnlyACompleteRecoveryForgetsAKilledEngine(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	infra := partOf(t, stacks.Infra)
 	infra.program = func(*pulumi.Context) error { return nil }
@@ -100,14 +102,31 @@ func TestEngine_APreviewLeavesAKilledEnginesLock(t *testing.T) {
 	require.NoError(t, err)
 	lock(t, e.site, stacks.Infra.Name, hostname(t), ended(t))
 
-	for _, step := range []struct {
-		do     operation
-		killed bool
-	}{{previewOperation(nil), true}, {upOperation(nil), false}} {
-		_, err := e.one(t.Context(), step.do, infra)
-		require.NoError(t, err, step.do.verb)
+	killed := func() bool {
 		killed, err := e.Killed()
 		require.NoError(t, err)
-		assert.Equal(t, step.killed, killed, step.do.verb)
+		return killed
 	}
+	nothing := func(string, map[string]any) (string, bool, error) { return "", false, nil }
+	_, err = e.one(t.Context(), previewOperation(nil), infra)
+	require.NoError(t, err)
+	assert.True(t, killed(), "after a preview")
+
+	require.NoError(t, e.AwaitLeftovers(t.Context()))
+	left, err := e.leftLocks(stacks.Infra.Name)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+	assert.True(t, killed(), "before anything is recovered")
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	_, err = e.Recover(stopped, nil, nothing)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.True(t, killed(), "after a recovery that was stopped")
+	_, err = e.one(t.Context(), upOperation(nil), infra)
+	require.NoError(t, err)
+	assert.True(t, killed(), "after an update")
+
+	_, err = e.Recover(t.Context(), promptly(), nothing)
+	require.NoError(t, err)
+	assert.False(t, killed(), "after a recovery")
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -9,11 +10,13 @@ import (
 	"syscall"
 
 	"github.com/prometheus/procfs"
+
+	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
-// endOrphans ends the providers of engines that were killed: nothing else tells them, and each keeps more than a hundred megabytes. They
-// are known by their home and by a parent that is no engine. Other systems than Linux do not show the former, and keep them.
-func (e *Engine) endOrphans() error {
+// endOrphans ends the providers of engines that were killed, and waits for their end: nothing else tells them, and they may still be at
+// work. They are known by their home and by a parent that is no engine. Other systems than Linux do not show the former, and keep them.
+func (e *Engine) endOrphans(ctx context.Context) error {
 	if runtime.GOOS != "linux" {
 		return nil
 	}
@@ -27,6 +30,7 @@ func (e *Engine) endOrphans() error {
 			names[p.PID] = name
 		}
 	}
+	var ending []int
 	var failed []error
 	for _, p := range processes {
 		stat, err := p.Stat()
@@ -39,7 +43,26 @@ func (e *Engine) endOrphans() error {
 		}
 		if err := syscall.Kill(p.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 			failed = append(failed, fmt.Errorf("end the provider %d, whose engine was killed: %w", p.PID, err))
+			continue
 		}
+		ending = append(ending, p.PID)
+	}
+	err = site.WaitFor(ctx, func() (bool, error) {
+		ending = slices.DeleteFunc(ending, hasEnded)
+		return len(ending) == 0, nil
+	})
+	if err != nil {
+		failed = append(failed, fmt.Errorf("providers of an engine that was killed do not end, processes %v: %w", ending, err))
 	}
 	return errors.Join(failed...)
+}
+
+// hasEnded tells whether a process is gone, or is only kept for a parent that has not asked for it.
+func hasEnded(pid int) bool {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return true
+	}
+	stat, err := p.Stat()
+	return err != nil || stat.State == "Z"
 }

@@ -5,9 +5,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 
+	"github.com/prometheus/procfs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -33,8 +35,19 @@ func TestUnit_ProvidersOfKilledEnginesAreEnded(t *testing.T) {
 	}
 	ours, theirs := site.Site{Dir: t.TempDir()}, site.Site{Dir: t.TempDir()}
 	orphan, neighbour := run(ours), run(theirs)
+	// Start returns a moment before the kernel knows the new program's name and variables.
+	for s, command := range map[site.Site]*exec.Cmd{ours: orphan, theirs: neighbour} {
+		require.NoError(t, site.WaitFor(t.Context(), func() (bool, error) {
+			p, err := procfs.NewProc(command.Process.Pid)
+			if err != nil {
+				return false, err
+			}
+			variables, err := p.Environ()
+			return slices.Contains(variables, "PULUMI_HOME="+s.HomeDir()), err
+		}))
+	}
 
-	require.NoError(t, (&Engine{site: ours}).endOrphans())
+	require.NoError(t, (&Engine{site: ours}).endOrphans(t.Context()))
 	var ended *exec.ExitError
 	require.ErrorAs(t, orphan.Wait(), &ended)
 	assert.Equal(t, syscall.SIGTERM, ended.Sys().(syscall.WaitStatus).Signal())

@@ -33,13 +33,10 @@ const leftoverEnd = time.Minute
 type FindID func(typ string, inputs map[string]any) (id string, exists bool, err error)
 
 // Recover makes the states agree with what is really there, after an update was killed, a state was lost or somebody worked by hand:
-// it waits for what a killed command has left running, takes the locks away that nobody holds, forgets what is gone, and adopts by
-// import what is in Azure and in the program but in no state. It changes nothing but the states. It returns the ids that were adopted.
+// it forgets what is gone, and adopts by import what is in Azure and in the program but in no state. It changes nothing but the states,
+// and returns the ids that were adopted. AwaitLeftovers comes before it. Until it has come to its end Killed says that it is needed.
 func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) (adopted []string, err error) {
-	if err := e.awaitLeftovers(ctx); err != nil {
-		return nil, err
-	}
-	if err := e.endOrphans(); err != nil {
+	if err := e.needsRecovery(); err != nil {
 		return nil, err
 	}
 	if _, err := e.one(ctx, refreshOperation(), line()[0]); err != nil {
@@ -64,7 +61,10 @@ func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) 
 	}
 	// Of what is in the cluster only Applications are not taken over when they are created: they are not applied from the server's side.
 	applications, err := e.adoptApplications(ctx, overrides, find, false)
-	return append(adopted, applications...), err
+	if err != nil {
+		return nil, err
+	}
+	return append(adopted, applications...), e.recovered()
 }
 
 // adoptApplications adopts the Applications that are in the cluster and in no state. The program reads other stacks: without their outputs
@@ -109,8 +109,9 @@ func (e *Engine) adoptAll(ctx context.Context, overrides Overrides, find FindID,
 	}
 }
 
-// awaitLeftovers waits until nobody works on a stack, and removes the locks of those who were killed.
-func (e *Engine) awaitLeftovers(ctx context.Context) error {
+// AwaitLeftovers waits until nobody works on a stack any more, removes the locks of those who were killed, and ends the providers that
+// they left running: from then on what Azure and the cluster have is what stays. The error says who still works, after a minute.
+func (e *Engine) AwaitLeftovers(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, leftoverEnd)
 	defer cancel()
 	for _, p := range stacks.Projects() {
@@ -123,7 +124,7 @@ func (e *Engine) awaitLeftovers(ctx context.Context) error {
 			return errors.Join(busy, ctx.Err())
 		}
 	}
-	return nil
+	return e.endOrphans(waiting)
 }
 
 func refreshOperation() operation {

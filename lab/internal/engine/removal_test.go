@@ -76,7 +76,7 @@ func TestEngine_ARemovalWaitsForArgoCDAndNotForEver(t *testing.T) {
 	_, err = e.one(t.Context(), downOperation(), partOf(t, stacks.Apps))
 	var failure *Failure
 	require.ErrorAs(t, err, &failure)
-	assert.Less(t, time.Since(started), 30*time.Second)
+	assert.Less(t, time.Since(started), 2*time.Minute, "much less than the ten minutes that it takes by itself")
 	for _, want := range []string{"gridos-dev", "timed out", "docs/recovery.md"} {
 		require.ErrorContains(t, err, want)
 	}

@@ -144,6 +144,10 @@ func (s Site) KubeconfigFile() string { return filepath.Join(s.Dir, "kubeconfig"
 // PassphraseFile holds the passphrase that encrypts the stacks' secrets.
 func (s Site) PassphraseFile() string { return filepath.Join(s.Dir, "passphrase") }
 
+// RecoveryFile is there from when the trace of a killed engine is removed until a recovery, or a removal, is complete: what was interrupted
+// in between must not be forgotten.
+func (s Site) RecoveryFile() string { return filepath.Join(s.Dir, "recovery") }
+
 // RecordFile tells what the background process serves.
 func (s Site) RecordFile() string { return filepath.Join(s.Dir, "serve.json") }
 
