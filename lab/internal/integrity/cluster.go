@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +28,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+
+	"github.com/gridos/sharedinfra/bootstrap/helm"
 )
 
 // cluster asks the API server whether objects are there.
@@ -95,8 +99,18 @@ func (c *cluster) hasState(ctx context.Context, state []apitype.ResourceV3) erro
 	return errors.Join(problems...)
 }
 
-// hasReleases returns an error for every release that Helm has not brought to an end, and for everything in one that is not there.
-func (c *cluster) hasReleases(ctx context.Context) error {
+// hasReleases returns an error for every release that is in the state and not in the cluster, or the other way round; for every one that
+// Helm has not brought to an end, and for everything in one that is not there.
+func (c *cluster) hasReleases(ctx context.Context, state []apitype.ResourceV3) error {
+	known := map[string]bool{}
+	for _, r := range state {
+		if string(r.Type) == helm.ReleaseToken {
+			known[string(r.ID)] = true
+		}
+	}
+	if len(known) == 0 {
+		return errors.New("the state has no release of Helm's")
+	}
 	list, err := c.client.CoreV1().Secrets(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: "owner=helm"})
 	if err != nil {
 		return err
@@ -112,11 +126,17 @@ func (c *cluster) hasReleases(ctx context.Context) error {
 			newest[release], revisions[release] = record, revision
 		}
 	}
-	if len(newest) == 0 {
-		return errors.New("the cluster has no release of Helm's")
-	}
 	var problems []error
-	for release, record := range newest {
+	for _, release := range slices.Sorted(maps.Keys(known)) {
+		if _, there := newest[release]; !there {
+			problems = append(problems, fmt.Errorf("release %s is in the state and not in the cluster", release))
+		}
+	}
+	for _, release := range slices.Sorted(maps.Keys(newest)) {
+		record := newest[release]
+		if !known[release] {
+			problems = append(problems, fmt.Errorf("release %s is in the cluster and not in the state", release))
+		}
 		if status := record.Labels["status"]; status != "deployed" {
 			problems = append(problems, fmt.Errorf("release %s is %s instead of deployed", release, status))
 			continue

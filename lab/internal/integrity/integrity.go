@@ -117,9 +117,9 @@ func Check(ctx context.Context, s site.Site, before *Secrets) error {
 		return err
 	}
 	problems := []error{
-		sameResources(states[stacks.Infra.Name].Resources, cloud),
-		sameValues(states[stacks.Infra.Name].Resources, cloud),
-		inCluster.hasReleases(ctx),
+		sameResources(states[stacks.Infra.Name].Resources, azure.Unseeded(cloud.Inventory())),
+		sameValues(states[stacks.Infra.Name].Resources, cloud.Holds),
+		inCluster.hasReleases(ctx, states[stacks.Bootstrap.Name].Resources),
 		inCluster.signsIn(ctx, now),
 	}
 	for _, project := range []stacks.Project{stacks.Bootstrap, stacks.Apps} {
@@ -136,13 +136,13 @@ func Check(ctx context.Context, s site.Site, before *Secrets) error {
 	killed, err := e.Killed()
 	problems = append(problems, err)
 	if killed {
-		problems = append(problems, errors.New("a lock is left on a stack"))
+		problems = append(problems, errors.New("a lock is left on a stack, or a recovery is not complete"))
 	}
 	return errors.Join(problems...)
 }
 
 // sameResources compares the ids in the state with the inventory.
-func sameResources(state []apitype.ResourceV3, cloud *azure.Cloud) error {
+func sameResources(state []apitype.ResourceV3, inventory []azure.Resource) error {
 	known := map[string]int{}
 	for _, r := range state {
 		if strings.HasPrefix(string(r.Type), "azure-native:") && r.Custom && !r.External {
@@ -150,12 +150,12 @@ func sameResources(state []apitype.ResourceV3, cloud *azure.Cloud) error {
 		}
 	}
 	var problems []error
-	for id, n := range known {
-		if n > 1 {
+	for _, id := range slices.Sorted(maps.Keys(known)) {
+		if n := known[id]; n > 1 {
 			problems = append(problems, fmt.Errorf("the state has %s %d times", id, n))
 		}
 	}
-	for _, r := range azure.Unseeded(cloud.Inventory()) {
+	for _, r := range inventory {
 		id := strings.ToLower(r.ID)
 		if known[id] == 0 {
 			problems = append(problems, fmt.Errorf("%s is in Azure and not in the state", r.ID))
@@ -171,8 +171,8 @@ func sameResources(state []apitype.ResourceV3, cloud *azure.Cloud) error {
 // kept are the secrets that are in Azure, by the last part of the type of the resource, with the input that has them.
 var kept = map[string][]string{"Secret": {"properties", "value"}, "Server": {"administratorLoginPassword"}}
 
-// sameValues tells whether Azure has the secrets that the state says it has.
-func sameValues(state []apitype.ResourceV3, cloud *azure.Cloud) error {
+// sameValues tells whether Azure has the secrets that the state says it has; holds looks at one, by its resource's id and its path.
+func sameValues(state []apitype.ResourceV3, holds func(id, path, value string) (bool, error)) error {
 	var problems []error
 	compared := 0
 	for _, r := range state {
@@ -191,7 +191,7 @@ func sameValues(state []apitype.ResourceV3, cloud *azure.Cloud) error {
 			problems = append(problems, fmt.Errorf("the state has lost %s of %s", strings.Join(path, "."), r.ID))
 			continue
 		}
-		same, err := cloud.Holds(string(r.ID), strings.Join(path, "."), secret)
+		same, err := holds(string(r.ID), strings.Join(path, "."), secret)
 		if err == nil && !same {
 			err = fmt.Errorf("%s of %s is another one in Azure than in the state", strings.Join(path, "."), r.ID)
 		}
