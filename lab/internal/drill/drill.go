@@ -18,9 +18,11 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/argo"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/integrity"
 	"github.com/gridos/sharedinfra/lab/internal/labcli"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/traffic"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -53,7 +55,7 @@ type Result struct {
 func All() []Drill {
 	return []Drill{
 		{
-			"argocd-deleted", "bootstrap restores Argo CD, and neither Applications nor what they deployed are touched",
+			"argocd-deleted", "bootstrap restores Argo CD, neither Applications nor what they deployed are touched, and no user notices",
 			deleteArgoCD, true, workloadsAreTheSame,
 		},
 		{
@@ -61,7 +63,7 @@ func All() []Drill {
 			purgeVault, true, onlyTheVaultIsNew,
 		},
 		{
-			"state-lost", "everything in Azure is adopted, nothing is replaced, and the application never notices",
+			"state-lost", "everything in Azure is adopted, nothing is replaced, and no user notices",
 			loseState, false, nothingIsNew,
 		},
 		{
@@ -79,6 +81,8 @@ type stage struct {
 	// workloads are the UIDs, by kind and name, of what Argo CD keeps and deploys; image is what the application ran.
 	workloads map[string]string
 	image     string
+	// users have seen this much.
+	users traffic.Seen
 }
 
 // Play plays drills one after the other in an environment that is up with --gitops. The error is of the first whose promise did
@@ -145,8 +149,23 @@ func (s *stage) look(ctx context.Context) error {
 	for _, r := range azure.Unseeded(cloud.Inventory()) {
 		s.creations[r.ID] = cloud.Creation(r.ID)
 	}
-	s.workloads, s.image, err = s.deployed(ctx)
+	if s.workloads, s.image, err = s.deployed(ctx); err != nil {
+		return err
+	}
+	s.users, err = s.seen(ctx)
 	return err
+}
+
+// seen is what users have seen since the background process was started.
+func (s *stage) seen(ctx context.Context) (traffic.Seen, error) {
+	client, ok, err := gitops.Connect(s.lab.Site.GitOpsDir())
+	if err == nil && !ok {
+		err = errors.New("nobody uses the application; bring the lab up with --gitops")
+	}
+	if err != nil {
+		return traffic.Seen{}, err
+	}
+	return client.Seen(ctx)
 }
 
 func (s *stage) cloud() (*azure.Cloud, error) {
@@ -242,7 +261,7 @@ func (s *stage) newInAzure() ([]string, error) {
 	return created, nil
 }
 
-// workloadsAreTheSame compares UIDs: what was deleted and made again has another one.
+// workloadsAreTheSame compares UIDs, for what was deleted and made again has another one, and asks the users.
 func workloadsAreTheSame(ctx context.Context, s *stage) (string, error) {
 	now, image, err := s.deployed(ctx)
 	if err != nil {
@@ -257,7 +276,15 @@ func workloadsAreTheSame(ctx context.Context, s *stage) (string, error) {
 	if image != s.image {
 		problems = append(problems, fmt.Errorf("the application runs %s instead of %s", image, s.image))
 	}
-	return fmt.Sprintf("%d objects are the same", len(s.workloads)), errors.Join(problems...)
+	after, err := s.seen(ctx)
+	if err != nil {
+		return "", err
+	}
+	requests, failed := after.Since(s.users).Requests()
+	if failed > 0 || requests < traffic.Enough {
+		problems = append(problems, fmt.Errorf("%d of the users' %d requests failed; none should, of %d or more", failed, requests, traffic.Enough))
+	}
+	return fmt.Sprintf("%d objects are the same, 0 of %d requests failed", len(s.workloads), requests), errors.Join(problems...)
 }
 
 func purgeVault(ctx context.Context, s *stage) error {

@@ -66,7 +66,7 @@ func goodRelease(ctx context.Context, s *Stage) (string, error) {
 		return "", fmt.Errorf("the Rollout has the image %s, and %s was pushed", image, b.Reference)
 	}
 	s.keep, s.last = true, &promotion{b.Tag, commit, before}
-	requests, failed := total(seen)
+	requests, failed := seen.Requests()
 	if failed > 0 || len(seen.Revisions) != 2 {
 		return "", fmt.Errorf("%d of the users' %d requests failed, and %d versions answered instead of two",
 			failed, requests, len(seen.Revisions))

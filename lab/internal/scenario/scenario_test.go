@@ -7,8 +7,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/gridos/sharedinfra/lab/internal/traffic"
 )
 
 func TestUnit_EverySuccessCriterionHasAScenarioAndEveryScenarioIsDocumented(t *testing.T) {
@@ -35,11 +33,4 @@ func TestUnit_EverySuccessCriterionHasAScenarioAndEveryScenarioIsDocumented(t *t
 		assert.Positive(t, evidence[criterion], criterion)
 		assert.Contains(t, criteria, "| "+string(criterion)+" | `", criterion)
 	}
-}
-
-func TestUnit_RequestsThatNobodyAnsweredFailed(t *testing.T) {
-	t.Parallel()
-	requests, failed := total(traffic.Seen{Unanswered: 3, Revisions: []traffic.Revision{{Requests: 10, Failed: 1}, {Requests: 5}}})
-	assert.EqualValues(t, 18, requests)
-	assert.EqualValues(t, 4, failed)
 }

@@ -376,9 +376,6 @@ func detail(state argo.State) string {
 	return text
 }
 
-// enoughRequests are so many that "none failed" says something.
-const enoughRequests = 100
-
 // users tells what became of the users' requests while something happens. It looks on until there were enough of them, for what happens
 // may take less time than passes between two requests.
 func (s *Stage) users(ctx context.Context, while func() error) (seen traffic.Seen, err error) {
@@ -389,14 +386,14 @@ func (s *Stage) users(ctx context.Context, while func() error) (seen traffic.See
 	if err := while(); err != nil {
 		return seen, err
 	}
-	err = eventually(ctx, fmt.Sprintf("users have made %d requests", enoughRequests), func(ctx context.Context) (bool, error) {
+	err = eventually(ctx, fmt.Sprintf("users have made %d requests", traffic.Enough), func(ctx context.Context) (bool, error) {
 		after, err := s.options.Lab.Seen(ctx)
 		if err != nil {
 			return false, err
 		}
-		seen = since(before, after)
-		requests, _ := total(seen)
-		return requests >= enoughRequests, nil
+		seen = after.Since(before)
+		requests, _ := seen.Requests()
+		return requests >= traffic.Enough, nil
 	})
 	return seen, err
 }
@@ -407,36 +404,11 @@ func (s *Stage) unnoticed(ctx context.Context, while func() error) (requests uin
 	if err != nil {
 		return 0, err
 	}
-	requests, failed := total(seen)
+	requests, failed := seen.Requests()
 	if failed > 0 {
 		return 0, fmt.Errorf("%d of the users' %d requests failed meanwhile", failed, requests)
 	}
 	return requests, nil
-}
-
-// since is what was seen between two looks.
-func since(before, after traffic.Seen) (between traffic.Seen) {
-	between.Unanswered = after.Unanswered - before.Unanswered
-	for _, revision := range after.Revisions {
-		i := slices.IndexFunc(before.Revisions, func(r traffic.Revision) bool { return r.Hash == revision.Hash })
-		if i >= 0 {
-			revision.Requests -= before.Revisions[i].Requests
-			revision.Failed -= before.Revisions[i].Failed
-		}
-		if revision.Requests > 0 {
-			between.Revisions = append(between.Revisions, revision)
-		}
-	}
-	return between
-}
-
-// total are all requests, and those that were not answered well.
-func total(seen traffic.Seen) (requests, failed uint64) {
-	requests, failed = seen.Unanswered, seen.Unanswered
-	for _, r := range seen.Revisions {
-		requests, failed = requests+r.Requests, failed+r.Failed
-	}
-	return requests, failed
 }
 
 // component returns a component that runs.

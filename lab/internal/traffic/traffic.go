@@ -81,6 +81,34 @@ type Seen struct {
 	Unanswered uint64
 }
 
+// Enough requests are so many that "none failed" says something.
+const Enough = 100
+
+// Since is what users saw after they had seen before.
+func (s Seen) Since(before Seen) (between Seen) {
+	between.Unanswered = s.Unanswered - before.Unanswered
+	for _, revision := range s.Revisions {
+		i := slices.IndexFunc(before.Revisions, func(r Revision) bool { return r.Hash == revision.Hash })
+		if i >= 0 {
+			revision.Requests -= before.Revisions[i].Requests
+			revision.Failed -= before.Revisions[i].Failed
+		}
+		if revision.Requests > 0 {
+			between.Revisions = append(between.Revisions, revision)
+		}
+	}
+	return between
+}
+
+// Requests are how many were made, and how many of them were not answered, or not well.
+func (s Seen) Requests() (all, failed uint64) {
+	all, failed = s.Unanswered, s.Unanswered
+	for _, r := range s.Revisions {
+		all, failed = all+r.Requests, failed+r.Failed
+	}
+	return all, failed
+}
+
 // Start begins with the requests and with serving metrics, on a free port of the loopback interface.
 func (t *Traffic) Start(ctx context.Context) error {
 	if t.end != nil {

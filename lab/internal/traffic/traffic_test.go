@@ -86,6 +86,21 @@ func TestUnit_AFewRequestsBehaveAsManyWould(t *testing.T) {
 	assert.Greater(t, faster["0.15"], 10., "a distribution and not two values")
 }
 
+func TestUnit_WhatWasSeenInBetweenIsTheDifference(t *testing.T) {
+	t.Parallel()
+	before := Seen{Unanswered: 3, Revisions: []Revision{{Hash: "old", Requests: 10, Failed: 1}, {Hash: "idle", Requests: 5}}}
+	after := Seen{Unanswered: 4, Revisions: []Revision{
+		{Hash: "idle", Requests: 5}, {Hash: "new", Requests: 20, Failed: 2}, {Hash: "old", Requests: 17, Failed: 4},
+	}}
+	between := after.Since(before)
+	assert.Equal(t, Seen{Unanswered: 1, Revisions: []Revision{
+		{Hash: "new", Requests: 20, Failed: 2}, {Hash: "old", Requests: 7, Failed: 3},
+	}}, between)
+	requests, failed := between.Requests()
+	assert.EqualValues(t, 28, requests)
+	assert.EqualValues(t, 6, failed, "what nobody answered failed too")
+}
+
 func TestUnit_ImpossibleBehaviourIsRefused(t *testing.T) {
 	for _, behaviour := range []Behaviour{
 		{ErrorShare: 1.1, P50: 1, P95: 2}, {ErrorShare: math.NaN(), P50: 1, P95: 2}, {P50: 2, P95: 1}, {ErrorShare: 1},
