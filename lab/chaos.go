@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -37,7 +38,9 @@ func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted 
 		err = do(copied)
 	}
 	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%w\nwhat is left of it, the logs too, is in %s; cd there, and take it away with `lab down`", err, dir)
+		return fmt.Errorf("%w\nwhat is left of it, the logs too, is in %s, and runs on; to end it: "+
+			"`go build -o bin/lab ./lab && (cd %s && %s down -s %s) && rm -r %s`",
+			err, dir, dir, filepath.Join(s.Repository, "bin", "lab"), s.Environment, dir)
 	}
 	return errors.Join(err, discard(context.WithoutCancel(ctx), copied), os.RemoveAll(dir))
 }
@@ -50,9 +53,9 @@ func chaosCommand(noArgs cobra.PositionalArgs, at func(func(*cobra.Command, site
 	cmd := withJSON(&cobra.Command{
 		Use: "chaos", Short: "Kill up, preview and down at random moments, and check that one command makes all whole again", Args: noArgs,
 		Long: `Kills the engine, the program, a provider, the simulated Azure or a controller with SIGKILL, at a random moment of up,
-preview or down over all four projects. After each, "lab recover" and then "lab up" must succeed, and the simulated Azure and the
-cluster must have exactly what the states say: no orphan, no duplicate, no secret lost, no lock and no unfinished operation left.
-What happens follows from the seed and the number of the round, so that a round can be played again.
+preview or down over all four projects. After each, "lab recover" and then "lab up" must succeed. Then the simulated Azure must have
+exactly what the state says, and the cluster all that the states and Helm's releases say: no orphan, no duplicate, no secret lost, no
+lock and no unfinished operation left. What happens follows from the seed and the number of the round, so that rounds can be played again.
 
 It works in copies of this checkout, beside whatever lab is up. A round takes 30 to 60 seconds on two cores.`,
 		Example: "  go run ./lab chaos\n  go run ./lab chaos --rounds 10 --parallel 1 --seed 7\n  go run ./lab chaos --seed 7 --round 3",
@@ -76,8 +79,8 @@ It works in copies of this checkout, beside whatever lab is up. A round takes 30
 			return usageError{errors.New("--round needs the --seed of the run that it was a round of")}
 		}
 		numbers := only
-		for n := range rounds {
-			if len(only) == 0 {
+		if len(only) == 0 {
+			for n := range rounds {
 				numbers = append(numbers, n+1)
 			}
 		}

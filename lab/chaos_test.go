@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/chaos"
+	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
 // Three rounds of the hundred that `make chaos` plays, so that chaos itself is not forgotten between its runs.
@@ -31,10 +32,21 @@ func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
 		assert.Positive(t, round.Recovery, round.Plan)
 	}
 
-	interrupted, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	interrupted, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	running := make(chan error, 1)
+	go func() {
+		defer cancel()
+		running <- site.WaitFor(interrupted, func() (bool, error) {
+			records, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "gridos-lab-*", ".lab", "dev", "serve.json"))
+			return len(records) > 0, err
+		})
+	}()
 	_, _, err = lab(t, interrupted, "chaos", "--rounds", "2")
-	require.ErrorContains(t, err, "before anything was killed")
+	require.NoError(t, <-running, "it was interrupted in the middle")
+	var stopped interruptedError
+	require.ErrorAs(t, err, &stopped)
+	assert.Equal(t, "Stopped.", err.Error())
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
 	require.NoError(t, err)
 	assert.Empty(t, left, "neither what went well nor what was interrupted leaves anything")

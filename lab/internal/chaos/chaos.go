@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,8 @@ type Options struct {
 // Result is what happened in a round.
 type Result struct {
 	Plan
+	// Behind are the rounds that were played in the same environment before it, in their order.
+	Behind []int `json:"behind,omitempty"`
 	// Project is the one that was worked on when it was killed, or empty between two of them.
 	Project string `json:"project,omitempty"`
 	// Interrupted says that the command still waited for what was killed, and was told to stop as by Ctrl-C.
@@ -57,7 +60,8 @@ type Result struct {
 // runner plays rounds.
 type runner struct {
 	Options
-	settings *settings
+	// played are the rounds until now.
+	played []int
 	// typical is how long a command takes, by its verb; fromNothing is how long an up takes that makes everything.
 	typical     map[Verb]time.Duration
 	fromNothing time.Duration
@@ -73,9 +77,6 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 		}
 	}()
 	r := &runner{Options: o, typical: map[Verb]time.Duration{}}
-	if r.settings, err = openSettings(o.Lab.Site); err != nil {
-		return nil, err
-	}
 	step := o.Display.Start("up, preview, down and up while nobody disturbs them")
 	if err := r.calibrate(ctx); err != nil {
 		step.Fail(err)
@@ -98,20 +99,31 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 				cmp.Or(result.Project, "no project"), result.After, interrupted, result.Recovery, result.Up))
 		}
 		results = append(results, result)
+		r.played = append(r.played, n)
 		if err != nil {
-			return results, fmt.Errorf("seed %d, %s: %w", o.Seed, plan, err)
+			return results, fmt.Errorf("seed %d, %s: %w\n%s", o.Seed, plan, err, again(o.Seed, r.played))
 		}
 	}
 	_, err = r.Lab.Run(ctx, "up", "--expect-no-changes")
 	return results, err
 }
 
-// calibrate brings the environment up and measures how long the commands take.
+// again says how to play rounds once more in one environment: what a round finds is what those before it left.
+func again(seed uint64, rounds []int) string {
+	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(rounds), " ", ","), "[]")
+	return fmt.Sprintf("what it found was left by the rounds before it in the same environment; play them again with "+
+		"`go run ./lab chaos --parallel 1 --seed %d --round %s`", seed, numbers)
+}
+
+// calibrate brings the environment up and measures how long the commands take when there is something to do.
 func (r *runner) calibrate(ctx context.Context) error {
 	if _, err := r.Lab.Run(ctx, "up"); err != nil {
 		return err
 	}
-	for _, verb := range []Verb{Up, Preview, Down} {
+	if err := change(r.Lab.Site); err != nil {
+		return err
+	}
+	for _, verb := range []Verb{Preview, Up, Down} {
 		began := time.Now()
 		if _, err := r.Lab.Run(ctx, r.arguments(verb)...); err != nil {
 			return err
@@ -135,16 +147,13 @@ func (r *runner) arguments(verb Verb) []string {
 
 // play plays a round. Whatever it is, the environment is up and whole afterwards.
 func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
-	result := Result{Plan: plan}
+	result := Result{Plan: plan, Behind: slices.Clone(r.played)}
 	var before *integrity.Secrets // what must still be the same afterwards
 	if plan.Verb != Down && !plan.FromNothing {
 		var err error
 		if before, err = integrity.Read(ctx, r.Lab.Site); err != nil {
 			return result, err
 		}
-	}
-	if err := r.settings.change(plan.Changes); err != nil {
-		return result, err
 	}
 	moment, typical := plan.Moment, r.typical[plan.Verb]
 	if plan.FromNothing {
@@ -153,6 +162,11 @@ func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
 	for try := 1; ; try++ {
 		if plan.FromNothing {
 			if _, err := r.Lab.Run(ctx, r.arguments(Down)...); err != nil {
+				return result, err
+			}
+		}
+		if plan.Changes {
+			if err := change(r.Lab.Site); err != nil {
 				return result, err
 			}
 		}
@@ -188,9 +202,9 @@ func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
 
 // strike runs a command, kills the victim at the moment, and waits for the command's end.
 func (r *runner) strike(ctx context.Context, plan Plan, moment time.Duration, result *Result) error {
-	ctx, cancel := context.WithTimeout(ctx, hang)
+	limited, cancel := context.WithTimeout(ctx, hang)
 	defer cancel()
-	command := r.Lab.Command(ctx, r.arguments(plan.Verb)...)
+	command := r.Lab.Command(limited, r.arguments(plan.Verb)...)
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
 	began := time.Now()
@@ -198,17 +212,18 @@ func (r *runner) strike(ctx context.Context, plan Plan, moment time.Duration, re
 		return err
 	}
 	ended := make(chan struct{})
+	var failure error // of the command; that it fails after the kill is what is wanted
 	go func() {
 		defer close(ended)
-		_ = command.Wait() // that it fails is what is wanted
+		failure = command.Wait()
 	}()
+	err := errGone
 	select {
 	case <-ended:
-		return errGone
 	case <-time.After(moment):
+		result.Project, err = kill(limited, r.Lab.Site, plan.Victim, command.Process.Pid, ended)
+		result.After = time.Since(began).Seconds()
 	}
-	project, err := kill(ctx, r.Lab.Site, plan.Victim, command.Process.Pid, ended)
-	result.Project, result.After = project, time.Since(began).Seconds()
 	select {
 	case <-ended:
 	case <-time.After(patience):
@@ -217,8 +232,13 @@ func (r *runner) strike(ctx context.Context, plan Plan, moment time.Duration, re
 		_ = command.Process.Signal(os.Interrupt) // it may have ended just now
 		<-ended
 	}
-	if err == nil && ctx.Err() != nil {
-		err = fmt.Errorf("%s hangs after its %s was killed:\n%s", plan.Verb, plan.Victim, said.String())
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case limited.Err() != nil:
+		return fmt.Errorf("%s hangs, whose %s was to be killed:\n%s", plan.Verb, plan.Victim, said.String())
+	case errors.Is(err, errGone) && failure != nil:
+		return fmt.Errorf("%s failed before anything was killed: %w\n%s", plan.Verb, failure, said.String())
 	}
 	return err
 }

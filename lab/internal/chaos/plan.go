@@ -51,8 +51,8 @@ type Plan struct {
 	Moment float64 `json:"moment"`
 	// FromNothing has the environment taken down first, so that an up makes everything.
 	FromNothing bool `json:"fromNothing,omitempty"`
-	// Changes are values of the configuration that the command finds changed, by project and key.
-	Changes map[string]map[string]any `json:"changes,omitempty"`
+	// Changes says that the command finds the configuration of two projects changed.
+	Changes bool `json:"changes,omitempty"`
 }
 
 // String says what happens, in a line.
@@ -71,24 +71,8 @@ func Draw(seed uint64, round int) Plan {
 	p.Verb = weighted(random, map[Verb]int{Up: 50, Preview: 15, Down: 35}, Verbs())
 	// What takes the whole control plane along takes long to come back, and so comes seldom.
 	p.Victim = weighted(random, map[Victim]int{Engine: 35, Program: 30, Provider: 20, Azure: 8, Controller: 7}, Victims())
-	if p.Verb == Down {
-		return p
-	}
-	if p.Verb == Up && random.IntN(2) == 0 {
-		p.FromNothing = true
-		return p
-	}
-	// Numbers of the round make sure that each change is one.
-	p.Changes = map[string]map[string]any{
-		"gridos-infra": {
-			"gridos-infra:logRetentionDays": 31 + round%300,
-			"gridos-infra:userPoolMin":      1 + round%2,
-		},
-		"gridos-bootstrap": {
-			"gridos-bootstrap:argocdRepoServerReplicas": 2 + round%2,
-			"gridos-bootstrap:argoRolloutsReplicas":     2 + round%3,
-		},
-	}
+	p.FromNothing = p.Verb == Up && random.IntN(2) == 0
+	p.Changes = p.Verb != Down && !p.FromNothing
 	return p
 }
 

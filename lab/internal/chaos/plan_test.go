@@ -13,7 +13,7 @@ func TestUnit_ARoundFollowsFromItsSeed(t *testing.T) {
 		assert.Equal(t, plan, Draw(7, round))
 		assert.GreaterOrEqual(t, plan.Moment, 0.0)
 		assert.Less(t, plan.Moment, 1.0)
-		assert.Equal(t, plan.Verb == Down || plan.FromNothing, len(plan.Changes) == 0, "an update has something to do: %s", plan)
+		assert.Equal(t, plan.Verb == Down || plan.FromNothing, !plan.Changes, "an update has something to do: %s", plan)
 		verbs[plan.Verb]++
 		victims[plan.Victim]++
 	}

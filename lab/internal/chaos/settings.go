@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"fmt"
-	"maps"
 	"os"
 
 	"sigs.k8s.io/yaml"
@@ -12,27 +11,23 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// settings are the stacks' files of the environment, which rounds change.
-type settings struct{ files map[string]string }
-
-func openSettings(s site.Site) (*settings, error) {
-	files := map[string]string{}
-	for _, p := range stacks.Projects() {
-		files[p.Name] = projectfile.StackFile(s.ProjectDir(p.Directory), s.Environment)
-		if _, err := os.Stat(files[p.Name]); err != nil {
-			return nil, err
-		}
-	}
-	return &settings{files}, nil
+// settings are what rounds change: two values for each key. The first is the other one than dev's default.
+var settings = map[stacks.Project]map[string][2]int{
+	stacks.Infra: {
+		"gridos-infra:logRetentionDays": {60, 31},
+		"gridos-infra:userPoolMin":      {2, 1},
+	},
+	stacks.Bootstrap: {
+		"gridos-bootstrap:argocdRepoServerReplicas": {3, 2},
+		"gridos-bootstrap:argoRolloutsReplicas":     {3, 2},
+	},
 }
 
-// change sets keys in the projects' files; what else is there stays.
-func (s *settings) change(values map[string]map[string]any) error {
-	for project, changed := range values {
-		path, ok := s.files[project]
-		if !ok {
-			return fmt.Errorf("there is no project %q", project)
-		}
+// change gives each key of settings, in the stacks' files, the value that it does not have; what else is there stays. So a round finds
+// something to do whatever was played before it.
+func change(s site.Site) error {
+	for project, keys := range settings {
+		path := projectfile.StackFile(s.ProjectDir(project.Directory), s.Environment)
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
@@ -45,7 +40,13 @@ func (s *settings) change(values map[string]map[string]any) error {
 		if !ok {
 			config = map[string]any{}
 		}
-		maps.Copy(config, changed)
+		for key, values := range keys {
+			if config[key] == float64(values[0]) { // a number of YAML's
+				config[key] = values[1]
+			} else {
+				config[key] = values[0]
+			}
+		}
 		file["config"] = config
 		if text, err = yaml.Marshal(file); err != nil {
 			return err

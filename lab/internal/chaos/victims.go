@@ -21,7 +21,7 @@ const lookEvery = 5 * time.Millisecond
 var errGone = errors.New("the command ended before there was anything to kill")
 
 // kill waits for the victim of a command that runs as the process command, kills it, and returns the project that was worked on then.
-func kill(ctx context.Context, s site.Site, victim Victim, command int, ended <-chan struct{}) (project string, err error) {
+func kill(ctx context.Context, s site.Site, victim Victim, command int, ended <-chan struct{}) (string, error) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {

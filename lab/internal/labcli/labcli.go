@@ -42,15 +42,22 @@ func (l Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return command
 }
 
-// Run runs a command to its end and returns what it printed to standard output. The error has everything that it said.
+// Run runs a command to its end and returns what it printed to standard output. The error has everything that it said; after the end of
+// ctx it is that of ctx.
 func (l Lab) Run(ctx context.Context, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, hang)
+	limited, cancel := context.WithTimeout(ctx, hang)
 	defer cancel()
-	command := l.Command(ctx, args...)
+	command := l.Command(limited, args...)
 	var out, errOut bytes.Buffer
 	command.Stdout, command.Stderr = &out, &errOut
-	if err := command.Run(); err != nil {
-		return "", fmt.Errorf("lab %s: %w\n%s%s", strings.Join(args, " "), err, out.String(), errOut.String())
+	err := command.Run()
+	switch {
+	case err == nil:
+		return out.String(), nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("lab %s: %w", strings.Join(args, " "), ctx.Err())
+	case limited.Err() != nil:
+		err = fmt.Errorf("it did not end within %s", hang)
 	}
-	return out.String(), nil
+	return "", fmt.Errorf("lab %s: %w\n%s%s", strings.Join(args, " "), err, out.String(), errOut.String())
 }
