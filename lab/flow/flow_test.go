@@ -2,10 +2,15 @@
 package flow_test
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -17,7 +22,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/scenario"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 )
@@ -97,6 +104,7 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 
 	u.succeeds(t, "up", "--gitops")
 	t.Run("everything listens on the loopback interface", func(t *testing.T) { listensOnLoopback(t, s) })
+	t.Run("what Argo CD's parts trust each other with is closed to others", func(t *testing.T) { keptToThemselves(t, u, s) })
 
 	out, _, _ := u.run(t, "scenarios", "--json")
 	var results []scenario.Result
@@ -167,9 +175,18 @@ func noSecretInClearText(t *testing.T, u user, s site.Site) {
 		}
 	}
 	require.GreaterOrEqual(t, len(secrets), 2, "the kubeconfig, Argo CD's password")
+	// Written as JSON or in a log it is never whole.
+	config, err := clientcmd.LoadFromFile(s.KubeconfigFile())
+	require.NoError(t, err)
+	for name, signsIn := range config.AuthInfos {
+		require.NotEmpty(t, signsIn.ClientKeyData, name)
+		secrets["the key of "+name] = base64.StdEncoding.EncodeToString(signsIn.ClientKeyData)
+	}
 	files := 0
 	require.NoError(t, filepath.WalkDir(s.Dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // the lab goes on meanwhile
 		case err != nil:
 			return err
 		case path == s.ControlPlaneDir(), path == s.TemporaryDir():
@@ -178,6 +195,9 @@ func noSecretInClearText(t *testing.T, u user, s site.Site) {
 			return nil
 		}
 		content, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -193,14 +213,67 @@ func noSecretInClearText(t *testing.T, u user, s site.Site) {
 // listensOnLoopback looks at what every process of the lab listens on.
 func listensOnLoopback(t *testing.T, s site.Site) {
 	t.Helper()
-	if _, err := os.Stat("/proc/net/tcp"); err != nil {
-		t.Skipf("this system has no /proc/net/tcp to look at (%v)", err)
-	}
 	record, running, err := s.Running()
 	require.NoError(t, err)
 	require.True(t, running)
 	processes := descendants(t, record.PID)
 	require.Greater(t, len(processes), 10, "the control plane and what delivers from Git")
+	listeners := listenersOf(t, processes...)
+	for _, l := range listeners {
+		assert.True(t, l.at.Addr().IsLoopback(), "process %d listens on %s", l.process, l.at)
+	}
+	assert.Greater(t, len(listeners), 15)
+}
+
+// keptToThemselves tries what Argo CD's parts trust each other with, as another user of the machine would.
+func keptToThemselves(t *testing.T, u user, s site.Site) {
+	t.Helper()
+	var answer struct {
+		GitOps struct {
+			Components []struct {
+				Name string
+				PID  int
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(u.succeeds(t, "status", "--json")), &answer))
+	processes := map[string]int{}
+	for _, c := range answer.GitOps.Components {
+		processes[c.Name] = c.PID
+	}
+	cache := listenersOf(t, processes[delivery.Redis])
+	require.Len(t, cache, 1)
+	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", cache[0].at.String())
+	require.NoError(t, err)
+	defer connection.Close()
+	_, err = connection.Write([]byte("KEYS *\r\n"))
+	require.NoError(t, err)
+	reply, err := bufio.NewReader(connection).ReadString('\n')
+	require.NoError(t, err)
+	assert.Regexp(t, "^-NOAUTH ", reply, "Argo CD's cache")
+
+	for _, l := range listenersOf(t, processes[delivery.RepoServer]) {
+		response, err := http.Get(fmt.Sprintf("http://%s/metrics", l.at)) //nolint:noctx // the test's own
+		require.NoError(t, err, "it serves something else than metrics on %s", l.at)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, http.StatusOK, response.StatusCode)
+	}
+	info, err := os.Stat(s.GitOpsDir())
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o700), info.Mode().Perm(), "the folder with the socket of argocd-repo-server")
+}
+
+type listener struct {
+	process int
+	at      netip.AddrPort
+}
+
+// listenersOf are what processes listen on for TCP.
+func listenersOf(t *testing.T, processes ...int) (found []listener) {
+	t.Helper()
+	if _, err := os.Stat("/proc/net/tcp"); err != nil {
+		t.Skipf("this system has no /proc/net/tcp to look at (%v)", err)
+	}
 	inodes := map[string]int{}
 	for _, pid := range processes {
 		links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
@@ -211,7 +284,6 @@ func listensOnLoopback(t *testing.T, s site.Site) {
 			}
 		}
 	}
-	listeners := 0
 	for _, table := range []string{"tcp", "tcp6"} {
 		text, err := os.ReadFile("/proc/net/" + table)
 		require.NoError(t, err)
@@ -221,17 +293,16 @@ func listensOnLoopback(t *testing.T, s site.Site) {
 			if len(fields) < 10 || fields[3] != listening || inodes[fields[9]] == 0 {
 				continue
 			}
-			listeners++
-			assert.True(t, addressOf(t, fields[1]).IsLoopback(), "process %d listens on %s", inodes[fields[9]], addressOf(t, fields[1]))
+			found = append(found, listener{inodes[fields[9]], addressOf(t, fields[1])})
 		}
 	}
-	assert.Greater(t, listeners, 15)
+	return found
 }
 
 // addressOf reads an address of /proc/net/tcp: words of four bytes, each in the machine's order, little-endian, and a port.
-func addressOf(t *testing.T, text string) netip.Addr {
+func addressOf(t *testing.T, text string) netip.AddrPort {
 	t.Helper()
-	digits, _, _ := strings.Cut(text, ":")
+	digits, port, _ := strings.Cut(text, ":")
 	var address []byte
 	for word := range slices.Chunk([]byte(digits), 8) {
 		for i := 6; i >= 0; i -= 2 {
@@ -242,7 +313,9 @@ func addressOf(t *testing.T, text string) netip.Addr {
 	}
 	parsed, ok := netip.AddrFromSlice(address)
 	require.True(t, ok, text)
-	return parsed.Unmap()
+	number, err := strconv.ParseUint(port, 16, 16)
+	require.NoError(t, err)
+	return netip.AddrPortFrom(parsed.Unmap(), uint16(number))
 }
 
 // descendants are a process and all that it has started, and so on.

@@ -24,12 +24,12 @@ func (d *Delivery) argocd(ctx context.Context, client kubernetes.Interface) (map
 	if err != nil {
 		return nil, err
 	}
-	redis, repoServer := process.HostPort(d.ports.redis), process.HostPort(d.ports.repoServer)
+	redis, repoServer := process.HostPort(d.ports.redis), "unix:"+repoServerSocket
 	components := map[string]*process.Process{
 		RepoServer: {
 			Args: []string{
 				"--disable-tls", "--redis", redis,
-				"--address", process.Loopback, "--port", fmt.Sprint(d.ports.repoServer),
+				"--address", repoServerSocket, // see the patch in the package toolchain
 				"--metrics-address", process.Loopback, "--metrics-port", fmt.Sprint(d.ports.repoServerMetrics),
 			},
 			Ready: "http://" + process.HostPort(d.ports.repoServerMetrics) + "/healthz",
@@ -65,16 +65,21 @@ func (d *Delivery) argocd(ctx context.Context, client kubernetes.Interface) (map
 		if err != nil {
 			return nil, err
 		}
-		component.Path = d.Binaries.ArgoCD
+		component.Path, component.Dir = d.Binaries.ArgoCD, d.Dir
 		component.Env = append(append(environment, component.Env...), own...)
 	}
 	return components, nil
 }
 
+// repoServerSocket is where argocd-repo-server listens, relative to the folder that Argo CD works in: the path of a socket has at most 108
+// bytes.
+const repoServerSocket = "repo-server.sock"
+
 // hostEnvironment is what replaces the file system of a container.
 func (d *Delivery) hostEnvironment(name string) ([]string, error) {
 	variables := []string{
 		"ARGOCD_BINARY_NAME=" + name,
+		"REDIS_PASSWORD=" + d.redisPassword,
 		// Its own pods' cluster, which the kubeconfig is for.
 		"ARGOCD_FAKE_IN_CLUSTER=true",
 		"KUBECONFIG=" + d.kubeconfig(naming.NamespaceArgoCD),

@@ -5,6 +5,7 @@ package delivery
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log"
@@ -63,24 +64,25 @@ type Delivery struct {
 	// Note takes a line about each component that ended by itself, and is being started again. It may be called from several goroutines.
 	Note func(line string)
 
-	ports      ports
-	proxy      *loopback.Server
-	proxyURL   string
-	components map[string]*process.Process
-	cancel     context.CancelFunc
-	keepers    sync.WaitGroup
-	failed     chan error
+	ports         ports
+	redisPassword string
+	proxy         *loopback.Server
+	proxyURL      string
+	components    map[string]*process.Process
+	cancel        context.CancelFunc
+	keepers       sync.WaitGroup
+	failed        chan error
 }
 
 // ports are those of what listens, by what it is for.
 type ports struct {
-	redis, repoServer, repoServerMetrics, controllerMetrics, server, serverMetrics int
-	rolloutsHealth, rolloutsMetrics, prometheus                                    int
+	redis, repoServerMetrics, controllerMetrics, server, serverMetrics int
+	rolloutsHealth, rolloutsMetrics, prometheus                        int
 }
 
 func newPorts() (p ports, err error) {
 	all := []*int{
-		&p.redis, &p.repoServer, &p.repoServerMetrics, &p.controllerMetrics, &p.server, &p.serverMetrics,
+		&p.redis, &p.repoServerMetrics, &p.controllerMetrics, &p.server, &p.serverMetrics,
 		&p.rolloutsHealth, &p.rolloutsMetrics, &p.prometheus,
 	}
 	free, err := process.FreePorts(len(all))
@@ -141,6 +143,7 @@ func (d *Delivery) Start(ctx context.Context) (err error) {
 
 // define says how each component is run.
 func (d *Delivery) define(ctx context.Context, client kubernetes.Interface) error {
+	d.redisPassword = rand.Text()
 	argocd, err := d.argocd(ctx, client)
 	if err != nil {
 		return err
@@ -149,16 +152,11 @@ func (d *Delivery) define(ctx context.Context, client kubernetes.Interface) erro
 	if err != nil {
 		return err
 	}
-	d.components = map[string]*process.Process{
-		Redis: {
-			Path: d.Binaries.RedisServer,
-			// A cache: what it loses Argo CD makes again.
-			Args:  []string{"--bind", process.Loopback, "--port", fmt.Sprint(d.ports.redis), "--save", "", "--dir", d.Dir},
-			Ready: "tcp://" + process.HostPort(d.ports.redis),
-		},
-		Rollouts:   d.rollouts(),
-		Prometheus: prometheus,
+	redis, err := d.redis()
+	if err != nil {
+		return err
 	}
+	d.components = map[string]*process.Process{Redis: redis, Rollouts: d.rollouts(), Prometheus: prometheus}
 	for name, component := range argocd {
 		d.components[name] = component
 	}
@@ -166,6 +164,20 @@ func (d *Delivery) define(ctx context.Context, client kubernetes.Interface) erro
 		component.Name, component.Log = name, d.logFile(name)
 	}
 	return nil
+}
+
+// redis is Argo CD's cache: what it loses Argo CD makes again. Whoever writes to it says what is synced, so that it has a password, in a
+// file because everybody sees arguments.
+func (d *Delivery) redis() (*process.Process, error) {
+	file := filepath.Join(d.Dir, "redis.conf")
+	if err := os.WriteFile(file, []byte("requirepass "+d.redisPassword+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return &process.Process{
+		Path:  d.Binaries.RedisServer,
+		Args:  []string{file, "--bind", process.Loopback, "--port", fmt.Sprint(d.ports.redis), "--save", "", "--dir", d.Dir},
+		Ready: "tcp://" + process.HostPort(d.ports.redis),
+	}, nil
 }
 
 // rollouts is Argo Rollouts' controller. It finds Prometheus under the name that the AnalysisTemplates give, by a proxy.

@@ -14,7 +14,7 @@ import (
 )
 
 // Listener has its address and does not answer yet. Every user of a machine reaches the loopback interface, so it closes the
-// connections of others before they have said anythinl. Systems without Linux's table of sockets cannot tell, and let all in.
+// connections of others before they have said anything. Systems without Linux's table of sockets cannot tell, and let all in.
 type Listener struct {
 	net.Listener
 	name    string

@@ -30,6 +30,9 @@ func TestUnit_ConnectionsOfOtherUsersAreClosed(t *testing.T) {
 			t.Parallel()
 			listener, err := Listen(t.Context(), "the test's server", 0)
 			require.NoError(t, err)
+			require.NotNil(t, listener.admits, "it admits everybody")
+			assert.True(t, listener.admits(uint64(os.Getuid())))
+			assert.False(t, listener.admits(uint64(os.Getuid())+1))
 			listener.admits = c.admits
 			served := make(chan error, 1)
 			go func() { served <- greet(listener) }()

@@ -35,6 +35,8 @@ type Process struct {
 	Args []string
 	// Env has variables, NAME=value, that are added to the calling process' own.
 	Env []string
+	// Dir is the folder that it works in; the calling process' own if it is empty.
+	Dir string
 	// Log is the file that takes what the process prints. It is written anew by each Start, with mode 0600.
 	Log string
 	// Ready is a URL that answers 200 when the process is ready, or tcp://host:port for one that is ready when it listens.
@@ -62,7 +64,8 @@ func (c *Process) Start(ctx context.Context) error {
 	}
 	command := exec.Command(c.Path, c.Args...)
 	command.Stdout, command.Stderr = log, log
-	command.Env = append(os.Environ(), c.Env...)
+	command.Dir = c.Dir
+	command.Env = append(command.Environ(), c.Env...)
 	command.SysProcAttr = childAttributes()
 
 	done := make(chan struct{})
