@@ -117,8 +117,12 @@ func killAt(t *testing.T, dir string, s site.Site, release, stop, kill string) {
 		}
 	}
 	work := s.WorkDir(stacks.Bootstrap.Name)
+	defer killWorkingIn(t, work) // however this ends, nobody stands still for ever
 	err = site.WaitFor(ctx, has(stop))
-	if err == nil && kill != stop {
+	switch {
+	case err == nil && kill == stop:
+		signalWorkingIn(t, work, "pulumi-resource-kubernetes", syscall.SIGSTOP) // it would go on until it is its turn to be killed
+	case err == nil:
 		signalWorkingIn(t, work, "pulumi", syscall.SIGSTOP)
 		err = site.WaitFor(ctx, has(kill))
 	}

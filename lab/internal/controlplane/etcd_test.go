@@ -24,16 +24,18 @@ func TestCluster_OnlyTheAPIServerReadsEtcd(t *testing.T) {
 	require.NoError(t, err)
 	authorities := x509.NewCertPool()
 	require.True(t, authorities.AppendCertsFromPEM(store.caPEM()))
-	version := c.running.api.server.EtcdURL.JoinPath("version").String()
-	ask := func(with ...tls.Certificate) (status int, err error) {
+	require.True(t, authorities.AppendCertsFromPEM(cluster.caPEM()))
+	get := func(url string, with ...tls.Certificate) (status int, err error) {
 		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authorities, Certificates: with, MinVersion: tls.VersionTLS12}}
 		defer transport.CloseIdleConnections()
-		response, err := (&http.Client{Transport: transport}).Get(version) //nolint:noctx // it ends with the test
+		response, err := (&http.Client{Transport: transport}).Get(url) //nolint:noctx // it ends with the test
 		if err != nil {
 			return 0, err
 		}
 		return response.StatusCode, response.Body.Close()
 	}
+	version := c.running.api.server.EtcdURL.JoinPath("version").String()
+	ask := func(with ...tls.Certificate) (status int, err error) { return get(version, with...) }
 	certificateOf := func(a *authority, want certificate) tls.Certificate {
 		pair, err := a.issue(want)
 		require.NoError(t, err)
@@ -49,4 +51,8 @@ func TestCluster_OnlyTheAPIServerReadsEtcd(t *testing.T) {
 	status, err := ask(certificateOf(store, certificate{name: "client"}))
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusOK, status, "the API server")
+
+	status, err = get(c.running.api.url().JoinPath("api", "v1", "secrets").String())
+	require.NoError(t, err)
+	assert.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status, "nobody asks the API server")
 }
