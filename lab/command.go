@@ -74,8 +74,9 @@ from nothing, and nothing of it stays.`,
 			Use: "recover", Short: "Make the states agree with what is there, after a kill or a loss",
 			Args: noArgs, RunE: at(recoverStates),
 			Long: `Waits for what a killed command has left running, takes away the locks that nobody holds, has every state forget what
-is gone, and adopts by import what is in the simulated Azure and in the program, but in no state. It changes nothing but the
-states; up goes on from there. docs/recovery.md tells how to do the same with a real Azure.`,
+is gone, and adopts by import what is in the simulated Azure and in the program, but in no state. Helm's records of unfinished
+work are deleted, and a soft-deleted key vault is recovered, or purged when nothing else is left; nothing is created, updated or
+replaced. up goes on from there. docs/recovery.md tells how to do the same with a real Azure.`,
 			Example: "  go run ./lab recover\n  go run ./lab recover -s test",
 		},
 		withJSON(&cobra.Command{
