@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,6 +53,33 @@ func TestUnit_ConnectionsOfOtherUsersAreClosed(t *testing.T) {
 			require.ErrorIs(t, <-served, net.ErrClosed)
 		})
 	}
+}
+
+// Where the test may be somebody else it is, instead of having the server take itself for another.
+func TestUnit_NobodyElseIsGreeted(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		t.Skip("only Linux tells whose a connection is, and only root can be another user")
+	}
+	listener, err := Listen(t.Context(), "the test's server", 0)
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- greet(listener) }()
+	_, port, err := net.SplitHostPort(listener.Address())
+	require.NoError(t, err)
+	heard := func(uid uint32) string {
+		command := exec.CommandContext(t.Context(), "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/"+port+"; read -r greeting <&3; echo \"heard $greeting\"")
+		command.Dir = "/" // where everybody may be
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		text, err := command.Output()
+		require.NoError(t, err)
+		return string(text)
+	}
+	const nobody = 65534
+	assert.Equal(t, "heard \n", heard(nobody))
+	assert.Equal(t, "heard hello\n", heard(0))
+	require.NoError(t, listener.Close())
+	require.ErrorIs(t, <-served, net.ErrClosed)
 }
 
 // greet says hello to whoever is let in.
