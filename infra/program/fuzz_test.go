@@ -19,7 +19,8 @@ import (
 )
 
 // FuzzSettings: whatever stands in a stack's file, it is refused with messages that name keys, always the same, or it makes an
-// environment that nobody reaches who should not, and that has room for what is to run in it. A line of the text is a key and a value.
+// environment that nobody reaches, or pushes images to, who should not, and that has room for what is to run in it. A line of the text
+// is a key and a value.
 func FuzzSettings(f *testing.F) {
 	for number, environment := range naming.Environments() {
 		values, err := projectfile.Config(f.Context(), filepath.Join("..", "..", "infra"), environment)
@@ -37,6 +38,8 @@ func FuzzSettings(f *testing.F) {
 	f.Add(uint8(0), "authorizedRanges [\"203.0.113.7/32\"]\nuserPoolMin 5\nuserPoolMax 4\nzones [\"1\",\"1\"]\nlocation westus\nowner *\ncostCentre *")
 	f.Add(uint8(2), "clusterPrivate false\nvaultPrivate false\nauthorizedRanges [\"0.0.0.0/0\",\"10.0.0.0/8\",\"x\"]\nprotect maybe")
 	f.Add(uint8(1), "postgresHighAvailability ZoneRedundant\npostgresTier Burstable\nlocation francesouth\nzones []\nnameSuffix -")
+	f.Add(uint8(0), "authorizedRanges [\"203.0.113.0/24\"]\npipelineSubjects [\"repo:g/g:environment:dev\",\"repo:g@1/g@2:environment:dev\"]")
+	f.Add(uint8(0), "authorizedRanges [\"203.0.113.0/24\"]\npipelineSubjects [\"repo:g/g:pull_request\",\"repo:g/g:environment:prod\"]")
 	f.Fuzz(func(t *testing.T, number uint8, text string) {
 		environment := naming.Environments()[int(number)%len(naming.Environments())]
 		given := map[string]string{}
@@ -66,6 +69,9 @@ func FuzzSettings(f *testing.F) {
 			p, err := netip.ParsePrefix(text)
 			require.NoError(t, err)
 			assert.True(t, p.Addr().Is4() && p.Bits() > 0 && !p.Addr().IsPrivate(), "%s may reach the environment", p)
+		}
+		for _, subject := range s.PipelineSubjects {
+			assert.Regexp(t, `^repo:[^:*]+:environment:`+environment+`$`, subject, "may push images")
 		}
 		assert.True(t, s.Cluster.Private && s.Vault.Private || len(s.AuthorizedRanges) > 0, "nobody reaches what is public")
 		for _, pool := range []struct{ least, most int }{

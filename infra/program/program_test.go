@@ -297,7 +297,7 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 		},
 		"more pipelines than an identity takes": {
 			"dev",
-			map[string]string{"pipelineSubjects": "[" + strings.Repeat(`"repo:g/g:pull_request",`, 20) + `"repo:g/g:pull_request"]`},
+			map[string]string{"pipelineSubjects": "[" + strings.Repeat(`"repo:g/g:environment:dev",`, 20) + `"repo:g/g:environment:dev"]`},
 			"pipelineSubjects: has 21 subjects, but an identity takes 20",
 		},
 		"a registry that cannot be private": {
@@ -323,7 +323,7 @@ func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {
 	recorded, err := run("dev", map[string]string{
 		"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "name": "dba", "type": "Group"},
 			{"objectId": "22222222-2222-2222-2222-222222222222", "name": "job", "type": "ServicePrincipal"}]`,
-		"pipelineSubjects": `["repo:gridos/gridos:environment:dev", "repo:gridos@12/gridos@345:ref:refs/heads/main"]`,
+		"pipelineSubjects": `["repo:gridos/gridos:environment:dev", "repo:gridos@12/gridos@345:environment:dev"]`,
 	})
 	require.NoError(t, err)
 	admins := recorded.OfType(admin)
@@ -342,6 +342,59 @@ func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {
 	}
 	require.Len(t, pipeline, 2)
 	assert.True(t, dependsOn(pipeline[1], pipeline[0].Name))
+}
+
+// Whoever signs in as the pipeline may push what the environment runs: nobody may but jobs in the GitHub environment of its name.
+func TestUnit_OnlyJobsOfTheEnvironmentPushItsImages(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			own := "repo:gridos@12/gridos@345:environment:" + environment
+			for _, overrides := range []map[string]string{nil, {"pipelineSubjects": `["` + own + `"]`}} {
+				recorded, err := run(environment, overrides)
+				require.NoError(t, err)
+				var subjects []string
+				for _, c := range recorded.OfType(credential) {
+					if c.Inputs["issuer"].StringValue() == "https://token.actions.githubusercontent.com" {
+						assert.True(t, strings.HasPrefix(c.Name, environment+"-pipeline-"), "%s signs in from GitHub", c.Name)
+						subjects = append(subjects, c.Inputs["subject"].StringValue())
+					}
+				}
+				require.Len(t, subjects, 1)
+				assert.Regexp(t, `^repo:[^:]+:environment:`+environment+`$`, subjects[0])
+			}
+
+			const another = "is of another GitHub environment"
+			refused := map[string]string{
+				"pull_request":                                 "is any pull request",
+				"ref:refs/heads/main":                          "is any job of a branch or tag",
+				"ref:refs/tags/v1":                             "is any job of a branch or tag",
+				"ref:refs/heads/" + environment:                "is any job of a branch or tag",
+				"environment:preview":                          another,
+				"environment:not-" + environment:               another,
+				"pull_request:environment:" + environment:      "is not the subject of a token from GitHub",
+				"environment:" + environment + "2":             another,
+				"environment:" + environment + ":pull_request": another,
+				"environment:" + strings.ToUpper(environment):  another,
+			}
+			for _, other := range naming.Environments() {
+				if other != environment {
+					refused["environment:"+other] = another
+				}
+			}
+			for holder, want := range refused {
+				recorded, err := run(environment, map[string]string{"pipelineSubjects": `["` + own + `", "repo:g/g:` + holder + `"]`})
+				var mistakes *config.Error
+				require.ErrorAs(t, err, &mistakes, holder)
+				require.Len(t, mistakes.Mistakes, 1, holder)
+				require.ErrorContains(t, mistakes.Mistakes[0], "gridos-infra:pipelineSubjects: ")
+				require.ErrorContains(t, mistakes.Mistakes[0], want)
+				require.ErrorContains(t, mistakes.Mistakes[0], ":environment:"+environment, "the remedy")
+				assert.Empty(t, recorded.Resources)
+			}
+		})
+	}
 }
 
 func TestUnit_EveryResourceWithDiagnosticsIsWatched(t *testing.T) {

@@ -44,7 +44,8 @@ type Settings struct {
 	Registry         registry.Settings
 	Vault            vault.Settings
 	Monitoring       monitoring.Settings
-	// PipelineSubjects are the subjects of the tokens, given out by GitHub, with which pipelines push images.
+	// PipelineSubjects are the subjects of the tokens, given out by GitHub, with which pipelines push images: those of jobs in the
+	// GitHub environment that has this environment's name.
 	PipelineSubjects []string
 	// Propagation is how long a new role assignment takes to be honoured.
 	Propagation time.Duration
@@ -60,9 +61,9 @@ var (
 	location = regexp.MustCompile(`^[a-z]+[a-z0-9]*$`)
 	// tagValue is what the platform puts into tags; Azure would take more, and reports about costs would not.
 	tagValue = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._@/-]{0,127}$`)
-	// subject is what GitHub calls the holder of a token. Repositories since June 2026 have the ids of owner and repository in it.
-	// Source: docs.github.com, "OpenID Connect reference", immutable subject claims.
-	subject = regexp.MustCompile(`^repo:[\w.@-]+/[\w.@-]+:(environment:[^*]+|ref:refs/(heads|tags)/[^*]+|pull_request)$`)
+	// subject is what GitHub calls the holder of a token: a repository, and what of it. Repositories since June 2026 have the ids of
+	// owner and repository in it. Source: docs.github.com, "OpenID Connect reference", immutable subject claims.
+	subject = regexp.MustCompile(`^(repo:[\w.@-]+/[\w.@-]+):((?:environment|ref):[^*]+|pull_request)$`)
 )
 
 // longestPropagation is how long Azure says that a role assignment may take: ten minutes.
@@ -97,12 +98,12 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 		Protect:          r.Bool("protect", d.Protect),
 		Policy:           policy.Load(r, environment),
 	}
-	s.check(r)
+	s.check(r, environment)
 	return s, r.Err()
 }
 
 // check records the mistakes that a single concern does not see.
-func (s Settings) check(r *config.Reader) {
+func (s Settings) check(r *config.Reader, environment string) {
 	if !location.MatchString(s.Location) {
 		r.Check("location", fmt.Errorf("%q is not the name of a region; write it like westeurope", s.Location))
 	}
@@ -119,11 +120,7 @@ func (s Settings) check(r *config.Reader) {
 			len(s.PipelineSubjects), identity.MaxCredentials))
 	}
 	for _, subjectOfToken := range s.PipelineSubjects {
-		if !subject.MatchString(subjectOfToken) {
-			r.Check("pipelineSubjects", fmt.Errorf(
-				"%q is not the subject of a token from GitHub, or has a wildcard; write it like repo:<owner>/<repository>:environment:prod",
-				subjectOfToken))
-		}
+		r.Check("pipelineSubjects", checkSubject(subjectOfToken, environment))
 	}
 	s.checkAccess(r)
 	s.checkRegion(r)
@@ -132,6 +129,31 @@ func (s Settings) check(r *config.Reader) {
 			r.Check("gatewaySubnet", fmt.Errorf("%s has room for %d gateway instances, but gatewayMaxCapacity is %d; widen it, or lower "+
 				"gatewayMaxCapacity", s.Network.AppGateway, room, s.Gateway.MaxCapacity))
 		}
+	}
+}
+
+// checkSubject returns an error unless a token with this subject is one of a job in the GitHub environment of the same name: GitHub
+// gives that out to the branches, and after the approvals, that the environment asks for. A pull request, or a branch, asks for none.
+func checkSubject(text, environment string) error {
+	found := subject.FindStringSubmatch(text)
+	if found == nil {
+		return fmt.Errorf("%q is not the subject of a token from GitHub, or has a wildcard; write it like "+
+			"repo:<owner>/<repository>:environment:%s", text, environment)
+	}
+	repository, holder := found[1], found[2]
+	want := "environment:" + environment
+	switch {
+	case holder == want:
+		return nil
+	case holder == "pull_request":
+		return fmt.Errorf("%q is any pull request, whose code nobody has reviewed yet; write %s:%s, and push images from jobs in that "+
+			"GitHub environment", text, repository, want)
+	case strings.HasPrefix(holder, "ref:"):
+		return fmt.Errorf("%q is any job of a branch or tag, which no GitHub environment guards; write %s:%s, and push images from jobs "+
+			"in that GitHub environment", text, repository, want)
+	default:
+		return fmt.Errorf("%q is of another GitHub environment, but this registry is %s's; write %s:%s",
+			text, environment, repository, want)
 	}
 }
 
