@@ -4,44 +4,77 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // workflow is what the checks read of a workflow or, as Runs, of a composite action.
 type workflow struct {
-	Permissions any            `json:"permissions"`
-	Jobs        map[string]job `json:"jobs"`
+	On          events         `yaml:"on"`
+	Permissions any            `yaml:"permissions"`
+	Jobs        map[string]job `yaml:"jobs"`
 	Runs        struct {
-		Using string `json:"using"`
-		Steps []step `json:"steps"`
-	} `json:"runs"`
-	Concurrency concurrency `json:"concurrency"`
+		Using string `yaml:"using"`
+		Steps []step `yaml:"steps"`
+	} `yaml:"runs"`
+	Concurrency concurrency `yaml:"concurrency"`
 }
 
 type job struct {
-	Uses        string      `json:"uses"`
-	Permissions any         `json:"permissions"`
-	Concurrency concurrency `json:"concurrency"`
-	Timeout     any         `json:"timeout-minutes"`
-	Steps       []step      `json:"steps"`
+	If          string      `yaml:"if"`
+	Uses        use         `yaml:"uses"`
+	Environment any         `yaml:"environment"`
+	Permissions any         `yaml:"permissions"`
+	Concurrency concurrency `yaml:"concurrency"`
+	Timeout     any         `yaml:"timeout-minutes"`
+	Steps       []step      `yaml:"steps"`
 }
 
 type step struct {
-	Name string         `json:"name"`
-	Uses string         `json:"uses"`
-	Run  string         `json:"run"`
-	With map[string]any `json:"with"`
+	Name string         `yaml:"name"`
+	Uses use            `yaml:"uses"`
+	Run  string         `yaml:"run"`
+	With map[string]any `yaml:"with"`
 }
 
 type concurrency struct {
-	Group  string `json:"group"`
-	Cancel any    `json:"cancel-in-progress"`
+	Group  string `yaml:"group"`
+	Cancel any    `yaml:"cancel-in-progress"`
+}
+
+// events are the names of what a workflow begins with: one, a list, or the keys of a mapping.
+type events []string
+
+func (e *events) UnmarshalYAML(node *yaml.Node) error {
+	switch node.Kind {
+	case yaml.ScalarNode:
+		*e = events{node.Value}
+		return nil
+	case yaml.MappingNode:
+		var named map[string]any
+		err := node.Decode(&named)
+		*e = slices.Collect(maps.Keys(named))
+		return err
+	default:
+		return node.Decode((*[]string)(e))
+	}
+}
+
+// use is an action or a workflow that is used, and the line where it says so.
+type use struct {
+	name string
+	line int
+}
+
+func (u *use) UnmarshalYAML(node *yaml.Node) error {
+	u.line = node.Line
+	return node.Decode(&u.name)
 }
 
 // Check returns everything that is wrong with the workflows in .github/workflows and the actions in .github/actions of a
@@ -53,6 +86,8 @@ type concurrency struct {
 //   - a script has no ${{ }} in it: what somebody writes into a branch's name would be run (same source);
 //   - a job that writes nothing to the repository does not keep the credential that checked it out;
 //   - what updates an environment is in a concurrency group that does not cancel;
+//   - in a workflow that a pull request begins no job gets a token to sign in with, unless it runs for pushes only, or in the
+//     environment preview, whose identity reads, and for no fork;
 //   - pull_request_target, which runs with rights on code that nobody has reviewed, is not used;
 //   - a job has a timeout.
 func Check(repository string) error {
@@ -86,11 +121,11 @@ func Check(repository string) error {
 }
 
 func check(name, text string, pins pins) []error {
-	mistakes := pins.read(name, text)
 	var w workflow
 	if err := yaml.Unmarshal([]byte(text), &w); err != nil {
-		return append(mistakes, err)
+		return []error{err}
 	}
+	mistakes := pins.read(name, strings.Split(text, "\n"), w.uses())
 	if strings.Contains(text, "pull_request_target") {
 		mistakes = append(mistakes, errors.New("pull_request_target runs code that nobody has reviewed with rights; use pull_request, "+
 			"and workflow_run for what needs rights"))
@@ -106,13 +141,80 @@ func check(name, text string, pins pins) []error {
 		for _, mistake := range j.check(w.Concurrency) {
 			mistakes = append(mistakes, fmt.Errorf("job %s: %w", id, mistake))
 		}
+		if w.On.ofPullRequests() && !j.trusted() {
+			mistakes = append(mistakes, fmt.Errorf("job %s: may sign in (id-token: write) for a pull request, whose code nobody has "+
+				"reviewed; take id-token away, or run the job for pushes only (if: %s), or in environment: preview and for no fork "+
+				"(if: %s); a condition may add to that with && alone", id, pushed, ownBranch))
+		}
 	}
 	return mistakes
 }
 
+// uses are all actions and workflows of others, in the order of the text.
+func (w workflow) uses() []use {
+	var all []use
+	add := func(u use) {
+		if u.name != "" && !strings.HasPrefix(u.name, "./") {
+			all = append(all, u)
+		}
+	}
+	steps := slices.Clone(w.Runs.Steps)
+	for _, j := range w.Jobs {
+		add(j.Uses)
+		steps = append(steps, j.Steps...)
+	}
+	for _, s := range steps {
+		add(s.Uses)
+	}
+	slices.SortStableFunc(all, func(a, b use) int { return a.line - b.line })
+	return all
+}
+
+// ofPullRequests reports whether a pull request begins the workflow. A review of one does too, and runs the same code.
+func (e events) ofPullRequests() bool {
+	return slices.ContainsFunc(e, func(name string) bool { return strings.HasPrefix(name, "pull_request") })
+}
+
+const (
+	ownBranch = "github.event.pull_request.head.repo.full_name == github.repository"
+	pushed    = "github.event_name == 'push'"
+)
+
+// trusted reports whether a job of a workflow for pull requests gives none of them a token to sign in with that it must not have: the
+// environment preview has an identity that only reads, and not even that is for the code of a fork.
+func (j job) trusted() bool {
+	writes, _ := writesOf(j.Permissions)
+	if !slices.Contains(writes, "id-token") {
+		return true
+	}
+	environment := j.Environment
+	if named, ok := environment.(map[string]any); ok {
+		environment = named["name"]
+	}
+	return demands(j.If, pushed) || environment == "preview" && demands(j.If, ownBranch)
+}
+
+// demands reports whether a condition cannot hold without the term. It understands terms joined by &&, which is all that is needed here;
+// whatever could make one optional, or turn it around, is taken for no demand.
+func demands(condition, term string) bool {
+	condition = strings.TrimSpace(condition)
+	if inner, ok := strings.CutPrefix(condition, "${{"); ok {
+		condition = strings.TrimSuffix(inner, "}}")
+	}
+	if strings.ContainsAny(condition, "|(){}") {
+		return false
+	}
+	for part := range strings.SplitSeq(condition, "&&") {
+		if strings.Join(strings.Fields(part), " ") == term {
+			return true
+		}
+	}
+	return false
+}
+
 func (j job) check(outer concurrency) []error {
 	mistakes := scripts(j.Steps)
-	if j.Uses == "" && j.Timeout == nil {
+	if j.Uses.name == "" && j.Timeout == nil {
 		mistakes = append(mistakes, errors.New("has no timeout-minutes"))
 	}
 	writes, ok := writesOf(j.Permissions)
@@ -120,7 +222,7 @@ func (j job) check(outer concurrency) []error {
 		mistakes = append(mistakes, errors.New("permissions must be listed one by one"))
 	}
 	for _, s := range j.Steps {
-		keeps := strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != false
+		keeps := strings.HasPrefix(s.Uses.name, "actions/checkout@") && s.With["persist-credentials"] != false
 		if keeps && !slices.Contains(writes, "contents") {
 			mistakes = append(mistakes, errors.New("keeps the credential of actions/checkout; set persist-credentials to false"))
 		}
@@ -160,32 +262,32 @@ func scripts(steps []step) []error {
 type pins map[string]map[string]string
 
 var (
-	uses   = regexp.MustCompile(`^\s*(?:- )?uses:\s*(\S+)(.*)$`)
 	pinned = regexp.MustCompile(`^([\w.-]+/[\w./-]+)@([0-9a-f]{40})$`)
-	remark = regexp.MustCompile(`^\s+# v\d+(\.\d+)*$`)
+	remark = regexp.MustCompile(`\s# v\d+(\.\d+)*$`)
 )
 
-// read notes the pins in a file and returns what is not pinned.
-func (p pins) read(name, text string) []error {
+// read notes the pins in a file and returns what is not pinned. The version is a comment, which only the text has: at the end of the
+// line, however the line is written.
+func (p pins) read(name string, lines []string, all []use) []error {
 	var mistakes []error
-	for number, line := range strings.Split(text, "\n") {
-		found := uses.FindStringSubmatch(line)
-		if found == nil || strings.HasPrefix(found[1], "./") {
+	for _, u := range all {
+		pin := pinned.FindStringSubmatch(u.name)
+		if pin == nil {
+			mistakes = append(mistakes, fmt.Errorf("line %d: %s is not pinned by the full hash of a commit", u.line, u.name))
 			continue
 		}
-		pin := pinned.FindStringSubmatch(found[1])
-		switch {
-		case pin == nil:
-			mistakes = append(mistakes, fmt.Errorf("line %d: %s is not pinned by the full hash of a commit", number+1, found[1]))
-			continue
-		case !remark.MatchString(found[2]):
-			mistakes = append(mistakes, fmt.Errorf("line %d: %s needs its version behind it, such as # v1.2.3", number+1, pin[1]))
+		version := ""
+		if u.line <= len(lines) { // YAML knows more ends of lines than this does
+			version = remark.FindString(lines[u.line-1])
+		}
+		if version == "" {
+			mistakes = append(mistakes, fmt.Errorf("line %d: %s needs its version behind it, such as # v1.2.3", u.line, pin[1]))
 		}
 		action := strings.ToLower(pin[1])
 		if p[action] == nil {
 			p[action] = map[string]string{}
 		}
-		p[action][pin[2]+found[2]] = fmt.Sprintf("%s:%d", name, number+1)
+		p[action][pin[2]+version] = fmt.Sprintf("%s:%d", name, u.line)
 	}
 	return mistakes
 }

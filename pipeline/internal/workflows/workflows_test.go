@@ -30,8 +30,20 @@ jobs:
       - run: go run ./pipeline deploy -s dev
 `
 
+// head is the beginning of good, and signsIn another one: begun by other events, with a job that may sign in and has more lines.
+const head = "on: push\npermissions:\n  contents: read\njobs:\n  one:\n"
+
+func signsIn(on, lines string) string {
+	return strings.Replace(head, "on: push", on, 1) + "    permissions: {contents: read, id-token: write}\n" + lines
+}
+
 func TestUnit_EveryMistakeIsFound(t *testing.T) {
 	t.Parallel()
+	const (
+		pin    = "Other/Action@9123456789012345678901234567890123456789"
+		signs  = "job one: may sign in (id-token: write) for a pull request"
+		noFork = "    if: github.event.pull_request.head.repo.full_name == github.repository && vars.ON == 'true'\n"
+	)
 	for name, test := range map[string]struct{ old, made, want string }{
 		"none":                {"", "", ""},
 		"a tag":               {"@0123456789012345678901234567890123456789 # v1.2.3", "@v1", "line 13: actions/checkout@v1 is not pinned"},
@@ -48,6 +60,39 @@ func TestUnit_EveryMistakeIsFound(t *testing.T) {
 		"another pin": {
 			"      - run:", "      - uses: Actions/Checkout@9123456789012345678901234567890123456789 # v1.2.4\n      - run:",
 			"actions/checkout is pinned differently at .github/workflows/one.yml:13 and .github/workflows/one.yml:16",
+		},
+		"a tag in braces":            {"      - run:", "      - {uses: a/b@v1}\n      - run:", "line 16: a/b@v1 is not pinned"},
+		"a tag in braces, later":     {"      - run:", "      - {name: x, uses: 'a/b@v1', with: {c: d}}\n      - run:", "line 16: a/b@v1 is not pinned"},
+		"a tag, and a key in quotes": {"      - run:", "      - \"uses\" : a/b@v1\n      - run:", "line 16: a/b@v1 is not pinned"},
+		"a tag on a line of its own": {"      - run:", "      - uses:\n          a/b@v1 # v1\n      - run:", "line 17: a/b@v1 is not pinned"},
+		"a workflow's branch":        {"  one:\n", "  two: {uses: a/b/.github/workflows/c.yml@main}\n  one:\n", "line 6: a/b/.github/workflows/c.yml@main is not pinned"},
+		"no version behind braces":   {"      - run:", "      - {uses: " + pin + "}\n      - run:", "line 16: Other/Action needs its version behind it"},
+		"a version behind braces":    {"      - run:", "      - {uses: " + pin + ", with: {c: d}} # v1.2\n      - run:", ""},
+		"a use in a script":          {"- run: go", "- run: |\n          uses: a/b@v1\n          go", ""},
+
+		"a token":                        {head, signsIn("on: push", ""), ""},
+		"a token for pull requests":      {head, signsIn("on: pull_request", ""), signs},
+		"one of a list of events":        {head, signsIn("on: [push, pull_request]", ""), signs},
+		"one of several events":          {head, signsIn("on:\n  push:\n  pull_request:\n    branches: [main]", ""), signs},
+		"a key in quotes":                {head, signsIn("\"on\": {pull_request: {}}", ""), signs},
+		"a token for reviews":            {head, signsIn("on: pull_request_review", ""), signs},
+		"a token for previews":           {head, signsIn("on: pull_request", "    environment: preview\n"+noFork), ""},
+		"a token for previews, by name":  {head, signsIn("on: pull_request", "    environment: {name: preview}\n"+noFork), ""},
+		"a token for previews of forks":  {head, signsIn("on: pull_request", "    environment: preview\n"), signs},
+		"a token for no environment":     {head, signsIn("on: pull_request", noFork), signs},
+		"a token for dev":                {head, signsIn("on: pull_request", "    environment: dev\n"+noFork), signs},
+		"a token for some environment":   {head, signsIn("on: pull_request", "    environment: ${{ github.head_ref }}\n"+noFork), signs},
+		"a condition with an exception":  {head, signsIn("on: pull_request", "    environment: preview\n"+strings.Replace(noFork, "'true'", "'true' || vars.OFF", 1)), signs},
+		"another condition":              {head, signsIn("on: pull_request", "    environment: preview\n"+strings.Replace(noFork, "==", "!=", 1)), signs},
+		"a condition turned around":      {head, signsIn("on: pull_request", "    environment: preview\n    if: ${{ !(vars.A && github.event.pull_request.head.repo.full_name == github.repository && vars.B) }}\n"), signs},
+		"a token for pushes":             {head, signsIn("on: [push, pull_request]", "    environment: dev\n    if: ${{ github.event_name == 'push' }}\n"), ""},
+		"a token for pushes, and others": {head, signsIn("on: [push, pull_request]", "    if: ${{ github.event_name == 'push' || vars.OFF }}\n"), signs},
+		"a condition that is a text":     {head, signsIn("on: [push, pull_request]", "    if: ${{ github.ref }} && github.event_name == 'push'\n"), signs},
+		"a token of a workflow that a pull request calls": {
+			head,
+			strings.NewReplacer("push", "pull_request", "  one:", "  two: {uses: ./.github/workflows/two.yml, permissions: {id-token: write}}\n  one:").
+				Replace(head),
+			"job two: may sign in",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
