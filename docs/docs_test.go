@@ -4,7 +4,9 @@ package docs_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -229,6 +231,49 @@ func TestUnit_TheTableOfOutputsIsTheContract(t *testing.T) {
 	compiled, err := os.ReadFile(filepath.Join(root, "stacks", "example_test.go"))
 	require.NoError(t, err)
 	assert.Contains(t, strings.ReplaceAll(string(compiled), "\n\t", "\n"), example)
+}
+
+// Code that nobody has reviewed runs with the identity of pull requests, so whatever the set-up gives to it reads. It names the
+// identity once, and gives it roles in one section.
+func TestUnit_TheIdentityOfPullRequestsOnlyReads(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("INFRA_PIPELINE_SETUP.md")
+	require.NoError(t, err)
+	document := string(content)
+	_, section, found := strings.Cut(document, "\n### What the read-only identity may, and what it sees\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+
+	// A kubeconfig of AKS has no credential in it (rule K3).
+	const kubeconfig = "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action"
+	definitions := regexp.MustCompile(`az role definition create --role-definition '([^']*)'`).FindAllStringSubmatch(document, -1)
+	require.NotEmpty(t, definitions)
+	assert.Equal(t, strings.Count(document, "az role definition"), len(definitions), "definitions of roles that this test does not see")
+	var own []string
+	for _, definition := range definitions {
+		var role struct {
+			Name, Description                      string
+			AssignableScopes, Actions, DataActions []string
+		}
+		decoder := json.NewDecoder(strings.NewReader(definition[1]))
+		decoder.DisallowUnknownFields()
+		require.NoError(t, decoder.Decode(&role))
+		own = append(own, role.Name)
+		require.NotEmpty(t, role.Actions)
+		for _, action := range append(role.Actions, role.DataActions...) {
+			assert.True(t, strings.HasSuffix(action, "/read") || action == kubeconfig, "%s may %s", role.Name, action)
+		}
+	}
+
+	// Key Vault Crypto User unwraps the keys of the states; it can change neither them nor the vault.
+	builtIn := []string{"Reader", "Storage Blob Data Reader", "Key Vault Crypto User"}
+	given := names(regexp.MustCompile(`--role[ =]"?([^"\n]+?)"? --`), section)
+	assert.ElementsMatch(t, append(own, builtIn...), slices.Collect(maps.Keys(given)), "roles that are assigned")
+	assert.Len(t, regexp.MustCompile(`--role\b[^-]`).FindAllString(section, -1), len(given), "each of them once, where this test sees it")
+	listed := names(regexp.MustCompile(`(?m)^\| ([A-Z][\w ]+) \|`), section)
+	assert.ElementsMatch(t, builtIn, slices.Collect(maps.Keys(listed)), "roles in the table")
+	assert.Equal(t, 1, strings.Count(document, "-n gridos-preview "), "who gives roles to the identity")
+	assert.Equal(t, strings.Count(section, "$reader"), strings.Count(document, "$reader"), "who gives roles to the identity")
 }
 
 // A reader's path through the documents: the README first, then the others, in a clone with the lab up.
