@@ -211,6 +211,29 @@ func TestUnit_ReportsLookLikeThis(t *testing.T) {
 	}
 }
 
+func TestUnit_WordsThatGitHubWouldActOnAreCode(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]string{
+		"deletes it; the owner's and/or what stands on it": "deletes it; the owner's and/or what stands on it",
+		"agentPoolProfiles[0].count is paid for":           "`agentPoolProfiles[0].count` is paid for",
+		"only if it needs dev-network, dev-network-2, é":   "only if it needs dev-network, `dev-network-2`, é",
+		"thanks @all, &#64;all: @gridos/admins":            "thanks `@all`, `&#64;all`: `@gridos/admins`",
+		"see #12 and GH-12 or gridos/sharedinfra#12.":      "see `#12` and `GH-12` or `gridos/sharedinfra#12`.",
+		"at https://a.example www.a.example www. a@b.c":    "at `https://a.example` `www.a.example` `www`. `a@b.c`",
+		"of abc1234 deadbeef x-deadbeef decade":            "of `abc1234` `deadbeef` `x-deadbeef` decade",
+		":warning: $x$ <b> *e* _f_ ~g~ [a](b) a|b \\ ` .":  "`:warning`: `$x$` `<b>` `*e*` `_f_` `~g~` `[a](b)` `a\\|b` `\\` `'` `.`",
+	} {
+		var markdown bytes.Buffer
+		require.NoError(t, changes.WriteMarkdown(&markdown, []changes.Report{{Environment: "dev", Projects: []changes.Project{{
+			Name: "gridos@infra", Changes: []changes.Change{{
+				Op: changes.Create, Level: changes.Plain, Type: "t", Name: "n", Reasons: []string{reason},
+			}},
+		}}}}))
+		assert.Contains(t, markdown.String(), "| plain | create | `t n` | "+want+" |\n")
+		assert.Contains(t, markdown.String(), "| `gridos@infra/dev` | 1 |")
+	}
+}
+
 func TestUnit_AReportSurvivesItsJSON(t *testing.T) {
 	t.Parallel()
 	text, err := json.Marshal(report())

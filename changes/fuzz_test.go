@@ -3,6 +3,7 @@ package changes_test
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -14,6 +15,7 @@ import (
 	"github.com/yuin/goldmark/extension"
 	extensionast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
 
 	"github.com/gridos/sharedinfra/changes"
 )
@@ -29,6 +31,10 @@ func FuzzReport(f *testing.F) {
 		`{"environment":"test","drift":true,"projects":[{"name":"p","changes":[{"op":"update","urn":"u","type":"T","name":"` + "``" + `","level":"plain",` +
 			`"properties":[{"path":"a\r` + "```" + `","old":{"b":[1]},"new":"\u001b[31m","replaces":true}],"follows":true,"dependsOn":["u","::v"]}]}]}`,
 		`{"environment":"dev","projects":[{"name":"p","changes":[{"op":"create","urn":"","type":"","name":"","level":"costly","reasons":["",""]}]}]}`,
+		`{"environment":"dev","projects":[{"name":"@a #1 https://b.example","changes":[` +
+			`{"op":"replace","urn":"u","type":"t","name":"n","level":"dangerous","reasons":["@all","cc &#64;all, \\@all","#12","see GH-12",` +
+			`"a/b#12","https://a.example/@all","ftp://a.example","www.a.example","a@b.example",":warning: $x$"]},` +
+			`{"op":"update","urn":"v","type":"t","name":"n","level":"plain","follows":true,"dependsOn":["::@all","::http://a.example"]}]}]}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -55,16 +61,33 @@ func FuzzReport(f *testing.F) {
 	})
 }
 
+// obeyed is what GitHub makes something of in a text that is no code, after it was Markdown: who is mentioned is notified, and an issue
+// that is referred to says so.
+var obeyed = regexp.MustCompile(`(?i)@[a-z0-9]|#[0-9]|gh-[0-9]|://|www\.|:[a-z0-9_+-]+:|\$`)
+
 // checkShape parses a comment as GitHub does and looks for what only the program may put there.
 func checkShape(t *testing.T, comment []byte, report changes.Report) {
 	t.Helper()
-	root := goldmark.New(goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.TaskList)).Parser().Parse(text.NewReader(comment))
+	root := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(comment))
 	headings, tables := 0, 0
+	var outsideOfCode bytes.Buffer
 	require.NoError(t, ast.Walk(root, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			return ast.WalkContinue, nil
 		}
+		if node.Type() == ast.TypeBlock {
+			outsideOfCode.WriteByte('\n')
+		}
 		switch node := node.(type) {
+		case *ast.CodeSpan:
+			outsideOfCode.WriteByte('\n')
+			return ast.WalkSkipChildren, nil
+		case *ast.Text: // what comes out of it: neither a backslash nor an entity keeps anything from GitHub
+			out := util.UnescapePunctuations(node.Segment.Value(comment))
+			outsideOfCode.Write(util.ResolveEntityNames(util.ResolveNumericReferences(out)))
+			if node.SoftLineBreak() || node.HardLineBreak() {
+				outsideOfCode.WriteByte('\n')
+			}
 		case *ast.Link, *ast.Image, *ast.AutoLink, *ast.RawHTML, *ast.List, *extensionast.Strikethrough, *extensionast.TaskCheckBox:
 			assert.Fail(t, "a text of the report is taken for Markdown", "%s in\n%s", node.Kind(), comment)
 		case *ast.Emphasis:
@@ -90,6 +113,7 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 		return ast.WalkContinue, nil
 	}))
 	assert.Equal(t, 2, headings, "%s", comment)
+	assert.Empty(t, obeyed.FindAllString(outsideOfCode.String(), -1), "GitHub would make something of it: %s", comment)
 	expected := 2
 	if len(report.All()) > 0 {
 		expected = 3

@@ -8,7 +8,7 @@ import (
 )
 
 // WriteMarkdown writes the reports of several environments as one Markdown text, as a comment on a pull request shows it. Names
-// and values come from code that nobody has reviewed yet: none of them is taken for Markdown.
+// and values come from code that nobody has reviewed yet: none of them is taken for Markdown, a mention or a link.
 func WriteMarkdown(w io.Writer, reports []Report) error {
 	out := &printer{w: w}
 	title := "## What this changes"
@@ -161,23 +161,26 @@ func code(s string) string {
 	return "`" + strings.ReplaceAll(s, "|", `\|`) + "`"
 }
 
-// special are the characters that mean something in Markdown, or in the HTML inside of it.
-var special = regexp.MustCompile("[\\\\`*_{}\\[\\]<>()#+!|@~&]")
+var (
+	// prose is a word that is nothing but itself, to Markdown and to GitHub: letters, joined by what joins words.
+	prose = regexp.MustCompile(`^\p{L}+(?:['/-]\p{L}+)*[.,;:]?$`)
+	// linked is what GitHub may make a link although it is only letters: the beginning of an address, and the hash of a commit.
+	linked = regexp.MustCompile(`(?i)\b(?:www|[a-f]{7,40})\b`)
+	// marked is a word, and behind it the mark that belongs to the sentence.
+	marked = regexp.MustCompile(`^(.+?)([.,;:]?)$`)
+)
 
-// plain writes a text so that none of it is Markdown, a mention or HTML.
+// plain writes a text so that none of it is Markdown or HTML, notifies somebody, refers to an issue or is a link. Escaping is not
+// enough: GitHub looks for these in what comes out of Markdown, where \# and &#64; are # and @ again (github/cmark-gfm, issue 181). It
+// leaves alone what is code, so every word becomes code that is not plainly prose. A zero-width space behind each @, # and the like
+// would help against those that one thinks of, and whoever copies the text would copy it too.
 func plain(s string) string {
-	return special.ReplaceAllStringFunc(strings.Join(strings.Fields(s), " "), func(c string) string {
-		switch c {
-		case "<":
-			return "&lt;"
-		case ">":
-			return "&gt;"
-		case "&":
-			return "&amp;"
-		case "@":
-			return "&#64;" // a backslash would not keep it from notifying somebody
-		default:
-			return `\` + c
+	words := strings.Fields(s)
+	for i, word := range words {
+		if !prose.MatchString(word) || linked.MatchString(word) {
+			parts := marked.FindStringSubmatch(word)
+			words[i] = code(parts[1]) + parts[2]
 		}
-	})
+	}
+	return strings.Join(words, " ")
 }

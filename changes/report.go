@@ -117,7 +117,7 @@ func Levels() []Level { return []Level{Dangerous, Risky, Costly, Plain} }
 // requests are written by code that nobody has reviewed.
 func (r Report) Validate() error {
 	if !slices.Contains(naming.Environments(), r.Environment) {
-		return fmt.Errorf("it is of %q, which is no environment", r.Environment)
+		return fmt.Errorf("it is of %q, which is no environment", Loggable(r.Environment))
 	}
 	if len(r.Projects) == 0 {
 		return errors.New("it has no projects")
@@ -125,7 +125,8 @@ func (r Report) Validate() error {
 	for _, p := range r.Projects {
 		for _, c := range p.Changes {
 			if !slices.Contains(Ops(), c.Op) || !slices.Contains(Levels(), c.Level) {
-				return fmt.Errorf("%s has a change with op %q and level %q", p.Name, c.Op, c.Level)
+				return fmt.Errorf("%q has a change with op %q and level %q",
+					Loggable(p.Name), Loggable(string(c.Op)), Loggable(string(c.Level)))
 			}
 		}
 	}

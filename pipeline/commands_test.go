@@ -99,6 +99,29 @@ func TestUnit_TheGuardAsksForConsent(t *testing.T) {
 	}
 }
 
+// A report comes from code that nobody has reviewed, and what is said about it is in the log of a job that may write.
+func TestUnit_NoReportCommandsTheRunner(t *testing.T) {
+	t.Parallel()
+	const command = `\n::add-mask::x\n  ::error::x\r::error::x\n##[error]x`
+	folder := filepath.Join(t.TempDir(), "x\n::error::x ##[error]x.json")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	files := []string{folder, write(t, "x\n::error::x ##[error]x.json", "[]")}
+	for _, text := range []string{
+		`{"environment":"@"}`,
+		`{"environment":"dev","projects":[{"name":"@","changes":[{"op":"@","level":"@"}]}]}`,
+		`{"environment":"dev","projects":[{"name":"@","error":"@"}]}`,
+		`{"environment":"dev","projects":[{"name":"x","changes":[{"op":"delete","urn":"@","level":"dangerous","reasons":["@"]}]}]}`,
+	} {
+		files = append(files, write(t, "dev.json", strings.ReplaceAll(text, "@", command)))
+	}
+	for _, file := range files {
+		code, output := runs(t, "guard", file)
+		assert.NotZero(t, code)
+		assert.Contains(t, output, "x", "it is said")
+		assert.NotRegexp(t, `(?m)(^|\r)\s*::|##\[`, output)
+	}
+}
+
 func TestUnit_MistakesHaveTheirOwnExitCode(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"nothing"}, {"drift"}, {"drift", "-s", "staging"}, {"drift", "--nothing"}, {"workflows", "extra"}} {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -28,8 +29,12 @@ func readReports(files []string) ([]changes.Report, error) {
 		if err == nil {
 			err = reports[i].Validate()
 		}
-		if err != nil {
-			mistakes = append(mistakes, fmt.Errorf("%s is no report: %w", file, err))
+		var unreadable *fs.PathError
+		if errors.As(err, &unreadable) {
+			err = unreadable.Err // without the name, which is said once
+		}
+		if err != nil { // the file's name, too, is of whoever made the report
+			mistakes = append(mistakes, fmt.Errorf("%q is no report: %w", changes.Loggable(file), err))
 		}
 	}
 	if err := errors.Join(mistakes...); err != nil {
@@ -71,11 +76,14 @@ report with a stack that could not be previewed fails too: nobody knows what is 
 		out := cmd.OutOrStdout()
 		for _, r := range reports {
 			for _, text := range r.Errors() {
-				failed = append(failed, fmt.Errorf("%s: %s", r.Environment, text))
+				for line := range strings.SplitSeq(text, "\n") {
+					failed = append(failed, fmt.Errorf("%s: %s", r.Environment, changes.Loggable(line)))
+				}
 			}
 			for _, c := range r.Dangerous() {
 				dangerous++
-				if _, err := fmt.Fprintf(out, "%s: %s %s: %s\n", r.Environment, c.Op, c.URN, strings.Join(c.Reasons, "; ")); err != nil {
+				why := changes.Loggable(c.URN + ": " + strings.Join(c.Reasons, "; "))
+				if _, err := fmt.Fprintf(out, "%s: %s %s\n", r.Environment, c.Op, why); err != nil {
 					return err
 				}
 			}
