@@ -149,18 +149,31 @@ func TestService_WritingNeedsTheTokenAndReadingDoesNot(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("first-secret\n"), 0o600))
 	replica := servicetest.Start(t, settings.Settings{Database: shared.Database(t), IngestTokenFile: file, LogLevel: slog.LevelDebug})
 	replica.Ready(t, true)
-	define := func(authorization string) int {
-		response, _ := replica.Do(t, http.MethodPut, "/api/v1/substations/nord", nord, http.Header{"Authorization": {authorization}})
-		return response.StatusCode
+	at := time.Now()
+	writing := func(want int, authorization ...string) {
+		t.Helper()
+		for _, route := range []struct {
+			method, path string
+			body         any
+		}{
+			{http.MethodPut, "/api/v1/substations/nord", nord},
+			{http.MethodPost, "/api/v1/telemetry", batch(sample(at, 110))},
+		} {
+			response, body := replica.Do(t, route.method, route.path, route.body, http.Header{"Authorization": authorization})
+			assert.Equal(t, want, response.StatusCode, "%s %s with %q: %s", route.method, route.path, authorization, body)
+		}
 	}
-	assert.Equal(t, 401, define(""))
-	assert.Equal(t, 401, define("Bearer wrong"))
-	assert.Equal(t, 200, define("Bearer first-secret"))
+	writing(401)
+	for _, authorization := range []string{"", "Bearer", "Bearer wrong", "Bearer first-secre", "Bearer first-secrets", "first-secret"} {
+		writing(401, authorization)
+	}
+	assert.NotContains(t, replica.Must(t, http.MethodGet, "/api/v1/substations", nil), "nord", "what was refused was not written")
+	writing(200, "Bearer first-secret")
 	require.NoError(t, os.WriteFile(file, []byte("second-secret\n"), 0o600))
-	assert.Equal(t, 401, define("Bearer first-secret"))
-	assert.Equal(t, 200, define("Bearer second-secret"))
+	writing(401, "Bearer first-secret")
+	writing(200, "Bearer second-secret")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	assert.Equal(t, 500, define("Bearer "), "an empty file opens nothing")
+	writing(500, "Bearer ") // an empty file opens nothing
 	replica.Must(t, http.MethodGet, "/api/v1/substations", nil)
 	assert.NotContains(t, replica.Log.String(), "-secret")
 }
