@@ -248,7 +248,7 @@ func TestUnit_TheIdentityOfPullRequestsOnlyReads(t *testing.T) {
 	const kubeconfig = "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action"
 	definitions := regexp.MustCompile(`az role definition create --role-definition '([^']*)'`).FindAllStringSubmatch(document, -1)
 	require.NotEmpty(t, definitions)
-	assert.Equal(t, strings.Count(document, "az role definition"), len(definitions), "definitions of roles that this test does not see")
+	assert.Len(t, definitions, strings.Count(document, "az role definition"), "definitions of roles that this test does not see")
 	var own []string
 	for _, definition := range definitions {
 		var role struct {

@@ -53,9 +53,10 @@ func chaosCommand(noArgs cobra.PositionalArgs, at func(func(*cobra.Command, site
 	cmd := withJSON(&cobra.Command{
 		Use: "chaos", Short: "Kill up, preview and down at random moments, and check that one command makes all whole again", Args: noArgs,
 		Long: `Kills the engine, the program, a provider, the simulated Azure or a controller with SIGKILL, at a random moment of up,
-preview or down over all four projects. After each, "lab recover" and then "lab up" must succeed. Then the simulated Azure must have
-exactly what the state says, and the cluster all that the states and Helm's releases say: no orphan, no duplicate, no secret lost, no
-lock and no unfinished operation left. What happens follows from the seed and the number of the round, so that rounds can be played again.
+preview or down over all four projects; in a quarter of the rounds the engine of "lab recover" too. After each, "lab recover" and
+then "lab up" must succeed. Then the simulated Azure must have exactly what the state says, and the cluster all that the states and
+Helm's releases say: no orphan, no duplicate, no secret lost, no lock and no unfinished operation left. What happens follows from
+the seed and the number of the round, so that rounds can be played again.
 
 It works in copies of this checkout, beside whatever lab is up. A round takes 30 to 60 seconds on two cores.`,
 		Example: "  go run ./lab chaos\n  go run ./lab chaos --rounds 10 --parallel 1 --seed 7\n  go run ./lab chaos --seed 7 --round 3",

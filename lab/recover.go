@@ -50,7 +50,8 @@ func recoverStates(cmd *cobra.Command, s site.Site) error {
 		if err := unclaimed(strangers); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The states agree with what is there. `go run ./lab up%s` goes on from here.\n", stackFlag(s))
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The states agree with what is there. `go run ./lab up%s` goes on from here.\n",
+			stackFlag(s))
 		return err
 	})
 }
@@ -59,7 +60,8 @@ func recoverStates(cmd *cobra.Command, s site.Site) error {
 func unclaimed(strangers []azure.Resource) error {
 	problems := make([]error, len(strangers))
 	for i, r := range strangers {
-		problems[i] = fmt.Errorf("%s is in no state, and the program has no such resource; delete it in Azure (`lab down` does it here)", r.ID)
+		problems[i] = fmt.Errorf("%s is in no state, and the program has no such resource; delete it in Azure, which `lab down` does here",
+			r.ID)
 	}
 	return errors.Join(problems...)
 }

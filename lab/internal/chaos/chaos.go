@@ -46,6 +46,8 @@ type Result struct {
 	Project string `json:"project,omitempty"`
 	// Interrupted says that the command still waited for what was killed, and was told to stop as by Ctrl-C.
 	Interrupted bool `json:"interrupted,omitempty"`
+	// RecoveryKilled says that the recovery was killed too, and begun again.
+	RecoveryKilled bool `json:"recoveryKilled,omitempty"`
 	// After is the time from the start of the command to the kill, Recovery what the recovery took, and Up what the up after it took;
 	// in seconds.
 	After    float64 `json:"afterSeconds"`
@@ -91,12 +93,15 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 			step.Fail(err)
 			result.Error = err.Error()
 		} else {
-			interrupted := ""
+			besides := ""
 			if result.Interrupted {
-				interrupted = " and interrupted"
+				besides += ", interrupted"
+			}
+			if result.RecoveryKilled {
+				besides += ", killed again"
 			}
 			step.Done(fmt.Sprintf("in %s after %.1f s%s, recovered in %.1f s, up in %.1f s",
-				cmp.Or(result.Project, "no project"), result.After, interrupted, result.Recovery, result.Up))
+				cmp.Or(result.Project, "no project"), result.After, besides, result.Recovery, result.Up))
 		}
 		results = append(results, result)
 		r.played = append(r.played, n)
@@ -123,7 +128,7 @@ func (r *runner) calibrate(ctx context.Context) error {
 	if err := change(r.Lab.Site); err != nil {
 		return err
 	}
-	for _, verb := range []Verb{Preview, Up, Down} {
+	for _, verb := range []Verb{Preview, Up, recovery, Down} {
 		began := time.Now()
 		if _, err := r.Lab.Run(ctx, r.arguments(verb)...); err != nil {
 			return err
@@ -170,8 +175,9 @@ func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
 				return result, err
 			}
 		}
-		err := r.strike(ctx, plan, time.Duration(moment*float64(typical)), &result)
+		s, err := r.strike(ctx, plan.Verb, plan.Victim, time.Duration(moment*float64(typical)))
 		if err == nil {
+			result.Project, result.After, result.Interrupted = s.project, s.after.Seconds(), s.interrupted
 			break
 		}
 		if !errors.Is(err, errGone) || try == tries {
@@ -185,8 +191,15 @@ func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
 			}
 		}
 	}
+	if plan.Again > 0 {
+		_, err := r.strike(ctx, recovery, Engine, time.Duration(plan.Again*float64(r.typical[recovery])))
+		if err != nil && !errors.Is(err, errGone) {
+			return result, err
+		}
+		result.RecoveryKilled = err == nil
+	}
 	began := time.Now()
-	out, err := r.Lab.Run(ctx, "recover")
+	out, err := r.Lab.Run(ctx, string(recovery))
 	if err != nil {
 		return result, err
 	}
@@ -200,16 +213,23 @@ func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
 	return result, integrity.Check(ctx, r.Lab.Site, before)
 }
 
+// struck is what a command was killed in.
+type struck struct {
+	project     string
+	after       time.Duration
+	interrupted bool
+}
+
 // strike runs a command, kills the victim at the moment, and waits for the command's end.
-func (r *runner) strike(ctx context.Context, plan Plan, moment time.Duration, result *Result) error {
+func (r *runner) strike(ctx context.Context, verb Verb, victim Victim, moment time.Duration) (s struck, err error) {
 	limited, cancel := context.WithTimeout(ctx, hang)
 	defer cancel()
-	command := r.Lab.Command(limited, r.arguments(plan.Verb)...)
+	command := r.Lab.Command(limited, r.arguments(verb)...)
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
 	began := time.Now()
 	if err := command.Start(); err != nil {
-		return err
+		return s, err
 	}
 	ended := make(chan struct{})
 	var failure error // of the command; that it fails after the kill is what is wanted
@@ -217,28 +237,28 @@ func (r *runner) strike(ctx context.Context, plan Plan, moment time.Duration, re
 		defer close(ended)
 		failure = command.Wait()
 	}()
-	err := errGone
+	err = errGone
 	select {
 	case <-ended:
 	case <-time.After(moment):
-		result.Project, err = kill(limited, r.Lab.Site, plan.Victim, command.Process.Pid, ended)
-		result.After = time.Since(began).Seconds()
+		s.project, err = kill(limited, r.Lab.Site, victim, command.Process.Pid, ended)
+		s.after = time.Since(began)
 	}
 	select {
 	case <-ended:
 	case <-time.After(patience):
 		// The provider of Kubernetes waits up to ten minutes for a cluster that is gone. A person presses Ctrl-C.
-		result.Interrupted = true
+		s.interrupted = true
 		_ = command.Process.Signal(os.Interrupt) // it may have ended just now
 		<-ended
 	}
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
+		err = ctx.Err()
 	case limited.Err() != nil:
-		return fmt.Errorf("%s hangs, whose %s was to be killed:\n%s", plan.Verb, plan.Victim, said.String())
+		err = fmt.Errorf("%s hangs, whose %s was to be killed:\n%s", verb, victim, said.String())
 	case errors.Is(err, errGone) && failure != nil:
-		return fmt.Errorf("%s failed before anything was killed: %w\n%s", plan.Verb, failure, said.String())
+		err = fmt.Errorf("%s failed before anything was killed: %w\n%s", verb, failure, said.String())
 	}
-	return err
+	return s, err
 }

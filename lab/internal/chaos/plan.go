@@ -15,6 +15,8 @@ const (
 	Up      Verb = "up"
 	Preview Verb = "preview"
 	Down    Verb = "down"
+	// recovery is what is killed besides, in some rounds.
+	recovery Verb = "recover"
 )
 
 // Victim is the process that is killed.
@@ -53,6 +55,9 @@ type Plan struct {
 	FromNothing bool `json:"fromNothing,omitempty"`
 	// Changes says that the command finds the configuration of two projects changed.
 	Changes bool `json:"changes,omitempty"`
+	// Again is when the engine of the recovery is killed too, as a part of the time that it takes when there is nothing to recover; 0 is
+	// never.
+	Again float64 `json:"again,omitempty"`
 }
 
 // String says what happens, in a line.
@@ -61,7 +66,11 @@ func (p Plan) String() string {
 	if p.FromNothing {
 		from = ", from nothing"
 	}
-	return fmt.Sprintf("round %d: %s, %s killed at %.0f %%%s", p.Round, p.Verb, p.Victim, 100*p.Moment, from)
+	again := ""
+	if p.Again > 0 {
+		again = ", and the engine of the recovery"
+	}
+	return fmt.Sprintf("round %d: %s, %s killed at %.0f %%%s%s", p.Round, p.Verb, p.Victim, 100*p.Moment, from, again)
 }
 
 // Draw returns the plan of a round.
@@ -73,6 +82,9 @@ func Draw(seed uint64, round int) Plan {
 	p.Victim = weighted(random, map[Victim]int{Engine: 35, Program: 30, Provider: 20, Azure: 8, Controller: 7}, Victims())
 	p.FromNothing = p.Verb == Up && random.IntN(2) == 0
 	p.Changes = p.Verb != Down && !p.FromNothing
+	if random.IntN(4) == 0 {
+		p.Again = random.Float64()
+	}
 	return p
 }
 

@@ -282,7 +282,8 @@ func workloadsAreTheSame(ctx context.Context, s *stage) (string, error) {
 	}
 	requests, failed := after.Since(s.users).Requests()
 	if failed > 0 || requests < traffic.Enough {
-		problems = append(problems, fmt.Errorf("%d of the users' %d requests failed; none should, of %d or more", failed, requests, traffic.Enough))
+		problems = append(problems, fmt.Errorf("%d of the users' %d requests failed; none should, of %d or more",
+			failed, requests, traffic.Enough))
 	}
 	return fmt.Sprintf("%d objects are the same, 0 of %d requests failed", len(s.workloads), requests), errors.Join(problems...)
 }

@@ -160,8 +160,8 @@ func tools() []Tool {
 			Patches: []Patch{
 				onLoopback("github.com/argoproj/argo-cd/v3", "controller/appcontroller.go", `fmt.Sprintf("0.0.0.0:%d", metricsPort)`),
 				{
-					// It asks nobody who they are, and runs what it is told to: its address is a socket, which only those reach who reach its
-					// folder.
+					// It asks nobody who they are, and runs what it is told to: its address is a socket, which only those reach who
+					// reach its folder.
 					Module: "github.com/argoproj/argo-cd/v3", File: "cmd/argocd-repo-server/commands/argocd_repo_server.go",
 					Old: `net.Listen("tcp", fmt.Sprintf("%s:%d", listenHost, listenPort))`,
 					New: `func() (net.Listener, error) { _ = os.Remove(listenHost); return net.Listen("unix", listenHost) }()`,
