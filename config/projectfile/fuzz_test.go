@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3" // the other one goes by way of JSON, whose long keys it does not read
 
 	"github.com/gridos/sharedinfra/config/projectfile"
 )
