@@ -10,7 +10,7 @@ import (
 )
 
 // rule is one inbound or outbound rule of a network security group. Azure's default rules come after all of these: they let in
-// what comes from the virtual network, its peers and the load balancer, keep the Internet out, and let everything out.
+// what comes from the virtual network, its peers and the load balancer's probes, keep the Internet out, and let everything out.
 type rule struct {
 	name      string
 	direction azure.SecurityRuleDirection
@@ -28,7 +28,7 @@ type purpose struct {
 	delegation string   // the service that the subnet is delegated to, or ""
 	endpoints  []string // service endpoints
 	rules      []rule
-	// closed refuses what the rules do not let in from the virtual network and its peers.
+	// closed refuses what the rules do not let in from the virtual network and its peers, but for the load balancer's probes.
 	closed bool
 }
 
@@ -148,7 +148,7 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 
 // securityRules turns a purpose's rules into what Azure takes; priorities follow the order, in steps that leave room.
 func (p purpose) securityRules() azure.SecurityRuleTypeArray {
-	out := make(azure.SecurityRuleTypeArray, 0, len(p.rules)+1)
+	out := make(azure.SecurityRuleTypeArray, 0, len(p.rules)+2)
 	for i, r := range p.rules {
 		allow := azure.SecurityRuleTypeArgs{
 			Name:                  pulumi.String(r.name),
@@ -177,21 +177,35 @@ func (p purpose) securityRules() azure.SecurityRuleTypeArray {
 		out = append(out, allow)
 	}
 	if p.closed {
-		out = append(out, azure.SecurityRuleTypeArgs{
-			Name: pulumi.String("DenyVirtualNetwork"),
-			Description: pulumi.String("Nothing else comes in from the virtual network and its peers; " +
-				"Azure's default rules would let them"),
-			Access:                   pulumi.String(azure.SecurityRuleAccessDeny),
-			Direction:                pulumi.String(azure.SecurityRuleDirectionInbound),
-			Priority:                 pulumi.Int(4096), // the last that a rule can have
-			Protocol:                 pulumi.String(azure.SecurityRuleProtocolAsterisk),
-			SourceAddressPrefix:      pulumi.String("VirtualNetwork"),
-			SourcePortRange:          pulumi.String("*"),
-			DestinationAddressPrefix: pulumi.String("*"),
-			DestinationPortRange:     pulumi.String("*"),
-		})
+		// The tag VirtualNetwork has the address of the host in it, 168.63.129.16, from which the load balancer probes: behind a denial
+		// of the tag, Azure's default rule for the probes would never be asked, and no node would be taken for healthy (azure-docs,
+		// "Service tags"; issue 38326 there).
+		out = append(out,
+			closing("AllowLoadBalancerProbes", "Azure's load balancer probes what it sends traffic to (rule N8)",
+				azure.SecurityRuleAccessAllow, lastPriority-1, "AzureLoadBalancer"),
+			closing("DenyVirtualNetwork", "Nothing else comes in from the virtual network and its peers; Azure's default rules would let them",
+				azure.SecurityRuleAccessDeny, lastPriority, "VirtualNetwork"))
 	}
 	return out
+}
+
+// lastPriority is the last that a rule can have.
+const lastPriority = 4096
+
+// closing is a rule for whatever comes in from a tag.
+func closing(name, why string, access azure.SecurityRuleAccess, priority int, tag string) azure.SecurityRuleTypeArgs {
+	return azure.SecurityRuleTypeArgs{
+		Name:                     pulumi.String(name),
+		Description:              pulumi.String(why),
+		Access:                   pulumi.String(access),
+		Direction:                pulumi.String(azure.SecurityRuleDirectionInbound),
+		Priority:                 pulumi.Int(priority),
+		Protocol:                 pulumi.String(azure.SecurityRuleProtocolAsterisk),
+		SourceAddressPrefix:      pulumi.String(tag),
+		SourcePortRange:          pulumi.String("*"),
+		DestinationAddressPrefix: pulumi.String("*"),
+		DestinationPortRange:     pulumi.String("*"),
+	}
 }
 
 func cidrs(prefixes ...netip.Prefix) []string {

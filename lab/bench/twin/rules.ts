@@ -115,6 +115,17 @@ export function securityRules(purpose: Purpose): SecurityRule[] {
   }));
   if (purpose.closed) {
     rules.push({
+      name: "AllowLoadBalancerProbes",
+      description: "Azure's load balancer probes what it sends traffic to (rule N8)",
+      access: "Allow",
+      direction: "Inbound",
+      priority: 4095, // before the denial, whose tag has the host's address in it
+      protocol: "*",
+      sourceAddressPrefix: "AzureLoadBalancer",
+      sourcePortRange: "*",
+      destinationAddressPrefix: "*",
+      destinationPortRange: "*",
+    }, {
       name: "DenyVirtualNetwork",
       description: "Nothing else comes in from the virtual network and its peers; Azure's default rules would let them",
       access: "Deny",

@@ -278,22 +278,25 @@ func TestUnit_SecurityGroupOfNodes(t *testing.T) {
 	}
 	allowed := []any{
 		all("nodes", 105, "10.10.0.0/20", "10.10.0.0/20"), all("pods", 110, "10.10.0.0/20", "10.244.0.0/16"), all("overlay", 120, "10.244.0.0/16", "10.244.0.0/16"),
+		all("probes", 130, "AzureLoadBalancer", "*"),
 	}
 	deny := securityRule("deny", 4000, "Deny", "*", "*")
 	for name, test := range map[string]struct {
 		rules []any
 		want  string
 	}{
-		"accepted":                {append(allowed[:3:3], deny), ""},
+		"accepted":                {append(allowed[:4:4], deny), ""},
 		"denied from outside":     {[]any{securityRule("deny", 4000, "Deny", "Internet", "*")}, ""},
-		"nodes":                   {[]any{allowed[1], allowed[2], deny}, "denies traffic from nodes to nodes"},
-		"nodes to pods":           {[]any{allowed[0], allowed[2], deny}, "denies traffic from nodes to pods"},
-		"pods":                    {[]any{allowed[0], allowed[1], deny}, "denies traffic from pods to pods"},
-		"only TCP":                {[]any{with(allowed[0].(in), in{"protocol": "Tcp"}), allowed[1], allowed[2], deny}, "rule N8"},
-		"only some ports":         {[]any{with(allowed[0].(in), in{"destinationPortRange": "443"}), allowed[1], allowed[2], deny}, "rule N8"},
-		"only some nodes":         {[]any{with(allowed[0].(in), in{"sourceAddressPrefix": "10.10.0.0/24"}), allowed[1], allowed[2], deny}, "rule N8"},
-		"outbound":                {append(allowed[:3:3], outbound("deny", 4000, "Deny", "VirtualNetwork", "*")), "(outbound, "},
-		"denied before it passes": {append(allowed[:3:3], securityRule("ssh", 100, "Deny", "*", "22")), "rule N8"},
+		"nodes":                   {[]any{allowed[1], allowed[2], allowed[3], deny}, "denies traffic from nodes to nodes"},
+		"nodes to pods":           {[]any{allowed[0], allowed[2], allowed[3], deny}, "denies traffic from nodes to pods"},
+		"pods":                    {[]any{allowed[0], allowed[1], allowed[3], deny}, "denies traffic from pods to pods"},
+		"probes":                  {append(allowed[:3:3], deny), "denies traffic from the load balancer's probes to nodes"},
+		"the tag has the host":    {append(allowed[:3:3], securityRule("deny", 4000, "Deny", "VirtualNetwork", "*")), "load balancer's probes"},
+		"only TCP":                {[]any{with(allowed[0].(in), in{"protocol": "Tcp"}), allowed[1], allowed[2], allowed[3], deny}, "rule N8"},
+		"only some ports":         {[]any{with(allowed[0].(in), in{"destinationPortRange": "443"}), allowed[1], allowed[2], allowed[3], deny}, "rule N8"},
+		"only some nodes":         {[]any{with(allowed[0].(in), in{"sourceAddressPrefix": "10.10.0.0/24"}), allowed[1], allowed[2], allowed[3], deny}, "rule N8"},
+		"outbound":                {append(allowed[:4:4], outbound("deny", 4000, "Deny", "VirtualNetwork", "*")), "(outbound, "},
+		"denied before it passes": {append(allowed[:4:4], securityRule("ssh", 100, "Deny", "*", "22")), "rule N8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t, azure.Options{})

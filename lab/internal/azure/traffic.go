@@ -74,7 +74,12 @@ func endCovers(prefix, end string) (all, some bool) {
 	case errOurs == nil:
 		return false, false
 	}
-	// Both are service tags. Azure's services are in the internet, and a tag may be narrowed to a region: Storage.WestEurope.
+	// Both are service tags. The load balancer probes from the address of the host, which is in the virtual network.
+	if strings.EqualFold(end, "AzureLoadBalancer") {
+		host := strings.EqualFold(prefix, "VirtualNetwork")
+		return host, host
+	}
+	// Azure's services are in the internet, and a tag may be narrowed to a region: Storage.WestEurope.
 	region := strings.HasPrefix(strings.ToLower(prefix), strings.ToLower(end)+".")
 	wider := strings.EqualFold(prefix, "Internet") || strings.EqualFold(prefix, "AzureCloud") && !strings.EqualFold(end, "Internet")
 	return region || wider, region || wider
@@ -178,7 +183,7 @@ var nodeTraffic = rule{id: "N8", code: nodeTrafficBlocked, broken: func(s subjec
 	return result
 }}
 
-// nodesCutOff says which traffic between nodes and pods a security group denies.
+// nodesCutOff says which traffic between nodes and pods a security group denies, and whether the load balancer may probe nodes.
 func nodesCutOff(v *view, tenant *record, subnet, group document) []string {
 	cluster := tenant.Inputs
 	if tenant.Kind == typePool {
@@ -198,14 +203,19 @@ func nodesCutOff(v *view, tenant *record, subnet, group document) []string {
 		}
 	}
 	var result []string
-	for _, f := range flows {
-		for _, direction := range []string{"Inbound", "Outbound"} {
-			f.direction, f.protocol, f.first, f.last = direction, "*", 0, allPorts
-			if by := deniedBy(group, f); by != "" {
-				result = append(result, fmt.Sprintf("denies traffic %s (%s, %s to %s) by rule '%s'; allow all ports and protocols of it before",
-					f.label, strings.ToLower(direction), f.from, f.to, by))
-			}
+	refuse := func(f flow, direction string) {
+		f.direction, f.protocol, f.first, f.last = direction, "*", 0, allPorts
+		if by := deniedBy(group, f); by != "" {
+			result = append(result, fmt.Sprintf("denies traffic %s (%s, %s to %s) by rule '%s'; allow all ports and protocols of it before",
+				f.label, strings.ToLower(direction), f.from, f.to, by))
 		}
+	}
+	for _, f := range flows {
+		refuse(f, "Inbound")
+		refuse(f, "Outbound")
+	}
+	for _, nodes := range prefixesOf(subnet) {
+		refuse(flow{label: "from the load balancer's probes to nodes", from: "AzureLoadBalancer", to: nodes}, "Inbound")
 	}
 	return result
 }

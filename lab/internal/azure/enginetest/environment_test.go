@@ -154,7 +154,8 @@ func valid() *environment {
 			ResourceGroupName: groupName, NetworkSecurityGroupName: pulumi.String("nodes-nsg"), Location: region,
 			SecurityRules: network.SecurityRuleTypeArray{
 				allTraffic("nodes", 100, "10.10.0.0/20", "10.10.0.0/20"), allTraffic("pods", 110, "10.10.0.0/20", "10.244.0.0/16"),
-				allTraffic("overlay", 120, "10.244.0.0/16", "10.244.0.0/16"), inbound("closed", 4000, "Deny", "*", "*"),
+				allTraffic("overlay", 120, "10.244.0.0/16", "10.244.0.0/16"), allTraffic("probes", 130, "AzureLoadBalancer", "*"),
+				inbound("closed", 4000, "Deny", "*", "*"),
 			},
 		},
 		postgresNSG: &network.NetworkSecurityGroupArgs{

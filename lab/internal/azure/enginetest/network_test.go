@@ -373,8 +373,23 @@ const nodesBlocked = "NodeSubnetTrafficBlockedByNetworkSecurityGroup"
 func withoutPods() network.SecurityRuleTypeArray {
 	return network.SecurityRuleTypeArray{
 		allTraffic("nodes", 100, "10.10.0.0/20", "10.10.0.0/20"), allTraffic("pods", 110, "10.10.0.0/20", "10.244.0.0/16"),
-		inbound("closed", 4000, "Deny", "*", "*"),
+		allTraffic("probes", 130, "AzureLoadBalancer", "*"), inbound("closed", 4000, "Deny", "*", "*"),
 	}
+}
+
+func TestEngine_N8_NodesAreProbed(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.nodesNSG.SecurityRules = network.SecurityRuleTypeArray{
+		allTraffic("nodes", 100, "10.10.0.0/20", "10.10.0.0/20"), allTraffic("pods", 110, "10.10.0.0/20", "10.244.0.0/16"),
+		allTraffic("overlay", 120, "10.244.0.0/16", "10.244.0.0/16"), inbound("closed", 4096, "Deny", "VirtualNetwork", "*"),
+	}
+	upRefuses(t, e, mistake{
+		rule: "N8", code: nodesBlocked, property: "vnetSubnetID",
+		says: []string{
+			nodesNSGID, "denies traffic from the load balancer's probes to nodes (inbound, AzureLoadBalancer to 10.10.0.0/20) by rule 'closed'",
+		},
+	}, "cluster")
 }
 
 func TestEngine_N8_PodsReachOneAnother(t *testing.T) {
