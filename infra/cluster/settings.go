@@ -14,7 +14,7 @@ import (
 
 // Settings is the configuration of the cluster.
 type Settings struct {
-	// KubernetesVersion is the minor version, such as 1.33; Azure picks the patch.
+	// KubernetesVersion is the minor version, such as 1.35; Azure picks the patch.
 	KubernetesVersion string
 	// UpgradeChannel says which Kubernetes versions Azure moves to by itself, within the maintenance window: none or patch.
 	// Wider channels would change the minor version behind the configuration's back.
@@ -106,7 +106,7 @@ func Load(r *config.Reader, d Settings, plan network.Plan) Settings {
 	}
 	if !minorVersion.MatchString(s.KubernetesVersion) {
 		r.Check("kubernetesVersion", fmt.Errorf(
-			"%q is not a minor version; write it like 1.33, in quotes, because Azure upgrades the patch itself", s.KubernetesVersion))
+			"%q is not a minor version; write it like 1.35, in quotes, because Azure upgrades the patch itself", s.KubernetesVersion))
 	}
 	if !timeOfDay.MatchString(s.Maintenance.Start) {
 		r.Check("maintenanceStart", fmt.Errorf("%q is not a time of day; write it like 02:00, in quotes, in UTC", s.Maintenance.Start))

@@ -38,7 +38,7 @@ func dev() Settings {
 			Services:     "10.96.0.0/16",
 		},
 		Cluster: cluster.Settings{
-			KubernetesVersion:    "1.33",
+			KubernetesVersion:    "1.35",
 			UpgradeChannel:       "patch",
 			NodeOSUpgradeChannel: "NodeImage",
 			Maintenance:          cluster.Maintenance{Day: "Sunday", Start: "02:00", Hours: 4},

@@ -43,7 +43,7 @@ export function loadSettings() {
       ingressIp: "10.10.18.10",
     },
     cluster: {
-      kubernetesVersion: "1.33",
+      kubernetesVersion: "1.35",
       upgradeChannel: "patch",
       nodeOsUpgradeChannel: "NodeImage",
       maintenance: { day: "Sunday", start: "02:00", hours: 4 },
