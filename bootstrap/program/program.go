@@ -79,12 +79,6 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	}
 	providers := pulumi.Providers(cluster, generator)
 
-	workloads, err := object.NewNamespace(ctx, "gridos-namespace", object.Metadata{
-		Name: pulumi.String(naming.NamespaceGridOS), Labels: restricted(),
-	}, providers, pulumi.Protect(settings.Protect))
-	if err != nil {
-		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
-	}
 	cd, err := argocd.New(ctx, "argocd", argocd.Args{Settings: settings.ArgoCD, Infra: infra},
 		providers, pulumi.Protect(settings.Protect))
 	if err != nil {
@@ -94,13 +88,21 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := externalsecrets.New(ctx, "external-secrets", externalsecrets.Args{
+	secrets, err := externalsecrets.New(ctx, "external-secrets", externalsecrets.Args{
 		Settings: settings.ExternalSecrets,
 		ClientID: infra.SecretsClientID,
 		TenantID: infra.TenantID,
 		VaultURI: infra.KeyVaultURI,
-	}, providers, pulumi.Protect(settings.Protect)); err != nil {
+	}, providers, pulumi.Protect(settings.Protect))
+	if err != nil {
 		return err
+	}
+	// On the way down it goes first: its ExternalSecrets have a finalizer that only the operator takes off.
+	workloads, err := object.NewNamespace(ctx, "gridos-namespace", object.Metadata{
+		Name: pulumi.String(naming.NamespaceGridOS), Labels: restricted(),
+	}, providers, pulumi.Protect(settings.Protect), pulumi.DependsOn([]pulumi.Resource{secrets}))
+	if err != nil {
+		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
 	}
 	if _, err := repository.New(ctx, "repository", repository.Args{
 		Settings: settings.Repository, Namespace: cd.Namespace,

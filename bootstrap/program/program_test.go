@@ -157,6 +157,18 @@ func TestUnit_TheKeyVaultIsReadAsInfrasIdentity(t *testing.T) {
 		"service.beta.kubernetes.io/azure-load-balancer-ipv4").StringValue())
 }
 
+// An ExternalSecret has a finalizer that only the operator takes off: if the operator went first, the namespace would never go.
+func TestUnit_TheNamespaceOfWorkloadsGoesBeforeTheOperator(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	namespaces := recorded.OfType("kubernetes:core/v1:Namespace")
+	workloads := namespaces[slices.IndexFunc(namespaces, func(r mocks.Resource) bool { return r.Name == "gridos-namespace" })]
+	assert.True(t, slices.ContainsFunc(workloads.DependsOn, func(urn string) bool {
+		return strings.Contains(urn, release+"::external-secrets")
+	}), "%v", workloads.DependsOn)
+}
+
 func TestUnit_WhatHoldsWorkloadsIsProtectedOutsideDev(t *testing.T) {
 	t.Parallel()
 	for environment, want := range map[string]bool{"dev": false, "test": true, "prod": true} {
