@@ -79,4 +79,13 @@ type SyncWindow struct {
 type OrphanedResources struct {
 	// Warn adds a condition to the project's Applications.
 	Warn bool `json:"warn"`
+	// Ignore are those that are no orphans.
+	Ignore []OrphanedKey `json:"ignore,omitempty"`
+}
+
+// OrphanedKey is objects of a kind and, unless it is empty, of a name; the group of what is in Kubernetes' core is empty.
+type OrphanedKey struct {
+	Group string `json:"group,omitempty"`
+	Kind  string `json:"kind"`
+	Name  string `json:"name,omitempty"`
 }

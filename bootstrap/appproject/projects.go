@@ -22,7 +22,7 @@ func GridOS(repositories []string, groups Groups, windows []SyncWindow) Project 
 		NamespaceResourceWhitelist: workloadKinds(),
 		Roles:                      roles(naming.ProjectGridOS, groups),
 		SyncWindows:                windows,
-		OrphanedResources:          OrphanedResources{Warn: true},
+		OrphanedResources:          orphans(),
 	}}
 }
 
@@ -45,8 +45,14 @@ func Platform(repositories, namespaces []string, groups Groups, windows []SyncWi
 			Groups:   groups.Developers,
 		}},
 		SyncWindows:       windows,
-		OrphanedResources: OrphanedResources{Warn: true},
+		OrphanedResources: orphans(),
 	}}
+}
+
+// orphans warns of what belongs to no Application, but for what the mesh puts into every namespace; what Kubernetes puts there Argo CD knows
+// by itself.
+func orphans() OrphanedResources {
+	return OrphanedResources{Warn: true, Ignore: []OrphanedKey{{Kind: "ConfigMap", Name: "istio-ca-root-cert"}}}
 }
 
 const (
