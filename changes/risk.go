@@ -13,6 +13,7 @@ type holder struct{ kind, loses string }
 // does not come back by itself.
 var guarded = []holder{
 	{"azure-native:containerservice:ManagedCluster", "the cluster with all that runs in it"},
+	{"azure-native:containerservice:AgentPool", "the nodes that workloads run on, which have no others until there is another pool"},
 	{"azure-native:dbforpostgresql:Server", "the database server with its data and its backups"},
 	{"azure-native:dbforpostgresql:Database", "the database with its data"},
 	{"azure-native:keyvault:Vault", "the key vault with its secrets, and its name until it is purged"},
@@ -24,7 +25,6 @@ var guarded = []holder{
 
 // interrupts are types whose deletion or replacement is felt, although what they were can be made again.
 var interrupts = []holder{
-	{"azure-native:containerservice:AgentPool", "the pods of the pool move to other nodes"},
 	{"azure-native:network:ApplicationGateway", "no request gets through until there is another"},
 	{"azure-native:network:PublicIPAddress", "clients reach the environment at another address"},
 	{"azure-native:network:PrivateEndpoint", "nothing reaches what is behind it until there is another"},
