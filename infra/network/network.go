@@ -123,6 +123,9 @@ func (n *Network) subnets(
 				ServiceName: pulumi.String(p.delegation),
 			}}
 		}
+		if p.privateEndpoints {
+			subnetArgs.PrivateEndpointNetworkPolicies = pulumi.String(azure.VirtualNetworkPrivateEndpointNetworkPoliciesNetworkSecurityGroupEnabled)
+		}
 		if len(p.endpoints) > 0 {
 			endpoints := make(azure.ServiceEndpointPropertiesFormatArray, len(p.endpoints))
 			for i, service := range p.endpoints {

@@ -28,6 +28,8 @@ type purpose struct {
 	delegation string   // the service that the subnet is delegated to, or ""
 	endpoints  []string // service endpoints
 	rules      []rule
+	// privateEndpoints says that the rules are for private endpoints too, which Azure exempts from them otherwise.
+	privateEndpoints bool
 	// closed refuses what the rules do not let in from the virtual network and its peers, but for the load balancer's probes.
 	closed bool
 }
@@ -68,11 +70,14 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 	if vaultEndpoint {
 		aks.endpoints = []string{"Microsoft.KeyVault"}
 	}
-	private := purpose{name: "endpoints", subnet: naming.SubnetEndpoints, prefix: plan.Endpoints, closed: true, rules: []rule{{
-		"AllowNodes", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, nodes, endpoints,
-		[]string{"443"},
-		"Nodes pull images and read secrets",
-	}}}
+	private := purpose{
+		name: "endpoints", subnet: naming.SubnetEndpoints, prefix: plan.Endpoints, closed: true, privateEndpoints: true,
+		rules: []rule{{
+			"AllowNodes", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, nodes, endpoints,
+			[]string{"443"},
+			"Nodes pull images and read secrets",
+		}},
+	}
 	if len(operators) > 0 {
 		operate := rule{
 			"AllowOperators", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, operators, nil,

@@ -433,6 +433,13 @@ func TestUnit_OnlyWhatIsAuthorizedReachesAnAddress(t *testing.T) {
 	assert.NotContains(t, access, resource.PropertyKey("authorizedIPRanges"))
 	assert.Equal(t, "Disabled", prod.OfType(registry)[0].Inputs["publicNetworkAccess"].StringValue())
 	assert.Equal(t, "Disabled", prod.OfType(vault)[0].Inputs["properties"].ObjectValue()["publicNetworkAccess"].StringValue())
+	for _, s := range prod.OfType(subnet) {
+		want := "Disabled"
+		if strings.HasSuffix(s.Name, "-endpoints") {
+			want = "NetworkSecurityGroupEnabled" // or Azure would not apply the group to private endpoints
+		}
+		assert.Equal(t, want, s.Inputs["privateEndpointNetworkPolicies"].StringValue(), s.Name)
+	}
 	open := 0
 	for _, group := range prod.OfType(nsg) {
 		for _, rule := range group.Inputs["securityRules"].ArrayValue() {

@@ -86,6 +86,7 @@ export class Network extends pulumi.ComponentResource {
       addressPrefix: purpose.prefix,
       networkSecurityGroup: { id: group.id },
       delegations: purpose.delegation ? [{ name: purpose.name, serviceName: purpose.delegation }] : undefined,
+      privateEndpointNetworkPolicies: purpose.privateEndpoints ? "NetworkSecurityGroupEnabled" : undefined,
       serviceEndpoints: purpose.serviceEndpoints?.map((service) => ({ service })),
     }, { parent: this, dependsOn: previous });
   }

@@ -22,6 +22,8 @@ export interface Purpose {
   delegation?: string;
   serviceEndpoints?: string[];
   rules: Rule[];
+  /** The rules are for private endpoints too, which Azure exempts from them otherwise. */
+  privateEndpoints?: boolean;
   /** Refuses what the rules do not let in from the virtual network and its peers. */
   closed: boolean;
 }
@@ -87,6 +89,7 @@ export function purposes(plan: Settings["network"]) {
   const endpoints: Purpose = {
     name: "endpoints",
     prefix: plan.endpoints,
+    privateEndpoints: true,
     closed: true,
     rules: [{
       name: "AllowNodes", protocol: "Tcp", from: plan.aks, to: plan.endpoints, ports: ["443"],
