@@ -49,8 +49,8 @@ func Platform(repositories, namespaces []string, groups Groups, windows []SyncWi
 	}}
 }
 
-// orphans warns of what belongs to no Application, but for what the mesh puts into every namespace; what Kubernetes puts there Argo CD knows
-// by itself.
+// orphans warns of what belongs to no Application, but for what the mesh puts into every namespace; what Kubernetes puts there Argo CD
+// knows by itself.
 func orphans() OrphanedResources {
 	return OrphanedResources{Warn: true, Ignore: []OrphanedKey{{Kind: "ConfigMap", Name: "istio-ca-root-cert"}}}
 }

@@ -124,7 +124,8 @@ func (n *Network) subnets(
 			}}
 		}
 		if p.privateEndpoints {
-			subnetArgs.PrivateEndpointNetworkPolicies = pulumi.String(azure.VirtualNetworkPrivateEndpointNetworkPoliciesNetworkSecurityGroupEnabled)
+			const byGroup = azure.VirtualNetworkPrivateEndpointNetworkPoliciesNetworkSecurityGroupEnabled
+			subnetArgs.PrivateEndpointNetworkPolicies = pulumi.String(byGroup)
 		}
 		if len(p.endpoints) > 0 {
 			endpoints := make(azure.ServiceEndpointPropertiesFormatArray, len(p.endpoints))

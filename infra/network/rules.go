@@ -188,7 +188,8 @@ func (p purpose) securityRules() azure.SecurityRuleTypeArray {
 		out = append(out,
 			closing("AllowLoadBalancerProbes", "Azure's load balancer probes what it sends traffic to (rule N8)",
 				azure.SecurityRuleAccessAllow, lastPriority-1, "AzureLoadBalancer"),
-			closing("DenyVirtualNetwork", "Nothing else comes in from the virtual network and its peers; Azure's default rules would let them",
+			closing("DenyVirtualNetwork",
+				"Nothing else comes in from the virtual network and its peers; Azure's default rules would let them",
 				azure.SecurityRuleAccessDeny, lastPriority, "VirtualNetwork"))
 	}
 	return out
