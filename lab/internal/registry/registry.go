@@ -179,8 +179,12 @@ func (r *Registry) keep(response http.ResponseWriter, request *http.Request) err
 		if err != nil {
 			return fmt.Errorf("note the manifest: %w", err)
 		}
-		if _, err := r.journal.Write(append(line, '\n')); err != nil {
+		end, err := r.journal.Seek(0, io.SeekEnd)
+		if err != nil {
 			return fmt.Errorf("keep the manifest: %w", err)
+		}
+		if _, err := r.journal.Write(append(line, '\n')); err != nil { // such as on a full disk: nothing is to follow half a line
+			return errors.Join(fmt.Errorf("keep the manifest: %w", err), r.journal.Truncate(end))
 		}
 	}
 	return answer.send(response)
@@ -190,10 +194,14 @@ func (r *Registry) keep(response http.ResponseWriter, request *http.Request) err
 func (r *Registry) replay(ctx context.Context) error {
 	journal := json.NewDecoder(r.journal)
 	for {
+		whole := journal.InputOffset()
 		var c change
-		if err := journal.Decode(&c); errors.Is(err, io.EOF) {
+		switch err := journal.Decode(&c); {
+		case errors.Is(err, io.EOF):
 			return nil
-		} else if err != nil {
+		case errors.Is(err, io.ErrUnexpectedEOF): // cut short by a kill, so that who pushed it has no answer
+			return r.journal.Truncate(whole)
+		case err != nil:
 			return err
 		}
 		request, err := http.NewRequestWithContext(ctx, c.Method, c.Path, bytes.NewReader(c.Body))

@@ -3,6 +3,8 @@ package registry_test
 import (
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -119,4 +121,27 @@ func TestUnit_ARegistryComesBackWithAllThatItHad(t *testing.T) {
 	}
 	_, err = registry.Start(t.Context(), registry.Options{Dir: t.TempDir(), Port: options.Port})
 	require.ErrorContains(t, err, port)
+}
+
+// Whoever was killed while it wrote has acknowledged nothing, and what came before and comes after is kept.
+func TestUnit_HalfALineOfTheJournalIsForgotten(t *testing.T) {
+	t.Parallel()
+	options := registry.Options{Dir: t.TempDir()}
+	push := func(tag string) *registry.Registry {
+		r := start(t, options)
+		image, err := random.Image(16, 1)
+		require.NoError(t, err)
+		require.NoError(t, remote.Write(tagIn(t, r, tag), image, with(r.Token())))
+		return r
+	}
+	require.NoError(t, push("before").Stop())
+	journal, err := os.OpenFile(filepath.Join(options.Dir, "manifests"), os.O_WRONLY|os.O_APPEND, 0)
+	require.NoError(t, err)
+	_, err = journal.WriteString(`{"Method":"PUT","Path":"/v2/gri`)
+	require.NoError(t, err)
+	require.NoError(t, journal.Close())
+	require.NoError(t, push("after").Stop())
+	tags, err := start(t, options).Tags(t.Context(), "gridos")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"after", "before"}, tags)
 }
