@@ -41,7 +41,7 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 		return nil, err
 	}
 	port := ports[3]
-	if before := portOf(at.kubeconfig(adminUser.name)); before != 0 && becomesFree(ctx, before) {
+	if before := portOf(at.kubeconfig(adminUser.name)); before != 0 && process.BecomesFree(ctx, before) {
 		port = before
 	}
 	serving, err := pki.issue(servingCertificate)

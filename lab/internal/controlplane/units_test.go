@@ -1,19 +1,14 @@
 package controlplane
 
 import (
-	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/gridos/sharedinfra/lab/internal/process"
 )
 
 func TestUnit_NodeCarriesWhatAKSGivesIt(t *testing.T) {
@@ -93,18 +88,4 @@ func TestUnit_OnlyOurOwnProcessesAreStopped(t *testing.T) {
 		default:
 		}
 	}
-}
-
-func TestUnit_ThePortOfAnEarlierStartIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	ports, err := process.FreePorts(1)
-	require.NoError(t, err)
-	listener, err := net.Listen("tcp4", process.HostPort(ports[0]))
-	require.NoError(t, err)
-	assert.False(t, process.IsFree(ports[0]))
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	assert.False(t, becomesFree(cancelled, ports[0]))
-	time.AfterFunc(100*time.Millisecond, func() { assert.NoError(t, listener.Close()) })
-	assert.True(t, becomesFree(t.Context(), ports[0]))
 }

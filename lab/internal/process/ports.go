@@ -1,10 +1,12 @@
 package process
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"time"
 )
 
 // Loopback is the address that everything listens on.
@@ -44,6 +46,28 @@ func IsFree(port int) bool {
 		return false
 	}
 	return listener.Close() == nil
+}
+
+// portReleaseTimeout bounds the wait for the port of an earlier start. A port that somebody else took meanwhile costs it too.
+const portReleaseTimeout = 3 * time.Second
+
+// BecomesFree tells whether nobody listens on a port of Loopback, soon: a process that was killed is gone from the list of processes a
+// moment before its sockets are, a long moment on a busy machine.
+func BecomesFree(ctx context.Context, port int) bool {
+	deadline := time.NewTimer(portReleaseTimeout)
+	defer deadline.Stop()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for !IsFree(port) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-deadline.C:
+			return false
+		case <-ticker.C:
+		}
+	}
+	return true
 }
 
 // HostPort is the address of a port of Loopback, as host:port.

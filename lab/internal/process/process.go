@@ -58,6 +58,9 @@ func (c *Process) Start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: not started: %w", c.Name, err)
 	}
+	if err := c.alone(ctx); err != nil {
+		return err
+	}
 	log, err := os.OpenFile(c.Log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the log of %s: %w", c.Name, err)
@@ -103,7 +106,11 @@ func (c *Process) waitReady(ctx context.Context) error {
 	for {
 		notReady := ask(ctx)
 		if notReady == nil {
-			return nil
+			select {
+			case <-c.done: // it was somebody else who answered; the next select says how it ended
+			default:
+				return nil
+			}
 		}
 		select {
 		case <-c.done:

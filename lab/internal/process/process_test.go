@@ -89,6 +89,8 @@ func TestUnit_AProcessThatDoesNotGetReadySaysWhy(t *testing.T) {
 	require.ErrorContains(t, err, "ended while starting")
 	require.ErrorContains(t, err, "address already in use")
 
+	require.ErrorContains(t, child(t, taken.Addr().String()).Start(t.Context()), "another program listens on "+taken.Addr().String())
+
 	ports, err := FreePorts(1)
 	require.NoError(t, err)
 	slow := child(t, HostPort(ports[0]))
@@ -97,6 +99,20 @@ func TestUnit_AProcessThatDoesNotGetReadySaysWhy(t *testing.T) {
 	defer cancel()
 	require.ErrorIs(t, slow.Start(ctx), context.DeadlineExceeded)
 	require.NoError(t, slow.Stop())
+}
+
+func TestUnit_ThePortOfAnEarlierStartIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	ports, err := FreePorts(1)
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp4", HostPort(ports[0]))
+	require.NoError(t, err)
+	assert.False(t, IsFree(ports[0]))
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.False(t, BecomesFree(cancelled, ports[0]))
+	time.AfterFunc(100*time.Millisecond, func() { assert.NoError(t, listener.Close()) })
+	assert.True(t, BecomesFree(t.Context(), ports[0]))
 }
 
 func TestUnit_TheTailOfALogIsItsLastLines(t *testing.T) {

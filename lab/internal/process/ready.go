@@ -9,11 +9,25 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 )
 
 // probeTimeout bounds one question whether a process is ready.
 const probeTimeout = 5 * time.Second
+
+// alone returns an error when somebody listens already where the process is to answer, who would be taken for it.
+func (c *Process) alone(ctx context.Context) error {
+	where, err := url.Parse(c.Ready)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Name, err)
+	}
+	port, err := strconv.Atoi(where.Port())
+	if err == nil && !BecomesFree(ctx, port) {
+		return fmt.Errorf("%s: not started: another program listens on %s already", c.Name, where.Host)
+	}
+	return nil
+}
 
 // probe asks whether a process is ready. The answer that it is not is an error with the reason.
 type probe func(ctx context.Context) error
