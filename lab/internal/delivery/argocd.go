@@ -87,6 +87,10 @@ func (d *Delivery) hostEnvironment(name string) ([]string, error) {
 		"ARGOCD_GPG_ENABLED=false",
 		"ARGOCD_PLUGINSOCKFILEPATH=" + d.folder(name, "plugins"),
 		"PATH=" + filepath.Dir(d.Binaries.Kustomize) + string(os.PathListSeparator) + os.Getenv("PATH"),
+		// Relative as repoServerSocket is: it would be in /tmp, the same for every Argo CD of the machine.
+		"ARGOCD_ASK_PASS_SOCK=ask-pass.sock",
+		// Git, unlike Go, would ask a proxy of the user's for this very machine.
+		"NO_PROXY=" + process.Loopback, "no_proxy=" + process.Loopback,
 		// The user's own configuration of Git is not Argo CD's.
 		"GIT_CONFIG_NOSYSTEM=1",
 		"XDG_CONFIG_HOME=" + d.folder(name, "home"),

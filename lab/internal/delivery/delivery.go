@@ -128,7 +128,9 @@ func (d *Delivery) Start(ctx context.Context) (err error) {
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.cancel, d.failed = cancel, make(chan error, len(d.components))
-	starting, startCtx := errgroup.WithContext(ctx)
+	limited, cancelStart := context.WithTimeout(ctx, process.StartTimeout)
+	defer cancelStart()
+	starting, startCtx := errgroup.WithContext(limited)
 	for _, component := range d.components {
 		starting.Go(func() error { return component.Start(startCtx) })
 	}
@@ -215,7 +217,10 @@ func (d *Delivery) keep(ctx context.Context, component *process.Process) {
 			return
 		case <-time.After(restartDelay):
 		}
-		if err := component.Start(ctx); err != nil {
+		limited, cancel := context.WithTimeout(ctx, process.StartTimeout)
+		err := component.Start(limited)
+		cancel()
+		if err != nil {
 			if ctx.Err() == nil {
 				d.failed <- err
 			}
