@@ -22,6 +22,7 @@ import (
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/plaintable"
 	"github.com/gridos/sharedinfra/lab/internal/argo"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/gitops"
@@ -40,6 +41,8 @@ const (
 	gitOpsNo     gitOpsMode = "no"
 	// gitOpsAuto means yes where the programs can be had.
 	gitOpsAuto gitOpsMode = "auto"
+	// gitOpsToRemove is as it is, for what takes it away: no flag has it.
+	gitOpsToRemove gitOpsMode = "remove"
 )
 
 const gitOpsFlag = "gitops"
@@ -82,6 +85,17 @@ func (m *machine) prepareGitOps(ctx context.Context, wanted gitOpsMode) error {
 				m.site.Environment, stackFlag(m.site))
 		}
 		return nil
+	case gitOpsToRemove:
+		if !has {
+			return nil
+		}
+		// What was started goes, whatever the stacks' files say, and PATH has, by now.
+		if running, err := daemon.ReadConfig(m.site.Dir); err == nil && running.GitOps != nil {
+			if _, err := os.Stat(running.GitOps.Binaries.ArgoCD); err == nil {
+				m.gitops = running.GitOps
+				return nil
+			}
+		}
 	}
 	err = m.findGitOps(ctx)
 	if err != nil && wanted == gitOpsAuto && !has && ctx.Err() == nil {

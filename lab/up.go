@@ -166,7 +166,7 @@ func down(cmd *cobra.Command, s site.Site) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is not up; nothing to do.\n", s.Environment)
 			return err
 		}
-		m, err := prepare(ctx, s, display, gitOpsAsItIs)
+		m, err := prepare(ctx, s, display, gitOpsToRemove)
 		if err != nil {
 			return err
 		}

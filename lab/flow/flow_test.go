@@ -149,7 +149,10 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 	})
 	t.Run("drift is told from none and from not knowing", func(t *testing.T) { driftIsTold(t, u, s) })
 	t.Run("it is not switched off by halves", func(t *testing.T) { u.fails(t, failed, "take it down first", "up", "--gitops=no") })
-	t.Run("Argo CD deletes the workloads before it goes itself", func(t *testing.T) {
+	t.Run("Argo CD deletes the workloads before it goes itself, and no mistake keeps it", func(t *testing.T) {
+		wrong := []byte("config:\n  gridos-apps:repositoryUrl: nowhere\n")
+		require.NoError(t, os.WriteFile(filepath.Join(u.checkout, "apps", "Pulumi.dev.yaml"), wrong, 0o600))
+		u.fails(t, mistake, "repositoryUrl", "up")
 		out := u.succeeds(t, "down")
 		assert.Contains(t, out, "The simulated Azure has 0 resources left.")
 		assert.NoDirExists(t, s.Dir)
