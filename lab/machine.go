@@ -101,6 +101,7 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 	if err != nil {
 		return nil, err
 	}
+	record.Tools = m.paths.Dirs() // what runs may have been started with other pins
 	return engine.New(m.site, record, m.display)
 }
 
