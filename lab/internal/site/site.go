@@ -88,6 +88,9 @@ func (s Site) Abandoned() ([]Site, error) {
 
 func findRepository() (string, error) {
 	start, err := os.Getwd()
+	if err == nil {
+		start, err = filepath.EvalSymlinks(start) // processes are found by their folder, which must have one name
+	}
 	if err != nil {
 		return "", err
 	}
