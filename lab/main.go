@@ -23,7 +23,11 @@ const (
 )
 
 func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	stop := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // by nohup: to build the tools may take longer than one is signed in
+		stop = append(stop, syscall.SIGHUP)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), stop...)
 	defer cancel()
 	os.Exit(run(ctx))
 }
