@@ -68,6 +68,9 @@ type ExternalSecrets struct {
 	Version pulumi.StringOutput
 	// StoreName names the ClusterSecretStore that ExternalSecrets refer to.
 	StoreName pulumi.StringOutput
+	// Release is the operator's, for what has to be gone before the operator. To depend on the component is not enough: that means those
+	// of its resources that happen to be registered by then.
+	Release *helm.Release
 }
 
 // New registers the operator and its store.
@@ -106,7 +109,7 @@ func (e *ExternalSecrets) provision(ctx *pulumi.Context, name string, args Args)
 	if err != nil {
 		return err
 	}
-	e.Version = release.Version
+	e.Release, e.Version = release, release.Version
 	e.StoreName = store.Name()
 	return nil
 }

@@ -100,7 +100,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	// On the way down it goes first: its ExternalSecrets have a finalizer that only the operator takes off.
 	workloads, err := object.NewNamespace(ctx, "gridos-namespace", object.Metadata{
 		Name: pulumi.String(naming.NamespaceGridOS), Labels: restricted(),
-	}, providers, pulumi.Protect(settings.Protect), pulumi.DependsOn([]pulumi.Resource{secrets}))
+	}, providers, pulumi.Protect(settings.Protect), pulumi.DependsOn([]pulumi.Resource{secrets.Release}))
 	if err != nil {
 		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
 	}
