@@ -1,12 +1,6 @@
 package program_test
 
 import (
-	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -28,9 +22,6 @@ func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
 	}.Do(program.Program)
 }
 
-// update rewrites the golden files: go test ./apps/program -update.
-var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
-
 func TestUnit_EveryEnvironmentHasItsApplicationsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
@@ -41,21 +32,7 @@ func TestUnit_EveryEnvironmentHasItsApplicationsAndNothingElse(t *testing.T) {
 			for _, r := range recorded.Resources {
 				assert.Contains(t, []string{"pulumi:providers:kubernetes", applicationType}, r.Type)
 			}
-			apps := recorded.OfType(applicationType)
-			slices.SortFunc(apps, func(a, b mocks.Resource) int { return strings.Compare(a.Name, b.Name) })
-			objects := make([]map[string]any, len(apps))
-			for i, app := range apps {
-				objects[i] = app.Inputs.Mappable()
-			}
-			text, err := json.MarshalIndent(objects, "", "  ")
-			require.NoError(t, err)
-			golden := filepath.Join("testdata", environment+".json")
-			if *update {
-				require.NoError(t, os.WriteFile(golden, append(text, '\n'), 0o600))
-			}
-			want, err := os.ReadFile(golden)
-			require.NoError(t, err)
-			assert.JSONEq(t, string(want), string(text))
+			recorded.MatchGolden(t, "testdata/"+environment+".yaml")
 		})
 	}
 }

@@ -2,7 +2,6 @@ package argocd
 
 import (
 	"encoding/json"
-	"flag"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,10 +17,9 @@ import (
 
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/stacks"
 )
-
-var update = flag.Bool("update", false, "write what the tests of recorded values find")
 
 const (
 	someTenant = "11111111-1111-1111-1111-111111111111"
@@ -88,7 +86,7 @@ func TestUnit_ValuesAreAsRecorded(t *testing.T) {
 		text, err := json.MarshalIndent(valuesOf(t, settings), "", "  ")
 		require.NoError(t, err)
 		file := filepath.Join("testdata", "values-"+name+".json")
-		if *update {
+		if *mocks.Update {
 			require.NoError(t, os.WriteFile(file, append(text, '\n'), 0o600))
 		}
 		want, err := os.ReadFile(file)

@@ -73,6 +73,18 @@ func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 	}
 }
 
+func TestUnit_EveryRegisteredInputIsInTheGoldenFile(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			recorded.MatchGolden(t, "testdata/"+environment+".yaml")
+		})
+	}
+}
+
 func TestUnit_ArgoCDIsHighlyAvailable(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", map[string]string{"argocdDomain": "argocd.example.org"})

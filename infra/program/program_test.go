@@ -68,6 +68,10 @@ func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
 				"identityProfile":   map[string]any{"kubeletidentity": map[string]any{"objectId": "kubelet"}},
 			},
 			"azure-native:network/v20240501:PublicIPAddress": {"ipAddress": "203.0.113.1"},
+			"random:index/randomPassword:RandomPassword":     {"result": mocks.OwnName("-result")},
+			"azure-native:managedidentity/v20230131:UserAssignedIdentity": {
+				"principalId": mocks.OwnName("-principal"), "clientId": mocks.OwnName("-client"),
+			},
 		},
 	}.Do(program.Program)
 }
@@ -128,6 +132,18 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 				keys = append(keys, o.Key)
 			}
 			assert.ElementsMatch(t, keys, slices.Collect(maps.Keys(recorded.Exports)))
+		})
+	}
+}
+
+func TestUnit_EveryRegisteredInputIsInTheGoldenFile(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			recorded.MatchGolden(t, "testdata/"+environment+".yaml")
 		})
 	}
 }

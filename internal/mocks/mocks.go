@@ -52,6 +52,8 @@ type Resource struct {
 	DependsOn []string
 	// Aliases are the names that the resource had in earlier versions.
 	Aliases []string
+
+	options options
 }
 
 // Recorded is what a program did.
@@ -115,13 +117,20 @@ func (m *monitor) NewResource(args pulumi.MockResourceArgs) (string, resource.Pr
 		for _, alias := range rpc.GetAliases() {
 			recorded.Aliases = append(recorded.Aliases, alias.GetSpec().GetName())
 		}
+		recorded.options = optionsOf(rpc)
 	}
 	m.mu.Lock()
 	m.recorded.Resources = append(m.recorded.Resources, recorded)
 	m.mu.Unlock()
 
 	outputs := args.Inputs.Copy()
+	if _, set := outputs["name"]; !set && !m.run.Preview { // Azure answers with the name in a property of its own.
+		outputs["name"] = resource.NewStringProperty(args.Name + "-name")
+	}
 	for key, value := range m.run.Computed[args.TypeToken] {
+		if suffix, ok := value.(OwnName); ok {
+			value = args.Name + string(suffix)
+		}
 		outputs[resource.PropertyKey(key)] = resource.NewPropertyValue(value)
 	}
 	return args.Name + "-id", outputs, nil
@@ -142,6 +151,9 @@ func (m *monitor) reference(name string) resource.PropertyMap {
 		"outputs": resource.NewObjectProperty(outputs),
 	}
 }
+
+// OwnName is a computed text that differs between resources of one type: the resource's name with a suffix.
+type OwnName string
 
 // Secret is a secret output of another stack.
 type Secret string
