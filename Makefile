@@ -194,20 +194,16 @@ intruders: tools ## Try every way of docs/threat-model.md: twelve minutes; leave
 	$(MAKE) --no-print-directory lab-scenarios SCENARIOS='$(call scenarios_of,docs/threat-model.md)'
 
 .PHONY: bench
-bench: ## Measure how long a person waits, next to peers and limits, and write docs/performance.md: 40 minutes
+bench: ## Measure how long a person waits, next to peers and limits, and write docs/performance.md: 20 minutes
 	go run ./lab/bench run --report docs/performance.md
 
 .PHONY: bench-guard
-bench-guard: ## Measure the cheap ratios of it, and fail if one has passed its bound: five minutes
+bench-guard: ## Measure the cheap ratios of it, and fail if one has passed its bound: three minutes
 	go run ./lab/bench guard
 
 .PHONY: bench-makespan
 bench-makespan: ## Show how long Azure needs for gridos-infra in dev, test and prod, and fail if it waits needlessly
 	go run ./lab/bench makespan
-
-.PHONY: bench-apps
-bench-apps: ## Show what gridos-apps takes with 10, 100 and 1,000 Applications, and fail if that is more than linear
-	go run ./lab/bench applications
 
 .PHONY: bench-src
 bench-src: ## Show requests/s and p99 of the service on one core, next to pgbench on the same database: a minute

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gridos/sharedinfra/lab/bench/applications"
 	"github.com/gridos/sharedinfra/lab/bench/figures"
 	"github.com/gridos/sharedinfra/lab/bench/makespan"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
@@ -32,7 +31,7 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), guardCommand(), previewOnceCommand(), makespan.Command(), applications.Command())
+	root.AddCommand(runCommand(), guardCommand(), makespan.Command())
 	return root
 }
 
@@ -47,9 +46,9 @@ func runCommand() *cobra.Command {
 		Use:   "run [MEASURE...]",
 		Short: "Measure, and print ratios with their goals",
 		Long: "Measures, each round of this repository's right beside the peer's, and prints ratios of medians. Without names " +
-			"everything is measured, which takes about 40 minutes on two cores:\n\n" + strings.Join(lines, "\n") +
+			"everything is measured, which takes about 20 minutes on two cores:\n\n" + strings.Join(lines, "\n") +
 			"\n\nExit codes: 0 measured, whether goals are met or not; 1 failed.",
-		Example: "  go run ./lab/bench run preview twin\n  go run ./lab/bench run --rounds 1 --json | jq '.[] | {id, value}'\n" +
+		Example: "  go run ./lab/bench run preview lab\n  go run ./lab/bench run --rounds 1 --json | jq '.[] | {id, value}'\n" +
 			"  go run ./lab/bench run --report docs/performance.md",
 		ValidArgs: names,
 		Args:      cobra.OnlyValidArgs,

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gridos/sharedinfra/lab/bench/applications"
 	"github.com/gridos/sharedinfra/lab/bench/figures"
 )
 
@@ -23,9 +21,6 @@ func guarded() []measure {
 	return []measure{
 		{name: "preview", run: previews},
 		{name: "makespan", run: makespans},
-		{name: "applications", run: func(ctx context.Context, b *bench) ([]figures.Row, error) {
-			return applications.Measure(ctx, []int{10, 100}, b.rounds, b.display)
-		}},
 	}
 }
 
@@ -34,8 +29,7 @@ func guardCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "guard",
 		Short: "Measure the cheap ratios, and fail if one has passed its recorded bound",
-		Long: `Measures warm previews, the creation of environments and small catalogues next to the engine alone, and compares each
-ratio with its bound in lab/bench/bounds.json. A time by itself is never judged: it tells of the machine.
+		Long: `Measures warm previews and the creation of environments next to the engine alone, and compares each ratio with its bound in lab/bench/bounds.json. A time by itself is never judged: it tells of the machine.
 
 Exit codes: 0 all are within their bounds, 1 one is not, or nothing could be measured.`,
 		Args: cobra.NoArgs,
@@ -52,7 +46,7 @@ Exit codes: 0 all are within their bounds, 1 one is not, or nothing could be mea
 	return cmd
 }
 
-// judge returns an error for each row that has passed its bound, and for each that has none: it would be guarded by nobody.
+// judge returns an error for each row that has passed its bound, and for each that has none: nothing would guard it.
 func judge(rows []figures.Row, recorded []byte) error {
 	var limits map[string]float64
 	if err := json.Unmarshal(recorded, &limits); err != nil {

@@ -20,19 +20,6 @@ func TestUnit_ARatioAboveItsBoundFails(t *testing.T) {
 	require.ErrorContains(t, judge(within, []byte("no JSON")), "lab/bench/bounds.json")
 }
 
-func TestUnit_TheTwinMustRegisterTheSame(t *testing.T) {
-	t.Parallel()
-	one := func(name string) map[string]registration {
-		return map[string]registration{"urn:a": {Op: "same", Type: "t", Inputs: map[string]any{"name": name}}}
-	}
-	require.NoError(t, different(one("x"), one("x")))
-	err := different(one("x"), one("y"))
-	require.ErrorContains(t, err, "urn:a differs (- ours, + the twin's)")
-	require.ErrorContains(t, different(one("x"), map[string]registration{}), "urn:a is not registered by the twin")
-	require.ErrorContains(t, different(one("x"), map[string]registration{"urn:a": one("x")["urn:a"], "urn:b": {}}), "urn:b is registered by the twin alone")
-	require.ErrorContains(t, different(nil, nil), "the program registered nothing")
-}
-
 func TestUnit_EveryMeasureHasItsOwnName(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 
-	"github.com/gridos/sharedinfra/lab/bench/applications"
 	"github.com/gridos/sharedinfra/lab/bench/figures"
 	"github.com/gridos/sharedinfra/lab/bench/makespan"
 	"github.com/gridos/sharedinfra/naming"
@@ -19,11 +18,7 @@ type measure struct {
 func measures() []measure {
 	return []measure{
 		{"preview", "warm previews without changes, next to the engine alone", previews},
-		{"twin", "the same next to a program in TypeScript", twin},
-		{"plain", "the plain CLI with a build target, and without", plain},
-		{"cold", "compiling a project with nothing compiled before", cold},
 		{"makespan", "creating an environment at Azure's pace, next to the longest unavoidable chain", makespans},
-		{"applications", "catalogues of 10 to 5,000 Applications, next to the engine alone", catalogues},
 		{"lab", "the lab: up from nothing, and again", labUp},
 		{"flow", "from a push to a promoted release", flow},
 	}
@@ -54,8 +49,4 @@ func makespans(ctx context.Context, b *bench) ([]figures.Row, error) {
 			"the longest chain that Azure's own dependencies and locks impose", 0, "", imposed[name]))
 	}
 	return rows, nil
-}
-
-func catalogues(ctx context.Context, b *bench) ([]figures.Row, error) {
-	return applications.Measure(ctx, []int{10, 100, 1000, 5000}, b.rounds, b.display)
 }

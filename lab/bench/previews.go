@@ -100,7 +100,7 @@ func inCluster(p stacks.Project) bool { return p == stacks.Bootstrap || p == sta
 
 // previewTime previews a project and returns how long the engine took, in seconds.
 func previewTime(ctx context.Context, e *engine.Engine, p stacks.Project) (float64, error) {
-	result, err := e.PreviewAgain(ctx, p, nil)
+	result, err := e.PreviewAgain(ctx, p)
 	if err != nil {
 		return 0, err
 	}
@@ -148,7 +148,7 @@ func (b *bench) floorOf(ctx context.Context, running *engine.Engine, port int, k
 // sameSize returns an error unless the engine alone has as many resources to look at as the project: a peer that does less would
 // be none.
 func sameSize(ctx context.Context, running *engine.Engine, p stacks.Project, floor engine.Result) error {
-	ours, err := running.PreviewAgain(ctx, p, nil)
+	ours, err := running.PreviewAgain(ctx, p)
 	if err != nil {
 		return err
 	}

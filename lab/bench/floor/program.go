@@ -13,22 +13,6 @@ import (
 	"github.com/gridos/sharedinfra/plugins"
 )
 
-// Many returns a program that registers n resources which are nothing and do not depend on each other.
-func Many(n int) pulumi.RunFunc {
-	return func(ctx *pulumi.Context) error {
-		p, err := newProvider(ctx)
-		if err != nil {
-			return err
-		}
-		for i := range n {
-			if _, err := nothing(ctx, fmt.Sprintf("nothing-%04d", i), pulumi.Provider(p)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
 // Like returns a program that registers as many resources as a state has, with the same parents and the same dependencies, and
 // exports as many outputs. Components stay components; what the stack only reads is left out. With a kubeconfig, what the state has
 // in a cluster becomes ConfigMaps there, by the real provider of Kubernetes: what that takes by itself is in the figure then.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/stacks"
@@ -44,14 +43,14 @@ func (e *Engine) PreviewOne(ctx context.Context, project stacks.Project, overrid
 	return e.show(ctx, e.site.Environment+" "+p.Name+" preview", do, p)
 }
 
-// PreviewAgain plans one project as it was configured by the operation before, and shows see every event unless it is nil.
-// Without a stack there is nothing to plan.
-func (e *Engine) PreviewAgain(ctx context.Context, project stacks.Project, see func(apitype.EngineEvent)) (Result, error) {
+// PreviewAgain plans one project with the configuration of the operation before. Without a stack there is
+// nothing to plan.
+func (e *Engine) PreviewAgain(ctx context.Context, project stacks.Project) (Result, error) {
 	p, err := e.partNamed(project)
 	if err != nil {
 		return Result{}, err
 	}
-	do := operation{verb: "preview", run: previewOne, stack: asItIs, see: see}
+	do := operation{verb: "preview", run: previewOne, stack: asItIs}
 	return e.show(ctx, e.site.Environment+" "+p.Name+" preview", do, p)
 }
 

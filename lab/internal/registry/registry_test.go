@@ -3,16 +3,12 @@ package registry_test
 import (
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/assert"
@@ -52,10 +48,6 @@ func made(t *testing.T) (image v1.Image, digest v1.Hash) {
 func TestUnit_WhoKnowsTheTokenPushesAndEverybodyPulls(t *testing.T) {
 	t.Parallel()
 	r := start(t, registry.Options{Dir: t.TempDir()})
-	tags, err := r.Tags(t.Context(), "gridos")
-	require.NoError(t, err)
-	assert.Empty(t, tags)
-
 	image, digest := made(t)
 	require.Error(t, remote.Write(tagIn(t, r, "one"), image), "nobody")
 	require.Error(t, remote.Write(tagIn(t, r, "one"), image, with("guess")))
@@ -66,15 +58,11 @@ func TestUnit_WhoKnowsTheTokenPushesAndEverybodyPulls(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
-	tags, err = r.Tags(t.Context(), "gridos")
-	require.NoError(t, err)
-	assert.Empty(t, tags)
+	_, err = remote.Head(tagIn(t, r, "one"))
+	require.Error(t, err, "nothing was pushed")
 
 	require.NoError(t, remote.Write(tagIn(t, r, "two"), image, with(r.Token())))
 	require.NoError(t, remote.Write(tagIn(t, r, "one"), image, with(r.Token())))
-	tags, err = r.Tags(t.Context(), "gridos")
-	require.NoError(t, err)
-	assert.Equal(t, []string{"one", "two"}, tags)
 	pulled, err := remote.Image(tagIn(t, r, "one"))
 	require.NoError(t, err)
 	same, err := pulled.Digest()
@@ -82,21 +70,12 @@ func TestUnit_WhoKnowsTheTokenPushesAndEverybodyPulls(t *testing.T) {
 	assert.Equal(t, digest, same)
 }
 
-func TestUnit_ARegistryComesBackWithAllThatItHad(t *testing.T) {
+func TestUnit_ARegistryComesBackAtItsAddress(t *testing.T) {
 	t.Parallel()
 	options := registry.Options{Dir: t.TempDir()}
 	r := start(t, options)
-	old, _ := made(t)
-	image, digest := made(t)
-	require.NoError(t, remote.Write(tagIn(t, r, "moved"), old, with(r.Token())))
-	require.NoError(t, remote.Write(tagIn(t, r, "moved"), image, with(r.Token())))
-	require.NoError(t, remote.Write(tagIn(t, r, "gone"), image, with(r.Token())))
-	require.NoError(t, remote.Delete(tagIn(t, r, "gone"), with(r.Token())))
-	// An index is refused before its images.
-	require.NoError(t, remote.WriteIndex(tagIn(t, r, "index"), mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: old}),
-		with(r.Token())))
 	require.NoError(t, r.Stop())
-	require.NoError(t, r.Stop())
+	require.NoError(t, r.Stop(), "stopping twice is no error")
 
 	_, port, err := net.SplitHostPort(r.Address())
 	require.NoError(t, err)
@@ -104,44 +83,8 @@ func TestUnit_ARegistryComesBackWithAllThatItHad(t *testing.T) {
 	require.NoError(t, err)
 	again := start(t, options)
 	assert.Equal(t, r.Address(), again.Address())
-	tags, err := again.Tags(t.Context(), "gridos")
-	require.NoError(t, err)
-	assert.Equal(t, []string{"index", "moved"}, tags)
-	pulled, err := remote.Image(tagIn(t, again, "moved"))
-	require.NoError(t, err)
-	same, err := pulled.Digest()
-	require.NoError(t, err)
-	assert.Equal(t, digest, same)
-	layers, err := pulled.Layers()
-	require.NoError(t, err)
-	for _, layer := range layers {
-		content, err := layer.Compressed()
-		require.NoError(t, err)
-		require.NoError(t, content.Close())
-	}
+	image, _ := made(t)
+	require.NoError(t, remote.Write(tagIn(t, again, "one"), image, with(again.Token())))
 	_, err = registry.Start(t.Context(), registry.Options{Dir: t.TempDir(), Port: options.Port})
 	require.ErrorContains(t, err, port)
-}
-
-// Whoever was killed while it wrote has acknowledged nothing, and what came before and comes after is kept.
-func TestUnit_HalfALineOfTheJournalIsForgotten(t *testing.T) {
-	t.Parallel()
-	options := registry.Options{Dir: t.TempDir()}
-	push := func(tag string) *registry.Registry {
-		r := start(t, options)
-		image, err := random.Image(16, 1)
-		require.NoError(t, err)
-		require.NoError(t, remote.Write(tagIn(t, r, tag), image, with(r.Token())))
-		return r
-	}
-	require.NoError(t, push("before").Stop())
-	journal, err := os.OpenFile(filepath.Join(options.Dir, "manifests"), os.O_WRONLY|os.O_APPEND, 0)
-	require.NoError(t, err)
-	_, err = journal.WriteString(`{"Method":"PUT","Path":"/v2/gri`)
-	require.NoError(t, err)
-	require.NoError(t, journal.Close())
-	require.NoError(t, push("after").Stop())
-	tags, err := start(t, options).Tags(t.Context(), "gridos")
-	require.NoError(t, err)
-	assert.Equal(t, []string{"after", "before"}, tags)
 }
