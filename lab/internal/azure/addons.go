@@ -36,39 +36,39 @@ var addOns = map[string]addOn{
 }
 
 // enabledAddOn returns the configuration of an add-on of a cluster, and false if it is not enabled.
-func enabledAddOn(cluster document, name string) (document, bool) {
-	return cluster.document("addonProfiles." + name + ".config"), cluster.flag("addonProfiles." + name + ".enabled")
+func enabledAddOn(cluster Document, name string) (Document, bool) {
+	return cluster.Document("addonProfiles." + name + ".config"), cluster.Flag("addonProfiles." + name + ".enabled")
 }
 
 // addOnKeys is K5: the add-ons and their settings are known, and what an enabled one needs is there.
-var addOnKeys = rule{id: "K5", code: "InvalidAddonProfile", broken: func(s subject) []finding {
-	var result []finding
-	profiles := s.in.document("addonProfiles")
+var addOnKeys = Rule{ID: "K5", Code: "InvalidAddonProfile", Broken: func(s Subject) []Finding {
+	var result []Finding
+	profiles := s.In.Document("addonProfiles")
 	for _, name := range slices.Sorted(maps.Keys(profiles)) {
 		path := "addonProfiles." + name
 		known, ok := addOns[name]
 		if !ok {
-			result = append(result, found(path, "'%s' is no add-on; use one of %s", name, strings.Join(slices.Sorted(maps.Keys(addOns)), ", "))...)
+			result = append(result, Found(path, "'%s' is no add-on; use one of %s", name, strings.Join(slices.Sorted(maps.Keys(addOns)), ", "))...)
 			continue
 		}
-		if s.in.unsure(path + ".config") {
+		if s.In.Unsure(path + ".config") {
 			continue
 		}
-		config, enabled := enabledAddOn(s.in, name)
+		config, enabled := enabledAddOn(s.In, name)
 		for _, setting := range known.required {
-			if enabled && !config.has(setting) {
-				result = append(result, found(path+".config", "add-on %s needs the setting %s; add it to config", name, setting)...)
+			if enabled && !config.Has(setting) {
+				result = append(result, Found(path+".config", "add-on %s needs the setting %s; add it to config", name, setting)...)
 			}
 		}
 		for _, setting := range slices.Sorted(maps.Keys(config)) {
 			if !slices.Contains(slices.Concat(known.required, known.optional), setting) {
-				result = append(result, found(path+".config."+setting, "add-on %s has no setting %s; it has: %s", name, setting,
+				result = append(result, Found(path+".config."+setting, "add-on %s has no setting %s; it has: %s", name, setting,
 					strings.Join(slices.Concat(known.required, known.optional), ", "))...)
 			}
 		}
 		for _, setting := range []string{"enableSecretRotation", "useAADAuth"} {
-			if value := config.text(setting); value != "" && value != "true" && value != "false" {
-				result = append(result, found(path+".config."+setting, "%s of add-on %s is '%s'; use the text true or false", setting, name, value)...)
+			if value := config.Text(setting); value != "" && value != "true" && value != "false" {
+				result = append(result, Found(path+".config."+setting, "%s of add-on %s is '%s'; use the text true or false", setting, name, value)...)
 			}
 		}
 	}
@@ -76,14 +76,14 @@ var addOnKeys = rule{id: "K5", code: "InvalidAddonProfile", broken: func(s subje
 }}
 
 // addOnResources is K5: what the settings of an add-on refer to is of the right type.
-var addOnResources = rule{id: "K5", code: "InvalidAddonProfile", broken: func(s subject) []finding {
-	var result []finding
+var addOnResources = Rule{ID: "K5", Code: "InvalidAddonProfile", Broken: func(s Subject) []Finding {
+	var result []Finding
 	for _, name := range slices.Sorted(maps.Keys(addOns)) {
-		config, enabled := enabledAddOn(s.in, name)
+		config, enabled := enabledAddOn(s.In, name)
 		for setting, want := range addOns[name].resources {
-			id := config.text(setting)
-			if target := s.cloud.find(id); enabled && (!looksLikeID(id) || target != nil && target.Kind != want) {
-				result = append(result, found("addonProfiles."+name+".config."+setting, "'%s' is no %s; set %s to the id of one", id, want, setting)...)
+			id := config.Text(setting)
+			if target := s.Cloud.Find(id); enabled && (!LooksLikeID(id) || target != nil && target.Kind != want) {
+				result = append(result, Found("addonProfiles."+name+".config."+setting, "'%s' is no %s; set %s to the id of one", id, want, setting)...)
 			}
 		}
 	}
@@ -91,27 +91,27 @@ var addOnResources = rule{id: "K5", code: "InvalidAddonProfile", broken: func(s 
 }}
 
 // gatewayOf returns the live gateway that an enabled add-on of a cluster writes, or nil.
-func gatewayOf(v *view, cluster document) *record {
+func gatewayOf(v *View, cluster Document) *Record {
 	config, enabled := enabledAddOn(cluster, gatewayAddOn)
 	if !enabled {
 		return nil
 	}
-	if gateway := v.find(config.text("applicationGatewayId")); gateway != nil && gateway.Kind == typeGateway {
+	if gateway := v.Find(config.Text("applicationGatewayId")); gateway != nil && gateway.Kind == typeGateway {
 		return gateway
 	}
 	return nil
 }
 
 // gatewayOfOneAddOn is G7: one gateway has one add-on that writes it.
-var gatewayOfOneAddOn = rule{id: "G7", code: "IngressApplicationGatewayInUse", broken: func(s subject) []finding {
-	gateway := gatewayOf(s.cloud, s.in)
+var gatewayOfOneAddOn = Rule{ID: "G7", Code: "IngressApplicationGatewayInUse", Broken: func(s Subject) []Finding {
+	gateway := gatewayOf(s.Cloud, s.In)
 	if gateway == nil {
 		return nil
 	}
-	for _, other := range s.cloud.present() {
+	for _, other := range s.Cloud.Present() {
 		config, enabled := enabledAddOn(other.Inputs, gatewayAddOn)
-		if other.Kind == typeCluster && key(other.ID) != key(s.id) && enabled && key(config.text("applicationGatewayId")) == key(gateway.ID) {
-			return found("addonProfiles."+gatewayAddOn, "gateway '%s' is written by the add-on of '%s'; give each cluster a gateway of its own",
+		if other.Kind == typeCluster && Key(other.ID) != Key(s.ID) && enabled && Key(config.Text("applicationGatewayId")) == Key(gateway.ID) {
+			return Found("addonProfiles."+gatewayAddOn, "gateway '%s' is written by the add-on of '%s'; give each cluster a gateway of its own",
 				gateway.ID, other.ID)
 		}
 	}
@@ -120,14 +120,14 @@ var gatewayOfOneAddOn = rule{id: "G7", code: "IngressApplicationGatewayInUse", b
 
 // gatewayLeftToAddOn is G7 from the side of the gateway: an update by the engine would erase what the add-on has written.
 // Azure accepts it; here it is an error.
-var gatewayLeftToAddOn = rule{id: "G7", code: "ApplicationGatewayOwnedByAddon", broken: func(s subject) []finding {
-	if s.creating() {
+var gatewayLeftToAddOn = Rule{ID: "G7", Code: "ApplicationGatewayOwnedByAddon", Broken: func(s Subject) []Finding {
+	if s.Creating() {
 		return nil
 	}
-	for _, cluster := range s.cloud.all(typeCluster) {
-		if gateway := gatewayOf(s.cloud, cluster.Inputs); gateway != nil && key(gateway.ID) == key(s.id) {
-			return found("", "the add-on %s of '%s' owns gateway '%s', and this update would erase its listeners, pools and rules; "+
-				"keep the inputs as they are (IgnoreChanges), or replace the gateway deliberately", gatewayAddOn, cluster.ID, s.id)
+	for _, cluster := range s.Cloud.All(typeCluster) {
+		if gateway := gatewayOf(s.Cloud, cluster.Inputs); gateway != nil && Key(gateway.ID) == Key(s.ID) {
+			return Found("", "the add-on %s of '%s' owns gateway '%s', and this update would erase its listeners, pools and rules; "+
+				"keep the inputs as they are (IgnoreChanges), or replace the gateway deliberately", gatewayAddOn, cluster.ID, s.ID)
 		}
 	}
 	return nil
@@ -135,39 +135,39 @@ var gatewayLeftToAddOn = rule{id: "G7", code: "ApplicationGatewayOwnedByAddon", 
 
 // gatewayForOverlay is N2: with overlay networking the add-on needs its gateway in the cluster's own virtual network, alone in a
 // subnet of /24 or smaller that is delegated to gateways.
-var gatewayForOverlay = rule{id: "N2", code: "IngressApplicationGatewaySubnetInvalid", broken: func(s subject) []finding {
-	gateway := gatewayOf(s.cloud, s.in)
-	if gateway == nil || s.in.text("networkProfile.networkPluginMode") != "overlay" {
+var gatewayForOverlay = Rule{ID: "N2", Code: "IngressApplicationGatewaySubnetInvalid", Broken: func(s Subject) []Finding {
+	gateway := gatewayOf(s.Cloud, s.In)
+	if gateway == nil || s.In.Text("networkProfile.networkPluginMode") != "overlay" {
 		return nil
 	}
 	const path = "addonProfiles." + gatewayAddOn
-	var result []finding
-	for _, configuration := range gateway.Inputs.documents("gatewayIPConfigurations") {
-		id := configuration.text("subnet.id")
-		subnet, ok := subnetOf(s.cloud, id)
+	var result []Finding
+	for _, configuration := range gateway.Inputs.Documents("gatewayIPConfigurations") {
+		id := configuration.Text("subnet.id")
+		subnet, ok := subnetOf(s.Cloud, id)
 		if !ok {
 			continue
 		}
-		joined, _ := ancestor(id, typeNetwork)
+		joined, _ := Ancestor(id, typeNetwork)
 		for _, owner := range joinedNetworks(s) {
-			if key(owner) != key(joined) {
-				result = append(result, found(path, "gateway '%s' is in '%s', but the nodes are in '%s'; with overlay networking both must be in one "+
+			if Key(owner) != Key(joined) {
+				result = append(result, Found(path, "gateway '%s' is in '%s', but the nodes are in '%s'; with overlay networking both must be in one "+
 					"virtual network, peering is not enough", gateway.ID, joined, owner)...)
 			}
 		}
 		if service := delegationOf(subnet); !strings.EqualFold(service, typeGateway) {
-			result = append(result, found(path, "subnet '%s' of the gateway is delegated to '%s'; with overlay networking delegate it to %s",
+			result = append(result, Found(path, "subnet '%s' of the gateway is delegated to '%s'; with overlay networking delegate it to %s",
 				id, service, typeGateway)...)
 		}
 		for _, text := range prefixesOf(subnet) {
 			if prefix, err := parsePrefix(text); err == nil && prefix.Addr().Is4() && prefix.Bits() < 24 {
-				result = append(result, found(path, "subnet '%s' (%s) of the gateway is too large for overlay networking; use a /24 or smaller", id, text)...)
+				result = append(result, Found(path, "subnet '%s' (%s) of the gateway is too large for overlay networking; use a /24 or smaller", id, text)...)
 			}
 		}
-		others := slices.DeleteFunc(tenantsOf(s.cloud, id), func(r *record) bool { return key(r.ID) == key(gateway.ID) })
+		others := slices.DeleteFunc(tenantsOf(s.Cloud, id), func(r *Record) bool { return Key(r.ID) == Key(gateway.ID) })
 		if len(others) > 0 {
-			result = append(result, found(path, "subnet '%s' of the gateway also has %s in it; with overlay networking the gateway is alone there",
-				id, nameList(others))...)
+			result = append(result, Found(path, "subnet '%s' of the gateway also has %s in it; with overlay networking the gateway is alone there",
+				id, NameList(others))...)
 		}
 	}
 	return result
@@ -176,23 +176,23 @@ var gatewayForOverlay = rule{id: "N2", code: "IngressApplicationGatewaySubnetInv
 // addOnPermissions is G6: the identity of the gateway's add-on, which Azure makes with the cluster, needs roles on the gateway,
 // its group, its subnet and its identities. Azure does not look at them and the add-on silently does nothing; here they are
 // demanded when the cluster is next changed, and Cloud.Unfulfilled tells them at any time.
-var addOnPermissions = rule{id: "G6", code: "ApplicationGatewayInsufficientPermission", broken: func(s subject) []finding {
-	owner, _ := ancestor(s.id, typeCluster)
-	cluster := s.cloud.find(owner)
-	if cluster == nil || s.creating() || gatewayOf(s.cloud, s.in) == nil {
+var addOnPermissions = Rule{ID: "G6", Code: "ApplicationGatewayInsufficientPermission", Broken: func(s Subject) []Finding {
+	owner, _ := Ancestor(s.ID, typeCluster)
+	cluster := s.Cloud.Find(owner)
+	if cluster == nil || s.Creating() || gatewayOf(s.Cloud, s.In) == nil {
 		return nil
 	}
-	var result []finding
-	for _, message := range missingForAddOn(s.cloud, cluster) {
-		result = append(result, finding{"addonProfiles." + gatewayAddOn, message})
+	var result []Finding
+	for _, message := range missingForAddOn(s.Cloud, cluster) {
+		result = append(result, Finding{Property: "addonProfiles." + gatewayAddOn, Message: message})
 	}
 	return result
 }}
 
 // missingForAddOn returns the roles that the identity of a live cluster's gateway add-on lacks, one message each.
-func missingForAddOn(v *view, cluster *record) []string {
+func missingForAddOn(v *View, cluster *Record) []string {
 	gateway := gatewayOf(v, cluster.Inputs)
-	principal := cluster.Outputs.text("addonProfiles." + gatewayAddOn + ".identity.objectId")
+	principal := cluster.Outputs.Text("addonProfiles." + gatewayAddOn + ".identity.objectId")
 	if gateway == nil || principal == "" {
 		return nil // not enabled, or only now
 	}
@@ -204,11 +204,11 @@ func missingForAddOn(v *view, cluster *record) []string {
 		}
 	}
 	demand(mayContribute, gateway.ID)
-	demand(mayRead, resourceGroupOf(gateway.ID))
-	for _, configuration := range gateway.Inputs.documents("gatewayIPConfigurations") {
-		demand(mayJoinSubnet, configuration.text("subnet.id"))
+	demand(mayRead, ResourceGroupOf(gateway.ID))
+	for _, configuration := range gateway.Inputs.Documents("gatewayIPConfigurations") {
+		demand(mayJoinSubnet, configuration.Text("subnet.id"))
 	}
-	for _, id := range gateway.Inputs.texts("identity.userAssignedIdentities") {
+	for _, id := range gateway.Inputs.Texts("identity.userAssignedIdentities") {
 		demand(mayAssign, id)
 	}
 	return result

@@ -13,37 +13,37 @@ import (
 )
 
 // check returns everything that is wrong with inputs by themselves, so that a preview refuses it.
-func (c *Cloud) check(d *definition, before, inputs resource.PropertyMap) []*pulumirpc.CheckFailure {
-	failures := checkSchema(inputs, d.inputs, d.required)
+func (c *Cloud) check(d *Definition, before, inputs resource.PropertyMap) []*pulumirpc.CheckFailure {
+	failures := checkSchema(inputs, d.Inputs, d.Required)
 	if len(failures) > 0 {
 		return failures // the rules below rely on the types
 	}
-	s := subject{definition: d, in: documentOf(inputs)}
-	s.id, _ = d.path.expand(c.options.SubscriptionID, s.in)
+	s := Subject{Definition: d, In: documentOf(inputs)}
+	s.ID, _ = d.Path.expand(c.options.SubscriptionID, s.In)
 	// The engine passes the old inputs of the same resource even where the new ones are going to replace it.
 	if len(before) > 0 && !d.replaces(before, inputs) {
-		s.before = documentOf(before)
+		s.Before = documentOf(before)
 	}
 	// The engine asks a second time, without old inputs, about what it is going to replace: only then a creation is judged.
-	if len(before) > 0 && d.settle != nil {
-		s.in = d.settle(s.in)
+	if len(before) > 0 && d.Settle != nil {
+		s.In = d.Settle(s.In)
 	}
-	violations := slices.Concat(s.checkName(), s.checkFrozen(), s.judge(d.checks))
+	violations := slices.Concat(s.checkName(), s.checkFrozen(), s.judge(d.Checks))
 	for _, v := range violations {
-		failures = append(failures, failure(v.property, "%s: %s", s.label(), v.String()))
+		failures = append(failures, failure(v.Property, "%s: %s", s.Label(), v.String()))
 	}
 	return failures
 }
 
 // replaces says whether the change makes azure-native replace the resource.
-func (d *definition) replaces(before, after resource.PropertyMap) bool {
+func (d *Definition) replaces(before, after resource.PropertyMap) bool {
 	diff, err := d.diff(before, after)
 	return err == nil && len(diff.GetReplaces()) > 0
 }
 
 // diff compares inputs. azure-native deletes before it replaces, because names are explicit: the old and the new resource
 // cannot exist together.
-func (d *definition) diff(before, after resource.PropertyMap) (*pulumirpc.DiffResponse, error) {
+func (d *Definition) diff(before, after resource.PropertyMap) (*pulumirpc.DiffResponse, error) {
 	old, wanted := documentOf(before), documentOf(after)
 	return providers.Diff(before, after, func(path resource.PropertyPath) bool {
 		return d.mustReplace(path, old, wanted)
@@ -51,24 +51,24 @@ func (d *definition) diff(before, after resource.PropertyMap) (*pulumirpc.DiffRe
 }
 
 // checkName applies the rule for names.
-func (s subject) checkName() []violation {
-	parameter := s.path.nameParameter()
-	name := s.in.text(parameter)
-	if name == "" || s.in.unsure(parameter) {
+func (s Subject) checkName() []Violation {
+	parameter := s.Path.nameParameter()
+	name := s.In.Text(parameter)
+	if name == "" || s.In.Unsure(parameter) {
 		return nil
 	}
-	var violations []violation
+	var violations []Violation
 	refuse := func(why string) {
-		violations = append(violations, violation{
-			rule: s.name.id, code: "InvalidResourceName", property: parameter,
-			message: fmt.Sprintf("Resource name '%s' is invalid for %s: %s", name, s.kind, why),
+		violations = append(violations, Violation{
+			Rule: s.Name.ID, Code: "InvalidResourceName", Property: parameter,
+			Message: fmt.Sprintf("Resource name '%s' is invalid for %s: %s", name, s.Kind, why),
 		})
 	}
-	if s.name.pattern != nil && !s.name.pattern.MatchString(name) {
-		refuse("use " + s.name.say)
+	if s.Name.Pattern != nil && !s.Name.Pattern.MatchString(name) {
+		refuse("use " + s.Name.Say)
 	}
-	if s.name.refuse != nil {
-		if why := s.name.refuse(name); why != "" {
+	if s.Name.Refuse != nil {
+		if why := s.Name.Refuse(name); why != "" {
 			refuse(why)
 		}
 	}
@@ -76,21 +76,21 @@ func (s subject) checkName() []violation {
 }
 
 // checkFrozen refuses changes that Azure does not make and azure-native does not replace for.
-func (s subject) checkFrozen() []violation {
-	if s.creating() {
+func (s Subject) checkFrozen() []Violation {
+	if s.Creating() {
 		return nil
 	}
-	var violations []violation
-	for _, path := range slices.Sorted(maps.Keys(s.frozen)) {
-		before, after := s.before.at(path), s.in.at(path)
+	var violations []Violation
+	for _, path := range slices.Sorted(maps.Keys(s.Frozen)) {
+		before, after := s.Before.At(path), s.In.At(path)
 		// Left out and false are the same.
-		if s.in.unsure(path) || reflect.DeepEqual(before, after) || !s.before.has(path) && after == false || before == false && !s.in.has(path) {
+		if s.In.Unsure(path) || reflect.DeepEqual(before, after) || !s.Before.Has(path) && after == false || before == false && !s.In.Has(path) {
 			continue
 		}
-		violations = append(violations, violation{
-			code: "PropertyChangeNotAllowed", property: path,
-			message: fmt.Sprintf("Changing property '%s' of '%s' is not allowed (from %v to %v): %s",
-				path, s.label(), before, after, s.frozen[path]),
+		violations = append(violations, Violation{
+			Code: "PropertyChangeNotAllowed", Property: path,
+			Message: fmt.Sprintf("Changing property '%s' of '%s' is not allowed (from %v to %v): %s",
+				path, s.Label(), before, after, s.Frozen[path]),
 		})
 	}
 	return violations

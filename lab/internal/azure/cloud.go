@@ -91,18 +91,18 @@ type Cloud struct {
 
 	mu sync.Mutex
 	// live and deleted are the resources that exist and those that are soft-deleted, by key(id).
-	live, deleted map[string]*record
+	live, deleted map[string]*Record
 	// running are the operations under way, by key(id); held are the owners on which one is under way, with its resource.
 	running map[string]*operation
 	held    map[string]string
 }
 
-// record is a resource as it is stored: without write-only values.
-type record struct {
+// Record is a resource as it is stored: without write-only values.
+type Record struct {
 	ID      string   `json:"id"`
 	Kind    string   `json:"type"`
-	Inputs  document `json:"inputs"`
-	Outputs document `json:"outputs"`
+	Inputs  Document `json:"inputs"`
+	Outputs Document `json:"outputs"`
 	// Creation is a random id of this creation of the resource; a later resource of the same ID has another one. It is empty in
 	// state files from before there were creation ids, which stay readable: such a resource keeps the GUIDs that it has.
 	Creation string `json:"creation,omitempty"`
@@ -117,7 +117,7 @@ type record struct {
 // operation is a create, update or delete that takes its time.
 type operation struct {
 	verb   Operation
-	record *record
+	record *Record
 	owner  string
 	// started is when Azure took the request.
 	started time.Time
@@ -140,7 +140,7 @@ func Open(options Options) (*Cloud, error) {
 	for name, value := range map[string]string{
 		"SubscriptionID": options.SubscriptionID, "TenantID": options.TenantID, "ObjectID": options.ObjectID,
 	} {
-		if !guid.MatchString(value) {
+		if !GUID.MatchString(value) {
 			return nil, fmt.Errorf("option %s of the simulated Azure is %q; it must be a GUID", name, value)
 		}
 	}
@@ -149,7 +149,7 @@ func Open(options Options) (*Cloud, error) {
 	}
 	cloud := &Cloud{
 		options: options, registry: newRegistry(),
-		live: map[string]*record{}, deleted: map[string]*record{},
+		live: map[string]*Record{}, deleted: map[string]*Record{},
 		running: map[string]*operation{}, held: map[string]string{},
 	}
 	if err := cloud.load(); err != nil {
@@ -180,17 +180,17 @@ func (c *Cloud) SoftDeleted() []Resource {
 func (c *Cloud) Purge(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	gone, ok := c.deleted[key(id)]
+	gone, ok := c.deleted[Key(id)]
 	if !ok {
 		return fmt.Errorf("%s is not soft-deleted, so it cannot be purged", id)
 	}
-	if gone.Inputs.flag("properties.enablePurgeProtection") {
+	if gone.Inputs.Flag("properties.enablePurgeProtection") {
 		return fmt.Errorf("%s has purge protection, so it cannot be purged before its retention of %s ends; use another name",
 			id, retentionOf(gone))
 	}
 	undo := c.change(func() {
 		for k, other := range c.deleted {
-			if k == key(id) || within(other.ID, id) {
+			if k == Key(id) || Within(other.ID, id) {
 				delete(c.deleted, k)
 			}
 		}
@@ -209,17 +209,17 @@ func (c *Cloud) Purge(id string) error {
 func (c *Cloud) Forget(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.live[key(id)]; !ok {
+	if _, ok := c.live[Key(id)]; !ok {
 		return fmt.Errorf("%s does not exist, so it cannot be forgotten", id)
 	}
 	for k, op := range c.running {
-		if k == key(id) || within(op.record.ID, id) {
+		if k == Key(id) || Within(op.record.ID, id) {
 			return fmt.Errorf("%s cannot be forgotten while the %s of %s is under way; wait until it ends", id, op.verb, op.record.ID)
 		}
 	}
 	undo := c.change(func() {
 		for k, r := range c.live {
-			if k == key(id) || within(r.ID, id) {
+			if k == Key(id) || Within(r.ID, id) {
 				delete(c.live, k)
 			}
 		}
@@ -231,16 +231,16 @@ func (c *Cloud) Forget(id string) error {
 	return nil
 }
 
-func resourcesOf(records map[string]*record) []Resource {
+func resourcesOf(records map[string]*Record) []Resource {
 	result := make([]Resource, 0, len(records))
 	for _, r := range records {
-		result = append(result, Resource{ID: r.ID, Type: r.Kind, Name: r.name(), Seeded: r.Seeded})
+		result = append(result, Resource{ID: r.ID, Type: r.Kind, Name: r.Name(), Seeded: r.Seeded})
 	}
 	slices.SortFunc(result, func(a, b Resource) int { return cmp.Compare(a.ID, b.ID) })
 	return result
 }
 
-func (r *record) name() string { return r.ID[strings.LastIndex(r.ID, "/")+1:] }
+func (r *Record) Name() string { return r.ID[strings.LastIndex(r.ID, "/")+1:] }
 
 // scaled is what a time of Azure's takes here.
 func (c *Cloud) scaled(d time.Duration) time.Duration {

@@ -23,50 +23,50 @@ const clusterPath = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGro
 	"managedClusters/{resourceName}"
 
 // onePoolAtATime: a cluster takes one operation at a time, those on its pools included.
-var onePoolAtATime = &serial{
-	owner: typeCluster, code: "OperationNotAllowed",
-	remedy: "Chain the agent pools of a cluster with DependsOn",
+var onePoolAtATime = &Serial{
+	Owner: typeCluster, Code: "OperationNotAllowed",
+	Remedy: "Chain the agent pools of a cluster with DependsOn",
 }
 
 // clusterTypes are AKS clusters and their agent pools.
-func clusterTypes() []definition {
-	return []definition{
-		typed[containerservice.ManagedCluster, containerservice.ManagedClusterArgs](definition{
-			path: clusterPath,
-			name: nameRule{
-				pattern: regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][-_a-zA-Z0-9]{0,61}[a-zA-Z0-9]$`),
-				say:     "1 to 63 letters, digits, hyphens and underscores, a letter or digit first and last",
+func clusterTypes() []Definition {
+	return []Definition{
+		Typed[containerservice.ManagedCluster, containerservice.ManagedClusterArgs](Definition{
+			Path: clusterPath,
+			Name: NameRule{
+				Pattern: regexp.MustCompile(`^[a-zA-Z0-9]$|^[a-zA-Z0-9][-_a-zA-Z0-9]{0,61}[a-zA-Z0-9]$`),
+				Say:     "1 to 63 letters, digits, hyphens and underscores, a letter or digit first and last",
 			},
-			immutable: []string{
+			Immutable: []string{
 				"diskEncryptionSetID", "dnsPrefix", "fqdnSubdomain", "linuxProfile", "location", "networkProfile",
 				"nodeResourceGroup", "windowsProfile",
 			},
-			frozen: map[string]string{
+			Frozen: map[string]string{
 				"apiServerAccessProfile.enablePrivateCluster": "a cluster is private from the start or never; replace it deliberately",
 			},
-			refers: map[string]string{
+			Refers: map[string]string{
 				"agentPoolProfiles.vnetSubnetID": typeSubnet, "identity.userAssignedIdentities": typeIdentity,
 				"securityProfile.defender.logAnalyticsWorkspaceResourceId": typeWorkspace,
 			},
-			writeOnly: []string{"aadProfile.serverAppSecret", "servicePrincipalProfile.secret", "windowsProfile.adminPassword"},
-			serial:    onePoolAtATime,
-			checks: []rule{
+			WriteOnly: []string{"aadProfile.serverAppSecret", "servicePrincipalProfile.secret", "windowsProfile.adminPassword"},
+			Serial:    onePoolAtATime,
+			Checks: []Rule{
 				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, clusterSKU, systemPool, inlinePools,
 				addOnKeys, clusterVersion, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones,
 			},
-			demands: []rule{
+			Demands: []Rule{
 				inRegion, clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources, gatewayOfOneAddOn, gatewayForOverlay,
 				addOnPermissions, oneKubernetes,
 			},
-			settle:  autoscaleInlinePools,
-			compute: clusterOutputs,
-			after:   setCluster,
+			Settle:  autoscaleInlinePools,
+			Compute: clusterOutputs,
+			After:   setCluster,
 		}),
-		typed[containerservice.AgentPool, containerservice.AgentPoolArgs](definition{
-			path:      clusterPath + "/agentPools/{agentPoolName}",
-			name:      poolName,
-			immutable: []string{"vmSize", "gpuInstanceProfile"},
-			frozen: map[string]string{
+		Typed[containerservice.AgentPool, containerservice.AgentPoolArgs](Definition{
+			Path:      clusterPath + "/agentPools/{agentPoolName}",
+			Name:      poolName,
+			Immutable: []string{"vmSize", "gpuInstanceProfile"},
+			Frozen: map[string]string{
 				"vnetSubnetID":      "create a new pool in the other subnet",
 				"availabilityZones": "create a new pool in the other zones",
 				"maxPods":           "create a new pool with the other limit",
@@ -74,38 +74,38 @@ func clusterTypes() []definition {
 				"osDiskType":        "create a new pool with the other disk",
 				"osType":            "create a new pool with the other system",
 			},
-			refers:  map[string]string{"vnetSubnetID": typeSubnet},
-			serial:  onePoolAtATime,
-			checks:  []rule{poolSize},
-			demands: []rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolVersion, poolZones, nodeTraffic},
-			settle:  autoscale,
-			compute: func(s subject) document {
-				return document{
-					"currentOrchestratorVersion": versionOf(s.in.text("orchestratorVersion")),
+			Refers:  map[string]string{"vnetSubnetID": typeSubnet},
+			Serial:  onePoolAtATime,
+			Checks:  []Rule{poolSize},
+			Demands: []Rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolVersion, poolZones, nodeTraffic},
+			Settle:  autoscale,
+			Compute: func(s Subject) Document {
+				return Document{
+					"currentOrchestratorVersion": versionOf(s.In.Text("orchestratorVersion")),
 					"nodeImageVersion":           "AKSUbuntu-2204gen2containerd-202409.01.0",
 					"powerState":                 map[string]any{"code": "Running"},
-					"type":                       s.in.text("type"),
+					"type":                       s.In.Text("type"),
 				}
 			},
-			after: setNodes,
+			After: setNodes,
 		}),
 	}
 }
 
-var poolName = nameRule{
-	pattern: regexp.MustCompile(`^[a-z][a-z0-9]{0,11}$`),
-	say:     "1 to 12 lower-case letters and digits, a letter first",
+var poolName = NameRule{
+	Pattern: regexp.MustCompile(`^[a-z][a-z0-9]{0,11}$`),
+	Say:     "1 to 12 lower-case letters and digits, a letter first",
 }
 
 var dnsPrefix = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,52}[A-Za-z0-9])?$`)
 
 // clusterDNS: dnsPrefix is required and has 1 to 54 characters.
-var clusterDNS = rule{code: "InvalidDnsPrefix", broken: func(s subject) []finding {
-	if s.in.unsure("dnsPrefix") || s.in.has("fqdnSubdomain") || dnsPrefix.MatchString(s.in.text("dnsPrefix")) {
+var clusterDNS = Rule{Code: "InvalidDnsPrefix", Broken: func(s Subject) []Finding {
+	if s.In.Unsure("dnsPrefix") || s.In.Has("fqdnSubdomain") || dnsPrefix.MatchString(s.In.Text("dnsPrefix")) {
 		return nil
 	}
-	return found("dnsPrefix", "'%s' is no DNS prefix; set dnsPrefix to 1 to 54 letters, digits and hyphens, a letter or digit first and last",
-		s.in.text("dnsPrefix"))
+	return Found("dnsPrefix", "'%s' is no DNS prefix; set dnsPrefix to 1 to 54 letters, digits and hyphens, a letter or digit first and last",
+		s.In.Text("dnsPrefix"))
 }}
 
 // reserved are the ranges that AKS uses itself (rule N7).
@@ -113,12 +113,12 @@ var reserved = []string{"169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192
 
 // overlayNetwork is N6, as far as the cluster's own inputs tell: overlay belongs to the plugin azure, the pods have a network of
 // their own with a /24 for each node, and a node takes 10 to 250 pods.
-var overlayNetwork = rule{id: "N6", code: "InvalidNetworkProfile", broken: func(s subject) []finding {
-	network := s.in.document("networkProfile")
-	var result []finding
-	if network.text("networkPluginMode") == "overlay" && !network.unsure("networkPlugin") && network.text("networkPlugin") != "azure" {
-		result = append(result, finding{"networkProfile.networkPlugin", fmt.Sprintf(
-			"networkPluginMode overlay needs networkPlugin azure, not '%s'", network.text("networkPlugin"))})
+var overlayNetwork = Rule{ID: "N6", Code: "InvalidNetworkProfile", Broken: func(s Subject) []Finding {
+	network := s.In.Document("networkProfile")
+	var result []Finding
+	if network.Text("networkPluginMode") == "overlay" && !network.Unsure("networkPlugin") && network.Text("networkPlugin") != "azure" {
+		result = append(result, Finding{Property: "networkProfile.networkPlugin", Message: fmt.Sprintf(
+			"networkPluginMode overlay needs networkPlugin azure, not '%s'", network.Text("networkPlugin"))})
 	}
 	pods := podRange(network)
 	if pods == "" {
@@ -126,75 +126,75 @@ var overlayNetwork = rule{id: "N6", code: "InvalidNetworkProfile", broken: func(
 	}
 	prefix, err := parsePrefix(pods)
 	if err != nil {
-		return append(result, finding{"networkProfile.podCidr", err.Error()})
+		return append(result, Finding{Property: "networkProfile.podCidr", Message: err.Error()})
 	}
 	result = append(result, reservedRange("networkProfile.podCidr", pods)...)
 	if services := serviceRange(network); overlap(pods, services) {
-		result = append(result, finding{"networkProfile.podCidr", fmt.Sprintf("podCidr %s and serviceCidr %s overlap", pods, services)})
+		result = append(result, Finding{Property: "networkProfile.podCidr", Message: fmt.Sprintf("podCidr %s and serviceCidr %s overlap", pods, services)})
 	}
-	if nodes := nodesAtMost(s.in.documents("agentPoolProfiles")); nodes > nodesIn(prefix) {
-		result = append(result, finding{"networkProfile.podCidr", tooManyNodes(pods, nodes)})
+	if nodes := nodesAtMost(s.In.Documents("agentPoolProfiles")); nodes > nodesIn(prefix) {
+		result = append(result, Finding{Property: "networkProfile.podCidr", Message: tooManyNodes(pods, nodes)})
 	}
 	return result
 }}
 
 // serviceNetwork is N7: the service range is smaller than /12, disjoint from everything, and holds the DNS service's address,
 // which is not its first.
-var serviceNetwork = rule{id: "N7", code: "InvalidServiceCidr", broken: func(s subject) []finding {
-	services := s.in.text("networkProfile.serviceCidr")
+var serviceNetwork = Rule{ID: "N7", Code: "InvalidServiceCidr", Broken: func(s Subject) []Finding {
+	services := s.In.Text("networkProfile.serviceCidr")
 	if services == "" {
-		if s.in.has("networkProfile.dnsServiceIP") && !s.in.has("networkProfile.serviceCidr") {
-			return found("networkProfile.serviceCidr", "dnsServiceIP is set without serviceCidr; set both")
+		if s.In.Has("networkProfile.dnsServiceIP") && !s.In.Has("networkProfile.serviceCidr") {
+			return Found("networkProfile.serviceCidr", "dnsServiceIP is set without serviceCidr; set both")
 		}
 		return nil
 	}
 	const path = "networkProfile.serviceCidr"
 	prefix, err := parsePrefix(services)
 	if err != nil {
-		return found(path, "%v", err)
+		return Found(path, "%v", err)
 	}
-	var result []finding
+	var result []Finding
 	if prefix.Addr().Is4() && prefix.Bits() <= 12 {
-		result = append(result, finding{path, fmt.Sprintf("serviceCidr %s is too large; it must be smaller than /12", services)})
+		result = append(result, Finding{Property: path, Message: fmt.Sprintf("serviceCidr %s is too large; it must be smaller than /12", services)})
 	}
 	result = append(result, reservedRange(path, services)...)
-	if text := s.in.text("networkProfile.dnsServiceIP"); text != "" {
+	if text := s.In.Text("networkProfile.dnsServiceIP"); text != "" {
 		address, err := netip.ParseAddr(text)
 		if err != nil || !prefix.Contains(address) || address == prefix.Addr() || address == prefix.Addr().Next() {
-			result = append(result, finding{"networkProfile.dnsServiceIP", fmt.Sprintf(
+			result = append(result, Finding{Property: "networkProfile.dnsServiceIP", Message: fmt.Sprintf(
 				"dnsServiceIP %s must be an address in serviceCidr %s, and not its first", text, services)})
 		}
-	} else if !s.in.has("networkProfile.dnsServiceIP") {
-		result = append(result, finding{"networkProfile.dnsServiceIP", "serviceCidr is set without dnsServiceIP; set both"})
+	} else if !s.In.Has("networkProfile.dnsServiceIP") {
+		result = append(result, Finding{Property: "networkProfile.dnsServiceIP", Message: "serviceCidr is set without dnsServiceIP; set both"})
 	}
 	return result
 }}
 
-func reservedRange(path, prefix string) []finding {
-	var result []finding
+func reservedRange(path, prefix string) []Finding {
+	var result []Finding
 	for _, other := range reserved {
 		if overlap(prefix, other) {
-			result = append(result, finding{path, fmt.Sprintf("%s overlaps with %s, which is reserved for AKS; choose another range", prefix, other)})
+			result = append(result, Finding{Property: path, Message: fmt.Sprintf("%s overlaps with %s, which is reserved for AKS; choose another range", prefix, other)})
 		}
 	}
 	return result
 }
 
 // podRange returns the range of the pods, which has a default with overlay; "" without overlay or while it is unknown.
-func podRange(network document) string {
+func podRange(network Document) string {
 	switch {
-	case network.text("podCidr") != "":
-		return network.text("podCidr")
-	case network.text("networkPluginMode") == "overlay" && !network.has("podCidr") && !network.has("podCidrs"):
+	case network.Text("podCidr") != "":
+		return network.Text("podCidr")
+	case network.Text("networkPluginMode") == "overlay" && !network.Has("podCidr") && !network.Has("podCidrs"):
 		return "10.244.0.0/16"
 	default:
 		return ""
 	}
 }
 
-func serviceRange(network document) string {
-	if network.has("serviceCidr") {
-		return network.text("serviceCidr")
+func serviceRange(network Document) string {
+	if network.Has("serviceCidr") {
+		return network.Text("serviceCidr")
 	}
 	return "10.0.0.0/16"
 }
@@ -211,7 +211,7 @@ func tooManyNodes(pods string, nodes int) string {
 	return fmt.Sprintf("podCidr %s is too small for %d nodes, each of which takes a /24; enlarge it or lower the maximum of nodes", pods, nodes)
 }
 
-func nodesAtMost(pools []document) int {
+func nodesAtMost(pools []Document) int {
 	sum := 0
 	for _, pool := range pools {
 		sum += nodeCount(pool)
@@ -220,50 +220,50 @@ func nodesAtMost(pools []document) int {
 }
 
 // workloadIdentity is K2: workload identity needs the OIDC issuer.
-var workloadIdentity = rule{id: "K2", code: "WorkloadIdentityRequiresOIDCIssuer", broken: func(s subject) []finding {
-	if !s.in.flag("securityProfile.workloadIdentity.enabled") || s.in.flag("oidcIssuerProfile.enabled") ||
-		s.in.unsure("oidcIssuerProfile.enabled") {
+var workloadIdentity = Rule{ID: "K2", Code: "WorkloadIdentityRequiresOIDCIssuer", Broken: func(s Subject) []Finding {
+	if !s.In.Flag("securityProfile.workloadIdentity.enabled") || s.In.Flag("oidcIssuerProfile.enabled") ||
+		s.In.Unsure("oidcIssuerProfile.enabled") {
 		return nil
 	}
-	return found("oidcIssuerProfile.enabled", "workload identity needs the OIDC issuer; set oidcIssuerProfile.enabled to true")
+	return Found("oidcIssuerProfile.enabled", "workload identity needs the OIDC issuer; set oidcIssuerProfile.enabled to true")
 }}
 
 // localAccounts is K3: without local accounts a cluster needs Entra ID.
-var localAccounts = rule{id: "K3", code: "DisableLocalAccountsRequiresAAD", broken: func(s subject) []finding {
-	if !s.in.flag("disableLocalAccounts") || s.in.has("aadProfile") {
+var localAccounts = Rule{ID: "K3", Code: "DisableLocalAccountsRequiresAAD", Broken: func(s Subject) []Finding {
+	if !s.In.Flag("disableLocalAccounts") || s.In.Has("aadProfile") {
 		return nil
 	}
-	return found("aadProfile", "disableLocalAccounts needs an Entra ID profile, or nobody could sign in; set aadProfile.managed to true")
+	return Found("aadProfile", "disableLocalAccounts needs an Entra ID profile, or nobody could sign in; set aadProfile.managed to true")
 }}
 
 // clusterSKU is K4: the SKU is Base, with one of three tiers.
-var clusterSKU = rule{id: "K4", code: "InvalidSku", broken: func(s subject) []finding {
+var clusterSKU = Rule{ID: "K4", Code: "InvalidSku", Broken: func(s Subject) []Finding {
 	return append(s.oneOf("sku.name", "Base"), s.oneOf("sku.tier", "Free", "Standard", "Premium")...)
 }}
 
 // systemPool is K4: exactly one pool is inline, and it is of mode System. Inline pools cannot be changed one by one.
-var systemPool = rule{id: "K4", code: "InvalidAgentPoolProfiles", broken: func(s subject) []finding {
-	if s.in.unsure("agentPoolProfiles") {
+var systemPool = Rule{ID: "K4", Code: "InvalidAgentPoolProfiles", Broken: func(s Subject) []Finding {
+	if s.In.Unsure("agentPoolProfiles") {
 		return nil
 	}
-	pools := s.in.items("agentPoolProfiles")
+	pools := s.In.Items("agentPoolProfiles")
 	if len(pools) != 1 {
-		return found("agentPoolProfiles", "%d agent pools are inline; keep exactly one, of mode System, and make the others AgentPool resources", len(pools))
+		return Found("agentPoolProfiles", "%d agent pools are inline; keep exactly one, of mode System, and make the others AgentPool resources", len(pools))
 	}
 	pool, ok := pools[0].(map[string]any)
-	if !ok || document(pool).unsure("mode") || document(pool).text("mode") == "System" {
+	if !ok || Document(pool).Unsure("mode") || Document(pool).Text("mode") == "System" {
 		return nil
 	}
-	return found(indexed("agentPoolProfiles", 0)+".mode", "the inline agent pool has mode '%s'; it must be System", document(pool).text("mode"))
+	return Found(Indexed("agentPoolProfiles", 0)+".mode", "the inline agent pool has mode '%s'; it must be System", Document(pool).Text("mode"))
 }}
 
 // inlinePools applies the rules for pools to the inline ones.
-var inlinePools = rule{code: "InvalidParameter", broken: func(s subject) []finding {
-	var result []finding
-	for i, pool := range s.in.documents("agentPoolProfiles") {
-		path := indexed("agentPoolProfiles", i) + "."
-		if name := pool.text("name"); name != "" && !poolName.pattern.MatchString(name) {
-			result = append(result, finding{path + "name", fmt.Sprintf("agent pool name '%s' is invalid: use %s", name, poolName.say)})
+var inlinePools = Rule{Code: "InvalidParameter", Broken: func(s Subject) []Finding {
+	var result []Finding
+	for i, pool := range s.In.Documents("agentPoolProfiles") {
+		path := Indexed("agentPoolProfiles", i) + "."
+		if name := pool.Text("name"); name != "" && !poolName.Pattern.MatchString(name) {
+			result = append(result, Finding{Property: path + "name", Message: fmt.Sprintf("agent pool name '%s' is invalid: use %s", name, poolName.Say)})
 		}
 		result = append(result, poolFindings(path, pool)...)
 	}
@@ -271,60 +271,60 @@ var inlinePools = rule{code: "InvalidParameter", broken: func(s subject) []findi
 }}
 
 // poolSize applies the rules for pools to an agent pool.
-var poolSize = rule{code: "InvalidParameter", broken: func(s subject) []finding { return poolFindings("", s.in) }}
+var poolSize = Rule{Code: "InvalidParameter", Broken: func(s Subject) []Finding { return poolFindings("", s.In) }}
 
 // poolFindings: a pool says how many nodes it has, even where the autoscaler decides later (azure-native issue 2943), and the
 // bounds of the autoscaler are in order. A new pool starts inside them; autoscale moves a live one there. N6: a node takes 10
 // to 250 pods.
-func poolFindings(path string, pool document) []finding {
-	var result []finding
-	if !pool.has("vmSize") {
-		result = append(result, finding{path + "vmSize", "vmSize is missing; set the size of the nodes"})
+func poolFindings(path string, pool Document) []Finding {
+	var result []Finding
+	if !pool.Has("vmSize") {
+		result = append(result, Finding{Property: path + "vmSize", Message: "vmSize is missing; set the size of the nodes"})
 	}
-	if !pool.has("count") {
-		result = append(result, finding{path + "count", "count is missing; set it, even with autoscaling"})
+	if !pool.Has("count") {
+		result = append(result, Finding{Property: path + "count", Message: "count is missing; set it, even with autoscaling"})
 	}
-	if pods, ok := pool.number("maxPods"); ok && (pods < 10 || pods > 250) {
-		result = append(result, finding{path + "maxPods", fmt.Sprintf("maxPods is %g; use 10 to 250 (rule N6)", pods)})
+	if pods, ok := pool.Number("maxPods"); ok && (pods < 10 || pods > 250) {
+		result = append(result, Finding{Property: path + "maxPods", Message: fmt.Sprintf("maxPods is %g; use 10 to 250 (rule N6)", pods)})
 	}
-	low, okLow := pool.number("minCount")
-	high, okHigh := pool.number("maxCount")
-	if !pool.flag("enableAutoScaling") {
-		if !pool.unsure("enableAutoScaling") && (pool.has("minCount") || pool.has("maxCount")) {
-			result = append(result, finding{path + "enableAutoScaling", "minCount and maxCount need enableAutoScaling; set it, or drop them"})
+	low, okLow := pool.Number("minCount")
+	high, okHigh := pool.Number("maxCount")
+	if !pool.Flag("enableAutoScaling") {
+		if !pool.Unsure("enableAutoScaling") && (pool.Has("minCount") || pool.Has("maxCount")) {
+			result = append(result, Finding{Property: path + "enableAutoScaling", Message: "minCount and maxCount need enableAutoScaling; set it, or drop them"})
 		}
 		return result
 	}
-	if !pool.has("minCount") || !pool.has("maxCount") {
-		return append(result, finding{path + "enableAutoScaling", "autoscaling needs minCount and maxCount; set both"})
+	if !pool.Has("minCount") || !pool.Has("maxCount") {
+		return append(result, Finding{Property: path + "enableAutoScaling", Message: "autoscaling needs minCount and maxCount; set both"})
 	}
 	if !okLow || !okHigh {
 		return result
 	}
 	if low > high {
-		result = append(result, finding{path + "minCount", fmt.Sprintf("minCount %g is above maxCount %g", low, high)})
+		result = append(result, Finding{Property: path + "minCount", Message: fmt.Sprintf("minCount %g is above maxCount %g", low, high)})
 	}
-	if count, ok := pool.number("count"); ok && (count < low || count > high) {
-		result = append(result, finding{path + "count", fmt.Sprintf("count %g is not between minCount %g and maxCount %g", count, low, high)})
+	if count, ok := pool.Number("count"); ok && (count < low || count > high) {
+		result = append(result, Finding{Property: path + "count", Message: fmt.Sprintf("count %g is not between minCount %g and maxCount %g", count, low, high)})
 	}
 	return result
 }
 
 // autoscale returns a live pool as its autoscaler keeps it. The autoscaler owns the count: a program that ignores changes of it
 // still sends an old one after somebody has raised the minimum, and that is no mistake. The count moves into the bounds.
-func autoscale(pool document) document {
-	count, okCount := pool.number("count")
-	low, okLow := pool.number("minCount")
-	high, okHigh := pool.number("maxCount")
-	if !pool.flag("enableAutoScaling") || !okCount || !okLow || !okHigh || low > high {
+func autoscale(pool Document) Document {
+	count, okCount := pool.Number("count")
+	low, okLow := pool.Number("minCount")
+	high, okHigh := pool.Number("maxCount")
+	if !pool.Flag("enableAutoScaling") || !okCount || !okLow || !okHigh || low > high {
 		return pool
 	}
-	return pool.merge(document{"count": min(max(count, low), high)})
+	return pool.Merge(Document{"count": min(max(count, low), high)})
 }
 
 // autoscaleInlinePools applies autoscale to the inline pools of a live cluster.
-func autoscaleInlinePools(in document) document {
-	pools := slices.Clone(in.items("agentPoolProfiles"))
+func autoscaleInlinePools(in Document) Document {
+	pools := slices.Clone(in.Items("agentPoolProfiles"))
 	if len(pools) == 0 {
 		return in // missing, or unknown in a preview
 	}
@@ -333,26 +333,26 @@ func autoscaleInlinePools(in document) document {
 			pools[i] = map[string]any(autoscale(pool))
 		}
 	}
-	return in.merge(document{"agentPoolProfiles": pools})
+	return in.Merge(Document{"agentPoolProfiles": pools})
 }
 
 // clusterSpace is N6 and N7 against the virtual networks that the cluster joins: their addresses are disjoint from those of
 // pods and services, and outside of what AKS reserves.
-var clusterSpace = rule{id: "N6/N7", code: "ServiceCidrOverlapExistingSubnetsCidr", broken: func(s subject) []finding {
-	var result []finding
-	network := s.in.document("networkProfile")
+var clusterSpace = Rule{ID: "N6/N7", Code: "ServiceCidrOverlapExistingSubnetsCidr", Broken: func(s Subject) []Finding {
+	var result []Finding
+	network := s.In.Document("networkProfile")
 	for _, owner := range joinedNetworks(s) {
-		joined := s.cloud.find(owner)
+		joined := s.Cloud.Find(owner)
 		if joined == nil {
 			continue
 		}
-		for _, space := range joined.Inputs.texts("addressSpace.addressPrefixes") {
+		for _, space := range joined.Inputs.Texts("addressSpace.addressPrefixes") {
 			if pods := podRange(network); overlap(pods, space) {
-				result = append(result, finding{"networkProfile.podCidr", fmt.Sprintf(
+				result = append(result, Finding{Property: "networkProfile.podCidr", Message: fmt.Sprintf(
 					"podCidr %s overlaps with the address space %s of '%s'; choose another range", pods, space, owner)})
 			}
 			if services := serviceRange(network); overlap(services, space) {
-				result = append(result, finding{"networkProfile.serviceCidr", fmt.Sprintf(
+				result = append(result, Finding{Property: "networkProfile.serviceCidr", Message: fmt.Sprintf(
 					"serviceCidr %s overlaps with the address space %s of '%s'; choose another range", services, space, owner)})
 			}
 			result = append(result, reservedRange("agentPoolProfiles", space)...)
@@ -362,10 +362,10 @@ var clusterSpace = rule{id: "N6/N7", code: "ServiceCidrOverlapExistingSubnetsCid
 }}
 
 // joinedNetworks returns the ids of the virtual networks whose subnets the pools of a cluster use.
-func joinedNetworks(s subject) []string {
+func joinedNetworks(s Subject) []string {
 	var result []string
-	for _, id := range poolSubnetIDs(s.in) {
-		if owner, ok := ancestor(id, typeNetwork); ok && !slices.Contains(result, owner) {
+	for _, id := range poolSubnetIDs(s.In) {
+		if owner, ok := Ancestor(id, typeNetwork); ok && !slices.Contains(result, owner) {
 			result = append(result, owner)
 		}
 	}
@@ -373,10 +373,10 @@ func joinedNetworks(s subject) []string {
 }
 
 // poolSubnetIDs returns the subnets of a cluster's inline pools, or of a pool.
-func poolSubnetIDs(in document) []string {
+func poolSubnetIDs(in Document) []string {
 	var result []string
-	for _, pool := range append(in.documents("agentPoolProfiles"), in) {
-		if id := pool.text("vnetSubnetID"); id != "" {
+	for _, pool := range append(in.Documents("agentPoolProfiles"), in) {
+		if id := pool.Text("vnetSubnetID"); id != "" {
 			result = append(result, id)
 		}
 	}
@@ -384,21 +384,21 @@ func poolSubnetIDs(in document) []string {
 }
 
 // poolSubnets is N2 and N4 from the side of the cluster: nodes do not go into a subnet of gateways or one that is delegated.
-var poolSubnets = rule{id: "N2/N4", code: "SubnetIsDelegated", broken: func(s subject) []finding {
-	var result []finding
-	for _, id := range poolSubnetIDs(s.in) {
-		subnet, ok := subnetOf(s.cloud, id)
+var poolSubnets = Rule{ID: "N2/N4", Code: "SubnetIsDelegated", Broken: func(s Subject) []Finding {
+	var result []Finding
+	for _, id := range poolSubnetIDs(s.In) {
+		subnet, ok := subnetOf(s.Cloud, id)
 		if !ok {
 			continue // reported as a missing reference
 		}
 		if service := delegationOf(subnet); service != "" {
-			result = append(result, finding{"vnetSubnetID", fmt.Sprintf(
+			result = append(result, Finding{Property: "vnetSubnetID", Message: fmt.Sprintf(
 				"subnet '%s' is delegated to %s, so that nodes cannot be in it; use a subnet for nodes", id, service)})
 		}
-		gateways := slices.DeleteFunc(tenantsOf(s.cloud, id), func(r *record) bool { return r.Kind != typeGateway })
+		gateways := slices.DeleteFunc(tenantsOf(s.Cloud, id), func(r *Record) bool { return r.Kind != typeGateway })
 		if len(gateways) > 0 {
-			result = append(result, finding{"vnetSubnetID", fmt.Sprintf(
-				"subnet '%s' is used by %s; give the gateway a subnet of its own", id, nameList(gateways))})
+			result = append(result, Finding{Property: "vnetSubnetID", Message: fmt.Sprintf(
+				"subnet '%s' is used by %s; give the gateway a subnet of its own", id, NameList(gateways))})
 		}
 	}
 	return result
@@ -406,32 +406,32 @@ var poolSubnets = rule{id: "N2/N4", code: "SubnetIsDelegated", broken: func(s su
 
 // nodeSubnetPermission is K1: a cluster that brings its own virtual network needs, before it is created, a user-assigned
 // identity that may join the nodes' subnet.
-var nodeSubnetPermission = rule{id: "K1", code: "LinkedAuthorizationFailed", broken: func(s subject) []finding {
-	subnets := poolSubnetIDs(s.in)
-	if len(subnets) == 0 || s.in.has("servicePrincipalProfile") {
+var nodeSubnetPermission = Rule{ID: "K1", Code: "LinkedAuthorizationFailed", Broken: func(s Subject) []Finding {
+	subnets := poolSubnetIDs(s.In)
+	if len(subnets) == 0 || s.In.Has("servicePrincipalProfile") {
 		return nil
 	}
-	identities := s.in.texts("identity.userAssignedIdentities")
+	identities := s.In.Texts("identity.userAssignedIdentities")
 	if len(identities) == 0 {
-		return found("identity", "a cluster in a virtual network of its own needs a user-assigned identity, which can get "+
+		return Found("identity", "a cluster in a virtual network of its own needs a user-assigned identity, which can get "+
 			"Network Contributor on the nodes' subnet before the cluster exists; set identity.userAssignedIdentities")
 	}
-	var result []finding
+	var result []Finding
 	for _, id := range identities {
-		identity := s.cloud.find(id)
+		identity := s.Cloud.Find(id)
 		if identity == nil {
 			continue // reported as a missing reference
 		}
-		principal := identity.Outputs.text("principalId")
+		principal := identity.Outputs.Text("principalId")
 		for _, subnet := range subnets {
-			if why := s.cloud.lacks(principal, mayJoinSubnet, subnet); why != "" {
-				result = append(result, found("identity", "%s", unauthorized(
+			if why := s.Cloud.lacks(principal, mayJoinSubnet, subnet); why != "" {
+				result = append(result, Found("identity", "%s", unauthorized(
 					id, principal, "Microsoft.Network/virtualNetworks/subnets/join/action", subnet, why))...)
 			}
 		}
-		if kubelet := s.in.text("identityProfile.kubeletidentity.resourceId"); kubelet != "" {
-			if why := s.cloud.lacks(principal, mayAssign, kubelet); why != "" {
-				result = append(result, found("identityProfile", "%s", unauthorized(
+		if kubelet := s.In.Text("identityProfile.kubeletidentity.resourceId"); kubelet != "" {
+			if why := s.Cloud.lacks(principal, mayAssign, kubelet); why != "" {
+				result = append(result, Found("identityProfile", "%s", unauthorized(
 					id, principal, "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", kubelet, why))...)
 			}
 		}
@@ -440,99 +440,99 @@ var nodeSubnetPermission = rule{id: "K1", code: "LinkedAuthorizationFailed", bro
 }}
 
 // poolNameFree: an agent pool cannot have the name of the inline pool.
-var poolNameFree = rule{id: "K4", code: "AgentPoolNameInUse", broken: func(s subject) []finding {
-	owner, ok := ancestor(s.id, typeCluster)
-	cluster := s.cloud.find(owner)
+var poolNameFree = Rule{ID: "K4", Code: "AgentPoolNameInUse", Broken: func(s Subject) []Finding {
+	owner, ok := Ancestor(s.ID, typeCluster)
+	cluster := s.Cloud.Find(owner)
 	if !ok || cluster == nil {
 		return nil // reported as a missing parent
 	}
-	for _, pool := range cluster.Inputs.documents("agentPoolProfiles") {
-		if strings.EqualFold(pool.text("name"), s.in.text("agentPoolName")) {
-			return found("agentPoolName", "cluster '%s' has an inline agent pool '%s' already; use another name", owner, pool.text("name"))
+	for _, pool := range cluster.Inputs.Documents("agentPoolProfiles") {
+		if strings.EqualFold(pool.Text("name"), s.In.Text("agentPoolName")) {
+			return Found("agentPoolName", "cluster '%s' has an inline agent pool '%s' already; use another name", owner, pool.Text("name"))
 		}
 	}
 	return nil
 }}
 
 // poolsFitPodNetwork is N6 over all pools of the cluster.
-var poolsFitPodNetwork = rule{id: "N6", code: "InsufficientPodCidr", broken: func(s subject) []finding {
-	owner, _ := ancestor(s.id, typeCluster)
-	cluster := s.cloud.find(owner)
+var poolsFitPodNetwork = Rule{ID: "N6", Code: "InsufficientPodCidr", Broken: func(s Subject) []Finding {
+	owner, _ := Ancestor(s.ID, typeCluster)
+	cluster := s.Cloud.Find(owner)
 	if cluster == nil {
 		return nil // reported as a missing parent
 	}
-	pods := podRange(cluster.Inputs.document("networkProfile"))
+	pods := podRange(cluster.Inputs.Document("networkProfile"))
 	prefix, err := parsePrefix(pods)
 	if err != nil {
 		return nil // not overlay, or refused with the cluster
 	}
-	nodes := nodeCount(s.in) + nodesAtMost(cluster.Inputs.documents("agentPoolProfiles"))
-	for _, pool := range s.cloud.children(owner) {
-		if pool.Kind == typePool && key(pool.ID) != key(s.id) {
+	nodes := nodeCount(s.In) + nodesAtMost(cluster.Inputs.Documents("agentPoolProfiles"))
+	for _, pool := range s.Cloud.Children(owner) {
+		if pool.Kind == typePool && Key(pool.ID) != Key(s.ID) {
 			nodes += nodeCount(pool.Inputs)
 		}
 	}
 	if nodes > nodesIn(prefix) {
-		return found("maxCount", "%s", tooManyNodes(pods, nodes))
+		return Found("maxCount", "%s", tooManyNodes(pods, nodes))
 	}
 	return nil
 }}
 
 // oneKubernetes: the lab has one API server, so only one of its clusters can be real.
-var oneKubernetes = rule{code: "LabHasOneCluster", broken: func(s subject) []finding {
-	if s.cloud.cloud.options.Kubernetes == nil {
+var oneKubernetes = Rule{Code: "LabHasOneCluster", Broken: func(s Subject) []Finding {
+	if s.Cloud.cloud.options.Kubernetes == nil {
 		return nil
 	}
-	others := slices.DeleteFunc(s.cloud.present(), func(r *record) bool { return r.Kind != typeCluster || key(r.ID) == key(s.id) })
+	others := slices.DeleteFunc(s.Cloud.Present(), func(r *Record) bool { return r.Kind != typeCluster || Key(r.ID) == Key(s.ID) })
 	if len(others) == 0 {
 		return nil
 	}
-	return found("", "the lab has one Kubernetes API server, and '%s' uses it; delete that cluster first, or start another lab", nameList(others))
+	return Found("", "the lab has one Kubernetes API server, and '%s' uses it; delete that cluster first, or start another lab", NameList(others))
 }}
 
 // clusterOutputs are what AKS computes.
-func clusterOutputs(s subject) document {
-	options := s.cloud.cloud.options
-	location := strings.ToLower(strings.ReplaceAll(s.in.text("location"), " ", ""))
-	host := s.in.text("dnsPrefix") + "-" + s.issued("dns")[:8]
+func clusterOutputs(s Subject) Document {
+	options := s.Cloud.cloud.options
+	location := strings.ToLower(strings.ReplaceAll(s.In.Text("location"), " ", ""))
+	host := s.In.Text("dnsPrefix") + "-" + s.Issued("dns")[:8]
 	group := nodeGroup(s)
-	version := versionOf(s.in.text("kubernetesVersion"))
-	result := document{
+	version := versionOf(s.In.Text("kubernetesVersion"))
+	result := Document{
 		"currentKubernetesVersion": version,
-		"kubernetesVersion":        s.in.text("kubernetesVersion"),
+		"kubernetesVersion":        s.In.Text("kubernetesVersion"),
 		"nodeResourceGroup":        group,
 		"maxAgentPools":            100.0,
 		"powerState":               map[string]any{"code": "Running"},
-		"resourceUID":              s.issued("uid"),
+		"resourceUID":              s.Issued("uid"),
 		"azurePortalFQDN":          host + ".portal.hcp." + location + ".azmk8s.io",
 	}
-	if !s.in.has("kubernetesVersion") {
+	if !s.In.Has("kubernetesVersion") {
 		result["kubernetesVersion"] = defaultKubernetesVersion
 	}
-	if s.in.flag("apiServerAccessProfile.enablePrivateCluster") {
-		result["privateFQDN"] = host + "." + s.issued("private") + ".privatelink." + location + ".azmk8s.io"
+	if s.In.Flag("apiServerAccessProfile.enablePrivateCluster") {
+		result["privateFQDN"] = host + "." + s.Issued("private") + ".privatelink." + location + ".azmk8s.io"
 	} else {
 		result["fqdn"] = host + ".hcp." + location + ".azmk8s.io"
 	}
-	if s.in.flag("oidcIssuerProfile.enabled") {
+	if s.In.Flag("oidcIssuerProfile.enabled") {
 		result["oidcIssuerProfile"] = map[string]any{
 			"enabled":   true,
-			"issuerURL": "https://" + location + ".oic.prod-aks.azure.com/" + options.TenantID + "/" + s.issued("oidc") + "/",
+			"issuerURL": "https://" + location + ".oic.prod-aks.azure.com/" + options.TenantID + "/" + s.Issued("oidc") + "/",
 		}
 	}
 	result["identityProfile"] = map[string]any{"kubeletidentity": kubeletIdentity(s, group)}
-	if strings.Contains(s.in.text("identity.type"), "SystemAssigned") {
-		result["identity"] = map[string]any{"principalId": s.issued("system-principal"), "tenantId": options.TenantID}
-	} else if len(s.in.texts("identity.userAssignedIdentities")) > 0 {
-		result["identity"] = map[string]any{"userAssignedIdentities": s.cloud.identities(s.in.texts("identity.userAssignedIdentities"))}
+	if strings.Contains(s.In.Text("identity.type"), "SystemAssigned") {
+		result["identity"] = map[string]any{"principalId": s.Issued("system-principal"), "tenantId": options.TenantID}
+	} else if len(s.In.Texts("identity.userAssignedIdentities")) > 0 {
+		result["identity"] = map[string]any{"userAssignedIdentities": s.Cloud.identities(s.In.Texts("identity.userAssignedIdentities"))}
 	}
 	addons := map[string]any{}
-	for name := range s.in.document("addonProfiles") {
-		if s.in.flag("addonProfiles." + name + ".enabled") {
+	for name := range s.In.Document("addonProfiles") {
+		if s.In.Flag("addonProfiles." + name + ".enabled") {
 			addons[name] = map[string]any{"identity": map[string]any{
-				"clientId":   s.issued(name + "-client"),
-				"objectId":   s.issued(name + "-principal"),
-				"resourceId": identityPath(options.SubscriptionID, group, strings.ToLower(name)+"-"+s.in.text("resourceName")),
+				"clientId":   s.Issued(name + "-client"),
+				"objectId":   s.Issued(name + "-principal"),
+				"resourceId": identityPath(options.SubscriptionID, group, strings.ToLower(name)+"-"+s.In.Text("resourceName")),
 			}}
 		}
 	}
@@ -543,25 +543,25 @@ func clusterOutputs(s subject) document {
 }
 
 // nodeGroup returns the name of the resource group that AKS makes for the nodes.
-func nodeGroup(s subject) string {
-	if group := s.in.text("nodeResourceGroup"); group != "" {
+func nodeGroup(s Subject) string {
+	if group := s.In.Text("nodeResourceGroup"); group != "" {
 		return group
 	}
-	name := "MC_" + s.in.text("resourceGroupName") + "_" + s.in.text("resourceName") + "_" +
-		strings.ToLower(strings.ReplaceAll(s.in.text("location"), " ", ""))
+	name := "MC_" + s.In.Text("resourceGroupName") + "_" + s.In.Text("resourceName") + "_" +
+		strings.ToLower(strings.ReplaceAll(s.In.Text("location"), " ", ""))
 	return name[:min(len(name), 80)]
 }
 
 // kubeletIdentity is the identity with which nodes pull images: the given one, or one that AKS makes in the node resource group.
-func kubeletIdentity(s subject, group string) map[string]any {
-	if id := s.in.text("identityProfile.kubeletidentity.resourceId"); id != "" {
-		identity, _ := s.cloud.identities([]string{id})[id].(map[string]any)
+func kubeletIdentity(s Subject, group string) map[string]any {
+	if id := s.In.Text("identityProfile.kubeletidentity.resourceId"); id != "" {
+		identity, _ := s.Cloud.identities([]string{id})[id].(map[string]any)
 		return map[string]any{"resourceId": id, "clientId": identity["clientId"], "objectId": identity["principalId"]}
 	}
 	return map[string]any{
-		"resourceId": identityPath(s.cloud.cloud.options.SubscriptionID, group, s.in.text("resourceName")+"-agentpool"),
-		"clientId":   s.issued("kubelet-client"),
-		"objectId":   s.issued("kubelet-principal"),
+		"resourceId": identityPath(s.Cloud.cloud.options.SubscriptionID, group, s.In.Text("resourceName")+"-agentpool"),
+		"clientId":   s.Issued("kubelet-client"),
+		"objectId":   s.Issued("kubelet-principal"),
 	}
 }
 

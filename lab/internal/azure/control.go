@@ -23,13 +23,13 @@ const (
 	undeleteToken = "lab:azure:recoverDeleted"
 )
 
-func operationsUnderWay(_ context.Context, c *Cloud, _ document) (resource.PropertyMap, error) {
+func operationsUnderWay(_ context.Context, c *Cloud, _ Document) (resource.PropertyMap, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return resource.PropertyMap{"count": resource.NewProperty(float64(len(c.running)))}, nil
 }
 
-func purgeDeleted(_ context.Context, c *Cloud, _ document) (resource.PropertyMap, error) {
+func purgeDeleted(_ context.Context, c *Cloud, _ Document) (resource.PropertyMap, error) {
 	var errs []error
 	for _, r := range c.SoftDeleted() {
 		// What was in a vault went with it.
@@ -40,14 +40,14 @@ func purgeDeleted(_ context.Context, c *Cloud, _ document) (resource.PropertyMap
 	return resource.PropertyMap{}, errors.Join(errs...)
 }
 
-func recoverDeleted(_ context.Context, c *Cloud, arguments document) (resource.PropertyMap, error) {
-	return resource.PropertyMap{}, c.Undelete(arguments.text("id"))
+func recoverDeleted(_ context.Context, c *Cloud, arguments Document) (resource.PropertyMap, error) {
+	return resource.PropertyMap{}, c.Undelete(arguments.Text("id"))
 }
 
 func (c *Cloud) isSoftDeleted(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, ok := c.deleted[key(id)]
+	_, ok := c.deleted[Key(id)]
 	return ok
 }
 
@@ -56,12 +56,12 @@ func (c *Cloud) isSoftDeleted(id string) bool {
 func (c *Cloud) Undelete(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.deleted[key(id)]; !ok {
+	if _, ok := c.deleted[Key(id)]; !ok {
 		return fmt.Errorf("%s is not soft-deleted, so it cannot be recovered", id)
 	}
 	undo := c.change(func() {
 		for k, r := range c.deleted {
-			if k == key(id) || within(r.ID, id) {
+			if k == Key(id) || Within(r.ID, id) {
 				c.live[k] = r
 				delete(c.deleted, k)
 			}

@@ -12,125 +12,125 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// definition is all that the simulated Azure knows about one resource type. The SDK types come from typed.
-type definition struct {
-	// path is the template of the id. Its parameters are inputs, all required and immutable.
-	path template
-	// name says how resources of this type may be called.
-	name nameRule
-	// global is set when the name must be unique in all of Azure, not only in its resource group.
-	global bool
-	// immutable are the paths of inputs whose change replaces the resource, as azure-native decides it: the parameters of the
+// Definition is all that the simulated Azure knows about one resource type. The SDK types come from typed.
+type Definition struct {
+	// Path is the template of the id. Its parameters are inputs, all required and immutable.
+	Path template
+	// Name says how resources of this type may be called.
+	Name NameRule
+	// Global is set when the name must be unique in all of Azure, not only in its resource group.
+	Global bool
+	// Immutable are the paths of inputs whose change replaces the resource, as azure-native decides it: the parameters of the
 	// path always do. Source: azure-native's provider/pkg/gen/replacement.go, and the "create only" marks of ARM's
 	// specifications.
-	immutable []string
-	// replaceIf, if set, decides about further changes from the inputs before and after.
-	replaceIf func(path string, before, after document) bool
-	// frozen are the paths of inputs whose change Azure refuses, with the remedy. azure-native does not replace for them.
-	frozen map[string]string
-	// refers says of which ARM type the resource is whose id is at a path.
-	refers map[string]string
-	// writeOnly are the paths of inputs that Azure takes and never gives back. They are not stored either.
-	writeOnly []string
-	// serial, if set, lets one operation at a time work on the owner of this resource.
-	serial *serial
-	// checks look at the inputs alone; a preview runs them. demands look at other resources and run when Azure is called.
-	checks, demands []rule
-	// farewells look at other resources as well, and run when Azure is asked to delete the resource.
-	farewells []rule
-	// settle, if set, returns the wanted inputs of an update as Azure keeps them, where it overrides what it is told about a live
+	Immutable []string
+	// ReplaceIf, if set, decides about further changes from the inputs before and after.
+	ReplaceIf func(path string, before, after Document) bool
+	// Frozen are the paths of inputs whose change Azure refuses, with the remedy. azure-native does not replace for them.
+	Frozen map[string]string
+	// Refers says of which ARM type the resource is whose id is at a path.
+	Refers map[string]string
+	// WriteOnly are the paths of inputs that Azure takes and never gives back. They are not stored either.
+	WriteOnly []string
+	// Serial, if set, lets one operation at a time work on the owner of this resource.
+	Serial *Serial
+	// Checks look at the inputs alone; a preview runs them. demands look at other resources and run when Azure is called.
+	Checks, Demands []Rule
+	// Farewells look at other resources as well, and run when Azure is asked to delete the resource.
+	Farewells []Rule
+	// Settle, if set, returns the wanted inputs of an update as Azure keeps them, where it overrides what it is told about a live
 	// resource. Rules judge the result, and it is what is stored and returned.
-	settle func(in document) document
-	// compute returns what Azure adds to the outputs, given the location, the effective inputs and the other resources.
-	compute func(s subject) document
-	// after runs once the operation has taken its time and before its result is visible; an error makes the operation fail.
-	after func(ctx context.Context, c *Cloud, verb Operation, r *record) error
-	// softDeletes is set when a deleted resource keeps its name locked until it is purged.
-	softDeletes bool
-	// builtIn is set when Azure makes the resource with its parent: creating it changes what is there, and it goes when its
+	Settle func(in Document) Document
+	// Compute returns what Azure adds to the outputs, given the location, the effective inputs and the other resources.
+	Compute func(s Subject) Document
+	// After runs once the operation has taken its time and before its result is visible; an error makes the operation fail.
+	After func(ctx context.Context, c *Cloud, verb Operation, r *Record) error
+	// SoftDeletes is set when a deleted resource keeps its name locked until it is purged.
+	SoftDeletes bool
+	// BuiltIn is set when Azure makes the resource with its parent: creating it changes what is there, and it goes when its
 	// parent goes. builtInRemedy tells why it cannot be deleted and what to do.
-	builtIn       bool
-	builtInRemedy string
-	// inUse is the error code for deleting a resource that others use; the default is ResourceInUse.
-	inUse string
+	BuiltIn       bool
+	BuiltInRemedy string
+	// InUse is the error code for deleting a resource that others use; the default is ResourceInUse.
+	InUse string
 
-	token    string
-	kind     string
-	inputs   reflect.Type
-	required []string
-	outputs  map[string]reflect.Type
-	aliases  []string
+	Token    string
+	Kind     string
+	Inputs   reflect.Type
+	Required []string
+	Outputs  map[string]reflect.Type
+	Aliases  []string
 }
 
-// nameRule is Azure's rule for a name. Source: "Naming rules and restrictions for Azure resources".
-type nameRule struct {
-	pattern *regexp.Regexp
-	say     string
-	// id is the rule's id where docs/azure-rules.md has one.
-	id string
-	// refuse, if set, is a further check; it returns what is wrong or "".
-	refuse func(name string) string
+// NameRule is Azure's rule for a name. Source: "Naming rules and restrictions for Azure resources".
+type NameRule struct {
+	Pattern *regexp.Regexp
+	Say     string
+	// ID is the rule's id where docs/azure-rules.md has one.
+	ID string
+	// Refuse, if set, is a further check; it returns what is wrong or "".
+	Refuse func(name string) string
 }
 
-// serial says that Azure refuses a second operation on the owner while one is under way. It refuses at once and does not
+// Serial says that Azure refuses a second operation on the owner while one is under way. It refuses at once and does not
 // queue, so that programs which forget to chain resources fail here as they do there.
-type serial struct {
-	// owner is the ARM type whose id is the lock: of the resource itself or of an ancestor.
-	owner string
-	// rule and code are the ids of the rule and of Azure's error; remedy completes the message.
-	rule, code, remedy string
+type Serial struct {
+	// Owner is the ARM type whose id is the lock: of the resource itself or of an ancestor.
+	Owner string
+	// Rule and code are the ids of the rule and of Azure's error; remedy completes the message.
+	Rule, Code, Remedy string
 }
 
-// rule is one of Azure's rules.
-type rule struct {
-	// id is the rule's id in docs/azure-rules.md, and code the error code of Azure's answer.
-	id, code string
-	// broken returns one finding per breach.
-	broken func(s subject) []finding
+// Rule is one of Azure's rules.
+type Rule struct {
+	// ID is the rule's id in docs/azure-rules.md, and code the error code of Azure's answer.
+	ID, Code string
+	// Broken returns one finding per breach.
+	Broken func(s Subject) []Finding
 }
 
-// finding is one breach of a rule.
-type finding struct {
-	property, message string
+// Finding is one breach of a rule.
+type Finding struct {
+	Property, Message string
 }
 
-func found(property, message string, arguments ...any) []finding {
-	return []finding{{property, fmt.Sprintf(message, arguments...)}}
+func Found(property, message string, arguments ...any) []Finding {
+	return []Finding{{property, fmt.Sprintf(message, arguments...)}}
 }
 
-// subject is what a rule judges.
-type subject struct {
-	*definition
-	// id is the resource's id, or "" while a preview does not know it.
-	id string
-	// in are the wanted inputs; before are the present ones, nil when the resource is to be created.
-	in, before document
-	// creation is the record's Creation, known while outputs are computed.
-	creation string
-	// cloud is what the other resources are read from; nil in checks.
-	cloud *view
+// Subject is what a rule judges.
+type Subject struct {
+	*Definition
+	// ID is the resource's id, or "" while a preview does not know it.
+	ID string
+	// In are the wanted inputs; before are the present ones, nil when the resource is to be created.
+	In, Before Document
+	// Creation is the record's Creation, known while outputs are computed.
+	Creation string
+	// Cloud is what the other resources are read from; nil in checks.
+	Cloud *View
 }
 
-func (s subject) creating() bool { return s.before == nil }
+func (s Subject) Creating() bool { return s.Before == nil }
 
-// issued returns a GUID that Azure makes up when it creates the resource: it stays over updates and refreshes, and a resource
+// Issued returns a GUID that Azure makes up when it creates the resource: it stays over updates and refreshes, and a resource
 // that is created later under the same id gets another one, by which the two can be told apart.
-func (s subject) issued(purpose string) string { return guidFor(s.id, s.creation+purpose) }
+func (s Subject) Issued(purpose string) string { return GUIDFor(s.ID, s.Creation+purpose) }
 
-// label is how errors name the resource.
-func (s subject) label() string {
-	if s.id != "" {
-		return s.id
+// Label is how errors name the resource.
+func (s Subject) Label() string {
+	if s.ID != "" {
+		return s.ID
 	}
-	return s.kind + " " + s.in.text(s.path.nameParameter())
+	return s.Kind + " " + s.In.Text(s.Path.nameParameter())
 }
 
 // judge applies rules.
-func (s subject) judge(rules []rule) []violation {
-	var result []violation
+func (s Subject) judge(rules []Rule) []Violation {
+	var result []Violation
 	for _, r := range rules {
-		for _, f := range r.broken(s) {
-			result = append(result, violation{rule: r.id, code: r.code, property: f.property, message: f.message})
+		for _, f := range r.Broken(s) {
+			result = append(result, Violation{Rule: r.ID, Code: r.Code, Property: f.Property, Message: f.Message})
 		}
 	}
 	return result
@@ -141,21 +141,21 @@ type argsType interface {
 	ElementType() reflect.Type
 }
 
-// typed completes a definition from the SDK: R is the resource, A its arguments. The Pulumi token follows from the package
+// Typed completes a definition from the SDK: R is the resource, A its arguments. The Pulumi token follows from the package
 // and the name of R, so it cannot be misspelt. An alias is a further module, such as "resources", under which the same
 // type is served.
-func typed[R any, A argsType](d definition, aliases ...string) definition {
+func Typed[R any, A argsType](d Definition, aliases ...string) Definition {
 	var args A
 	of := reflect.TypeFor[R]()
 	module := moduleOf(of.PkgPath())
-	d.token = "azure-native:" + module + ":" + of.Name()
+	d.Token = "azure-native:" + module + ":" + of.Name()
 	for _, alias := range aliases {
-		d.aliases = append(d.aliases, "azure-native:"+alias+":"+of.Name())
+		d.Aliases = append(d.Aliases, "azure-native:"+alias+":"+of.Name())
 	}
-	d.kind = d.path.kind()
-	d.inputs = args.ElementType()
-	d.required = d.path.parameters()
-	d.outputs = map[string]reflect.Type{}
+	d.Kind = d.Path.kind()
+	d.Inputs = args.ElementType()
+	d.Required = d.Path.parameters()
+	d.Outputs = map[string]reflect.Type{}
 	for i := range of.NumField() {
 		field := of.Field(i)
 		name := propertyName(field)
@@ -163,11 +163,11 @@ func typed[R any, A argsType](d definition, aliases ...string) definition {
 			continue
 		}
 		if output, ok := reflect.Zero(field.Type).Interface().(pulumi.Output); ok {
-			d.outputs[name] = output.ElementType()
+			d.Outputs[name] = output.ElementType()
 		}
 	}
-	if d.inUse == "" {
-		d.inUse = "ResourceInUse"
+	if d.InUse == "" {
+		d.InUse = "ResourceInUse"
 	}
 	return d
 }
@@ -183,17 +183,17 @@ func moduleOf(pkgPath string) string {
 }
 
 // tokens returns every Pulumi token of the type.
-func (d *definition) tokens() []string { return append([]string{d.token}, d.aliases...) }
+func (d *Definition) tokens() []string { return append([]string{d.Token}, d.Aliases...) }
 
 // mustReplace says whether a change at path cannot be made in place.
-func (d *definition) mustReplace(path resource.PropertyPath, before, after document) bool {
+func (d *Definition) mustReplace(path resource.PropertyPath, before, after Document) bool {
 	text := plainPath(path)
-	if slices.ContainsFunc(slices.Concat(d.path.parameters(), d.immutable), func(fixed string) bool {
+	if slices.ContainsFunc(slices.Concat(d.Path.parameters(), d.Immutable), func(fixed string) bool {
 		return changes(fixed, text, before, after)
 	}) {
 		return true
 	}
-	return d.replaceIf != nil && d.replaceIf(text, before, after)
+	return d.ReplaceIf != nil && d.ReplaceIf(text, before, after)
 }
 
 // plainPath returns a path without the indexes of lists.
@@ -209,21 +209,21 @@ func plainPath(path resource.PropertyPath) string {
 
 // changes says whether a change reported at path changes the property fixed: path is fixed itself, something below it, or an
 // object above it that came or went as a whole.
-func changes(fixed, path string, before, after document) bool {
+func changes(fixed, path string, before, after Document) bool {
 	if fixed == path || strings.HasPrefix(path, fixed+".") {
 		return true
 	}
-	return strings.HasPrefix(fixed, path+".") && !reflect.DeepEqual(before.at(fixed), after.at(fixed))
+	return strings.HasPrefix(fixed, path+".") && !reflect.DeepEqual(before.At(fixed), after.At(fixed))
 }
 
 // registry is the table of all resource types, by Pulumi token and by ARM type.
 type registry struct {
-	byToken map[string]*definition
-	byKind  map[string]*definition
+	byToken map[string]*Definition
+	byKind  map[string]*Definition
 }
 
 func newRegistry() registry {
-	r := registry{byToken: map[string]*definition{}, byKind: map[string]*definition{}}
+	r := registry{byToken: map[string]*Definition{}, byKind: map[string]*Definition{}}
 	for _, d := range slices.Concat(
 		groupTypes(), networkTypes(), gatewayTypes(), dnsTypes(), privateLinkTypes(), clusterTypes(), maintenanceTypes(), databaseTypes(),
 		vaultTypes(), registryTypes(), monitoringTypes(), identityTypes(),
@@ -231,10 +231,10 @@ func newRegistry() registry {
 		for _, token := range d.tokens() {
 			r.byToken[token] = &d
 		}
-		r.byKind[strings.ToLower(d.kind)] = &d
+		r.byKind[strings.ToLower(d.Kind)] = &d
 	}
 	return r
 }
 
 // kindOf returns the definition of an ARM type, or nil.
-func (r registry) kindOf(kind string) *definition { return r.byKind[strings.ToLower(kind)] }
+func (r registry) kindOf(kind string) *Definition { return r.byKind[strings.ToLower(kind)] }

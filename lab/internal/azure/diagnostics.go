@@ -42,7 +42,7 @@ var diagnosed = map[string]diagnostics{
 	strings.ToLower(typeNetwork):         {[]string{"VMProtectionAlerts"}, allLogs, true},
 	strings.ToLower(typeWorkspace):       {[]string{"Audit", "SummaryLogs", "Jobs"}, andAudit, true},
 	strings.ToLower(typePrivateEndpoint): {metrics: true},
-	strings.ToLower(typeSubscription): {logs: []string{
+	strings.ToLower(TypeSubscription): {logs: []string{
 		"Administrative", "Security", "ServiceHealth", "Alert", "Recommendation", "Policy", "Autoscale", "ResourceHealth",
 	}},
 }
@@ -51,63 +51,63 @@ var diagnosed = map[string]diagnostics{
 var sinks = []string{"workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId"}
 
 // settingDestination: logs must go somewhere.
-var settingDestination = rule{id: "Logs", code: "BadRequest", broken: func(s subject) []finding {
+var settingDestination = Rule{ID: "Logs", Code: "BadRequest", Broken: func(s Subject) []Finding {
 	result := s.oneOf("logAnalyticsDestinationType", "Dedicated", "AzureDiagnostics")
-	if slices.ContainsFunc(sinks, s.in.has) {
+	if slices.ContainsFunc(sinks, s.In.Has) {
 		return result
 	}
-	return append(result, found("workspaceId", "at least one data sink needs to be specified; set workspaceId")...)
+	return append(result, Found("workspaceId", "at least one data sink needs to be specified; set workspaceId")...)
 }}
 
 // settingSources: something must be sent, and each log is named by its category or by a group of categories, not by both.
-var settingSources = rule{id: "Logs", code: "BadRequest", broken: func(s subject) []finding {
-	if !s.in.has("logs") && !s.in.has("metrics") {
-		return found("logs", "a diagnostic setting without logs and metrics sends nothing; set one of them")
+var settingSources = Rule{ID: "Logs", Code: "BadRequest", Broken: func(s Subject) []Finding {
+	if !s.In.Has("logs") && !s.In.Has("metrics") {
+		return Found("logs", "a diagnostic setting without logs and metrics sends nothing; set one of them")
 	}
-	var result []finding
+	var result []Finding
 	grouped, single := false, false
-	for i, log := range s.in.documents("logs") {
-		if log.has("category") == log.has("categoryGroup") {
-			result = append(result, found(indexed("logs", i), "set either category or categoryGroup")...)
+	for i, log := range s.In.Documents("logs") {
+		if log.Has("category") == log.Has("categoryGroup") {
+			result = append(result, Found(Indexed("logs", i), "set either category or categoryGroup")...)
 			continue
 		}
-		grouped, single = grouped || log.has("categoryGroup"), single || log.has("category")
+		grouped, single = grouped || log.Has("categoryGroup"), single || log.Has("category")
 	}
 	if grouped && single {
-		result = append(result, found("logs", "categories and groups of categories cannot be mixed in one setting; use one of them")...)
+		result = append(result, Found("logs", "categories and groups of categories cannot be mixed in one setting; use one of them")...)
 	}
 	return result
 }}
 
 // settingCategories: a type has its own categories of logs, and maybe metrics.
-var settingCategories = rule{id: "Logs", code: "BadRequest", broken: func(s subject) []finding {
-	target, err := parseID(s.in.text("resourceUri"))
+var settingCategories = Rule{ID: "Logs", Code: "BadRequest", Broken: func(s Subject) []Finding {
+	target, err := ParseID(s.In.Text("resourceUri"))
 	if err != nil {
 		return nil // unknown in a preview, or reported as a bad reference
 	}
-	kind := target.kind()
+	kind := target.Kind()
 	offered, ok := diagnosed[strings.ToLower(kind)]
 	if !ok {
-		return found("resourceUri", "The resource type '%s' does not support diagnostic settings; drop the setting", kind)
+		return Found("resourceUri", "The resource type '%s' does not support diagnostic settings; drop the setting", kind)
 	}
-	var result []finding
-	for i, log := range s.in.documents("logs") {
-		if name := log.text("category"); name != "" && !containsFold(offered.logs, name) {
-			result = append(result, found(indexed("logs", i)+".category", "Category '%s' is not supported for type '%s'; it has %s",
+	var result []Finding
+	for i, log := range s.In.Documents("logs") {
+		if name := log.Text("category"); name != "" && !containsFold(offered.logs, name) {
+			result = append(result, Found(Indexed("logs", i)+".category", "Category '%s' is not supported for type '%s'; it has %s",
 				name, kind, strings.Join(offered.logs, ", "))...)
 		}
-		if name := log.text("categoryGroup"); name != "" && !containsFold(offered.groups, name) {
-			result = append(result, found(indexed("logs", i)+".categoryGroup", "Category group '%s' is not supported for type '%s'; it has: %s",
+		if name := log.Text("categoryGroup"); name != "" && !containsFold(offered.groups, name) {
+			result = append(result, Found(Indexed("logs", i)+".categoryGroup", "Category group '%s' is not supported for type '%s'; it has: %s",
 				name, kind, strings.Join(offered.groups, ", "))...)
 		}
 	}
-	for i, metric := range s.in.documents("metrics") {
-		name := metric.text("category")
+	for i, metric := range s.In.Documents("metrics") {
+		name := metric.Text("category")
 		switch {
 		case !offered.metrics:
-			result = append(result, found(indexed("metrics", i), "Metric category '%s' is not supported for type '%s', which has no metrics; drop it", name, kind)...)
+			result = append(result, Found(Indexed("metrics", i), "Metric category '%s' is not supported for type '%s', which has no metrics; drop it", name, kind)...)
 		case name != "" && !strings.EqualFold(name, "AllMetrics"):
-			result = append(result, found(indexed("metrics", i)+".category", "Metric category '%s' is not supported for type '%s'; use AllMetrics", name, kind)...)
+			result = append(result, Found(Indexed("metrics", i)+".category", "Metric category '%s' is not supported for type '%s'; use AllMetrics", name, kind)...)
 		}
 	}
 	return result
@@ -117,27 +117,27 @@ var settingCategories = rule{id: "Logs", code: "BadRequest", broken: func(s subj
 const settingsAtMost = 5
 
 // settingUnique: a resource has at most five settings, and no two that send one category to one place.
-var settingUnique = rule{id: "Logs", code: "Conflict", broken: func(s subject) []finding {
-	var others []*record
-	for _, r := range s.cloud.present() {
-		if strings.EqualFold(r.Kind, typeSetting) && key(r.ID) != key(s.id) && key(r.Inputs.text("resourceUri")) == key(s.in.text("resourceUri")) {
+var settingUnique = Rule{ID: "Logs", Code: "Conflict", Broken: func(s Subject) []Finding {
+	var others []*Record
+	for _, r := range s.Cloud.Present() {
+		if strings.EqualFold(r.Kind, typeSetting) && Key(r.ID) != Key(s.ID) && Key(r.Inputs.Text("resourceUri")) == Key(s.In.Text("resourceUri")) {
 			others = append(others, r)
 		}
 	}
 	if len(others) >= settingsAtMost {
-		return found("name", "'%s' has %d diagnostic settings already, the most that there can be: %s; change one of these",
-			s.in.text("resourceUri"), len(others), nameList(others))
+		return Found("name", "'%s' has %d diagnostic settings already, the most that there can be: %s; change one of these",
+			s.In.Text("resourceUri"), len(others), NameList(others))
 	}
-	var result []finding
+	var result []Finding
 	for _, other := range others {
 		for _, sink := range sinks {
-			if !s.in.has(sink) || key(s.in.text(sink)) != key(other.Inputs.text(sink)) {
+			if !s.In.Has(sink) || Key(s.In.Text(sink)) != Key(other.Inputs.Text(sink)) {
 				continue
 			}
-			for _, category := range sentBy(s.in) {
+			for _, category := range sentBy(s.In) {
 				if slices.Contains(sentBy(other.Inputs), category) {
-					result = append(result, found(sink, "Data sink '%s' is already used in diagnostic setting '%s' for category '%s'; "+
-						"send each category to one place once", s.in.text(sink), other.ID, category)...)
+					result = append(result, Found(sink, "Data sink '%s' is already used in diagnostic setting '%s' for category '%s'; "+
+						"send each category to one place once", s.In.Text(sink), other.ID, category)...)
 				}
 			}
 		}
@@ -146,11 +146,11 @@ var settingUnique = rule{id: "Logs", code: "Conflict", broken: func(s subject) [
 }}
 
 // sentBy returns the categories and groups that a diagnostic setting sends.
-func sentBy(in document) []string {
+func sentBy(in Document) []string {
 	var result []string
-	for _, entry := range slices.Concat(in.documents("logs"), in.documents("metrics")) {
-		if entry.flag("enabled") {
-			result = append(result, strings.ToLower(entry.text("category")+entry.text("categoryGroup")))
+	for _, entry := range slices.Concat(in.Documents("logs"), in.Documents("metrics")) {
+		if entry.Flag("enabled") {
+			result = append(result, strings.ToLower(entry.Text("category")+entry.Text("categoryGroup")))
 		}
 	}
 	return result

@@ -8,17 +8,17 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// document is a resource's properties as plain JSON values: nil, bool, float64, string, []any and map[string]any. It carries
+// Document is a resource's properties as plain JSON values: nil, bool, float64, string, []any and map[string]any. It carries
 // no mark of secrecy; a value that a preview does not know yet is unknown{}. Rules read documents through the methods below,
 // which treat an unknown value as not (yet) there, so that no rule refuses what it cannot see.
-type document map[string]any
+type Document map[string]any
 
 // unknown stands for a value that is known only after other resources are created.
 type unknown struct{}
 
 // documentOf reads properties, looking through secrets.
-func documentOf(properties resource.PropertyMap) document {
-	result := document{}
+func documentOf(properties resource.PropertyMap) Document {
+	result := Document{}
 	for key, value := range properties {
 		if plain := plainOf(value); plain != nil {
 			result[string(key)] = plain
@@ -53,16 +53,16 @@ func plainOf(value resource.PropertyValue) any {
 	}
 }
 
-// properties turns a document back into engine properties.
-func (d document) properties() resource.PropertyMap {
+// Properties turns a document back into engine properties.
+func (d Document) Properties() resource.PropertyMap {
 	return resource.NewPropertyMapFromMap(d)
 }
 
-// clone returns a copy of d whose top level can be changed.
-func (d document) clone() document { return maps.Clone(d) }
+// Clone returns a copy of d whose top level can be changed.
+func (d Document) Clone() Document { return maps.Clone(d) }
 
-// at returns the value at a dotted path such as sku.name, or nil. Under an unknown value everything is unknown.
-func (d document) at(path string) any {
+// At returns the value at a dotted path such as sku.name, or nil. Under an unknown value everything is unknown.
+func (d Document) At(path string) any {
 	var current any = map[string]any(d)
 	for _, key := range strings.Split(path, ".") {
 		switch value := current.(type) {
@@ -77,43 +77,43 @@ func (d document) at(path string) any {
 	return current
 }
 
-// has says whether something, maybe an unknown value, is at path.
-func (d document) has(path string) bool { return d.at(path) != nil }
+// Has says whether something, maybe an unknown value, is at path.
+func (d Document) Has(path string) bool { return d.At(path) != nil }
 
-// unsure says whether the value at path is unknown, so that nothing can be said about it.
-func (d document) unsure(path string) bool {
-	_, ok := d.at(path).(unknown)
+// Unsure says whether the value at path is unknown, so that nothing can be said about it.
+func (d Document) Unsure(path string) bool {
+	_, ok := d.At(path).(unknown)
 	return ok
 }
 
-// text returns the string at path, or "" if there is none.
-func (d document) text(path string) string {
-	text, _ := d.at(path).(string)
+// Text returns the string at path, or "" if there is none.
+func (d Document) Text(path string) string {
+	text, _ := d.At(path).(string)
 	return text
 }
 
-// flag says whether true is at path.
-func (d document) flag(path string) bool {
-	flag, _ := d.at(path).(bool)
+// Flag says whether true is at path.
+func (d Document) Flag(path string) bool {
+	flag, _ := d.At(path).(bool)
 	return flag
 }
 
-// number returns the number at path.
-func (d document) number(path string) (float64, bool) {
-	number, ok := d.at(path).(float64)
+// Number returns the number at path.
+func (d Document) Number(path string) (float64, bool) {
+	number, ok := d.At(path).(float64)
 	return number, ok
 }
 
-// items returns the list at path, or nil.
-func (d document) items(path string) []any {
-	items, _ := d.at(path).([]any)
+// Items returns the list at path, or nil.
+func (d Document) Items(path string) []any {
+	items, _ := d.At(path).([]any)
 	return items
 }
 
-// texts returns the strings of the list at path. Unknown ones are left out.
-func (d document) texts(path string) []string {
+// Texts returns the strings of the list at path. Unknown ones are left out.
+func (d Document) Texts(path string) []string {
 	var result []string
-	for _, item := range d.items(path) {
+	for _, item := range d.Items(path) {
 		if text, ok := item.(string); ok {
 			result = append(result, text)
 		}
@@ -121,10 +121,10 @@ func (d document) texts(path string) []string {
 	return result
 }
 
-// documents returns the objects of the list at path. Unknown ones are left out.
-func (d document) documents(path string) []document {
-	var result []document
-	for _, item := range d.items(path) {
+// Documents returns the objects of the list at path. Unknown ones are left out.
+func (d Document) Documents(path string) []Document {
+	var result []Document
+	for _, item := range d.Items(path) {
 		if object, ok := item.(map[string]any); ok {
 			result = append(result, object)
 		}
@@ -132,15 +132,15 @@ func (d document) documents(path string) []document {
 	return result
 }
 
-// document returns the object at path, or an empty one.
-func (d document) document(path string) document {
-	object, _ := d.at(path).(map[string]any)
+// Document returns the object at path, or an empty one.
+func (d Document) Document(path string) Document {
+	object, _ := d.At(path).(map[string]any)
 	return object
 }
 
-// without returns a copy of d that lacks the values at the dotted paths, which lead into each item of a list.
-func (d document) without(paths ...string) document {
-	result := d.clone()
+// Without returns a copy of d that lacks the values at the dotted paths, which lead into each item of a list.
+func (d Document) Without(paths ...string) Document {
+	result := d.Clone()
 	for _, path := range paths {
 		key, rest, nested := strings.Cut(path, ".")
 		if !nested {
@@ -149,12 +149,12 @@ func (d document) without(paths ...string) document {
 		}
 		switch inner := result[key].(type) {
 		case map[string]any:
-			result[key] = map[string]any(document(inner).without(rest))
+			result[key] = map[string]any(Document(inner).Without(rest))
 		case []any:
 			items := slices.Clone(inner)
 			for i, item := range items {
 				if object, ok := item.(map[string]any); ok {
-					items[i] = map[string]any(document(object).without(rest))
+					items[i] = map[string]any(Document(object).Without(rest))
 				}
 			}
 			result[key] = items
@@ -163,26 +163,26 @@ func (d document) without(paths ...string) document {
 	return result
 }
 
-// merge returns d with the values of over laid over it, object by object.
-func (d document) merge(over document) document {
-	result := d.clone()
+// Merge returns d with the values of over laid over it, object by object.
+func (d Document) Merge(over Document) Document {
+	result := d.Clone()
 	if result == nil {
-		result = document{}
+		result = Document{}
 	}
 	for key, value := range over {
 		inner, ok := value.(map[string]any)
 		base, isObject := result[key].(map[string]any)
 		if ok && isObject {
-			value = map[string]any(document(base).merge(inner))
+			value = map[string]any(Document(base).Merge(inner))
 		}
 		result[key] = value
 	}
 	return result
 }
 
-// walk calls visit with the path and value of every string in d, keys of objects included: a few Azure types use resource
+// Walk calls visit with the path and value of every string in d, keys of objects included: a few Azure types use resource
 // ids as keys.
-func (d document) walk(visit func(path, text string)) {
+func (d Document) Walk(visit func(path, text string)) {
 	for key, value := range d {
 		visit(key, key)
 		walk(key, value, visit)
@@ -195,7 +195,7 @@ func walk(path string, value any, visit func(path, text string)) {
 		visit(path, value)
 	case []any:
 		for i, item := range value {
-			walk(indexed(path, i), item, visit)
+			walk(Indexed(path, i), item, visit)
 		}
 	case map[string]any:
 		for key, item := range value {

@@ -23,7 +23,7 @@ func Functions() []string {
 // KindOf returns the ARM type of a Pulumi token, or "".
 func (c *Cloud) KindOf(token string) string {
 	if d := c.registry.byToken[token]; d != nil {
-		return d.kind
+		return d.Kind
 	}
 	return ""
 }

@@ -7,29 +7,29 @@ import (
 )
 
 // groupTypes are resource groups.
-func groupTypes() []definition {
-	return []definition{
-		typed[resources.ResourceGroup, resources.ResourceGroupArgs](definition{
-			path: "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
-			name: nameRule{
+func groupTypes() []Definition {
+	return []Definition{
+		Typed[resources.ResourceGroup, resources.ResourceGroupArgs](Definition{
+			Path: "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
+			Name: NameRule{
 				// Azure allows 90 characters, but AKS makes a node label of the name.
-				pattern: regexp.MustCompile(`^[A-Za-z0-9_.()-]{0,62}[A-Za-z0-9_()-]$`), id: "N1",
-				say: "1 to 63 letters, digits, underscores, parentheses, hyphens and periods, no period at the end",
+				Pattern: regexp.MustCompile(`^[A-Za-z0-9_.()-]{0,62}[A-Za-z0-9_()-]$`), ID: "N1",
+				Say: "1 to 63 letters, digits, underscores, parentheses, hyphens and periods, no period at the end",
 			},
-			immutable: []string{"location"},
-			checks:    []rule{locationRule},
-			inUse:     "ResourceGroupNotEmpty",
-			compute: func(subject) document {
-				return document{"properties": map[string]any{"provisioningState": "Succeeded"}}
+			Immutable: []string{"location"},
+			Checks:    []Rule{locationRule},
+			InUse:     "ResourceGroupNotEmpty",
+			Compute: func(Subject) Document {
+				return Document{"properties": map[string]any{"provisioningState": "Succeeded"}}
 			},
 		}, "resources"),
 	}
 }
 
 // locationRule: a resource group has no parent whose location it could take.
-var locationRule = rule{code: "LocationRequired", broken: func(s subject) []finding {
-	if s.in.has("location") {
+var locationRule = Rule{Code: "LocationRequired", Broken: func(s Subject) []Finding {
+	if s.In.Has("location") {
 		return nil
 	}
-	return found("location", "The location property is required for this definition; set it, for example to westeurope")
+	return Found("location", "The location property is required for this definition; set it, for example to westeurope")
 }}

@@ -10,12 +10,12 @@ import (
 
 // The types of what is not below a resource provider.
 const (
-	typeSubscription  = "Microsoft.Resources/subscriptions"
+	TypeSubscription  = "Microsoft.Resources/subscriptions"
 	typeResourceGroup = "Microsoft.Resources/resourceGroups"
 )
 
-// guid is a GUID as Azure writes it.
-var guid = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+// GUID is a GUID as Azure writes it.
+var GUID = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // armID is a parsed resource id. Azure compares ids without regard to case, so compare key(), never the text.
 type armID struct {
@@ -28,17 +28,17 @@ type armID struct {
 	types, names []string
 }
 
-// looksLikeID says whether text means a resource id.
-func looksLikeID(text string) bool {
+// LooksLikeID says whether text means a resource id.
+func LooksLikeID(text string) bool {
 	return len(text) > len("/subscriptions/") && strings.EqualFold(text[:len("/subscriptions/")], "/subscriptions/")
 }
 
-// parseID reads a resource id, or says what is wrong with it.
-func parseID(text string) (armID, error) {
+// ParseID reads a resource id, or says what is wrong with it.
+func ParseID(text string) (armID, error) {
 	malformed := func(why string) error {
 		return fmt.Errorf("%q is no Azure resource id: %s", text, why)
 	}
-	if !looksLikeID(text) {
+	if !LooksLikeID(text) {
 		return armID{}, malformed("it must start with /subscriptions/")
 	}
 	lower := strings.ToLower(text)
@@ -80,8 +80,8 @@ func (a armID) String() string {
 	return text.String()
 }
 
-// kind returns the ARM type, such as Microsoft.Network/virtualNetworks/subnets.
-func (a armID) kind() string {
+// Kind returns the ARM type, such as Microsoft.Network/virtualNetworks/subnets.
+func (a armID) Kind() string {
 	namespace := a.namespace
 	if namespace == "" {
 		namespace = "Microsoft.Resources"
@@ -111,8 +111,8 @@ func subscriptionOf(id string) string {
 	return parts[1]
 }
 
-// resourceGroupOf returns the id of the resource group that id is in, or "" if it is in none.
-func resourceGroupOf(id string) string {
+// ResourceGroupOf returns the id of the resource group that id is in, or "" if it is in none.
+func ResourceGroupOf(id string) string {
 	parts := strings.Split(id, "/")
 	if len(parts) < 5 || !strings.EqualFold(parts[3], "resourceGroups") {
 		return ""
@@ -120,11 +120,11 @@ func resourceGroupOf(id string) string {
 	return strings.Join(parts[:5], "/")
 }
 
-// key is what ids are compared by.
-func key(id string) string { return strings.ToLower(strings.TrimSuffix(id, "/")) }
+// Key is what ids are compared by.
+func Key(id string) string { return strings.ToLower(strings.TrimSuffix(id, "/")) }
 
-// within says whether id is below ancestor (and not ancestor itself).
-func within(id, ancestor string) bool { return strings.HasPrefix(key(id), key(ancestor)+"/") }
+// Within says whether id is below ancestor (and not ancestor itself).
+func Within(id, ancestor string) bool { return strings.HasPrefix(Key(id), Key(ancestor)+"/") }
 
 // template is the path of a resource's id; each {name} is the input of that name, except {subscriptionId}.
 type template string
@@ -162,14 +162,14 @@ func (t template) kind() string {
 }
 
 // expand returns the id that the inputs make, and false while one of them is missing or unknown.
-func (t template) expand(subscription string, in document) (string, bool) {
+func (t template) expand(subscription string, in Document) (string, bool) {
 	complete := true
 	id := parameter.ReplaceAllStringFunc(string(t), func(match string) string {
 		name := strings.Trim(match, "{}")
 		if name == "subscriptionId" {
 			return subscription
 		}
-		value := in.text(name)
+		value := in.Text(name)
 		if value == "" {
 			complete = false
 		}
@@ -178,10 +178,10 @@ func (t template) expand(subscription string, in document) (string, bool) {
 	return id, complete
 }
 
-// guidFor returns a GUID that is always the same for one id and purpose. What Azure issues anew with each creation comes from
+// GUIDFor returns a GUID that is always the same for one id and purpose. What Azure issues anew with each creation comes from
 // subject.issued.
-func guidFor(id, purpose string) string {
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(key(id)+"#"+purpose)).String()
+func GUIDFor(id, purpose string) string {
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(Key(id)+"#"+purpose)).String()
 }
 
-func indexed(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+func Indexed(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }

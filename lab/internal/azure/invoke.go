@@ -19,7 +19,7 @@ import (
 // function is a provider function: the type of its arguments (nil for none) and what it does.
 type function struct {
 	arguments reflect.Type
-	call      func(ctx context.Context, c *Cloud, arguments document) (resource.PropertyMap, error)
+	call      func(ctx context.Context, c *Cloud, arguments Document) (resource.PropertyMap, error)
 }
 
 // functions is the table of all provider functions, by token.
@@ -71,7 +71,7 @@ func (p *provider) Invoke(ctx context.Context, request *pulumirpc.InvokeRequest)
 }
 
 // clientConfig returns who deploys, and where.
-func clientConfig(_ context.Context, c *Cloud, _ document) (resource.PropertyMap, error) {
+func clientConfig(_ context.Context, c *Cloud, _ Document) (resource.PropertyMap, error) {
 	return resource.PropertyMap{
 		"clientId":       resource.NewProperty(azureCLI),
 		"objectId":       resource.NewProperty(c.options.ObjectID),
@@ -80,7 +80,7 @@ func clientConfig(_ context.Context, c *Cloud, _ document) (resource.PropertyMap
 	}, nil
 }
 
-func userCredentials(ctx context.Context, c *Cloud, arguments document) (resource.PropertyMap, error) {
+func userCredentials(ctx context.Context, c *Cloud, arguments Document) (resource.PropertyMap, error) {
 	if _, err := c.clusterFor(arguments); err != nil {
 		return nil, err
 	}
@@ -88,14 +88,14 @@ func userCredentials(ctx context.Context, c *Cloud, arguments document) (resourc
 }
 
 // adminCredentials is K3: a cluster without local accounts has none.
-func adminCredentials(ctx context.Context, c *Cloud, arguments document) (resource.PropertyMap, error) {
+func adminCredentials(ctx context.Context, c *Cloud, arguments Document) (resource.PropertyMap, error) {
 	cluster, err := c.clusterFor(arguments)
 	if err != nil {
 		return nil, err
 	}
-	if cluster.Inputs.flag("disableLocalAccounts") {
-		return nil, status.Error(codes.FailedPrecondition, violation{
-			rule: "K3", code: "BadRequest", message: "Getting static credential is not allowed because this cluster is set to disable " +
+	if cluster.Inputs.Flag("disableLocalAccounts") {
+		return nil, status.Error(codes.FailedPrecondition, Violation{
+			Rule: "K3", Code: "BadRequest", Message: "Getting static credential is not allowed because this cluster is set to disable " +
 				"local accounts: '" + cluster.ID + "'. Use listManagedClusterUserCredentials with format exec",
 		}.String())
 	}
@@ -103,16 +103,16 @@ func adminCredentials(ctx context.Context, c *Cloud, arguments document) (resour
 }
 
 // clusterFor returns the cluster that the arguments of a function name.
-func (c *Cloud) clusterFor(arguments document) (*record, error) {
+func (c *Cloud) clusterFor(arguments Document) (*Record, error) {
 	id, ok := template(clusterPath).expand(c.options.SubscriptionID, arguments)
 	if !ok {
 		return nil, status.Error(codes.InvalidArgument, "credentials need the resourceGroupName and resourceName of a cluster")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cluster := (&view{c}).find(id)
+	cluster := (&View{c}).Find(id)
 	if cluster == nil {
-		return nil, status.Error(codes.NotFound, violation{code: "ResourceNotFound", message: fmt.Sprintf(
+		return nil, status.Error(codes.NotFound, Violation{Code: "ResourceNotFound", Message: fmt.Sprintf(
 			"The Resource '%s' was not found. Deploy the cluster first", id)}.String())
 	}
 	return cluster, nil

@@ -53,19 +53,19 @@ var latencies = map[string]durations{
 type variant struct {
 	// name tells it in docs/azure-latencies.md, in parentheses behind the type.
 	name string
-	is   func(inputs document) bool
+	is   func(inputs Document) bool
 	durations
 }
 
 // variants are those kinds, by ARM type; the first that fits counts.
 var variants = map[string][]variant{
-	typeServer: {{"zone-redundant", func(inputs document) bool {
-		return strings.EqualFold(inputs.text("highAvailability.mode"), "ZoneRedundant")
+	typeServer: {{"zone-redundant", func(inputs Document) bool {
+		return strings.EqualFold(inputs.Text("highAvailability.mode"), "ZoneRedundant")
 	}, durations{minutes(10), minutes(3)}}},
 }
 
 // latency returns how long Azure takes for an operation on a resource of an ARM type with these inputs.
-func latency(kind string, verb Operation, inputs document) time.Duration {
+func latency(kind string, verb Operation, inputs Document) time.Duration {
 	d := latencies[kind]
 	for _, v := range variants[kind] {
 		if v.is(inputs) {

@@ -32,7 +32,7 @@ func TestUnit_LatenciesAreTheDocumentedOnes(t *testing.T) {
 	assert.Equal(t, documented, table, "docs/azure-latencies.md and the table in latencies.go must say the same")
 	served := newRegistry()
 	for _, d := range served.byKind {
-		assert.Contains(t, latencies, d.kind, "a served type needs a row in latencies.go and in docs/azure-latencies.md")
+		assert.Contains(t, latencies, d.Kind, "a served type needs a row in latencies.go and in docs/azure-latencies.md")
 	}
 	for kind := range latencies {
 		assert.NotNil(t, served.kindOf(kind), "%s is not served; drop its row from latencies.go and docs/azure-latencies.md", kind)
@@ -67,7 +67,7 @@ func documentedLatencies(t *testing.T) map[string]figures {
 
 func TestUnit_AZoneRedundantServerTakesLonger(t *testing.T) {
 	t.Parallel()
-	in := func(mode string) document { return document{"highAvailability": map[string]any{"mode": mode}} }
+	in := func(mode string) Document { return Document{"highAvailability": map[string]any{"mode": mode}} }
 	assert.Equal(t, latencies[typeServer].create, latency(typeServer, OperationCreate, in("Disabled")))
 	assert.Greater(t, latency(typeServer, OperationCreate, in("ZoneRedundant")), latencies[typeServer].create)
 	assert.Equal(t, latencies[typeServer].create/2, latency(typeServer, OperationUpdate, nil))

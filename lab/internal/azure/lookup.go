@@ -14,17 +14,17 @@ func (c *Cloud) Lookup(typ string, inputs map[string]any) (id string, softDelete
 	if !ok {
 		return "", false, false
 	}
-	wanted, complete := d.path.expand(c.options.SubscriptionID, inputs)
+	wanted, complete := d.Path.expand(c.options.SubscriptionID, inputs)
 	if !complete {
 		return "", false, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if live, ok := c.live[key(wanted)]; ok && live.Kind == d.kind {
+	if live, ok := c.live[Key(wanted)]; ok && live.Kind == d.Kind {
 		return live.ID, false, true
 	}
-	gone, ok := c.deleted[key(wanted)]
-	if !ok || gone.Kind != d.kind {
+	gone, ok := c.deleted[Key(wanted)]
+	if !ok || gone.Kind != d.Kind {
 		return "", false, false
 	}
 	return gone.ID, true, true
@@ -35,7 +35,7 @@ func (c *Cloud) Lookup(typ string, inputs map[string]any) (id string, softDelete
 func (c *Cloud) Holds(id, path, value string) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	live, ok := c.live[key(id)]
+	live, ok := c.live[Key(id)]
 	if !ok {
 		return false, fmt.Errorf("%s does not exist", id)
 	}
@@ -50,7 +50,7 @@ func (c *Cloud) Holds(id, path, value string) (bool, error) {
 func (c *Cloud) Creation(id string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if live, ok := c.live[key(id)]; ok {
+	if live, ok := c.live[Key(id)]; ok {
 		return live.Creation
 	}
 	return ""
@@ -64,11 +64,11 @@ func seal(creation, path, value string) string {
 }
 
 // sealedOf returns the seals of the values that are written only.
-func sealedOf(s subject) map[string]string {
+func sealedOf(s Subject) map[string]string {
 	sealed := map[string]string{}
-	for _, path := range s.writeOnly {
-		if value := s.in.text(path); value != "" {
-			sealed[path] = seal(s.creation, path, value)
+	for _, path := range s.WriteOnly {
+		if value := s.In.Text(path); value != "" {
+			sealed[path] = seal(s.Creation, path, value)
 		}
 	}
 	return sealed

@@ -13,34 +13,34 @@ import (
 const defaultMaintenance = "default"
 
 // maintenanceTypes are the times at which AKS may work on a cluster.
-func maintenanceTypes() []definition {
-	return []definition{
-		typed[containerservice.MaintenanceConfiguration, containerservice.MaintenanceConfigurationArgs](definition{
-			path: clusterPath + "/maintenanceConfigurations/{configName}",
-			name: nameRule{
-				pattern: regexp.MustCompile(`^(default|aksManagedAutoUpgradeSchedule|aksManagedNodeOSUpgradeSchedule)$`), id: "K6",
-				say: "default, aksManagedAutoUpgradeSchedule or aksManagedNodeOSUpgradeSchedule",
+func maintenanceTypes() []Definition {
+	return []Definition{
+		Typed[containerservice.MaintenanceConfiguration, containerservice.MaintenanceConfigurationArgs](Definition{
+			Path: clusterPath + "/maintenanceConfigurations/{configName}",
+			Name: NameRule{
+				Pattern: regexp.MustCompile(`^(default|aksManagedAutoUpgradeSchedule|aksManagedNodeOSUpgradeSchedule)$`), ID: "K6",
+				Say: "default, aksManagedAutoUpgradeSchedule or aksManagedNodeOSUpgradeSchedule",
 			},
-			serial: onePoolAtATime,
-			checks: []rule{maintenanceForm, maintenanceWindow},
+			Serial: onePoolAtATime,
+			Checks: []Rule{maintenanceForm, maintenanceWindow},
 		}),
 	}
 }
 
 // maintenanceForm is K6: the configuration default has slots in the week, the schedules of upgrades have a window.
-var maintenanceForm = rule{id: "K6", code: "InvalidMaintenanceConfiguration", broken: func(s subject) []finding {
-	name := s.in.text("configName")
+var maintenanceForm = Rule{ID: "K6", Code: "InvalidMaintenanceConfiguration", Broken: func(s Subject) []Finding {
+	name := s.In.Text("configName")
 	if name == "" {
 		return nil
 	}
-	weekly, window := s.in.has("timeInWeek"), s.in.has("maintenanceWindow")
+	weekly, window := s.In.Has("timeInWeek"), s.In.Has("maintenanceWindow")
 	switch {
-	case name != defaultMaintenance && (weekly || s.in.has("notAllowedTime")):
-		return found("timeInWeek", "configuration %s has a maintenanceWindow, and neither timeInWeek nor notAllowedTime; drop these", name)
+	case name != defaultMaintenance && (weekly || s.In.Has("notAllowedTime")):
+		return Found("timeInWeek", "configuration %s has a maintenanceWindow, and neither timeInWeek nor notAllowedTime; drop these", name)
 	case name != defaultMaintenance && !window:
-		return found("maintenanceWindow", "configuration %s needs a maintenanceWindow; set it", name)
+		return Found("maintenanceWindow", "configuration %s needs a maintenanceWindow; set it", name)
 	case name == defaultMaintenance && weekly == window:
-		return found("timeInWeek", "configuration default needs either timeInWeek or maintenanceWindow; set one of them")
+		return Found("timeInWeek", "configuration default needs either timeInWeek or maintenanceWindow; set one of them")
 	default:
 		return nil
 	}
@@ -54,15 +54,15 @@ var (
 )
 
 // maintenanceWindow is K6: a window lasts 4 to 24 hours and comes back by exactly one schedule.
-var maintenanceWindow = rule{id: "K6", code: "InvalidMaintenanceWindow", broken: func(s subject) []finding {
+var maintenanceWindow = Rule{ID: "K6", Code: "InvalidMaintenanceWindow", Broken: func(s Subject) []Finding {
 	const path = "maintenanceWindow."
-	window := s.in.document("maintenanceWindow")
+	window := s.In.Document("maintenanceWindow")
 	if window == nil {
 		return nil
 	}
-	var result []finding
-	if hours, ok := window.number("durationHours"); ok && (hours < 4 || hours > 24) {
-		result = append(result, found(path+"durationHours", "a maintenance window lasts 4 to 24 hours, not %g", hours)...)
+	var result []Finding
+	if hours, ok := window.Number("durationHours"); ok && (hours < 4 || hours > 24) {
+		result = append(result, Found(path+"durationHours", "a maintenance window lasts 4 to 24 hours, not %g", hours)...)
 	}
 	for _, text := range []struct {
 		name, form string
@@ -70,31 +70,31 @@ var maintenanceWindow = rule{id: "K6", code: "InvalidMaintenanceWindow", broken:
 	}{
 		{"startTime", "HH:MM", clockTime}, {"utcOffset", "+HH:MM or -HH:MM", clockOffset}, {"startDate", "YYYY-MM-DD", isoDate},
 	} {
-		if value := window.text(text.name); value != "" && !text.pattern.MatchString(value) {
-			result = append(result, found(path+text.name, "%s is '%s'; write it as %s", text.name, value, text.form)...)
+		if value := window.Text(text.name); value != "" && !text.pattern.MatchString(value) {
+			result = append(result, Found(path+text.name, "%s is '%s'; write it as %s", text.name, value, text.form)...)
 		}
 	}
-	if !window.unsure("schedule") {
-		result = append(result, scheduleFindings(path+"schedule", window.document("schedule"))...)
+	if !window.Unsure("schedule") {
+		result = append(result, scheduleFindings(path+"schedule", window.Document("schedule"))...)
 	}
 	return result
 }}
 
 // scheduleFindings: exactly one kind of schedule, with its bounds.
-func scheduleFindings(path string, schedule document) []finding {
+func scheduleFindings(path string, schedule Document) []Finding {
 	var given []string
 	for _, kind := range []string{"daily", "weekly", "absoluteMonthly", "relativeMonthly"} {
-		if schedule.has(kind) {
+		if schedule.Has(kind) {
 			given = append(given, kind)
 		}
 	}
 	if len(given) != 1 {
-		return found(path, "a maintenance window has exactly one schedule of daily, weekly, absoluteMonthly and relativeMonthly, not %d", len(given))
+		return Found(path, "a maintenance window has exactly one schedule of daily, weekly, absoluteMonthly and relativeMonthly, not %d", len(given))
 	}
 	kind := given[0]
-	inner := schedule.document(kind)
+	inner := schedule.Document(kind)
 	path += "." + kind + "."
-	var result []finding
+	var result []Finding
 	for _, bound := range []struct {
 		kind, name string
 		most       float64
@@ -105,16 +105,16 @@ func scheduleFindings(path string, schedule document) []finding {
 		{"absoluteMonthly", "dayOfMonth", 31},
 		{"relativeMonthly", "intervalMonths", 6},
 	} {
-		if value, ok := inner.number(bound.name); bound.kind == kind && ok && (value < 1 || value > bound.most) {
-			result = append(result, found(path+bound.name, "%s is %g; use 1 to %g", bound.name, value, bound.most)...)
+		if value, ok := inner.Number(bound.name); bound.kind == kind && ok && (value < 1 || value > bound.most) {
+			result = append(result, Found(path+bound.name, "%s is %g; use 1 to %g", bound.name, value, bound.most)...)
 		}
 	}
-	if day := inner.text("dayOfWeek"); day != "" && !slices.Contains(weekdays, day) {
-		result = append(result, found(path+"dayOfWeek", "'%s' is no day of the week; use %s", day, strings.Join(weekdays, ", "))...)
+	if day := inner.Text("dayOfWeek"); day != "" && !slices.Contains(weekdays, day) {
+		result = append(result, Found(path+"dayOfWeek", "'%s' is no day of the week; use %s", day, strings.Join(weekdays, ", "))...)
 	}
 	weeks := []string{"First", "Second", "Third", "Fourth", "Last"}
-	if week := inner.text("weekIndex"); week != "" && !slices.Contains(weeks, week) {
-		result = append(result, found(path+"weekIndex", "'%s' is no week of a month; use %s", week, strings.Join(weeks, ", "))...)
+	if week := inner.Text("weekIndex"); week != "" && !slices.Contains(weeks, week) {
+		result = append(result, Found(path+"weekIndex", "'%s' is no week of a month; use %s", week, strings.Join(weeks, ", "))...)
 	}
 	return result
 }

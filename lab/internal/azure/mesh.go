@@ -18,7 +18,7 @@ type IngressGateway struct {
 const defaultMeshRevision = "asm-1-25"
 
 // setCluster gives Kubernetes what AKS makes in it when a cluster is created, updated or deleted.
-func setCluster(ctx context.Context, c *Cloud, verb Operation, changed *record) error {
+func setCluster(ctx context.Context, c *Cloud, verb Operation, changed *Record) error {
 	if err := setNodes(ctx, c, verb, changed); err != nil || c.options.Kubernetes == nil {
 		return err
 	}
@@ -33,21 +33,21 @@ func setCluster(ctx context.Context, c *Cloud, verb Operation, changed *record) 
 }
 
 // gatewaysOf returns the ingress gateways of a cluster: each in every revision of the mesh, of which an upgrade has two.
-func gatewaysOf(cluster *record) []IngressGateway {
+func gatewaysOf(cluster *Record) []IngressGateway {
 	const profile = "serviceMeshProfile"
-	if cluster.Inputs.text(profile+".mode") != "Istio" {
+	if cluster.Inputs.Text(profile+".mode") != "Istio" {
 		return nil
 	}
-	revisions := cluster.Inputs.texts(profile + ".istio.revisions")
+	revisions := cluster.Inputs.Texts(profile + ".istio.revisions")
 	if len(revisions) == 0 {
 		revisions = []string{defaultMeshRevision}
 	}
 	var gateways []IngressGateway
-	for _, gateway := range cluster.Inputs.documents(profile + ".istio.components.ingressGateways") {
-		if !gateway.flag("enabled") {
+	for _, gateway := range cluster.Inputs.Documents(profile + ".istio.components.ingressGateways") {
+		if !gateway.Flag("enabled") {
 			continue
 		}
-		name := "aks-istio-ingressgateway-" + strings.ToLower(gateway.text("mode"))
+		name := "aks-istio-ingressgateway-" + strings.ToLower(gateway.Text("mode"))
 		for _, revision := range revisions {
 			gateways = append(gateways, IngressGateway{Name: name, Revision: revision})
 		}

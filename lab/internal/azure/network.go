@@ -26,78 +26,78 @@ const networkProvider = "/subscriptions/{subscriptionId}/resourceGroups/{resourc
 var networkName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$`)
 
 // labelName is the same rule for virtual networks and subnets, whose names AKS makes node labels of.
-var labelName = nameRule{
-	pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9_])?$`), id: "N1",
-	say: "1 to 63 letters, digits, underscores, periods and hyphens, a letter or digit first (it becomes a node label)",
+var labelName = NameRule{
+	Pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9_])?$`), ID: "N1",
+	Say: "1 to 63 letters, digits, underscores, periods and hyphens, a letter or digit first (it becomes a node label)",
 }
 
-var anyNetworkName = nameRule{
-	pattern: networkName,
-	say:     "1 to 80 letters, digits, underscores, periods and hyphens, a letter or digit first",
+var anyNetworkName = NameRule{
+	Pattern: networkName,
+	Say:     "1 to 80 letters, digits, underscores, periods and hyphens, a letter or digit first",
 }
 
 // oneAtATime: a virtual network takes one operation at a time, those on its subnets included.
-var oneAtATime = &serial{
-	owner: typeNetwork, code: "AnotherOperationInProgress",
-	remedy: "Chain the operations on a virtual network and its subnets with DependsOn",
+var oneAtATime = &Serial{
+	Owner: typeNetwork, Code: "AnotherOperationInProgress",
+	Remedy: "Chain the operations on a virtual network and its subnets with DependsOn",
 }
 
 // networkTypes are virtual networks and what is in and around them.
-func networkTypes() []definition {
-	return []definition{
-		typed[network.VirtualNetwork, network.VirtualNetworkArgs](definition{
-			path:      networkProvider + "virtualNetworks/{virtualNetworkName}",
-			name:      labelName,
-			immutable: []string{"location"},
-			serial:    oneAtATime,
-			checks:    []rule{networkSpace, inlineSubnets},
-			demands:   []rule{subnetsStayInside, subnetsOneWay},
-			inUse:     "InUseVirtualNetworkCannotBeDeleted",
+func networkTypes() []Definition {
+	return []Definition{
+		Typed[network.VirtualNetwork, network.VirtualNetworkArgs](Definition{
+			Path:      networkProvider + "virtualNetworks/{virtualNetworkName}",
+			Name:      labelName,
+			Immutable: []string{"location"},
+			Serial:    oneAtATime,
+			Checks:    []Rule{networkSpace, inlineSubnets},
+			Demands:   []Rule{subnetsStayInside, subnetsOneWay},
+			InUse:     "InUseVirtualNetworkCannotBeDeleted",
 		}),
-		typed[network.Subnet, network.SubnetArgs](definition{
-			path:    networkProvider + "virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
-			name:    labelName,
-			serial:  oneAtATime,
-			refers:  map[string]string{"networkSecurityGroup.id": typeSecurityGroup},
-			checks:  []rule{subnetPrefix},
-			demands: []rule{subnetFits, subnetNotInline, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes},
-			inUse:   "InUseSubnetCannotBeDeleted",
+		Typed[network.Subnet, network.SubnetArgs](Definition{
+			Path:    networkProvider + "virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
+			Name:    labelName,
+			Serial:  oneAtATime,
+			Refers:  map[string]string{"networkSecurityGroup.id": typeSecurityGroup},
+			Checks:  []Rule{subnetPrefix},
+			Demands: []Rule{subnetFits, subnetNotInline, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes},
+			InUse:   "InUseSubnetCannotBeDeleted",
 		}),
-		typed[network.NetworkSecurityGroup, network.NetworkSecurityGroupArgs](definition{
-			path:      networkProvider + "networkSecurityGroups/{networkSecurityGroupName}",
-			name:      anyNetworkName,
-			immutable: []string{"location"},
-			checks:    []rule{securityRules},
-			demands:   []rule{gatewaysStayReachable, serversStayReachable, nodesStayReachable},
-			inUse:     "InUseNetworkSecurityGroupCannotBeDeleted",
+		Typed[network.NetworkSecurityGroup, network.NetworkSecurityGroupArgs](Definition{
+			Path:      networkProvider + "networkSecurityGroups/{networkSecurityGroupName}",
+			Name:      anyNetworkName,
+			Immutable: []string{"location"},
+			Checks:    []Rule{securityRules},
+			Demands:   []Rule{gatewaysStayReachable, serversStayReachable, nodesStayReachable},
+			InUse:     "InUseNetworkSecurityGroupCannotBeDeleted",
 		}),
-		typed[network.PublicIPAddress, network.PublicIPAddressArgs](definition{
-			path:      networkProvider + "publicIPAddresses/{publicIpAddressName}",
-			name:      anyNetworkName,
-			immutable: []string{"location", "sku", "publicIPAddressVersion", "publicIPPrefix"},
-			checks:    []rule{standardIsStatic, availabilityZones},
-			inUse:     "PublicIPAddressCannotBeDeleted",
-			compute:   publicAddress,
+		Typed[network.PublicIPAddress, network.PublicIPAddressArgs](Definition{
+			Path:      networkProvider + "publicIPAddresses/{publicIpAddressName}",
+			Name:      anyNetworkName,
+			Immutable: []string{"location", "sku", "publicIPAddressVersion", "publicIPPrefix"},
+			Checks:    []Rule{standardIsStatic, availabilityZones},
+			InUse:     "PublicIPAddressCannotBeDeleted",
+			Compute:   publicAddress,
 		}),
 	}
 }
 
 // networkSpace: a virtual network has an address space of valid prefixes that do not overlap. N7's reserved ranges are refused
 // when a cluster joins the network.
-var networkSpace = rule{id: "N1", code: "InvalidAddressPrefixFormat", broken: func(s subject) []finding {
-	if !s.in.has("addressSpace") {
-		return found("addressSpace", "'%s' has no address space; set addressSpace.addressPrefixes", s.label())
+var networkSpace = Rule{ID: "N1", Code: "InvalidAddressPrefixFormat", Broken: func(s Subject) []Finding {
+	if !s.In.Has("addressSpace") {
+		return Found("addressSpace", "'%s' has no address space; set addressSpace.addressPrefixes", s.Label())
 	}
-	var result []finding
-	prefixes := s.in.texts("addressSpace.addressPrefixes")
+	var result []Finding
+	prefixes := s.In.Texts("addressSpace.addressPrefixes")
 	for i, text := range prefixes {
 		if _, err := parsePrefix(text); err != nil {
-			result = append(result, finding{indexed("addressSpace.addressPrefixes", i), err.Error()})
+			result = append(result, Finding{Property: Indexed("addressSpace.addressPrefixes", i), Message: err.Error()})
 		}
 		for _, other := range prefixes[:i] {
 			if overlap(text, other) {
-				result = append(result, finding{
-					indexed("addressSpace.addressPrefixes", i), fmt.Sprintf("address prefixes %s and %s overlap", other, text),
+				result = append(result, Finding{
+					Property: Indexed("addressSpace.addressPrefixes", i), Message: fmt.Sprintf("address prefixes %s and %s overlap", other, text),
 				})
 			}
 		}
@@ -106,20 +106,20 @@ var networkSpace = rule{id: "N1", code: "InvalidAddressPrefixFormat", broken: fu
 }}
 
 // inlineSubnets applies N1 to subnets that the virtual network declares itself.
-var inlineSubnets = rule{id: "N1", code: "NetcfgSubnetRangesOverlap", broken: func(s subject) []finding {
-	var result []finding
-	subnets := s.in.documents("subnets")
+var inlineSubnets = Rule{ID: "N1", Code: "NetcfgSubnetRangesOverlap", Broken: func(s Subject) []Finding {
+	var result []Finding
+	subnets := s.In.Documents("subnets")
 	for i, subnet := range subnets {
-		path := indexed("subnets", i)
+		path := Indexed("subnets", i)
 		for _, prefix := range prefixesOf(subnet) {
-			if !s.in.unsure("addressSpace.addressPrefixes") && !insideAny(prefix, s.in.texts("addressSpace.addressPrefixes")) {
-				result = append(result, finding{path, fmt.Sprintf("Subnet '%s' (%s) is outside of the address space of its network",
-					subnet.text("name"), prefix)})
+			if !s.In.Unsure("addressSpace.addressPrefixes") && !insideAny(prefix, s.In.Texts("addressSpace.addressPrefixes")) {
+				result = append(result, Finding{Property: path, Message: fmt.Sprintf("Subnet '%s' (%s) is outside of the address space of its network",
+					subnet.Text("name"), prefix)})
 			}
 			for _, other := range subnets[:i] {
 				if overlapsAny(prefix, prefixesOf(other)) {
-					result = append(result, finding{path, fmt.Sprintf("Subnets '%s' and '%s' overlap (%s)",
-						other.text("name"), subnet.text("name"), prefix)})
+					result = append(result, Finding{Property: path, Message: fmt.Sprintf("Subnets '%s' and '%s' overlap (%s)",
+						other.Text("name"), subnet.Text("name"), prefix)})
 				}
 			}
 		}
@@ -128,12 +128,12 @@ var inlineSubnets = rule{id: "N1", code: "NetcfgSubnetRangesOverlap", broken: fu
 }}
 
 // subnetsStayInside: an address space cannot shrink below the subnets that are in it.
-var subnetsStayInside = rule{id: "N1", code: "NetcfgSubnetRangeOutsideVnet", broken: func(s subject) []finding {
-	var result []finding
-	for _, subnet := range s.cloud.children(s.id) {
+var subnetsStayInside = Rule{ID: "N1", Code: "NetcfgSubnetRangeOutsideVnet", Broken: func(s Subject) []Finding {
+	var result []Finding
+	for _, subnet := range s.Cloud.Children(s.ID) {
 		for _, prefix := range prefixesOf(subnet.Inputs) {
-			if !insideAny(prefix, s.in.texts("addressSpace.addressPrefixes")) {
-				result = append(result, finding{"addressSpace", fmt.Sprintf(
+			if !insideAny(prefix, s.In.Texts("addressSpace.addressPrefixes")) {
+				result = append(result, Finding{Property: "addressSpace", Message: fmt.Sprintf(
 					"Subnet '%s' (%s) would be outside of the address space; keep its range or delete it first", subnet.ID, prefix)})
 			}
 		}
@@ -142,42 +142,42 @@ var subnetsStayInside = rule{id: "N1", code: "NetcfgSubnetRangeOutsideVnet", bro
 }}
 
 // subnetPrefix: a subnet has exactly one form of address prefix, and it is valid.
-var subnetPrefix = rule{id: "N1", code: "InvalidAddressPrefixFormat", broken: func(s subject) []finding {
-	if !s.in.has("addressPrefix") && !s.in.has("addressPrefixes") {
-		return found("addressPrefix", "'%s' has no address prefix; set addressPrefix", s.label())
+var subnetPrefix = Rule{ID: "N1", Code: "InvalidAddressPrefixFormat", Broken: func(s Subject) []Finding {
+	if !s.In.Has("addressPrefix") && !s.In.Has("addressPrefixes") {
+		return Found("addressPrefix", "'%s' has no address prefix; set addressPrefix", s.Label())
 	}
-	var result []finding
-	for _, text := range prefixesOf(s.in) {
+	var result []Finding
+	for _, text := range prefixesOf(s.In) {
 		if _, err := parsePrefix(text); err != nil {
-			result = append(result, finding{"addressPrefix", err.Error()})
+			result = append(result, Finding{Property: "addressPrefix", Message: err.Error()})
 		}
 	}
 	return result
 }}
 
 // subnetFits is N1: all subnets are inside the virtual network and pairwise disjoint.
-var subnetFits = rule{id: "N1", code: "NetcfgSubnetRangesOverlap", broken: func(s subject) []finding {
-	owner, ok := ancestor(s.id, typeNetwork)
-	network := s.cloud.find(owner)
+var subnetFits = Rule{ID: "N1", Code: "NetcfgSubnetRangesOverlap", Broken: func(s Subject) []Finding {
+	owner, ok := Ancestor(s.ID, typeNetwork)
+	network := s.Cloud.Find(owner)
 	if !ok || network == nil {
 		return nil // reported as a missing parent
 	}
-	var result []finding
-	for _, prefix := range prefixesOf(s.in) {
-		if space := network.Inputs.texts("addressSpace.addressPrefixes"); !insideAny(prefix, space) {
-			result = append(result, finding{"addressPrefix", fmt.Sprintf(
-				"Subnet '%s' (%s) is outside of the address space %s of its virtual network", s.id, prefix, strings.Join(space, ", "))})
+	var result []Finding
+	for _, prefix := range prefixesOf(s.In) {
+		if space := network.Inputs.Texts("addressSpace.addressPrefixes"); !insideAny(prefix, space) {
+			result = append(result, Finding{Property: "addressPrefix", Message: fmt.Sprintf(
+				"Subnet '%s' (%s) is outside of the address space %s of its virtual network", s.ID, prefix, strings.Join(space, ", "))})
 		}
-		for _, other := range s.cloud.children(owner) {
-			if key(other.ID) != key(s.id) && overlapsAny(prefix, prefixesOf(other.Inputs)) {
-				result = append(result, finding{"addressPrefix", fmt.Sprintf(
-					"Subnet '%s' (%s) overlaps with subnet '%s'; give it a range of its own", s.id, prefix, other.ID)})
+		for _, other := range s.Cloud.Children(owner) {
+			if Key(other.ID) != Key(s.ID) && overlapsAny(prefix, prefixesOf(other.Inputs)) {
+				result = append(result, Finding{Property: "addressPrefix", Message: fmt.Sprintf(
+					"Subnet '%s' (%s) overlaps with subnet '%s'; give it a range of its own", s.ID, prefix, other.ID)})
 			}
 		}
-		for _, other := range network.Inputs.documents("subnets") {
-			if !strings.EqualFold(other.text("name"), s.in.text("subnetName")) && overlapsAny(prefix, prefixesOf(other)) {
-				result = append(result, finding{"addressPrefix", fmt.Sprintf(
-					"Subnet '%s' (%s) overlaps with subnet '%s' of the same network", s.id, prefix, other.text("name"))})
+		for _, other := range network.Inputs.Documents("subnets") {
+			if !strings.EqualFold(other.Text("name"), s.In.Text("subnetName")) && overlapsAny(prefix, prefixesOf(other)) {
+				result = append(result, Finding{Property: "addressPrefix", Message: fmt.Sprintf(
+					"Subnet '%s' (%s) overlaps with subnet '%s' of the same network", s.ID, prefix, other.Text("name"))})
 			}
 		}
 	}
@@ -186,42 +186,42 @@ var subnetFits = rule{id: "N1", code: "NetcfgSubnetRangesOverlap", broken: func(
 
 // subnetNotInline and subnetsOneWay: subnets are declared in their network or as resources, not both ways: each update of the
 // network would delete those that it does not declare. Azure does so in silence; here it is an error.
-var subnetNotInline = rule{id: "N1", code: "SubnetsDeclaredTwice", broken: func(s subject) []finding {
-	owner, _ := ancestor(s.id, typeNetwork)
-	network := s.cloud.find(owner)
-	if network == nil || len(network.Inputs.items("subnets")) == 0 {
+var subnetNotInline = Rule{ID: "N1", Code: "SubnetsDeclaredTwice", Broken: func(s Subject) []Finding {
+	owner, _ := Ancestor(s.ID, typeNetwork)
+	network := s.Cloud.Find(owner)
+	if network == nil || len(network.Inputs.Items("subnets")) == 0 {
 		return nil
 	}
-	return found("virtualNetworkName", "virtual network '%s' declares subnets inline, and its next update would delete this one; declare all "+
+	return Found("virtualNetworkName", "virtual network '%s' declares subnets inline, and its next update would delete this one; declare all "+
 		"subnets in one way", owner)
 }}
 
-var subnetsOneWay = rule{id: "N1", code: "SubnetsDeclaredTwice", broken: func(s subject) []finding {
-	children := slices.DeleteFunc(s.cloud.children(s.id), func(r *record) bool { return r.Kind != typeSubnet })
-	if len(children) == 0 || len(s.in.items("subnets")) == 0 {
+var subnetsOneWay = Rule{ID: "N1", Code: "SubnetsDeclaredTwice", Broken: func(s Subject) []Finding {
+	children := slices.DeleteFunc(s.Cloud.Children(s.ID), func(r *Record) bool { return r.Kind != typeSubnet })
+	if len(children) == 0 || len(s.In.Items("subnets")) == 0 {
 		return nil
 	}
-	return found("subnets", "the subnets %s are resources of their own, and inline subnets would delete them; declare all subnets in one way",
-		nameList(children))
+	return Found("subnets", "the subnets %s are resources of their own, and inline subnets would delete them; declare all subnets in one way",
+		NameList(children))
 }}
 
 // subnetKeepsItsUsers: a subnet in use keeps its range and its delegation.
-var subnetKeepsItsUsers = rule{code: "InUsePrefixCannotBeDeleted", broken: func(s subject) []finding {
-	if s.creating() {
+var subnetKeepsItsUsers = Rule{Code: "InUsePrefixCannotBeDeleted", Broken: func(s Subject) []Finding {
+	if s.Creating() {
 		return nil
 	}
-	tenants := tenantsOf(s.cloud, s.id)
+	tenants := tenantsOf(s.Cloud, s.ID)
 	if len(tenants) == 0 {
 		return nil
 	}
-	var result []finding
-	if !slices.Equal(prefixesOf(s.before), prefixesOf(s.in)) {
-		result = append(result, finding{"addressPrefix", fmt.Sprintf(
-			"the address prefix of '%s' cannot be changed while it is in use by %s", s.id, nameList(tenants))})
+	var result []Finding
+	if !slices.Equal(prefixesOf(s.Before), prefixesOf(s.In)) {
+		result = append(result, Finding{Property: "addressPrefix", Message: fmt.Sprintf(
+			"the address prefix of '%s' cannot be changed while it is in use by %s", s.ID, NameList(tenants))})
 	}
-	if delegationOf(s.before) != delegationOf(s.in) {
-		result = append(result, finding{"delegations", fmt.Sprintf(
-			"the delegation of '%s' cannot be changed while it is in use by %s", s.id, nameList(tenants))})
+	if delegationOf(s.Before) != delegationOf(s.In) {
+		result = append(result, Finding{Property: "delegations", Message: fmt.Sprintf(
+			"the delegation of '%s' cannot be changed while it is in use by %s", s.ID, NameList(tenants))})
 	}
 	return result
 }}
@@ -231,19 +231,19 @@ var subnetKeepsItsUsers = rule{code: "InUsePrefixCannotBeDeleted", broken: func(
 var tenants = []string{typeGateway, typeCluster, typePool, typeServer, typePrivateEndpoint}
 
 // tenantsOf returns the resources that have their network interfaces in a subnet.
-func tenantsOf(v *view, subnet string) []*record {
-	return slices.DeleteFunc(v.users(subnet), func(r *record) bool { return !slices.Contains(tenants, r.Kind) })
+func tenantsOf(v *View, subnet string) []*Record {
+	return slices.DeleteFunc(v.Users(subnet), func(r *Record) bool { return !slices.Contains(tenants, r.Kind) })
 }
 
 // subnetOf returns the inputs of a subnet, be it a resource or inline in its network.
-func subnetOf(v *view, id string) (document, bool) {
-	if r := v.find(id); r != nil {
+func subnetOf(v *View, id string) (Document, bool) {
+	if r := v.Find(id); r != nil {
 		return r.Inputs, true
 	}
-	owner, ok := ancestor(id, typeNetwork)
-	if network := v.find(owner); ok && network != nil {
-		for _, subnet := range network.Inputs.documents("subnets") {
-			if strings.EqualFold(owner+"/subnets/"+subnet.text("name"), id) {
+	owner, ok := Ancestor(id, typeNetwork)
+	if network := v.Find(owner); ok && network != nil {
+		for _, subnet := range network.Inputs.Documents("subnets") {
+			if strings.EqualFold(owner+"/subnets/"+subnet.Text("name"), id) {
 				return subnet, true
 			}
 		}
@@ -252,55 +252,55 @@ func subnetOf(v *view, id string) (document, bool) {
 }
 
 // prefixesOf returns the address prefixes of a subnet.
-func prefixesOf(subnet document) []string {
-	prefixes := subnet.texts("addressPrefixes")
-	if prefix := subnet.text("addressPrefix"); prefix != "" && !slices.Contains(prefixes, prefix) {
+func prefixesOf(subnet Document) []string {
+	prefixes := subnet.Texts("addressPrefixes")
+	if prefix := subnet.Text("addressPrefix"); prefix != "" && !slices.Contains(prefixes, prefix) {
 		prefixes = append(prefixes, prefix)
 	}
 	return prefixes
 }
 
 // delegationOf returns the service that a subnet is delegated to, or "".
-func delegationOf(subnet document) string {
-	for _, delegation := range subnet.documents("delegations") {
-		return delegation.text("serviceName")
+func delegationOf(subnet Document) string {
+	for _, delegation := range subnet.Documents("delegations") {
+		return delegation.Text("serviceName")
 	}
 	return ""
 }
 
 // hasServiceEndpoint says whether a subnet has the service endpoint of a service, such as Microsoft.Storage.
-func hasServiceEndpoint(subnet document, service string) bool {
-	return slices.ContainsFunc(subnet.documents("serviceEndpoints"), func(endpoint document) bool {
-		return strings.EqualFold(endpoint.text("service"), service)
+func hasServiceEndpoint(subnet Document, service string) bool {
+	return slices.ContainsFunc(subnet.Documents("serviceEndpoints"), func(endpoint Document) bool {
+		return strings.EqualFold(endpoint.Text("service"), service)
 	})
 }
 
 // publicAddress hands out an address of the range that is reserved for documentation (RFC 5737), so that nothing in a lab
 // points at somebody's machine.
-func publicAddress(s subject) document {
-	if !strings.EqualFold(s.in.text("publicIPAllocationMethod"), "Static") {
+func publicAddress(s Subject) Document {
+	if !strings.EqualFold(s.In.Text("publicIPAllocationMethod"), "Static") {
 		return nil
 	}
-	if existing := s.cloud.find(s.id); existing != nil && existing.Outputs.has("ipAddress") {
-		return document{"ipAddress": existing.Outputs.text("ipAddress")}
+	if existing := s.Cloud.Find(s.ID); existing != nil && existing.Outputs.Has("ipAddress") {
+		return Document{"ipAddress": existing.Outputs.Text("ipAddress")}
 	}
 	address := netip.MustParseAddr("203.0.113.10")
 	for taken := true; taken; {
-		taken = slices.ContainsFunc(s.cloud.all(s.kind), func(r *record) bool { return r.Outputs.text("ipAddress") == address.String() })
+		taken = slices.ContainsFunc(s.Cloud.All(s.Kind), func(r *Record) bool { return r.Outputs.Text("ipAddress") == address.String() })
 		if taken {
 			address = address.Next()
 		}
 	}
-	return document{"ipAddress": address.String()}
+	return Document{"ipAddress": address.String()}
 }
 
 // standardIsStatic: a public IP address of SKU Standard is allocated statically.
-var standardIsStatic = rule{id: "G3", code: "PublicIPAllocationMethodNotSupported", broken: func(s subject) []finding {
-	if !strings.EqualFold(s.in.text("sku.name"), "Standard") || s.in.unsure("publicIPAllocationMethod") ||
-		strings.EqualFold(s.in.text("publicIPAllocationMethod"), "Static") {
+var standardIsStatic = Rule{ID: "G3", Code: "PublicIPAllocationMethodNotSupported", Broken: func(s Subject) []Finding {
+	if !strings.EqualFold(s.In.Text("sku.name"), "Standard") || s.In.Unsure("publicIPAllocationMethod") ||
+		strings.EqualFold(s.In.Text("publicIPAllocationMethod"), "Static") {
 		return nil
 	}
-	return found("publicIPAllocationMethod", "a public IP address of SKU Standard is Static; set publicIPAllocationMethod to Static")
+	return Found("publicIPAllocationMethod", "a public IP address of SKU Standard is Static; set publicIPAllocationMethod to Static")
 }}
 
 // parsePrefix reads a CIDR whose host bits are zero.

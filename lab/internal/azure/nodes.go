@@ -15,7 +15,7 @@ func (c *Cloud) Sync(ctx context.Context) error {
 		return nil
 	}
 	c.mu.Lock()
-	clusters := (&view{c}).all(typeCluster)
+	clusters := (&View{cloud: c}).All(typeCluster)
 	var nodes []Node
 	var gateways []IngressGateway
 	for _, cluster := range clusters {
@@ -36,13 +36,13 @@ func (c *Cloud) Sync(ctx context.Context) error {
 }
 
 // setNodes gives Kubernetes the nodes that the cluster has after an operation on it or on one of its pools.
-func setNodes(ctx context.Context, c *Cloud, verb Operation, changed *record) error {
+func setNodes(ctx context.Context, c *Cloud, verb Operation, changed *Record) error {
 	if c.options.Kubernetes == nil {
 		return nil
 	}
-	owner, _ := ancestor(changed.ID, typeCluster)
+	owner, _ := Ancestor(changed.ID, typeCluster)
 	c.mu.Lock()
-	cluster, gone := c.live[key(owner)], ""
+	cluster, gone := c.live[Key(owner)], ""
 	if changed.Kind == typeCluster {
 		cluster = changed
 	}
@@ -50,7 +50,7 @@ func setNodes(ctx context.Context, c *Cloud, verb Operation, changed *record) er
 		gone = changed.ID
 	}
 	var nodes []Node
-	if cluster != nil && key(gone) != key(owner) {
+	if cluster != nil && Key(gone) != Key(owner) {
 		nodes = c.nodesOf(cluster, changed, gone)
 	}
 	c.mu.Unlock()
@@ -62,31 +62,31 @@ func setNodes(ctx context.Context, c *Cloud, verb Operation, changed *record) er
 
 // nodesOf returns the wanted nodes of a cluster: those of its inline pools and of its agent pools, with the inputs of changed
 // in place of the stored ones and without the pool gone. The caller holds the lock.
-func (c *Cloud) nodesOf(cluster, changed *record, gone string) []Node {
+func (c *Cloud) nodesOf(cluster, changed *Record, gone string) []Node {
 	location := strings.ToLower(strings.ReplaceAll(c.locationOfRecord(cluster), " ", ""))
-	group := nodeGroup(subject{in: cluster.Inputs.merge(document{"location": location})})
+	group := nodeGroup(Subject{In: cluster.Inputs.Merge(Document{"location": location})})
 	var nodes []Node
-	for _, pool := range cluster.Inputs.documents("agentPoolProfiles") {
-		nodes = append(nodes, poolNodes(pool.text("name"), pool, location, group)...)
+	for _, pool := range cluster.Inputs.Documents("agentPoolProfiles") {
+		nodes = append(nodes, poolNodes(pool.Text("name"), pool, location, group)...)
 	}
-	pools := map[string]*record{}
+	pools := map[string]*Record{}
 	for k, r := range c.live {
-		if r.Kind == typePool && within(r.ID, cluster.ID) {
+		if r.Kind == typePool && Within(r.ID, cluster.ID) {
 			pools[k] = r
 		}
 	}
 	if changed != nil && changed.Kind == typePool {
-		pools[key(changed.ID)] = changed
+		pools[Key(changed.ID)] = changed
 	}
-	delete(pools, key(gone))
-	for _, r := range sorted(pools) {
-		nodes = append(nodes, poolNodes(r.Inputs.text("agentPoolName"), r.Inputs, location, group)...)
+	delete(pools, Key(gone))
+	for _, r := range Sorted(pools) {
+		nodes = append(nodes, poolNodes(r.Inputs.Text("agentPoolName"), r.Inputs, location, group)...)
 	}
 	return nodes
 }
 
-func (c *Cloud) locationOfRecord(r *record) string {
-	if location := r.Inputs.text("location"); location != "" {
+func (c *Cloud) locationOfRecord(r *Record) string {
+	if location := r.Inputs.Text("location"); location != "" {
 		return location
 	}
 	return c.locationOf(r.ID)
@@ -94,29 +94,29 @@ func (c *Cloud) locationOfRecord(r *record) string {
 
 // nodeCount returns how many nodes a pool gets. The simulator plays the cluster autoscaler at full scale: an autoscaled pool
 // always has its maximum of nodes, so that whatever fits into the pool is scheduled without waiting.
-func nodeCount(pool document) int {
-	count, _ := pool.number("count")
-	if pool.flag("enableAutoScaling") {
-		count, _ = pool.number("maxCount")
+func nodeCount(pool Document) int {
+	count, _ := pool.Number("count")
+	if pool.Flag("enableAutoScaling") {
+		count, _ = pool.Number("maxCount")
 	}
 	return int(count)
 }
 
 // poolNodes returns the nodes of a pool, named and labelled as AKS does and spread over the pool's zones in turn.
-func poolNodes(name string, pool document, location, group string) []Node {
-	mode := pool.text("mode")
+func poolNodes(name string, pool Document, location, group string) []Node {
+	mode := pool.Text("mode")
 	if mode == "" {
 		mode = "User"
 	}
-	zones := pool.texts("availabilityZones")
+	zones := pool.Texts("availabilityZones")
 	nodes := make([]Node, 0, nodeCount(pool))
 	for i := range nodeCount(pool) {
 		node := Node{
 			Name:   "aks-" + name + "-00000000-vmss" + machineNumber(i),
 			Pool:   name,
 			Mode:   mode,
-			VMSize: pool.text("vmSize"),
-			Taints: pool.texts("nodeTaints"),
+			VMSize: pool.Text("vmSize"),
+			Taints: pool.Texts("nodeTaints"),
 		}
 		zoneLabel := "0" // the zone of machines without one
 		if len(zones) > 0 {
@@ -151,9 +151,9 @@ func machineNumber(i int) string {
 	return strings.Repeat("0", max(0, 6-len(digits))) + digits
 }
 
-func labelsOf(pool document) map[string]string {
+func labelsOf(pool Document) map[string]string {
 	labels := map[string]string{}
-	for name, value := range pool.document("nodeLabels") {
+	for name, value := range pool.Document("nodeLabels") {
 		if text, ok := value.(string); ok {
 			labels[name] = text
 		}

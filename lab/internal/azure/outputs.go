@@ -10,10 +10,10 @@ import (
 
 // echo returns the inputs as far as the resource gives them back: filtered to the outputs that the SDK's types have, in their
 // shape, without what is write-only. Secrets stay secret.
-func (d *definition) echo(inputs resource.PropertyMap) resource.PropertyMap {
+func (d *Definition) echo(inputs resource.PropertyMap) resource.PropertyMap {
 	result := resource.PropertyMap{}
-	for name, value := range hide(inputs, d.writeOnly...) {
-		t, ok := d.outputs[string(name)]
+	for name, value := range hide(inputs, d.WriteOnly...) {
+		t, ok := d.Outputs[string(name)]
 		if !ok {
 			continue
 		}
@@ -27,10 +27,10 @@ func (d *definition) echo(inputs resource.PropertyMap) resource.PropertyMap {
 // foresee returns what a preview knows of the outputs: the echo of the inputs, and the outputs before the change, if there
 // are any. What Azure always adds inside an echoed object is unknown: otherwise a program would take an issuer's URL, say,
 // for known and empty.
-func (d *definition) foresee(inputs, before resource.PropertyMap) resource.PropertyMap {
+func (d *Definition) foresee(inputs, before resource.PropertyMap) resource.PropertyMap {
 	result := before.Copy()
 	for name, value := range d.echo(inputs) {
-		result[name] = withUnknowns(value, before[name], d.outputs[string(name)])
+		result[name] = withUnknowns(value, before[name], d.Outputs[string(name)])
 	}
 	return result
 }

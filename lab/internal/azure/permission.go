@@ -46,12 +46,12 @@ var (
 
 // lacks says why a principal has not got a permission on a scope, or returns "". An assignment at the scope or above it
 // gives the permission, once it has been there long enough.
-func (v *view) lacks(principal string, p permission, scope string) string {
-	var pending *record
-	for _, r := range v.all(typeRoleAssignment) {
-		at := r.Inputs.text("scope")
-		if v.find(r.ID) == nil || !strings.EqualFold(r.Inputs.text("principalId"), principal) ||
-			!slices.Contains(p.any, roleOf(r.Inputs)) || key(at) != key(scope) && !within(scope, at) {
+func (v *View) lacks(principal string, p permission, scope string) string {
+	var pending *Record
+	for _, r := range v.All(typeRoleAssignment) {
+		at := r.Inputs.Text("scope")
+		if v.Find(r.ID) == nil || !strings.EqualFold(r.Inputs.Text("principalId"), principal) ||
+			!slices.Contains(p.any, roleOf(r.Inputs)) || Key(at) != Key(scope) && !Within(scope, at) {
 			continue
 		}
 		if v.cloud.effective(r) {
@@ -68,7 +68,7 @@ func (v *view) lacks(principal string, p permission, scope string) string {
 }
 
 // effective says whether a role assignment has been there long enough.
-func (c *Cloud) effective(assignment *record) bool {
+func (c *Cloud) effective(assignment *Record) bool {
 	return time.Since(assignment.Created) >= c.propagation()
 }
 

@@ -28,7 +28,7 @@ type provider struct {
 }
 
 // definition returns what is known about a resource type.
-func (p *provider) definition(token string) (*definition, error) {
+func (p *provider) definition(token string) (*Definition, error) {
 	d, ok := p.cloud.registry.byToken[token]
 	if !ok {
 		return nil, status.Errorf(codes.Unimplemented,
@@ -99,7 +99,7 @@ func (p *provider) Read(ctx context.Context, request *pulumirpc.ReadRequest) (*p
 		return nil, err
 	}
 	// Nothing changes: an answer that gets lost is just an error.
-	if err := errors.Join(p.cloud.fault(ctx, OperationRead, d.kind, request.GetId())); err != nil {
+	if err := errors.Join(p.cloud.fault(ctx, OperationRead, d.Kind, request.GetId())); err != nil {
 		return nil, err
 	}
 	oldOutputs, oldInputs, err := pair(request.GetProperties(), request.GetInputs())
@@ -110,8 +110,8 @@ func (p *provider) Read(ctx context.Context, request *pulumirpc.ReadRequest) (*p
 	if live == nil || err != nil {
 		return &pulumirpc.ReadResponse{}, err
 	}
-	inputs := restore(markSecrets(live.Inputs.properties(), oldInputs), oldInputs, d.writeOnly...)
-	properties, err := providers.Marshal(markSecrets(live.Outputs.properties(), oldOutputs))
+	inputs := restore(markSecrets(live.Inputs.Properties(), oldInputs), oldInputs, d.WriteOnly...)
+	properties, err := providers.Marshal(markSecrets(live.Outputs.Properties(), oldOutputs))
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +123,11 @@ func (p *provider) Read(ctx context.Context, request *pulumirpc.ReadRequest) (*p
 }
 
 // read returns the live resource, or nil.
-func (c *Cloud) read(d *definition, id string) (*record, error) {
+func (c *Cloud) read(d *Definition, id string) (*Record, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	live := c.live[key(id)]
-	if live != nil && live.Kind != d.kind {
+	live := c.live[Key(id)]
+	if live != nil && live.Kind != d.Kind {
 		return nil, otherType(id, live, d)
 	}
 	return live, nil

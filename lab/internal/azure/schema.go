@@ -106,7 +106,7 @@ func checkValue(path string, value resource.PropertyValue, t reflect.Type) []*pu
 		}
 		var failures []*pulumirpc.CheckFailure
 		for i, item := range value.ArrayValue() {
-			failures = append(failures, checkValue(indexed(path, i), item, t.Elem())...)
+			failures = append(failures, checkValue(Indexed(path, i), item, t.Elem())...)
 		}
 		return failures
 	case reflect.Map:

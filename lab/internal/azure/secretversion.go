@@ -22,13 +22,13 @@ type WorkloadLogin struct {
 func (c *Cloud) SecretVersion(login WorkloadLogin, vaultURL, name string) (uri string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v := &view{c}
+	v := &View{cloud: c}
 	principal, err := v.exchange(login)
 	if err != nil {
 		return "", err
 	}
-	for _, vault := range v.all(typeVault) {
-		if strings.TrimSuffix(vault.Outputs.text("properties.vaultUri"), "/") != strings.TrimSuffix(vaultURL, "/") {
+	for _, vault := range v.All(typeVault) {
+		if strings.TrimSuffix(vault.Outputs.Text("properties.vaultUri"), "/") != strings.TrimSuffix(vaultURL, "/") {
 			continue
 		}
 		secret := vault.ID + "/secrets/" + name
@@ -36,8 +36,8 @@ func (c *Cloud) SecretVersion(login WorkloadLogin, vaultURL, name string) (uri s
 			return "", fmt.Errorf("Status=403 Code=%q %s", "ForbiddenByRbac",
 				unauthorized(login.ClientID, principal, "Microsoft.KeyVault/vaults/secrets/getSecret/action", secret, why))
 		}
-		if found := v.find(secret); found != nil {
-			return found.Outputs.text("properties.secretUriWithVersion"), nil
+		if found := v.Find(secret); found != nil {
+			return found.Outputs.Text("properties.secretUriWithVersion"), nil
 		}
 		return "", fmt.Errorf("Status=404 Code=%q A secret with (name/id) %s was not found in this key vault", "SecretNotFound", name)
 	}
@@ -45,22 +45,22 @@ func (c *Cloud) SecretVersion(login WorkloadLogin, vaultURL, name string) (uri s
 }
 
 // exchange returns the principal that a login becomes.
-func (v *view) exchange(login WorkloadLogin) (principal string, err error) {
-	identities := v.all(typeIdentity)
-	i := slices.IndexFunc(identities, func(r *record) bool { return r.Outputs.text("clientId") == login.ClientID })
+func (v *View) exchange(login WorkloadLogin) (principal string, err error) {
+	identities := v.All(typeIdentity)
+	i := slices.IndexFunc(identities, func(r *Record) bool { return r.Outputs.Text("clientId") == login.ClientID })
 	if login.ClientID == "" || i < 0 {
 		return "", fmt.Errorf("AADSTS700016: Application with identifier '%s' was not found in the directory '%s'",
 			login.ClientID, v.cloud.options.TenantID)
 	}
 	identity := identities[i]
 	var issuers []string
-	for _, cluster := range v.all(typeCluster) {
-		issuers = append(issuers, cluster.Outputs.text("oidcIssuerProfile.issuerURL"))
+	for _, cluster := range v.All(typeCluster) {
+		issuers = append(issuers, cluster.Outputs.Text("oidcIssuerProfile.issuerURL"))
 	}
-	for _, credential := range v.all(typeCredential) {
-		if within(credential.ID, identity.ID) && slices.Contains(issuers, credential.Inputs.text("issuer")) &&
-			credential.Inputs.text("subject") == login.Subject && slices.Contains(credential.Inputs.texts("audiences"), login.Audience) {
-			return identity.Outputs.text("principalId"), nil
+	for _, credential := range v.All(typeCredential) {
+		if Within(credential.ID, identity.ID) && slices.Contains(issuers, credential.Inputs.Text("issuer")) &&
+			credential.Inputs.Text("subject") == login.Subject && slices.Contains(credential.Inputs.Texts("audiences"), login.Audience) {
+			return identity.Outputs.Text("principalId"), nil
 		}
 	}
 	return "", fmt.Errorf("AADSTS70021: No matching federated identity record found for presented assertion subject '%s' and audience '%s' "+

@@ -15,41 +15,41 @@ const (
 )
 
 // securityRules: priorities are 100 to 4096 and unique per direction.
-var securityRules = rule{code: "SecurityRuleInvalidPriority", broken: func(s subject) []finding {
-	var result []finding
+var securityRules = Rule{Code: "SecurityRuleInvalidPriority", Broken: func(s Subject) []Finding {
+	var result []Finding
 	taken := map[string]string{}
-	for i, r := range s.in.documents("securityRules") {
-		path := indexed("securityRules", i)
-		if r.text("name") == "" && !r.unsure("name") {
-			result = append(result, finding{path + ".name", "a security rule has no name; set it"})
+	for i, r := range s.In.Documents("securityRules") {
+		path := Indexed("securityRules", i)
+		if r.Text("name") == "" && !r.Unsure("name") {
+			result = append(result, Finding{Property: path + ".name", Message: "a security rule has no name; set it"})
 		}
-		priority, ok := r.number("priority")
+		priority, ok := r.Number("priority")
 		if !ok {
 			continue
 		}
 		if priority < 100 || priority > 4096 {
-			result = append(result, finding{path + ".priority", fmt.Sprintf(
-				"security rule '%s' has priority %g; use 100 to 4096", r.text("name"), priority)})
+			result = append(result, Finding{Property: path + ".priority", Message: fmt.Sprintf(
+				"security rule '%s' has priority %g; use 100 to 4096", r.Text("name"), priority)})
 		}
-		slot := fmt.Sprintf("%s %g", r.text("direction"), priority)
+		slot := fmt.Sprintf("%s %g", r.Text("direction"), priority)
 		if other, ok := taken[slot]; ok {
-			result = append(result, finding{path + ".priority", fmt.Sprintf(
-				"security rules '%s' and '%s' have the same priority and direction (%s); each needs its own", other, r.text("name"), slot)})
+			result = append(result, Finding{Property: path + ".priority", Message: fmt.Sprintf(
+				"security rules '%s' and '%s' have the same priority and direction (%s); each needs its own", other, r.Text("name"), slot)})
 		}
-		taken[slot] = r.text("name")
+		taken[slot] = r.Text("name")
 	}
 	return result
 }}
 
 // gatewaysStayReachable is N3 from the side of the security group: it cannot be changed so that a gateway behind it is cut off.
-var gatewaysStayReachable = rule{
-	id: "N3", code: "ApplicationGatewaySubnetInboundTrafficBlockedByNetworkSecurityGroup",
-	broken: func(s subject) []finding {
-		var result []finding
-		for _, subnet := range s.cloud.users(s.id) {
-			for _, tenant := range tenantsOf(s.cloud, subnet.ID) {
+var gatewaysStayReachable = Rule{
+	ID: "N3", Code: "ApplicationGatewaySubnetInboundTrafficBlockedByNetworkSecurityGroup",
+	Broken: func(s Subject) []Finding {
+		var result []Finding
+		for _, subnet := range s.Cloud.Users(s.ID) {
+			for _, tenant := range tenantsOf(s.Cloud, subnet.ID) {
 				if tenant.Kind == typeGateway {
-					result = append(result, gatewayCutOff(s.id, s.in, subnet.Inputs, tenant.Inputs)...)
+					result = append(result, gatewayCutOff(s.ID, s.In, subnet.Inputs, tenant.Inputs)...)
 				}
 			}
 		}
@@ -59,29 +59,29 @@ var gatewaysStayReachable = rule{
 
 // closedToClients is N3: a listener on a public address can be reached from somewhere outside. Azure would accept a gateway that
 // nobody reaches; here it is an error.
-func closedToClients(id string, group, gateway document) []finding {
-	public := slices.ContainsFunc(gateway.documents("frontendIPConfigurations"), func(f document) bool { return f.has("publicIPAddress") })
+func closedToClients(id string, group, gateway Document) []Finding {
+	public := slices.ContainsFunc(gateway.Documents("frontendIPConfigurations"), func(f Document) bool { return f.Has("publicIPAddress") })
 	if !public {
 		return nil
 	}
 	numbers := map[string]float64{}
-	for _, port := range gateway.documents("frontendPorts") {
-		numbers[port.text("name")], _ = port.number("port")
+	for _, port := range gateway.Documents("frontendPorts") {
+		numbers[port.Text("name")], _ = port.Number("port")
 	}
-	var result []finding
-	for _, listener := range gateway.documents("httpListeners") {
+	var result []Finding
+	for _, listener := range gateway.Documents("httpListeners") {
 		port := int(numbers[refersToPart(listener, "frontendPort")])
 		if port != 0 && !openToClients(group, port) {
-			result = append(result, finding{"networkSecurityGroup", fmt.Sprintf(
+			result = append(result, Finding{Property: "networkSecurityGroup", Message: fmt.Sprintf(
 				"Network security group '%s' lets no client reach listener '%s' on port %d. Allow inbound TCP %d to the subnet", id,
-				listener.text("name"), port, port)})
+				listener.Text("name"), port, port)})
 		}
 	}
 	return result
 }
 
 // gatewayCutOff is N3 in full. Whether clients get in is looked at once Azure does.
-func gatewayCutOff(id string, group, subnet, gateway document) []finding {
+func gatewayCutOff(id string, group, subnet, gateway Document) []Finding {
 	if result := slices.Concat(closedToGatewayManager(id, group), gatewayOutbound(id, group, subnet)); len(result) > 0 {
 		return result
 	}
@@ -89,15 +89,15 @@ func gatewayCutOff(id string, group, subnet, gateway document) []finding {
 }
 
 // openToClients says whether a rule lets others than Azure itself and the virtual network reach a port, before one denies it to all.
-func openToClients(group document, port int) bool {
+func openToClients(group Document, port int) bool {
 	azures := []string{"GatewayManager", "AzureLoadBalancer", "VirtualNetwork"}
 	for _, r := range byPriority(group, "Inbound") {
-		sources := append(r.texts("sourceAddressPrefixes"), r.text("sourceAddressPrefix"))
+		sources := append(r.Texts("sourceAddressPrefixes"), r.Text("sourceAddressPrefix"))
 		outside := slices.ContainsFunc(sources, func(source string) bool { return source != "" && !containsFold(azures, source) })
 		if covers, _ := portsCover(r, port, port); !covers || !outside || !overTCP(r) {
 			continue
 		}
-		if strings.EqualFold(r.text("access"), "Allow") {
+		if strings.EqualFold(r.Text("access"), "Allow") {
 			return true
 		}
 		if slices.Contains(sources, "*") || slices.Contains(sources, "0.0.0.0/0") || containsFold(sources, "Internet") {
@@ -108,13 +108,13 @@ func openToClients(group document, port int) bool {
 }
 
 // byPriority returns the security rules of a direction in the order in which Azure applies them.
-func byPriority(group document, direction string) []document {
-	rules := slices.DeleteFunc(group.documents("securityRules"), func(r document) bool {
-		return !strings.EqualFold(r.text("direction"), direction)
+func byPriority(group Document, direction string) []Document {
+	rules := slices.DeleteFunc(group.Documents("securityRules"), func(r Document) bool {
+		return !strings.EqualFold(r.Text("direction"), direction)
 	})
-	slices.SortStableFunc(rules, func(a, b document) int {
-		one, _ := a.number("priority")
-		two, _ := b.number("priority")
+	slices.SortStableFunc(rules, func(a, b Document) int {
+		one, _ := a.Number("priority")
+		two, _ := b.Number("priority")
 		return cmp.Compare(one, two)
 	})
 	return rules
@@ -122,47 +122,47 @@ func byPriority(group document, direction string) []document {
 
 // gatewaySubnetOpen is N3: the security group of a gateway's subnet, if there is one, lets Azure manage the gateway and clients
 // reach it.
-func gatewaySubnetOpen(v *view, id string, subnet, gateway document) []finding {
+func gatewaySubnetOpen(v *View, id string, subnet, gateway Document) []Finding {
 	group := groupOf(v, subnet)
 	if group == nil {
 		return nil // none, or reported as a missing reference of the subnet
 	}
 	findings := gatewayCutOff(group.ID, group.Inputs, subnet, gateway)
 	for i := range findings {
-		findings[i].message = fmt.Sprintf("subnet '%s': %s", id, findings[i].message)
+		findings[i].Message = fmt.Sprintf("subnet '%s': %s", id, findings[i].Message)
 	}
 	return findings
 }
 
 // closedToGatewayManager evaluates the inbound rules of a security group in the order of their priority, for management
 // traffic of gateways and for the probes of Azure's load balancer.
-func closedToGatewayManager(id string, group document) []finding {
+func closedToGatewayManager(id string, group Document) []Finding {
 	inbound := byPriority(group, "Inbound")
-	var result []finding
+	var result []Finding
 	managed := false
 	for _, r := range inbound {
 		all, some := portsCover(r, gatewayPortFirst, gatewayPortLast)
 		if !fromTag(r, "GatewayManager") || !overTCP(r) || !some {
 			continue
 		}
-		if strings.EqualFold(r.text("access"), "Allow") && all {
+		if strings.EqualFold(r.Text("access"), "Allow") && all {
 			managed = true
 		}
 		break
 	}
 	if !managed {
-		result = append(result, finding{"networkSecurityGroup", fmt.Sprintf(
+		result = append(result, Finding{Property: "networkSecurityGroup", Message: fmt.Sprintf(
 			"Network security group '%s' blocks incoming internet traffic on ports 65200 - 65535 to the subnet of an Application "+
 				"Gateway. Allow inbound TCP 65200-65535 from GatewayManager to any destination", id)})
 	}
 	for _, r := range inbound {
-		if !fromTag(r, "AzureLoadBalancer") || strings.EqualFold(r.text("sourceAddressPrefix"), "Internet") {
+		if !fromTag(r, "AzureLoadBalancer") || strings.EqualFold(r.Text("sourceAddressPrefix"), "Internet") {
 			continue
 		}
-		if strings.EqualFold(r.text("access"), "Deny") {
-			result = append(result, finding{"networkSecurityGroup", fmt.Sprintf(
+		if strings.EqualFold(r.Text("access"), "Deny") {
+			result = append(result, Finding{Property: "networkSecurityGroup", Message: fmt.Sprintf(
 				"Network security group '%s' denies AzureLoadBalancer by rule '%s'. Allow inbound traffic from AzureLoadBalancer before it",
-				id, r.text("name"))})
+				id, r.Text("name"))})
 		}
 		if all, _ := portsCover(r, 0, gatewayPortLast); all {
 			break
@@ -172,22 +172,22 @@ func closedToGatewayManager(id string, group document) []finding {
 }
 
 // fromTag says whether a security rule applies to traffic of a service tag.
-func fromTag(r document, tag string) bool {
-	sources := append(r.texts("sourceAddressPrefixes"), r.text("sourceAddressPrefix"))
+func fromTag(r Document, tag string) bool {
+	sources := append(r.Texts("sourceAddressPrefixes"), r.Text("sourceAddressPrefix"))
 	return slices.ContainsFunc(sources, func(source string) bool {
 		return source == "*" || source == "0.0.0.0/0" || strings.EqualFold(source, tag) ||
 			strings.EqualFold(source, "Internet") && tag == "GatewayManager"
 	})
 }
 
-func overTCP(r document) bool {
-	protocol := r.text("protocol")
+func overTCP(r Document) bool {
+	protocol := r.Text("protocol")
 	return protocol == "*" || strings.EqualFold(protocol, "Tcp")
 }
 
 // portsCover says whether the destination ports of a security rule include all, or some, of the ports first to last.
-func portsCover(r document, first, last int) (all, some bool) {
-	for _, text := range append(r.texts("destinationPortRanges"), r.text("destinationPortRange")) {
+func portsCover(r Document, first, last int) (all, some bool) {
+	for _, text := range append(r.Texts("destinationPortRanges"), r.Text("destinationPortRange")) {
 		from, to := 0, gatewayPortLast
 		if text != "*" {
 			low, high, isRange := strings.Cut(text, "-")

@@ -65,24 +65,24 @@ func (c *Cloud) seed(existing Existing) error {
 		return fmt.Errorf("existing resource has the type %q, which the simulated Azure does not serve", existing.Type)
 	}
 	inputs := resource.NewPropertyMapFromMap(existing.Inputs)
-	s := subject{definition: d, in: documentOf(inputs), cloud: &view{c}}
+	s := Subject{Definition: d, In: documentOf(inputs), Cloud: &View{c}}
 	var complete bool
-	if s.id, complete = d.path.expand(c.options.SubscriptionID, s.in); !complete {
-		return fmt.Errorf("existing %s needs %v; set them all", existing.Type, d.path.parameters())
+	if s.ID, complete = d.Path.expand(c.options.SubscriptionID, s.In); !complete {
+		return fmt.Errorf("existing %s needs %v; set them all", existing.Type, d.Path.parameters())
 	}
-	if c.live[key(s.id)] != nil {
+	if c.live[Key(s.ID)] != nil {
 		return nil
 	}
-	if failures := checkSchema(inputs, d.inputs, d.required); len(failures) > 0 {
-		return fmt.Errorf("existing %s %q cannot exist: %s", existing.Type, s.id, failures[0].GetReason())
+	if failures := checkSchema(inputs, d.Inputs, d.Required); len(failures) > 0 {
+		return fmt.Errorf("existing %s %q cannot exist: %s", existing.Type, s.ID, failures[0].GetReason())
 	}
 	if violations := c.obstaclesToPut(OperationCreate, s); len(violations) > 0 {
-		return refusal(OperationCreate, s.kind, s.id, violations)
+		return refusal(OperationCreate, s.Kind, s.ID, violations)
 	}
-	stored := &record{ID: s.id, Kind: s.kind, Inputs: s.in.without(s.writeOnly...)}
+	stored := &Record{ID: s.ID, Kind: s.Kind, Inputs: s.In.Without(s.WriteOnly...)}
 	c.settled(stored, s, inputs)
 	stored.Seeded = true
-	undo := c.change(func() { c.live[key(s.id)] = stored })
+	undo := c.change(func() { c.live[Key(s.ID)] = stored })
 	if err := c.save(); err != nil {
 		undo()
 		return err

@@ -20,8 +20,8 @@ const storeVersion = 1
 // store is the form of the state file.
 type store struct {
 	Version     int       `json:"version"`
-	Resources   []*record `json:"resources"`
-	SoftDeleted []*record `json:"softDeleted"`
+	Resources   []*Record `json:"resources"`
+	SoftDeleted []*Record `json:"softDeleted"`
 }
 
 // load reads the state file, if there is one.
@@ -52,22 +52,22 @@ func (c *Cloud) load() error {
 		return fmt.Errorf("inventory %s of the simulated Azure has version %d, but this program reads version %d; remove it",
 			c.options.StateFile, stored.Version, storeVersion)
 	}
-	for records, into := range map[*[]*record]map[string]*record{&stored.Resources: c.live, &stored.SoftDeleted: c.deleted} {
+	for records, into := range map[*[]*Record]map[string]*Record{&stored.Resources: c.live, &stored.SoftDeleted: c.deleted} {
 		for _, r := range *records {
 			if err := c.unfit(r); err != nil {
 				return fmt.Errorf("inventory %s of the simulated Azure %w; remove the file", c.options.StateFile, err)
 			}
-			if into[key(r.ID)] != nil {
+			if into[Key(r.ID)] != nil {
 				return fmt.Errorf("inventory %s of the simulated Azure has %s twice; remove one", c.options.StateFile, r.ID)
 			}
-			into[key(r.ID)] = r
+			into[Key(r.ID)] = r
 		}
 	}
 	return nil
 }
 
 // unfit says why a record of the state file can be none of this program's, or returns nil.
-func (c *Cloud) unfit(r *record) error {
+func (c *Cloud) unfit(r *Record) error {
 	if r == nil {
 		return errors.New("has an empty entry")
 	}
@@ -75,11 +75,11 @@ func (c *Cloud) unfit(r *record) error {
 	if d == nil {
 		return fmt.Errorf("has a %s, a type that it does not serve", r.Kind)
 	}
-	parsed, err := parseID(r.ID)
+	parsed, err := ParseID(r.ID)
 	if err != nil {
 		return fmt.Errorf("has a %s whose id is damaged: %w", r.Kind, err)
 	}
-	if r.Kind != d.kind || !strings.EqualFold(parsed.kind(), d.kind) {
+	if r.Kind != d.Kind || !strings.EqualFold(parsed.Kind(), d.Kind) {
 		return fmt.Errorf("has a %s with the id %s, which is that of another type", r.Kind, r.ID)
 	}
 	return nil
@@ -92,7 +92,7 @@ func (c *Cloud) save() (err error) {
 		return nil
 	}
 	content, err := json.MarshalIndent(store{
-		Version: storeVersion, Resources: sorted(c.live), SoftDeleted: sorted(c.deleted),
+		Version: storeVersion, Resources: Sorted(c.live), SoftDeleted: Sorted(c.deleted),
 	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("inventory of the simulated Azure cannot be written: %w", err)
@@ -113,8 +113,8 @@ func (c *Cloud) save() (err error) {
 	return nil
 }
 
-func sorted(records map[string]*record) []*record {
-	result := make([]*record, 0, len(records))
+func Sorted(records map[string]*Record) []*Record {
+	result := make([]*Record, 0, len(records))
 	for _, k := range slices.Sorted(maps.Keys(records)) {
 		result = append(result, records[k])
 	}

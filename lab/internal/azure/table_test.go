@@ -17,21 +17,21 @@ import (
 func TestUnit_TableIsSound(t *testing.T) {
 	for token, d := range newRegistry().byToken {
 		t.Run(token, func(t *testing.T) {
-			require.NotEmpty(t, d.kind)
-			assert.NotNil(t, d.name.pattern, "every type has a rule for names")
-			assert.NotZero(t, latency(d.kind, OperationCreate, nil), "every type takes its time")
-			paths := append(d.path.parameters(), d.immutable...)
-			paths = append(paths, d.writeOnly...)
-			paths = slices.AppendSeq(paths, maps.Keys(d.frozen))
-			paths = slices.AppendSeq(paths, maps.Keys(d.refers))
+			require.NotEmpty(t, d.Kind)
+			assert.NotNil(t, d.Name.Pattern, "every type has a rule for names")
+			assert.NotZero(t, latency(d.Kind, OperationCreate, nil), "every type takes its time")
+			paths := append(d.Path.parameters(), d.Immutable...)
+			paths = append(paths, d.WriteOnly...)
+			paths = slices.AppendSeq(paths, maps.Keys(d.Frozen))
+			paths = slices.AppendSeq(paths, maps.Keys(d.Refers))
 			for _, path := range paths {
-				assert.True(t, hasPath(d.inputs, path), "%s has no input %s", token, path)
+				assert.True(t, hasPath(d.Inputs, path), "%s has no input %s", token, path)
 			}
-			if d.serial != nil {
-				assert.True(t, strings.HasPrefix(d.kind, d.serial.owner))
+			if d.Serial != nil {
+				assert.True(t, strings.HasPrefix(d.Kind, d.Serial.Owner))
 			}
-			for _, r := range slices.Concat(d.checks, d.demands, d.farewells) {
-				assert.NotEmpty(t, r.code)
+			for _, r := range slices.Concat(d.Checks, d.Demands, d.Farewells) {
+				assert.NotEmpty(t, r.Code)
 			}
 		})
 	}
@@ -65,15 +65,15 @@ func hasPath(t reflect.Type, path string) bool {
 func TestUnit_RulesSurviveUnknownInputs(t *testing.T) {
 	for token, d := range newRegistry().byToken {
 		t.Run(token, func(t *testing.T) {
-			all := document{}
-			for i := range d.inputs.NumField() {
-				all[propertyName(d.inputs.Field(i))] = unknown{}
+			all := Document{}
+			for i := range d.Inputs.NumField() {
+				all[propertyName(d.Inputs.Field(i))] = unknown{}
 			}
 			// These two are refused for being there at all.
 			delete(all, "webApplicationFirewallConfiguration")
 			delete(all, "maintenanceWindow")
-			assert.Empty(t, subject{definition: d, in: all}.judge(d.checks))
-			assert.NotPanics(t, func() { subject{definition: d, in: document{}}.judge(d.checks) })
+			assert.Empty(t, Subject{Definition: d, In: all}.judge(d.Checks))
+			assert.NotPanics(t, func() { Subject{Definition: d, In: Document{}}.judge(d.Checks) })
 		})
 	}
 }
@@ -81,7 +81,7 @@ func TestUnit_RulesSurviveUnknownInputs(t *testing.T) {
 func TestUnit_ParseID(t *testing.T) {
 	const sub = "/subscriptions/00000000-0000-0000-0000-000000000001"
 	tests := map[string]struct{ kind, name, head string }{
-		sub:                        {typeSubscription, "00000000-0000-0000-0000-000000000001", ""},
+		sub:                        {TypeSubscription, "00000000-0000-0000-0000-000000000001", ""},
 		sub + "/resourceGroups/rg": {typeResourceGroup, "rg", sub},
 		sub + "/providers/Microsoft.Authorization/roleDefinitions/x": {"Microsoft.Authorization/roleDefinitions", "x", sub},
 		sub + "/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v/subnets/s": {
@@ -92,15 +92,15 @@ func TestUnit_ParseID(t *testing.T) {
 		},
 	}
 	for text, want := range tests {
-		id, err := parseID(text)
+		id, err := ParseID(text)
 		require.NoError(t, err)
-		assert.Equal(t, want.kind, id.kind())
+		assert.Equal(t, want.kind, id.Kind())
 		assert.Equal(t, want.name, id.name())
 		assert.Equal(t, want.head, id.head)
 		assert.Equal(t, text, id.String())
 	}
 	for _, text := range []string{"", "x", sub + "/resourceGroups", sub + "/resourceGroups/rg/providers/A.B/c", sub + "/providers/A.B//x"} {
-		_, err := parseID(text)
+		_, err := ParseID(text)
 		assert.Error(t, err, text)
 	}
 }

@@ -25,20 +25,20 @@ const allPorts = gatewayPortLast
 
 // deniedBy returns the name of the security rule that denies a flow, or some of it, before another allows all of it, or "". What
 // Azure's default rules do is up to the caller.
-func deniedBy(group document, f flow) string {
+func deniedBy(group Document, f flow) string {
 	for _, r := range byPriority(group, f.direction) {
 		allPorts, somePorts := portsCover(r, f.first, f.last)
-		protocol := r.text("protocol")
+		protocol := r.Text("protocol")
 		allProtocols := protocol == "*" || strings.EqualFold(protocol, f.protocol)
-		allFrom, someFrom := endsCover(append(r.texts("sourceAddressPrefixes"), r.text("sourceAddressPrefix")), f.from)
-		allTo, someTo := endsCover(append(r.texts("destinationAddressPrefixes"), r.text("destinationAddressPrefix")), f.to)
+		allFrom, someFrom := endsCover(append(r.Texts("sourceAddressPrefixes"), r.Text("sourceAddressPrefix")), f.from)
+		allTo, someTo := endsCover(append(r.Texts("destinationAddressPrefixes"), r.Text("destinationAddressPrefix")), f.to)
 		if !somePorts || !someFrom || !someTo || !allProtocols && f.protocol != "*" {
 			continue
 		}
-		if strings.EqualFold(r.text("access"), "Deny") {
-			return r.text("name")
+		if strings.EqualFold(r.Text("access"), "Deny") {
+			return r.Text("name")
 		}
-		if allPorts && allProtocols && allFrom && allTo && r.text("sourcePortRange") == "*" {
+		if allPorts && allProtocols && allFrom && allTo && r.Text("sourcePortRange") == "*" {
 			return ""
 		}
 	}
@@ -86,27 +86,27 @@ func endCovers(prefix, end string) (all, some bool) {
 }
 
 // guarded returns what refuses a security group, which may be nil, for the sake of what is in a subnet.
-type guarded func(v *view, tenant *record, subnet, group document) []string
+type guarded func(v *View, tenant *Record, subnet, group Document) []string
 
 // groupOf returns the inputs of the security group of a subnet, or nil.
-func groupOf(v *view, subnet document) *record {
-	return v.find(subnet.text("networkSecurityGroup.id"))
+func groupOf(v *View, subnet Document) *Record {
+	return v.Find(subnet.Text("networkSecurityGroup.id"))
 }
 
 // keptByGroup makes the rule of a security group that what is in its subnets stays reachable.
-func keptByGroup(id, code string, kinds []string, refuse guarded) rule {
-	return rule{id: id, code: code, broken: func(s subject) []finding {
-		var result []finding
-		for _, user := range s.cloud.users(s.id) {
+func keptByGroup(id, code string, kinds []string, refuse guarded) Rule {
+	return Rule{ID: id, Code: code, Broken: func(s Subject) []Finding {
+		var result []Finding
+		for _, user := range s.Cloud.Users(s.ID) {
 			if user.Kind != typeSubnet {
 				continue
 			}
-			for _, tenant := range tenantsOf(s.cloud, user.ID) {
+			for _, tenant := range tenantsOf(s.Cloud, user.ID) {
 				if !slices.Contains(kinds, tenant.Kind) {
 					continue
 				}
-				for _, why := range refuse(s.cloud, tenant, user.Inputs, s.in) {
-					result = append(result, found("securityRules", "network security group '%s' %s", s.id, why)...)
+				for _, why := range refuse(s.Cloud, tenant, user.Inputs, s.In) {
+					result = append(result, Found("securityRules", "network security group '%s' %s", s.ID, why)...)
 				}
 			}
 		}
@@ -115,19 +115,19 @@ func keptByGroup(id, code string, kinds []string, refuse guarded) rule {
 }
 
 // keptBySubnet makes the rule of a subnet that what is in it stays reachable when it gets another security group.
-func keptBySubnet(id, code string, kinds []string, refuse guarded) rule {
-	return rule{id: id, code: code, broken: func(s subject) []finding {
-		group := groupOf(s.cloud, s.in)
-		if s.creating() || group == nil {
+func keptBySubnet(id, code string, kinds []string, refuse guarded) Rule {
+	return Rule{ID: id, Code: code, Broken: func(s Subject) []Finding {
+		group := groupOf(s.Cloud, s.In)
+		if s.Creating() || group == nil {
 			return nil
 		}
-		var result []finding
-		for _, tenant := range tenantsOf(s.cloud, s.id) {
+		var result []Finding
+		for _, tenant := range tenantsOf(s.Cloud, s.ID) {
 			if !slices.Contains(kinds, tenant.Kind) {
 				continue
 			}
-			for _, why := range refuse(s.cloud, tenant, s.in, group.Inputs) {
-				result = append(result, found("networkSecurityGroup", "network security group '%s' %s", group.ID, why)...)
+			for _, why := range refuse(s.Cloud, tenant, s.In, group.Inputs) {
+				result = append(result, Found("networkSecurityGroup", "network security group '%s' %s", group.ID, why)...)
 			}
 		}
 		return result
@@ -153,49 +153,49 @@ var (
 )
 
 // subnetKeepsGateways is N3 from the side of the subnet.
-var subnetKeepsGateways = rule{id: "N3", code: gatewayBlocked, broken: func(s subject) []finding {
-	if s.creating() {
+var subnetKeepsGateways = Rule{ID: "N3", Code: gatewayBlocked, Broken: func(s Subject) []Finding {
+	if s.Creating() {
 		return nil
 	}
-	var result []finding
-	for _, tenant := range tenantsOf(s.cloud, s.id) {
+	var result []Finding
+	for _, tenant := range tenantsOf(s.Cloud, s.ID) {
 		if tenant.Kind == typeGateway {
-			result = append(result, gatewaySubnetOpen(s.cloud, s.id, s.in, tenant.Inputs)...)
+			result = append(result, gatewaySubnetOpen(s.Cloud, s.ID, s.In, tenant.Inputs)...)
 		}
 	}
 	return result
 }}
 
 // nodeTraffic is N8: a security group with denies lets nodes and pods talk to one another.
-var nodeTraffic = rule{id: "N8", code: nodeTrafficBlocked, broken: func(s subject) []finding {
-	tenant := &record{ID: s.id, Kind: s.kind, Inputs: s.in}
-	var result []finding
-	for _, id := range poolSubnetIDs(s.in) {
-		subnet, _ := subnetOf(s.cloud, id)
-		group := groupOf(s.cloud, subnet)
+var nodeTraffic = Rule{ID: "N8", Code: nodeTrafficBlocked, Broken: func(s Subject) []Finding {
+	tenant := &Record{ID: s.ID, Kind: s.Kind, Inputs: s.In}
+	var result []Finding
+	for _, id := range poolSubnetIDs(s.In) {
+		subnet, _ := subnetOf(s.Cloud, id)
+		group := groupOf(s.Cloud, subnet)
 		if group == nil {
 			continue
 		}
-		for _, why := range nodesCutOff(s.cloud, tenant, subnet, group.Inputs) {
-			result = append(result, found("vnetSubnetID", "network security group '%s' of subnet '%s' %s", group.ID, id, why)...)
+		for _, why := range nodesCutOff(s.Cloud, tenant, subnet, group.Inputs) {
+			result = append(result, Found("vnetSubnetID", "network security group '%s' of subnet '%s' %s", group.ID, id, why)...)
 		}
 	}
 	return result
 }}
 
 // nodesCutOff says which traffic between nodes and pods a security group denies, and whether the load balancer may probe nodes.
-func nodesCutOff(v *view, tenant *record, subnet, group document) []string {
+func nodesCutOff(v *View, tenant *Record, subnet, group Document) []string {
 	cluster := tenant.Inputs
 	if tenant.Kind == typePool {
-		owner, _ := ancestor(tenant.ID, typeCluster)
-		r := v.find(owner)
+		owner, _ := Ancestor(tenant.ID, typeCluster)
+		r := v.Find(owner)
 		if r == nil {
 			return nil // reported as a missing parent
 		}
 		cluster = r.Inputs
 	}
 	var flows []flow
-	pods := podRange(cluster.document("networkProfile"))
+	pods := podRange(cluster.Document("networkProfile"))
 	for _, nodes := range prefixesOf(subnet) {
 		flows = append(flows, flow{label: "from nodes to nodes", from: nodes, to: nodes})
 		if pods != "" {
@@ -222,31 +222,31 @@ func nodesCutOff(v *view, tenant *record, subnet, group document) []string {
 
 // serverTraffic is N4: the security group of a server's subnet lets the server work, and high availability has its service
 // endpoint.
-var serverTraffic = rule{id: "N4", code: serverTrafficBlocked, broken: func(s subject) []finding {
+var serverTraffic = Rule{ID: "N4", Code: serverTrafficBlocked, Broken: func(s Subject) []Finding {
 	const path = "network.delegatedSubnetResourceId"
-	id := s.in.text(path)
-	subnet, ok := subnetOf(s.cloud, id)
+	id := s.In.Text(path)
+	subnet, ok := subnetOf(s.Cloud, id)
 	if !ok {
 		return nil // none, or reported as a missing reference
 	}
-	var result []finding
-	if mode := s.in.text("highAvailability.mode"); mode != "" && mode != "Disabled" && !hasServiceEndpoint(subnet, "Microsoft.Storage") {
-		result = append(result, found(path, "high availability needs the service endpoint Microsoft.Storage in subnet '%s'; "+
+	var result []Finding
+	if mode := s.In.Text("highAvailability.mode"); mode != "" && mode != "Disabled" && !hasServiceEndpoint(subnet, "Microsoft.Storage") {
+		result = append(result, Found(path, "high availability needs the service endpoint Microsoft.Storage in subnet '%s'; "+
 			"add it to the subnet's serviceEndpoints", id)...)
 	}
-	if group := groupOf(s.cloud, subnet); group != nil {
-		tenant := &record{ID: s.id, Kind: s.kind, Inputs: s.in}
-		for _, why := range serverCutOff(s.cloud, tenant, subnet, group.Inputs) {
-			result = append(result, found(path, "network security group '%s' of subnet '%s' %s", group.ID, id, why)...)
+	if group := groupOf(s.Cloud, subnet); group != nil {
+		tenant := &Record{ID: s.ID, Kind: s.Kind, Inputs: s.In}
+		for _, why := range serverCutOff(s.Cloud, tenant, subnet, group.Inputs) {
+			result = append(result, Found(path, "network security group '%s' of subnet '%s' %s", group.ID, id, why)...)
 		}
 	}
 	return result
 }}
 
 // serverCutOff says which traffic that a server needs a security group denies.
-func serverCutOff(_ *view, tenant *record, subnet, group document) []string {
+func serverCutOff(_ *View, tenant *Record, subnet, group Document) []string {
 	services := []string{"Storage"}
-	if tenant.Inputs.text("authConfig.activeDirectoryAuth") == "Enabled" {
+	if tenant.Inputs.Text("authConfig.activeDirectoryAuth") == "Enabled" {
 		services = append(services, "AzureActiveDirectory")
 	}
 	var flows []flow
@@ -269,11 +269,11 @@ func serverCutOff(_ *view, tenant *record, subnet, group document) []string {
 }
 
 // gatewayOutbound is N3: a gateway reaches the internet, by which it is managed.
-func gatewayOutbound(id string, group, subnet document) []finding {
-	var result []finding
+func gatewayOutbound(id string, group, subnet Document) []Finding {
+	var result []Finding
 	for _, prefix := range prefixesOf(subnet) {
 		if by := deniedBy(group, flow{direction: "Outbound", protocol: "*", last: allPorts, from: prefix, to: "Internet"}); by != "" {
-			result = append(result, found("networkSecurityGroup", "Network security group '%s' denies traffic to the internet by rule '%s', which an "+
+			result = append(result, Found("networkSecurityGroup", "Network security group '%s' denies traffic to the internet by rule '%s', which an "+
 				"Application Gateway needs. Drop the rule, or allow outbound traffic to Internet before it", id, by)...)
 		}
 	}

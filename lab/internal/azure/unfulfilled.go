@@ -13,22 +13,22 @@ import (
 func (c *Cloud) Unfulfilled() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v := &view{c}
+	v := &View{cloud: c}
 	var result []string
-	for _, cluster := range v.all(typeCluster) {
+	for _, cluster := range v.All(typeCluster) {
 		result = slices.Concat(result, missingForAddOn(v, cluster), withoutAdministrator(v, cluster), unreachedServers(v, cluster))
 	}
 	return result
 }
 
 // withoutAdministrator is K3: with Azure's roles, a cluster is administered by those who have one of them.
-func withoutAdministrator(v *view, cluster *record) []string {
-	if !cluster.Inputs.flag("aadProfile.enableAzureRBAC") {
+func withoutAdministrator(v *View, cluster *Record) []string {
+	if !cluster.Inputs.Flag("aadProfile.enableAzureRBAC") {
 		return nil
 	}
-	for _, r := range v.all(typeRoleAssignment) {
-		scope := r.Inputs.text("scope")
-		if roleOf(r.Inputs) == roleClusterAdmin && (key(scope) == key(cluster.ID) || within(cluster.ID, scope)) {
+	for _, r := range v.All(typeRoleAssignment) {
+		scope := r.Inputs.Text("scope")
+		if roleOf(r.Inputs) == roleClusterAdmin && (Key(scope) == Key(cluster.ID) || Within(cluster.ID, scope)) {
 			return nil
 		}
 	}
@@ -37,13 +37,13 @@ func withoutAdministrator(v *view, cluster *record) []string {
 }
 
 // unreachedServers is N4: the security groups of both subnets let the nodes of a cluster reach the servers of its virtual network.
-func unreachedServers(v *view, cluster *record) []string {
-	owners := joinedNetworks(subject{in: cluster.Inputs})
+func unreachedServers(v *View, cluster *Record) []string {
+	owners := joinedNetworks(Subject{In: cluster.Inputs})
 	var result []string
-	for _, server := range v.all(typeServer) {
-		id := server.Inputs.text("network.delegatedSubnetResourceId")
-		owner, _ := ancestor(id, typeNetwork)
-		if !slices.ContainsFunc(owners, func(joined string) bool { return key(joined) == key(owner) }) {
+	for _, server := range v.All(typeServer) {
+		id := server.Inputs.Text("network.delegatedSubnetResourceId")
+		owner, _ := Ancestor(id, typeNetwork)
+		if !slices.ContainsFunc(owners, func(joined string) bool { return Key(joined) == Key(owner) }) {
 			continue
 		}
 		servers, _ := subnetOf(v, id)
@@ -52,7 +52,7 @@ func unreachedServers(v *view, cluster *record) []string {
 			for _, from := range prefixesOf(nodes) {
 				for _, to := range prefixesOf(servers) {
 					f := flow{protocol: "Tcp", first: 5432, last: 5432, from: from, to: to}
-					for direction, subnet := range map[string]document{"Inbound": servers, "Outbound": nodes} {
+					for direction, subnet := range map[string]Document{"Inbound": servers, "Outbound": nodes} {
 						f.direction = direction
 						group := groupOf(v, subnet)
 						if group == nil {

@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// view is what a rule may ask about the other resources. It is used under the cloud's lock only.
-type view struct {
+// View is what a rule may ask about the other resources. It is used under the cloud's lock only.
+type View struct {
 	cloud *Cloud
 }
 
-// find returns the resource with the given id, or nil. One that is being created or deleted does not exist.
-func (v *view) find(id string) *record {
-	if op, ok := v.cloud.running[key(id)]; ok && op.verb != OperationUpdate {
+// Find returns the resource with the given id, or nil. One that is being created or deleted does not exist.
+func (v *View) Find(id string) *Record {
+	if op, ok := v.cloud.running[Key(id)]; ok && op.verb != OperationUpdate {
 		return nil
 	}
-	return v.cloud.live[key(id)]
+	return v.cloud.live[Key(id)]
 }
 
-// all returns the live resources of an ARM type, sorted by id.
-func (v *view) all(kind string) []*record {
-	var result []*record
+// All returns the live resources of an ARM type, sorted by id.
+func (v *View) All(kind string) []*Record {
+	var result []*Record
 	for _, k := range slices.Sorted(maps.Keys(v.cloud.live)) {
 		if r := v.cloud.live[k]; strings.EqualFold(r.Kind, kind) {
 			result = append(result, r)
@@ -30,22 +30,22 @@ func (v *view) all(kind string) []*record {
 	return result
 }
 
-// present returns the live resources and those under way, with the inputs that they are going to have, sorted by id.
-func (v *view) present() []*record {
+// Present returns the live resources and those under way, with the inputs that they are going to have, sorted by id.
+func (v *View) Present() []*Record {
 	merged := maps.Clone(v.cloud.live)
 	for k, op := range v.cloud.running {
 		if op.verb != OperationDelete {
 			merged[k] = op.record
 		}
 	}
-	return sorted(merged)
+	return Sorted(merged)
 }
 
-// users returns the resources, present or under way, that refer to id or to something below it.
-func (v *view) users(id string) []*record {
-	var result []*record
-	for _, r := range v.present() {
-		if key(r.ID) != key(id) && r.refersTo(id) {
+// Users returns the resources, present or under way, that refer to id or to something below it.
+func (v *View) Users(id string) []*Record {
+	var result []*Record
+	for _, r := range v.Present() {
+		if Key(r.ID) != Key(id) && r.refersTo(id) {
 			result = append(result, r)
 		}
 	}
@@ -53,19 +53,19 @@ func (v *view) users(id string) []*record {
 }
 
 // refersTo says whether an id in r's inputs is id or below it.
-func (r *record) refersTo(id string) bool {
+func (r *Record) refersTo(id string) bool {
 	refers := false
-	r.Inputs.walk(func(_, text string) {
-		refers = refers || looksLikeID(text) && (key(text) == key(id) || within(text, id))
+	r.Inputs.Walk(func(_, text string) {
+		refers = refers || LooksLikeID(text) && (Key(text) == Key(id) || Within(text, id))
 	})
 	return refers
 }
 
-// children returns the resources, present or under way, whose id is below id.
-func (v *view) children(id string) []*record {
-	var result []*record
-	for _, r := range v.present() {
-		if within(r.ID, id) {
+// Children returns the resources, present or under way, whose id is below id.
+func (v *View) Children(id string) []*Record {
+	var result []*Record
+	for _, r := range v.Present() {
+		if Within(r.ID, id) {
 			result = append(result, r)
 		}
 	}
@@ -74,19 +74,19 @@ func (v *view) children(id string) []*record {
 
 // missing says why the resource that id names does not exist, or returns "". by is the resource that refers to it: its own
 // parts are looked for in its wanted inputs.
-func (v *view) missing(id string, by subject) string {
-	parsed, err := parseID(id)
+func (v *View) missing(id string, by Subject) string {
+	parsed, err := ParseID(id)
 	if err != nil {
 		return err.Error()
 	}
 	if !strings.EqualFold(subscriptionOf(id), v.cloud.options.SubscriptionID) {
 		return "subscription '" + subscriptionOf(id) + "' could not be found; this is " + v.cloud.options.SubscriptionID
 	}
-	if parsed.kind() == typeSubscription {
+	if parsed.Kind() == TypeSubscription {
 		return ""
 	}
-	if strings.EqualFold(parsed.kind(), "Microsoft.Authorization/roleDefinitions") {
-		if guid.MatchString(parsed.name()) {
+	if strings.EqualFold(parsed.Kind(), "Microsoft.Authorization/roleDefinitions") {
+		if GUID.MatchString(parsed.name()) {
 			return ""
 		}
 		return "role definition '" + parsed.name() + "' is no GUID"
@@ -98,16 +98,16 @@ func (v *view) missing(id string, by subject) string {
 }
 
 // missingResource looks for the nearest resource of a known type, going up from id, and for the rest of id inside it.
-func (v *view) missingResource(id string, parsed armID, by subject) string {
+func (v *View) missingResource(id string, parsed armID, by Subject) string {
 	var parts [][2]string // of the resource found, innermost last
 	for {
-		def := v.cloud.registry.kindOf(parsed.kind())
+		def := v.cloud.registry.kindOf(parsed.Kind())
 		if def != nil {
-			owner := v.find(parsed.String())
-			var inputs document
+			owner := v.Find(parsed.String())
+			var inputs Document
 			switch {
-			case by.id != "" && key(parsed.String()) == key(by.id):
-				inputs = by.in
+			case by.ID != "" && Key(parsed.String()) == Key(by.ID):
+				inputs = by.In
 			case owner != nil:
 				inputs = owner.Inputs
 			case v.inline(parsed):
@@ -115,48 +115,48 @@ func (v *view) missingResource(id string, parsed armID, by subject) string {
 			default:
 				return "the resource '" + parsed.String() + "' was not found"
 			}
-			return missingPart(def, parsed.String(), inputs, parts)
+			return MissingPart(def, parsed.String(), inputs, parts)
 		}
 		parts = append([][2]string{{parsed.types[len(parsed.types)-1], parsed.names[len(parsed.names)-1]}}, parts...)
 		parent, ok := parsed.parent()
 		if !ok {
-			return "the resource '" + id + "' was not found: the simulated Azure has no type " + parsed.kind()
+			return "the resource '" + id + "' was not found: the simulated Azure has no type " + parsed.Kind()
 		}
 		parsed = parent
 	}
 }
 
 // inline says whether id is a subnet that its virtual network declares inline.
-func (v *view) inline(id armID) bool {
+func (v *View) inline(id armID) bool {
 	parent, ok := id.parent()
 	if !ok {
 		return false
 	}
-	owner := v.find(parent.String())
+	owner := v.Find(parent.String())
 	if owner == nil {
 		return false
 	}
-	return slices.ContainsFunc(owner.Inputs.documents(id.types[len(id.types)-1]), func(d document) bool {
-		return strings.EqualFold(d.text("name"), id.name())
+	return slices.ContainsFunc(owner.Inputs.Documents(id.types[len(id.types)-1]), func(d Document) bool {
+		return strings.EqualFold(d.Text("name"), id.name())
 	})
 }
 
-// missingPart looks for a part of a resource, such as a listener of a gateway, in the resource's inputs. A collection that is
+// MissingPart looks for a part of a resource, such as a listener of a gateway, in the resource's inputs. A collection that is
 // no input of the resource is not looked into: Azure fills it by itself.
-func missingPart(def *definition, owner string, inputs document, parts [][2]string) string {
+func MissingPart(def *Definition, owner string, inputs Document, parts [][2]string) string {
 	if len(parts) == 0 {
 		return ""
 	}
 	collection, name := parts[0][0], parts[0][1]
-	if !hasProperty(def.inputs, collection) || inputs.unsure(collection) {
+	if !hasProperty(def.Inputs, collection) || inputs.Unsure(collection) {
 		return ""
 	}
-	for _, item := range inputs.items(collection) {
+	for _, item := range inputs.Items(collection) {
 		part, ok := item.(map[string]any)
 		if !ok { // unknown in a preview
 			return ""
 		}
-		if document(part).unsure("name") || strings.EqualFold(document(part).text("name"), name) {
+		if Document(part).Unsure("name") || strings.EqualFold(Document(part).Text("name"), name) {
 			return ""
 		}
 	}
@@ -164,18 +164,18 @@ func missingPart(def *definition, owner string, inputs document, parts [][2]stri
 }
 
 // managed says whether id is in the node resource group of a live cluster: AKS makes and owns everything there.
-func (v *view) managed(id string) bool {
-	group := resourceGroupOf(id)
+func (v *View) managed(id string) bool {
+	group := ResourceGroupOf(id)
 	if group == "" {
 		return false
 	}
-	return slices.ContainsFunc(v.all(typeCluster), func(r *record) bool {
-		return strings.EqualFold(group[strings.LastIndex(group, "/")+1:], r.Outputs.text("nodeResourceGroup"))
+	return slices.ContainsFunc(v.All(typeCluster), func(r *Record) bool {
+		return strings.EqualFold(group[strings.LastIndex(group, "/")+1:], r.Outputs.Text("nodeResourceGroup"))
 	})
 }
 
-// nameList returns the ids of records for an error message.
-func nameList(records []*record) string {
+// NameList returns the ids of records for an error message.
+func NameList(records []*Record) string {
 	ids := make([]string, 0, len(records))
 	for _, r := range records {
 		ids = append(ids, r.ID)

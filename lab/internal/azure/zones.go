@@ -25,53 +25,53 @@ var zonedRegions = map[string]bool{
 var zonePaths = []string{"zones", "availabilityZones", "availabilityZone", "highAvailability.standbyAvailabilityZone"}
 
 // availabilityZones: zones are 1, 2 and 3, and only some regions have them.
-var availabilityZones = rule{id: "Zones", code: "AvailabilityZoneNotSupported", broken: func(s subject) []finding {
-	return zoneFindings(s.in, s.in.text("location"))
+var availabilityZones = Rule{ID: "Zones", Code: "AvailabilityZoneNotSupported", Broken: func(s Subject) []Finding {
+	return zoneFindings(s.In, s.In.Text("location"))
 }}
 
 // poolZones applies availabilityZones to an agent pool, which is where its cluster is.
-var poolZones = rule{id: "Zones", code: "AvailabilityZoneNotSupported", broken: func(s subject) []finding {
-	owner, _ := ancestor(s.id, typeCluster)
-	cluster := s.cloud.find(owner)
+var poolZones = Rule{ID: "Zones", Code: "AvailabilityZoneNotSupported", Broken: func(s Subject) []Finding {
+	owner, _ := Ancestor(s.ID, typeCluster)
+	cluster := s.Cloud.Find(owner)
 	if cluster == nil {
 		return nil // reported as a missing parent
 	}
-	return zoneFindings(s.in, s.cloud.cloud.locationOfRecord(cluster))
+	return zoneFindings(s.In, s.Cloud.cloud.locationOfRecord(cluster))
 }}
 
-func zoneFindings(in document, location string) []finding {
+func zoneFindings(in Document, location string) []Finding {
 	zoned, listed := zonedRegions[regionOf(location)]
-	var result []finding
+	var result []Finding
 	look := func(path string, zones []string) {
 		if len(zones) == 0 {
 			return
 		}
 		if listed && !zoned {
-			result = append(result, finding{path, fmt.Sprintf("region %s has no availability zones; drop %s, or use another region", location, path)})
+			result = append(result, Finding{Property: path, Message: fmt.Sprintf("region %s has no availability zones; drop %s, or use another region", location, path)})
 			return
 		}
 		for i, zone := range zones {
 			if !slices.Contains([]string{"1", "2", "3"}, zone) || slices.Contains(zones[:i], zone) {
-				result = append(result, finding{path, fmt.Sprintf("availability zones are %s; use 1, 2 and 3, each once", strings.Join(zones, ", "))})
+				result = append(result, Finding{Property: path, Message: fmt.Sprintf("availability zones are %s; use 1, 2 and 3, each once", strings.Join(zones, ", "))})
 				return
 			}
 		}
 	}
 	for _, path := range zonePaths {
-		zones := in.texts(path)
-		if zone := in.text(path); zone != "" {
+		zones := in.Texts(path)
+		if zone := in.Text(path); zone != "" {
 			zones = append(zones, zone)
 		}
 		look(path, zones)
 	}
-	if in.text("highAvailability.mode") == "ZoneRedundant" && listed && !zoned {
+	if in.Text("highAvailability.mode") == "ZoneRedundant" && listed && !zoned {
 		look("highAvailability.mode", []string{"1"})
 	}
-	if in.text("zoneRedundancy") == "Enabled" && listed && !zoned {
+	if in.Text("zoneRedundancy") == "Enabled" && listed && !zoned {
 		look("zoneRedundancy", []string{"1"})
 	}
-	for i, pool := range in.documents("agentPoolProfiles") {
-		look(indexed("agentPoolProfiles", i)+".availabilityZones", pool.texts("availabilityZones"))
+	for i, pool := range in.Documents("agentPoolProfiles") {
+		look(Indexed("agentPoolProfiles", i)+".availabilityZones", pool.Texts("availabilityZones"))
 	}
 	return result
 }
