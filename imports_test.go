@@ -2,6 +2,7 @@ package main
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,33 @@ func TestUnit_ProgramsImportOnlyWhatTheirSideOfTheBoundaryNeeds(t *testing.T) {
 				// The provider alone: objects are registered with internal/object.
 				assert.Contains(t, []string{"", "/utilities"}, strings.TrimPrefix(dependency, kubernetes), "%s imports %s", program, dependency)
 			}
+		}
+	}
+}
+
+// The simulated Azure can judge the programs because it shares no code with them. Its resource manager
+// knows no service, so that what holds for all resource types is written once.
+func TestUnit_TheSimulatedAzureImportsNothingOfThePrograms(t *testing.T) {
+	t.Parallel()
+	const (
+		module   = "github.com/gridos/sharedinfra/"
+		azure    = module + "lab/internal/azure"
+		arm      = azure + "/arm"
+		services = azure + "/services"
+	)
+	ours := func(room, format string) []string {
+		output, err := exec.CommandContext(t.Context(), "go", "list", "-f", format, room).Output()
+		require.NoError(t, err)
+		return slices.DeleteFunc(strings.Fields(string(output)), func(name string) bool { return !strings.HasPrefix(name, module) })
+	}
+	for room, allowed := range map[string][]string{
+		arm:      {module + "lab/internal/providers"},
+		services: {arm},
+		azure:    {arm, services},
+	} {
+		assert.ElementsMatch(t, allowed, ours(room, `{{join .Imports "\n"}}`), room)
+		for _, dependency := range ours(room, `{{join .Deps "\n"}}`) {
+			assert.True(t, strings.HasPrefix(dependency, module+"lab/internal/"), "%s imports %s", room, dependency)
 		}
 	}
 }

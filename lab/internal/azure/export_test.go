@@ -1,47 +1,7 @@
 package azure
 
-import "maps"
-
-// Tokens returns every Pulumi token that the table has.
-func Tokens() []string {
-	var tokens []string
-	for token := range newRegistry().byToken {
-		tokens = append(tokens, token)
-	}
-	return tokens
-}
-
-// Functions returns the token of every provider function.
-func Functions() []string {
-	var tokens []string
-	for token := range functions() {
-		tokens = append(tokens, token)
-	}
-	return tokens
-}
-
-// KindOf returns the ARM type of a Pulumi token, or "".
-func (c *Cloud) KindOf(token string) string {
-	if d := c.registry.byToken[token]; d != nil {
-		return d.Kind
-	}
-	return ""
-}
-
-// Copy returns a cloud of its own that has the same resources. A record is replaced, never changed, so that they can share it.
-func (c *Cloud) Copy() *Cloud {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return &Cloud{
-		options: c.options, registry: c.registry, live: maps.Clone(c.live), deleted: maps.Clone(c.deleted),
-		running: map[string]*operation{}, held: map[string]string{},
-	}
-}
+// Copy returns a cloud of its own that has the same resources.
+func (c *Cloud) Copy() *Cloud { return &Cloud{c.Cloud.Copy(), c.kubernetes} }
 
 // Unchanged tells whether nothing has happened since a copy was taken, and nothing is under way.
-func (c *Cloud) Unchanged(since *Cloud) bool {
-	return maps.Equal(c.live, since.live) && maps.Equal(c.deleted, since.deleted) && c.Idle()
-}
-
-// Idle tells whether no operation is under way.
-func (c *Cloud) Idle() bool { return len(c.running) == 0 && len(c.held) == 0 }
+func (c *Cloud) Unchanged(since *Cloud) bool { return c.Cloud.Unchanged(since.Cloud) }

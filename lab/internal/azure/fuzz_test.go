@@ -87,7 +87,7 @@ func FuzzRequests(f *testing.F) {
 		operations
 	)
 	base := populated(f)
-	tokens, functions := slices.Sorted(slices.Values(azure.Tokens())), slices.Sorted(slices.Values(azure.Functions()))
+	tokens, functions := base.Tokens(), base.Functions()
 	at := func(token string) uint8 { return uint8(slices.Index(tokens, token)) }
 	text := func(inputs in) []byte {
 		result, err := protojson.Marshal(written(f, inputs))
@@ -301,7 +301,7 @@ func FuzzInventory(f *testing.F) {
 		cloud.Unfulfilled()
 		inventory := cloud.Inventory()
 		tokens := map[string]string{}
-		for _, token := range azure.Tokens() {
+		for _, token := range cloud.Tokens() {
 			tokens[strings.ToLower(cloud.KindOf(token))] = token
 		}
 		provider := cloud.Provider()

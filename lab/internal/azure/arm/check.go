@@ -1,0 +1,97 @@
+package arm
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+
+	"github.com/gridos/sharedinfra/lab/internal/providers"
+)
+
+// check returns everything that is wrong with inputs by themselves, so that a preview refuses it.
+func (c *Cloud) check(d *Definition, before, inputs resource.PropertyMap) []*pulumirpc.CheckFailure {
+	failures := checkSchema(inputs, d.Inputs, d.Required)
+	if len(failures) > 0 {
+		return failures // the rules below rely on the types
+	}
+	s := Subject{Definition: d, In: documentOf(inputs)}
+	s.ID, _ = d.Path.Expand(c.options.SubscriptionID, s.In)
+	// The engine passes the old inputs of the same resource even where the new ones are going to replace it.
+	if len(before) > 0 && !d.replaces(before, inputs) {
+		s.Before = documentOf(before)
+	}
+	// The engine asks a second time, without old inputs, about what it is going to replace: only then a creation is judged.
+	if len(before) > 0 && d.Settle != nil {
+		s.In = d.Settle(s.In)
+	}
+	violations := slices.Concat(s.checkName(), s.checkFrozen(), s.Judge(d.Checks))
+	for _, v := range violations {
+		failures = append(failures, failure(v.Property, "%s: %s", s.Label(), v.String()))
+	}
+	return failures
+}
+
+// replaces says whether the change makes azure-native replace the resource.
+func (d *Definition) replaces(before, after resource.PropertyMap) bool {
+	diff, err := d.diff(before, after)
+	return err == nil && len(diff.GetReplaces()) > 0
+}
+
+// diff compares inputs. azure-native deletes before it replaces, because names are explicit: the old and the new resource
+// cannot exist together.
+func (d *Definition) diff(before, after resource.PropertyMap) (*pulumirpc.DiffResponse, error) {
+	old, wanted := documentOf(before), documentOf(after)
+	return providers.Diff(before, after, func(path resource.PropertyPath) bool {
+		return d.mustReplace(path, old, wanted)
+	}, true)
+}
+
+// checkName applies the rule for names.
+func (s Subject) checkName() []Violation {
+	parameter := s.Path.nameParameter()
+	name := s.In.Text(parameter)
+	if name == "" || s.In.Unsure(parameter) {
+		return nil
+	}
+	var violations []Violation
+	refuse := func(why string) {
+		violations = append(violations, Violation{
+			Rule: s.Name.ID, Code: "InvalidResourceName", Property: parameter,
+			Message: fmt.Sprintf("Resource name '%s' is invalid for %s: %s", name, s.Kind, why),
+		})
+	}
+	if s.Name.Pattern != nil && !s.Name.Pattern.MatchString(name) {
+		refuse("use " + s.Name.Say)
+	}
+	if s.Name.Refuse != nil {
+		if why := s.Name.Refuse(name); why != "" {
+			refuse(why)
+		}
+	}
+	return violations
+}
+
+// checkFrozen refuses changes that Azure does not make and azure-native does not replace for.
+func (s Subject) checkFrozen() []Violation {
+	if s.Creating() {
+		return nil
+	}
+	var violations []Violation
+	for _, path := range slices.Sorted(maps.Keys(s.Frozen)) {
+		before, after := s.Before.At(path), s.In.At(path)
+		// Left out and false are the same.
+		if s.In.Unsure(path) || reflect.DeepEqual(before, after) || !s.Before.Has(path) && after == false || before == false && !s.In.Has(path) {
+			continue
+		}
+		violations = append(violations, Violation{
+			Code: "PropertyChangeNotAllowed", Property: path,
+			Message: fmt.Sprintf("Changing property '%s' of '%s' is not allowed (from %v to %v): %s",
+				path, s.Label(), before, after, s.Frozen[path]),
+		})
+	}
+	return violations
+}

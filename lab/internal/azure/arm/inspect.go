@@ -1,0 +1,38 @@
+package arm
+
+import (
+	"maps"
+	"slices"
+)
+
+// Tokens returns every Pulumi token of a resource type that the cloud serves, sorted.
+func (c *Cloud) Tokens() []string { return slices.Sorted(maps.Keys(c.registry.byToken)) }
+
+// Functions returns the token of every provider function that the cloud serves, sorted.
+func (c *Cloud) Functions() []string { return slices.Sorted(maps.Keys(c.functions())) }
+
+// KindOf returns the ARM type of a Pulumi token, or "".
+func (c *Cloud) KindOf(token string) string {
+	if d := c.registry.byToken[token]; d != nil {
+		return d.Kind
+	}
+	return ""
+}
+
+// Copy returns a cloud of its own that has the same resources. A record is replaced, never changed, so that they can share it.
+func (c *Cloud) Copy() *Cloud {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &Cloud{
+		options: c.options, services: c.services, registry: c.registry, live: maps.Clone(c.live), deleted: maps.Clone(c.deleted),
+		running: map[string]*operation{}, held: map[string]string{},
+	}
+}
+
+// Unchanged tells whether nothing has happened since a copy was taken, and nothing is under way.
+func (c *Cloud) Unchanged(since *Cloud) bool {
+	return maps.Equal(c.live, since.live) && maps.Equal(c.deleted, since.deleted) && c.Idle()
+}
+
+// Idle tells whether no operation is under way.
+func (c *Cloud) Idle() bool { return len(c.running) == 0 && len(c.held) == 0 }

@@ -1,0 +1,117 @@
+// Package azure is a strict simulated Azure, served to the real Pulumi engine as the resource
+// provider azure-native. It exists so that a deployment that Azure would refuse is refused on a
+// laptop too, with Azure's own kind of error; what it does not know is an error, never accepted in
+// silence. It puts together the resource manager (package arm) and the services (package services).
+package azure
+
+import (
+	"context"
+	"time"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
+	"github.com/gridos/sharedinfra/lab/internal/azure/services"
+)
+
+// The types of the resource manager and of the services that callers use.
+type (
+	// Control is what the lab does with a simulated Azure that another process serves.
+	Control = arm.Control
+	// Event is an operation that has ended.
+	Event = arm.Event
+	// Existing is a resource of another owner.
+	Existing = arm.Existing
+	// IngressGateway is an ingress gateway of the cluster's service mesh.
+	IngressGateway = services.IngressGateway
+	// Kubernetes is what stands behind a simulated AKS cluster.
+	Kubernetes = services.Kubernetes
+	// Node is a node that the cluster should have.
+	Node = services.Node
+	// Operation says what is done to a resource.
+	Operation = arm.Operation
+	// Resource is an entry of the inventory.
+	Resource = arm.Resource
+	// ServiceError is an answer with which Azure fails a request.
+	ServiceError = arm.ServiceError
+	// WorkloadLogin is what Entra ID is shown for a workload of a cluster.
+	WorkloadLogin = services.WorkloadLogin
+)
+
+// The operations that Options.Faults is asked about, and the defaults of Options.
+const (
+	OperationCreate = arm.OperationCreate
+	OperationRead   = arm.OperationRead
+	OperationUpdate = arm.OperationUpdate
+	OperationDelete = arm.OperationDelete
+	OperationInvoke = arm.OperationInvoke
+
+	DefaultSubscriptionID = arm.DefaultSubscriptionID
+	DefaultTenantID       = arm.DefaultTenantID
+	DefaultObjectID       = arm.DefaultObjectID
+)
+
+// ExchangeAudience is the audience of the tokens that Entra ID exchanges.
+const ExchangeAudience = services.ExchangeAudience
+
+// Options configure a simulated Azure. They are those of arm.Options, and Kubernetes.
+type Options struct {
+	StateFile                          string
+	TimeScale                          float64
+	SubscriptionID, TenantID, ObjectID string
+	// Kubernetes stands behind AKS. Without it nodes are ignored and asking for credentials fails.
+	Kubernetes      Kubernetes
+	Faults          func(op Operation, typ, id string) error
+	RolePropagation *time.Duration
+	Existing        []Existing
+	Observe         func(Event)
+}
+
+// Cloud is a simulated Azure subscription with all services. It is safe for concurrent use.
+type Cloud struct {
+	*arm.Cloud
+	kubernetes Kubernetes
+}
+
+// Open returns a simulated Azure with the resources of its state file, if there is one, and the
+// existing ones of its options. The error names the file and says why it cannot be read, or says
+// which resource cannot exist, and why.
+func Open(options Options) (*Cloud, error) {
+	cloud, err := arm.Open(arm.Options{
+		StateFile: options.StateFile, TimeScale: options.TimeScale,
+		SubscriptionID: options.SubscriptionID, TenantID: options.TenantID, ObjectID: options.ObjectID,
+		Faults: options.Faults, RolePropagation: options.RolePropagation, Existing: options.Existing, Observe: options.Observe,
+	}, services.New(options.Kubernetes))
+	if err != nil {
+		return nil, err
+	}
+	return &Cloud{cloud, options.Kubernetes}, nil
+}
+
+// Sync is services.Sync.
+func (c *Cloud) Sync(ctx context.Context) error { return services.Sync(ctx, c.Cloud, c.kubernetes) }
+
+// Unfulfilled is services.Unfulfilled.
+func (c *Cloud) Unfulfilled() []string { return services.Unfulfilled(c.Cloud) }
+
+// SecretVersion is services.SecretVersion.
+func (c *Cloud) SecretVersion(login WorkloadLogin, vaultURL, name string) (uri string, err error) {
+	return services.SecretVersion(c.Cloud, login, vaultURL, name)
+}
+
+// Connect is arm.Connect.
+func Connect(port int) (*Control, error) { return arm.Connect(port) }
+
+// ExistingGroup is arm.ExistingGroup.
+func ExistingGroup(name, location string) Existing { return arm.ExistingGroup(name, location) }
+
+// ExistingVault is services.ExistingVault.
+func ExistingVault(group, name, location, tenant string) Existing {
+	return services.ExistingVault(group, name, location, tenant)
+}
+
+// ExistingSecret is services.ExistingSecret.
+func ExistingSecret(group, vault, name string) Existing {
+	return services.ExistingSecret(group, vault, name)
+}
+
+// Unseeded is arm.Unseeded.
+func Unseeded(resources []Resource) []Resource { return arm.Unseeded(resources) }

@@ -1,0 +1,55 @@
+package services
+
+import (
+	"regexp"
+
+	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20210501preview"
+	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
+)
+
+// ARM types that rules look for.
+const (
+	typeWorkspace = "Microsoft.OperationalInsights/workspaces"
+	typeSetting   = "Microsoft.Insights/diagnosticSettings"
+)
+
+// monitoringTypes are Log Analytics workspaces and the diagnostic settings that send logs there.
+func monitoringTypes() []arm.Definition {
+	return []arm.Definition{
+		arm.Typed[operationalinsights.Workspace, operationalinsights.WorkspaceArgs](arm.Definition{
+			Path: "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.OperationalInsights/workspaces/{workspaceName}",
+			Name: arm.NameRule{
+				Pattern: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$`),
+				Say:     "4 to 63 letters, digits and hyphens, a letter or digit first and last",
+			},
+			Immutable: []string{"location"},
+			Checks:    []arm.Rule{workspaceRetention},
+			InUse:     "WorkspaceInUse",
+			Compute:   func(s arm.Subject) arm.Document { return arm.Document{"customerId": arm.GUIDFor(s.ID, "customer")} },
+		}),
+		arm.Typed[insights.DiagnosticSetting, insights.DiagnosticSettingArgs](arm.Definition{
+			Path: "{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}",
+			Name: arm.NameRule{
+				Pattern: regexp.MustCompile(`^[^*<>%&:\\?+/]{1,260}$`),
+				Say:     "1 to 260 characters, none of * < > % & : \\ ? + /",
+			},
+			Refers:  map[string]string{"workspaceId": typeWorkspace},
+			Checks:  []arm.Rule{settingDestination, settingSources, settingCategories},
+			Demands: []arm.Rule{settingUnique},
+		}),
+	}
+}
+
+// workspaceRetention: a workspace that is paid per GB keeps logs for 30 to 730 days.
+var workspaceRetention = arm.Rule{ID: "Logs", Code: "InvalidRetentionInDays", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	if sku := s.In.Text("sku.name"); sku != "" && sku != "PerGB2018" {
+		result = append(result, arm.Found("sku.name", "SKU '%s' is not offered to new workspaces; use PerGB2018", sku)...)
+	}
+	if days, ok := s.In.Number("retentionInDays"); ok && (days < 30 || days > 730) {
+		result = append(result, arm.Found("retentionInDays", "logs cannot be kept for %g days; use 30 to 730", days)...)
+	}
+	return result
+}}
