@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/prometheus/procfs"
+	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -49,7 +50,14 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asLab) != "" || (len(os.Args) > 1 && os.Args[1] == daemon.Command) {
 		main()
 	}
-	os.Exit(m.Run())
+	testscript.Main(m, map[string]func(){
+		"lab": main,
+		"lab-that-is-interrupted": func() {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			os.Exit(run(ctx))
+		},
+	})
 }
 
 // checkout makes a checkout with nothing but what the lab reads, and changes into it. Its dev is taken down in the end, and
