@@ -68,3 +68,37 @@ func TestUnit_TheSimulatedAzureImportsNothingOfThePrograms(t *testing.T) {
 		}
 	}
 }
+
+// The lab's rooms are ordered: the command line uses the world, and the world uses everything else. No import
+// goes the other way.
+func TestUnit_InTheLabNoImportRunsBackUp(t *testing.T) {
+	t.Parallel()
+	const lab = "github.com/gridos/sharedinfra/lab"
+	floor := func(path string) int {
+		switch {
+		case path == lab, strings.HasPrefix(path, lab+"/bench"), strings.HasPrefix(path, lab+"/proofs"):
+			return 3
+		case path == lab+"/command":
+			return 2
+		case path == lab+"/internal/world":
+			return 1
+		default:
+			return 0
+		}
+	}
+	output, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./lab/...").Output()
+	require.NoError(t, err)
+	arrows := 0
+	for line := range strings.Lines(string(output)) {
+		packages := strings.Fields(line)
+		for _, imported := range packages[1:] {
+			if imported != lab && !strings.HasPrefix(imported, lab+"/") {
+				continue
+			}
+			from, to := floor(packages[0]), floor(imported)
+			assert.True(t, from > to || from == to && from != 1 && from != 2, "%s imports %s", packages[0], imported)
+			arrows++
+		}
+	}
+	require.Greater(t, arrows, 100)
+}

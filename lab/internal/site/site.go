@@ -54,6 +54,15 @@ func Open(environment string) (Site, error) {
 	}, nil
 }
 
+// Command returns the command line by which a person has the lab do a verb in the environment: messages
+// name it.
+func (s Site) Command(verb string) string {
+	if s.Environment == naming.Environments()[0] { // the default of --stack
+		return "go run ./lab " + verb
+	}
+	return "go run ./lab " + verb + " -s " + s.Environment
+}
+
 // Temporary returns a site beside s that nothing else uses: for a preview of an environment that is not up. Remove it.
 func (s Site) Temporary() (Site, error) {
 	parent := filepath.Dir(s.Dir)

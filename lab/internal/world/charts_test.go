@@ -1,4 +1,4 @@
-package main
+package world
 
 import (
 	"fmt"
@@ -10,20 +10,32 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/scratch"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/stacks"
 )
+
+// checkout makes a checkout with nothing but what the lab reads, and returns an environment in it.
+func checkout(t *testing.T, environment string) site.Site {
+	t.Helper()
+	repository, err := filepath.Abs("../../..")
+	require.NoError(t, err)
+	s, err := scratch.Copy(repository, t.TempDir(), environment)
+	require.NoError(t, err)
+	return s
+}
 
 // chartsOf returns the machine of a prod whose bootstrap is configured with values, in a checkout that is not up.
 func chartsOf(t *testing.T, values map[string]any) *machine {
 	t.Helper()
-	dir := t.TempDir()
-	checkoutOf(t, dir)
-	configure(t, projectfile.StackFile(filepath.Join(dir, "bootstrap"), "prod"), values)
-	s, err := site.Open("prod")
+	s := checkout(t, "prod")
+	text, err := yaml.Marshal(map[string]any{"config": values})
 	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(projectfile.StackFile(s.ProjectDir(stacks.Bootstrap.Directory), s.Environment), text, 0o600))
 	require.NoError(t, s.Prepare())
 	return &machine{site: s}
 }

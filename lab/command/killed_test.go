@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -20,9 +20,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
-	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/engine"
-	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -65,27 +62,6 @@ func TestEngine_AKilledReleaseIsTakenOver(t *testing.T) {
 			assert.Contains(t, []string{"deployed", "superseded"}, status, release)
 		}
 	}
-}
-
-// Whoever stops down behind its last resource leaves a vault that is soft-deleted and has no group to be recovered into.
-func TestEngine_ARemovalThatWasStoppedAtItsEndIsNotInTheWay(t *testing.T) {
-	checkout(t)
-	s, err := site.Open("dev")
-	require.NoError(t, err)
-	bringUp := func() *engine.Engine {
-		_, e, overrides, err := begin(t.Context(), s, progress.New(t.Output()), gitOpsNo)
-		require.NoError(t, err)
-		_, err = e.UpOne(t.Context(), stacks.Infra, overrides, 0)
-		require.NoError(t, err)
-		return e
-	}
-	_, err = bringUp().Down(t.Context()) // and nobody purges
-	require.NoError(t, err)
-	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
-	require.NoError(t, err)
-	require.NotEmpty(t, cloud.SoftDeleted())
-
-	bringUp()
 }
 
 // killAt runs up, stops the CLI as soon as a new record of the release has the status stop, and kills the lab, the CLI and its

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"cmp"
@@ -21,10 +21,11 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/scratch"
 	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/world"
 )
 
 // inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all went well, or was interrupted.
-func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted gitOpsMode, do func(s site.Site) error) error {
+func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted world.Delivery, do func(s site.Site) error) error {
 	dir, err := os.MkdirTemp("", "gridos-lab-")
 	if err != nil {
 		return err
@@ -32,7 +33,7 @@ func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted 
 	copied, err := scratch.Copy(s.Repository, dir, s.Environment)
 	if err == nil {
 		// The commands that do runs have minutes; tools that must be built take longer.
-		_, err = prepare(ctx, copied, display, wanted)
+		err = world.FindTools(ctx, copied, display, wanted)
 	}
 	if err == nil {
 		err = do(copied)
@@ -42,16 +43,15 @@ func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted 
 			"`go build -o bin/lab ./lab && (cd %s && %s down -s %s) && rm -r %s`",
 			err, dir, dir, filepath.Join(s.Repository, "bin", "lab"), s.Environment, dir)
 	}
-	return errors.Join(err, discard(context.WithoutCancel(ctx), copied), os.RemoveAll(dir))
+	return errors.Join(err, world.Discard(context.WithoutCancel(ctx), copied), os.RemoveAll(dir))
 }
 
-func chaosCommand(noArgs cobra.PositionalArgs, at func(func(*cobra.Command, site.Site) error) func(*cobra.Command, []string) error,
-) *cobra.Command {
+func chaosCommand() *cobra.Command {
 	var rounds, parallel int
 	var seed uint64
 	var only []int
 	cmd := withJSON(&cobra.Command{
-		Use: "chaos", Short: "Kill up, preview and down at random moments, and check that one command makes all whole again", Args: noArgs,
+		Use: "chaos", Short: "Kill up, preview and down at random moments, and check that one command makes all whole again", Args: cobra.NoArgs,
 		Long: `Kills the engine, the program, a provider, the simulated Azure or a controller with SIGKILL, at a random moment of up,
 preview or down over all four projects; in a quarter of the rounds the engine of "lab recover" too. After each, "lab recover" and
 then "lab up" must succeed. Then the simulated Azure must have exactly what the state says, and the cluster all that the states and
@@ -118,7 +118,7 @@ func playChaos(cmd *cobra.Command, s site.Site, seed uint64, numbers []int, envi
 	var playing sync.WaitGroup
 	for i := range environments {
 		playing.Go(func() {
-			errs[i] = inCopy(cmd.Context(), s, display, gitOpsNo, func(copied site.Site) error {
+			errs[i] = inCopy(cmd.Context(), s, display, world.DeliveryNo, func(copied site.Site) error {
 				var err error
 				results[i], err = chaos.Run(cmd.Context(), chaos.Options{
 					Lab: labcli.Lab{Binary: self, Site: copied}, Rounds: rounds, Seed: seed, Display: display,

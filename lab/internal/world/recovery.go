@@ -1,14 +1,12 @@
-package main
+package world
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -27,46 +25,21 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
-// recoverStates is the one command after a command was killed, a state was lost or somebody worked by hand.
-func recoverStates(cmd *cobra.Command, s site.Site) error {
-	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
-		if !s.Exists() {
-			return errNotUp(s)
-		}
-		m, e, overrides, err := begin(ctx, s, display, gitOpsAsItIs)
-		if err != nil {
-			return err
-		}
-		adopted, strangers, err := m.recover(ctx, e, overrides)
-		display.Stop()
-		if err != nil {
-			return err
-		}
-		for _, id := range adopted {
-			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "adopted %s\n", id); err != nil {
-				return err
-			}
-		}
-		if err := unclaimed(strangers); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "The states agree with what is there. `go run ./lab up%s` goes on from here.\n",
-			stackFlag(s))
-		return err
-	})
-}
-
-// unclaimed is the error that Azure has resources which neither a state nor the program knows.
-func unclaimed(strangers []azure.Resource) error {
-	problems := make([]error, len(strangers))
-	for i, r := range strangers {
-		problems[i] = fmt.Errorf("%s is in no state, and the program has no such resource; delete it in Azure, which `lab down` does here",
-			r.ID)
+// Recover makes the states of the environment agree with what is there, and returns what it adopted.
+// Strangers are resources that neither a state nor the program knows.
+func Recover(ctx context.Context, s site.Site, display *progress.Display,
+) (adopted []string, strangers []azure.Resource, err error) {
+	if !s.Exists() {
+		return nil, nil, ErrNotUp(s)
 	}
-	return errors.Join(problems...)
+	m, e, overrides, err := begin(ctx, s, display, DeliveryAsItIs)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.recover(ctx, e, overrides)
 }
 
-// recover makes the states agree with what is there. Strangers are resources that neither a state nor the program knows.
+// recover is Recover for an environment that is ready to be worked on.
 func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engine.Overrides,
 ) (adopted []string, strangers []azure.Resource, err error) {
 	for _, settle := range []func(context.Context) error{
@@ -194,12 +167,4 @@ func (m *machine) findApplication(ctx context.Context, inputs map[string]any) (i
 		return "", false, nil
 	}
 	return object.GetNamespace() + "/" + object.GetName(), err == nil, err
-}
-
-// unknownTo returns what a deployment made, or somebody by hand, and none of the ids names.
-func unknownTo(known []string, s site.Site) ([]azure.Resource, error) {
-	left, err := leftInAzure(s)
-	return slices.DeleteFunc(left, func(r azure.Resource) bool {
-		return slices.ContainsFunc(known, func(id string) bool { return strings.EqualFold(id, r.ID) }) // as ids compare in ARM
-	}), err
 }

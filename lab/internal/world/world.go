@@ -1,10 +1,11 @@
-package main
+// Package world is the lab's machinery: it brings an environment up, previews, compares, recovers and
+// removes it. It shows progress and returns results; the commands print them and choose exit codes.
+package world
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -25,6 +26,13 @@ const timeScale = 0.005
 // rolePropagation is how long programs wait in the lab for a new role assignment: a little more than the simulated Azure takes.
 const rolePropagation = 200 * time.Millisecond
 
+// Mistake is an error in what a person wrote, in the configuration or as the name of a commit. Nothing
+// was touched.
+type Mistake struct{ error }
+
+// Unwrap gives access to the single mistakes.
+func (m Mistake) Unwrap() error { return m.error }
+
 // machine is the lab's machinery for one environment, found but not started.
 type machine struct {
 	site     site.Site
@@ -34,8 +42,79 @@ type machine struct {
 	gitops   *gitops.Options // nil without delivery from Git
 }
 
+// FindTools makes sure that everything which an environment runs is there, and builds what is missing. It
+// starts nothing.
+func FindTools(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) error {
+	_, err := prepare(ctx, s, display, wanted)
+	return err
+}
+
+// Up brings the environment up, and waits until Argo CD, if it runs, has synced the application. After an
+// engine was killed it recovers first; strangers are then the resources in Azure that neither a state nor
+// the program knows.
+func Up(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery,
+) (results []engine.Result, strangers []azure.Resource, err error) {
+	m, e, overrides, err := begin(ctx, s, display, wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	killed, err := e.Killed()
+	if err == nil && killed {
+		_, strangers, err = m.recover(ctx, e, overrides)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	control, err := m.control()
+	if err != nil {
+		return nil, strangers, err
+	}
+	results, err = e.Up(ctx, overrides, m.find(ctx, control))
+	if err = errors.Join(err, control.Close()); err == nil {
+		err = m.awaitDelivery(ctx)
+	}
+	return results, strangers, err
+}
+
+// Preview plans the environment. One that is not up is planned from nothing, at a place that is removed
+// afterwards.
+func Preview(ctx context.Context, s site.Site, display *progress.Display) (results []engine.Result, err error) {
+	if err := engine.CheckConfiguration(ctx, s); err != nil {
+		return nil, Mistake{err}
+	}
+	if !s.Exists() {
+		if s, err = s.Temporary(); err != nil {
+			return nil, err
+		}
+		defer func() {
+			var failure *engine.Failure
+			if errors.As(err, &failure) { // its log is deleted with the site
+				err = errors.Join(err, failure.QuoteLog())
+			}
+			err = errors.Join(err, Discard(context.WithoutCancel(ctx), s))
+		}()
+	}
+	m, err := prepare(ctx, s, display, DeliveryAsItIs)
+	if err != nil {
+		return nil, err
+	}
+	others, err := engine.Existing(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	e, err := m.start(ctx, others...)
+	if err != nil {
+		return nil, err
+	}
+	overrides, err := m.overrides(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return e.Preview(ctx, overrides)
+}
+
 // prepare finds the tools.
-func prepare(ctx context.Context, s site.Site, display *progress.Display, wanted gitOpsMode) (*machine, error) {
+func prepare(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) (*machine, error) {
 	m := &machine{site: s, display: display, resolver: &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}}
 	var err error
 	if m.paths, err = m.resolver.Resolve(ctx, toolchain.All()...); err != nil {
@@ -44,12 +123,12 @@ func prepare(ctx context.Context, s site.Site, display *progress.Display, wanted
 	return m, m.prepareGitOps(ctx, wanted)
 }
 
-// begin has everything ready to work on the environment: a configuration without mistakes, the tools, the background process, and what
-// the lab configures otherwise than the stacks' files do.
-func begin(ctx context.Context, s site.Site, display *progress.Display, wanted gitOpsMode,
+// begin prepares work on the environment: it checks the configuration, finds the tools, starts the
+// background process, and returns the lab's overrides of the stack files.
+func begin(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery,
 ) (m *machine, e *engine.Engine, overrides engine.Overrides, err error) {
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
-		return nil, nil, nil, usageError{err}
+		return nil, nil, nil, Mistake{err}
 	}
 	if m, err = prepare(ctx, s, display, wanted); err != nil {
 		return nil, nil, nil, err
@@ -68,8 +147,8 @@ func begin(ctx context.Context, s site.Site, display *progress.Display, wanted g
 	return m, e, overrides, err
 }
 
-// start runs the background process, or finds it running, and returns an engine that uses it. What others have in Azure is
-// there from the first start on.
+// start runs the background process, or finds it running, and returns an engine that uses it. The
+// resources of others are in the simulated Azure from the first start on.
 func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
 	kwok, err := m.resolver.ModuleDir(ctx, toolchain.Kwok, "sigs.k8s.io/kwok")
 	if err != nil {
@@ -105,56 +184,6 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 	return engine.New(m.site, record, m.display)
 }
 
-// startToDestroy is start for a command that destroys. After an engine was killed it first takes away what the simulated Azure has
-// and no state knows: adopting it would need files of the stacks without a mistake.
-func (m *machine) startToDestroy(ctx context.Context) (*engine.Engine, error) {
-	e, err := m.start(ctx)
-	if err != nil {
-		return nil, err
-	}
-	killed, err := e.Killed()
-	if err != nil || !killed {
-		return e, err
-	}
-	step := m.display.Start("orphans of a killed engine")
-	removed, err := m.removeOrphans(ctx, e)
-	if err != nil {
-		step.Fail(err)
-		return nil, fmt.Errorf("remove what a killed engine left in the simulated Azure: %w", err)
-	}
-	step.Done(fmt.Sprintf("%d removed", removed))
-	return m.start(ctx)
-}
-
-// removeOrphans does its work while the background process, which would not notice, is stopped.
-func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed int, err error) {
-	if err := m.awaitAzure(ctx); err != nil {
-		return 0, err
-	}
-	known, err := e.AzureIDs(ctx)
-	if err != nil {
-		return 0, err
-	}
-	orphans, err := unknownTo(known, m.site)
-	if err != nil || len(orphans) == 0 {
-		return 0, err
-	}
-	if err := daemon.Stop(ctx, m.site); err != nil {
-		return 0, err
-	}
-	cloud, err := azure.Open(azure.Options{StateFile: m.site.AzureFile()})
-	if err != nil {
-		return 0, err
-	}
-	slices.SortFunc(orphans, func(a, b azure.Resource) int { return len(b.ID) - len(a.ID) }) // children before their parents
-	for _, r := range orphans {
-		if err := cloud.Forget(r.ID); err != nil {
-			return 0, err
-		}
-	}
-	return len(orphans), nil
-}
-
 // control returns the control of the simulated Azure that runs; the caller closes it.
 func (m *machine) control() (*azure.Control, error) {
 	record, running, err := m.site.Running()
@@ -165,19 +194,6 @@ func (m *machine) control() (*azure.Control, error) {
 		return nil, err
 	}
 	return azure.Connect(record.AzurePort)
-}
-
-// endRemoval purges the vault of a destruction that was stopped behind its last resource: with the resource group all is gone that the
-// vault's secrets open, and its name is in the way of the next update.
-func (m *machine) endRemoval(ctx context.Context) error {
-	if err := m.awaitAzure(ctx); err != nil {
-		return err
-	}
-	left, err := leftInAzure(m.site)
-	if err != nil || len(left) > 0 {
-		return err
-	}
-	return m.purge(ctx)
 }
 
 // awaitAzure waits until Azure has done what it has taken on.
@@ -196,8 +212,8 @@ func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 		return nil, err
 	}
 	overrides := engine.Overrides{
-		// The simulated Azure has one subscription, which is nobody's.
-		// What Azure takes half a minute for takes the simulated one less.
+		// The simulated Azure has one subscription, whatever the stack files name, and takes less time
+		// for what takes Azure half a minute.
 		stacks.Infra.Name:     {"subscriptionId": "", "rolePropagation": rolePropagation.String()},
 		stacks.Bootstrap.Name: charts,
 		stacks.Apps.Name:      {},

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"bytes"
@@ -36,6 +36,7 @@ import (
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/manifests"
+	"github.com/gridos/sharedinfra/lab/internal/scratch"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/lab/internal/toolchain"
 	"github.com/gridos/sharedinfra/naming"
@@ -47,15 +48,16 @@ const asLab = "GRIDOS_LAB_TEST_AS_LAB"
 
 func TestMain(m *testing.M) {
 	// The lab starts itself as its background process, and here "itself" is the test binary.
+	lab := func(ctx context.Context) { os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr)) }
 	if os.Getenv(asLab) != "" || (len(os.Args) > 1 && os.Args[1] == daemon.Command) {
-		main()
+		lab(context.Background())
 	}
 	testscript.Main(m, map[string]func(){
-		"lab": main,
+		"lab": func() { lab(context.Background()) },
 		"lab-that-is-interrupted": func() {
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
-			os.Exit(run(ctx))
+			lab(ctx)
 		},
 	})
 }
@@ -78,30 +80,17 @@ func checkout(t *testing.T) string {
 	return dir
 }
 
+// repository is this one, seen from the tests' own folder.
+const repository = "../.."
+
 // checkoutOf makes dir a checkout with nothing but what the lab reads, and changes into it.
 func checkoutOf(t *testing.T, dir string) {
 	t.Helper()
-	repository, err := filepath.Abs("..")
+	from, err := filepath.Abs(repository)
 	require.NoError(t, err)
-	copyFile(t, filepath.Join(repository, "go.mod"), filepath.Join(dir, "go.mod"))
-	require.NoError(t, os.Symlink(filepath.Join(repository, "tools"), filepath.Join(dir, "tools")))
-	require.NoError(t, os.CopyFS(filepath.Join(dir, "applications"), os.DirFS(filepath.Join(repository, "applications"))))
-	for _, p := range stacks.Projects() {
-		files, err := filepath.Glob(filepath.Join(repository, p.Directory, "Pulumi*.yaml"))
-		require.NoError(t, err)
-		for _, file := range files {
-			copyFile(t, file, filepath.Join(dir, p.Directory, filepath.Base(file)))
-		}
-	}
+	_, err = scratch.Copy(from, dir, naming.Environments()[0])
+	require.NoError(t, err)
 	t.Chdir(dir)
-}
-
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	text, err := os.ReadFile(from)
-	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o700))
-	require.NoError(t, os.WriteFile(to, text, 0o600))
 }
 
 const showSecrets = "--show-secrets"
@@ -684,8 +673,7 @@ func TestUnit_AShellCompletesCommandsAndFlags(t *testing.T) {
 
 func TestUnit_CommandsThatNeedALabSayHowToGetOne(t *testing.T) {
 	dir := t.TempDir()
-	copyFile(t, "../go.mod", filepath.Join(dir, "go.mod"))
-	t.Chdir(dir)
+	checkoutOf(t, dir)
 	for _, args := range [][]string{{"env"}, {"outputs"}, {"outputs", "--json", "-s", "prod"}, {"recover"}} {
 		_, _, err := lab(t, t.Context(), args...)
 		require.ErrorContains(t, err, "is not up; run `go run ./lab up", strconv.Quote(strings.Join(args, " ")))

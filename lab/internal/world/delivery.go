@@ -1,95 +1,71 @@
-package main
+package world
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
 
 	apps "github.com/gridos/sharedinfra/apps/program"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
-	"github.com/gridos/sharedinfra/internal/plaintable"
 	"github.com/gridos/sharedinfra/lab/internal/argo"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/scenario"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/lab/internal/toolchain"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// gitOpsMode says whether an environment shall have what delivers from Git.
-type gitOpsMode string
+// Delivery says whether an environment shall have what delivers from Git.
+type Delivery string
 
+// What can be wanted.
 const (
-	gitOpsAsItIs gitOpsMode = ""
-	gitOpsYes    gitOpsMode = "yes"
-	gitOpsNo     gitOpsMode = "no"
-	// gitOpsAuto means yes where the programs can be had.
-	gitOpsAuto gitOpsMode = "auto"
-	// gitOpsToRemove is as it is, for what takes it away: no flag has it.
-	gitOpsToRemove gitOpsMode = "remove"
+	DeliveryAsItIs Delivery = ""
+	DeliveryYes    Delivery = "yes"
+	DeliveryNo     Delivery = "no"
+	// DeliveryAuto means yes where the programs can be had.
+	DeliveryAuto Delivery = "auto"
+	// deliveryToRemove keeps what the environment has; only Down uses it.
+	deliveryToRemove Delivery = "remove"
 )
 
-const gitOpsFlag = "gitops"
-
-func withGitOpsMode(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().String(gitOpsFlag, string(gitOpsAsItIs),
-		"run Argo CD, Argo Rollouts, a Git server, a registry and Prometheus too: yes, no, "+
-			"or auto (if the programs can be had); as it was if not given")
-	cmd.Flags().Lookup(gitOpsFlag).NoOptDefVal = string(gitOpsYes)
-	return cmd
-}
-
-func gitOpsModeOf(cmd *cobra.Command) (gitOpsMode, error) {
-	text, err := cmd.Flags().GetString(gitOpsFlag)
-	if err != nil {
-		return "", err
-	}
-	mode := gitOpsMode(text)
-	if !slices.Contains([]gitOpsMode{gitOpsAsItIs, gitOpsYes, gitOpsNo, gitOpsAuto}, mode) {
-		return "", usageError{fmt.Errorf("--%s=%s: use yes, no or auto", gitOpsFlag, text)}
-	}
-	return mode, nil
-}
-
 // prepareGitOps finds what delivers from Git, if that is wanted.
-func (m *machine) prepareGitOps(ctx context.Context, wanted gitOpsMode) error {
+func (m *machine) prepareGitOps(ctx context.Context, wanted Delivery) error {
 	_, err := os.Stat(m.site.GitOpsDir())
 	has := err == nil
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	switch wanted {
-	case gitOpsAsItIs:
+	case DeliveryAsItIs:
 		if !has {
 			return nil
 		}
-	case gitOpsNo:
+	case DeliveryNo:
 		if has {
-			return fmt.Errorf("%s delivers from Git already; take it down first (go run ./lab down%s)",
-				m.site.Environment, stackFlag(m.site))
+			return fmt.Errorf("%s delivers from Git already; take it down first (%s)",
+				m.site.Environment, m.site.Command("down"))
 		}
 		return nil
-	case gitOpsToRemove:
+	case deliveryToRemove:
 		if !has {
 			return nil
 		}
-		// What was started goes, whatever the stacks' files say, and PATH has, by now.
+		// Neither the stacks' files nor PATH are asked: what was started is what must be stopped.
 		if running, err := daemon.ReadConfig(m.site.Dir); err == nil && running.GitOps != nil {
 			if _, err := os.Stat(running.GitOps.Binaries.ArgoCD); err == nil {
 				m.gitops = running.GitOps
@@ -98,14 +74,14 @@ func (m *machine) prepareGitOps(ctx context.Context, wanted gitOpsMode) error {
 		}
 	}
 	err = m.findGitOps(ctx)
-	if err != nil && wanted == gitOpsAuto && !has && ctx.Err() == nil {
+	if err != nil && wanted == DeliveryAuto && !has && ctx.Err() == nil {
 		m.display.Printf("Argo CD does not run: %v. Everything else does.", err)
 		return nil
 	}
 	return err
 }
 
-// findGitOps finds the programs. Those that are nobody's Go module are the user's to install.
+// findGitOps finds the programs. Those that are not Go modules must be installed by the user.
 func (m *machine) findGitOps(ctx context.Context) error {
 	var missing []string
 	found := map[string]string{}
@@ -166,9 +142,9 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	return nil
 }
 
-// errNoGitOps is what commands say that need delivery from Git.
+// errNoGitOps returns the error that the environment does not deliver from Git.
 func errNoGitOps(s site.Site) error {
-	return fmt.Errorf("%s does not deliver from Git; run `go run ./lab up --gitops%s` first", s.Environment, stackFlag(s))
+	return fmt.Errorf("%s does not deliver from Git; run `%s` first", s.Environment, s.Command("up --gitops"))
 }
 
 func gitOpsStatus(ctx context.Context, s site.Site) (gitops.Status, error) {
@@ -226,54 +202,51 @@ func (m *machine) awaitDelivery(ctx context.Context) (err error) {
 	return nil
 }
 
-// gitOpsState is what status says of delivery from Git.
-type gitOpsState struct {
-	Ready      bool                 `json:"ready"`
-	GitURL     string               `json:"gitUrl"`
-	Branch     string               `json:"branch"`
-	Registry   string               `json:"registry"`
-	ArgoCD     string               `json:"argocd,omitempty"`
-	Prometheus string               `json:"prometheus,omitempty"`
-	Components []delivery.Component `json:"components"`
-}
-
-// gitOpsStateOf is nil where nothing delivers from Git.
-func gitOpsStateOf(ctx context.Context, s site.Site) (*gitOpsState, error) {
-	client, ok, err := gitops.Connect(s.GitOpsDir())
-	if err != nil || !ok {
-		return nil, err
+// Play runs do on a stage in the environment, on which scenarios are played, and then leaves it. Each event
+// is written to the environment's log of scenarios, which begins empty. Detail is
+// told what the scenario in play is doing.
+func Play(ctx context.Context, s site.Site, display *progress.Display, detail func(string), do func(*scenario.Stage) error) (err error) {
+	record, running, err := s.Running()
+	if err != nil || !running {
+		return errors.Join(err, errNoGitOps(s))
 	}
-	status, err := client.Status(ctx)
+	log, err := os.OpenFile(s.ScenariosFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
-		return nil, err
-	}
-	return &gitOpsState{
-		Ready: status.Ready, GitURL: status.GitURL, Branch: status.Branch, Registry: status.Registry,
-		ArgoCD: status.ArgoCD, Prometheus: status.Prometheus, Components: append([]delivery.Component{}, status.Components...),
-	}, nil
-}
-
-func gitOpsTable(w io.Writer, state *gitOpsState) error {
-	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	t := plaintable.New(w)
-	t.AppendHeader(table.Row{"delivery", "address"})
-	t.AppendRow(table.Row{"Git, branch " + state.Branch, state.GitURL})
-	t.AppendRow(table.Row{"registry", state.Registry})
-	t.AppendRow(table.Row{"Argo CD's API", cmp.Or(state.ArgoCD, "not running yet")})
-	t.AppendRow(table.Row{"Prometheus", cmp.Or(state.Prometheus, "not running yet")})
-	t.Render()
-	return nil
-}
-
-// addArgoCD points the user's argocd at the lab's, if that runs.
-func addArgoCD(ctx context.Context, s site.Site, variables map[string]string) error {
-	state, err := gitOpsStateOf(ctx, s)
-	if err != nil || state == nil || !state.Ready {
+	defer func() { err = errors.Join(err, log.Close()) }()
+	client, ok, err := gitops.Connect(s.GitOpsDir())
+	if err != nil {
 		return err
 	}
-	variables["ARGOCD_SERVER"] = state.ArgoCD
-	variables["ARGOCD_OPTS"] = "--plaintext"
-	return nil
+	if !ok {
+		return errNoGitOps(s)
+	}
+	resolver := &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}
+	paths, err := resolver.Resolve(ctx, append(toolchain.ForManifests(), toolchain.ArgoRolloutsPlugin, toolchain.ArgoCD)...)
+	if err != nil {
+		return err
+	}
+	e, err := engine.New(s, record, display)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(s.GitOpsDir(), "clone-")
+	if err != nil {
+		return err
+	}
+	stage, err := scenario.NewStage(ctx, scenario.Options{
+		Environment: s.Environment, Dir: dir, Kubeconfig: s.KubeconfigFile(), Lab: client,
+		Kustomize: paths[toolchain.Kustomize], Kubectl: paths[toolchain.Kubectl], RolloutsPlugin: paths[toolchain.ArgoRolloutsPlugin],
+		ArgoCD:         paths[toolchain.ArgoCD],
+		Infrastructure: func(ctx context.Context) (int, []string, error) { return inAzure(ctx, s, e) },
+		Log:            log,
+		Show:           func(line string) { display.Printf("%s", line) },
+		Detail:         detail,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stage.Close()) }()
+	return do(stage)
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -18,7 +18,7 @@ type interruptedError struct {
 
 // Error says how to go on, and what went wrong besides.
 func (e interruptedError) Error() string {
-	command := func(verb string) string { return fmt.Sprintf("`go run ./lab %s%s`", verb, stackFlag(e.site)) }
+	command := func(verb string) string { return "`" + e.site.Command(verb) + "`" }
 	text := "Stopped."
 	switch e.verb {
 	case "up":
@@ -40,8 +40,8 @@ func (e interruptedError) Error() string {
 // Unwrap returns all that went wrong.
 func (e interruptedError) Unwrap() error { return e.err }
 
-// besidesCancellation takes joined errors apart and leaves out those that only say that the command was interrupted: what
-// could not be tidied up then is to be told.
+// besidesCancellation takes joined errors apart and leaves out those that only say that the command was
+// interrupted. What remains could not be tidied up, and the user must hear of it.
 func besidesCancellation(err error) []error {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var rest []error

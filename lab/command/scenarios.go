@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -16,16 +15,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/internal/plaintable"
-	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/scenario"
 	"github.com/gridos/sharedinfra/lab/internal/site"
-	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/lab/internal/world"
 )
 
-func scenariosCommand(at func(func(*cobra.Command, site.Site) error) func(*cobra.Command, []string) error) *cobra.Command {
+func scenariosCommand() *cobra.Command {
 	var names []string
 	for _, s := range scenario.All() {
 		names = append(names, s.Name)
@@ -40,12 +37,7 @@ All that happens is also written to .lab/<stack>/logs/scenarios.jsonl, an event 
 		Example: "  go run ./lab scenarios\n  go run ./lab scenarios good-release bad-errors\n  go run ./lab scenarios --list\n" +
 			"  go run ./lab scenarios --json | jq '.[] | select(.passed | not)'",
 		ValidArgs: names,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if err := cobra.OnlyValidArgs(cmd, args); err != nil {
-				return usageError{fmt.Errorf("%w; use some of %s", err, strings.Join(names, ", "))}
-			}
-			return nil
-		},
+		Args:      onlyOf(names),
 	})
 	cmd.Flags().Bool("list", false, "list the scenarios and play none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -71,6 +63,16 @@ func listScenarios(w io.Writer) error {
 	return nil
 }
 
+func commitCommand() *cobra.Command {
+	return withJSON(&cobra.Command{
+		Use: "commit", Short: "Play one release, from a commit to promoted pods", Args: cobra.NoArgs, RunE: at(commit),
+		Long: `Plays the scenario good-release in an environment that is up with --gitops, and shows each step: a change of the
+service is committed and built, its image is pushed, the overlay's image is set by a commit, Argo CD syncs it, and Argo Rollouts
+moves the requests.`,
+		Example: "  go run ./lab up --gitops\n  go run ./lab commit",
+	})
+}
+
 // commit plays one good release.
 func commit(cmd *cobra.Command, s site.Site) error {
 	return playScenarios(cmd, s, []string{scenario.GoodRelease})
@@ -81,37 +83,22 @@ func playScenarios(cmd *cobra.Command, s site.Site, names []string) error {
 	if err != nil {
 		return err
 	}
-	return working(cmd, s, func(ctx context.Context, display *progress.Display) (err error) {
-		log, err := openScenarioLog(s)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, log.Close()) }()
+	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
 		player := &player{display: display}
-		stage, err := player.stage(ctx, s, log)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, stage.Close()) }()
-		began := time.Now()
-		results, playErr := player.playAll(ctx, stage, names)
-		display.Stop()
-		switch {
-		case asJSON:
-			err = printJSON(cmd.OutOrStdout(), results)
-		case len(results) > 0:
-			err = scenarioTables(cmd.OutOrStdout(), results, time.Since(began), len(results) == len(scenario.All()))
-		}
-		return errors.Join(playErr, err, failures(results))
+		return world.Play(ctx, s, display, func(text string) { player.step.Update(text) }, func(stage *scenario.Stage) error {
+			began := time.Now()
+			results, playErr := player.playAll(ctx, stage, names)
+			display.Stop()
+			var err error
+			switch {
+			case asJSON:
+				err = printJSON(cmd.OutOrStdout(), results)
+			case len(results) > 0:
+				err = scenarioTables(cmd.OutOrStdout(), results, time.Since(began), len(results) == len(scenario.All()))
+			}
+			return errors.Join(playErr, err, failures(results))
+		})
 	})
-}
-
-// openScenarioLog begins the log anew. A lab without delivery from Git has no place for it.
-func openScenarioLog(s site.Site) (*os.File, error) {
-	if _, running, err := s.Running(); err != nil || !running {
-		return nil, errors.Join(err, errNoGitOps(s))
-	}
-	return os.OpenFile(s.ScenariosFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 }
 
 // player shows the scenarios as steps.
@@ -148,61 +135,6 @@ func (p *player) play(ctx context.Context, stage *scenario.Stage, played scenari
 		p.step.Done(result.Evidence)
 	}
 	return result, err
-}
-
-func (p *player) stage(ctx context.Context, s site.Site, log io.Writer) (*scenario.Stage, error) {
-	client, ok, err := gitops.Connect(s.GitOpsDir())
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, errNoGitOps(s)
-	}
-	resolver := &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: p.display}
-	paths, err := resolver.Resolve(ctx, append(toolchain.ForManifests(), toolchain.ArgoRolloutsPlugin, toolchain.ArgoCD)...)
-	if err != nil {
-		return nil, err
-	}
-	record, _, err := s.Running()
-	if err != nil {
-		return nil, err
-	}
-	e, err := engine.New(s, record, p.display)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(s.GitOpsDir(), "clone-")
-	if err != nil {
-		return nil, err
-	}
-	return scenario.NewStage(ctx, scenario.Options{
-		Environment: s.Environment, Dir: dir, Kubeconfig: s.KubeconfigFile(), Lab: client,
-		Kustomize: paths[toolchain.Kustomize], Kubectl: paths[toolchain.Kubectl], RolloutsPlugin: paths[toolchain.ArgoRolloutsPlugin],
-		ArgoCD:         paths[toolchain.ArgoCD],
-		Infrastructure: func(ctx context.Context) (int, []string, error) { return inAzure(ctx, s, e) },
-		Log:            log,
-		Show:           func(line string) { p.display.Printf("%s", line) },
-		Detail:         func(text string) { p.step.Update(text) },
-	})
-}
-
-// inAzure counts what the deployment has in the simulated Azure, and names what its state does not know.
-func inAzure(ctx context.Context, s site.Site, e *engine.Engine) (resources int, unknown []string, err error) {
-	known, err := e.AzureIDs(ctx)
-	if err != nil {
-		return 0, nil, err
-	}
-	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
-	if err != nil {
-		return 0, nil, err
-	}
-	all := azure.Unseeded(cloud.Inventory())
-	for _, r := range all {
-		if !slices.ContainsFunc(known, func(id string) bool { return strings.EqualFold(id, r.ID) }) {
-			unknown = append(unknown, r.ID)
-		}
-	}
-	return len(all), unknown, nil
 }
 
 func failures(results []scenario.Result) error {
@@ -260,18 +192,4 @@ func criteriaTable(w io.Writer, results []scenario.Result) error {
 	}
 	t.Render()
 	return nil
-}
-
-func seconds(s *float64) string {
-	if s == nil {
-		return ""
-	}
-	return fmt.Sprintf("%.1f s", *s)
-}
-
-func verdict(passed bool) string {
-	if passed {
-		return "pass"
-	}
-	return "FAIL"
 }

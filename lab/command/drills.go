@@ -1,12 +1,10 @@
-package main
+package command
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -16,9 +14,10 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/labcli"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/world"
 )
 
-func drillsCommand(at func(func(*cobra.Command, site.Site) error) func(*cobra.Command, []string) error) *cobra.Command {
+func drillsCommand() *cobra.Command {
 	var names []string
 	for _, d := range drill.All() {
 		names = append(names, d.Name)
@@ -31,12 +30,7 @@ both are timed. All of them take about five minutes.`,
 		Example: "  go run ./lab drills\n  go run ./lab drills state-lost\n" +
 			"  go run ./lab drills --json | jq '.[] | {name, recoverySeconds, upSeconds}'",
 		ValidArgs: names,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if err := cobra.OnlyValidArgs(cmd, args); err != nil {
-				return usageError{fmt.Errorf("%w; use some of %s", err, strings.Join(names, ", "))}
-			}
-			return nil
-		},
+		Args:      onlyOf(names),
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return at(func(cmd *cobra.Command, s site.Site) error { return playDrills(cmd, s, args) })(cmd, args)
@@ -58,7 +52,7 @@ func playDrills(cmd *cobra.Command, s site.Site, names []string) error {
 	}
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()
-	return inCopy(cmd.Context(), s, display, gitOpsYes, func(copied site.Site) error {
+	return inCopy(cmd.Context(), s, display, world.DeliveryYes, func(copied site.Site) error {
 		lab := labcli.Lab{Binary: self, Site: copied}
 		step := display.Start("lab up --gitops")
 		if _, err := lab.Run(cmd.Context(), "up", "--gitops"); err != nil {

@@ -1,8 +1,7 @@
-package main
+package command
 
 import (
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -12,39 +11,21 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/stacks"
+	"github.com/gridos/sharedinfra/lab/internal/scratch"
+	"github.com/gridos/sharedinfra/naming"
 )
 
 // What scripts and people rely on: verbs, exit codes, texts, JSON. Each script of testdata is one promise, kept without the lab's tools.
 func TestUnit_TheCommandLineKeepsItsContract(t *testing.T) {
-	repository, err := filepath.Abs("..")
+	from, err := filepath.Abs(repository)
 	require.NoError(t, err)
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("command", "testdata"),
+		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			files := []string{"go.mod"}
-			for _, p := range stacks.Projects() {
-				found, err := filepath.Glob(filepath.Join(repository, p.Directory, "Pulumi*.yaml"))
-				if err != nil {
-					return err
-				}
-				for _, file := range found {
-					files = append(files, filepath.Join(p.Directory, filepath.Base(file)))
-				}
-			}
-			for _, file := range files {
-				text, err := os.ReadFile(filepath.Join(repository, file))
-				if err != nil {
-					return err
-				}
-				to := filepath.Join(env.WorkDir, file)
-				if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o700), os.WriteFile(to, text, 0o600)); err != nil {
-					return err
-				}
-			}
-			return os.Symlink(filepath.Join(repository, "tools"), filepath.Join(env.WorkDir, "tools"))
+			_, err := scratch.Copy(from, env.WorkDir, naming.Environments()[0])
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"errors"
@@ -15,6 +15,17 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/toolchain"
 	"github.com/gridos/sharedinfra/naming"
 )
+
+func manifestsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "manifests", Short: "Check the application's manifests: references, images, secrets",
+		Args: cobra.NoArgs, RunE: at(checkManifests),
+		Long: `Renders every overlay of the application as Argo CD does, and reports every mistake with its file and field: objects
+that refer to others which are not there, selectors that find nothing, unpinned images, secrets in clear text, kinds that
+the AppProject refuses. Needs no cluster and takes a second.`,
+		Example: "  go run ./lab manifests",
+	}
+}
 
 // checkManifests renders every overlay of the application and reports every mistake in all of them. It needs no cluster.
 func checkManifests(cmd *cobra.Command, s site.Site) error {

@@ -1,0 +1,101 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/world"
+)
+
+func diffCommand() *cobra.Command {
+	cmd := withJSON(&cobra.Command{
+		Use: "diff", Short: "Show what the working tree would change in an environment that a commit made", Args: cobra.NoArgs, RunE: at(diff),
+		Long: `Brings an environment up in a lab of its own with the code of the commit at which the checkout left --base, previews the
+working tree's code on top of it with the real engine, and shows what would be created, updated, replaced and deleted: what is
+dangerous first. Nothing of it stays but the built commit, for the next time.
+
+Each project is previewed with the outputs that the stacks before it have now: what a change yields reaches the next project
+only by an update.
+
+Exit codes: 0 no change, 3 changes, 4 dangerous changes, 1 failed, 2 a mistake in the command line or the configuration, 130
+interrupted.`,
+		Example: `  go run ./lab diff --base main
+  go run ./lab diff --base origin/develop -s prod --markdown
+  go build -o bin/lab ./lab && bin/lab diff --base main --json    (the exit code of go run tells less)`,
+	})
+	cmd.Flags().String("base", "", "the branch, tag or commit to compare with (required)")
+	cmd.Flags().Bool("markdown", false, "print Markdown, for a comment on a pull request")
+	cmd.MarkFlagsMutuallyExclusive("json", "markdown")
+	return cmd
+}
+
+// foundChanges is the end of a diff that found something: no failure, but an exit code of its own.
+type foundChanges struct{ dangerous int }
+
+// Error implements error; it is not printed.
+func (f foundChanges) Error() string {
+	return fmt.Sprintf("there are changes, %d of them dangerous", f.dangerous)
+}
+
+// diff reports what the working tree would change.
+func diff(cmd *cobra.Command, s site.Site) error {
+	ref, err := cmd.Flags().GetString("base")
+	if err != nil {
+		return err
+	}
+	if ref == "" {
+		return usageError{errors.New("say what to compare with, such as --base main")}
+	}
+	display := progress.New(cmd.ErrOrStderr())
+	defer display.Stop()
+	report, err := world.Compare(cmd.Context(), s, ref, display)
+	display.Stop()
+	if err != nil {
+		return err
+	}
+	if err := printReport(cmd, report); err != nil {
+		return err
+	}
+	switch failed := report.Errors(); {
+	case len(failed) > 0:
+		return errors.New(report.Verdict())
+	case len(report.All()) > 0:
+		return foundChanges{dangerous: len(report.Dangerous())}
+	default:
+		return nil
+	}
+}
+
+func printReport(cmd *cobra.Command, report changes.Report) error {
+	asJSON, err := cmd.Flags().GetBool("json")
+	if err != nil {
+		return err
+	}
+	asMarkdown, err := cmd.Flags().GetBool("markdown")
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	switch {
+	case asJSON:
+		return printJSON(out, report)
+	case asMarkdown:
+		return changes.WriteMarkdown(out, []changes.Report{report})
+	default:
+		return report.WriteText(out, inColour(out))
+	}
+}
+
+// inColour tells whether the writer is a terminal whose user wants colours (https://no-color.org).
+func inColour(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

@@ -1,0 +1,29 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
+)
+
+// serveCommand is the lab's own: up starts it as the background process.
+func serveCommand() *cobra.Command {
+	return &cobra.Command{Use: daemon.Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve}
+}
+
+// serve is the body of the background process.
+func serve(cmd *cobra.Command, args []string) error {
+	config, err := daemon.ReadConfig(args[0])
+	if err != nil {
+		return errors.Join(errors.New("this command is the lab's own; use `up`"), err)
+	}
+	if err := daemon.Serve(cmd.Context(), config); err != nil {
+		// Into the process' log, also when it was told to stop.
+		_, printErr := fmt.Fprintln(cmd.ErrOrStderr(), err)
+		return errors.Join(err, printErr)
+	}
+	return nil
+}

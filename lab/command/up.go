@@ -1,0 +1,71 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/world"
+)
+
+func upCommand() *cobra.Command {
+	return withDelivery(expecting(&cobra.Command{
+		Use: "up", Short: "Bring an environment up and leave it running", Args: cobra.NoArgs, RunE: at(up),
+		Long: `Brings an environment up and leaves it running. With --gitops Argo CD and Argo Rollouts run for real, and sync the
+application from a Git server of the lab's own: its repository begins with applications/ and src/ of this checkout, with the
+pauses of a release shortened to a sixth.`,
+		Example: "  go run ./lab up\n  go run ./lab up --gitops\n  go run ./lab up -s test\n  go run ./lab up --expect-no-changes",
+	}))
+}
+
+// up brings the environment up and leaves it running.
+func up(cmd *cobra.Command, s site.Site) error {
+	wanted, err := deliveryOf(cmd)
+	if err != nil {
+		return err
+	}
+	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
+		results, strangers, err := world.Up(ctx, s, display, wanted)
+		display.Stop()
+		if err := errors.Join(err, unclaimed(strangers)); err != nil {
+			return err
+		}
+		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
+			return err
+		}
+		all := make(map[string]auto.OutputMap, len(results))
+		for _, r := range results {
+			all[r.Project.Name] = r.Outputs
+		}
+		if err := outputTable(cmd.OutOrStdout(), all, false); err != nil {
+			return err
+		}
+		if err := errors.Join(asExpected(cmd, results), world.Fulfilled(s)); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s is up. eval \"$(%s)\" lets pulumi and kubectl talk to it.\n",
+			s.Environment, s.Command("env"))
+		return err
+	})
+}
+
+// asExpected returns an error when changes were not expected and there were some.
+func asExpected(cmd *cobra.Command, results []engine.Result) error {
+	expect, err := cmd.Flags().GetBool("expect-no-changes")
+	if err != nil || !expect {
+		return err
+	}
+	var changed []error
+	for _, r := range results {
+		if r.Changed() > 0 {
+			changed = append(changed, fmt.Errorf("no changes were expected, but %s has %s", r.Project.Name, r.Summary()))
+		}
+	}
+	return errors.Join(changed...)
+}

@@ -1,0 +1,110 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/baseline"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
+	"github.com/gridos/sharedinfra/lab/internal/random"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// Compare reports what the working tree would change in an environment that the commit made at which the
+// checkout left ref. Nothing of it stays but the built commit, for the next time.
+func Compare(ctx context.Context, s site.Site, ref string, display *progress.Display) (report changes.Report, err error) {
+	if err := engine.CheckConfiguration(ctx, s); err != nil {
+		return report, Mistake{err}
+	}
+	commit, err := baseline.Find(ctx, s, ref)
+	if err != nil {
+		return report, Mistake{err}
+	}
+	base, err := baseline.Open(ctx, s, ref, commit, display)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, base.Close(context.WithoutCancel(ctx))) }()
+	made, err := base.Up(ctx, display)
+	if err != nil {
+		return report, err
+	}
+	m, err := prepare(ctx, made, display, DeliveryAsItIs)
+	if err != nil {
+		return report, err
+	}
+	e, stop, err := m.onTopOf(ctx)
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	overrides, err := m.overrides(ctx)
+	if err != nil {
+		return report, err
+	}
+	report, err = e.Report(ctx, overrides)
+	report.Base = base.Name
+	return report, err
+}
+
+// onTopOf returns an engine that previews against what another version of the lab brought up. The simulated Azure that it asks
+// is this version's, over a copy of the other's inventory: what the working tree needs may be new to the other.
+func (m *machine) onTopOf(ctx context.Context) (*engine.Engine, func() error, error) {
+	if err := daemon.WaitForCluster(ctx, m.site); err != nil {
+		return nil, nil, err
+	}
+	record, up, err := m.site.Running()
+	if err != nil || !up {
+		return nil, nil, errors.Join(err, ErrNotUp(m.site))
+	}
+	inventory, err := os.ReadFile(m.site.AzureFile())
+	if err != nil {
+		return nil, nil, err
+	}
+	copied := filepath.Join(m.site.TemporaryDir(), "azure.json")
+	if err := os.WriteFile(copied, inventory, 0o600); err != nil {
+		return nil, nil, err
+	}
+	others, err := engine.Existing(ctx, m.site)
+	if err != nil {
+		return nil, nil, err
+	}
+	cloud, err := azure.Open(azure.Options{StateFile: copied, Existing: others, Kubernetes: standing{m.site.KubeconfigFile()}})
+	if err != nil {
+		return nil, nil, err
+	}
+	azureServer, err := providers.Serve(ctx, cloud.Provider())
+	if err != nil {
+		return nil, nil, err
+	}
+	randomServer, err := providers.Serve(ctx, random.New())
+	if err != nil {
+		return nil, nil, errors.Join(err, azureServer.Stop())
+	}
+	stop := func() error { return errors.Join(azureServer.Stop(), randomServer.Stop()) }
+	record.AzurePort, record.RandomPort, record.Tools = azureServer.Port, randomServer.Port, m.paths.Dirs()
+	e, err := engine.New(m.site, record, m.display)
+	if err != nil {
+		return nil, nil, errors.Join(err, stop())
+	}
+	return e, stop, nil
+}
+
+// standing is a cluster that is there and stays as it is: previews only sign in to it.
+type standing struct{ kubeconfigFile string }
+
+// Kubeconfig implements azure.Kubernetes.
+func (s standing) Kubeconfig(context.Context) ([]byte, error) { return os.ReadFile(s.kubeconfigFile) }
+
+// SetNodes implements azure.Kubernetes.
+func (standing) SetNodes(context.Context, []azure.Node) error { return nil }
+
+// SetIngressGateways implements azure.Kubernetes.
+func (standing) SetIngressGateways(context.Context, []azure.IngressGateway) error { return nil }

@@ -1,0 +1,63 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+)
+
+// Running returns an engine for an environment that is up.
+func Running(s site.Site, display *progress.Display) (*engine.Engine, error) {
+	record, up, err := s.Running()
+	if err != nil {
+		return nil, err
+	}
+	if !up {
+		return nil, ErrNotUp(s)
+	}
+	return engine.New(s, record, display)
+}
+
+// ErrNotUp returns the error that the environment does not run.
+func ErrNotUp(s site.Site) error {
+	return fmt.Errorf("%s is not up; run `%s` first", s.Environment, s.Command("up"))
+}
+
+// Fulfilled returns an error for what Azure accepts in silence although it cannot work.
+func Fulfilled(s site.Site) error {
+	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
+	if err != nil {
+		return err
+	}
+	var broken []error
+	for _, why := range cloud.Unfulfilled() {
+		broken = append(broken, fmt.Errorf("Azure would accept this, and it would not work: %s", why))
+	}
+	return errors.Join(broken...)
+}
+
+// inAzure counts what the deployment has in the simulated Azure, and names what its state does not know.
+func inAzure(ctx context.Context, s site.Site, e *engine.Engine) (resources int, unknown []string, err error) {
+	known, err := e.AzureIDs(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
+	if err != nil {
+		return 0, nil, err
+	}
+	all := azure.Unseeded(cloud.Inventory())
+	for _, r := range all {
+		if !slices.ContainsFunc(known, func(id string) bool { return strings.EqualFold(id, r.ID) }) {
+			unknown = append(unknown, r.ID)
+		}
+	}
+	return len(all), unknown, nil
+}
