@@ -24,7 +24,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/world"
 )
 
-// inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all went well, or was interrupted.
+// inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all
+// went well, or was interrupted.
 func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted world.Delivery, do func(s site.Site) error) error {
 	dir, err := os.MkdirTemp("", "gridos-lab-")
 	if err != nil {
@@ -39,7 +40,7 @@ func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted 
 		err = do(copied)
 	}
 	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%w\nwhat is left of it, the logs too, is in %s, and runs on; to end it: "+
+		return fmt.Errorf("%w\nits environment still runs in %s, with its logs; to end it: "+
 			"`go build -o bin/lab ./lab && (cd %s && %s down -s %s) && rm -r %s`",
 			err, dir, dir, filepath.Join(s.Repository, "bin", "lab"), s.Environment, dir)
 	}
@@ -100,7 +101,8 @@ It works in copies of this checkout, beside whatever lab is up. A round takes 30
 	return cmd
 }
 
-// playChaos plays the rounds, as many at once as there are to be environments, each in a copy of the checkout of its own.
+// playChaos plays the rounds, as many at once as there are to be environments, each in a copy of
+// the checkout of its own.
 func playChaos(cmd *cobra.Command, s site.Site, seed uint64, numbers []int, environments int) ([]chaos.Result, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
-// Three rounds of the hundred that `make chaos` plays, so that chaos itself is not forgotten between its runs.
+// Three rounds of the hundred that `make chaos` plays, so that chaos itself is not forgotten
+// between its runs.
 func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
 	t.Setenv(asLab, "1") // for the processes that it starts
 	t.Setenv("TMPDIR", t.TempDir())

@@ -25,8 +25,8 @@ func downCommand() *cobra.Command {
 // keepRunning is the flag of down that leaves the simulated Azure and the control plane running.
 const keepRunning = "keep-running"
 
-// down destroys the environment and stops everything that it ran. What is not finished stays, so that down
-// can go on.
+// down destroys the environment and stops everything that it ran. What is not finished stays, so
+// that down can go on.
 func down(cmd *cobra.Command, s site.Site) error {
 	keep, err := cmd.Flags().GetBool(keepRunning)
 	if err != nil {
@@ -56,8 +56,8 @@ func down(cmd *cobra.Command, s site.Site) error {
 	})
 }
 
-// orphaned reports resources that no stack tracks. Here they vanish with the simulated Azure; in real Azure
-// they would stay, and cost money.
+// orphaned reports resources that no stack tracks. Here they vanish with the simulated Azure; in
+// real Azure they would stay, and cost money.
 func orphaned(left []azure.Resource) error {
 	problems := make([]error, len(left))
 	for i, r := range left {

@@ -31,7 +31,8 @@ func env(cmd *cobra.Command, s site.Site) error {
 	if !up {
 		return world.ErrNotUp(s)
 	}
-	// A shell skips the first line and a person reads it. The second is for a passphrase of the user's, which would win.
+	// A shell skips the first line and a person reads it. The second is for a passphrase of the
+	// user's, which would win.
 	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "# pulumi itself writes the salt of the passphrase into the projects' "+
 		"Pulumi.%s.yaml; git restore takes it out again.\nunset PULUMI_CONFIG_PASSPHRASE\n", s.Environment); err != nil {
 		return err

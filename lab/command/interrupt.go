@@ -40,8 +40,8 @@ func (e interruptedError) Error() string {
 // Unwrap returns all that went wrong.
 func (e interruptedError) Unwrap() error { return e.err }
 
-// besidesCancellation takes joined errors apart and leaves out those that only say that the command was
-// interrupted. What remains could not be tidied up, and the user must hear of it.
+// besidesCancellation takes joined errors apart and leaves out those that only say that the command
+// was interrupted. What remains could not be tidied up, and the user must hear of it.
 func besidesCancellation(err error) []error {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var rest []error

@@ -24,8 +24,9 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Every release is killed while Helm holds it, for the first installation, after it and during an upgrade: each time the next
-// update has to find its way, and the last one has to leave nothing to do.
+// Every release is killed while Helm holds it, for the first installation, after it and during an
+// upgrade: each time the next update has to find its way, and the last one has to leave nothing to
+// do.
 func TestEngine_AKilledReleaseIsTakenOver(t *testing.T) {
 	dir := checkout(t)
 	s, err := site.Open("dev")
@@ -34,7 +35,8 @@ func TestEngine_AKilledReleaseIsTakenOver(t *testing.T) {
 
 	killAt(t, dir, s, rollouts, "pending-install", "pending-install")
 	killAt(t, dir, s, cd, "pending-install", "pending-install")
-	// The CLI stands still while the provider goes on: Helm is done, and Pulumi does not come to note it.
+	// The CLI stands still while the provider goes on: Helm is done, and Pulumi does not come to
+	// note it.
 	killAt(t, dir, s, cd, "pending-install", "deployed")
 	out, _, err := lab(t, t.Context(), "up")
 	require.NoError(t, err)
@@ -64,8 +66,8 @@ func TestEngine_AKilledReleaseIsTakenOver(t *testing.T) {
 	}
 }
 
-// killAt runs up, stops the CLI as soon as a new record of the release has the status stop, and kills the lab, the CLI and its
-// providers, none of which can tidy up, when the record has the status kill.
+// killAt runs up, stops the CLI as soon as a new record of the release has the status stop, and
+// kills the lab, the CLI and its providers when the record has the status kill.
 func killAt(t *testing.T, dir string, s site.Site, release, stop, kill string) {
 	t.Helper()
 	before := map[string]string{}
@@ -93,7 +95,7 @@ func killAt(t *testing.T, dir string, s site.Site, release, stop, kill string) {
 		}
 	}
 	work := s.WorkDir(stacks.Bootstrap.Name)
-	defer killWorkingIn(t, work) // however this ends, nobody stands still for ever
+	defer killWorkingIn(t, work) // however this ends, no stopped process stays
 	err = site.WaitFor(ctx, has(stop))
 	switch {
 	case err == nil && kill == stop:
@@ -108,7 +110,8 @@ func killAt(t *testing.T, dir string, s site.Site, release, stop, kill string) {
 	require.Equal(t, kill, records(t, s, release)[reached], "release %s when it was killed", release)
 }
 
-// records are the statuses of what Helm keeps of a release, by the UID of the record; none when there is no cluster yet.
+// records are the statuses of what Helm keeps of a release, by the UID of the record; none when
+// there is no cluster yet.
 func records(t *testing.T, s site.Site, release string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -139,7 +142,7 @@ func signalWorkingIn(t *testing.T, dir, program string, signal syscall.Signal) {
 	sent := 0
 	for _, link := range links {
 		if cwd, err := os.Readlink(link); err != nil || cwd != dir {
-			continue // it ended meanwhile, belongs to somebody else, or works elsewhere
+			continue // it has ended, belongs to another user, or works elsewhere
 		}
 		text, err := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
 		if first, _, _ := strings.Cut(string(text), "\x00"); err != nil || filepath.Base(first) != program {

@@ -62,8 +62,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// checkout makes a checkout with nothing but what the lab reads, and changes into it. Its dev is taken down in the end, and
-// then nothing may be left in the system's folder for temporary files.
+// checkout makes a checkout with nothing but what the lab reads, and changes into it. Its dev is
+// taken down in the end, and then nothing may be left in the system's folder for temporary files.
 func checkout(t *testing.T) string {
 	t.Helper()
 	dir, temporary := t.TempDir(), t.TempDir()
@@ -105,7 +105,7 @@ func lab(t *testing.T, ctx context.Context, args ...string) (stdout, stderr stri
 	err = execute(ctx, command, args)
 	shown := out.String()
 	if slices.Contains(args, showSecrets) {
-		shown = "(secrets)\n" // the log of a test is everybody's
+		shown = "(secrets)\n" // everyone can read the log of a test
 	}
 	t.Logf("lab %s\n%s%s%v", strings.Join(args, " "), progress.String(), shown, err)
 	return out.String(), progress.String(), err
@@ -244,7 +244,8 @@ func clusterOf(t *testing.T, s site.Site) *rest.Config {
 	return config
 }
 
-// The definitions and the namespace are those that the lab's own programs brought: what an overlay consists of, the cluster knows.
+// The definitions and the namespace are those that the lab's own programs brought: what an overlay
+// consists of, the cluster knows.
 func overlaysAreAccepted(t *testing.T, s site.Site) {
 	t.Helper()
 	paths, err := (&toolchain.Resolver{ToolsDir: s.ToolsDir()}).Resolve(t.Context(), toolchain.Kustomize)
@@ -298,8 +299,8 @@ func platformIsInstalled(t *testing.T, s site.Site) {
 	}
 }
 
-// watchArguments notes the arguments of all processes, which every user of a machine can read, until the function that it returns is
-// called.
+// watchArguments notes the arguments of all processes, which every user of a machine can read,
+// until the function that it returns is called.
 func watchArguments(t *testing.T) (seen func() []string) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -330,8 +331,9 @@ func watchArguments(t *testing.T) (seen func() []string) {
 	}
 }
 
-// noSecretInClearText looks for every secret in everything that the lab wrote, but for what is there to sign in with, among the system's
-// temporary files, in the arguments of processes, and in what commands print.
+// noSecretInClearText looks for every secret in everything that the lab wrote, but for what is
+// there to sign in with, among the system's temporary files, in the arguments of processes, and in
+// what commands print.
 func noSecretInClearText(t *testing.T, s site.Site, arguments []string, printed string) {
 	t.Helper()
 	all := readOutputs(t, showSecrets)
@@ -386,7 +388,7 @@ func noSecretInClearText(t *testing.T, s site.Site, arguments []string, printed 
 	assert.Greater(t, files, 10)
 	require.NoError(t, filepath.WalkDir(os.TempDir(), look))
 
-	// Nobody else comes as far as the files: what is in these folders is open to who may enter the first.
+	// Other users cannot enter the folders, and so reach none of the files in them.
 	for _, dir := range []string{filepath.Dir(s.Dir), s.Dir, s.ControlPlaneDir()} {
 		info, err := os.Stat(dir)
 		require.NoError(t, err)
@@ -444,7 +446,8 @@ func collectSecrets(path string, value any, secrets map[string]string) {
 	}
 }
 
-// configure sets keys of a stack's file, whatever it has already, and returns what puts the file back.
+// configure sets keys of a stack's file, whatever it has already, and returns what puts the file
+// back.
 func configure(t *testing.T, path string, values map[string]any) func() {
 	t.Helper()
 	before, err := os.ReadFile(path)
@@ -505,7 +508,8 @@ func mistakesAreRefused(t *testing.T, dir string, s site.Site) {
 
 func aChangeIsMade(t *testing.T, dir string) {
 	t.Helper()
-	// More nodes at least, of a pool whose number of nodes the autoscaler owns; and more days of logs.
+	// More nodes at least, of a pool whose number of nodes the autoscaler owns; and more days of
+	// logs.
 	restore := configure(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), map[string]any{
 		"gridos-infra:logRetentionDays": 60,
 		"gridos-infra:userPoolMin":      2,
@@ -542,7 +546,7 @@ func processesOf(t *testing.T, dir string) []string {
 
 func TestEngine_EveryEnvironmentIsPreviewedFromNothing(t *testing.T) {
 	dir := checkout(t)
-	// A secret that only the real environment's key decrypts keeps nobody from a preview.
+	// A secret that only the real environment's key decrypts does not prevent a preview.
 	configure(t, projectfile.StackFile(filepath.Join(dir, "bootstrap"), "test"), map[string]any{
 		"gridos-bootstrap:repositoryCredentialsUrl": "https://github.com/gridos/",
 		"gridos-bootstrap:repositoryToken":          map[string]any{"secure": "v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="},
@@ -558,7 +562,8 @@ func TestEngine_EveryEnvironmentIsPreviewedFromNothing(t *testing.T) {
 	assert.Empty(t, processesOf(t, dir))
 }
 
-// Ctrl-C at three moments of up and one of down, while another environment is up beside the one that is interrupted.
+// Ctrl-C at three moments of up and one of down, while another environment is up beside the one
+// that is interrupted.
 func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	dir := checkout(t)
 	s, err := site.Open("dev")
@@ -614,8 +619,8 @@ func statusAnswers(t *testing.T) bool {
 	return assert.NoError(t, err)
 }
 
-// interrupt runs a command of the lab as a terminal's foreground job, does what Ctrl-C does to it once reached is true, and
-// returns the command's exit code and what it said.
+// interrupt runs a command of the lab as a terminal's foreground job, does what Ctrl-C does to it
+// once reached is true, and returns the command's exit code and what it said.
 func interrupt(t *testing.T, dir, verb string, reached func() bool) (code int, output string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -684,7 +689,8 @@ func TestUnit_CommandsThatNeedALabSayHowToGetOne(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(dir, ".lab"))
 }
 
-// A killed engine cannot note what Azure was just creating: the next command finds a resource that nobody knows of.
+// A killed engine cannot note what Azure was just creating: the next command finds a resource that no
+// state tracks.
 func TestEngine_AKilledUpLeavesNoOrphan(t *testing.T) {
 	dir := checkout(t)
 	s, err := site.Open("dev")
@@ -703,7 +709,7 @@ func TestEngine_AKilledUpLeavesNoOrphan(t *testing.T) {
 	killWorkingIn(t, s.WorkDir(stacks.Infra.Name))
 	inPlace, err := filepath.Glob(filepath.Join(s.BackendDir(), ".pulumi", "stacks", "*", "*.attrs"))
 	require.NoError(t, err)
-	assert.Empty(t, inPlace, "whoever is killed while writing these leaves a state that nobody can load")
+	assert.Empty(t, inPlace, "a process that is killed while it writes these leaves a state that cannot be loaded")
 
 	_, _, err = lab(t, t.Context(), "up")
 	require.NoError(t, err)
@@ -719,7 +725,7 @@ func killWorkingIn(t *testing.T, dir string) {
 	require.NoError(t, err)
 	for _, link := range links {
 		if cwd, err := os.Readlink(link); err != nil || cwd != dir {
-			continue // it ended meanwhile, belongs to somebody else, or works elsewhere
+			continue // it has ended, belongs to another user, or works elsewhere
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
 		require.NoError(t, err)

@@ -27,7 +27,8 @@ the AppProject refuses. Needs no cluster and takes a second.`,
 	}
 }
 
-// checkManifests renders every overlay of the application and reports every mistake in all of them. It needs no cluster.
+// checkManifests renders every overlay of the application and reports every mistake in all of them.
+// It needs no cluster.
 func checkManifests(cmd *cobra.Command, s site.Site) error {
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()

@@ -17,7 +17,7 @@ func recoverCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "recover", Short: "Make the states agree with what is there, after a kill or a loss",
 		Args: cobra.NoArgs, RunE: at(recoverStates),
-		Long: `Waits for what a killed command has left running, takes away the locks that nobody holds, has every state forget what
+		Long: `Waits for what a killed command has left running, releases the locks that no process holds, has every state forget what
 is gone, and adopts by import what is in the simulated Azure and in the program, but in no state. Helm's records of unfinished
 work are deleted, and a soft-deleted key vault is recovered, or purged when nothing else is left; nothing is created, updated or
 replaced. up goes on from there. docs/recovery.md tells how to do the same with a real Azure.`,
@@ -25,7 +25,8 @@ replaced. up goes on from there. docs/recovery.md tells how to do the same with 
 	}
 }
 
-// recoverStates is the one command after a command was killed, a state was lost or a person worked by hand.
+// recoverStates is the one command after a command was killed, a state was lost or a person worked
+// by hand.
 func recoverStates(cmd *cobra.Command, s site.Site) error {
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
 		adopted, strangers, err := world.Recover(ctx, s, display)

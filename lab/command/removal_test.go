@@ -32,12 +32,12 @@ var (
 	namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 )
 
-// bounded is much longer than an operation on a stack takes whose cluster is gone, and much shorter than the provider waits for
-// anything.
+// bounded is much longer than an operation on a stack takes whose cluster is gone, and much shorter
+// than the provider waits for anything.
 const bounded = 90 * time.Second
 
-// A chart moves to another version, the engine goes and comes back, and in the end the cluster is gone: one environment, because
-// each takes the one before as it left it.
+// A chart moves to another version, the engine goes and comes back, and in the end the cluster is
+// gone: one environment, because each takes the one before as it left it.
 func TestEngine_DefinitionsAreUpgradedAndKeptAndAGoneClusterHangsNothing(t *testing.T) {
 	checkout(t)
 	s, err := site.Open("dev")
@@ -155,8 +155,8 @@ func definitionsOutliveReleases(t *testing.T, s site.Site, objects dynamic.Inter
 	require.NoError(t, err)
 }
 
-// theCLIForgetsTheCluster lets the states of apps and bootstrap know a cluster that nobody serves, does what the document says,
-// and puts the states back.
+// theCLIForgetsTheCluster lets the states of apps and bootstrap know a cluster that does not
+// answer, does what the document says, and puts the states back.
 func theCLIForgetsTheCluster(t *testing.T, s site.Site) {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(s.KubeconfigFile())
@@ -208,7 +208,7 @@ func theCLIForgetsTheCluster(t *testing.T, s site.Site) {
 	}
 }
 
-// plainCLI runs a command of the Pulumi CLI on a stack, as somebody would after `lab env`.
+// plainCLI runs a command of the Pulumi CLI on a stack, as a person would after `lab env`.
 func plainCLI(t *testing.T, s site.Site, project stacks.Project, args ...string) (output string, err error) {
 	t.Helper()
 	record, _, err := s.Running()

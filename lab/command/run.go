@@ -23,8 +23,9 @@ const (
 	exitInterrupted = 130 // as shells say it
 )
 
-// Run runs the command that args name and returns the exit code. What the command answers goes to stdout;
-// progress and errors go to stderr. Ctrl-C, a termination and the end of the terminal session stop it.
+// Run runs the command that args name and returns the exit code. What the command answers goes to
+// stdout; progress and errors go to stderr. Ctrl-C, a termination and the end of the terminal
+// session stop it.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	stop := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup set it: building the tools can outlast the terminal session
@@ -68,8 +69,8 @@ func outcome(err error) (code int, message string) {
 	}
 }
 
-// execute runs the command that args name. What cobra refuses before a command begins is a mistake in the
-// command line; its errors have no types to tell them by.
+// execute runs the command that args name. What cobra refuses before a command begins is a mistake
+// in the command line; its errors have no types to tell them by.
 func execute(ctx context.Context, root *cobra.Command, args []string) error {
 	began := false
 	for _, verb := range root.Commands() {

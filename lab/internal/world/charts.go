@@ -23,8 +23,8 @@ import (
 // repositoryTimeout bounds the question whether the chart repository can be reached.
 const repositoryTimeout = 5 * time.Second
 
-// chartSource is a chart repository with the charts that the platform takes from it. They are replaced together or not at all,
-// for they share one key of the configuration.
+// chartSource is a chart repository with the charts that the platform takes from it. They are
+// replaced together or not at all, for they share one key of the configuration.
 type chartSource struct {
 	// key is that of the repository's address.
 	key    string
@@ -60,9 +60,10 @@ var chartSources = []chartSource{
 	}}},
 }
 
-// charts returns what the lab changes in the configuration of the charts. Where a chart repository answers that is
-// nothing; where it does not, what its projects publish as source is wrapped as charts. What was decided for an environment
-// stays: a release does not change its chart because the network does.
+// charts returns what the lab changes in the configuration of the charts. Where a chart repository
+// answers that is nothing. Where it does not, the lab wraps as charts what the projects publish as
+// source. A decision holds for the life of the environment: a release does not change its chart
+// because the network does.
 func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 	values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Bootstrap.Directory), m.site.Environment)
 	if err != nil {
@@ -94,8 +95,8 @@ func (m *machine) chartsOf(ctx context.Context, source chartSource, settings boo
 	}
 }
 
-// inBootstrap returns the path of what a path in the configuration means: it is relative to the project's directory, and the
-// lab's engine works in another.
+// inBootstrap returns the absolute path that a path in the configuration means: it is relative to
+// the project's directory, and the lab's engine works in another.
 func (m *machine) inBootstrap(path string) string {
 	if filepath.IsAbs(path) {
 		return path
@@ -147,11 +148,13 @@ func (m *machine) ownCharts(source chartSource, settings bootstrap.Settings) (ma
 	return overrides, nil
 }
 
-// fromRepository is the file in the folder of a repository's charts that says that the environment's charts are the repository's.
+// fromRepository is the file in the folder of a repository's charts that says that the
+// environment's charts are the repository's.
 const fromRepository = "from-the-repository"
 
-// decideCharts fills dir with the charts that stand in for the repository's, or notes there that the repository answers. The
-// folder appears in one step, so that a killed lab leaves no half of a decision.
+// decideCharts fills dir with the charts that stand in for the repository's, or notes there that
+// the repository answers. The folder appears in one step, so that a killed lab leaves no half of a
+// decision.
 func (m *machine) decideCharts(ctx context.Context, dir string, source chartSource, repository string) error {
 	unfinished := dir + ".unfinished"
 	if err := errors.Join(os.RemoveAll(unfinished), os.MkdirAll(unfinished, 0o700)); err != nil {

@@ -29,7 +29,8 @@ func checkout(t *testing.T, environment string) site.Site {
 	return s
 }
 
-// chartsOf returns the machine of a prod whose bootstrap is configured with values, in a checkout that is not up.
+// chartsOf returns the machine of a prod whose bootstrap is configured with values, in a checkout
+// that is not up.
 func chartsOf(t *testing.T, values map[string]any) *machine {
 	t.Helper()
 	s := checkout(t, "prod")

@@ -8,17 +8,17 @@ import (
 
 	"github.com/gridos/sharedinfra/changes"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/baseline"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/lab/internal/random"
 	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/world/baseline"
 )
 
-// Compare reports what the working tree would change in an environment that the commit made at which the
-// checkout left ref. Nothing of it stays but the built commit, for the next time.
+// Compare reports what the working tree would change in an environment that the commit made at
+// which the checkout left ref. Nothing of it stays but the built commit, for the next time.
 func Compare(ctx context.Context, s site.Site, ref string, display *progress.Display) (report changes.Report, err error) {
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
 		return report, Mistake{err}
@@ -54,8 +54,9 @@ func Compare(ctx context.Context, s site.Site, ref string, display *progress.Dis
 	return report, err
 }
 
-// onTopOf returns an engine that previews against what another version of the lab brought up. The simulated Azure that it asks
-// is this version's, over a copy of the other's inventory: what the working tree needs may be new to the other.
+// onTopOf returns an engine that previews against what another version of the lab brought up. Its
+// simulated Azure is this version's, with a copy of the other's inventory: the working tree may
+// need what the other does not know.
 func (m *machine) onTopOf(ctx context.Context) (*engine.Engine, func() error, error) {
 	if err := daemon.WaitForCluster(ctx, m.site); err != nil {
 		return nil, nil, err

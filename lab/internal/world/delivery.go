@@ -137,7 +137,8 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	}
 	overrides[stacks.Bootstrap.Name]["sourceRepositories"] = []string{status.GitURL}
 	overrides[stacks.Apps.Name]["repositoryUrl"] = status.GitURL
-	// Its chart comes from a repository that the lab may not reach; Prometheus runs beside the cluster instead.
+	// Its chart comes from a repository that the lab may not reach; Prometheus runs beside the
+	// cluster instead.
 	overrides[stacks.Apps.Name]["applications"] = []map[string]any{{"name": "prometheus", "enabled": false}}
 	return nil
 }
@@ -158,7 +159,8 @@ func gitOpsStatus(ctx context.Context, s site.Site) (gitops.Status, error) {
 	return client.Status(ctx)
 }
 
-// deliveryTimeout bounds the wait for the first sync of an environment: Argo CD starts, and the application's pods.
+// deliveryTimeout bounds the wait for the first sync of an environment: Argo CD starts, and the
+// application's pods.
 const deliveryTimeout = 5 * time.Minute
 
 // awaitDelivery waits until Argo CD has brought the application to where Git says.
@@ -202,9 +204,9 @@ func (m *machine) awaitDelivery(ctx context.Context) (err error) {
 	return nil
 }
 
-// Play runs do on a stage in the environment, on which scenarios are played, and then leaves it. Each event
-// is written to the environment's log of scenarios, which begins empty. Detail is
-// told what the scenario in play is doing.
+// Play runs do on a stage in the environment, on which scenarios are played, and then leaves it.
+// Each event is written to the environment's log of scenarios, which begins empty. Detail is told
+// what the scenario in play is doing.
 func Play(ctx context.Context, s site.Site, display *progress.Display, detail func(string), do func(*scenario.Stage) error) (err error) {
 	record, running, err := s.Running()
 	if err != nil || !running {

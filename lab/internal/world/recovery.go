@@ -25,8 +25,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
-// Recover makes the states of the environment agree with what is there, and returns what it adopted.
-// Strangers are resources that neither a state nor the program knows.
+// Recover makes the states of the environment agree with what is there, and returns what it
+// adopted. Strangers are resources that neither a state nor the program knows.
 func Recover(ctx context.Context, s site.Site, display *progress.Display,
 ) (adopted []string, strangers []azure.Resource, err error) {
 	if !s.Exists() {
@@ -44,7 +44,7 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 ) (adopted []string, strangers []azure.Resource, err error) {
 	for _, settle := range []func(context.Context) error{
 		func(ctx context.Context) error { return daemon.WaitForCluster(ctx, m.site) },
-		e.AwaitLeftovers, // before it is looked at what they have left
+		e.AwaitLeftovers, // they may still change what the next steps look at
 		m.awaitAzure,
 		m.settleCluster,
 	} {
@@ -72,10 +72,10 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 	return adopted, strangers, err
 }
 
-// deletionEnd is how long a namespace may take to be gone in which nothing holds it.
+// deletionEnd is how long the deletion of a namespace may take that no finalizer holds.
 const deletionEnd = time.Minute
 
-// settleCluster brings the cluster to where a refresh sees what will still be there when it is over.
+// settleCluster removes from the cluster what a refresh would see although it will not stay.
 func (m *machine) settleCluster(ctx context.Context) error {
 	config, err := clientcmd.BuildConfigFromFlags("", m.site.KubeconfigFile())
 	if err != nil {
@@ -91,7 +91,8 @@ func (m *machine) settleCluster(ctx context.Context) error {
 	return awaitDeletions(ctx, client)
 }
 
-// awaitDeletions waits for the namespaces that a killed deletion has begun to delete: they can still be read, and will not stay.
+// awaitDeletions waits for the namespaces that a killed deletion has begun to delete: they can
+// still be read, and will not stay.
 func awaitDeletions(ctx context.Context, client kubernetes.Interface) error {
 	var going []string
 	err := wait.PollUntilContextTimeout(ctx, deletionEnd/100, deletionEnd, true, func(ctx context.Context) (bool, error) {
@@ -114,8 +115,9 @@ func awaitDeletions(ctx context.Context, client kubernetes.Interface) error {
 	return err
 }
 
-// dropUnfinishedReleases deletes Helm's records of what it was doing when it was killed. By them a refresh would take a release for whole
-// that is half upgraded, or half gone; what it has installed stays, and is taken over by the next installation.
+// dropUnfinishedReleases deletes Helm's records of what it was doing when it was killed. With them
+// a refresh would take a half-upgraded or half-deleted release for whole. What Helm has installed
+// stays, and the next installation takes it over.
 func dropUnfinishedReleases(ctx context.Context, client kubernetes.Interface) error {
 	unfinished := metav1.ListOptions{
 		LabelSelector: "owner=helm,status in (pending-install,pending-upgrade,pending-rollback,uninstalling)",
@@ -133,8 +135,9 @@ func dropUnfinishedReleases(ctx context.Context, client kubernetes.Interface) er
 	return nil
 }
 
-// find returns how a resource of the program is found in the simulated Azure, and an Application in the cluster. A vault that is
-// soft-deleted is recovered first: its name is taken, and what is in it is worth having.
+// find returns how a resource of the program is found in the simulated Azure, and an Application in
+// the cluster. A vault that is soft-deleted is recovered first: its name is taken, and what is in
+// it is worth having.
 func (m *machine) find(ctx context.Context, control *azure.Control) engine.FindID {
 	return func(typ string, inputs map[string]any) (string, bool, error) {
 		if typ == "kubernetes:argoproj.io/v1alpha1:Application" {

@@ -14,16 +14,17 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
-// Down destroys the environment, and stops and removes everything that it ran, or leaves the background
-// process running. What is not finished stays, so that Down can go on. Left is what the simulated Azure
-// still has in the end.
+// Down destroys the environment, and stops and removes everything that it ran, or leaves the
+// background process running. What is not finished stays, so that Down can go on. Left is what the
+// simulated Azure still has in the end.
 func Down(ctx context.Context, s site.Site, display *progress.Display, keepRunning bool,
 ) (results []engine.Result, left []azure.Resource, err error) {
 	m, err := prepare(ctx, s, display, deliveryToRemove)
 	if err != nil {
 		return nil, nil, err
 	}
-	// Neither the stacks' files nor the chart repository are asked: a mistake there must not keep anything up.
+	// Neither the stacks' files nor the chart repository are asked: a mistake there must not keep
+	// anything up.
 	e, err := m.startToDestroy(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -50,7 +51,8 @@ func Down(ctx context.Context, s site.Site, display *progress.Display, keepRunni
 	return results, left, nil
 }
 
-// DiscardAbandoned removes the places of previews that were killed before they could do so themselves.
+// DiscardAbandoned removes the places of previews that were killed before they could do so
+// themselves.
 func DiscardAbandoned(ctx context.Context, s site.Site) error {
 	abandoned, err := s.Abandoned()
 	if err != nil {
@@ -93,8 +95,8 @@ func (m *machine) startToDestroy(ctx context.Context) (*engine.Engine, error) {
 	return m.start(ctx)
 }
 
-// removeOrphans stops the background process while it edits the inventory, which that process holds in
-// memory.
+// removeOrphans stops the background process while it edits the inventory, which that process holds
+// in memory.
 func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed int, err error) {
 	if err := m.awaitAzure(ctx); err != nil {
 		return 0, err
@@ -123,8 +125,8 @@ func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed 
 	return len(orphans), nil
 }
 
-// endRemoval purges the soft-deleted vault when a removal was stopped after its last resource. Nothing
-// needs its secrets any more, and its name would block the next Up.
+// endRemoval purges the soft-deleted vault when a removal was stopped after its last resource.
+// Nothing needs its secrets any more, and its name would block the next Up.
 func (m *machine) endRemoval(ctx context.Context) error {
 	if err := m.awaitAzure(ctx); err != nil {
 		return err

@@ -43,7 +43,8 @@ func Fulfilled(s site.Site) error {
 	return errors.Join(broken...)
 }
 
-// inAzure counts what the deployment has in the simulated Azure, and names what its state does not know.
+// inAzure counts the deployment's resources in the simulated Azure, and names those that no state
+// tracks.
 func inAzure(ctx context.Context, s site.Site, e *engine.Engine) (resources int, unknown []string, err error) {
 	known, err := e.AzureIDs(ctx)
 	if err != nil {

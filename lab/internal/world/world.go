@@ -1,5 +1,6 @@
-// Package world is the lab's machinery: it brings an environment up, previews, compares, recovers and
-// removes it. It shows progress and returns results; the commands print them and choose exit codes.
+// Package world is the lab's machinery: it brings an environment up, previews, compares, recovers
+// and removes it. It shows progress and returns results; the commands print them and choose exit
+// codes.
 package world
 
 import (
@@ -19,15 +20,16 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// timeScale is how much of Azure's time the simulated Azure takes: a cluster that takes five minutes there takes one and a
-// half seconds here, and everything else in proportion.
+// timeScale is how much of Azure's time the simulated Azure takes: a cluster that takes five
+// minutes there takes one and a half seconds here, and everything else in proportion.
 const timeScale = 0.005
 
-// rolePropagation is how long programs wait in the lab for a new role assignment: a little more than the simulated Azure takes.
+// rolePropagation is how long programs wait in the lab for a new role assignment: a little more
+// than the simulated Azure takes.
 const rolePropagation = 200 * time.Millisecond
 
-// Mistake is an error in what a person wrote, in the configuration or as the name of a commit. Nothing
-// was touched.
+// Mistake is an error in what a person wrote, in the configuration or as the name of a commit.
+// Nothing was touched.
 type Mistake struct{ error }
 
 // Unwrap gives access to the single mistakes.
@@ -42,16 +44,16 @@ type machine struct {
 	gitops   *gitops.Options // nil without delivery from Git
 }
 
-// FindTools makes sure that everything which an environment runs is there, and builds what is missing. It
-// starts nothing.
+// FindTools makes sure that everything which an environment runs is there, and builds what is
+// missing. It starts nothing.
 func FindTools(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) error {
 	_, err := prepare(ctx, s, display, wanted)
 	return err
 }
 
-// Up brings the environment up, and waits until Argo CD, if it runs, has synced the application. After an
-// engine was killed it recovers first; strangers are then the resources in Azure that neither a state nor
-// the program knows.
+// Up brings the environment up, and waits until Argo CD, if it runs, has synced the application.
+// After an engine was killed it recovers first; strangers are then the resources in Azure that
+// neither a state nor the program knows.
 func Up(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery,
 ) (results []engine.Result, strangers []azure.Resource, err error) {
 	m, e, overrides, err := begin(ctx, s, display, wanted)
@@ -76,8 +78,8 @@ func Up(ctx context.Context, s site.Site, display *progress.Display, wanted Deli
 	return results, strangers, err
 }
 
-// Preview plans the environment. One that is not up is planned from nothing, at a place that is removed
-// afterwards.
+// Preview plans the environment. One that is not up is planned from nothing, at a place that is
+// removed afterwards.
 func Preview(ctx context.Context, s site.Site, display *progress.Display) (results []engine.Result, err error) {
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
 		return nil, Mistake{err}
@@ -212,8 +214,8 @@ func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 		return nil, err
 	}
 	overrides := engine.Overrides{
-		// The simulated Azure has one subscription, whatever the stack files name, and takes less time
-		// for what takes Azure half a minute.
+		// The simulated Azure has one subscription, whatever the stack files name, and takes less
+		// time for what takes Azure half a minute.
 		stacks.Infra.Name:     {"subscriptionId": "", "rolePropagation": rolePropagation.String()},
 		stacks.Bootstrap.Name: charts,
 		stacks.Apps.Name:      {},
@@ -221,7 +223,8 @@ func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 	if m.gitops != nil {
 		return overrides, m.deliverFromOwnGit(ctx, overrides)
 	}
-	// Argo CD's controllers do not run: nothing would remove the finalizers, of Applications and of AppProjects.
+	// Argo CD's controllers do not run: nothing would remove the finalizers, of Applications and of
+	// AppProjects.
 	overrides[stacks.Apps.Name]["cascadeDelete"] = false
 	overrides[stacks.Bootstrap.Name]["keepUsedProjects"] = false
 	return overrides, nil

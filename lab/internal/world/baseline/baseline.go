@@ -1,5 +1,5 @@
-// Package baseline brings the code of an earlier commit up in a lab of its own, for what is in the working tree to be compared
-// with what that commit makes.
+// Package baseline brings the code of an earlier commit up in a lab of its own, for what is in the
+// working tree to be compared with what that commit makes.
 package baseline
 
 import (
@@ -36,8 +36,9 @@ type Baseline struct {
 	lock *flock.Flock
 }
 
-// Find returns the full hash of the commit at which the checkout's history left ref: what others have put onto ref since is no
-// change of the working tree's. The errors say what is wrong with ref.
+// Find returns the full hash of the commit at which the checkout's history left ref: what others
+// have put onto ref since is no change of the working tree's. The errors say what is wrong with
+// ref.
 func Find(ctx context.Context, s site.Site, ref string) (string, error) {
 	tip, err := git(ctx, s.Repository, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
 	if err != nil {
@@ -50,8 +51,8 @@ func Find(ctx context.Context, s site.Site, ref string) (string, error) {
 	return base, nil
 }
 
-// Open checks a commit out that Find has found for ref, and builds that commit's lab. Nothing else works with a baseline of this
-// checkout until Close is called.
+// Open checks a commit out that Find has found for ref, and builds that commit's lab. Nothing else
+// works with a baseline of this checkout until Close is called.
 func Open(ctx context.Context, s site.Site, ref, commit string, display *progress.Display) (*Baseline, error) {
 	dir := filepath.Join(filepath.Dir(s.Dir), folder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -84,7 +85,8 @@ func (b *Baseline) checkout() string { return filepath.Join(b.dir, "checkout") }
 
 func (b *Baseline) binary() string { return filepath.Join(b.dir, "lab") }
 
-// prepare leaves the commit's files and its lab's binary, and nothing that an earlier comparison left running.
+// prepare leaves the commit's files and its lab's binary, and nothing that an earlier comparison
+// left running.
 func (b *Baseline) prepare(ctx context.Context, display *progress.Display) error {
 	if err := b.discard(ctx); err != nil {
 		return err
@@ -116,8 +118,9 @@ func (b *Baseline) build(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(b.checkout(), "lab")); errors.Is(err, fs.ErrNotExist) {
 		return errors.New("it has no lab; choose a later commit")
 	}
-	// The go command compiles a package anew for every directory that it finds it in. So it is given the commit's files in the
-	// places of the working tree's, and compiles what differs. Nobody debugs the result, which is linked faster then.
+	// The go command compiles a package again for every directory that it finds it in. So it is
+	// given the commit's files in the places of the working tree's, and compiles what differs. The
+	// result is not debugged, so it has no symbols, which links faster.
 	overlay := filepath.Join(b.dir, "overlay.json")
 	if err := b.writeOverlay(ctx, overlay); err != nil {
 		return err
@@ -127,8 +130,8 @@ func (b *Baseline) build(ctx context.Context) error {
 	return explain(command.CombinedOutput())
 }
 
-// Up brings the environment up as the commit's own lab does, and returns where it is. Its progress goes to the display's
-// terminal, because the commit's lab shows it itself.
+// Up brings the environment up as the commit's own lab does, and returns where it is. Its progress
+// goes to the display's terminal, because the commit's lab shows it itself.
 func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site, error) {
 	step := display.Start(fmt.Sprintf("%s of %s", b.site.Environment, b.Name))
 	log := b.binary() + ".log"
@@ -137,7 +140,7 @@ func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site
 		step.Fail(err)
 		return b.site, err
 	}
-	defer output.Close() // nobody reads it unless the command failed
+	defer output.Close() // it is read only after the command failed
 	// A process group of its own: at a Ctrl-C it is to be interrupted once.
 	command := exec.CommandContext(ctx, b.binary(), "up", "-s", b.site.Environment)
 	command.Dir = b.checkout()
@@ -164,7 +167,8 @@ func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site
 // interruptedEnd is how long an interrupted lab may take to bring to an end what it is doing.
 const interruptedEnd = time.Minute
 
-// Close stops and removes what Up left running. What was built stays, for the next comparison with the same commit.
+// Close stops and removes what Up left running. What was built stays, for the next comparison with
+// the same commit.
 func (b *Baseline) Close(ctx context.Context) error {
 	return errors.Join(b.discard(ctx), b.lock.Unlock())
 }

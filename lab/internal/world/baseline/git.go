@@ -24,7 +24,7 @@ func extract(ctx context.Context, repository, commit, dir string) error {
 		return err
 	}
 	if err := explain(tar.CombinedOutput()); err != nil {
-		_ = archive.Wait() // it cannot say more than that nobody reads it
+		_ = archive.Wait() // it can only report that its reader has ended
 		return err
 	}
 	if err := archive.Wait(); err != nil {
@@ -33,8 +33,9 @@ func extract(ctx context.Context, repository, commit, dir string) error {
 	return nil
 }
 
-// writeOverlay writes the file that gives the go command the commit's files in the places of the working tree's that differ
-// (go help build, -overlay). What the commit does not have is not there for it.
+// writeOverlay writes the file that gives the go command the commit's files in the places of the
+// working tree's that differ (go help build, -overlay). What the commit does not have is not there
+// for it.
 func (b *Baseline) writeOverlay(ctx context.Context, file string) error {
 	differ, err := git(ctx, b.site.Repository, "diff", "--name-only", "--no-renames", "-z", b.Commit)
 	if err != nil {
