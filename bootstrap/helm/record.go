@@ -16,7 +16,8 @@ import (
 )
 
 // installedBy is the description of each release that the platform installs. Helm writes it into the record when the release is
-// deployed: it tells a release that Pulumi installed, and did not come to note, from one that somebody else installed.
+// deployed, and leaves it there when a later record supersedes that one: it tells a release that Pulumi installed, and did not come
+// to note, from one that was installed past Pulumi.
 const installedBy = "installed by gridos-bootstrap"
 
 // record is what Helm keeps of one revision of a release: a Secret sh.helm.release.v1.<release>.v<revision>.
@@ -30,19 +31,22 @@ type record struct {
 // pending are the statuses of an operation that goes on, or of which the process is gone.
 var pending = []string{"pending-install", "pending-upgrade", "pending-rollback"}
 
-// staleForUpgrade tells that an upgrade is refused because of the record. The revision before it stays, so that the upgrade
+// staleForUpgrade returns the records because of which an upgrade is refused. The revision before them stays, so that the upgrade
 // starts from the last that was finished.
-func staleForUpgrade(r record) bool { return slices.Contains(pending, r.status) }
+func staleForUpgrade(list []record) []record {
+	return slices.DeleteFunc(slices.Clone(list), func(r record) bool { return !slices.Contains(pending, r.status) })
+}
 
-// staleForInstall tells that an installation is refused because of the record, although it is no one else's release: Pulumi's
-// state does not have it. It never was deployed, or the platform deployed it.
-func staleForInstall(r record) bool {
-	switch r.status {
-	case "deployed", "superseded":
-		return r.description == installedBy
-	default:
-		return true
-	}
+// staleForInstall returns the records because of which an installation is refused, although Pulumi's state does not have the
+// release: those of what never was deployed, and all of a release that the platform deployed. One record with the platform's
+// description is enough. Helm describes a rollback as "Rollback to 3" (Helm 3.18.6, pkg/action/rollback.go), and the record that it
+// went back to is superseded by then. After three failed updates in a row maxHistory has removed that one too: such a release is
+// not taken over.
+func staleForInstall(list []record) []record {
+	ours := slices.ContainsFunc(list, func(r record) bool { return r.description == installedBy })
+	return slices.DeleteFunc(slices.Clone(list), func(r record) bool {
+		return (r.status == "deployed" || r.status == "superseded") && !ours
+	})
 }
 
 type records struct {

@@ -23,11 +23,46 @@ func TestUnit_OnlyWhatAKilledUpdateLeftIsStale(t *testing.T) {
 		{"failed", "Release failed", true, false},
 		{"deployed", installedBy, true, false},
 		{"superseded", installedBy, true, false},
-		{"deployed", "Install complete", false, false}, // somebody else's
+		{"deployed", "Install complete", false, false}, // past Pulumi
+		{"deployed", "Rollback to 1", false, false},    // whose, nothing tells
 	} {
-		r := record{status: c.status, description: c.description}
-		assert.Equal(t, c.install, staleForInstall(r), "install: %s, %s", c.status, c.description)
-		assert.Equal(t, c.upgrade, staleForUpgrade(r), "upgrade: %s, %s", c.status, c.description)
+		list := []record{{status: c.status, description: c.description}}
+		assert.Equal(t, c.install, len(staleForInstall(list)) == 1, "install: %s, %s", c.status, c.description)
+		assert.Equal(t, c.upgrade, len(staleForUpgrade(list)) == 1, "upgrade: %s, %s", c.status, c.description)
+	}
+}
+
+// The histories are those that Helm writes with atomic set.
+func TestUnit_AReleaseThatWasRolledBackIsStillThePlatforms(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		history []record
+		stale   []string
+	}{
+		"an update failed and was rolled back": {[]record{
+			{"v1", "", "superseded", "1", installedBy},
+			{"v2", "", "failed", "2", `Upgrade "argocd" failed: timed out waiting for the condition`},
+			{"v3", "", "deployed", "3", "Rollback to 1"},
+		}, []string{"v1", "v2", "v3"}},
+		"two updates failed": {[]record{
+			{"v1", "", "superseded", "1", installedBy},
+			{"v2", "", "failed", "2", "Upgrade failed"},
+			{"v3", "", "superseded", "3", "Rollback to 1"},
+			{"v4", "", "failed", "4", "Upgrade failed"},
+			{"v5", "", "deployed", "5", "Rollback to 3"},
+		}, []string{"v1", "v2", "v3", "v4", "v5"}},
+		"a release from past Pulumi was rolled back": {[]record{
+			{"v1", "", "superseded", "1", "Install complete"},
+			{"v2", "", "failed", "2", "Upgrade failed"},
+			{"v3", "", "deployed", "3", "Rollback to 1"},
+		}, []string{"v2"}},
+	} {
+		var stale []string
+		for _, r := range staleForInstall(test.history) {
+			stale = append(stale, r.secret)
+		}
+		assert.Equal(t, test.stale, stale, name)
+		assert.Empty(t, staleForUpgrade(test.history), name)
 	}
 }
 

@@ -37,7 +37,7 @@ func RecoverReleases(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error {
 		close(known)
 		return ""
 	})
-	hook := func(stale func(record) bool) pulumi.ResourceHookFunction {
+	hook := func(stale func([]record) []record) pulumi.ResourceHookFunction {
 		return func(args *pulumi.ResourceHookArgs) error {
 			// The provider of the releases needs the same value: this is no wait, only an order.
 			select {
@@ -72,16 +72,13 @@ func RecoverReleases(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error {
 }
 
 // removeRecords removes the stale ones of the records that Helm keeps of the release with those inputs.
-func removeRecords(ctx *pulumi.Context, kubeconfig string, inputs resource.PropertyMap, stale func(record) bool) error {
+func removeRecords(ctx *pulumi.Context, kubeconfig string, inputs resource.PropertyMap, stale func([]record) []record) error {
 	name, namespace := textOf(inputs["name"]), textOf(inputs["namespace"])
 	records, err := readRecords(ctx.Context(), kubeconfig, namespace, name)
 	if err != nil {
 		return fmt.Errorf("release %s: look for what a killed update left in namespace %s: %w", name, namespace, err)
 	}
-	for _, r := range records.list {
-		if !stale(r) {
-			continue
-		}
+	for _, r := range stale(records.list) {
 		if err := records.remove(ctx.Context(), r); err != nil {
 			return fmt.Errorf("release %s: remove record %s, which a killed update left: %w", name, r.secret, err)
 		}
