@@ -16,7 +16,9 @@ type values struct {
 	// InstallCRDs makes the definitions part of the release, which also upgrades them.
 	InstallCRDs bool      `json:"installCRDs"`
 	CRDs        crdValues `json:"crds"`
-	LeaderElect bool      `json:"leaderElect"`
+	// LeaderElect holds for the certificate controllers too: two that both write the webhook's certificate would undo each other's
+	// work. Source: external-secrets 2.9.0, templates/cert-controller-deployment.yaml.
+	LeaderElect bool `json:"leaderElect"`
 	// What the platform does not use needs no rights: secrets flow from the key vault into the cluster, one namespace at a time.
 	ProcessClusterExternalSecret bool `json:"processClusterExternalSecret"`
 	ProcessClusterPushSecret     bool `json:"processClusterPushSecret"`
@@ -28,8 +30,8 @@ type values struct {
 	LivenessProbe  enabledValues `json:"livenessProbe"`
 	ReadinessProbe enabledValues `json:"readinessProbe"`
 
-	Webhook        componentValues      `json:"webhook"`
-	CertController certControllerValues `json:"certController"`
+	Webhook        componentValues `json:"webhook"`
+	CertController componentValues `json:"certController"`
 }
 
 // componentValues are what the controller, the webhook and the certificate controller have in common.
@@ -39,12 +41,6 @@ type componentValues struct {
 	Spread       []helm.SpreadConstraint `json:"topologySpreadConstraints"`
 	Resources    helm.Resources          `json:"resources"`
 	Metrics      metricsValues           `json:"metrics"`
-}
-
-type certControllerValues struct {
-	componentValues
-	// ExtraArgs carry what the chart has no key for.
-	ExtraArgs map[string]string `json:"extraArgs"`
 }
 
 type crdValues struct {
@@ -116,11 +112,7 @@ func newValues(s Settings) values {
 		LivenessProbe:  enabledValues{Enabled: true},
 		ReadinessProbe: enabledValues{Enabled: true},
 		Webhook:        component("external-secrets-webhook", "20m", "64Mi", "256Mi"),
-		CertController: certControllerValues{
-			componentValues: component("external-secrets-cert-controller", "20m", "64Mi", "256Mi"),
-			// Two that both write the webhook's certificate would undo each other's work.
-			ExtraArgs: map[string]string{"enable-leader-election": "true"},
-		},
+		CertController: component("external-secrets-cert-controller", "20m", "64Mi", "256Mi"),
 	}
 }
 
