@@ -149,7 +149,12 @@ func newProject(
 	if err != nil {
 		return nil, fmt.Errorf("project %s: %w", project.Name, err)
 	}
-	metadata := object.Metadata{Name: pulumi.String(project.Name), Namespace: pulumi.String(naming.NamespaceArgoCD)}
+	metadata := object.Metadata{
+		Name: pulumi.String(project.Name), Namespace: pulumi.String(naming.NamespaceArgoCD),
+		// argocd-server writes the tokens of roles into the project (Argo CD 3.4.4, server/project/project.go). A token stays valid:
+		// its id is also in the project's status.
+		Shared: true,
+	}
 	if keepUsed {
 		metadata.Finalizers = pulumi.StringArray{pulumi.String(usedFinalizer)}
 	}

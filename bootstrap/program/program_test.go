@@ -144,6 +144,18 @@ func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
 	assert.Equal(t, []string{"argocd-project"}, p.Aliases, "its first name: a stack from then keeps the project")
 }
 
+// argocd-server owns the list of roles once it has issued a token for one.
+func TestUnit_ATokenOfAProjectKeepsNoUpdateFromChangingIt(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	projects := recorded.OfType(project)
+	require.NotEmpty(t, projects)
+	for _, p := range projects {
+		assert.Equal(t, "true", at(p.Inputs, "metadata", "annotations", "pulumi.com/patchForce").StringValue(), p.Name)
+	}
+}
+
 func TestUnit_TheKeyVaultIsReadAsInfrasIdentity(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)

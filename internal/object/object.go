@@ -7,6 +7,8 @@
 package object
 
 import (
+	"maps"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/plugins"
@@ -26,7 +28,15 @@ type Metadata struct {
 	Namespace           pulumi.StringInput
 	Labels, Annotations pulumi.StringMap
 	Finalizers          pulumi.StringArray
+	// Shared says that a controller also writes what the program decides, and that the program's word counts. A controller that
+	// updates an object becomes the owner of the fields that it changes, and of the whole list around them. Without Shared the
+	// next change by the program then fails with a conflict of field managers.
+	Shared bool
 }
+
+// patchForce makes the provider take fields back from other managers. It forces nothing by default (pulumi-kubernetes 4.24.0,
+// provider/pkg/await/await.go, and its documentation, "Server-Side Apply").
+const patchForce = "pulumi.com/patchForce"
 
 // input leaves out what is not set, as the SDK does: an empty map would be a change.
 func (m Metadata) input() pulumi.Map {
@@ -37,8 +47,13 @@ func (m Metadata) input() pulumi.Map {
 	if m.Labels != nil {
 		in["labels"] = m.Labels
 	}
-	if m.Annotations != nil {
-		in["annotations"] = m.Annotations
+	annotations := m.Annotations
+	if m.Shared {
+		annotations = pulumi.StringMap{patchForce: pulumi.String("true")}
+		maps.Copy(annotations, m.Annotations)
+	}
+	if annotations != nil {
+		in["annotations"] = annotations
 	}
 	if m.Finalizers != nil {
 		in["finalizers"] = m.Finalizers

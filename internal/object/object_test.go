@@ -87,6 +87,26 @@ func TestUnit_ObjectsAreRegisteredAsTheSDKDoes(t *testing.T) {
 	}
 }
 
+func TestUnit_TheProgramTakesTheFieldsOfASharedObjectBack(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		metadata object.Metadata
+		want     any
+	}{
+		"its own":          {object.Metadata{Name: pulumi.String("a")}, nil},
+		"shared":           {object.Metadata{Name: pulumi.String("a"), Shared: true}, map[string]any{"pulumi.com/patchForce": "true"}},
+		"shared and noted": {object.Metadata{Name: pulumi.String("a"), Shared: true, Annotations: pulumi.StringMap{"b": pulumi.String("c")}}, map[string]any{"pulumi.com/patchForce": "true", "b": "c"}},
+	} {
+		m := &monitor{}
+		m.run(t, func(ctx *pulumi.Context) error {
+			_, err := object.NewNamespace(ctx, "x", test.metadata)
+			return err
+		})
+		metadata, _ := m.registered.Inputs.Mappable()["metadata"].(map[string]any)
+		assert.Equal(t, test.want, metadata["annotations"], name)
+	}
+}
+
 func TestUnit_WhatASecretHoldsIsSecret(t *testing.T) {
 	t.Parallel()
 	m := &monitor{}
