@@ -85,8 +85,8 @@ func TestUnit_AnEntryCanLeaveAShippedOneOutAndTurnAPathIntoAChart(t *testing.T) 
 	)
 	require.Len(t, all, 1)
 	assert.Equal(t, application.Source{
-		RepoURL: "oci://registry.example.com/charts", Chart: "gridos", TargetRevision: "1.2.3-rc.1",
-	}, all[0].Spec.Source)
+		RepoURL: "registry.example.com/charts", Chart: "gridos", TargetRevision: "1.2.3-rc.1",
+	}, all[0].Spec.Source, "with the scheme Argo CD would ignore the chart")
 }
 
 func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {

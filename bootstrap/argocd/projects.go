@@ -63,6 +63,9 @@ func checkRepository(repository string) error {
 	switch {
 	case strings.ContainsAny(repository, "*?[]{}"):
 		return fmt.Errorf("%q would let the project sync from anywhere that matches; list the repositories", repository)
+	case strings.HasPrefix(repository, "oci://"):
+		return fmt.Errorf("%q permits no chart: Argo CD names a registry of Helm charts without the scheme; write %s",
+			repository, strings.TrimPrefix(repository, "oci://"))
 	case repository == "", strings.HasPrefix(repository, "!"), strings.ContainsAny(repository, " \t\r\n"):
 		return fmt.Errorf("%q is not the address of a repository; write it like %s", repository, naming.RepositoryURL)
 	}
