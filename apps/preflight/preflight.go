@@ -11,6 +11,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -34,11 +36,19 @@ const group = "/apis/argoproj.io/v1alpha1"
 type Args struct {
 	// Kubeconfig signs in to the cluster; Namespace is Argo CD's.
 	Kubeconfig, Namespace pulumi.StringOutput
-	// Destinations are the namespaces that Applications sync into, by AppProject: the AppProjects must exist and permit them.
-	Destinations map[string][]string
+	// Uses is what the Applications need, by AppProject: the AppProjects must exist and permit it.
+	Uses map[string]Use
 }
 
-// Run returns an error unless the cluster serves Applications and has the AppProjects, which permit the destinations. What it
+// Use is what the Applications of an AppProject need of it.
+type Use struct {
+	// Namespaces are where they sync to, Repositories where they sync from.
+	Namespaces, Repositories []string
+	// CreatesNamespaces says that one of them has Argo CD create its namespace.
+	CreatesNamespaces bool
+}
+
+// Run returns an error unless the cluster serves Applications and has the AppProjects, which permit what is used. What it
 // reads are outputs of other stacks, so that waiting for them is safe: at a preview they are known, or, where the other stack was
 // never brought up, they will not be before the update, and the update checks. Run registers nothing and decides nothing but
 // whether the program goes on. Under the SDK's mocks, where there is no cluster, it does nothing.
@@ -54,7 +64,7 @@ func Run(ctx *pulumi.Context, args Args) error {
 	if err != nil || !known {
 		return err
 	}
-	return Check(ctx.Context(), kubeconfig, namespace, args.Destinations, ctx.Stack())
+	return Check(ctx.Context(), kubeconfig, namespace, args.Uses, ctx.Stack())
 }
 
 func await(ctx *pulumi.Context, output pulumi.StringOutput) (text string, known bool, err error) {
@@ -68,7 +78,7 @@ func await(ctx *pulumi.Context, output pulumi.StringOutput) (text string, known 
 
 // Check asks the cluster that kubeconfig signs in to. The error is one sentence that names what is missing and the remedy.
 func Check(
-	ctx context.Context, kubeconfig, namespace string, destinations map[string][]string, environment string,
+	ctx context.Context, kubeconfig, namespace string, uses map[string]Use, environment string,
 ) error {
 	config, err := clientcmd.RESTConfigFromKubeConfig([]byte(kubeconfig))
 	if err != nil {
@@ -90,10 +100,10 @@ func Check(
 	if err != nil {
 		return err
 	}
-	if err := cluster.has(projects, namespace, destinations); err != nil {
+	if err := cluster.has(projects, namespace, uses); err != nil {
 		return err
 	}
-	return cluster.permits(projects, destinations)
+	return cluster.permits(projects, uses)
 }
 
 // cluster is an API server. It is asked over plain HTTP requests: two answers of which a field each is read are not worth a
@@ -129,8 +139,15 @@ type project struct {
 		Name string `json:"name"`
 	} `json:"metadata"`
 	Spec struct {
-		Destinations []destination `json:"destinations"`
+		Destinations             []destination `json:"destinations"`
+		SourceRepos              []string      `json:"sourceRepos"`
+		ClusterResourceWhitelist []groupKind   `json:"clusterResourceWhitelist"`
 	} `json:"spec"`
+}
+
+type groupKind struct {
+	Group string `json:"group"`
+	Kind  string `json:"kind"`
 }
 
 type destination struct {
@@ -154,9 +171,9 @@ func (c cluster) projects(ctx context.Context, namespace string) (map[string]pro
 	return found, nil
 }
 
-func (c cluster) has(projects map[string]project, namespace string, destinations map[string][]string) error {
+func (c cluster) has(projects map[string]project, namespace string, uses map[string]Use) error {
 	var missing []string
-	for _, name := range slices.Sorted(maps.Keys(destinations)) {
+	for _, name := range slices.Sorted(maps.Keys(uses)) {
 		if _, found := projects[name]; !found {
 			missing = append(missing, name)
 		}
@@ -168,27 +185,79 @@ func (c cluster) has(projects map[string]project, namespace string, destinations
 	return nil
 }
 
-// permits returns an error for destinations that Argo CD would refuse, which no update would notice. The platform's AppProjects
-// name namespaces; what it means when somebody else's have patterns is left to Argo CD.
-func (c cluster) permits(projects map[string]project, destinations map[string][]string) error {
-	var refused []string
-	for _, name := range slices.Sorted(maps.Keys(destinations)) {
-		permitted := projects[name].Spec.Destinations
-		if slices.ContainsFunc(permitted, func(d destination) bool { return strings.ContainsAny(d.Server+d.Namespace, "*?[{!") }) {
-			continue
-		}
-		for _, namespace := range destinations[name] {
-			if !slices.Contains(permitted, destination{naming.ArgoCDInCluster, namespace}) {
-				refused = append(refused, fmt.Sprintf("%s in the AppProject %s", namespace, name))
+// permits returns an error for what Argo CD would refuse, which no update would notice. The platform's AppProjects name namespaces
+// and repositories; what patterns in the projects of others mean is left to Argo CD.
+func (c cluster) permits(projects map[string]project, uses map[string]Use) error {
+	var namespaces, repositories, creators []string
+	for _, name := range slices.Sorted(maps.Keys(uses)) {
+		spec, use := projects[name].Spec, uses[name]
+		in := " in the AppProject " + name
+		for _, namespace := range use.Namespaces {
+			if !permitsDestination(spec.Destinations, namespace) {
+				namespaces = append(namespaces, namespace+in)
 			}
 		}
+		for _, repository := range use.Repositories {
+			if !permitsSource(spec.SourceRepos, repository) {
+				repositories = append(repositories, repository+in)
+			}
+		}
+		if use.CreatesNamespaces && !permitsKind(spec.ClusterResourceWhitelist, groupKind{Kind: "Namespace"}) {
+			creators = append(creators, "in the AppProject "+name)
+		}
+	}
+	var refused []string
+	if len(namespaces) > 0 {
+		refused = append(refused, fmt.Sprintf("does not permit the namespace %s as a destination; change the namespace in the "+
+			"catalogue, or list it in platformNamespaces of %s and %s first",
+			strings.Join(namespaces, ", nor "), stacks.Bootstrap.Name, c.remedy()))
+	}
+	if len(repositories) > 0 {
+		refused = append(refused, fmt.Sprintf("does not permit the repository %s as a source; change the repository in the "+
+			"catalogue, or list it in sourceRepositories (for %s) or platformRepositories (for %s) of %s and %s first",
+			strings.Join(repositories, ", nor "), naming.ProjectGridOS, naming.ProjectPlatform, stacks.Bootstrap.Name, c.remedy()))
+	}
+	if len(creators) > 0 {
+		refused = append(refused, fmt.Sprintf("does not permit the creation of namespaces %s; remove CreateNamespace=true from "+
+			"syncPolicy.options in the catalogue, or use the project %s", strings.Join(creators, ", nor "), naming.ProjectPlatform))
 	}
 	if len(refused) > 0 {
-		return fmt.Errorf("the cluster of %s does not permit the namespace %s as a destination; change the namespace in the "+
-			"catalogue, or list it in platformNamespaces of %s and %s first",
-			c.environment, strings.Join(refused, ", nor "), stacks.Bootstrap.Name, c.remedy())
+		return fmt.Errorf("the cluster of %s %s", c.environment, strings.Join(refused, "; it "))
 	}
 	return nil
+}
+
+func permitsDestination(permitted []destination, namespace string) bool {
+	return slices.ContainsFunc(permitted, func(d destination) bool {
+		return isPattern(d.Server+d.Namespace) || d == destination{naming.ArgoCDInCluster, namespace}
+	})
+}
+
+func permitsSource(permitted []string, repository string) bool {
+	return slices.ContainsFunc(permitted, func(p string) bool { return isPattern(p) || normalized(p) == normalized(repository) })
+}
+
+func permitsKind(permitted []groupKind, kind groupKind) bool {
+	return slices.ContainsFunc(permitted, func(p groupKind) bool { return isPattern(p.Group+p.Kind) || p == kind })
+}
+
+func isPattern(text string) bool { return strings.ContainsAny(text, "*?[{!") }
+
+var sshAddress = regexp.MustCompile(`^(ssh://)?[^/:]*@[^@]+$`)
+
+// normalized is an address as Argo CD compares it: in lower case, without .git, and without ssh://, the same in git's short form.
+// A slash at the end counts. Source: Argo CD 3.4.4, util/git/git.go (NormalizeGitURL), which the check of AppProjects calls for
+// charts too (pkg/apis/application/v1alpha1/app_project_types.go, IsSourcePermitted).
+func normalized(address string) string {
+	address = strings.ToLower(strings.TrimSpace(address))
+	if sshAddress.MatchString(address) && !strings.HasPrefix(address, "ssh://") {
+		address = "ssh://" + strings.Replace(address, ":", "/", 1)
+	}
+	address = strings.TrimSuffix(address, ".git")
+	if parsed, err := url.Parse(address); err == nil {
+		address = parsed.String()
+	}
+	return strings.TrimPrefix(address, "ssh://")
 }
 
 func (c cluster) remedy() string {

@@ -18,7 +18,9 @@ const (
 	served   = `{"kind": "APIResourceList", "resources": [{"name": "appprojects"}, {"name": "applications"}]}`
 	unserved = `{"kind": "APIResourceList", "resources": [{"name": "rollouts"}]}`
 	projects = `{"items": [{"metadata": {"name": "default"}}, {"metadata": {"name": "gridos"}, "spec": {"destinations": [
-	{"server": "https://kubernetes.default.svc", "namespace": "gridos"}, {"server": "https://elsewhere", "namespace": "reports"}]}}]}`
+	{"server": "https://kubernetes.default.svc", "namespace": "gridos"}, {"server": "https://elsewhere", "namespace": "reports"}],
+	"sourceRepos": ["https://github.com/gridos/sharedinfra.git", "git@github.com:gridos/other.git", "registry.example.com/charts"],
+	"clusterResourceWhitelist": [{"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"}]}}]}`
 )
 
 func kubeconfig(server string) string {
@@ -70,7 +72,7 @@ func TestUnit_WhatIsMissingIsOneSentenceWithTheRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := preflight.Check(t.Context(), test.kubeconfig, "argocd", map[string][]string{"gridos": {"gridos"}}, "dev")
+			err := preflight.Check(t.Context(), test.kubeconfig, "argocd", uses(preflight.Use{Namespaces: []string{"gridos"}}), "dev")
 			if test.want == "" {
 				require.NoError(t, err)
 				return
@@ -80,16 +82,65 @@ func TestUnit_WhatIsMissingIsOneSentenceWithTheRemedy(t *testing.T) {
 		})
 	}
 	err := preflight.Check(t.Context(), serve(t, http.StatusOK, served, `{"items": []}`), "argocd",
-		map[string][]string{"gridos": nil, "platform": nil}, "dev")
+		map[string]preflight.Use{"gridos": {}, "platform": {}}, "dev")
 	require.ErrorContains(t, err, "no AppProject gridos and no AppProject platform in the namespace")
 	err = preflight.Check(t.Context(), serve(t, http.StatusOK, served, projects), "argocd",
-		map[string][]string{"gridos": {"gridos", "reports", "tracing"}}, "dev")
+		uses(preflight.Use{Namespaces: []string{"gridos", "reports", "tracing"}}), "dev")
 	require.EqualError(t, err, "the cluster of dev does not permit the namespace reports in the AppProject gridos, nor tracing in the "+
 		"AppProject gridos as a destination; change the namespace in the catalogue, or list it in platformNamespaces of gridos-bootstrap "+
 		"and run `pulumi -C bootstrap up -s dev` first")
 	anywhere := strings.Replace(projects, `"namespace": "reports"`, `"namespace": "*"`, 1)
 	require.NoError(t, preflight.Check(t.Context(), serve(t, http.StatusOK, served, anywhere), "argocd",
-		map[string][]string{"gridos": {"reports"}}, "dev"), "patterns are Argo CD's to judge")
+		uses(preflight.Use{Namespaces: []string{"reports"}}), "dev"), "patterns are Argo CD's to judge")
+}
+
+// uses is what the Applications of the project gridos need of it.
+func uses(use preflight.Use) map[string]preflight.Use { return map[string]preflight.Use{"gridos": use} }
+
+// What is the same to Argo CD is the same here, and nothing else is.
+func TestUnit_ASourceIsPermittedAsArgoCDComparesIt(t *testing.T) {
+	t.Parallel()
+	cluster := serve(t, http.StatusOK, served, projects)
+	for address, permitted := range map[string]bool{
+		"https://github.com/gridos/sharedinfra.git":  true,
+		"https://github.com/gridos/sharedinfra":      true,
+		"https://GitHub.com/GridOS/sharedinfra.git":  true,
+		"https://github.com/gridos/sharedinfra.git/": false,
+		"https://github.com/gridos/sharedinfra/":     false,
+		"http://github.com/gridos/sharedinfra.git":   false,
+		"https://github.com/other/fork.git":          false,
+		"git@github.com:gridos/sharedinfra.git":      false,
+		"git@github.com:gridos/other.git":            true,
+		"ssh://git@github.com/gridos/other":          true,
+		"registry.example.com/charts":                true,
+		"oci://registry.example.com/charts":          false,
+		"https://charts.example.com":                 false,
+	} {
+		err := preflight.Check(t.Context(), cluster, "argocd", uses(preflight.Use{Repositories: []string{address}}), "dev")
+		if permitted {
+			require.NoError(t, err, address)
+			continue
+		}
+		require.EqualError(t, err, "the cluster of dev does not permit the repository "+address+" in the AppProject gridos as a "+
+			"source; change the repository in the catalogue, or list it in sourceRepositories (for gridos) or platformRepositories "+
+			"(for platform) of gridos-bootstrap and run `pulumi -C bootstrap up -s dev` first")
+	}
+	anywhere := strings.Replace(projects, `"registry.example.com/charts"`, `"https://charts.example.com/*"`, 1)
+	require.NoError(t, preflight.Check(t.Context(), serve(t, http.StatusOK, served, anywhere), "argocd",
+		uses(preflight.Use{Repositories: []string{"https://charts.example.com/x"}}), "dev"), "patterns are Argo CD's to judge")
+}
+
+func TestUnit_AllThatIsRefusedIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	err := preflight.Check(t.Context(), serve(t, http.StatusOK, served, projects), "argocd", uses(preflight.Use{
+		Namespaces: []string{"tracing"}, Repositories: []string{"https://x.example.com"}, CreatesNamespaces: true,
+	}), "dev")
+	require.ErrorContains(t, err, "does not permit the namespace tracing")
+	require.ErrorContains(t, err, "; it does not permit the repository https://x.example.com")
+	require.ErrorContains(t, err, "; it does not permit the creation of namespaces in the AppProject gridos; remove CreateNamespace=true")
+	permitted := strings.Replace(projects, `{"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"}`, `{"group": "", "kind": "Namespace"}`, 1)
+	require.NoError(t, preflight.Check(t.Context(), serve(t, http.StatusOK, served, permitted), "argocd",
+		uses(preflight.Use{CreatesNamespaces: true}), "dev"))
 }
 
 func TestUnit_ItEndsWithTheUpdate(t *testing.T) {

@@ -88,7 +88,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		return err
 	}
 	err = preflight.Run(ctx, preflight.Args{
-		Kubeconfig: infra.Kubeconfig, Namespace: platform.ArgoCDNamespace, Destinations: settings.destinations(),
+		Kubeconfig: infra.Kubeconfig, Namespace: platform.ArgoCDNamespace, Uses: settings.uses(),
 	})
 	if err != nil {
 		return err
@@ -172,18 +172,30 @@ func (settings Settings) names() []string {
 	return names
 }
 
-// destinations returns the namespaces that the Applications sync into, sorted, by AppProject.
-func (settings Settings) destinations() map[string][]string {
-	used := map[string][]string{}
+// uses returns what the Applications need of each AppProject, each list sorted.
+func (settings Settings) uses() map[string]preflight.Use {
+	used := map[string]preflight.Use{}
 	for _, a := range settings.Applications {
 		namespace := a.Namespace
 		if namespace == "" {
 			namespace = naming.NamespaceGridOS // what gridos-bootstrap names it
 		}
-		if !slices.Contains(used[a.Project], namespace) {
-			used[a.Project] = append(used[a.Project], namespace)
-			slices.Sort(used[a.Project])
+		use := used[a.Project]
+		use.Namespaces = with(use.Namespaces, namespace)
+		use.Repositories = with(use.Repositories, a.Spec.Source.RepoURL)
+		if slices.Contains(a.Spec.SyncPolicy.SyncOptions, "CreateNamespace=true") {
+			use.CreatesNamespaces = true
 		}
+		used[a.Project] = use
 	}
 	return used
+}
+
+// with adds text to a sorted list that does not have it.
+func with(list []string, text string) []string {
+	i, found := slices.BinarySearch(list, text)
+	if found {
+		return list
+	}
+	return slices.Insert(list, i, text)
 }

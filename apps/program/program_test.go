@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/apps/program"
+	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
@@ -92,4 +93,31 @@ func TestUnit_ThePlatformMustBeThere(t *testing.T) {
 		Stacks: map[string]map[string]any{stacks.Infra.Name: mocks.InfraOutputs()},
 	}.Do(program.Program)
 	require.ErrorContains(t, err, "run `pulumi -C bootstrap up -s dev` first")
+}
+
+func TestUnit_TheDefaultsOfBootstrapPermitWhatEveryEnvironmentSyncs(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		recorded, err := mocks.Run{
+			Project: stacks.Bootstrap, Root: "../..", Stack: environment,
+			Stacks: map[string]map[string]any{stacks.Infra.Name: mocks.InfraOutputs()},
+		}.Do(bootstrap.Program)
+		require.NoError(t, err)
+		permitted := map[string]any{}
+		for _, project := range recorded.OfType("kubernetes:argoproj.io/v1alpha1:AppProject") {
+			object := project.Inputs.Mappable()
+			name, _ := object["metadata"].(map[string]any)["name"].(string)
+			permitted[name] = object["spec"].(map[string]any)["sourceRepos"]
+		}
+		recorded, err = run(environment, nil)
+		require.NoError(t, err)
+		for _, app := range recorded.OfType(applicationType) {
+			spec, _ := app.Inputs.Mappable()["spec"].(map[string]any)
+			project, _ := spec["project"].(string)
+			if project == mocks.BootstrapOutputs()["projectName"] {
+				project = naming.ProjectGridOS
+			}
+			assert.Contains(t, permitted[project], spec["source"].(map[string]any)["repoURL"], "%s in %s", app.Name, environment)
+		}
+	}
 }

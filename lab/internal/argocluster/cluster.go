@@ -99,7 +99,9 @@ func (c *Cluster) fill(ctx context.Context, argo string, projects []string) erro
 		project := &unstructured.Unstructured{Object: map[string]any{
 			"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
 			"metadata": map[string]any{"name": name}, "spec": map[string]any{
-				"destinations": []any{map[string]any{"server": "*", "namespace": "*"}},
+				"destinations":             []any{map[string]any{"server": "*", "namespace": "*"}},
+				"sourceRepos":              []any{"*"},
+				"clusterResourceWhitelist": []any{map[string]any{"group": "*", "kind": "*"}},
 			},
 		}}
 		_, err := c.Objects.Resource(AppProjects).Namespace(naming.NamespaceArgoCD).Create(ctx, project, metav1.CreateOptions{})

@@ -79,9 +79,11 @@ func TestCluster_ArgoCDsDefinitionsAcceptWhatTheProgramsRegister(t *testing.T) {
 	judged(Applications, everyField(t), "spec", "sourcee")
 
 	kubeconfig := string(cluster.Kubeconfig)
-	wanted := map[string][]string{naming.ProjectGridOS: {naming.NamespaceGridOS}}
+	wanted := map[string]preflight.Use{naming.ProjectGridOS: {
+		Namespaces: []string{naming.NamespaceGridOS}, Repositories: []string{naming.RepositoryURL}, CreatesNamespaces: true,
+	}}
 	require.NoError(t, preflight.Check(t.Context(), kubeconfig, naming.NamespaceArgoCD, wanted, "dev"))
-	err = preflight.Check(t.Context(), kubeconfig, naming.NamespaceArgoCD, map[string][]string{naming.ProjectPlatform: nil}, "dev")
+	err = preflight.Check(t.Context(), kubeconfig, naming.NamespaceArgoCD, map[string]preflight.Use{naming.ProjectPlatform: {}}, "dev")
 	require.EqualError(t, err,
 		"the cluster of dev has no AppProject platform in the namespace argocd; run `pulumi -C bootstrap up -s dev` first")
 	require.NoError(t, cluster.Objects.Resource(definitions).Delete(t.Context(), "applications.argoproj.io", metav1.DeleteOptions{}))
