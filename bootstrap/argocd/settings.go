@@ -17,8 +17,9 @@ type Settings struct {
 	Environment string
 	// Domain is the host name of the user interface.
 	Domain string
-	// ControllerReplicas is the number of application controllers. They divide clusters among each other: with one
-	// cluster a second one stands by without taking over.
+	// ControllerReplicas is the number of application controllers. They divide clusters among each other, and none takes over
+	// from another (Argo CD 3.4.4, controller/sharding/sharding.go). With one cluster a second one is idle, or it has the cluster
+	// and waits, at each restart, until the idle one is ready.
 	ControllerReplicas int
 	// ServerMinReplicas and ServerMaxReplicas bound the API server's autoscaling.
 	ServerMinReplicas, ServerMaxReplicas       int
@@ -46,7 +47,7 @@ func Load(r *config.Reader, environment string) Settings {
 		Chart:                  helm.LoadChart(r, "argocd", "argo-cd", "10.1.1"),
 		Environment:            environment,
 		Domain:                 r.Text("argocdDomain", "argocd.gridos.example.com"),
-		ControllerReplicas:     r.IntBetween("argocdControllerReplicas", 2, 1, maxReplicas),
+		ControllerReplicas:     r.IntBetween("argocdControllerReplicas", 1, 1, maxReplicas),
 		ServerMinReplicas:      r.IntBetween("argocdServerMinReplicas", 2, 1, maxReplicas),
 		ServerMaxReplicas:      r.IntBetween("argocdServerMaxReplicas", 5, 1, maxReplicas),
 		RepoServerReplicas:     r.IntBetween("argocdRepoServerReplicas", 2, 1, maxReplicas),

@@ -103,7 +103,7 @@ func TestUnit_ArgoCDIsHighlyAvailable(t *testing.T) {
 	assert.InDelta(t, 5, value("server", "autoscaling", "maxReplicas").NumberValue(), 0)
 	assert.NotEmpty(t, value("server", "resources", "requests", "cpu").StringValue(), "autoscaling measures against it")
 	assert.InDelta(t, 2, value("repoServer", "replicas").NumberValue(), 0)
-	assert.InDelta(t, 2, value("controller", "replicas").NumberValue(), 0)
+	assert.InDelta(t, 1, value("controller", "replicas").NumberValue(), 0, "a second one takes nothing over")
 	assert.InDelta(t, 2, value("applicationSet", "replicas").NumberValue(), 0)
 	assert.True(t, value("redis-ha", "enabled").BoolValue())
 	assert.InDelta(t, 3, value("redis-ha", "replicas").NumberValue(), 0)

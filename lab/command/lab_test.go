@@ -292,7 +292,7 @@ func platformIsInstalled(t *testing.T, s site.Site) {
 		require.NoError(t, err)
 		assert.Equal(t, want, d.Status.ReadyReplicas, name)
 	}
-	for name, want := range map[string]int32{"argocd-application-controller": 2, "argocd-redis-ha-server": 3} {
+	for name, want := range map[string]int32{"argocd-application-controller": 1, "argocd-redis-ha-server": 3} {
 		set, err := client.AppsV1().StatefulSets("argocd").Get(t.Context(), name, metav1.GetOptions{})
 		require.NoError(t, err)
 		assert.Equal(t, want, set.Status.ReadyReplicas, name)
