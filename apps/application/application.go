@@ -75,6 +75,9 @@ func metadata(args Args) object.Metadata {
 			"environment":               pulumi.String(args.Environment),
 		},
 	}
+	if host := gitHost(args.Spec.Source); host != "" {
+		m.Labels[naming.LabelGitHost] = pulumi.String(host)
+	}
 	if args.CascadeDelete {
 		m.Finalizers = pulumi.StringArray{pulumi.String(resourcesFinalizer)}
 	}

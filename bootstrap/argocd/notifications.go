@@ -4,13 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/naming"
 )
 
 // Notifications is whom Argo CD tells what became of a commit. Without any recipient the controller is not installed.
@@ -75,6 +78,8 @@ func loadNotifications(r *config.Reader) Notifications {
 type recipient struct {
 	// service is its name in the configuration, name whom a subscription names.
 	service, name string
+	// selector selects the Applications that are told of; empty selects all.
+	selector string
 	// settings refer to the secret as $<key>.
 	settings map[string]any
 	// key is the entry of the notifications' Secret, value the secret itself.
@@ -87,6 +92,9 @@ func (n Notifications) recipients() []recipient {
 	if n.GitHubKey != nil {
 		list = append(list, recipient{
 			service: "github", name: "github", key: "github-private-key", value: n.GitHubKey,
+			// GitHub has no commit of a chart's repository or of another host. It would answer 404, and a notification that was not
+			// delivered is sent again at each look at the Application.
+			selector: naming.LabelGitHost + " in (github.com, ssh.github.com)",
 			settings: map[string]any{
 				// Numbers in Argo CD's types, though they are names.
 				"appID": json.Number(n.GitHubAppID), "installationID": json.Number(n.GitHubInstallationID),
@@ -146,15 +154,21 @@ const (
 	tellName     = "{{.app.metadata.name}}"
 	tellURL      = "{{.context.argocdUrl}}/applications/{{.app.metadata.namespace}}/{{.app.metadata.name}}"
 	tellRevision = "{{.app.status.sync.revision}}"
+	// tellCommit is the commit that is, or was, synced. In the first moment of an operation, and after one that could not begin,
+	// there is no result: then it is the commit that was compared last. Argo CD's own default needs the result.
+	tellCommit = "{{$commit := .app.status.sync.revision}}" +
+		"{{with .app.status.operationState}}{{with .syncResult}}{{with .revision}}{{$commit = .}}{{end}}{{end}}{{end}}{{$commit}}"
 )
 
 func (e event) template(environment string) map[string]any {
 	sentence := tellName + " " + e.says + " (" + environment + ", " + tellRevision + ")"
 	return map[string]any{
 		"message": sentence + "\n" + tellURL,
-		"github": map[string]any{"status": map[string]string{
-			"state": e.state, "label": "argocd/" + tellName, "targetURL": tellURL,
-		}},
+		"github": map[string]any{
+			"status": map[string]string{"state": e.state, "label": "argocd/" + tellName, "targetURL": tellURL},
+			// Every recipient's message is refused where this one cannot be written.
+			"revisionPath": tellCommit,
+		},
 		"teams-workflows": map[string]any{
 			"themeColor": e.colour, "title": tellName + " " + e.says, "text": sentence, "summary": sentence,
 			"potentialAction": `[{"@type": "OpenUri", "name": "Argo CD", "targets": [{"os": "default", "uri": "` + tellURL + `"}]}]`,
@@ -178,7 +192,7 @@ func (n Notifications) values(environment string) (notificationsValues, error) {
 		Notifiers: map[string]string{}, Templates: map[string]string{}, Triggers: map[string]string{},
 		Secret: &notificationsSecretValues{Items: map[string]string{}},
 	}
-	subscription := subscriptionValues{}
+	selected := map[string]*subscriptionValues{}
 	var errs []error
 	text := func(value any) string {
 		content, err := yaml.Marshal(value)
@@ -187,15 +201,23 @@ func (n Notifications) values(environment string) (notificationsValues, error) {
 	}
 	for _, recipient := range recipients {
 		v.Notifiers["service."+recipient.service] = text(recipient.settings)
+		if selected[recipient.selector] == nil {
+			selected[recipient.selector] = &subscriptionValues{Selector: recipient.selector}
+		}
+		subscription := selected[recipient.selector]
 		subscription.Recipients = append(subscription.Recipients, recipient.name)
 	}
+	var triggers []string
 	for _, e := range events() {
 		v.Templates["template."+e.name] = text(e.template(environment))
 		v.Triggers["trigger."+e.name] = text([]map[string]any{{
 			"when": e.when, "send": []string{e.name}, "oncePer": "app.status.operationState?.syncResult?.revision",
 		}})
-		subscription.Triggers = append(subscription.Triggers, e.name)
+		triggers = append(triggers, e.name)
 	}
-	v.Subscriptions = []subscriptionValues{subscription}
+	for _, selector := range slices.Sorted(maps.Keys(selected)) {
+		selected[selector].Triggers = triggers
+		v.Subscriptions = append(v.Subscriptions, *selected[selector])
+	}
 	return v, errors.Join(errs...)
 }

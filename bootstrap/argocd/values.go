@@ -182,6 +182,8 @@ type notificationsSecretValues struct {
 type subscriptionValues struct {
 	Recipients []string `json:"recipients"`
 	Triggers   []string `json:"triggers"`
+	// Selector selects Applications by their labels; empty selects all.
+	Selector string `json:"selector,omitempty"`
 }
 
 // redisHAValues are those of the subchart redis-ha.

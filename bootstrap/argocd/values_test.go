@@ -13,11 +13,13 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -207,12 +209,27 @@ func TestUnit_PeopleSignInWithEntra(t *testing.T) {
 func TestUnit_NotificationsAreWellFormed(t *testing.T) {
 	t.Parallel()
 	v := valuesOf(t, settingsOf(t, "prod", everything())).Notifications
-	require.Len(t, v.Subscriptions, 1)
-	assert.ElementsMatch(t, []string{"github", "slack:deployments", "teams-workflows:gridos", "gridos"}, v.Subscriptions[0].Recipients)
+	require.Len(t, v.Subscriptions, 2)
+	assert.ElementsMatch(t, []string{"slack:deployments", "teams-workflows:gridos", "gridos"}, v.Subscriptions[0].Recipients)
+	assert.Empty(t, v.Subscriptions[0].Selector, "of every Application")
+	assert.Equal(t, []string{"github"}, v.Subscriptions[1].Recipients)
+	assert.Equal(t, v.Subscriptions[0].Triggers, v.Subscriptions[1].Triggers)
+	selector, err := labels.Parse(v.Subscriptions[1].Selector)
+	require.NoError(t, err)
+	for host, told := range map[string]bool{"github.com": true, "ssh.github.com": true, "gitlab.com": false, "": false} {
+		set := labels.Set{"environment": "prod"}
+		if host != "" {
+			set[naming.LabelGitHost] = host
+		}
+		assert.Equal(t, told, selector.Matches(set), "GitHub has no commits of %q", host)
+	}
 	app := map[string]any{
 		"app": map[string]any{
 			"metadata": map[string]any{"name": "gridos-prod", "namespace": "argocd"},
-			"status":   map[string]any{"sync": map[string]any{"revision": "abc"}},
+			"status": map[string]any{
+				"sync":           map[string]any{"revision": "abc"},
+				"operationState": map[string]any{"syncResult": map[string]any{"revision": "abc"}},
+			},
 		},
 		"context": map[string]any{"argocdUrl": "https://argocd.example.org"},
 	}
@@ -226,10 +243,12 @@ func TestUnit_NotificationsAreWellFormed(t *testing.T) {
 		parsed, err := template.New(trigger).Option("missingkey=error").Parse(v.Templates["template."+trigger])
 		require.NoError(t, err)
 		require.NoError(t, parsed.Execute(filled, app))
+		commitIsAlwaysKnown(t, v.Templates["template."+trigger])
 		var sent struct {
 			Message string
 			GitHub  struct {
-				Status struct{ State, Label, TargetURL string }
+				Status       struct{ State, Label, TargetURL string }
+				RevisionPath string
 			}
 			Webhook map[string]struct{ Body string }
 		}
@@ -241,5 +260,31 @@ func TestUnit_NotificationsAreWellFormed(t *testing.T) {
 		var body map[string]string
 		require.NoError(t, json.Unmarshal([]byte(sent.Webhook["gridos"].Body), &body))
 		assert.Equal(t, "abc", body["revision"])
+	}
+}
+
+// Argo CD fills in revisionPath by itself. Its own default fails without a result, and the message is then sent to none of the
+// recipients.
+func commitIsAlwaysKnown(t *testing.T, text string) {
+	t.Helper()
+	var message struct {
+		GitHub struct{ RevisionPath string }
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(text), &message))
+	parsed, err := template.New("revision").Parse(message.GitHub.RevisionPath)
+	require.NoError(t, err)
+	for want, operation := range map[string]any{
+		"compared-no-operation": nil,
+		"compared-no-result":    map[string]any{"phase": "Running"},
+		"compared-no-revision":  map[string]any{"syncResult": map[string]any{"revision": ""}},
+		"synced":                map[string]any{"syncResult": map[string]any{"revision": "synced"}},
+	} {
+		status := map[string]any{"sync": map[string]any{"revision": want}}
+		if operation != nil {
+			status["operationState"] = operation
+		}
+		filled := &strings.Builder{}
+		require.NoError(t, parsed.Execute(filled, map[string]any{"app": map[string]any{"status": status}}), want)
+		assert.Equal(t, want, filled.String())
 	}
 }
