@@ -216,13 +216,27 @@ type exporterValues struct {
 	Resources resourceValues `json:"resources"`
 }
 
+// strategyValues are the strategy of a Deployment.
+type strategyValues struct {
+	Type          string              `json:"type"`
+	RollingUpdate rollingUpdateValues `json:"rollingUpdate"`
+}
+
+type rollingUpdateValues struct {
+	MaxSurge       int `json:"maxSurge"`
+	MaxUnavailable int `json:"maxUnavailable"`
+}
+
 type redisHAProxyValues struct {
-	Replicas         int                 `json:"replicas"`
-	HardAntiAffinity bool                `json:"hardAntiAffinity"`
-	PDB              budgetValues        `json:"podDisruptionBudget"`
-	Resources        resourceValues      `json:"resources"`
-	Init             resourcesOnlyValues `json:"init"`
-	Metrics          enabledValues       `json:"metrics"`
+	Replicas         int  `json:"replicas"`
+	HardAntiAffinity bool `json:"hardAntiAffinity"`
+	// Strategy deletes a pod before it creates the next. By Kubernetes' default of 25 % the next comes first, and no two pods
+	// share a node: with as many replicas as nodes it would have nowhere to go (argo-cd issues 8122 and 16627).
+	Strategy  strategyValues      `json:"deploymentStrategy"`
+	PDB       budgetValues        `json:"podDisruptionBudget"`
+	Resources resourceValues      `json:"resources"`
+	Init      resourcesOnlyValues `json:"init"`
+	Metrics   enabledValues       `json:"metrics"`
 }
 
 // applicationHealth is the script that Argo CD's manual gives for applications of applications ("Resource Health").
@@ -336,10 +350,13 @@ func newRedisHAValues(replicas int) redisHAValues {
 		HAProxy: redisHAProxyValues{
 			Replicas:         replicas,
 			HardAntiAffinity: true,
-			PDB:              budgetValues{MaxUnavailable: 1},
-			Resources:        request("50m", "64Mi"),
-			Init:             resourcesOnlyValues{request("10m", "32Mi")},
-			Metrics:          enabledValues{true},
+			Strategy: strategyValues{
+				Type: "RollingUpdate", RollingUpdate: rollingUpdateValues{MaxSurge: 0, MaxUnavailable: 1},
+			},
+			PDB:       budgetValues{MaxUnavailable: 1},
+			Resources: request("50m", "64Mi"),
+			Init:      resourcesOnlyValues{request("10m", "32Mi")},
+			Metrics:   enabledValues{true},
 		},
 	}
 }

@@ -19,10 +19,11 @@ import (
 //   - configs.cm, configs.params, configs.rbac: merged over the manifest's entries, key by key; an empty value removes one;
 //   - configs.secret.createSecret, argocdServerAdminPassword (a bcrypt hash), argocdServerAdminPasswordMtime, githubSecret,
 //     extra;
-//   - crds.install, crds.keep; dex.enabled; notifications.enabled.
+//   - crds.install, crds.keep; dex.enabled; notifications.enabled;
+//   - replicas, hardAntiAffinity, podDisruptionBudget and networkPolicy.enabled of redis-ha and redis-ha.haproxy, and
+//     redis-ha.haproxy.deploymentStrategy. The rules of the two policies are the manifest's.
 //
-// Redis is always the highly available one with three replicas, which need three nodes that accept their pods: one Redis per
-// node is required.
+// Redis is always the highly available one: by default three replicas, which need three nodes that accept their pods.
 // The manifest's pods make the Redis password themselves when they first start; where pods are not executed, nobody does.
 func WrapArgoCD(moduleDir, dest string) (string, error) {
 	c, err := readManifest("argo-cd", moduleDir, "manifests/ha/install.yaml")
@@ -38,6 +39,7 @@ func WrapArgoCD(moduleDir, dest string) (string, error) {
 			},
 		},
 		"global":        map[string]any{"domain": ""},
+		"redis-ha":      redisDefaults(),
 		"dex":           map[string]any{"enabled": true},
 		"notifications": map[string]any{"enabled": true},
 	}
@@ -50,6 +52,13 @@ func WrapArgoCD(moduleDir, dest string) (string, error) {
 		c.component("Deployment", "argocd-applicationset-controller", "applicationSet", false, ""),
 		c.preferSpreading("argocd-server"),
 		c.preferSpreading("argocd-repo-server"),
+		c.redis(redisWorkload{"StatefulSet", "argocd-redis-ha-server", "argocd-redis-ha-pdb", "argocd-redis-ha-server-network-policy"},
+			`(index .Values "redis-ha")`),
+		c.redis(redisWorkload{
+			"Deployment", "argocd-redis-ha-haproxy", "argocd-redis-ha-haproxy-pdb", "argocd-redis-ha-proxy-network-policy",
+		}, `(index .Values "redis-ha").haproxy`),
+		c.set("Deployment", "argocd-redis-ha-haproxy", `{{ toJson (index .Values "redis-ha").haproxy.deploymentStrategy }}`,
+			"spec", "strategy"),
 		c.configMap("argocd-cm", "cm", `
 {{- if and .Values.global.domain (not .Values.configs.cm.url) }}
   "url": {{ printf "https://%s" .Values.global.domain | quote }}

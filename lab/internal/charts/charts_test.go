@@ -94,6 +94,27 @@ spec:
       containers:
       - {name: controller, env: [{name: ARGOCD_CONTROLLER_REPLICAS, value: "1"}]}
 ---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: argocd-redis-ha-server}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app.kubernetes.io/name: argocd-redis-ha}}
+  template: {spec: {affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname}]}}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: argocd-redis-ha-haproxy}
+spec:
+  replicas: 3
+  strategy: {type: RollingUpdate}
+  selector: {matchLabels: {app.kubernetes.io/name: argocd-redis-ha-haproxy}}
+  template: {spec: {affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname}]}}}}
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: argocd-redis-ha-server-network-policy}, spec: {podSelector: {}}}
+---
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: argocd-redis-ha-proxy-network-policy}, spec: {podSelector: {}}}
+---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata: {name: argocd-server}
@@ -235,7 +256,7 @@ func TestUnit_ArgoCDWithDefaultsIsTheManifestInTheReleasesNamespace(t *testing.T
 	assert.Contains(t, string(metadata), "appVersion: v3.2.11\n")
 
 	objects := render(t, chart, "")
-	assert.Len(t, objects, strings.Count(argoCDManifest, "\n---\n"), "no object is lost")
+	assert.Len(t, objects, strings.Count(argoCDManifest, "\n---\n")-2, "nothing is lost but what the real chart leaves out: Redis' policies")
 	server := objects["Deployment argocd-server"]
 	assert.Equal(t, "elsewhere", server.GetNamespace())
 	assert.Equal(t, map[string]string{
@@ -324,6 +345,47 @@ configs:
 	objects = render(t, wrapArgoCD(t, argoCDManifest), "crds: {install: false}\nconfigs: {secret: {createSecret: false}}\n")
 	assert.NotContains(t, objects, "CustomResourceDefinition applications.argoproj.io")
 	assert.NotContains(t, objects, "Secret argocd-secret")
+}
+
+func TestUnit_RedisFollowsTheRealChartsValues(t *testing.T) {
+	const hard, soft = "requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution"
+	chart := wrapArgoCD(t, argoCDManifest)
+	affinity := []string{"spec", "template", "spec", "affinity", "podAntiAffinity"}
+
+	objects := render(t, chart, "")
+	assert.Equal(t, map[string]any{"type": "RollingUpdate"}, at(t, objects["Deployment argocd-redis-ha-haproxy"], "spec", "strategy"))
+	assert.Contains(t, at(t, objects["Deployment argocd-redis-ha-haproxy"], affinity...), hard)
+	assert.Contains(t, at(t, objects["StatefulSet argocd-redis-ha-server"], affinity...), hard)
+	for _, absent := range []string{
+		"PodDisruptionBudget argocd-redis-ha-pdb", "PodDisruptionBudget argocd-redis-ha-haproxy-pdb",
+		"NetworkPolicy argocd-redis-ha-server-network-policy", "NetworkPolicy argocd-redis-ha-proxy-network-policy",
+	} {
+		assert.NotContains(t, objects, absent, "the chart's default is none")
+	}
+
+	objects = render(t, chart, `
+redis-ha:
+  replicas: 5
+  podDisruptionBudget: {maxUnavailable: 2}
+  networkPolicy: {enabled: true}
+  haproxy:
+    replicas: 4
+    hardAntiAffinity: false
+    podDisruptionBudget: {minAvailable: 1}
+    deploymentStrategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}
+`)
+	haproxy := objects["Deployment argocd-redis-ha-haproxy"]
+	assert.InDelta(t, 4, at(t, haproxy, "spec", "replicas"), 0)
+	assert.InDelta(t, 5, at(t, objects["StatefulSet argocd-redis-ha-server"], "spec", "replicas"), 0)
+	assert.InDelta(t, 0, at(t, haproxy, "spec", "strategy", "rollingUpdate", "maxSurge"), 0)
+	assert.NotContains(t, at(t, haproxy, affinity...), hard)
+	assert.Contains(t, at(t, haproxy, affinity...), soft)
+	assert.InDelta(t, 2, at(t, objects["PodDisruptionBudget argocd-redis-ha-pdb"], "spec", "maxUnavailable"), 0)
+	assert.InDelta(t, 1, at(t, objects["PodDisruptionBudget argocd-redis-ha-haproxy-pdb"], "spec", "minAvailable"), 0)
+	assert.Equal(t, map[string]any{"matchLabels": map[string]any{"app.kubernetes.io/name": "argocd-redis-ha-haproxy"}},
+		at(t, objects["PodDisruptionBudget argocd-redis-ha-haproxy-pdb"], "spec", "selector"))
+	assert.Contains(t, objects, "NetworkPolicy argocd-redis-ha-server-network-policy")
+	assert.NotContains(t, objects, "NetworkPolicy argocd-redis-ha-proxy-network-policy")
 }
 
 func TestUnit_ArgoRollouts(t *testing.T) {
