@@ -90,6 +90,9 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 	return nil
 }
 
+// releaseName is the release's name; the chart names and labels its objects after it.
+const releaseName = "argocd"
+
 func (a *ArgoCD) install(ctx *pulumi.Context, name string, s Settings) (*helm.Release, error) {
 	// The hash is part of what is generated once: hashing at each run would salt anew and change the release every time.
 	password, err := random.NewRandomPassword(ctx, name+"-admin-password", &random.RandomPasswordArgs{
@@ -129,7 +132,7 @@ func (a *ArgoCD) install(ctx *pulumi.Context, name string, s Settings) (*helm.Re
 	}
 	return helm.NewRelease(ctx, name+"-release", helm.Args{
 		Chart:     s.Chart,
-		Name:      "argocd",
+		Name:      releaseName,
 		Namespace: a.Namespace,
 		Values:    input,
 	}, pulumi.Parent(a))

@@ -6,6 +6,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/internal/untyped"
+	"github.com/gridos/sharedinfra/naming"
 )
 
 // values are the keys of the argo-cd chart (10.1.1) that the platform sets. A test compares them with those that the chart
@@ -44,8 +45,8 @@ type spreadValues struct {
 type networkPolicyValues struct {
 	// Create gives each component a policy that lets in who has business with it.
 	Create bool `json:"create"`
-	// DefaultDenyIngress would close every other pod of the namespace, Redis among them: the policies of Redis are its own
-	// chart's, which are off by default. Redis asks for a password.
+	// DefaultDenyIngress would close every other pod of the namespace too. The pods of Redis have the policies of their own
+	// chart: see [redisPolicyValues].
 	DefaultDenyIngress bool `json:"defaultDenyIngress"`
 }
 
@@ -194,6 +195,7 @@ type redisHAValues struct {
 	HardAntiAffinity    bool                `json:"hardAntiAffinity"`
 	Spread              redisSpreadValues   `json:"topologySpreadConstraints"`
 	PDB                 budgetValues        `json:"podDisruptionBudget"`
+	NetworkPolicy       redisPolicyValues   `json:"networkPolicy"`
 	Redis               resourcesOnlyValues `json:"redis"`
 	Sentinel            resourcesOnlyValues `json:"sentinel"`
 	SplitBrainDetection resourcesOnlyValues `json:"splitBrainDetection"`
@@ -216,6 +218,35 @@ type exporterValues struct {
 	Resources resourceValues `json:"resources"`
 }
 
+// redisPolicyValues let in who has business with the pods. Redis asks for a password, but Sentinel asks for none: without a
+// policy every pod of the cluster could name it another Redis to follow, and read the password from what it sends there.
+type redisPolicyValues struct {
+	Enabled bool `json:"enabled"`
+	// IngressRules are added to those that the chart has anyway: for Redis from Redis and HAProxy, for HAProxy from Redis.
+	IngressRules []ingressRuleValues `json:"ingressRules"`
+}
+
+type ingressRuleValues struct {
+	Selectors []peerValues `json:"selectors"`
+	// Ports are those of Redis and Sentinel where there are none. To those of a rule for HAProxy the chart adds them.
+	Ports []portValues `json:"ports,omitempty"`
+}
+
+// peerValues are pods: of the namespaces that NamespaceSelector selects, or of the policy's own.
+type peerValues struct {
+	NamespaceSelector *labelSelectorValues `json:"namespaceSelector,omitempty"`
+	PodSelector       labelSelectorValues  `json:"podSelector"`
+}
+
+type labelSelectorValues struct {
+	MatchLabels map[string]string `json:"matchLabels"`
+}
+
+type portValues struct {
+	Port     int    `json:"port"`
+	Protocol string `json:"protocol"`
+}
+
 // strategyValues are the strategy of a Deployment.
 type strategyValues struct {
 	Type          string              `json:"type"`
@@ -232,11 +263,12 @@ type redisHAProxyValues struct {
 	HardAntiAffinity bool `json:"hardAntiAffinity"`
 	// Strategy deletes a pod before it creates the next. By Kubernetes' default of 25 % the next comes first, and no two pods
 	// share a node: with as many replicas as nodes it would have nowhere to go (argo-cd issues 8122 and 16627).
-	Strategy  strategyValues      `json:"deploymentStrategy"`
-	PDB       budgetValues        `json:"podDisruptionBudget"`
-	Resources resourceValues      `json:"resources"`
-	Init      resourcesOnlyValues `json:"init"`
-	Metrics   enabledValues       `json:"metrics"`
+	Strategy      strategyValues      `json:"deploymentStrategy"`
+	PDB           budgetValues        `json:"podDisruptionBudget"`
+	NetworkPolicy redisPolicyValues   `json:"networkPolicy"`
+	Resources     resourceValues      `json:"resources"`
+	Init          resourcesOnlyValues `json:"init"`
+	Metrics       enabledValues       `json:"metrics"`
 }
 
 // applicationHealth is the script that Argo CD's manual gives for applications of applications ("Resource Health").
@@ -342,6 +374,7 @@ func newRedisHAValues(replicas int) redisHAValues {
 		HardAntiAffinity:    true,
 		Spread:              redisSpreadValues{Enabled: true, spreadValues: spread("topology.kubernetes.io/zone")},
 		PDB:                 budgetValues{MaxUnavailable: 1},
+		NetworkPolicy:       redisPolicyValues{Enabled: true, IngressRules: []ingressRuleValues{fromPrometheus(redisExporterPort)}},
 		Redis:               resourcesOnlyValues{request("100m", "128Mi")},
 		Sentinel:            resourcesOnlyValues{request("20m", "32Mi")},
 		SplitBrainDetection: resourcesOnlyValues{request("10m", "32Mi")},
@@ -353,11 +386,44 @@ func newRedisHAValues(replicas int) redisHAValues {
 			Strategy: strategyValues{
 				Type: "RollingUpdate", RollingUpdate: rollingUpdateValues{MaxSurge: 0, MaxUnavailable: 1},
 			},
-			PDB:       budgetValues{MaxUnavailable: 1},
+			PDB: budgetValues{MaxUnavailable: 1},
+			NetworkPolicy: redisPolicyValues{Enabled: true, IngressRules: []ingressRuleValues{
+				fromArgoCD("argocd-server", "argocd-repo-server", "argocd-application-controller"),
+				fromPrometheus(haproxyMetricsPort),
+			}},
 			Resources: request("50m", "64Mi"),
 			Init:      resourcesOnlyValues{request("10m", "32Mi")},
 			Metrics:   enabledValues{true},
 		},
+	}
+}
+
+// The ports of the metrics, by the defaults of the chart redis-ha (4.38.0).
+const (
+	redisExporterPort  = 9121
+	haproxyMetricsPort = 9101
+)
+
+// fromArgoCD lets the named components of Argo CD speak with Redis. They are those that Argo CD's own manifests let in (Argo CD
+// 3.4.4, manifests/ha/base/redis-ha/argocd-redis-ha-proxy-network-policy.yaml).
+func fromArgoCD(components ...string) ingressRuleValues {
+	var rule ingressRuleValues
+	for _, name := range components {
+		rule.Selectors = append(rule.Selectors, peerValues{PodSelector: labelSelectorValues{map[string]string{
+			"app.kubernetes.io/name": name, "app.kubernetes.io/instance": releaseName,
+		}}})
+	}
+	return rule
+}
+
+// fromPrometheus lets Prometheus read the metrics at port. The label is that of the chart prometheus (29.27.0).
+func fromPrometheus(port int) ingressRuleValues {
+	return ingressRuleValues{
+		Selectors: []peerValues{{
+			NamespaceSelector: &labelSelectorValues{map[string]string{"kubernetes.io/metadata.name": naming.NamespaceMonitoring}},
+			PodSelector:       labelSelectorValues{map[string]string{"app.kubernetes.io/name": "prometheus"}},
+		}},
+		Ports: []portValues{{port, "TCP"}},
 	}
 }
 

@@ -288,3 +288,34 @@ func commitIsAlwaysKnown(t *testing.T, text string) {
 		assert.Equal(t, want, filled.String())
 	}
 }
+
+// Sentinel asks for no password: whoever reaches it can name another Redis to follow, and is sent the password.
+func TestUnit_RedisAnswersArgoCDAndPrometheusAlone(t *testing.T) {
+	t.Parallel()
+	redis := valuesOf(t, settingsOf(t, "prod", nil)).RedisHA
+	prometheus := peerValues{
+		NamespaceSelector: &labelSelectorValues{map[string]string{"kubernetes.io/metadata.name": "monitoring"}},
+		PodSelector:       labelSelectorValues{map[string]string{"app.kubernetes.io/name": "prometheus"}},
+	}
+	assert.True(t, redis.NetworkPolicy.Enabled)
+	assert.Equal(t, []ingressRuleValues{{[]peerValues{prometheus}, []portValues{{9121, "TCP"}}}}, redis.NetworkPolicy.IngressRules,
+		"not Sentinel's port")
+	assert.True(t, redis.HAProxy.NetworkPolicy.Enabled)
+	var components []string
+	for _, rule := range redis.HAProxy.NetworkPolicy.IngressRules {
+		require.NotEmpty(t, rule.Selectors, "a rule without selectors lets everything in")
+		for _, peer := range rule.Selectors {
+			require.NotEmpty(t, peer.PodSelector.MatchLabels, "an empty selector selects all pods")
+			if peer.NamespaceSelector != nil {
+				assert.Equal(t, prometheus, peer)
+				assert.Equal(t, []portValues{{9101, "TCP"}}, rule.Ports)
+				continue
+			}
+			assert.Empty(t, rule.Ports, "those of Redis")
+			assert.Equal(t, "argocd", peer.PodSelector.MatchLabels["app.kubernetes.io/instance"])
+			components = append(components, peer.PodSelector.MatchLabels["app.kubernetes.io/name"])
+		}
+	}
+	assert.ElementsMatch(t, []string{"argocd-server", "argocd-repo-server", "argocd-application-controller"}, components,
+		"those that Argo CD's own manifests let in")
+}
