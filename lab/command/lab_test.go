@@ -212,6 +212,7 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 		require.NoError(t, unlock())
 	})
 	t.Run("mistakes are refused at preview, all at once, and nothing changes", func(t *testing.T) { mistakesAreRefused(t, dir, s) })
+	t.Run("a repository that no AppProject permits is refused", func(t *testing.T) { aForeignRepositoryIsRefused(t, dir) })
 	t.Run("a change is previewed and made", func(t *testing.T) { aChangeIsMade(t, dir) })
 	t.Run("the background process comes back after a crash", func(t *testing.T) {
 		record, running, err := s.Running()
@@ -504,6 +505,18 @@ func mistakesAreRefused(t *testing.T, dir string, s site.Site) {
 	after, err := os.ReadFile(s.AzureFile())
 	require.NoError(t, err)
 	assert.Equal(t, string(before), string(after))
+}
+
+func aForeignRepositoryIsRefused(t *testing.T, dir string) {
+	t.Helper()
+	defer configure(t, projectfile.StackFile(filepath.Join(dir, "apps"), "dev"), map[string]any{
+		"gridos-apps:repositoryUrl": "https://github.com/other/fork.git",
+	})()
+	for _, verb := range []string{"preview", "up"} {
+		_, _, err := lab(t, t.Context(), verb)
+		require.ErrorContains(t, err, "the cluster of dev does not permit the repository https://github.com/other/fork.git", verb)
+		require.ErrorContains(t, err, "sourceRepositories", verb)
+	}
 }
 
 func aChangeIsMade(t *testing.T, dir string) {

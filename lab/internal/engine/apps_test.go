@@ -18,6 +18,7 @@ import (
 	"github.com/gridos/sharedinfra/apps/boundary"
 	apps "github.com/gridos/sharedinfra/apps/program"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -87,14 +88,32 @@ users: [{name: u, user: {token: t}}]
 // A cluster without Argo CD is found out before anything is registered, in one sentence, at a preview too.
 func TestEngine_AClusterThatIsNotReadyIsOneClearSentence(t *testing.T) {
 	e := newEngine(t, azure.Options{})
-	server := httptest.NewTLSServer(http.NotFoundHandler()) // a cluster that knows no such kind
-	t.Cleanup(server.Close)
+	served := func(handler http.Handler) string {
+		server := httptest.NewTLSServer(handler)
+		t.Cleanup(server.Close)
+		return strings.NewReplacer("https://127.0.0.1:1", server.URL, `"}}]`, `", insecure-skip-tls-verify: true}}]`).Replace(unreachable)
+	}
+	// A cluster whose AppProject permits other repositories.
+	closed := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := `{"resources": [{"name": "applications"}]}`
+		if strings.HasSuffix(r.URL.Path, "/appprojects") {
+			answer = `{"items": [` +
+				`{"metadata": {"name": "gridos"}, "spec": {"destinations": [{"server": "https://kubernetes.default.svc", "namespace": "gridos"}],` +
+				`"sourceRepos": ["https://github.com/other/fork.git"]}},` +
+				`{"metadata": {"name": "platform"}, "spec": {"destinations": [{"server": "https://kubernetes.default.svc", "namespace": ` +
+				`"monitoring"}], "sourceRepos": ["` + naming.MonitoringChartsURL + `"], "clusterResourceWhitelist": [{"kind": "Namespace"}]}}]}`
+		}
+		_, err := w.Write([]byte(answer))
+		assert.NoError(t, err)
+	})
 	outputs := map[string]pulumi.Input{}
 	for _, o := range append(stacks.OutputsOf[stacks.InfraOutputs](), stacks.OutputsOf[stacks.BootstrapOutputs]()...) {
 		outputs[o.Key] = pulumi.String("the " + o.Key)
 	}
 	for kubeconfig, want := range map[string]string{
-		strings.NewReplacer("https://127.0.0.1:1", server.URL, `"}}]`, `", insecure-skip-tls-verify: true}}]`).Replace(unreachable): "the cluster of dev has no " +
+		served(closed): "the cluster of dev does not permit the repository " + naming.RepositoryURL + " in the AppProject gridos as a " +
+			"source; change the repository in the catalogue, or list it in sourceRepositories (for gridos)",
+		served(http.NotFoundHandler()): "the cluster of dev has no " + // it knows no such kind
 			"CustomResourceDefinition applications.argoproj.io; run `pulumi -C bootstrap up -s dev` first",
 		unreachable: "the cluster of dev does not answer within 15s; see that it runs and that this network reaches it",
 	} {
