@@ -58,8 +58,9 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 
 func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 	s := args.Settings
-	namespace, err := object.NewNamespace(ctx, name+"-namespace", object.Metadata{Name: pulumi.String(naming.NamespaceArgoCD)},
-		pulumi.Parent(a))
+	namespace, err := object.NewNamespace(ctx, name+"-namespace", object.Metadata{
+		Name: pulumi.String(naming.NamespaceArgoCD), Labels: object.RestrictedPods(),
+	}, pulumi.Parent(a))
 	if err != nil {
 		return err
 	}

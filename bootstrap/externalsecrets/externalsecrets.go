@@ -86,8 +86,9 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 }
 
 func (e *ExternalSecrets) provision(ctx *pulumi.Context, name string, args Args) error {
-	namespace, err := object.NewNamespace(ctx, name+"-namespace", object.Metadata{Name: pulumi.String(naming.NamespaceExternalSecrets)},
-		pulumi.Parent(e))
+	namespace, err := object.NewNamespace(ctx, name+"-namespace", object.Metadata{
+		Name: pulumi.String(naming.NamespaceExternalSecrets), Labels: object.RestrictedPods(),
+	}, pulumi.Parent(e))
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	}
 	// On the way down it goes first: its ExternalSecrets have a finalizer that only the operator takes off.
 	workloads, err := object.NewNamespace(ctx, "gridos-namespace", object.Metadata{
-		Name: pulumi.String(naming.NamespaceGridOS), Labels: restricted(),
+		Name: pulumi.String(naming.NamespaceGridOS), Labels: object.RestrictedPods(),
 	}, providers, pulumi.Protect(settings.Protect), pulumi.DependsOn([]pulumi.Resource{secrets.Release}))
 	if err != nil {
 		return fmt.Errorf("namespace %s: %w", naming.NamespaceGridOS, err)
@@ -122,14 +122,4 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		ProjectName:         cd.ProjectName,
 		WorkloadNamespace:   workloads.Name(),
 	})
-}
-
-// restricted are the labels by which the API server refuses pods that Pod Security "restricted" does not allow
-// (kubernetes.io, "Pod Security Standards"), and warns those who apply what would make such pods.
-func restricted() pulumi.StringMap {
-	labels := pulumi.StringMap{}
-	for _, mode := range []string{"enforce", "audit", "warn"} {
-		labels["pod-security.kubernetes.io/"+mode] = pulumi.String("restricted")
-	}
-	return labels
 }

@@ -64,6 +64,10 @@ func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 				names = append(names, at(n.Inputs, "metadata", "name").StringValue())
 			}
 			assert.ElementsMatch(t, []string{"gridos", "argocd", "argo-rollouts", "external-secrets"}, names)
+			for _, n := range recorded.OfType(namespace) {
+				labels := at(n.Inputs, "metadata", "labels").ObjectValue().Mappable()
+				assert.Equal(t, "restricted", labels["pod-security.kubernetes.io/enforce"], n.Name)
+			}
 			assert.Len(t, recorded.OfType(release), 3)
 			assert.Len(t, recorded.OfType(project), 2)
 			assert.Len(t, recorded.OfType(store), 1)

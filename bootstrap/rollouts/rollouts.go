@@ -45,8 +45,9 @@ func New(ctx *pulumi.Context, name string, s Settings, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource("gridos-bootstrap:rollouts:Rollouts", name, c, opts...); err != nil {
 		return nil, err
 	}
-	namespace, err := object.NewNamespace(ctx, name+"-namespace", object.Metadata{Name: pulumi.String(naming.NamespaceArgoRollouts)},
-		pulumi.Parent(c))
+	namespace, err := object.NewNamespace(ctx, name+"-namespace", object.Metadata{
+		Name: pulumi.String(naming.NamespaceArgoRollouts), Labels: object.RestrictedPods(),
+	}, pulumi.Parent(c))
 	if err != nil {
 		return nil, fmt.Errorf("rollouts: %w", err)
 	}

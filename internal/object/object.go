@@ -61,6 +61,16 @@ func (m Metadata) input() pulumi.Map {
 	return in
 }
 
+// RestrictedPods are the labels of a namespace by which the API server refuses pods that Pod Security "restricted" does not allow
+// (kubernetes.io, "Pod Security Standards"), and warns those who apply what would make such pods.
+func RestrictedPods() pulumi.StringMap {
+	labels := pulumi.StringMap{}
+	for _, mode := range []string{"enforce", "audit", "warn"} {
+		labels["pod-security.kubernetes.io/"+mode] = pulumi.String("restricted")
+	}
+	return labels
+}
+
 // Object is a registered object.
 type Object struct {
 	pulumi.CustomResourceState
