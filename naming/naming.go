@@ -45,6 +45,8 @@ const (
 	ProjectGridOS = "gridos"
 	// ProjectPlatform is the Argo CD AppProject of what the platform itself runs beside the application.
 	ProjectPlatform = "platform"
+	// ProjectDefault is the Argo CD AppProject of Applications that name none. Argo CD creates it.
+	ProjectDefault = "default"
 	// NamespaceMonitoring holds Prometheus, which the analysis of a rollout asks.
 	NamespaceMonitoring = "monitoring"
 	// MonitoringChartsURL is the Helm repository that Prometheus comes from.

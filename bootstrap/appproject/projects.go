@@ -49,6 +49,18 @@ func Platform(repositories, namespaces []string, groups Groups, windows []SyncWi
 	}}
 }
 
+// Default returns Argo CD's own project, closed. argocd-server creates it open to everything where it is missing (Argo CD 3.4.4,
+// server/server.go), and Argo CD's manual advises to restrict it ("Projects: The Default Project").
+func Default() Project {
+	return Project{Name: naming.ProjectDefault, Spec: Spec{
+		Description:                "Closed: an Application names gridos or platform",
+		SourceRepos:                []string{},
+		Destinations:               []Destination{},
+		ClusterResourceWhitelist:   []GroupKind{},
+		NamespaceResourceWhitelist: nil, // there is no namespace
+	}}
+}
+
 // orphans warns of what belongs to no Application, but for what the mesh puts into every namespace; what Kubernetes puts there Argo CD
 // knows by itself.
 func orphans() OrphanedResources {

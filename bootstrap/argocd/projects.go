@@ -132,6 +132,7 @@ func (s Settings) projects() []appproject.Project {
 	return []appproject.Project{
 		appproject.GridOS(s.Projects.SourceRepositories, groups, s.Projects.Windows),
 		appproject.Platform(s.Projects.PlatformRepositories, s.Projects.PlatformNamespaces, groups, s.Projects.Windows),
+		appproject.Default(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package argocd
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gridos/sharedinfra/bootstrap/appproject"
 	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/naming"
 )
 
 func TestUnit_MistakesNameTheirKey(t *testing.T) {
@@ -88,8 +90,8 @@ func TestUnit_ProdSyncsWhilePeopleAreThere(t *testing.T) {
 		"prod": {{Kind: "allow", Schedule: "0 8 * * 1-5", Duration: "8h0m0s", TimeZone: "UTC", Applications: []string{"*"}}},
 	} {
 		projects := settingsOf(t, environment, nil).projects()
-		require.Len(t, projects, 2)
-		for _, project := range projects {
+		require.Len(t, projects, 3)
+		for _, project := range projects[:2] {
 			assert.Equal(t, want, project.Spec.SyncWindows, "%s in %s", project.Name, environment)
 		}
 	}
@@ -112,5 +114,21 @@ func TestUnit_TheApplicationStaysInItsNamespace(t *testing.T) {
 	}
 	for _, role := range project.Spec.Roles {
 		assert.Equal(t, map[string][]string{"ci": {somePipes}, "developer": {someTeam}}[role.Name], role.Groups)
+	}
+}
+
+// An Application that names no project belongs to it.
+func TestUnit_ArgoCDsOwnProjectPermitsNothing(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		project := settingsOf(t, environment, everything()).projects()[2]
+		assert.Equal(t, "default", project.Name)
+		text, err := json.Marshal(project.Spec)
+		require.NoError(t, err)
+		var spec map[string]any
+		require.NoError(t, json.Unmarshal(text, &spec))
+		for _, list := range []string{"sourceRepos", "destinations", "clusterResourceWhitelist"} {
+			assert.Equal(t, []any{}, spec[list], "%s: what is left out would stay as argocd-server wrote it", list)
+		}
 	}
 }

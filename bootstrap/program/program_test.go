@@ -69,7 +69,7 @@ func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 				assert.Equal(t, "restricted", labels["pod-security.kubernetes.io/enforce"], n.Name)
 			}
 			assert.Len(t, recorded.OfType(release), 3)
-			assert.Len(t, recorded.OfType(project), 2)
+			assert.Len(t, recorded.OfType(project), 3)
 			assert.Len(t, recorded.OfType(store), 1)
 			assert.Len(t, recorded.OfType(service), 1)
 			assert.Len(t, recorded.Exports, len(stacks.OutputsOf[stacks.BootstrapOutputs]()))

@@ -61,7 +61,7 @@ func TestCluster_ArgoCDsDefinitionsAcceptWhatTheProgramsRegister(t *testing.T) {
 				"argocdPipelineGroups":  `["44444444-4444-4444-4444-444444444444"]`,
 				"syncWindowSchedule":    "0 8 * * 1-5",
 			}), "AppProject")...)
-		require.Len(t, projects, 4, "two with each configuration")
+		require.Len(t, projects, 6, "three with each configuration")
 		for _, project := range projects {
 			judged(AppProjects, project, "spec", "sourceRepositories")
 		}

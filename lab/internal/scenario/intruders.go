@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,7 @@ import (
 // intruder is what all that intruders write is called.
 const intruderName = "intruder"
 
-// intrusion is an Application of the project gridos that wants more than the project has.
+// intrusion is an Application that wants more than its project has.
 type intrusion struct {
 	name string
 	// repository and namespace are what it is synced from and to, if not those of the project.
@@ -34,6 +35,8 @@ type intrusion struct {
 	created   schema.GroupVersionResource
 	where     string
 	refusedBy string
+	// project is the Application's, if not the application's own.
+	project string
 }
 
 func intrusions() []intrusion {
@@ -50,18 +53,22 @@ func intrusions() []intrusion {
 	return []intrusion{
 		{
 			"another namespace", "", system, configMap, configMaps, system,
-			"do not match any of the allowed destinations in project 'gridos'",
+			"do not match any of the allowed destinations in project 'gridos'", "",
 		},
 		{
 			"another namespace, named by the object", "", gridos, configMap + "  namespace: " + system + "\n", configMaps, system,
-			"namespace kube-system is not permitted in project 'gridos'",
+			"namespace kube-system is not permitted in project 'gridos'", "",
 		},
 		{
 			"a foreign repository", "https://git.example.com/intruder.git", gridos, "", configMaps, gridos,
-			"repo https://git.example.com/intruder.git is not permitted in project 'gridos'",
+			"repo https://git.example.com/intruder.git is not permitted in project 'gridos'", "",
 		},
-		{"a kind of the whole cluster", "", gridos, role, roles, "", "ClusterRole is not permitted in project gridos"},
-		{"a Secret", "", gridos, secret, secrets, gridos, "Secret is not permitted in project gridos"},
+		{"a kind of the whole cluster", "", gridos, role, roles, "", "ClusterRole is not permitted in project gridos", ""},
+		{"a Secret", "", gridos, secret, secrets, gridos, "Secret is not permitted in project gridos", ""},
+		{
+			"Argo CD's own project", "", gridos, configMap, configMaps, gridos,
+			"is not permitted in project 'default'", naming.ProjectDefault,
+		},
 	}
 }
 
@@ -132,7 +139,7 @@ func (in intrusion) application(name, repository, folder string) *unstructured.U
 		"apiVersion": argo.Applications.GroupVersion().String(), "kind": "Application",
 		"metadata": map[string]any{"name": name},
 		"spec": map[string]any{
-			"project":     naming.ProjectGridOS,
+			"project":     cmp.Or(in.project, naming.ProjectGridOS),
 			"source":      map[string]any{"repoURL": repository, "targetRevision": "HEAD", "path": folder},
 			"destination": map[string]any{"server": "https://kubernetes.default.svc", "namespace": in.namespace},
 			"syncPolicy":  map[string]any{"automated": map[string]any{}},
