@@ -180,6 +180,7 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 		assert.Regexp(t, `^devgridosacr\w*\.azurecr\.io$`, all.Published.RegistryLoginServer)
 	})
 	t.Run("the platform is in the real API server", func(t *testing.T) { platformIsInstalled(t, s) })
+	t.Run("every workload can be rolled", func(t *testing.T) { everyWorkloadIsRolled(t, s) })
 	t.Run("the application's overlays are accepted", func(t *testing.T) { overlaysAreAccepted(t, s) })
 	t.Run("no secret is in clear text", func(t *testing.T) { noSecretInClearText(t, s, seen, progress+out) })
 	t.Run("env points the user's tools at the lab", func(t *testing.T) {
