@@ -53,8 +53,8 @@ const (
 	MonitoringChartsURL = "https://prometheus-community.github.io/helm-charts"
 	// RepositoryURL is the Git repository that Argo CD syncs from unless the configuration names another.
 	RepositoryURL = "https://github.com/gridos/sharedinfra.git"
-	// LabelGitHost is the label of an Application whose manifests are in Git: the host of the repository. One that takes a chart
-	// from a repository of charts has none.
+	// LabelGitHost is the label of an Application whose manifests are in Git: the host of the
+	// repository. One that takes a chart from a repository of charts has none.
 	LabelGitHost = "git-host"
 	// ArgoCDInCluster is how Argo CD names the cluster that it runs in.
 	ArgoCDInCluster = "https://kubernetes.default.svc"

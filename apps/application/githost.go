@@ -9,7 +9,8 @@ import (
 // labelValue is what Kubernetes takes as a label's value that is a host name.
 var labelValue = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$`)
 
-// gitHost returns the host of the Git repository that s is in. It is empty for a chart, and for a host that is no label's value.
+// gitHost returns the host of the Git repository that s is in. It is empty for a chart, and for a
+// host that is no label's value.
 func gitHost(s Source) string {
 	if s.Chart != "" {
 		return ""

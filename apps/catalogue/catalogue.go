@@ -199,8 +199,9 @@ func resolved(e Entry) Application {
 	}
 	if e.Chart != nil {
 		a.Spec.Source = application.Source{
-			// With the scheme Argo CD takes the address for an artifact of its own kind and ignores the chart (Argo CD 3.4.4,
-			// reposerver/repository/repository.go). Without it, it is a registry of Helm charts (its manual, "Helm").
+			// With the scheme Argo CD takes the address for an artifact of its own kind and ignores
+			// the chart (Argo CD 3.4.4, reposerver/repository/repository.go). Without it, it is a
+			// registry of Helm charts (its manual, "Helm").
 			RepoURL: strings.TrimPrefix(e.Chart.Repository, "oci://"), TargetRevision: e.Chart.Version, Chart: e.Chart.Name,
 		}
 		if len(e.Chart.Values) > 0 {

@@ -48,10 +48,11 @@ type Use struct {
 	CreatesNamespaces bool
 }
 
-// Run returns an error unless the cluster serves Applications and has the AppProjects, which permit what is used. What it
-// reads are outputs of other stacks, so that waiting for them is safe: at a preview they are known, or, where the other stack was
-// never brought up, they will not be before the update, and the update checks. Run registers nothing and decides nothing but
-// whether the program goes on. Under the SDK's mocks, where there is no cluster, it does nothing.
+// Run returns an error unless the cluster serves Applications and has the AppProjects, which permit
+// what is used. What it reads are outputs of other stacks, so that waiting for them is safe: at a
+// preview they are known, or, where the other stack was never brought up, they will not be before
+// the update, and the update checks. Run registers nothing and decides nothing but whether the
+// program goes on. Under the SDK's mocks, where there is no cluster, it does nothing.
 func Run(ctx *pulumi.Context, args Args) error {
 	if ctx.RunningWithMocks() {
 		return nil
@@ -185,8 +186,9 @@ func (c cluster) has(projects map[string]project, namespace string, uses map[str
 	return nil
 }
 
-// permits returns an error for what Argo CD would refuse, which no update would notice. The platform's AppProjects name namespaces
-// and repositories; what patterns in the projects of others mean is left to Argo CD.
+// permits returns an error for what Argo CD would refuse, which no update would notice. The
+// platform's AppProjects name namespaces and repositories; what patterns in the projects of others
+// mean is left to Argo CD.
 func (c cluster) permits(projects map[string]project, uses map[string]Use) error {
 	var namespaces, repositories, creators []string
 	for _, name := range slices.Sorted(maps.Keys(uses)) {
@@ -245,9 +247,10 @@ func isPattern(text string) bool { return strings.ContainsAny(text, "*?[{!") }
 
 var sshAddress = regexp.MustCompile(`^(ssh://)?[^/:]*@[^@]+$`)
 
-// normalized is an address as Argo CD compares it: in lower case, without .git, and without ssh://, the same in git's short form.
-// A slash at the end counts. Source: Argo CD 3.4.4, util/git/git.go (NormalizeGitURL), which the check of AppProjects calls for
-// charts too (pkg/apis/application/v1alpha1/app_project_types.go, IsSourcePermitted).
+// normalized is an address as Argo CD compares it: in lower case, without .git, and without ssh://,
+// the same in git's short form. A slash at the end counts. Source: Argo CD 3.2.11, util/git/git.go
+// (NormalizeGitURL), which the check of AppProjects calls for charts too
+// (pkg/apis/application/v1alpha1/app_project_types.go, IsSourcePermitted).
 func normalized(address string) string {
 	address = strings.ToLower(strings.TrimSpace(address))
 	if sshAddress.MatchString(address) && !strings.HasPrefix(address, "ssh://") {

@@ -138,7 +138,8 @@ func TestUnit_AllThatIsRefusedIsSaidAtOnce(t *testing.T) {
 	require.ErrorContains(t, err, "does not permit the namespace tracing")
 	require.ErrorContains(t, err, "; it does not permit the repository https://x.example.com")
 	require.ErrorContains(t, err, "; it does not permit the creation of namespaces in the AppProject gridos; remove CreateNamespace=true")
-	permitted := strings.Replace(projects, `{"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"}`, `{"group": "", "kind": "Namespace"}`, 1)
+	permitted := strings.Replace(projects, `{"group": "rbac.authorization.k8s.io", "kind": "ClusterRole"}`,
+		`{"group": "", "kind": "Namespace"}`, 1)
 	require.NoError(t, preflight.Check(t.Context(), serve(t, http.StatusOK, served, permitted), "argocd",
 		uses(preflight.Use{CreatesNamespaces: true}), "dev"))
 }

@@ -1,6 +1,7 @@
-// Package appproject spells Argo CD's AppProject as far as the platform uses it, and the two projects that the platform
-// has. An AppProject is the part of the bootstrap boundary that the cluster itself enforces: what an Application may be
-// synced from, where to, and which kinds it may create.
+// Package appproject spells Argo CD's AppProject as far as the platform uses it, and the projects
+// that the platform has, Argo CD's own among them. An AppProject is the part of the bootstrap
+// boundary that the cluster itself enforces: what an Application may be synced from, where to, and
+// which kinds it may create.
 //
 // Argo CD's own module would bring most of Kubernetes with it. A test in the lab has a real API server judge what these
 // types render against the official definition, under strict field validation.

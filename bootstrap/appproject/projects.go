@@ -49,8 +49,9 @@ func Platform(repositories, namespaces []string, groups Groups, windows []SyncWi
 	}}
 }
 
-// Default returns Argo CD's own project, closed. argocd-server creates it open to everything where it is missing (Argo CD 3.4.4,
-// server/server.go), and Argo CD's manual advises to restrict it ("Projects: The Default Project").
+// Default returns Argo CD's own project, closed. argocd-server creates it open to everything where
+// it is missing (Argo CD 3.4.4, server/server.go), and Argo CD's manual advises to restrict it
+// ("Projects: The Default Project").
 func Default() Project {
 	return Project{Name: naming.ProjectDefault, Spec: Spec{
 		Description:                "Closed: an Application names gridos or platform",

@@ -78,7 +78,8 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 			// Its name when it was the only project: it is updated, not replaced under the Applications that belong to it.
 			opts = append(opts, pulumi.Aliases([]pulumi.Alias{{Name: pulumi.String(name + "-project")}}))
 		}
-		// An Application that belongs to the closed project is none of the platform's: it keeps nothing.
+		// An Application that belongs to the closed project is none of the platform's: it keeps
+		// nothing.
 		registered, err := newProject(ctx, name+"-project-"+project.Name, project,
 			s.Projects.KeepUsed && project.Name != naming.ProjectDefault, opts...)
 		if err != nil {

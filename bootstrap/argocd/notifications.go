@@ -92,8 +92,9 @@ func (n Notifications) recipients() []recipient {
 	if n.GitHubKey != nil {
 		list = append(list, recipient{
 			service: "github", name: "github", key: "github-private-key", value: n.GitHubKey,
-			// GitHub has no commit of a chart's repository or of another host. It would answer 404, and a notification that was not
-			// delivered is sent again at each look at the Application.
+			// GitHub has no commit of a chart's repository or of another host. It would answer 404,
+			// and a notification that was not delivered is sent again at each look at the
+			// Application.
 			selector: naming.LabelGitHost + " in (github.com, ssh.github.com)",
 			settings: map[string]any{
 				// Numbers in Argo CD's types, though they are names.
@@ -154,8 +155,9 @@ const (
 	tellName     = "{{.app.metadata.name}}"
 	tellURL      = "{{.context.argocdUrl}}/applications/{{.app.metadata.namespace}}/{{.app.metadata.name}}"
 	tellRevision = "{{.app.status.sync.revision}}"
-	// tellCommit is the commit that is, or was, synced. In the first moment of an operation, and after one that could not begin,
-	// there is no result: then it is the commit that was compared last. Argo CD's own default needs the result.
+	// tellCommit is the commit that is, or was, synced. In the first moment of an operation, and
+	// after one that could not begin, there is no result: then it is the commit that was compared
+	// last. Argo CD's own default needs the result.
 	tellCommit = "{{$commit := .app.status.sync.revision}}" +
 		"{{with .app.status.operationState}}{{with .syncResult}}{{with .revision}}{{$commit = .}}{{end}}{{end}}{{end}}{{$commit}}"
 )

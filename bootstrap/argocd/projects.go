@@ -155,8 +155,8 @@ func newProject(
 	}
 	metadata := object.Metadata{
 		Name: pulumi.String(project.Name), Namespace: pulumi.String(naming.NamespaceArgoCD),
-		// argocd-server writes the tokens of roles into the project (Argo CD 3.4.4, server/project/project.go). A token stays valid:
-		// its id is also in the project's status.
+		// argocd-server writes the tokens of roles into the project (Argo CD 3.4.4,
+		// server/project/project.go). A token stays valid: its id is also in the project's status.
 		Shared: true,
 	}
 	if keepUsed {

@@ -45,8 +45,8 @@ type spreadValues struct {
 type networkPolicyValues struct {
 	// Create gives each component a policy that lets in who has business with it.
 	Create bool `json:"create"`
-	// DefaultDenyIngress would close every other pod of the namespace too. The pods of Redis have the policies of their own
-	// chart: see [redisPolicyValues].
+	// DefaultDenyIngress would close every other pod of the namespace too. The pods of Redis have
+	// the policies of their own chart: see [redisPolicyValues].
 	DefaultDenyIngress bool `json:"defaultDenyIngress"`
 }
 
@@ -218,17 +218,20 @@ type exporterValues struct {
 	Resources resourceValues `json:"resources"`
 }
 
-// redisPolicyValues let in who has business with the pods. Redis asks for a password, but Sentinel asks for none: without a
-// policy every pod of the cluster could name it another Redis to follow, and read the password from what it sends there.
+// redisPolicyValues let in who has business with the pods. Redis asks for a password, but Sentinel
+// asks for none: without a policy every pod of the cluster could name it another Redis to follow,
+// and read the password from what it sends there.
 type redisPolicyValues struct {
 	Enabled bool `json:"enabled"`
-	// IngressRules are added to those that the chart has anyway: for Redis from Redis and HAProxy, for HAProxy from Redis.
+	// IngressRules are added to those that the chart has anyway: for Redis from Redis and HAProxy,
+	// for HAProxy from Redis.
 	IngressRules []ingressRuleValues `json:"ingressRules"`
 }
 
 type ingressRuleValues struct {
 	Selectors []peerValues `json:"selectors"`
-	// Ports are those of Redis and Sentinel where there are none. To those of a rule for HAProxy the chart adds them.
+	// Ports are those of Redis and Sentinel where there are none. To those of a rule for HAProxy
+	// the chart adds them.
 	Ports []portValues `json:"ports,omitempty"`
 }
 
@@ -261,8 +264,9 @@ type rollingUpdateValues struct {
 type redisHAProxyValues struct {
 	Replicas         int  `json:"replicas"`
 	HardAntiAffinity bool `json:"hardAntiAffinity"`
-	// Strategy deletes a pod before it creates the next. By Kubernetes' default of 25 % the next comes first, and no two pods
-	// share a node: with as many replicas as nodes it would have nowhere to go (argo-cd issues 8122 and 16627).
+	// Strategy deletes a pod before it creates the next. By Kubernetes' default of 25 % the next
+	// comes first, and no two pods share a node: with as many replicas as nodes it would have
+	// nowhere to go (argo-cd issues 8122 and 16627).
 	Strategy      strategyValues      `json:"deploymentStrategy"`
 	PDB           budgetValues        `json:"podDisruptionBudget"`
 	NetworkPolicy redisPolicyValues   `json:"networkPolicy"`
@@ -404,8 +408,9 @@ const (
 	haproxyMetricsPort = 9101
 )
 
-// fromArgoCD lets the named components of Argo CD speak with Redis. They are those that Argo CD's own manifests let in (Argo CD
-// 3.4.4, manifests/ha/base/redis-ha/argocd-redis-ha-proxy-network-policy.yaml).
+// fromArgoCD lets the named components of Argo CD speak with Redis. They are those that Argo CD's
+// own manifests let in (Argo CD 3.2.11,
+// manifests/ha/base/redis-ha/argocd-redis-ha-proxy-network-policy.yaml).
 func fromArgoCD(components ...string) ingressRuleValues {
 	var rule ingressRuleValues
 	for _, name := range components {
@@ -416,7 +421,8 @@ func fromArgoCD(components ...string) ingressRuleValues {
 	return rule
 }
 
-// fromPrometheus lets Prometheus read the metrics at port. The label is that of the chart prometheus (29.27.0).
+// fromPrometheus lets Prometheus read the metrics at port. The label is that of the chart
+// prometheus (29.27.0).
 func fromPrometheus(port int) ingressRuleValues {
 	return ingressRuleValues{
 		Selectors: []peerValues{{

@@ -263,8 +263,8 @@ func TestUnit_NotificationsAreWellFormed(t *testing.T) {
 	}
 }
 
-// Argo CD fills in revisionPath by itself. Its own default fails without a result, and the message is then sent to none of the
-// recipients.
+// Argo CD fills in revisionPath by itself. Its own default fails without a result, and the message
+// is then sent to none of the recipients.
 func commitIsAlwaysKnown(t *testing.T, text string) {
 	t.Helper()
 	var message struct {
@@ -289,7 +289,8 @@ func commitIsAlwaysKnown(t *testing.T, text string) {
 	}
 }
 
-// Sentinel asks for no password: whoever reaches it can name another Redis to follow, and is sent the password.
+// Sentinel asks for no password: a pod that reaches it can name another Redis to follow, and is
+// sent the password.
 func TestUnit_RedisAnswersArgoCDAndPrometheusAlone(t *testing.T) {
 	t.Parallel()
 	redis := valuesOf(t, settingsOf(t, "prod", nil)).RedisHA

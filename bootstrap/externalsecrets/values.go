@@ -16,8 +16,9 @@ type values struct {
 	// InstallCRDs makes the definitions part of the release, which also upgrades them.
 	InstallCRDs bool      `json:"installCRDs"`
 	CRDs        crdValues `json:"crds"`
-	// LeaderElect holds for the certificate controllers too: two that both write the webhook's certificate would undo each other's
-	// work. Source: external-secrets 2.9.0, templates/cert-controller-deployment.yaml.
+	// LeaderElect holds for the certificate controllers too: two that both write the webhook's
+	// certificate would undo each other's work. Source: external-secrets 2.9.0,
+	// templates/cert-controller-deployment.yaml.
 	LeaderElect bool `json:"leaderElect"`
 	// What the platform does not use needs no rights: secrets flow from the key vault into the cluster, one namespace at a time.
 	ProcessClusterExternalSecret bool `json:"processClusterExternalSecret"`

@@ -15,9 +15,10 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// installedBy is the description of each release that the platform installs. Helm writes it into the record when the release is
-// deployed, and leaves it there when a later record supersedes that one: it tells a release that Pulumi installed, and did not come
-// to note, from one that was installed past Pulumi.
+// installedBy is the description of each release that the platform installs. Helm writes it into
+// the record when the release is deployed, and leaves it there when a later record supersedes that
+// one: it tells a release that Pulumi installed, and did not come to note, from one that was
+// installed past Pulumi.
 const installedBy = "installed by gridos-bootstrap"
 
 // record is what Helm keeps of one revision of a release: a Secret sh.helm.release.v1.<release>.v<revision>.
@@ -31,17 +32,18 @@ type record struct {
 // pending are the statuses of an operation that goes on, or of which the process is gone.
 var pending = []string{"pending-install", "pending-upgrade", "pending-rollback"}
 
-// staleForUpgrade returns the records because of which an upgrade is refused. The revision before them stays, so that the upgrade
-// starts from the last that was finished.
+// staleForUpgrade returns the records that make Helm refuse an upgrade. The revision before
+// them stays, so that the upgrade starts from the last that was finished.
 func staleForUpgrade(list []record) []record {
 	return slices.DeleteFunc(slices.Clone(list), func(r record) bool { return !slices.Contains(pending, r.status) })
 }
 
-// staleForInstall returns the records because of which an installation is refused, although Pulumi's state does not have the
-// release: those of what never was deployed, and all of a release that the platform deployed. One record with the platform's
-// description is enough. Helm describes a rollback as "Rollback to 3" (Helm 3.18.6, pkg/action/rollback.go), and the record that it
-// went back to is superseded by then. After three failed updates in a row maxHistory has removed that one too: such a release is
-// not taken over.
+// staleForInstall returns the records that make Helm refuse an installation, although
+// Pulumi's state does not have the release: those of what never was deployed, and all of a release
+// that the platform deployed. One record with the platform's description is enough. Helm describes
+// a rollback as "Rollback to 3" (Helm 3.18.6, pkg/action/rollback.go), and the record that it went
+// back to is superseded by then. After three failed updates in a row maxHistory has removed that
+// one too: such a release is not taken over.
 func staleForInstall(list []record) []record {
 	ours := slices.ContainsFunc(list, func(r record) bool { return r.description == installedBy })
 	return slices.DeleteFunc(slices.Clone(list), func(r record) bool {

@@ -88,10 +88,12 @@ func NewRelease(ctx *pulumi.Context, name string, args Args, opts ...pulumi.Reso
 	return &release, nil
 }
 
-// maxHistory is how many records of a release Helm keeps. The provider's own default is 0, which is all of them (pulumi-kubernetes
-// 4.24.0, provider/pkg/provider/helm_release.go; Helm 3.18.6, pkg/action/upgrade.go). A record of Argo CD has 550 KB, and each pod
-// of Argo CD holds every Secret of its namespace in memory (Argo CD 3.4.4, util/settings/settings.go). A failed update leaves two
-// records, its own and that of the rollback: with five there are still those of the two updates before it.
+// maxHistory is how many records of a release Helm keeps. The provider's own default is 0, which is
+// all of them (pulumi-kubernetes 4.24.0, provider/pkg/provider/helm_release.go; Helm 3.18.6,
+// pkg/action/upgrade.go). A record of Argo CD has 550 KB, and each pod of Argo CD holds every
+// Secret of its namespace in memory (Argo CD 3.4.4, util/settings/settings.go). A failed update
+// leaves two records, its own and that of the rollback: with five there are still those of the two
+// updates before it.
 const maxHistory = 5
 
 func inputs(args Args) pulumi.Map {

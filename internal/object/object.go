@@ -28,14 +28,16 @@ type Metadata struct {
 	Namespace           pulumi.StringInput
 	Labels, Annotations pulumi.StringMap
 	Finalizers          pulumi.StringArray
-	// Shared says that a controller also writes what the program decides, and that the program's word counts. A controller that
-	// updates an object becomes the owner of the fields that it changes, and of the whole list around them. Without Shared the
-	// next change by the program then fails with a conflict of field managers.
+	// Shared says that a controller also writes what the program decides, and that the program's
+	// word counts. A controller that updates an object becomes the owner of the fields that it
+	// changes, and of the whole list around them. Without Shared the next change by the program
+	// then fails with a conflict of field managers.
 	Shared bool
 }
 
-// patchForce makes the provider take fields back from other managers. It forces nothing by default (pulumi-kubernetes 4.24.0,
-// provider/pkg/await/await.go, and its documentation, "Server-Side Apply").
+// patchForce makes the provider take fields back from other managers. It forces nothing by default
+// (pulumi-kubernetes 4.24.0, provider/pkg/await/await.go, and its documentation, "Server-Side
+// Apply").
 const patchForce = "pulumi.com/patchForce"
 
 // input leaves out what is not set, as the SDK does: an empty map would be a change.
@@ -61,8 +63,9 @@ func (m Metadata) input() pulumi.Map {
 	return in
 }
 
-// RestrictedPods are the labels of a namespace by which the API server refuses pods that Pod Security "restricted" does not allow
-// (kubernetes.io, "Pod Security Standards"), and warns those who apply what would make such pods.
+// RestrictedPods are the labels of a namespace by which the API server refuses pods that Pod
+// Security "restricted" does not allow (kubernetes.io, "Pod Security Standards"), and warns those
+// who apply what would make such pods.
 func RestrictedPods() pulumi.StringMap {
 	labels := pulumi.StringMap{}
 	for _, mode := range []string{"enforce", "audit", "warn"} {

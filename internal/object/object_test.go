@@ -93,9 +93,12 @@ func TestUnit_TheProgramTakesTheFieldsOfASharedObjectBack(t *testing.T) {
 		metadata object.Metadata
 		want     any
 	}{
-		"its own":          {object.Metadata{Name: pulumi.String("a")}, nil},
-		"shared":           {object.Metadata{Name: pulumi.String("a"), Shared: true}, map[string]any{"pulumi.com/patchForce": "true"}},
-		"shared and noted": {object.Metadata{Name: pulumi.String("a"), Shared: true, Annotations: pulumi.StringMap{"b": pulumi.String("c")}}, map[string]any{"pulumi.com/patchForce": "true", "b": "c"}},
+		"its own": {object.Metadata{Name: pulumi.String("a")}, nil},
+		"shared":  {object.Metadata{Name: pulumi.String("a"), Shared: true}, map[string]any{"pulumi.com/patchForce": "true"}},
+		"shared and noted": {
+			object.Metadata{Name: pulumi.String("a"), Shared: true, Annotations: pulumi.StringMap{"b": pulumi.String("c")}},
+			map[string]any{"pulumi.com/patchForce": "true", "b": "c"},
+		},
 	} {
 		m := &monitor{}
 		m.run(t, func(ctx *pulumi.Context) error {

@@ -23,8 +23,9 @@ import (
 //   - replicas, hardAntiAffinity, podDisruptionBudget and networkPolicy.enabled of redis-ha and redis-ha.haproxy, and
 //     redis-ha.haproxy.deploymentStrategy. The rules of the two policies are the manifest's.
 //
-// Redis is always the highly available one: by default three replicas, which need three nodes that accept their pods.
-// The manifest's pods make the Redis password themselves when they first start; where pods are not executed, nobody does.
+// Redis is always the highly available one: by default three replicas, which need three nodes that
+// accept their pods. The manifest's pods make the Redis password themselves when they first start;
+// where pods are not executed, nobody does.
 func WrapArgoCD(moduleDir, dest string) (string, error) {
 	c, err := readManifest("argo-cd", moduleDir, "manifests/ha/install.yaml")
 	if err != nil {

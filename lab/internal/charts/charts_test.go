@@ -256,7 +256,8 @@ func TestUnit_ArgoCDWithDefaultsIsTheManifestInTheReleasesNamespace(t *testing.T
 	assert.Contains(t, string(metadata), "appVersion: v3.2.11\n")
 
 	objects := render(t, chart, "")
-	assert.Len(t, objects, strings.Count(argoCDManifest, "\n---\n")-2, "nothing is lost but what the real chart leaves out: Redis' policies")
+	assert.Len(t, objects, strings.Count(argoCDManifest, "\n---\n")-2,
+		"nothing is lost but what the real chart leaves out: the policies of Redis")
 	server := objects["Deployment argocd-server"]
 	assert.Equal(t, "elsewhere", server.GetNamespace())
 	assert.Equal(t, map[string]string{

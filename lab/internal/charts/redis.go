@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// redisDefaults are the defaults of the chart redis-ha (4.38.0), as far as they have an effect here.
+// redisDefaults are the defaults of the chart redis-ha (4.38.0), as far as they have an effect
+// here.
 func redisDefaults() map[string]any {
 	component := func() map[string]any {
 		return map[string]any{
@@ -25,7 +26,8 @@ func redisDefaults() map[string]any {
 // redisWorkload is a workload of Redis, with its disruption budget and its network policy.
 type redisWorkload struct{ kind, name, budget, policy string }
 
-// redis lets the values, an expression, decide on one of the two workloads of Redis, as the chart redis-ha does.
+// redis lets the values, an expression, decide on one of the two workloads of Redis, as the chart
+// redis-ha does.
 func (c *chart) redis(w redisWorkload, values string) error {
 	policy, err := c.find("NetworkPolicy", w.policy)
 	if err != nil {
@@ -70,7 +72,8 @@ func (c *chart) antiAffinity(w redisWorkload, hard string) error {
 		fmt.Sprintf("{{ if %s }}%s{{ else }}%s{{ end }}", hard, escape(string(require)), escape(string(prefer))), path...)
 }
 
-// redisBudget adds the disruption budget of a workload of Redis, which the chart renders where it is not empty.
+// redisBudget adds the disruption budget of a workload of Redis, which the chart renders where it
+// is not empty.
 func (c *chart) redisBudget(w redisWorkload, values string) error {
 	workload, err := c.find(w.kind, w.name)
 	if err != nil {

@@ -38,7 +38,8 @@ import (
 // chartFacts is what testdata/workloads.yaml knows of a chart.
 type chartFacts struct {
 	Chart, Version, Subchart, Repository, Licence string
-	// Release is the name that gridos-bootstrap releases the chart under; empty for one that Argo CD renders.
+	// Release is the name that gridos-bootstrap releases the chart under; empty for one that Argo
+	// CD renders.
 	Release   string
 	Workloads []workloadFacts
 	Budgets   []budgetFacts
@@ -78,7 +79,8 @@ func facts(t *testing.T) []chartFacts {
 	return list
 }
 
-// given returns the values that gridos-bootstrap gives its releases in an environment, by release, with the pinned chart.
+// given returns the values that gridos-bootstrap gives its releases in an environment, by release,
+// with the pinned chart.
 func given(t *testing.T, environment string) map[string]map[string]any {
 	t.Helper()
 	recorded, err := mocks.Run{
@@ -206,15 +208,16 @@ var machines = map[string]struct{ cores, memoryGi int64 }{
 	"Standard_D2ds_v5": {2, 8}, "Standard_D4ds_v5": {4, 16}, "Standard_D8ds_v5": {8, 32},
 }
 
-// reservedCPU are the thousandths of a core that AKS keeps of a node, by its cores. Source: learn.microsoft.com, "Node resource
-// reservations in Azure Kubernetes Service (AKS)".
+// reservedCPU are the thousandths of a core that AKS keeps of a node, by its cores. Source:
+// learn.microsoft.com, "Node resource reservations in Azure Kubernetes Service (AKS)".
 var reservedCPU = map[int64]int64{2: 100, 4: 140, 8: 180}
 
 const (
 	mi = int64(1) << 20
 	// evictionMi is below what the kubelet evicts pods (the same page, AKS 1.29 and later).
 	evictionMi = 100
-	// The agents that AKS runs on every node, such as the network's, the disks' and Azure Monitor's (inferred, and generous).
+	// The agents that AKS runs on every node, such as the network's, the disks' and Azure Monitor's
+	// (inferred, and generous).
 	agentsCPU, agentsMi = 500, 1024
 )
 
@@ -241,8 +244,9 @@ func pools(t *testing.T, environment string) []scheduling.Pool {
 	s := settings.Cluster
 	return []scheduling.Pool{
 		{
-			Name: "system", Min: s.SystemPool.Min, Max: s.SystemPool.Max, Zones: s.Zones, Allocatable: allocatable(t, s.SystemPool, s.MaxPods),
-			Taints: []corev1.Taint{{Key: "CriticalAddonsOnly", Value: "true", Effect: corev1.TaintEffectNoSchedule}},
+			Name: "system", Min: s.SystemPool.Min, Max: s.SystemPool.Max, Zones: s.Zones,
+			Allocatable: allocatable(t, s.SystemPool, s.MaxPods),
+			Taints:      []corev1.Taint{{Key: "CriticalAddonsOnly", Value: "true", Effect: corev1.TaintEffectNoSchedule}},
 		},
 		{
 			Name: "user", Min: s.UserPool.Min, Max: s.UserPool.Max, Zones: s.Zones, Allocatable: allocatable(t, s.UserPool, s.MaxPods),
@@ -250,7 +254,8 @@ func pools(t *testing.T, environment string) []scheduling.Pool {
 	}
 }
 
-// valuesOfChart are those that a chart is given, or nil for one that Argo CD renders with the values in the facts.
+// valuesOfChart are those that a chart is given, or nil for one that Argo CD renders with the
+// values in the facts.
 func valuesOfChart(t *testing.T, releases map[string]map[string]any, chart chartFacts) map[string]any {
 	t.Helper()
 	if chart.Release == "" {
@@ -315,7 +320,8 @@ func TestUnit_EveryWorkloadIsRolledInEveryEnvironment(t *testing.T) {
 	}
 }
 
-// With the strategy that the chart has by itself a fourth node would be needed (argo-cd issues 8122 and 16627).
+// With the strategy that the chart has by itself a fourth node would be needed (argo-cd issues 8122
+// and 16627).
 func TestUnit_TheChartsOwnStrategyOfHAProxyFindsNoRoomOnThreeNodes(t *testing.T) {
 	t.Parallel()
 	nodes := pools(t, "dev")
@@ -364,7 +370,8 @@ func TestUnit_EveryBudgetLetsAPodGo(t *testing.T) {
 					}
 					found++
 					for _, sized := range sizes(t, w, values) {
-						assert.Positive(t, disruptions(t, budget.PodDisruptionBudgetSpec, int(sized.Replicas)), "%s in %s", budget.Name, environment)
+						allowed := disruptions(t, budget.PodDisruptionBudgetSpec, int(sized.Replicas))
+						assert.Positive(t, allowed, "%s in %s", budget.Name, environment)
 					}
 				}
 				assert.Equal(t, 1, found, "%s is of one workload", budget.Name)
@@ -380,8 +387,8 @@ func selected(t *testing.T, selector *metav1.LabelSelector, set map[string]strin
 	return parsed.Matches(labels.Set(set))
 }
 
-// disruptions is how many of a workload's pods a budget lets go at once. Shares are rounded up (kubernetes.io, "Specifying a
-// Disruption Budget for your Application").
+// disruptions is how many of a workload's pods a budget lets go at once. Shares are rounded up
+// (kubernetes.io, "Specifying a Disruption Budget for your Application").
 func disruptions(t *testing.T, budget policyv1.PodDisruptionBudgetSpec, replicas int) int {
 	t.Helper()
 	scaled := func(value *intstr.IntOrString) int {
@@ -398,8 +405,9 @@ func disruptions(t *testing.T, budget policyv1.PodDisruptionBudgetSpec, replicas
 	return replicas
 }
 
-// The lab's stand-in charts believe what the real ones do, with the values that gridos-bootstrap gives them: how many pods there are,
-// how they are replaced, what they must not share a node or a zone with, and how many of them may go at once.
+// The lab's stand-in charts believe what the real ones do, with the values that gridos-bootstrap
+// gives them: how many pods there are, how they are replaced, what they must not share a node or a
+// zone with, and how many of them may go at once.
 func TestEngine_TheStandInsAreAsTheRealCharts(t *testing.T) {
 	wraps := map[string]struct {
 		module string

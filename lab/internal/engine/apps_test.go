@@ -97,11 +97,11 @@ func TestEngine_AClusterThatIsNotReadyIsOneClearSentence(t *testing.T) {
 	closed := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := `{"resources": [{"name": "applications"}]}`
 		if strings.HasSuffix(r.URL.Path, "/appprojects") {
-			answer = `{"items": [` +
-				`{"metadata": {"name": "gridos"}, "spec": {"destinations": [{"server": "https://kubernetes.default.svc", "namespace": "gridos"}],` +
+			const here = `"destinations": [{"server": "https://kubernetes.default.svc", "namespace": `
+			answer = `{"items": [{"metadata": {"name": "gridos"}, "spec": {` + here + `"gridos"}],` +
 				`"sourceRepos": ["https://github.com/other/fork.git"]}},` +
-				`{"metadata": {"name": "platform"}, "spec": {"destinations": [{"server": "https://kubernetes.default.svc", "namespace": ` +
-				`"monitoring"}], "sourceRepos": ["` + naming.MonitoringChartsURL + `"], "clusterResourceWhitelist": [{"kind": "Namespace"}]}}]}`
+				`{"metadata": {"name": "platform"}, "spec": {` + here + `"monitoring"}],` +
+				`"sourceRepos": ["` + naming.MonitoringChartsURL + `"], "clusterResourceWhitelist": [{"kind": "Namespace"}]}}]}`
 		}
 		_, err := w.Write([]byte(answer))
 		assert.NoError(t, err)

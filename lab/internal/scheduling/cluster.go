@@ -102,7 +102,8 @@ func (c *Cluster) Install(w Workload) error {
 	return nil
 }
 
-// Roll replaces each pod of w, which is installed, by one of another revision, within the bounds of its strategy.
+// Roll replaces each pod of w, which is installed, by one of another revision, within the bounds of
+// its strategy.
 func (c *Cluster) Roll(w Workload) error {
 	owner := w.Kind + " " + w.Name
 	old := c.podsOf(owner)
@@ -159,7 +160,8 @@ func (c *Cluster) remove(p *pod) {
 
 var onePod = corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(1, resource.DecimalSI)}
 
-// schedule gives p the node that it fits on with the fewest pods of its owner, or a new node of a pool that may grow.
+// schedule gives p the node that it fits on with the fewest pods of its owner, or a new node of a
+// pool that may grow.
 func (c *Cluster) schedule(p *pod) error {
 	if err := modelled(p.spec); err != nil {
 		return err

@@ -158,7 +158,8 @@ func TestUnit_ARequiredSpreadCountsZonesAndNodes(t *testing.T) {
 	c := scheduling.NewCluster(scheduling.Largest, pool(3, 3))
 	require.NoError(t, c.Install(workload(6, 1, 0, template("1m", nil, spread(corev1.LabelTopologyZone)))))
 
-	// Two zones have one node each, which is full after one pod; the third zone may not have two more than they.
+	// Two zones have one node each, which is full after one pod; the third zone may not have two
+	// more than they.
 	narrow := pool(4, 4)
 	narrow.Allocatable[corev1.ResourcePods] = resource.MustParse("1")
 	c = scheduling.NewCluster(scheduling.Largest, narrow)
@@ -168,13 +169,15 @@ func TestUnit_ARequiredSpreadCountsZonesAndNodes(t *testing.T) {
 	require.ErrorContains(t, c.Install(workload(4, 0, 1, template("1m", nil, spread(corev1.LabelTopologyZone)))),
 		"would have more than 1 pods more than others by topology.kubernetes.io/zone")
 
-	// Counted over both revisions, the pods that go would decide where those that come may be; by revision they do not.
+	// Counted over both revisions, the pods that go would decide where those that come may be; by
+	// revision they do not.
 	rolled := workload(3, 0, 1, template("1m", nil, spread(corev1.LabelHostname, "pod-template-hash")))
 	c = scheduling.NewCluster(scheduling.Largest, pool(3, 3))
 	require.NoError(t, c.Install(rolled))
 	require.NoError(t, c.Roll(rolled))
 
-	// Nodes that a pod does not tolerate are empty for ever: they count unless the constraint leaves them out.
+	// Nodes that a pod does not tolerate are empty for ever: they count unless the constraint
+	// leaves them out.
 	system := pool(3, 3)
 	system.Name, system.Taints = "system", []corev1.Taint{{Key: "x", Effect: corev1.TaintEffectNoSchedule}}
 	constraint := spread(corev1.LabelHostname)

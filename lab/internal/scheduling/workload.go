@@ -1,6 +1,8 @@
-// Package scheduling computes whether the pods of a cluster find nodes: when they are installed, and while a rolling update replaces
-// them. It knows what decides about that as Kubernetes does: taints, requests, required anti-affinity, required topology spread, the
-// bounds of a rolling update, and node pools that grow. It executes nothing and assumes that a pod is ready when it has a node.
+// Package scheduling computes whether the pods of a cluster find nodes: when they are installed,
+// and while a rolling update replaces them. It knows what decides about that as Kubernetes does:
+// taints, requests, required anti-affinity, required topology spread, the bounds of a rolling
+// update, and node pools that grow. It executes nothing and assumes that a pod is ready when it has
+// a node.
 package scheduling
 
 import (
@@ -18,15 +20,18 @@ type Workload struct {
 	Kind, Name string
 	// Replicas is how many pods it has.
 	Replicas int
-	// MaxSurge is how many pods more it may have during a rolling update, MaxUnavailable how many fewer may be ready.
+	// MaxSurge is how many pods more it may have during a rolling update, MaxUnavailable how many
+	// fewer may be ready.
 	MaxSurge, MaxUnavailable int
 	// Template is what its pods are made of.
 	Template corev1.PodTemplateSpec
 }
 
-// Deployment returns the workload that d describes. A share of the replicas is rounded up for maxSurge and down for
-// maxUnavailable, and when both are 0 then, maxUnavailable is 1; without a strategy both are 25 %. Source: Kubernetes 1.35,
-// pkg/controller/deployment/util/deployment_util.go (ResolveFenceposts) and pkg/apis/apps/v1/defaults.go.
+// Deployment returns the workload that d describes. A share of the replicas is rounded up for
+// maxSurge and down for maxUnavailable, and when both are 0 then, maxUnavailable is 1; without a
+// strategy both are 25 %. Source: Kubernetes 1.35,
+// pkg/controller/deployment/util/deployment_util.go (ResolveFenceposts) and
+// pkg/apis/apps/v1/defaults.go.
 func Deployment(d *appsv1.Deployment) (Workload, error) {
 	w := Workload{Kind: "Deployment", Name: d.Name, Replicas: orOne(d.Spec.Replicas), Template: d.Spec.Template}
 	switch d.Spec.Strategy.Type {
@@ -55,8 +60,8 @@ func Deployment(d *appsv1.Deployment) (Workload, error) {
 	return w, nil
 }
 
-// StatefulSet returns the workload that s describes. Its update deletes one pod at a time and then creates it again. Source:
-// Kubernetes 1.35, pkg/controller/statefulset/stateful_set_control.go.
+// StatefulSet returns the workload that s describes. Its update deletes one pod at a time and then
+// creates it again. Source: Kubernetes 1.35, pkg/controller/statefulset/stateful_set_control.go.
 func StatefulSet(s *appsv1.StatefulSet) (Workload, error) {
 	if s.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
 		return Workload{}, fmt.Errorf("StatefulSet %s has the strategy OnDelete: no rolling update replaces its pods", s.Name)
@@ -80,7 +85,8 @@ func orElse(given, otherwise *intstr.IntOrString) *intstr.IntOrString {
 	return given
 }
 
-// revisionLabel tells the pods of one revision of a workload from those of another, as pod-template-hash does.
+// revisionLabel tells the pods of one revision of a workload from those of another, as
+// pod-template-hash does.
 const revisionLabel = "pod-template-hash"
 
 // pod returns a pod of the workload's revision.
