@@ -1,15 +1,18 @@
 // Package mesh makes in the lab's cluster what AKS makes there for its Istio add-on, as far as others refer to it: the namespace of
-// the ingress gateways and the gateways' pods. Nothing is routed, for the lab's pods are not executed.
+// the ingress gateways, the gateways' pods and AKS' own Services for them. The lab's pods are not executed: Cluster computes instead
+// where a request to the address of a load balancer ends.
 package mesh
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	applyappsv1 "k8s.io/client-go/applyconfigurations/apps/v1"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -37,7 +40,7 @@ const (
 // others have in it.
 func SetIngressGateways(ctx context.Context, client kubernetes.Interface, gateways []Gateway) error {
 	options := metav1.ApplyOptions{FieldManager: owner, Force: true}
-	wanted := map[string]bool{}
+	deployed, served := map[string]bool{}, map[string]bool{}
 	if len(gateways) > 0 {
 		namespace := applycorev1.Namespace(naming.NamespaceIstioIngress)
 		if _, err := client.CoreV1().Namespaces().Apply(ctx, namespace, options); err != nil {
@@ -45,36 +48,80 @@ func SetIngressGateways(ctx context.Context, client kubernetes.Interface, gatewa
 		}
 	}
 	deployments := client.AppsV1().Deployments(naming.NamespaceIstioIngress)
+	services := client.CoreV1().Services(naming.NamespaceIstioIngress)
 	for _, gateway := range gateways {
 		deployment := gateway.deployment()
 		if _, err := deployments.Apply(ctx, deployment, options); err != nil {
 			return fmt.Errorf("ingress gateway %s: %w", gateway.Name, err)
 		}
-		wanted[*deployment.Name] = true
+		deployed[*deployment.Name] = true
+		if served[gateway.Name] {
+			continue // one Service for the pods of all revisions
+		}
+		if _, err := services.Apply(ctx, gateway.service(), options); err != nil {
+			return fmt.Errorf("Service of ingress gateway %s: %w", gateway.Name, err)
+		}
+		served[gateway.Name] = true
 	}
-	present, err := deployments.List(ctx, metav1.ListOptions{LabelSelector: managedBy + "=" + owner})
+	ours := metav1.ListOptions{LabelSelector: managedBy + "=" + owner}
+	presentDeployments, err := deployments.List(ctx, ours)
 	if err != nil {
 		return fmt.Errorf("list the mesh's ingress gateways: %w", err)
 	}
+	presentServices, err := services.List(ctx, ours)
+	if err != nil {
+		return fmt.Errorf("list the Services of the mesh's ingress gateways: %w", err)
+	}
 	var errs []error
-	for _, deployment := range present.Items {
-		if wanted[deployment.Name] {
-			continue
+	remove := func(name string, wanted map[string]bool, by func(context.Context, string, metav1.DeleteOptions) error) {
+		if wanted[name] {
+			return
 		}
-		if err := deployments.Delete(ctx, deployment.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			errs = append(errs, fmt.Errorf("remove ingress gateway %s: %w", deployment.Name, err))
+		if err := by(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("remove ingress gateway %s: %w", name, err))
 		}
+	}
+	for _, deployment := range presentDeployments.Items {
+		remove(deployment.Name, deployed, deployments.Delete)
+	}
+	for _, service := range presentServices.Items {
+		remove(service.Name, served, services.Delete)
 	}
 	return errors.Join(errs...)
 }
 
 const managedBy = "app.kubernetes.io/managed-by"
 
-func (g Gateway) deployment() *applyappsv1.DeploymentApplyConfiguration {
-	labels := map[string]string{"app": g.Name, "istio": g.Name, "istio.io/rev": g.Revision}
-	port := func(name string, number int32) *applycorev1.ContainerPortApplyConfiguration {
-		return applycorev1.ContainerPort().WithName(name).WithContainerPort(number)
+// podLabels are those that AKS' Service selects: without the revision, for AKS has "a single LoadBalancer service across all ingress
+// gateway pods over multiple revisions" (azure-aks-docs, articles/aks/istio-upgrade.md, August 2026).
+func (g Gateway) podLabels() map[string]string {
+	return map[string]string{"app": g.Name, "istio": g.Name}
+}
+
+// service is AKS' own Service for the gateway. Its ports are in azure-aks-docs, articles/aks/istio-deploy-ingress.md (August 2026), by
+// the output of kubectl; their targets are those of Istio's chart gateway (istio 1.25 to 1.31, manifests/charts/gateway/values.yaml).
+// That the add-on keeps the chart's targets is inferred: users show Envoy of asm-1-25 listening on 80 for a server of port 80.
+func (g Gateway) service() *applycorev1.ServiceApplyConfiguration {
+	port := func(name string, number int32) *applycorev1.ServicePortApplyConfiguration {
+		return applycorev1.ServicePort().WithName(name).WithProtocol(corev1.ProtocolTCP).
+			WithPort(number).WithTargetPort(intstr.FromInt32(number))
 	}
+	annotations := map[string]string{}
+	if strings.HasSuffix(g.Name, "-internal") {
+		annotations["service.beta.kubernetes.io/azure-load-balancer-internal"] = "true"
+	}
+	return applycorev1.Service(g.Name, naming.NamespaceIstioIngress).
+		WithLabels(g.podLabels()).WithLabels(map[string]string{managedBy: owner}).
+		WithAnnotations(annotations).
+		WithSpec(applycorev1.ServiceSpec().
+			WithType(corev1.ServiceTypeLoadBalancer).
+			WithSelector(g.podLabels()).
+			WithPorts(port("status-port", statusPort), port("http2", 80), port("https", 443)))
+}
+
+func (g Gateway) deployment() *applyappsv1.DeploymentApplyConfiguration {
+	labels := g.podLabels()
+	labels["istio.io/rev"] = g.Revision
 	return applyappsv1.Deployment(g.Name+"-"+g.Revision, naming.NamespaceIstioIngress).
 		WithLabels(labels).WithLabels(map[string]string{managedBy: owner}).
 		WithSpec(applyappsv1.DeploymentSpec().
@@ -87,6 +134,7 @@ func (g Gateway) deployment() *applyappsv1.DeploymentApplyConfiguration {
 					WithTolerations(applycorev1.Toleration().WithKey("CriticalAddonsOnly").WithOperator(corev1.TolerationOpExists)).
 					WithContainers(applycorev1.Container().
 						WithName("istio-proxy").
-						WithImage("mcr.microsoft.com/oss/istio/proxyv2:"+g.Revision).
-						WithPorts(port("http2", 8080), port("https", 8443), port("status-port", 15021))))))
+						WithImage("mcr.microsoft.com/oss/istio/proxyv2:" + g.Revision).
+						// Istio's chart names none of the ports on which Envoy serves requests (templates/deployment.yaml).
+						WithPorts(applycorev1.ContainerPort().WithName("http-envoy-prom").WithContainerPort(15090))))))
 }

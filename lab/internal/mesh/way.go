@@ -1,0 +1,123 @@
+package mesh
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Cluster is what decides where a request from outside ends.
+type Cluster struct {
+	Services []*corev1.Service
+	// Pods are at least those of the gateways.
+	Pods []*corev1.Pod
+	// Configs are Istio's Gateways of all namespaces.
+	Configs []Config
+}
+
+// Arrival is what becomes of requests to one address and port.
+type Arrival struct {
+	// Share is the part of them, 0 to 1, that an Envoy takes.
+	Share float64
+	// Configs are the Gateways of Istio that serve them there, sorted; none on the port that only tells whether Envoy is ready.
+	Configs []types.NamespacedName
+	// Lost says what became of the others; it is nil if there are none.
+	Lost error
+}
+
+// Arrive follows plain HTTP requests from the frontend of a load balancer to the port of a Service, from there to its target in the
+// Service's pods that are ready, and to what listens there. A port on which Envoy does not listen resets the connection.
+func (c Cluster) Arrive(address string, port int32) Arrival {
+	service, entry, err := c.frontend(address, port)
+	if err != nil {
+		return Arrival{Lost: err}
+	}
+	var lost []error
+	pods, taken := 0, 0
+	configs := map[types.NamespacedName]bool{}
+	for _, pod := range c.Pods {
+		if pod.Namespace != service.Namespace || len(service.Spec.Selector) == 0 || !selects(service.Spec.Selector, pod.Labels) || !ready(pod) {
+			continue
+		}
+		pods++
+		found, err := c.answer(pod, service, entry)
+		if err != nil {
+			lost = append(lost, err)
+			continue
+		}
+		taken++
+		for _, config := range found {
+			configs[config] = true
+		}
+	}
+	if pods == 0 {
+		return Arrival{Lost: fmt.Errorf("%s selects no pod that is ready", named(service))}
+	}
+	return Arrival{
+		Share: float64(taken) / float64(pods), Lost: errors.Join(lost...),
+		Configs: slices.SortedFunc(maps.Keys(configs), func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) }),
+	}
+}
+
+// frontend returns the Service whose load balancer has the address and the port.
+func (c Cluster) frontend(address string, port int32) (*corev1.Service, corev1.ServicePort, error) {
+	has := func(at corev1.LoadBalancerIngress) bool { return at.IP == address }
+	var other *corev1.Service
+	for _, service := range c.Services {
+		if service.Spec.Type != corev1.ServiceTypeLoadBalancer || !slices.ContainsFunc(service.Status.LoadBalancer.Ingress, has) {
+			continue
+		}
+		for _, entry := range service.Spec.Ports {
+			if entry.Port == port && entry.Protocol != corev1.ProtocolUDP {
+				return service, entry, nil
+			}
+		}
+		other = service
+	}
+	if other != nil {
+		return nil, corev1.ServicePort{}, fmt.Errorf("%s, whose load balancer has the address %s, has no port %d", named(other), address, port)
+	}
+	return nil, corev1.ServicePort{}, fmt.Errorf("no load balancer of the cluster has the address %s", address)
+}
+
+// answer returns the Gateways of Istio that serve requests to a port of a Service in one pod.
+func (c Cluster) answer(pod *corev1.Pod, service *corev1.Service, entry corev1.ServicePort) ([]types.NamespacedName, error) {
+	target, ok := targetPort(pod, entry)
+	if !ok {
+		return nil, fmt.Errorf("%s sends port %d to the port %q, which pod %s does not name", named(service), entry.Port,
+			entry.TargetPort.StrVal, pod.Name)
+	}
+	if target == statusPort {
+		return nil, nil
+	}
+	open := listeners(pod, c.Services, c.Configs)
+	servers, ok := open[target]
+	if !ok {
+		open[statusPort] = nil
+		return nil, fmt.Errorf("%s sends port %d to port %d of pod %s, where Envoy does not listen; it listens on %s", named(service),
+			entry.Port, target, pod.Name, strings.Trim(fmt.Sprint(slices.Sorted(maps.Keys(open))), "[]"))
+	}
+	var found []types.NamespacedName
+	for _, server := range servers {
+		if plain(server.protocol) {
+			found = append(found, server.config)
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("port %d of pod %s takes %s and no plain HTTP", target, pod.Name, servers[0].protocol)
+	}
+	return found, nil
+}
+
+func named(service *corev1.Service) string { return "Service " + service.Namespace + "/" + service.Name }
+
+func ready(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool {
+		return condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue
+	})
+}
