@@ -18,6 +18,10 @@ const (
 	address  = "service.beta.kubernetes.io/azure-load-balancer-ipv4"
 )
 
+// noTranslation is the label of a Service from which istiod does not learn on which ports a gateway listens. Source:
+// istio 1.25 to 1.31, pilot/pkg/model/gateway.go, DisableGatewayPortTranslationLabel.
+const noTranslation = "experimental.istio.io/disable-gateway-port-translation"
+
 // Args is what Edge needs. Every field is required.
 type Args struct {
 	// IngressIP is the IPv4 address of the load balancer, in the subnet naming.SubnetIngress.
@@ -29,8 +33,8 @@ type Edge struct {
 	pulumi.ResourceState
 }
 
-// New registers the Service. AKS has made the namespace and the gateway's pods by the time that the mesh is on; AKS' own Service
-// for them has an address that nobody can choose.
+// New registers the Service. AKS has made the namespace, the gateway's pods and a Service of its own for them by the time that
+// the mesh is on. AKS lets its Service have a chosen address too; docs/design/0003 says why this is another one.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Edge, error) {
 	e := &Edge{}
 	if err := ctx.RegisterComponentResource("gridos-bootstrap:edge:Edge", name, e, opts...); err != nil {
@@ -39,13 +43,18 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	_, err := object.NewService(ctx, name+"-service", object.Metadata{
 		Name:      pulumi.String("gridos-edge"),
 		Namespace: pulumi.String(naming.NamespaceIstioIngress),
+		// istiod takes the ports of the oldest Service of a gateway that has not opted out. AKS' own is to decide, also when AKS
+		// has made it again and it is the younger one.
+		Labels: pulumi.StringMap{noTranslation: pulumi.String("true")},
 		Annotations: pulumi.StringMap{
 			internal: pulumi.String("true"),
 			subnet:   pulumi.String(naming.SubnetIngress),
 			address:  args.IngressIP,
 		},
 	}, pulumi.Map{
-		"type":     pulumi.String("LoadBalancer"),
+		"type": pulumi.String("LoadBalancer"),
+		// The pods of every revision of the mesh, as AKS' own Service selects them: an upgrade has two side by side (azure-aks-docs,
+		// istio-upgrade.md, "Minor revision upgrades with ingress and egress gateways").
 		"selector": pulumi.StringMap{"istio": pulumi.String(naming.IstioInternalIngress)},
 		// Only nodes with a gateway that is ready get traffic, because the load balancer then probes the health check port that
 		// Kubernetes keeps for just that. With Cluster it would probe every node at each port of the gateway, whose answer to
@@ -54,11 +63,14 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		//
 		// There are no loadBalancerSourceRanges: the network's security groups already let in the Application Gateway alone.
 		"externalTrafficPolicy": pulumi.String("Local"),
-		// The ports that the gateway's pods listen on. None has an appProtocol: for http the load balancer would probe by path.
+		// The targets are those of AKS' own Service, because Envoy listens nowhere else: 80 and 443, not the 8080 and 8443 of
+		// Istio's older charts. Source: istio 1.25 to 1.31, manifests/charts/gateway/values.yaml, service.ports; listeners that
+		// users of the add-on show for asm-1-25 (0.0.0.0:80, route http.80). AKS lets nobody change them (azure-aks-docs,
+		// istio-about.md, "Limitations"). None has an appProtocol: for http the load balancer would probe by path.
 		"ports": pulumi.Array{
-			port("status-port", 15021, 15021), // where the Application Gateway probes
-			port("http2", 80, 8080),
-			port("https", 443, 8443),
+			port("status-port", 15021), // where the Application Gateway probes
+			port("http2", 80),          // where it sends requests
+			port("https", 443),
 		},
 	}, pulumi.Parent(e))
 	if err != nil {
@@ -67,8 +79,9 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{})
 }
 
-func port(name string, number, target int) pulumi.Map {
+// port is one that leads to the port of the same number in the gateway's pods.
+func port(name string, number int) pulumi.Map {
 	return pulumi.Map{
-		"name": pulumi.String(name), "protocol": pulumi.String("TCP"), "port": pulumi.Int(number), "targetPort": pulumi.Int(target),
+		"name": pulumi.String(name), "protocol": pulumi.String("TCP"), "port": pulumi.Int(number), "targetPort": pulumi.Int(number),
 	}
 }

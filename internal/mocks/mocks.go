@@ -9,10 +9,12 @@ import (
 	"sync"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -61,6 +63,8 @@ type Recorded struct {
 	Resources []Resource
 	// Exports are the stack's outputs.
 	Exports map[string]pulumi.Input
+
+	stack string
 }
 
 // OfType returns the resources of a type.
@@ -70,6 +74,20 @@ func (r *Recorded) OfType(token string) []Resource {
 		if res.Type == token {
 			found = append(found, res)
 		}
+	}
+	return found
+}
+
+// Violations are the guardrails that what was registered breaks. policy.Guard judges nothing under mocks. The rules about the
+// whole stack are left out: they need what a property was made of.
+func (r *Recorded) Violations() []policy.Violation {
+	var found []policy.Violation
+	for _, res := range r.Resources {
+		judged := policy.Resource{Type: res.Type, Name: res.Name, Properties: res.Inputs}
+		if parent := urn.URN(res.Parent); parent.IsValid() {
+			judged.ParentType = string(parent.Type())
+		}
+		found = append(found, policy.Check(judged, r.stack)...)
 	}
 	return found
 }
@@ -84,7 +102,7 @@ func (r Run) Do(program pulumi.RunFunc) (*Recorded, error) {
 	for key, value := range r.Config {
 		values[r.Project.Name+":"+key] = value
 	}
-	m := &monitor{run: r, recorded: &Recorded{}}
+	m := &monitor{run: r, recorded: &Recorded{stack: r.Stack}}
 	err = pulumi.RunErr(func(ctx *pulumi.Context) error {
 		defer func() { m.recorded.Exports = maps.Clone(ctx.GetCurrentExportMap()) }()
 		return program(ctx)
