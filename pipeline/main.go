@@ -80,6 +80,7 @@ nothing was audited; 130 interrupted. (go run makes 1 of them all; where the cod
 		Example: `  go run ./pipeline preview -s dev         what would an update change in the real dev?
   go run ./pipeline drift -s prod          what have others changed in it?
   go run ./pipeline deploy -s dev          update the four projects in order
+  go run ./pipeline smoke --help           send a request by the way that users take
   go run ./pipeline release --help         set the image of an environment, by a commit
   go run ./pipeline promote --help         propose it for the next, by a pull request`,
 		SilenceUsage:  true,
@@ -89,7 +90,7 @@ nothing was audited; 130 interrupted. (go run makes 1 of them all; where the cod
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(previewCommand(), driftCommand(), deployCommand(), reportCommand(), guardCommand(),
 		releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
-		vulnerabilitiesCommand())
+		vulnerabilitiesCommand(), smokeCommand())
 	return root
 }
 

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/spf13/cobra"
+)
+
+const (
+	// smokePath is a read of the service that needs its database and no token.
+	smokePath = "/api/v1/substations"
+	// smokeAnswer is the longest answer that is read, in bytes.
+	smokeAnswer = 64 << 20
+)
+
+// explained says where on the way a request was refused.
+var explained = map[int]string{
+	http.StatusForbidden: "the firewall of the Application Gateway refused it; look into its log",
+	http.StatusNotFound: "the mesh's gateway has no route for it; see that Argo CD has synced the Gateway and the VirtualService gridos, " +
+		"and that the host is theirs",
+	http.StatusBadGateway: "the Application Gateway got no answer from the mesh's gateway; compare the targetPorts of the Services " +
+		"gridos-edge and aks-istio-ingressgateway-internal in the namespace aks-istio-ingress, which must be the same",
+	http.StatusServiceUnavailable: "no pod of the service takes requests; see kubectl argo rollouts get rollout gridos -n gridos",
+	http.StatusGatewayTimeout:     "the service, or its database, did not answer in time",
+}
+
+func smokeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "smoke", Short: "Send a request to the service by the way that users take", Args: noArgs,
+		Long: `Reads the substations at a public address, through the Application Gateway, the load balancer and the gateway of the mesh to a
+pod and its database. The probes of these do not show that: they ask at ports of their own. The command repeats a request that
+fails until --wait is over, and then says where on the way it ended.`,
+		Example: "  go run ./pipeline smoke --url https://gridos.example.com",
+	}
+	address := cmd.Flags().String("url", "", "where users reach the service, such as https://gridos.example.com (required)")
+	patience := cmd.Flags().Duration("wait", 2*time.Minute, "how long to go on while there is no good answer")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		target, err := url.Parse(*address)
+		if err != nil || target.Host == "" || target.Scheme != "https" && target.Scheme != "http" {
+			return usageError{fmt.Errorf("--url %q is no address of a service; name one such as https://gridos.example.com", *address)}
+		}
+		if *patience < 0 {
+			return usageError{fmt.Errorf("--wait %s is negative; give 0 for a single request", *patience)}
+		}
+		to := strings.TrimSuffix(target.String(), "/") + smokePath
+		count, err := backoff.Retry(cmd.Context(), func() (int, error) { return substations(cmd.Context(), to) },
+			backoff.WithBackOff(backoff.NewConstantBackOff(min(5*time.Second, max(*patience/10, time.Millisecond)))),
+			backoff.WithMaxElapsedTime(max(*patience, time.Nanosecond)))
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s answers, with %d substations.\n", to, count)
+		return err
+	}
+	return cmd
+}
+
+// substations asks the service once and returns how many substations it has.
+func substations(ctx context.Context, from string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Second) // longer than the Application Gateway waits
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, http.NoBody)
+	if err != nil {
+		return 0, backoff.Permanent(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("no answer from the Application Gateway: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		why := explained[response.StatusCode]
+		if why == "" {
+			why = "see the log of the service"
+		}
+		return 0, fmt.Errorf("%s answers %s: %s", from, response.Status, why)
+	}
+	var answer struct {
+		Substations []json.RawMessage `json:"substations"`
+	}
+	err = json.NewDecoder(io.LimitReader(response.Body, smokeAnswer)).Decode(&answer)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, fmt.Errorf("the answer of %s breaks off, or is longer than %d bytes", from, smokeAnswer)
+	}
+	if err != nil || answer.Substations == nil {
+		return 0, fmt.Errorf("%s answers 200 and no list of substations: another service has that address; correct --url", from)
+	}
+	return len(answer.Substations), nil
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestUnit_ASmokeTestSaysWhereARequestEnds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		code   int
+		says   string
+	}{
+		"the service":                {200, `{"substations":[{"id":"nord"},{"id":"sued"}]}`, 0, "answers, with 2 substations"},
+		"the service, new":           {200, `{"substations":[]}`, 0, "answers, with 0 substations"},
+		"another service":            {200, `{"status":"ok"}`, exitFailed, "correct --url"},
+		"a page":                     {200, `<html>`, exitFailed, "correct --url"},
+		"half an answer":             {200, `{"substations":[`, exitFailed, "breaks off"},
+		"the firewall":               {403, "", exitFailed, "the firewall of the Application Gateway refused it"},
+		"the mesh without a route":   {404, "", exitFailed, "has no route"},
+		"the service, with an error": {500, "", exitFailed, "500 Internal Server Error: see the log of the service"},
+		"ports that disagree":        {502, "", exitFailed, "gridos-edge and aks-istio-ingressgateway-internal in the namespace aks-istio-ingress"},
+		"the mesh without a pod":     {503, "", exitFailed, "no pod of the service takes requests"},
+		"the time that is over":      {504, "", exitFailed, "did not answer in time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				assert.Equal(t, "/api/v1/substations", r.URL.Path)
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, test.body)
+			}))
+			defer server.Close()
+			code, output := smoke(t, "--url", server.URL+"/", "--wait", "0")
+			assert.Equal(t, test.code, code)
+			assert.Contains(t, output, test.says)
+		})
+	}
+}
+
+func TestUnit_ASmokeTestWaitsForAService(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) < 3 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		_, _ = io.WriteString(w, `{"substations":[]}`)
+	}))
+	code, output := smoke(t, "--url", server.URL, "--wait", "20s")
+	assert.Zero(t, code, output)
+	assert.EqualValues(t, 3, asked.Load())
+	server.Close()
+	code, output = smoke(t, "--url", server.URL, "--wait", "10ms")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, output, "no answer from the Application Gateway")
+}
+
+func TestUnit_ASmokeTestRefusesWhatIsNoAddress(t *testing.T) {
+	t.Parallel()
+	for _, arguments := range [][]string{
+		{}, {"--url", "gridos.example.com"}, {"--url", "ftp://gridos.example.com"}, {"--url", "https://x", "--wait", "-1s"},
+	} {
+		code, output := smoke(t, arguments...)
+		assert.Equal(t, exitMistake, code, "%v: %s", arguments, output)
+	}
+}
+
+func smoke(t *testing.T, arguments ...string) (code int, output string) {
+	t.Helper()
+	var out strings.Builder
+	root := newCommand()
+	root.SetOut(&out)
+	root.SetErr(&out)
+	code = run(t.Context(), root, append([]string{"smoke"}, arguments...))
+	require.NotEmpty(t, out.String())
+	return code, out.String()
+}
