@@ -14,6 +14,8 @@ import (
 
 // The types of the resource manager and of the services that callers use.
 type (
+	// Backend is where an Application Gateway sends requests.
+	Backend = services.Backend
 	// Control is what the lab does with a simulated Azure that another process serves.
 	Control = arm.Control
 	// Event is an operation that has ended.
@@ -91,6 +93,9 @@ func (c *Cloud) Sync(ctx context.Context) error { return services.Sync(ctx, c.Cl
 
 // Unfulfilled is services.Unfulfilled.
 func (c *Cloud) Unfulfilled() []string { return services.Unfulfilled(c.Cloud) }
+
+// Backends is services.Backends.
+func (c *Cloud) Backends() []Backend { return services.Backends(c.Cloud) }
 
 // SecretVersion is services.SecretVersion.
 func (c *Cloud) SecretVersion(login WorkloadLogin, vaultURL, name string) (uri string, err error) {

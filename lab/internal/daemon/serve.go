@@ -28,6 +28,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/random"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/lab/internal/standins"
+	"github.com/gridos/sharedinfra/lab/internal/traffic"
 )
 
 // Config is what the background process is told by the command that starts it.
@@ -203,6 +204,13 @@ func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
 		Kubeconfig: c.plane.Kubeconfig(),
 		Secret: func(ctx context.Context, request standins.SecretRequest) (string, error) {
 			return readSecret(ctx, c.client, cloud, request)
+		},
+		Backends: func() []traffic.Backend {
+			var backends []traffic.Backend
+			for _, backend := range cloud.Backends() {
+				backends = append(backends, traffic.Backend(backend))
+			}
+			return backends
 		},
 		Note: func(line string) { log.Print(line) },
 	}

@@ -141,6 +141,8 @@ type Cluster struct {
 	Kubeconfig []byte
 	// Secret answers what External Secrets asks a key vault for.
 	Secret standins.SecretReader
+	// Backends are where the Application Gateway sends users' requests at present.
+	Backends func() []traffic.Backend
 	// Note takes lines for the log.
 	Note func(line string)
 }
@@ -156,7 +158,7 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
-	users := &traffic.Traffic{Config: config, Rate: requestRate}
+	users := &traffic.Traffic{Config: config, Rate: requestRate, Backends: cluster.Backends}
 	if err := users.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}

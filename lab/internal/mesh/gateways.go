@@ -58,7 +58,7 @@ func SetIngressGateways(ctx context.Context, client kubernetes.Interface, gatewa
 		if served[gateway.Name] {
 			continue // one Service for the pods of all revisions
 		}
-		if _, err := services.Apply(ctx, gateway.service(), options); err != nil {
+		if _, err := services.Apply(ctx, gateway.Service(), options); err != nil {
 			return fmt.Errorf("Service of ingress gateway %s: %w", gateway.Name, err)
 		}
 		served[gateway.Name] = true
@@ -98,10 +98,10 @@ func (g Gateway) podLabels() map[string]string {
 	return map[string]string{"app": g.Name, "istio": g.Name}
 }
 
-// service is AKS' own Service for the gateway. Its ports are in azure-aks-docs, articles/aks/istio-deploy-ingress.md (August 2026), by
+// Service is AKS' own Service for the gateway. Its ports are in azure-aks-docs, articles/aks/istio-deploy-ingress.md (August 2026), by
 // the output of kubectl; their targets are those of Istio's chart gateway (istio 1.25 to 1.31, manifests/charts/gateway/values.yaml).
 // That the add-on keeps the chart's targets is inferred: users show Envoy of asm-1-25 listening on 80 for a server of port 80.
-func (g Gateway) service() *applycorev1.ServiceApplyConfiguration {
+func (g Gateway) Service() *applycorev1.ServiceApplyConfiguration {
 	port := func(name string, number int32) *applycorev1.ServicePortApplyConfiguration {
 		return applycorev1.ServicePort().WithName(name).WithProtocol(corev1.ProtocolTCP).
 			WithPort(number).WithTargetPort(intstr.FromInt32(number))

@@ -33,7 +33,18 @@ func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {
 		}
 		return found
 	}
+	services := func() []string {
+		list, err := client.CoreV1().Services(naming.NamespaceIstioIngress).List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		found := []string{}
+		for _, service := range list.Items {
+			assert.NotContains(t, service.Spec.Selector, "istio.io/rev", "it selects the pods of every revision")
+			found = append(found, service.Name+" of "+service.CreationTimestamp.String())
+		}
+		return found
+	}
 	const before, after = naming.IstioInternalIngress + "-asm-1-25", naming.IstioInternalIngress + "-asm-1-26"
+	var during []string
 	for _, step := range []struct{ revisions, want []string }{
 		{nil, []string{}},
 		{[]string{"asm-1-25"}, []string{before}},
@@ -44,6 +55,15 @@ func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {
 	} {
 		require.NoError(t, mesh.SetIngressGateways(t.Context(), client, gateways(step.revisions...)))
 		assert.ElementsMatch(t, step.want, names())
+		switch now := services(); {
+		case len(step.revisions) == 0:
+			assert.Empty(t, now)
+		case during == nil:
+			assert.Len(t, now, 1)
+			during = now
+		default:
+			assert.Equal(t, during, now, "an upgrade keeps the Service")
+		}
 	}
 	_, err = client.CoreV1().Namespaces().Get(t.Context(), naming.NamespaceIstioIngress, metav1.GetOptions{})
 	require.NoError(t, err, "others have objects there")

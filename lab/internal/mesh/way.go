@@ -114,7 +114,9 @@ func (c Cluster) answer(pod *corev1.Pod, service *corev1.Service, entry corev1.S
 	return found, nil
 }
 
-func named(service *corev1.Service) string { return "Service " + service.Namespace + "/" + service.Name }
+func named(service *corev1.Service) string {
+	return "Service " + service.Namespace + "/" + service.Name
+}
 
 func ready(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool {

@@ -25,7 +25,7 @@ var (
 // aksService is AKS' own Service, with what the API server and Azure's cloud controller add.
 func aksService(t *testing.T, age time.Duration) *corev1.Service {
 	t.Helper()
-	text, err := json.Marshal(Gateway{Name: naming.IstioInternalIngress}.service())
+	text, err := json.Marshal(Gateway{Name: naming.IstioInternalIngress}.Service())
 	require.NoError(t, err)
 	service := &corev1.Service{}
 	require.NoError(t, json.Unmarshal(text, service))

@@ -2,12 +2,14 @@ package traffic
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
@@ -15,7 +17,8 @@ var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", 
 // virtualService is what decides where a request goes.
 type virtualService struct {
 	Spec struct {
-		HTTP []struct {
+		Gateways []string `json:"gateways"`
+		HTTP     []struct {
 			Match []map[string]any `json:"match"`
 			Route []struct {
 				Destination struct {
@@ -27,11 +30,21 @@ type virtualService struct {
 	} `json:"spec"`
 }
 
-// shareOf is the part of the requests, 0 to 1, that each Service gets: by the first route that any path takes.
-func shareOf(object *unstructured.Unstructured) (map[string]float64, error) {
+// shareOf is the part of the requests, 0 to 1, that each Service gets of those that came in by one of gateways: by the first route
+// that any path takes.
+func shareOf(object *unstructured.Unstructured, gateways []types.NamespacedName) (map[string]float64, error) {
 	var service virtualService
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &service); err != nil {
 		return nil, fmt.Errorf("VirtualService %s/%s: %w", object.GetNamespace(), object.GetName(), err)
+	}
+	if !slices.ContainsFunc(service.Spec.Gateways, func(name string) bool {
+		namespace, short, qualified := strings.Cut(name, "/")
+		if !qualified {
+			namespace, short = object.GetNamespace(), name
+		}
+		return slices.Contains(gateways, types.NamespacedName{Namespace: namespace, Name: short})
+	}) {
+		return nil, nil
 	}
 	for _, route := range service.Spec.HTTP {
 		if len(route.Match) > 0 || len(route.Route) == 0 {

@@ -1,5 +1,6 @@
-// Package traffic simulates the users of the reference service where its pods are not executed: it sends requests the way the mesh's
-// gateway would, by the weights of the VirtualService, and serves to Prometheus what each pod would have counted.
+// Package traffic simulates the users of the reference service where its pods are not executed: it sends requests the way they would
+// go, through the Application Gateway's backend and the load balancer to the mesh's gateway, and from there by the weights of the
+// VirtualService. It serves to Prometheus what each pod would have counted.
 package traffic
 
 import (
@@ -18,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/dynamic"
@@ -48,10 +50,14 @@ type Traffic struct {
 	Config *rest.Config
 	// Rate is the number of requests per second at the start; SetRate changes it.
 	Rate float64
+	// Backends are where the Application Gateway sends requests at present; without one they are not answered. It may be called
+	// several times a second.
+	Backends func() []Backend
 
 	pods     corelisters.PodNamespaceLister
 	services corelisters.ServiceNamespaceLister
 	virtual  cache.GenericNamespaceLister
+	entrance entrance
 	address  string
 	end      func() error
 
@@ -61,6 +67,7 @@ type Traffic struct {
 	replicas   map[types.UID]*replica
 	revisions  map[string]*Revision
 	unanswered float64
+	lost       error
 }
 
 // Revision is what users saw of one revision of the service.
@@ -114,6 +121,9 @@ func (t *Traffic) Start(ctx context.Context) error {
 	if t.end != nil {
 		return errors.New("traffic: already started; stop it first")
 	}
+	if t.Backends == nil {
+		return errors.New("traffic: Backends is not set, so that requests have nowhere to go; set it to the Application Gateway's")
+	}
 	client, err := kubernetes.NewForConfig(t.Config)
 	if err != nil {
 		return fmt.Errorf("traffic: make a client for the API server: %w", err)
@@ -122,13 +132,14 @@ func (t *Traffic) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("traffic: make a client for the API server: %w", err)
 	}
-	// An informer would wait for the kind for ever.
-	_, err = objects.Resource(virtualServices).Namespace(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{Limit: 1})
-	if apierrors.IsNotFound(err) {
-		return errors.New("traffic: the cluster knows no VirtualService of networking.istio.io/v1; bring the mesh up, as infra does, first")
-	}
-	if err != nil {
-		return fmt.Errorf("traffic: look for VirtualServices: %w", err)
+	for _, kind := range []schema.GroupVersionResource{virtualServices, configs} { // an informer would wait for the kind for ever
+		_, err = objects.Resource(kind).Namespace(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{Limit: 1})
+		if apierrors.IsNotFound(err) {
+			return fmt.Errorf("traffic: the cluster knows no %s of networking.istio.io/v1; bring the mesh up, as infra does, first", kind.Resource)
+		}
+		if err != nil {
+			return fmt.Errorf("traffic: look for %s: %w", kind.Resource, err)
+		}
 	}
 
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -137,15 +148,27 @@ func (t *Traffic) Start(ctx context.Context) error {
 	t.services = core.Core().V1().Services().Lister().Services(naming.NamespaceGridOS)
 	other := dynamicinformer.NewFilteredDynamicSharedInformerFactory(objects, 0, naming.NamespaceGridOS, nil)
 	t.virtual = other.ForResource(virtualServices).Lister().ByNamespace(naming.NamespaceGridOS)
-	core.Start(running.Done())
-	other.Start(running.Done())
+	inMesh := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(naming.NamespaceIstioIngress))
+	everywhere := dynamicinformer.NewDynamicSharedInformerFactory(objects, 0)
+	t.entrance = entrance{
+		backends: t.Backends,
+		services: inMesh.Core().V1().Services().Lister(), pods: inMesh.Core().V1().Pods().Lister(),
+		configs: everywhere.ForResource(configs).Lister(),
+	}
+	watches := []watch{core, other, inMesh, everywhere}
+	for _, w := range watches {
+		w.Start(running.Done())
+	}
 	stopWatching := func() {
 		cancel()
-		core.Shutdown()
-		other.Shutdown()
+		for _, w := range watches {
+			w.Shutdown()
+		}
 	}
 	core.WaitForCacheSync(ctx.Done())
+	inMesh.WaitForCacheSync(ctx.Done())
 	other.WaitForCacheSync(ctx.Done())
+	everywhere.WaitForCacheSync(ctx.Done())
 	if ctx.Err() != nil {
 		stopWatching()
 		return fmt.Errorf("traffic: start interrupted: %w", context.Cause(ctx))
@@ -182,6 +205,12 @@ func (t *Traffic) Start(ctx context.Context) error {
 		return nil
 	}
 	return nil
+}
+
+// watch is a factory of informers.
+type watch interface {
+	Start(stop <-chan struct{})
+	Shutdown()
 }
 
 // Stop ends the requests and the serving of metrics. Stopping what does not run is no error.
@@ -243,10 +272,17 @@ func (t *Traffic) Seen() Seen {
 	return seen
 }
 
+// Lost is why requests do not reach the mesh's gateway at present, or nil if all do.
+func (t *Traffic) Lost() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
+}
+
 func (t *Traffic) reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.rate, t.unanswered = max(t.Rate, 0), 0
+	t.rate, t.unanswered, t.lost = max(t.Rate, 0), 0, nil
 	t.replicas, t.revisions = map[types.UID]*replica{}, map[string]*Revision{}
 }
 
@@ -254,7 +290,7 @@ func (t *Traffic) reset() {
 func (t *Traffic) run(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	last := time.Now()
+	last, said := time.Now(), ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -264,6 +300,11 @@ func (t *Traffic) run(ctx context.Context) {
 				utilruntime.HandleErrorWithContext(ctx, err, "traffic: requests have no way to the pods")
 			}
 			last = now
+			// Once for each reason: this goes on for as long as the reason does.
+			if lost := t.Lost(); lost != nil && lost.Error() != said {
+				said = lost.Error()
+				utilruntime.HandleErrorWithContext(ctx, lost, "traffic: requests do not reach the mesh's gateway")
+			}
 		}
 	}
 }
@@ -276,9 +317,13 @@ func (t *Traffic) advance(passed time.Duration) error {
 	if err != nil {
 		return err
 	}
-	shares, err := t.shares()
+	in, err := t.entrance.arrive()
+	shares, shareErr := t.shares(in.Configs)
+	err = errors.Join(err, shareErr)
+	t.lost = in.Lost
 	reached := 0.
 	for name, share := range shares {
+		share *= in.Share
 		service, serviceErr := t.services.Get(name)
 		if serviceErr != nil && !apierrors.IsNotFound(serviceErr) {
 			err = errors.Join(err, serviceErr)
@@ -331,8 +376,9 @@ func (t *Traffic) look() ([]*replica, error) {
 	return replicas, nil
 }
 
-// shares is the part of the requests that each Service gets. Before there is a VirtualService, none gets any.
-func (t *Traffic) shares() (map[string]float64, error) {
+// shares is the part of the requests that each Service gets of those that came in by one of gateways. Before there is a
+// VirtualService, none gets any.
+func (t *Traffic) shares(gateways []types.NamespacedName) (map[string]float64, error) {
 	object, err := t.virtual.Get(application)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -344,7 +390,7 @@ func (t *Traffic) shares() (map[string]float64, error) {
 	if !ok {
 		return nil, fmt.Errorf("VirtualService %s is a %T", application, object)
 	}
-	return shareOf(virtual)
+	return shareOf(virtual, gateways)
 }
 
 func (t *Traffic) revision(r *replica) *Revision {

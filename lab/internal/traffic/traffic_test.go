@@ -126,6 +126,7 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	c.objects, err = dynamic.NewForConfig(config)
 	require.NoError(t, err)
 	c.namespace()
+	c.wayIn()
 	c.service("gridos-stable", "old")
 	c.service("gridos-canary", "new")
 	c.weigh(90, 10)
@@ -134,7 +135,7 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	c.pod("new-1", "new", "v2", true)
 	c.pod("new-2", "new", "v2", false)
 
-	users := &Traffic{Config: config, Rate: 400}
+	users := &Traffic{Config: config, Rate: 400, Backends: throughTheEdge}
 	require.NoError(t, users.SetBehaviour("v2", Behaviour{ErrorShare: .2, P50: 300 * time.Millisecond, P95: 900 * time.Millisecond}))
 	require.NoError(t, users.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, users.Stop()) })
