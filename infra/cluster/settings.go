@@ -133,7 +133,7 @@ func Load(r *config.Reader, d Settings, plan network.Plan) Settings {
 
 // checkRoom records a mistake when the ranges have no room for the nodes that the pools may have.
 func (s Settings) checkRoom(r *config.Reader, plan network.Plan) {
-	nodes := s.SystemPool.most() + s.UserPool.most()
+	nodes := s.SystemPool.Most() + s.UserPool.Most()
 	if plan.AKS.IsValid() {
 		if room := network.Room(plan.AKS); nodes > room {
 			r.Check("aksSubnet", fmt.Errorf("%s has room for %d nodes, but both pools have up to %d while they are upgraded; "+
@@ -153,8 +153,8 @@ func (s Settings) checkRoom(r *config.Reader, plan network.Plan) {
 	}
 }
 
-// most is how many nodes the pool has while it is upgraded.
-func (p Pool) most() int { return p.Max + (p.Max+maxSurgeDivisor-1)/maxSurgeDivisor }
+// Most is how many nodes the pool has at most: its maximum, and those that an upgrade adds meanwhile.
+func (p Pool) Most() int { return p.Max + (p.Max+maxSurgeDivisor-1)/maxSurgeDivisor }
 
 func loadPool(r *config.Reader, name string, d Pool) Pool {
 	p := Pool{

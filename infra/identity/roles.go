@@ -29,6 +29,11 @@ const (
 	ClusterAdmin Role = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"
 )
 
+// Assigned returns the roles that the platform assigns: what a deployer has to be allowed to assign.
+func Assigned() []Role {
+	return []Role{AcrPull, AcrPush, NetworkContributor, KeyVaultSecretsUser, KeyVaultSecretsOfficer, ClusterAdmin}
+}
+
 // PrincipalType is the kind of a principal. Azure looks a new service principal up in a directory that may not know it
 // yet, unless it is told the kind (rule I1).
 type PrincipalType string
