@@ -11,6 +11,8 @@ BASE ?= main
 # More flags for the lab, such as --expect-no-changes, and for the plain Pulumi CLI, such as --yes.
 LAB_FLAGS ?=
 PULUMI_FLAGS ?=
+# More flags for preflight, such as --json, or --deployer with an object id.
+PREFLIGHT_FLAGS ?=
 # The scenarios that lab-scenarios plays; all of them if it is empty.
 SCENARIOS ?=
 # How often chaos kills something, and more flags for it, such as --seed 7 --round 3.
@@ -85,6 +87,12 @@ tools: ## Get all programs that the lab runs, building what cannot be downloaded
 	go run ./lab tools --gitops
 
 ##@ A real subscription, with your own Pulumi CLI and login
+
+# go run makes 1 of every exit code but 0: the codes of preflight are for scripts.
+.PHONY: preflight
+preflight: ## Ask the subscription whether STACK=dev|test|prod can be deployed to it, and change nothing
+	go build -o bin/pipeline ./pipeline
+	bin/pipeline preflight -s $(STACK) $(PREFLIGHT_FLAGS)
 
 .PHONY: up
 up: need-pulumi ## Update the four projects of STACK=dev|test|prod in order

@@ -21,8 +21,8 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/deployed"
 )
 
-// onEnvironment completes a command that works on one environment, which the flag -s names.
-func onEnvironment(cmd *cobra.Command, do func(cmd *cobra.Command, e deployed.Environment) error) *cobra.Command {
+// onStack completes a command that works on one environment, which the flag -s names, in the root of a checkout.
+func onStack(cmd *cobra.Command, do func(cmd *cobra.Command, name string) error) *cobra.Command {
 	name := cmd.Flags().StringP("stack", "s", "", "environment: "+strings.Join(naming.Environments(), ", ")+" (required)")
 	cmd.Args = noArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -33,13 +33,20 @@ func onEnvironment(cmd *cobra.Command, do func(cmd *cobra.Command, e deployed.En
 		if _, err := os.Stat("Pulumi.yaml"); err != nil {
 			return usageError{errors.New("this is not the root of a checkout; change into it")}
 		}
-		e, err := deployed.Open(".", *name, cmd.ErrOrStderr())
+		return do(cmd, *name)
+	}
+	return cmd
+}
+
+// onEnvironment completes a command that works on the stacks of one environment, with the Pulumi CLI.
+func onEnvironment(cmd *cobra.Command, do func(cmd *cobra.Command, e deployed.Environment) error) *cobra.Command {
+	return onStack(cmd, func(cmd *cobra.Command, name string) error {
+		e, err := deployed.Open(".", name, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
 		return do(cmd, e)
-	}
-	return cmd
+	})
 }
 
 func previewCommand() *cobra.Command {

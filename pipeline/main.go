@@ -19,7 +19,8 @@ const (
 	exitMistake     = 2   // in the command line: nothing was touched
 	exitChanges     = 3   // preview or drift found some
 	exitDangerous   = 4   // preview found some that need somebody's consent, or guard found no consent
-	exitNotKnown    = 5   // vulnerabilities could not look: nothing was audited
+	exitNotKnown    = 5   // vulnerabilities could not look: nothing was audited; preflight does not know all that it asked
+	exitRefused     = 6   // preflight found what Azure would refuse
 	exitInterrupted = 130 // as shells say it
 )
 
@@ -74,10 +75,11 @@ func newCommand() *cobra.Command {
 		Short: "What the workflows of this repository run",
 		Long: `What the workflows in .github/workflows run, for people too: the rights are those of whoever runs it.
 
-Exit codes: 0 done, or nothing found; 1 failed; 2 a mistake in the command line; 3 changes, or drift; 4 dangerous changes; 5
-nothing was audited; 130 interrupted. (go run makes 1 of them all; where the code matters, build it with go build -o bin/pipeline
-./pipeline.)`,
-		Example: `  go run ./pipeline preview -s dev         what would an update change in the real dev?
+Exit codes: 0 done, or nothing found; 1 failed; 2 a mistake in the command line; 3 changes, or drift; 4 dangerous changes; 5 not
+known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a deployment; 130 interrupted. (go run makes 1 of them
+all; where the code matters, build it with go build -o bin/pipeline ./pipeline.)`,
+		Example: `  go run ./pipeline preflight -s dev       can the subscription take dev?
+  go run ./pipeline preview -s dev         what would an update change in the real dev?
   go run ./pipeline drift -s prod          what have others changed in it?
   go run ./pipeline deploy -s dev          update the four projects in order
   go run ./pipeline smoke --help           send a request by the way that users take
@@ -90,7 +92,7 @@ nothing was audited; 130 interrupted. (go run makes 1 of them all; where the cod
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(previewCommand(), driftCommand(), deployCommand(), reportCommand(), guardCommand(),
 		releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
-		vulnerabilitiesCommand(), smokeCommand())
+		vulnerabilitiesCommand(), preflightCommand(), smokeCommand())
 	return root
 }
 
