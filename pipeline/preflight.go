@@ -17,20 +17,21 @@ import (
 func preflightCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "preflight", Short: "Ask the subscription whether an environment can be deployed to it",
-		Long: fmt.Sprintf(`Asks the subscription, before the first deployment of an environment, what Azure would refuse in the
-middle of it: quotas of vCPUs, VM sizes and their zones, PostgreSQL's offer, versions of Kubernetes and of the mesh, resource providers, deleted key vaults,
-the Defender plan, the roles of the deployer. What is needed comes from the configuration in infra. It reads only, through the Azure
-CLI (az) and its sign-in; the role Reader at the subscription is enough to ask.
+		Long: fmt.Sprintf(`Asks the subscription, before the first deployment of an environment, what Azure would refuse
+in the middle of it: quotas of vCPUs, VM sizes and their zones, PostgreSQL's offer, versions of Kubernetes and of the mesh, resource
+providers, deleted key vaults, the Defender plan, the roles of the deployer. What is needed comes from the configuration in infra. It
+reads only, through the Azure CLI (az) and its sign-in; the role Reader at the subscription is enough to ask.
 
 All checks are made, and told in one table. An answer that cannot be read or is not given is "not known", never good. Quotas are
 counted as if the environment did not exist: in one that runs, its own nodes count twice.
 
-Exit codes: 0 all is good; %d something stands in the way; %d nothing stands in the way as far as is known, but not all is known; 1
-the configuration of infra has mistakes; 2 a mistake in the command line.`, exitRefused, exitNotKnown),
+Exit codes: 0 all is good; %d something stands in the way; %d nothing stands in the way as far as is known, but not all is
+known; 1 the configuration of infra has mistakes; 2 a mistake in the command line.`, exitRefused, exitNotKnown),
 		Example: "  go run ./pipeline preflight -s dev\n  go run ./pipeline preflight -s prod --deployer <object id> --json >prod.json",
 	}
 	asJSON := cmd.Flags().Bool("json", false, "print JSON, for machines")
-	deployer := cmd.Flags().String("deployer", "", "object id of the user or service principal that will deploy (default: who is signed in)")
+	deployer := cmd.Flags().String("deployer", "",
+		"object id of the user or service principal that will deploy (default: who is signed in)")
 	cli := azcli.Default()
 	cmd.Flags().DurationVar(&cli.Patience, "timeout", cli.Patience, "how long one answer of Azure may take")
 	return onStack(cmd, func(cmd *cobra.Command, name string) error {
@@ -72,7 +73,8 @@ the configuration of infra has mistakes; 2 a mistake in the command line.`, exit
 // quiet is how long a command may say nothing while it waits.
 const quiet = 2 * time.Second
 
-// tellProgress says every now and then how many questions are answered, until what it returns is called.
+// tellProgress says every now and then how many questions are answered, until what it returns is
+// called.
 func tellProgress(ctx context.Context, w io.Writer, flight *preflight.Preflight) (stop func()) {
 	var answered, all atomic.Int64
 	flight.Progress = func(done, of int) {

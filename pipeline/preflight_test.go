@@ -21,7 +21,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// checkoutFor makes a checkout whose prod has the values that the stand-in's answers know, and puts the stand-in on PATH.
+// checkoutFor makes a checkout whose prod has the values that the stand-in's answers know, and puts
+// the stand-in on PATH.
 func checkoutFor(t *testing.T, azure *azuretest.Azure, lines ...string) {
 	t.Helper()
 	root, err := filepath.Abs("..")
@@ -69,7 +70,7 @@ func TestUnit_PreflightHasAnExitCodeForEachEnd(t *testing.T) {
 	azure.Fails("mesh", "ERROR: Forbidden({\"error\":{\"code\":\"AuthorizationFailed\",\"message\":\"no\"}})\n")
 	code, out, _ = flies(t)
 	assert.Equal(t, exitNotKnown, code)
-	assert.Contains(t, out, "What is not known:\n  mesh: sign in as somebody who has the role Reader")
+	assert.Contains(t, out, "What is not known:\n  mesh: sign in with an account that has the role Reader")
 
 	azure.Change("defender", func(body map[string]any) { body["properties"].(map[string]any)["pricingTier"] = "Free" })
 	code, out, _ = flies(t, "--json")
@@ -118,7 +119,7 @@ func TestUnit_PreflightSaysWhatItWaitsFor(t *testing.T) {
 func TestUnit_PreflightTakesNoOtherArguments(t *testing.T) {
 	azure := azuretest.New(t)
 	checkoutFor(t, azure)
-	for _, args := range [][]string{{"--deployer", "somebody"}, {"--timeout", "0s"}, {"extra"}, {"-s", "staging"}} {
+	for _, args := range [][]string{{"--deployer", "a name"}, {"--timeout", "0s"}, {"extra"}, {"-s", "staging"}} {
 		code, _, said := flies(t, args...)
 		assert.Equal(t, exitMistake, code, "%v: %s", args, said)
 	}

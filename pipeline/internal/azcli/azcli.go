@@ -1,5 +1,6 @@
-// Package azcli asks Azure questions through the Azure CLI. So the questions have the sign-in, the tenant, the cloud and the proxy of
-// the person or pipeline that asks, and no library of Azure is needed. It sends GET requests only.
+// Package azcli asks Azure questions through the Azure CLI. So the questions have the sign-in, the
+// tenant, the cloud and the proxy of the person or pipeline that asks, and no library of Azure is
+// needed. It sends GET requests only.
 package azcli
 
 import (
@@ -23,8 +24,9 @@ type CLI struct {
 	Program string
 	// Patience is how long one answer may take.
 	Patience time.Duration
-	// Attempts is how often a question is asked that Azure throttles or is too busy to answer, and Pause is the first wait between
-	// two attempts; each wait is about one and a half times as long as the one before.
+	// Attempts is how often a question is asked that Azure throttles or is too busy to answer, and
+	// Pause is the first wait between two attempts; each wait is about one and a half times as long
+	// as the one before.
 	Attempts uint
 	Pause    time.Duration
 }
@@ -38,7 +40,8 @@ func Default() CLI {
 type Account struct {
 	// SubscriptionID is the GUID of the subscription.
 	SubscriptionID string
-	// UserName is a user's name, or a service principal's application id; UserType is user or servicePrincipal.
+	// UserName is a user's name, or a service principal's application id; UserType is user or
+	// servicePrincipal.
 	UserName, UserType string
 }
 
@@ -60,13 +63,13 @@ func (r *Refusal) Error() string {
 	}
 }
 
-// Forbidden tells whether whoever is signed in lacks the right to ask.
+// Forbidden tells whether the account that is signed in lacks the right to ask.
 func (r *Refusal) Forbidden() bool {
 	return strings.EqualFold(r.Reason, "Forbidden") || strings.EqualFold(r.Code, "AuthorizationFailed")
 }
 
-// passes tells whether the same question may be answered later. The reason phrases are those of RFC 9110; Azure's servers write some
-// of them in their own way.
+// passes tells whether the same question may be answered later. The reason phrases are those of RFC
+// 9110; Azure's servers write some of them in their own way.
 func (r *Refusal) passes() bool {
 	if r.Forbidden() {
 		return false
@@ -78,7 +81,7 @@ func (r *Refusal) passes() bool {
 	return strings.EqualFold(r.Code, "TooManyRequests")
 }
 
-// ErrSignedOut says that nobody is signed in, or that the sign-in has expired.
+// ErrSignedOut says that the Azure CLI is not signed in, or that its sign-in has expired.
 var ErrSignedOut = errors.New("the Azure CLI is not signed in; run az login")
 
 // Account returns who is signed in. It does not ask Azure: the Azure CLI remembers it.
@@ -130,9 +133,10 @@ func (c CLI) ObjectID(ctx context.Context, account Account) (string, error) {
 	return answer.ID, nil
 }
 
-// Get returns Azure Resource Manager's answer to a GET request for path, which begins with a slash and has an api-version. The Azure
-// CLI completes it with the address of the cloud that is signed in to, so that no token goes anywhere else. The error is a *Refusal
-// if Azure answers with one, and ErrSignedOut if nobody is signed in.
+// Get returns Azure Resource Manager's answer to a GET request for path, which begins with a slash
+// and has an api-version. The Azure CLI completes it with the address of the cloud that is signed
+// in to, so that no token goes anywhere else. The error is a *Refusal if Azure answers with one,
+// and ErrSignedOut if the Azure CLI is not signed in.
 func (c CLI) Get(ctx context.Context, path string) ([]byte, error) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, fmt.Errorf("%q is no path of Azure Resource Manager", path)
@@ -149,7 +153,8 @@ func (c CLI) Get(ctx context.Context, path string) ([]byte, error) {
 	}, backoff.WithBackOff(waits), backoff.WithMaxTries(c.Attempts), backoff.WithMaxElapsedTime(0))
 }
 
-// drain is how long the output of a stopped Azure CLI is waited for: it is a script whose interpreter may live on.
+// drain is how long the output of a stopped Azure CLI is waited for: it is a script whose
+// interpreter may live on.
 const drain = time.Second
 
 func (c CLI) run(ctx context.Context, args ...string) ([]byte, error) {
@@ -173,14 +178,16 @@ func (c CLI) run(ctx context.Context, args ...string) ([]byte, error) {
 	}
 }
 
-// refusal is how az rest prints an answer that is an error: the reason phrase, and in parentheses the body if there is one. Source:
-// azure-cli, src/azure-cli-core/azure/cli/core/util.py, send_raw_request.
+// refusal is how az rest prints an answer that is an error: the reason phrase, and in parentheses
+// the body if there is one. Source: azure-cli, src/azure-cli-core/azure/cli/core/util.py,
+// send_raw_request.
 var refusal = regexp.MustCompile(`(?s)^([A-Z][A-Za-z -]{2,40})\((.*)\)$`)
 
 // explain returns what the Azure CLI said when it failed.
 func explain(said string, failed error) error {
 	said = strings.TrimSpace(said)
-	// Warnings may stand before it, in spite of --only-show-errors: extensions print what they like.
+	// Warnings may stand before it, in spite of --only-show-errors: extensions print what they
+	// like.
 	if _, after, found := strings.Cut("\n"+said, "\nERROR: "); found {
 		said = after
 	}

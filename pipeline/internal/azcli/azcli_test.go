@@ -44,8 +44,8 @@ func TestUnit_WhatTheCLISaysIsTold(t *testing.T) {
 	require.ErrorContains(t, explain("ERROR: 'rest' is misspelled", errExit), "misspelled")
 }
 
-// FuzzErrors: whatever the Azure CLI says when it fails, it is an error that says so, and never both a missing right and something that
-// passes.
+// FuzzErrors: whatever the Azure CLI says when it fails, it is an error that says so, and never
+// both a missing right and something that passes.
 func FuzzErrors(f *testing.F) {
 	for _, said := range []string{
 		"", "ERROR: ", "ERROR: Forbidden()", "Forbidden({)", `ERROR: Forbidden({"error":null})`, `ERROR: Too Many Requests({"error":{}})`,

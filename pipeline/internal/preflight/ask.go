@@ -31,7 +31,7 @@ type Preflight struct {
 	Needs Needs
 	// Deployer is the object id of the identity that will deploy, or "" for who is signed in.
 	Deployer string
-	// Progress is told how many questions of how many are answered; nil is for nobody.
+	// Progress is told how many questions of how many are answered; it may be nil.
 	Progress func(answered, all int)
 }
 
@@ -98,7 +98,8 @@ func (q asker) path(resource, version string, query ...string) string {
 // errShape says that an answer is not what Azure's documents promise.
 var errShape = errors.New("the answer has an unknown shape")
 
-// mostPages is how many pages a list may have: the longest known one, of VM sizes, has fewer than ten.
+// mostPages is how many pages a list may have: the longest known one, of VM sizes, has fewer than
+// ten.
 const mostPages = 200
 
 // list returns the items of an answer that is a list under key, of all its pages.
@@ -130,8 +131,8 @@ func (q asker) list(ctx context.Context, path, key string) ([]json.RawMessage, e
 	return items, nil
 }
 
-// nextPage returns the path of a nextLink, or "". Its host is left out: the Azure CLI sends the request, and the token, to the same
-// address as the first one.
+// nextPage returns the path of a nextLink, or "". Its host is left out: the Azure CLI sends the
+// request, and the token, to the same address as the first one.
 func nextPage(raw json.RawMessage) (string, error) {
 	if raw == nil {
 		return "", nil
@@ -186,7 +187,7 @@ func unanswered(concern, of string, err error) Check {
 	var refusal *azcli.Refusal
 	switch {
 	case errors.As(err, &refusal) && refusal.Forbidden():
-		check.Remedy = "sign in as somebody who has the role Reader at the subscription, and run it again"
+		check.Remedy = "sign in with an account that has the role Reader at the subscription, and run it again"
 	case errors.Is(err, azcli.ErrSignedOut):
 		check.Remedy = "run az login, and az account set --subscription <subscription>"
 	}

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// size is an entry of "Resource Skus - List" (api-version 2021-07-01). The Azure CLI's own list leaves out what is restricted.
+// size is an entry of "Resource Skus - List" (api-version 2021-07-01). The Azure CLI's own list
+// leaves out what is restricted.
 type size struct {
 	ResourceType string   `json:"resourceType"`
 	Name         string   `json:"name"`
@@ -45,10 +46,12 @@ type usage struct {
 	} `json:"name"`
 }
 
-// regional is how the usages name the total of a region. Source: learn.microsoft.com, "Check vCPU quotas".
+// regional is how the usages name the total of a region. Source: learn.microsoft.com, "Check vCPU
+// quotas".
 const regional = "cores"
 
-// compute asks which VM sizes the subscription may have in the region and its zones, and how many vCPUs of them.
+// compute asks which VM sizes the subscription may have in the region and its zones, and how many
+// vCPUs of them.
 func (q asker) compute(ctx context.Context) []Check {
 	items, err := q.list(ctx, q.path("/providers/Microsoft.Compute/skus", "2021-07-01",
 		"$filter", "location eq '"+q.needs.Location+"'"), "value")
@@ -167,8 +170,8 @@ func (s size) cores() (int64, bool) {
 	return 0, false
 }
 
-// judgeQuotas returns two checks for each family of VM sizes and for the region's total: for the nodes that the pools begin with, and
-// for the most that they have.
+// judgeQuotas returns two checks for each family of VM sizes and for the region's total: for the
+// nodes that the pools begin with, and for the most that they have.
 func (n Needs) judgeQuotas(found map[string]size, items []json.RawMessage) []Check {
 	const concern = "quota"
 	first, most := map[string]int64{}, map[string]int64{}

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// capability is the entry of "Location Based Capabilities - Execute" (Microsoft.DBforPostgreSQL, api-version 2024-08-01). What is
-// supported is Enabled or Disabled; status and reason are there when Azure restricts what the entry is about.
+// capability is the entry of "Location Based Capabilities - Execute" (Microsoft.DBforPostgreSQL,
+// api-version 2024-08-01). What is supported is Enabled or Disabled; status and reason are there
+// when Azure restricts what the entry is about.
 type capability struct {
 	Restricted                           string    `json:"restricted"`
 	GeoBackupSupported                   string    `json:"geoBackupSupported"`
@@ -45,8 +46,8 @@ type edition struct {
 	} `json:"supportedStorageEditions"`
 }
 
-// judge returns whether Azure restricts what the status is of: nil if it does not. A status is Visible, Available, Default or
-// Disabled; without one there is no restriction.
+// judge returns whether Azure restricts what the status is of: nil if it does not. A status is
+// Visible, Available, Default or Disabled; without one there is no restriction.
 func (s status) judge(concern, of, remedy string) *Check {
 	switch s.Status {
 	case "", "Visible", "Available", "Default":
@@ -138,7 +139,7 @@ func (n Needs) judgeDatabase(items []json.RawMessage) []Check {
 	return checks
 }
 
-// enabled is the check of a property that is Enabled or Disabled, one of which is good.
+// enabled is the check of a property that is Enabled or Disabled: want is the good one.
 func enabled(value, want, concern, of, found, otherwise, remedy string) Check {
 	switch value {
 	case want:

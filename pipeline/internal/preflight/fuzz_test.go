@@ -79,8 +79,9 @@ func said(answer string, check preflight.Check) string {
 	}
 }
 
-// FuzzAnswers: whatever Azure answers to one of the questions, each check has an end that is known and something to do unless it is good,
-// nothing that it prints commands a terminal, and it is good only where the answer is JSON and says so.
+// FuzzAnswers: whatever Azure answers to one of the questions, each check has an end that is known
+// and something to do unless it is good, nothing that it prints commands a terminal, and it is good
+// only where the answer is JSON and says so.
 func FuzzAnswers(f *testing.F) {
 	azure := azuretest.New(f)
 	var names []string

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// kubernetesVersion is an entry of "Managed Clusters - List Kubernetes Versions" (api-version 2024-09-01).
+// kubernetesVersion is an entry of "Managed Clusters - List Kubernetes Versions" (api-version
+// 2024-09-01).
 type kubernetesVersion struct {
 	Version      string `json:"version"`
 	IsPreview    bool   `json:"isPreview"`
@@ -66,7 +67,8 @@ func (n Needs) judgeKubernetes(items []json.RawMessage) Check {
 		"set kubernetesVersion to a version that is offered")
 }
 
-// meshProfile is an entry of "Managed Clusters - List Mesh Revision Profiles" (api-version 2024-09-01).
+// meshProfile is an entry of "Managed Clusters - List Mesh Revision Profiles" (api-version
+// 2024-09-01).
 type meshProfile struct {
 	Name       string `json:"name"`
 	Properties struct {

@@ -17,12 +17,14 @@ import (
 // Needs is what an environment needs of its subscription.
 type Needs struct {
 	Environment, Location string
-	// SubscriptionID is the subscription that the environment belongs to, or "" for the one that is signed in to.
+	// SubscriptionID is the subscription that the environment belongs to, or "" for the one that is
+	// signed in to.
 	SubscriptionID string
 	// Pools are the node pools, each with the fewest and the most nodes that it has.
 	Pools []cluster.Pool
 	Zones []string
-	// KubernetesVersion is a minor version. MeshRevisions are those that are configured; without any Azure picks one.
+	// KubernetesVersion is a minor version. MeshRevisions are those that are configured; without
+	// any Azure picks one.
 	KubernetesVersion string
 	MeshRevisions     []string
 	Defender          bool
@@ -45,8 +47,8 @@ func NeedsOf(environment string, s program.Settings) Needs {
 	}
 }
 
-// Read returns what the environment needs by the configuration in the checkout repository, as the program itself reads it. Its error
-// has every mistake in the configuration.
+// Read returns what the environment needs by the configuration in the checkout repository, as the
+// program itself reads it. Its error has every mistake in the configuration.
 func Read(ctx context.Context, repository, environment string) (Needs, error) {
 	values, err := projectfile.Config(ctx, filepath.Join(repository, stacks.Infra.Directory), environment)
 	if err != nil {

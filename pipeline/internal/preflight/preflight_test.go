@@ -274,7 +274,8 @@ func TestUnit_ConfiguredMeshRevisionsGoWithTheVersion(t *testing.T) {
 // lists are the answers that have pages.
 var lists = []string{"mesh", "postgres", "providers", "roles", "skus", "usages", "vaults"}
 
-// Whatever an answer is instead of the documented one: it is not known, and nothing else is told about what it was asked for.
+// Whatever an answer is instead of the documented one: it is not known, and nothing else is told
+// about what it was asked for.
 func TestUnit_WhatIsNoAnswerIsNotKnown(t *testing.T) {
 	t.Parallel()
 	azure := azuretest.New(t)
@@ -484,7 +485,8 @@ func TestUnit_AConditionIsJudgedByTheRolesThatItAllows(t *testing.T) {
 	}
 }
 
-// A role of the organisation's own may allow all, and one on a resource group is not one for the subscription.
+// A role of the organisation's own may allow all, and one on a resource group is not one for the
+// subscription.
 func TestUnit_OtherRolesAreNotTakenForTheNeededOnes(t *testing.T) {
 	t.Parallel()
 	custom, group := azuretest.New(t), azuretest.New(t)

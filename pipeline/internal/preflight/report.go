@@ -1,6 +1,7 @@
-// Package preflight asks a subscription, before a first deployment, whether an environment can be deployed to it: what Azure would
-// refuse in the middle of an update is told before anything exists. An answer that cannot be read, or that is not given, is "not
-// known"; it is never taken for good news.
+// Package preflight asks a subscription, before a first deployment, whether an environment can be
+// deployed to it: what Azure would refuse in the middle of an update is told before anything
+// exists. An answer that cannot be read, or that is not given, is "not known"; it is never taken
+// for good news.
 package preflight
 
 import (
@@ -30,7 +31,8 @@ const (
 
 // Check is one question, and what was found.
 type Check struct {
-	// Concern is what the question is about, such as quota; Of is the one thing that it is about, such as a family of VM sizes.
+	// Concern is what the question is about, such as quota; Of is the one thing that it is about,
+	// such as a family of VM sizes.
 	Concern string `json:"concern"`
 	Of      string `json:"of"`
 	State   State  `json:"state"`
@@ -43,7 +45,7 @@ type Check struct {
 // Report is the result of all checks of one environment.
 type Report struct {
 	Environment string `json:"environment"`
-	// Subscription is the subscription that was asked, or "" if nobody is signed in.
+	// Subscription is the subscription that was asked, or "" without a sign-in.
 	Subscription string  `json:"subscription,omitempty"`
 	Location     string  `json:"location"`
 	Checks       []Check `json:"checks"`

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// The built-in roles that matter to a deployer, by their GUIDs. Source: learn.microsoft.com, "Azure built-in roles".
+// The built-in roles that matter to a deployer, by their GUIDs. Source: learn.microsoft.com, "Azure
+// built-in roles".
 const (
 	owner                   = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 	contributor             = "b24988ac-6180-42a0-ab88-20f7382dd24c"
@@ -37,8 +38,8 @@ func (q asker) roles(ctx context.Context) []Check {
 			return []Check{check}
 		}
 	}
-	// The filter finds what is assigned to the groups of the deployer too. Source: learn.microsoft.com, "List Azure role assignments
-	// using the REST API".
+	// The filter finds what is assigned to the groups of the deployer too. Source:
+	// learn.microsoft.com, "List Azure role assignments using the REST API".
 	items, err := q.list(ctx, q.path("/providers/Microsoft.Authorization/roleAssignments", "2022-04-01",
 		"$filter", "atScope() and assignedTo('"+deployer+"')"), "value")
 	if err != nil {
@@ -109,9 +110,10 @@ const conditional = "a condition limits which roles may be assigned, and it is n
 
 var (
 	guids = regexp.MustCompile(`\{[0-9a-f,-]+\}`)
-	// conditions are the ones that allow assigning, and taking away, some roles only: as docs/INFRA_PIPELINE_SETUP.md and the portal
-	// write them, without spaces and in lower case. Any other condition is not judged. Source: learn.microsoft.com, "Examples to delegate
-	// Azure role assignment management with conditions".
+	// conditions are the ones that allow assigning, and taking away, some roles only: as
+	// docs/INFRA_PIPELINE_SETUP.md and the portal write them, without spaces and in lower case. Any
+	// other condition is not judged. Source: learn.microsoft.com, "Examples to delegate Azure role
+	// assignment management with conditions".
 	conditions = []string{
 		`(!(actionmatches{'microsoft.authorization/roleassignments/write'})or` +
 			`@request[microsoft.authorization/roleassignments:roledefinitionid]foranyofanyvalues:guidequals{})and` +
@@ -124,7 +126,8 @@ var (
 	}
 )
 
-// judgeCondition returns whether an assignment with this condition allows assigning all roles that the program assigns.
+// judgeCondition returns whether an assignment with this condition allows assigning all roles that
+// the program assigns.
 func (n Needs) judgeCondition(of, scope, condition string) Check {
 	const concern = "role"
 	if condition == "" {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// subscriptions asks whether the subscription takes deployments ("Subscriptions - Get", api-version 2022-12-01).
+// subscriptions asks whether the subscription takes deployments ("Subscriptions - Get", api-version
+// 2022-12-01).
 func (q asker) subscriptions(ctx context.Context) []Check {
 	const concern = "subscription"
 	var checks []Check
@@ -64,8 +65,8 @@ func (n Needs) judgeProviders(items []json.RawMessage) []Check {
 		case "NotRegistered", "Unregistered", "Unregistering":
 			checks = append(checks, problem(concern, namespace, "not registered", "run az provider register --wait --namespace "+namespace))
 		case "Registering":
-			checks = append(checks, problem(concern, namespace, "still being registered", "wait for it: az provider register --wait --namespace "+
-				namespace))
+			checks = append(checks, problem(concern, namespace, "still being registered",
+				"wait for it: az provider register --wait --namespace "+namespace))
 		default:
 			checks = append(checks, unclear(concern, namespace, fmt.Sprintf("its registration is %q", state)))
 		}
@@ -116,8 +117,8 @@ func (n Needs) judgeVault(items []json.RawMessage) Check {
 	return good(concern, n.Vault, "no deleted vault of the subscription has the name")
 }
 
-// defender asks for the plan without which Defender's sensors in the cluster report to no one ("Pricings - Get",
-// Microsoft.Security, api-version 2024-01-01).
+// defender asks for the plan without which Defender's sensors in the cluster report to no one
+// ("Pricings - Get", Microsoft.Security, api-version 2024-01-01).
 func (q asker) defender(ctx context.Context) []Check {
 	const concern, of = "Defender", "plan Containers"
 	if !q.needs.Defender {

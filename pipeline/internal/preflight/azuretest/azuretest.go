@@ -1,6 +1,6 @@
-// Package azuretest is a subscription for tests: a stand-in for the Azure CLI that gives prepared answers. It knows the commands of
-// its answers and no others. Each answer has the shape of a published example, which its file names; a test changes the answers to
-// make a fault.
+// Package azuretest is a subscription for tests: a stand-in for the Azure CLI that gives prepared
+// answers. It knows the commands of its answers and no others. Each answer has the shape of a
+// published example, which its file names; a test changes the answers to make a fault.
 package azuretest
 
 import (
@@ -57,8 +57,8 @@ type Azure struct {
 	files  map[string]published
 }
 
-// StandIn answers as the Azure CLI does if this process was started as az, and then returns true and the exit code. A test's TestMain
-// calls it first.
+// StandIn answers as the Azure CLI does if this process was started as az, and then returns true
+// and the exit code. A test's TestMain calls it first.
 func StandIn() (code int, started bool) {
 	if filepath.Base(os.Args[0]) != "az" {
 		return 0, false
@@ -115,7 +115,8 @@ func (a *Azure) Text(name string) []byte {
 	return text
 }
 
-// Path is the path of Azure Resource Manager that an answer belongs to, or "" if az asks for it in another way.
+// Path is the path of Azure Resource Manager that an answer belongs to, or "" if az asks for it in
+// another way.
 func (a *Azure) Path(name string) string {
 	a.t.Helper()
 	if args := a.file(name).Args; args[0] == "rest" {
@@ -180,7 +181,8 @@ func (a *Azure) Paged(name string) {
 func (a *Azure) Endless(name string) {
 	a.t.Helper()
 	file := a.file(name)
-	text, err := json.Marshal(map[string]any{"value": file.Body["value"], "nextLink": "https://x.example.com" + file.Args[len(file.Args)-1]})
+	link := "https://elsewhere.example.com" + file.Args[len(file.Args)-1]
+	text, err := json.Marshal(map[string]any{"value": file.Body["value"], "nextLink": link})
 	require.NoError(a.t, err)
 	a.write(name, answer{Args: file.Args, Stdout: string(text)})
 }
