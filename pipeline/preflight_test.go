@@ -91,7 +91,7 @@ func TestUnit_PreflightHasAnExitCodeForEachEnd(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	code, out, _ = flies(t)
 	assert.Equal(t, exitNotKnown, code)
-	assert.Contains(t, out, "is not on PATH; install it")
+	assert.Contains(t, out, "sign-in: install the Azure CLI")
 }
 
 func TestUnit_PreflightRefusesAConfigurationWithMistakes(t *testing.T) {

@@ -84,6 +84,9 @@ func (r *Refusal) passes() bool {
 // ErrSignedOut says that the Azure CLI is not signed in, or that its sign-in has expired.
 var ErrSignedOut = errors.New("the Azure CLI is not signed in; run az login")
 
+// ErrMissing says that there is no Azure CLI.
+var ErrMissing = errors.New("the Azure CLI (az) is not on PATH")
+
 // Account returns who is signed in. It does not ask Azure: the Azure CLI remembers it.
 func (c CLI) Account(ctx context.Context) (Account, error) {
 	text, err := c.run(ctx, "account", "show")
@@ -172,7 +175,7 @@ func (c CLI) run(ctx context.Context, args ...string) ([]byte, error) {
 	case limited.Err() != nil:
 		return nil, fmt.Errorf("az %s does not answer within %s", args[0], c.Patience)
 	case errors.Is(err, exec.ErrNotFound):
-		return nil, errors.New("the Azure CLI (az) is not on PATH; install it (https://learn.microsoft.com/cli/azure/install-azure-cli)")
+		return nil, ErrMissing
 	default:
 		return nil, explain(said.String(), err)
 	}

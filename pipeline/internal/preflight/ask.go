@@ -188,6 +188,8 @@ func unanswered(concern, of string, err error) Check {
 	switch {
 	case errors.As(err, &refusal) && refusal.Forbidden():
 		check.Remedy = "sign in with an account that has the role Reader at the subscription, and run it again"
+	case errors.Is(err, azcli.ErrMissing):
+		check.Remedy = "install the Azure CLI (https://learn.microsoft.com/cli/azure/install-azure-cli), and run az login"
 	case errors.Is(err, azcli.ErrSignedOut):
 		check.Remedy = "run az login, and az account set --subscription <subscription>"
 	}

@@ -443,7 +443,8 @@ func TestUnit_WithoutASignInNothingIsKnown(t *testing.T) {
 	}.Run(t.Context())
 	require.NoError(t, err)
 	require.Len(t, report.Checks, 1)
-	assert.Contains(t, report.Checks[0].Found, "is not on PATH; install it")
+	assert.Contains(t, report.Checks[0].Found, "is not on PATH")
+	assert.Contains(t, report.Checks[0].Remedy, "install the Azure CLI")
 }
 
 // The condition that the setup document prescribes is good, and no other is taken for it.
