@@ -334,6 +334,26 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 	}
 }
 
+// Azure takes a change of the cluster's version only with the versions of all pools, or with none, and the program's request for the
+// cluster has only one of two pools in it.
+func TestUnit_NoPoolNamesAVersionOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, map[string]string{"kubernetesVersion": "1.36"})
+			require.NoError(t, err)
+			managed := recorded.OfType(cluster)[0].Inputs
+			assert.Equal(t, "1.36", managed["kubernetesVersion"].StringValue())
+			inline := managed["agentPoolProfiles"].ArrayValue()
+			require.Len(t, inline, 1)
+			assert.NotContains(t, inline[0].ObjectValue(), resource.PropertyKey("orchestratorVersion"))
+			require.Len(t, recorded.OfType(pool), 1)
+			assert.NotContains(t, recorded.OfType(pool)[0].Inputs, resource.PropertyKey("orchestratorVersion"))
+		})
+	}
+}
+
 func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", map[string]string{
