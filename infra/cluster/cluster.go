@@ -153,16 +153,19 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 		AddonProfiles: azure.ManagedClusterAddonProfileMap{ // config values are strings (rule K5)
 			"azurepolicy": azure.ManagedClusterAddonProfileArgs{Enabled: pulumi.Bool(s.AzurePolicy)},
 		},
-		// Azure runs the mesh and its gateway; the edge load balancer sends traffic to the gateway's pods. The revision is left to
-		// Azure, which picks the one that goes with the Kubernetes version.
+		// Azure runs the mesh and its gateway; the edge load balancer sends traffic to the gateway's pods. Azure keeps the patch of a
+		// revision up to date and never raises the revision itself.
 		ServiceMeshProfile: azure.ServiceMeshProfileArgs{
 			Mode: pulumi.String(azure.ServiceMeshModeIstio),
-			Istio: azure.IstioServiceMeshArgs{Components: azure.IstioComponentsArgs{
-				IngressGateways: azure.IstioIngressGatewayArray{azure.IstioIngressGatewayArgs{
-					Enabled: pulumi.Bool(true),
-					Mode:    pulumi.String(azure.IstioIngressGatewayModeInternal),
-				}},
-			}},
+			Istio: azure.IstioServiceMeshArgs{
+				Revisions: pulumi.ToStringArray(s.IstioRevisions),
+				Components: azure.IstioComponentsArgs{
+					IngressGateways: azure.IstioIngressGatewayArray{azure.IstioIngressGatewayArgs{
+						Enabled: pulumi.Bool(true),
+						Mode:    pulumi.String(azure.IstioIngressGatewayModeInternal),
+					}},
+				},
+			},
 		},
 		NetworkProfile: azure.ContainerServiceNetworkProfileArgs{
 			NetworkPlugin:     pulumi.String(azure.NetworkPluginAzure),
@@ -228,35 +231,11 @@ func securityProfile(args Args) azure.ManagedClusterSecurityProfileArgs {
 // children registers what belongs to the cluster. It takes one operation at a time and refuses a second with
 // OperationNotAllowed, so they form a chain.
 func (c *Cluster) children(ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args) error {
-	last, err := c.userPool(ctx, name, managed, args)
+	pool, err := c.userPool(ctx, name, managed, args)
 	if err != nil {
 		return err
 	}
-	// Azure upgrades nothing outside of these windows, which bear names that it knows.
-	for _, window := range []struct{ name, configuration string }{
-		{"kubernetes", "aksManagedAutoUpgradeSchedule"},
-		{"node-os", "aksManagedNodeOSUpgradeSchedule"},
-	} {
-		w := args.Settings.Maintenance
-		last, err = azure.NewMaintenanceConfiguration(ctx, name+"-maintenance-"+window.name, &azure.MaintenanceConfigurationArgs{
-			ResourceGroupName: args.ResourceGroupName,
-			ResourceName:      managed.Name,
-			ConfigName:        pulumi.String(window.configuration),
-			MaintenanceWindow: azure.MaintenanceWindowArgs{
-				Schedule: azure.ScheduleArgs{Weekly: azure.WeeklyScheduleArgs{
-					DayOfWeek:     pulumi.String(w.Day),
-					IntervalWeeks: pulumi.Int(1),
-				}},
-				StartTime:     pulumi.String(w.Start),
-				DurationHours: pulumi.Int(w.Hours),
-				UtcOffset:     pulumi.String("+00:00"),
-			},
-		}, pulumi.Parent(c), pulumi.DependsOn([]pulumi.Resource{last}))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.maintenance(ctx, name, managed, pool, args)
 }
 
 func (c *Cluster) userPool(

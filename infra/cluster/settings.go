@@ -21,6 +21,8 @@ type Settings struct {
 	UpgradeChannel string
 	// NodeOSUpgradeChannel says how nodes get security fixes: None, Unmanaged, SecurityPatch or NodeImage.
 	NodeOSUpgradeChannel string
+	// IstioRevisions are the revisions of the mesh: one, or the old and the new one during an upgrade.
+	IstioRevisions []string
 	// Maintenance is when Azure may upgrade.
 	Maintenance Maintenance
 	// Tier is Free, Standard or Premium; Free has no service level agreement (rule K4).
@@ -51,18 +53,9 @@ type Pool struct {
 	Min, Max int
 }
 
-// Maintenance is a weekly window.
-type Maintenance struct {
-	// Day is a day of the week in English, Start the time of day in UTC (HH:MM), Hours the length, 4 to 24 hours.
-	Day, Start string
-	Hours      int
-}
-
 var (
 	minorVersion = regexp.MustCompile(`^1\.[0-9]{2}$`)
-	timeOfDay    = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 	dnsPrefix    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,52}[A-Za-z0-9])?$`)
-	weekdays     = []string{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
 	// zones are what Azure calls the availability zones of a region.
 	zones = []string{"1", "2", "3"}
 )
@@ -86,11 +79,8 @@ func Load(r *config.Reader, d Settings, plan network.Plan) Settings {
 		NodeOSUpgradeChannel: r.OneOf("nodeOsUpgradeChannel", d.NodeOSUpgradeChannel,
 			string(azure.NodeOSUpgradeChannelNone), string(azure.NodeOSUpgradeChannelUnmanaged),
 			string(azure.NodeOSUpgradeChannelSecurityPatch), string(azure.NodeOSUpgradeChannelNodeImage)),
-		Maintenance: Maintenance{
-			Day:   r.OneOf("maintenanceDay", d.Maintenance.Day, weekdays...),
-			Start: r.Text("maintenanceStart", d.Maintenance.Start),
-			Hours: r.IntBetween("maintenanceHours", d.Maintenance.Hours, 4, 24),
-		},
+		IstioRevisions: r.Strings("istioRevisions", d.IstioRevisions),
+		Maintenance:    loadMaintenance(r, d.Maintenance),
 		Tier: r.OneOf("clusterTier", d.Tier, string(azure.ManagedClusterSKUTierFree),
 			string(azure.ManagedClusterSKUTierStandard), string(azure.ManagedClusterSKUTierPremium)),
 		DNSPrefix:   r.Text("clusterDnsPrefix", d.DNSPrefix),
@@ -108,9 +98,7 @@ func Load(r *config.Reader, d Settings, plan network.Plan) Settings {
 		r.Check("kubernetesVersion", fmt.Errorf(
 			"%q is not a minor version; write it like 1.35, in quotes, because Azure upgrades the patch itself", s.KubernetesVersion))
 	}
-	if !timeOfDay.MatchString(s.Maintenance.Start) {
-		r.Check("maintenanceStart", fmt.Errorf("%q is not a time of day; write it like 02:00, in quotes, in UTC", s.Maintenance.Start))
-	}
+	s.checkRevisions(r)
 	if !dnsPrefix.MatchString(s.DNSPrefix) {
 		r.Check("clusterDnsPrefix", fmt.Errorf(
 			"%q is not a prefix that Azure takes; use 1 to 54 letters, digits and hyphens, no hyphen first or last", s.DNSPrefix))

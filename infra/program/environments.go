@@ -41,7 +41,10 @@ func dev() Settings {
 			KubernetesVersion:    "1.35",
 			UpgradeChannel:       "patch",
 			NodeOSUpgradeChannel: "NodeImage",
-			Maintenance:          cluster.Maintenance{Day: "Sunday", Start: "02:00", Hours: 4},
+			IstioRevisions:       []string{"asm-1-30"},
+			Maintenance: cluster.Maintenance{
+				Start: "02:00", Hours: 4, ReleaseDay: "Monday", NodeImageDay: "Monday", KubernetesDay: "Tuesday",
+			},
 			Tier:                 "Free",
 			SystemPool:           cluster.Pool{VMSize: "Standard_D2ds_v5", Min: 1, Max: 3},
 			UserPool:             cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 1, Max: 3},
@@ -73,6 +76,8 @@ func test() Settings {
 	s.Protect = true
 	s.Ranges.AddressSpace = "10.20.0.0/16"
 	s.Cluster.Tier = "Standard"
+	s.Cluster.Maintenance.ReleaseDay, s.Cluster.Maintenance.NodeImageDay = "Wednesday", "Wednesday"
+	s.Cluster.Maintenance.KubernetesDay = "Thursday"
 	s.Cluster.AzurePolicy = true
 	s.Cluster.SystemPool.Min = 2
 	s.Cluster.UserPool.Min, s.Cluster.UserPool.Max = 2, 5
@@ -87,6 +92,10 @@ func prod() Settings {
 	s := test()
 	s.Ranges.AddressSpace = "10.30.0.0/16"
 	s.Cluster.Private = true
+	// A window must be long enough to replace every node, one or two at a time.
+	s.Cluster.Maintenance = cluster.Maintenance{
+		Start: "01:00", Hours: 8, ReleaseDay: "Saturday", NodeImageDay: "Saturday", KubernetesDay: "Sunday",
+	}
 	s.Cluster.Defender = true
 	s.Cluster.SystemPool = cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 3, Max: 3}
 	s.Cluster.UserPool = cluster.Pool{VMSize: "Standard_D8ds_v5", Min: 3, Max: 10}

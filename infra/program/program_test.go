@@ -109,7 +109,7 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 				credential:  3,
 				cluster:     1,
 				pool:        1,
-				maintenance: 2,
+				maintenance: 3,
 				gateway:     1,
 				"azure-native:network/v20240501:PublicIPAddress":              1,
 				"azure-native:network/v20240501:WebApplicationFirewallPolicy": 1,
@@ -261,6 +261,25 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			map[string]string{"podCidr": "10.244.0.0/22"},
 			"podCidr: 10.244.0.0/22 has a /24 for 4 nodes, but both pools have up to 8",
 		},
+		"nodes replaced for two reasons in one night": {
+			"prod", map[string]string{"nodeImageDay": "Sunday"}, "nodeImageDay: Sunday is kubernetesDay too, and both replace nodes",
+		},
+		"a mesh without a revision": {
+			"dev", map[string]string{"istioRevisions": "[]"}, "istioRevisions: has 0 revisions; name one",
+		},
+		"a revision of another Istio": {
+			"dev", map[string]string{"istioRevisions": `["1-30-0"]`}, `istioRevisions: "1-30-0" is not a revision of AKS' Istio`,
+		},
+		"a mesh that goes down": {
+			"dev",
+			map[string]string{"istioRevisions": `["asm-1-30", "asm-1-29"]`},
+			"istioRevisions: an upgrade leads from asm-1-30 to one of the next 2 revisions, not to asm-1-29; write the old one first",
+		},
+		"a mesh that is too old for Kubernetes": {
+			"dev",
+			map[string]string{"istioRevisions": `["asm-1-28"]`, "kubernetesVersion": "1.36"},
+			"istioRevisions: asm-1-28 goes with Kubernetes 1.30 to 1.35, but kubernetesVersion is 1.36; upgrade the mesh first",
+		},
 		"subnet too small for the gateway": {
 			"prod",
 			map[string]string{"gatewaySubnet": "10.30.16.0/28", "gatewayMaxCapacity": "20"},
@@ -354,6 +373,55 @@ func TestUnit_NoPoolNamesAVersionOfItsOwn(t *testing.T) {
 	}
 }
 
+// Each kind of work has a window, or Azure does it at any time; nodes are replaced for one reason at a time; and what comes by itself
+// comes to dev and test days before it comes to prod.
+func TestUnit_AzureWorksInWindowsThatAreStaggered(t *testing.T) {
+	t.Parallel()
+	const releases, kubernetes, nodes = "default", "aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule"
+	taken := map[string]string{}
+	for _, environment := range naming.Environments() {
+		recorded, err := run(environment, nil)
+		require.NoError(t, err)
+		days := map[string]string{}
+		for _, w := range recorded.OfType(maintenance) {
+			window := w.Inputs["maintenanceWindow"].ObjectValue()
+			day := window["schedule"].ObjectValue()["weekly"].ObjectValue()["dayOfWeek"].StringValue()
+			days[w.Inputs["configName"].StringValue()] = day
+			if other := taken[day]; other != "" {
+				assert.Equal(t, environment, other, "%s is of two environments", day)
+			}
+			taken[day] = environment
+			hours := window["durationHours"].NumberValue()
+			assert.GreaterOrEqual(t, hours, map[string]float64{"dev": 4, "test": 4, "prod": 6}[environment], environment)
+		}
+		assert.ElementsMatch(t, []string{releases, kubernetes, nodes}, slices.Collect(maps.Keys(days)), environment)
+		assert.NotEqual(t, days[kubernetes], days[nodes], environment)
+	}
+}
+
+func TestUnit_TheMeshHasTheRevisionsThatAreConfigured(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		"":                         {"asm-1-30"},
+		`["asm-1-29"]`:             {"asm-1-29"},
+		`["asm-1-29", "asm-1-30"]`: {"asm-1-29", "asm-1-30"},
+		`["asm-1-31"]`:             {"asm-1-31"}, // newer than the table of what goes together
+	} {
+		overrides := map[string]string{}
+		if text != "" {
+			overrides["istioRevisions"] = text
+		}
+		recorded, err := run("test", overrides)
+		require.NoError(t, err, text)
+		istio := recorded.OfType(cluster)[0].Inputs["serviceMeshProfile"].ObjectValue()["istio"].ObjectValue()
+		var got []string
+		for _, revision := range istio["revisions"].ArrayValue() {
+			got = append(got, revision.StringValue())
+		}
+		assert.Equal(t, want, got)
+	}
+}
+
 func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", map[string]string{
@@ -368,8 +436,10 @@ func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {
 	assert.True(t, dependsOn(admins[1], admins[0].Name))
 	assert.True(t, dependsOn(recorded.OfType("azure-native:dbforpostgresql/v20240801:Database")[0], admins[1].Name))
 	windows := recorded.OfType(maintenance)
+	require.Len(t, windows, 3)
 	assert.True(t, dependsOn(windows[0], "dev-cluster-user-pool"))
 	assert.True(t, dependsOn(windows[1], windows[0].Name))
+	assert.True(t, dependsOn(windows[2], windows[1].Name))
 	var pipeline []mocks.Resource
 	for _, c := range recorded.OfType(credential) {
 		if strings.HasPrefix(c.Name, "dev-pipeline-") {
