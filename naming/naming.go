@@ -80,6 +80,7 @@ type Names struct {
 	PostgresZone           string
 	Gateway                string
 	GatewayPublicIP        string
+	NATGateway             string
 	FirewallPolicy         string
 	GatewayIdentity        string
 	VaultEndpoint          string
@@ -156,6 +157,7 @@ func For(environment, suffix string) (Names, error) {
 		PostgresZone:           base + ".private.postgres.database.azure.com",
 		Gateway:                base + "-agw",
 		GatewayPublicIP:        base + "-agw-pip",
+		NATGateway:             base + "-nat",
 		FirewallPolicy:         base + "-waf",
 		GatewayIdentity:        base + "-agw-id",
 		VaultEndpoint:          base + "-kv-pe",
@@ -181,4 +183,9 @@ func For(environment, suffix string) (Names, error) {
 // SecurityGroup returns the name of the network security group of the subnet for the given purpose.
 func (n Names) SecurityGroup(purpose string) string {
 	return n.Environment + "-" + Application + "-" + purpose + "-nsg"
+}
+
+// EgressAddress returns the name of the public address, by its number from 1 on, that the nodes leave the network with.
+func (n Names) EgressAddress(number int) string {
+	return fmt.Sprintf("%s-%s-nat-pip-%d", n.Environment, Application, number)
 }

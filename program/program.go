@@ -53,6 +53,7 @@ func publish(ctx *pulumi.Context) error {
 		DatabaseName:               infra.DatabaseName,
 		DatabasePasswordSecretName: infra.DatabasePasswordSecretName,
 		GatewayPublicIP:            infra.GatewayPublicIP,
+		EgressAddresses:            infra.EgressAddresses,
 		ArgoCDURL:                  platform.ArgoCDURL,
 		WorkloadNamespace:          platform.WorkloadNamespace,
 		Applications:               apps.Applications,

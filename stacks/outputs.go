@@ -42,6 +42,8 @@ type InfraOutputs struct {
 	GatewayPublicIP pulumi.StringOutput `output:"gatewayPublicIp"`
 	// IngressIP is the fixed internal address that the gateway sends traffic to.
 	IngressIP pulumi.StringOutput `output:"ingressIp"`
+	// EgressAddresses are the fixed public addresses that workloads are seen with outside; none where Azure chooses the address.
+	EgressAddresses pulumi.StringArrayOutput `output:"egressAddresses"`
 	// LogAnalyticsWorkspaceID is the ARM id of the Log Analytics workspace.
 	LogAnalyticsWorkspaceID pulumi.StringOutput `output:"logAnalyticsWorkspaceId"`
 	// SecretsClientID is the GUID that the controller which reads the key vault signs in as.
@@ -54,29 +56,30 @@ type InfraOutputs struct {
 
 // InfraValues is InfraOutputs as plain values.
 type InfraValues struct {
-	ContractVersion            int    `json:"contractVersion"`
-	Location                   string `json:"location"`
-	SubscriptionID             string `json:"subscriptionId"`
-	TenantID                   string `json:"tenantId"`
-	ResourceGroupName          string `json:"resourceGroupName"`
-	VirtualNetworkID           string `json:"virtualNetworkId"`
-	ClusterName                string `json:"clusterName"`
-	ClusterID                  string `json:"clusterId"`
-	OIDCIssuerURL              string `json:"oidcIssuerUrl"`
-	Kubeconfig                 string `json:"kubeconfig"`
-	RegistryLoginServer        string `json:"registryLoginServer"`
-	KeyVaultName               string `json:"keyVaultName"`
-	KeyVaultURI                string `json:"keyVaultUri"`
-	DatabaseHost               string `json:"databaseHost"`
-	DatabaseName               string `json:"databaseName"`
-	DatabaseUser               string `json:"databaseUser"`
-	DatabasePasswordSecretName string `json:"databasePasswordSecretName"`
-	GatewayPublicIP            string `json:"gatewayPublicIp"`
-	IngressIP                  string `json:"ingressIp"`
-	LogAnalyticsWorkspaceID    string `json:"logAnalyticsWorkspaceId"`
-	SecretsClientID            string `json:"secretsClientId"`
-	WorkloadClientID           string `json:"workloadClientId"`
-	PipelineClientID           string `json:"pipelineClientId"`
+	ContractVersion            int      `json:"contractVersion"`
+	Location                   string   `json:"location"`
+	SubscriptionID             string   `json:"subscriptionId"`
+	TenantID                   string   `json:"tenantId"`
+	ResourceGroupName          string   `json:"resourceGroupName"`
+	VirtualNetworkID           string   `json:"virtualNetworkId"`
+	ClusterName                string   `json:"clusterName"`
+	ClusterID                  string   `json:"clusterId"`
+	OIDCIssuerURL              string   `json:"oidcIssuerUrl"`
+	Kubeconfig                 string   `json:"kubeconfig"`
+	RegistryLoginServer        string   `json:"registryLoginServer"`
+	KeyVaultName               string   `json:"keyVaultName"`
+	KeyVaultURI                string   `json:"keyVaultUri"`
+	DatabaseHost               string   `json:"databaseHost"`
+	DatabaseName               string   `json:"databaseName"`
+	DatabaseUser               string   `json:"databaseUser"`
+	DatabasePasswordSecretName string   `json:"databasePasswordSecretName"`
+	GatewayPublicIP            string   `json:"gatewayPublicIp"`
+	IngressIP                  string   `json:"ingressIp"`
+	EgressAddresses            []string `json:"egressAddresses"`
+	LogAnalyticsWorkspaceID    string   `json:"logAnalyticsWorkspaceId"`
+	SecretsClientID            string   `json:"secretsClientId"`
+	WorkloadClientID           string   `json:"workloadClientId"`
+	PipelineClientID           string   `json:"pipelineClientId"`
 }
 
 // BootstrapOutputs is what gridos-bootstrap exports.
@@ -165,6 +168,8 @@ type PublishedOutputs struct {
 	DatabasePasswordSecretName pulumi.StringOutput `output:"databasePasswordSecretName"`
 	// GatewayPublicIP is the address at which clients reach the environment.
 	GatewayPublicIP pulumi.StringOutput `output:"gatewayPublicIp"`
+	// EgressAddresses are the fixed public addresses that workloads are seen with outside; none where Azure chooses the address.
+	EgressAddresses pulumi.StringArrayOutput `output:"egressAddresses"`
 	// ArgoCDURL is the address of Argo CD's user interface.
 	ArgoCDURL pulumi.StringOutput `output:"argocdUrl"`
 	// WorkloadNamespace is the namespace of the application's workloads.
@@ -189,6 +194,7 @@ type PublishedValues struct {
 	DatabaseName               string   `json:"databaseName"`
 	DatabasePasswordSecretName string   `json:"databasePasswordSecretName"`
 	GatewayPublicIP            string   `json:"gatewayPublicIp"`
+	EgressAddresses            []string `json:"egressAddresses"`
 	ArgoCDURL                  string   `json:"argocdUrl"`
 	WorkloadNamespace          string   `json:"workloadNamespace"`
 	Applications               []string `json:"applications"`

@@ -29,6 +29,12 @@ type Args struct {
 	ResourceGroupName pulumi.StringInput
 	// SubnetID and NetworkID are the ARM ids of the nodes' subnet and of its virtual network.
 	SubnetID, NetworkID pulumi.StringInput
+	// OutboundType is how nodes leave the network, as AKS calls it; EgressAddresses are the public addresses that they are seen with
+	// when the cluster does not know them by itself.
+	OutboundType    azure.OutboundType
+	EgressAddresses pulumi.StringArray
+	// Subnets are all subnets of the network: what the cluster makes in one that is not its nodes' is gone before the subnet is.
+	Subnets []pulumi.Resource
 	// RegistryID is the ARM id of the registry that nodes pull from.
 	RegistryID pulumi.StringInput
 	Tags       pulumi.StringMap
@@ -96,7 +102,7 @@ func (c *Cluster) provision(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	managed, err := azure.NewManagedCluster(ctx, name+"-aks", managedClusterArgs(args, controlPlane.ID().ToStringOutput()),
-		pulumi.Parent(c), pulumi.Protect(args.Protect), joined,
+		pulumi.Parent(c), pulumi.Protect(args.Protect), joined, pulumi.DependsOn(args.Subnets),
 		// The autoscaler owns the number of nodes. It is sent all the same: Azure requires it.
 		pulumi.IgnoreChanges([]string{"agentPoolProfiles[*].count"}))
 	if err != nil {
@@ -173,6 +179,7 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 			NetworkDataplane:  pulumi.String(azure.NetworkDataplaneCilium),
 			NetworkPolicy:     pulumi.String(azure.NetworkPolicyCilium),
 			LoadBalancerSku:   pulumi.String(azure.LoadBalancerSkuStandard),
+			OutboundType:      pulumi.String(args.OutboundType),
 			PodCidr:           pulumi.String(args.Plan.Pods.String()),
 			ServiceCidr:       pulumi.String(args.Plan.Services.String()),
 			DnsServiceIP:      pulumi.String(args.Plan.DNSService.String()),
@@ -210,7 +217,13 @@ func apiServerAccess(args Args) azure.ManagedClusterAPIServerAccessProfileArgs {
 			PrivateDNSZone:                 pulumi.String("system"),
 		}
 	}
-	return azure.ManagedClusterAPIServerAccessProfileArgs{AuthorizedIPRanges: pulumi.ToStringArray(args.AuthorizedRanges)}
+	// The nodes of a cluster that is not private reach its API server from outside. AKS adds the address of its own load balancer to
+	// the list, but not that of a NAT gateway (azure-aks-docs, api-server-authorized-ip-ranges).
+	ranges := pulumi.ToStringArray(args.AuthorizedRanges)
+	for _, address := range args.EgressAddresses {
+		ranges = append(ranges, pulumi.Sprintf("%s/32", address))
+	}
+	return azure.ManagedClusterAPIServerAccessProfileArgs{AuthorizedIPRanges: ranges}
 }
 
 func securityProfile(args Args) azure.ManagedClusterSecurityProfileArgs {

@@ -22,6 +22,12 @@ type Args struct {
 	Tags              pulumi.StringMap
 	// VaultEndpoint lets the nodes reach a key vault's public address from their own, so that the vault can tell them from others.
 	VaultEndpoint bool
+	// Egress is the nodes' way out of the network, AddressZones the zones of the public addresses on it: all, or none where the
+	// region has none.
+	Egress       Egress
+	AddressZones []string
+	// Protect refuses to delete what others know the environment by: its public addresses.
+	Protect bool
 	// Diagnostics is where the logs of the network go.
 	Diagnostics monitoring.Sink
 }
@@ -36,6 +42,10 @@ type Network struct {
 	AKSSubnetID, GatewaySubnetID, PostgresSubnetID, EndpointsSubnetID pulumi.StringOutput
 	// PostgresZoneID is the ARM id of the database's private DNS zone.
 	PostgresZoneID pulumi.StringOutput
+	// Subnets are all subnets, in the order in which they are created.
+	Subnets []pulumi.Resource
+	// EgressAddresses are the public addresses that the nodes leave the network with, where these are the environment's own.
+	EgressAddresses pulumi.StringArray
 	// PostgresZoneLink makes the zone's names known in the network: without it the server's name does not resolve (rule N5).
 	PostgresZoneLink pulumi.Resource
 }
@@ -56,6 +66,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		"postgresSubnetId":  n.PostgresSubnetID,
 		"postgresZoneId":    n.PostgresZoneID,
 		"endpointsSubnetId": n.EndpointsSubnetID,
+		"egressAddresses":   n.EgressAddresses,
 	})
 }
 
@@ -79,7 +90,11 @@ func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 
-	subnets, err := n.subnets(ctx, name, vnet, args)
+	way, err := n.wayOut(ctx, name, args)
+	if err != nil {
+		return err
+	}
+	subnets, err := n.subnets(ctx, name, vnet, way, args)
 	if err != nil {
 		return err
 	}
@@ -91,7 +106,7 @@ func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
 }
 
 func (n *Network) subnets(
-	ctx *pulumi.Context, name string, vnet *azure.VirtualNetwork, args Args,
+	ctx *pulumi.Context, name string, vnet *azure.VirtualNetwork, way *azure.NatGateway, args Args,
 ) (map[string]*azure.Subnet, error) {
 	subnets := map[string]*azure.Subnet{}
 	var previous []pulumi.Resource
@@ -116,6 +131,9 @@ func (n *Network) subnets(
 			SubnetName:           pulumi.String(p.subnet),
 			AddressPrefix:        pulumi.String(p.prefix.String()),
 			NetworkSecurityGroup: azure.NetworkSecurityGroupTypeArgs{Id: group.ID().ToStringOutput()},
+		}
+		if p.leaves && way != nil {
+			subnetArgs.NatGateway = azure.SubResourceArgs{Id: way.ID().ToStringOutput()}
 		}
 		if p.delegation != "" {
 			subnetArgs.Delegations = azure.DelegationArray{azure.DelegationArgs{
@@ -142,6 +160,7 @@ func (n *Network) subnets(
 		}
 		subnets[p.name] = subnet
 		previous = []pulumi.Resource{subnet}
+		n.Subnets = append(n.Subnets, subnet)
 	}
 	return subnets, nil
 }

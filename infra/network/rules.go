@@ -30,6 +30,8 @@ type purpose struct {
 	rules      []rule
 	// privateEndpoints says that the rules are for private endpoints too, which Azure exempts from them otherwise.
 	privateEndpoints bool
+	// leaves says that what is in the subnet leaves the network by its NAT gateway, where it has one.
+	leaves bool
 	// closed refuses what the rules do not let in from the virtual network and its peers, but for the load balancer's probes.
 	closed bool
 }
@@ -46,7 +48,7 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 	gateway, postgres, endpoints := cidrs(plan.AppGateway), cidrs(plan.Postgres), cidrs(plan.Endpoints)
 	operators := cidrs(plan.Operators...)
 
-	aks := purpose{name: "aks", subnet: naming.SubnetAKS, prefix: plan.AKS, closed: true, rules: []rule{
+	aks := purpose{name: "aks", subnet: naming.SubnetAKS, prefix: plan.AKS, leaves: true, closed: true, rules: []rule{
 		{
 			"AllowNodes", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolAsterisk, nodes, nodes, allPorts,
 			"Nodes reach nodes (rule N8)",

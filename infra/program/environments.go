@@ -37,6 +37,7 @@ func dev() Settings {
 			Pods:         "10.244.0.0/16",
 			Services:     "10.96.0.0/16",
 		},
+		Egress: network.Egress{Way: network.LoadBalancer, Addresses: 1},
 		Cluster: cluster.Settings{
 			KubernetesVersion:    "1.35",
 			UpgradeChannel:       "patch",
@@ -45,12 +46,12 @@ func dev() Settings {
 			Maintenance: cluster.Maintenance{
 				Start: "02:00", Hours: 4, ReleaseDay: "Monday", NodeImageDay: "Monday", KubernetesDay: "Tuesday",
 			},
-			Tier:                 "Free",
-			SystemPool:           cluster.Pool{VMSize: "Standard_D2ds_v5", Min: 1, Max: 3},
-			UserPool:             cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 1, Max: 3},
-			MaxPods:              110,
-			Zones:                zones,
-			LoginMode:            "azurecli",
+			Tier:       "Free",
+			SystemPool: cluster.Pool{VMSize: "Standard_D2ds_v5", Min: 1, Max: 3},
+			UserPool:   cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 1, Max: 3},
+			MaxPods:    110,
+			Zones:      zones,
+			LoginMode:  "azurecli",
 		},
 		Registry: registry.Settings{SKU: "Standard"},
 		Vault:    vault.Settings{SoftDeleteDays: 7},
@@ -75,6 +76,7 @@ func test() Settings {
 	s := dev()
 	s.Protect = true
 	s.Ranges.AddressSpace = "10.20.0.0/16"
+	s.Egress.Way = network.NATGateway
 	s.Cluster.Tier = "Standard"
 	s.Cluster.Maintenance.ReleaseDay, s.Cluster.Maintenance.NodeImageDay = "Wednesday", "Wednesday"
 	s.Cluster.Maintenance.KubernetesDay = "Thursday"
@@ -91,6 +93,7 @@ func test() Settings {
 func prod() Settings {
 	s := test()
 	s.Ranges.AddressSpace = "10.30.0.0/16"
+	s.Egress.Addresses = 2
 	s.Cluster.Private = true
 	// A window must be long enough to replace every node, one or two at a time.
 	s.Cluster.Maintenance = cluster.Maintenance{

@@ -91,6 +91,7 @@ func environment(
 	net, err := network.New(ctx, name+"-network", network.Args{
 		Names: s.Names, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
 		VaultEndpoint: !s.Vault.Private, Diagnostics: logs.Sink,
+		Egress: s.Egress, AddressZones: s.addressZones(), Protect: s.Protect,
 	}, providers)
 	if err != nil {
 		return none, err
@@ -129,7 +130,8 @@ func environment(
 		Names: s.Names, Settings: s.Cluster, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
 		Caller: caller, Deployer: deployer, Propagation: s.Propagation, Protect: s.Protect, Diagnostics: logs.Sink,
 		AuthorizedRanges: s.AuthorizedRanges, WorkspaceID: logs.WorkspaceID,
-		SubnetID: net.AKSSubnetID, NetworkID: net.ID, RegistryID: images.ID,
+		SubnetID: net.AKSSubnetID, NetworkID: net.ID, Subnets: net.Subnets, RegistryID: images.ID,
+		OutboundType: s.outboundType(), EgressAddresses: net.EgressAddresses,
 	}, providers)
 	if err != nil {
 		return none, err
@@ -188,6 +190,7 @@ func environment(
 		DatabasePasswordSecretName: db.PasswordSecretName,
 		GatewayPublicIP:            edge.PublicIP,
 		IngressIP:                  pulumi.String(s.Network.IngressIP.String()).ToStringOutput(),
+		EgressAddresses:            net.EgressAddresses.ToStringArrayOutput(),
 		LogAnalyticsWorkspaceID:    logs.WorkspaceID,
 		SecretsClientID:            workloads.Secrets.ClientID,
 		WorkloadClientID:           workloads.Application.ClientID,

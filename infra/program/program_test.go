@@ -35,6 +35,8 @@ const (
 	credential  = "azure-native:managedidentity/v20230131:FederatedIdentityCredential"
 	maintenance = "azure-native:containerservice/v20240901:MaintenanceConfiguration"
 	admin       = "azure-native:dbforpostgresql/v20240801:Administrator"
+	address     = "azure-native:network/v20240501:PublicIPAddress"
+	natGateway  = "azure-native:network/v20240501:NatGateway"
 )
 
 // kubeconfig is what AKS hands out with Entra sign-in.
@@ -111,13 +113,19 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 				pool:        1,
 				maintenance: 3,
 				gateway:     1,
-				"azure-native:network/v20240501:PublicIPAddress":              1,
+				address:     1,
 				"azure-native:network/v20240501:WebApplicationFirewallPolicy": 1,
 				role: 6,
 			}
 			if environment != "dev" { // HTTPS: the gateway reads its certificate
 				want["azure-native:managedidentity/v20230131:UserAssignedIdentity"]++
 				want[role]++
+			}
+			if environment != "dev" { // nodes leave by a NAT gateway, whose addresses are watched
+				fixed := map[string]int{"test": 1, "prod": 2}[environment]
+				want[natGateway] = 1
+				want[address] += fixed
+				want[diagnostics] += fixed
 			}
 			if environment == "prod" { // vault and registry are private
 				want["azure-native:network/v20240501:PrivateEndpoint"] = 2
@@ -208,6 +216,10 @@ func TestUnit_SubnetsFormAChainAndTheServerWaitsForItsName(t *testing.T) {
 	}
 	assert.True(t, dependsOn(recorded.OfType(server)[0], "dev-network-postgres-zone-link"))
 	assert.True(t, dependsOn(recorded.OfType(cluster)[0], "dev-cluster-network-contributor"))
+	// The edge load balancer has its address in a subnet that no input of the cluster names.
+	for _, s := range subnets {
+		assert.True(t, dependsOn(recorded.OfType(cluster)[0], s.Name), "the cluster is gone before %s is", s.Name)
+	}
 }
 
 func dependsOn(r mocks.Resource, name string) bool {
@@ -396,6 +408,52 @@ func TestUnit_AzureWorksInWindowsThatAreStaggered(t *testing.T) {
 		}
 		assert.ElementsMatch(t, []string{releases, kubernetes, nodes}, slices.Collect(maps.Keys(days)), environment)
 		assert.NotEqual(t, days[kubernetes], days[nodes], environment)
+	}
+}
+
+// What leaves the cluster has addresses that partners can list. The cluster is replaced when the way out changes, so that each
+// environment has its own from the start.
+func TestUnit_NodesLeaveByAddressesThatStay(t *testing.T) {
+	t.Parallel()
+	for environment, fixed := range map[string]int{"dev": 0, "test": 1, "prod": 2} {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, map[string]string{"operatorRanges": "[]", "authorizedRanges": `["198.51.100.7/32"]`})
+			require.NoError(t, err)
+			managed := recorded.OfType(cluster)[0].Inputs
+			want := "loadBalancer"
+			if fixed > 0 {
+				want = "userAssignedNATGateway"
+			}
+			assert.Equal(t, want, managed["networkProfile"].ObjectValue()["outboundType"].StringValue())
+			require.Len(t, recorded.OfType(natGateway), min(fixed, 1))
+
+			var of []mocks.Resource
+			for _, a := range recorded.OfType(address) {
+				if strings.Contains(a.Name, "-egress-") {
+					of = append(of, a)
+				}
+			}
+			require.Len(t, of, fixed)
+			for _, a := range of {
+				assert.True(t, a.Protect, "%s is lost with the address", a.Name)
+				assert.Len(t, a.Inputs["zones"].ArrayValue(), 3, "%s stays when a zone fails", a.Name)
+			}
+			for _, s := range recorded.OfType(subnet) {
+				_, leaves := s.Inputs["natGateway"]
+				assert.Equal(t, fixed > 0 && strings.HasSuffix(s.Name, "-aks"), leaves, s.Name)
+			}
+			// The nodes of a cluster that is not private reach its API server from these addresses.
+			if environment == "test" {
+				assert.Equal(t, []resource.PropertyValue{resource.NewStringProperty("198.51.100.7/32"), resource.NewStringProperty("203.0.113.1/32")},
+					managed["apiServerAccessProfile"].ObjectValue()["authorizedIPRanges"].ArrayValue())
+				addresses, ok := recorded.Exports["egressAddresses"].(pulumi.StringArrayOutput)
+				require.True(t, ok)
+				published := make(chan []string, 1)
+				addresses.ApplyT(func(a []string) []string { published <- a; return a })
+				assert.Equal(t, []string{"203.0.113.1"}, <-published)
+			}
+		})
 	}
 }
 

@@ -35,6 +35,8 @@ type Settings struct {
 	// Ranges are the network's ranges as they are written, Network what they make.
 	Ranges  network.Settings
 	Network network.Plan
+	// Egress is the nodes' way out of the network.
+	Egress network.Egress
 	// AuthorizedRanges are the public addresses (IPv4 CIDRs) of people and pipelines: they reach the API server and the key vault
 	// where these are not private.
 	AuthorizedRanges []string
@@ -85,6 +87,7 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 		Deployer:         identity.LoadDeployer(r),
 		Ranges:           d.Ranges,
 		Network:          plan,
+		Egress:           network.LoadEgress(r, d.Egress),
 		AuthorizedRanges: r.Strings("authorizedRanges", d.AuthorizedRanges),
 		Cluster:          cluster.Load(r, d.Cluster, plan),
 		Database:         database.Load(r, d.Database),

@@ -1,0 +1,84 @@
+package network
+
+import (
+	"fmt"
+
+	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/infra/monitoring"
+)
+
+// Ways out of the network for the nodes.
+const (
+	// NATGateway is a NAT gateway of the environment's own with addresses that stay.
+	NATGateway = "natGateway"
+	// LoadBalancer is the cluster's own load balancer with an address that AKS chooses.
+	LoadBalancer = "loadBalancer"
+)
+
+// mostEgressAddresses is how many addresses a NAT gateway has at most. Source: azure-docs, nat-gateway-resource (10 July 2023).
+const mostEgressAddresses = 16
+
+// Egress is the configuration of the nodes' way out.
+type Egress struct {
+	// Way is NATGateway or LoadBalancer. It is decided once: azure-native replaces the cluster for a change of its network profile.
+	Way string
+	// Addresses is how many public addresses a NAT gateway has; each brings 64,512 ports.
+	Addresses int
+}
+
+// LoadEgress reads Egress with the defaults d, recording mistakes in r.
+func LoadEgress(r *config.Reader, d Egress) Egress {
+	return Egress{
+		Way:       r.OneOf("egress", d.Way, NATGateway, LoadBalancer),
+		Addresses: r.IntBetween("egressAddresses", d.Addresses, 1, mostEgressAddresses),
+	}
+}
+
+// wayOut registers the NAT gateway, when there is one, and returns it for the subnets that leave through it.
+//
+// The gateway is in no zone of the configuration's: a gateway of the SKU Standard is in one zone whatever is written, and Azure chooses
+// which. Its addresses are redundant over the zones where the region has some, which such a gateway takes (azure-docs,
+// nat-availability-zones, 15 February 2024; docs/design/0011-egress.md).
+func (n *Network) wayOut(ctx *pulumi.Context, name string, args Args) (*azure.NatGateway, error) {
+	n.EgressAddresses = pulumi.StringArray{}
+	if args.Egress.Way != NATGateway {
+		return nil, nil
+	}
+	var ids azure.SubResourceArray
+	for number := 1; number <= args.Egress.Addresses; number++ {
+		part := fmt.Sprintf("%s-egress-%d", name, number)
+		address, err := azure.NewPublicIPAddress(ctx, part, &azure.PublicIPAddressArgs{
+			ResourceGroupName:        args.ResourceGroupName,
+			PublicIpAddressName:      pulumi.String(args.Names.EgressAddress(number)),
+			Location:                 pulumi.String(args.Location),
+			PublicIPAddressVersion:   pulumi.String(azure.IPVersionIPv4),
+			PublicIPAllocationMethod: pulumi.String(azure.IPAllocationMethodStatic),
+			Sku:                      azure.PublicIPAddressSkuArgs{Name: pulumi.String(azure.PublicIPAddressSkuNameStandard)},
+			Zones:                    pulumi.ToStringArray(args.AddressZones),
+			Tags:                     args.Tags,
+			// Others list the address: a deletion is felt far away, and the same one never comes back.
+		}, pulumi.Parent(n), pulumi.Protect(args.Protect))
+		if err != nil {
+			return nil, err
+		}
+		id := address.ID().ToStringOutput()
+		if err := args.Diagnostics.Watch(ctx, part, id, monitoring.LogsAndMetrics, pulumi.Parent(n)); err != nil {
+			return nil, err
+		}
+		ids = append(ids, azure.SubResourceArgs{Id: id})
+		n.EgressAddresses = append(n.EgressAddresses, address.IpAddress.Elem())
+	}
+	return azure.NewNatGateway(ctx, name+"-nat", &azure.NatGatewayArgs{
+		ResourceGroupName: args.ResourceGroupName,
+		NatGatewayName:    pulumi.String(args.Names.NATGateway),
+		Location:          pulumi.String(args.Location),
+		Sku:               azure.NatGatewaySkuArgs{Name: pulumi.String(azure.NatGatewaySkuNameStandard)},
+		// A longer timeout keeps ports of connections that are gone (azure-docs, nat-gateway-resource).
+		IdleTimeoutInMinutes: pulumi.Int(4),
+		PublicIpAddresses:    ids,
+		Tags:                 args.Tags,
+	}, pulumi.Parent(n))
+}
