@@ -94,11 +94,14 @@ preflight: ## Ask the subscription whether STACK=dev|test|prod can be deployed t
 	go build -o bin/pipeline ./pipeline
 	bin/pipeline preflight -s $(STACK) $(PREFLIGHT_FLAGS)
 
+# infra learns first how many nodes the autoscaler has made: an update sends the number that the state knows.
 .PHONY: up
 up: need-pulumi ## Update the four projects of STACK=dev|test|prod in order
 	@for project in $(PROJECTS); do \
-		echo "== pulumi -C $$project up -s $(STACK)"; \
-		pulumi -C $$project up -s $(STACK) $(PULUMI_FLAGS); \
+		refresh=; \
+		[ $$project != infra ] || refresh=--refresh; \
+		echo "== pulumi -C $$project up -s $(STACK) $$refresh"; \
+		pulumi -C $$project up -s $(STACK) $$refresh $(PULUMI_FLAGS); \
 	done
 
 .PHONY: down

@@ -185,25 +185,11 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 			DnsServiceIP:      pulumi.String(args.Plan.DNSService.String()),
 		},
 		// Exactly one pool is part of the cluster; Azure cannot change inline pools one by one (rule K4).
-		AgentPoolProfiles: azure.ManagedClusterAgentPoolProfileArray{azure.ManagedClusterAgentPoolProfileArgs{
-			Name:   pulumi.String("system"),
-			Mode:   pulumi.String(azure.AgentPoolModeSystem),
-			Type:   pulumi.String(azure.AgentPoolTypeVirtualMachineScaleSets),
-			OsType: pulumi.String(azure.OSTypeLinux),
-			OsSKU:  pulumi.String(azure.OSSKUAzureLinux),
-			VmSize: pulumi.String(s.SystemPool.VMSize),
-			// No pool names a version: an update that changes the cluster's would have to name those of all pools, and the user pool
-			// is not part of this request (rule K9).
-			VnetSubnetID:      args.SubnetID,
-			AvailabilityZones: pulumi.ToStringArray(s.Zones),
-			EnableAutoScaling: pulumi.Bool(true),
-			MinCount:          pulumi.Int(s.SystemPool.Min),
-			MaxCount:          pulumi.Int(s.SystemPool.Max),
-			Count:             pulumi.Int(s.SystemPool.Min),
-			MaxPods:           pulumi.Int(s.MaxPods),
-			UpgradeSettings:   azure.AgentPoolUpgradeSettingsArgs{MaxSurge: pulumi.String(maxSurge)},
-			NodeTaints:        pulumi.StringArray{pulumi.String("CriticalAddonsOnly=true:NoSchedule")},
-		}},
+		AgentPoolProfiles: azure.ManagedClusterAgentPoolProfileArray{systemPool(args)},
+		AutoScalerProfile: autoscaler(),
+		NodeResourceGroupProfile: azure.ManagedClusterNodeResourceGroupProfileArgs{
+			RestrictionLevel: pulumi.String(restriction(s.NodeGroupLockdown)),
+		},
 		Tags: args.Tags,
 	}
 }
@@ -251,29 +237,13 @@ func (c *Cluster) children(ctx *pulumi.Context, name string, managed *azure.Mana
 	return c.maintenance(ctx, name, managed, pool, args)
 }
 
-func (c *Cluster) userPool(
-	ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args,
-) (pulumi.Resource, error) {
-	pool := args.Settings.UserPool
-	return azure.NewAgentPool(ctx, name+"-user-pool", &azure.AgentPoolArgs{
-		ResourceGroupName: args.ResourceGroupName,
-		ResourceName:      managed.Name,
-		AgentPoolName:     pulumi.String("user"),
-		Mode:              pulumi.String(azure.AgentPoolModeUser),
-		Type:              pulumi.String(azure.AgentPoolTypeVirtualMachineScaleSets),
-		OsType:            pulumi.String(azure.OSTypeLinux),
-		OsSKU:             pulumi.String(azure.OSSKUAzureLinux),
-		VmSize:            pulumi.String(pool.VMSize),
-		VnetSubnetID:      args.SubnetID,
-		AvailabilityZones: pulumi.ToStringArray(args.Settings.Zones),
-		EnableAutoScaling: pulumi.Bool(true),
-		MinCount:          pulumi.Int(pool.Min),
-		MaxCount:          pulumi.Int(pool.Max),
-		Count:             pulumi.Int(pool.Min),
-		MaxPods:           pulumi.Int(args.Settings.MaxPods),
-		UpgradeSettings:   azure.AgentPoolUpgradeSettingsArgs{MaxSurge: pulumi.String(maxSurge)},
-		Tags:              args.Tags,
-	}, pulumi.Parent(c), pulumi.IgnoreChanges([]string{"count"}))
+// restriction says whether people may change what AKS keeps in its own resource group: machines, disks, its load balancer. AKS itself
+// may, whatever is said (azure-aks-docs, node-resource-group-lockdown).
+func restriction(lockdown bool) azure.RestrictionLevel {
+	if lockdown {
+		return azure.RestrictionLevelReadOnly
+	}
+	return azure.RestrictionLevelUnrestricted
 }
 
 // assignments gives the nodes the right to pull and the administrators the right to administer; it returns the latter.

@@ -31,6 +31,15 @@ type Settings struct {
 	DNSPrefix string
 	// SystemPool runs what the cluster itself needs, UserPool the workloads.
 	SystemPool, UserPool Pool
+	// SystemPoolName is the name of the system pool in Azure.
+	SystemPoolName string
+	// Disk is what the nodes' operating system is on.
+	Disk Disk
+	// EncryptionAtHost encrypts the nodes' local disks and caches. The subscription needs the feature of this name, and a pool has it
+	// from the start or never.
+	EncryptionAtHost bool
+	// NodeGroupLockdown keeps people from changing what AKS keeps in its own resource group.
+	NodeGroupLockdown bool
 	// MaxPods is how many pods a node runs at most, 10 to 250 (rule N6).
 	MaxPods int
 	// Zones are the availability zones that both pools spread over.
@@ -45,14 +54,6 @@ type Settings struct {
 	LoginMode string
 }
 
-// Pool is the configuration of one node pool.
-type Pool struct {
-	// VMSize is the size of a node, such as Standard_D4ds_v5.
-	VMSize string
-	// Min and Max are the bounds of the cluster autoscaler, in nodes.
-	Min, Max int
-}
-
 var (
 	minorVersion = regexp.MustCompile(`^1\.[0-9]{2}$`)
 	dnsPrefix    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,52}[A-Za-z0-9])?$`)
@@ -60,15 +61,8 @@ var (
 	zones = []string{"1", "2", "3"}
 )
 
-const (
-	// maxNodes is what AKS allows in a node pool.
-	maxNodes = 1000
-	// maxSurge is how many nodes more than its own a pool has while it is upgraded: as a share, and as a divisor.
-	maxSurge        = "10%"
-	maxSurgeDivisor = 10
-	// fewestForRedis is how many nodes the servers of Argo CD's Redis need: no two share one.
-	fewestForRedis = 3
-)
+// fewestForRedis is how many nodes the servers of Argo CD's Redis need: no two share one.
+const fewestForRedis = 3
 
 // Load reads Settings with the defaults d for a cluster in the network of plan, recording mistakes in r.
 func Load(r *config.Reader, d Settings, plan network.Plan) Settings {
@@ -83,16 +77,20 @@ func Load(r *config.Reader, d Settings, plan network.Plan) Settings {
 		Maintenance:    loadMaintenance(r, d.Maintenance),
 		Tier: r.OneOf("clusterTier", d.Tier, string(azure.ManagedClusterSKUTierFree),
 			string(azure.ManagedClusterSKUTierStandard), string(azure.ManagedClusterSKUTierPremium)),
-		DNSPrefix:   r.Text("clusterDnsPrefix", d.DNSPrefix),
-		SystemPool:  loadPool(r, "systemPool", d.SystemPool),
-		UserPool:    loadPool(r, "userPool", d.UserPool),
-		MaxPods:     r.IntBetween("maxPods", d.MaxPods, 10, 250),
-		Zones:       r.Strings("zones", d.Zones),
-		Private:     r.Bool("clusterPrivate", d.Private),
-		AzurePolicy: r.Bool("azurePolicy", d.AzurePolicy),
-		Defender:    r.Bool("defender", d.Defender),
-		AdminGroups: r.Strings("adminGroupObjectIds", d.AdminGroups),
-		LoginMode:   r.OneOf("kubeloginMode", d.LoginMode, "azurecli", "workloadidentity", "spn"),
+		DNSPrefix:         r.Text("clusterDnsPrefix", d.DNSPrefix),
+		SystemPool:        loadPool(r, "systemPool", d.SystemPool),
+		UserPool:          loadPool(r, "userPool", d.UserPool),
+		SystemPoolName:    r.Text("systemPoolName", d.SystemPoolName),
+		Disk:              loadDisk(r, d.Disk),
+		EncryptionAtHost:  r.Bool("encryptionAtHost", d.EncryptionAtHost),
+		NodeGroupLockdown: r.Bool("nodeGroupLockdown", d.NodeGroupLockdown),
+		MaxPods:           r.IntBetween("maxPods", d.MaxPods, 10, 250),
+		Zones:             r.Strings("zones", d.Zones),
+		Private:           r.Bool("clusterPrivate", d.Private),
+		AzurePolicy:       r.Bool("azurePolicy", d.AzurePolicy),
+		Defender:          r.Bool("defender", d.Defender),
+		AdminGroups:       r.Strings("adminGroupObjectIds", d.AdminGroups),
+		LoginMode:         r.OneOf("kubeloginMode", d.LoginMode, "azurecli", "workloadidentity", "spn"),
 	}
 	if !minorVersion.MatchString(s.KubernetesVersion) {
 		r.Check("kubernetesVersion", fmt.Errorf(
@@ -111,10 +109,7 @@ func Load(r *config.Reader, d Settings, plan network.Plan) Settings {
 	for _, group := range s.AdminGroups {
 		identity.CheckObjectID(r, "adminGroupObjectIds", group)
 	}
-	if s.UserPool.Max > 0 && s.UserPool.Max < fewestForRedis {
-		r.Check("userPoolMax", fmt.Errorf("%d nodes are too few for Argo CD, whose %d Redis servers share none; raise it",
-			s.UserPool.Max, fewestForRedis))
-	}
+	s.checkPools(r)
 	s.checkRoom(r, plan)
 	return s
 }
@@ -139,19 +134,4 @@ func (s Settings) checkRoom(r *config.Reader, plan network.Plan) {
 				"widen it, or lower systemPoolMax or userPoolMax", plan.Pods, room, nodes))
 		}
 	}
-}
-
-// Most is how many nodes the pool has at most: its maximum, and those that an upgrade adds meanwhile.
-func (p Pool) Most() int { return p.Max + (p.Max+maxSurgeDivisor-1)/maxSurgeDivisor }
-
-func loadPool(r *config.Reader, name string, d Pool) Pool {
-	p := Pool{
-		VMSize: r.Text(name+"VmSize", d.VMSize),
-		Min:    r.IntBetween(name+"Min", d.Min, 1, maxNodes), // an empty pool could schedule nothing
-		Max:    r.IntBetween(name+"Max", d.Max, 1, maxNodes),
-	}
-	if p.Max > 0 && p.Min > p.Max {
-		r.Check(name+"Max", fmt.Errorf("%d is less than %sMin %d; raise it", p.Max, name, p.Min))
-	}
-	return p
 }

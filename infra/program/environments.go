@@ -46,12 +46,16 @@ func dev() Settings {
 			Maintenance: cluster.Maintenance{
 				Start: "02:00", Hours: 4, ReleaseDay: "Monday", NodeImageDay: "Monday", KubernetesDay: "Tuesday",
 			},
-			Tier:       "Free",
-			SystemPool: cluster.Pool{VMSize: "Standard_D2ds_v5", Min: 1, Max: 3},
-			UserPool:   cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 1, Max: 3},
-			MaxPods:    110,
-			Zones:      zones,
-			LoginMode:  "azurecli",
+			Tier: "Free",
+			// Microsoft supports system pools of at least two nodes with four processors (azure-aks-docs, use-system-pools).
+			SystemPool:        cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 2, Max: 3},
+			SystemPoolName:    "system",
+			Disk:              cluster.Disk{Type: "Ephemeral", SizeGB: 128},
+			NodeGroupLockdown: true,
+			UserPool:          cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 1, Max: 3},
+			MaxPods:           110,
+			Zones:             zones,
+			LoginMode:         "azurecli",
 		},
 		Registry: registry.Settings{SKU: "Standard"},
 		Vault:    vault.Settings{SoftDeleteDays: 7},
@@ -81,7 +85,8 @@ func test() Settings {
 	s.Cluster.Maintenance.ReleaseDay, s.Cluster.Maintenance.NodeImageDay = "Wednesday", "Wednesday"
 	s.Cluster.Maintenance.KubernetesDay = "Thursday"
 	s.Cluster.AzurePolicy = true
-	s.Cluster.SystemPool.Min = 2
+	s.Cluster.SystemPool.Max = 4
+	s.Cluster.EncryptionAtHost = true
 	s.Cluster.UserPool.Min, s.Cluster.UserPool.Max = 2, 5
 	s.Database.SKUTier, s.Database.SKUName = "GeneralPurpose", "Standard_D2ds_v5"
 	s.Database.StorageGB = 64
@@ -100,7 +105,10 @@ func prod() Settings {
 		Start: "01:00", Hours: 8, ReleaseDay: "Saturday", NodeImageDay: "Saturday", KubernetesDay: "Sunday",
 	}
 	s.Cluster.Defender = true
-	s.Cluster.SystemPool = cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 3, Max: 3}
+	// A node in each zone, and room for another one there.
+	s.Cluster.SystemPool = cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 3, Max: 6}
+	// The private DNS zone of the API server is in AKS' resource group, and operators link their network to it first.
+	s.Cluster.NodeGroupLockdown = false
 	s.Cluster.UserPool = cluster.Pool{VMSize: "Standard_D8ds_v5", Min: 3, Max: 10}
 	s.Registry = registry.Settings{SKU: "Premium", ZoneRedundant: true, Private: true, UntaggedDays: 30}
 	s.Vault = vault.Settings{PurgeProtection: true, SoftDeleteDays: 90, Private: true}

@@ -273,6 +273,22 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			map[string]string{"podCidr": "10.244.0.0/22"},
 			"podCidr: 10.244.0.0/22 has a /24 for 4 nodes, but both pools have up to 8",
 		},
+		"a disk that does not fit": {
+			"dev",
+			map[string]string{"systemPoolVmSize": "Standard_D2ds_v5"},
+			"osDiskSizeGb: 128 GiB do not fit on the local disk of Standard_D2ds_v5, which has 75; lower it, choose a larger size",
+		},
+		"a disk where there is none": {
+			"test",
+			map[string]string{"userPoolVmSize": "Standard_E8as_v5"},
+			"osDiskSizeGb: 128 GiB do not fit on the local disk of Standard_E8as_v5, which has 0",
+		},
+		"two pools of one name": {
+			"dev", map[string]string{"systemPoolName": "user"}, `systemPoolName: "user" is the name of the user pool; choose another`,
+		},
+		"a name that no pool can have": {
+			"dev", map[string]string{"systemPoolName": "System-2"}, `systemPoolName: "System-2" is not the name of a pool`,
+		},
 		"nodes replaced for two reasons in one night": {
 			"prod", map[string]string{"nodeImageDay": "Sunday"}, "nodeImageDay: Sunday is kubernetesDay too, and both replace nodes",
 		},
@@ -453,6 +469,30 @@ func TestUnit_NodesLeaveByAddressesThatStay(t *testing.T) {
 				addresses.ApplyT(func(a []string) []string { published <- a; return a })
 				assert.Equal(t, []string{"203.0.113.1"}, <-published)
 			}
+		})
+	}
+}
+
+func TestUnit_NodesAreAsMicrosoftSupportsThem(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			managed := recorded.OfType(cluster)[0].Inputs
+			system := managed["agentPoolProfiles"].ArrayValue()[0].ObjectValue()
+			assert.GreaterOrEqual(t, system["minCount"].NumberValue(), 2.0, "fewest nodes of a system pool")
+			assert.Greater(t, system["maxCount"].NumberValue(), system["minCount"].NumberValue(), "room for one more during an incident")
+			assert.Regexp(t, `^Standard_D([4-9]|[1-9][0-9])ds_v5$`, system["vmSize"].StringValue(), "four processors and a local disk")
+			for _, pool := range []resource.PropertyMap{system, recorded.OfType(pool)[0].Inputs} {
+				assert.Equal(t, "Ephemeral", pool["osDiskType"].StringValue())
+				assert.InDelta(t, 128, pool["osDiskSizeGB"].NumberValue(), 0)
+				assert.Equal(t, environment != "dev", pool["enableEncryptionAtHost"].BoolValue())
+			}
+			assert.Equal(t, "least-waste", managed["autoScalerProfile"].ObjectValue()["expander"].StringValue())
+			want := map[bool]string{true: "ReadOnly", false: "Unrestricted"}[environment != "prod"]
+			assert.Equal(t, want, managed["nodeResourceGroupProfile"].ObjectValue()["restrictionLevel"].StringValue())
 		})
 	}
 }

@@ -155,7 +155,14 @@ func (e Environment) Up(ctx context.Context) ([]Result, error) {
 		if _, err := fmt.Fprintf(e.log, "\n== %s/%s\n", p.Name, e.name); err != nil {
 			return results, err
 		}
-		up, err := stack.Up(ctx, optup.ProgressStreams(e.log), optup.ErrorProgressStreams(e.log), optup.SuppressOutputs())
+		options := []optup.Option{optup.ProgressStreams(e.log), optup.ErrorProgressStreams(e.log), optup.SuppressOutputs()}
+		if p == stacks.Infra {
+			// An update sends the number of nodes that the state knows, which the cluster autoscaler has left behind: Azure may take it
+			// for an order, or refuse it (terraform-provider-azurerm#4429). The other projects have nothing of the kind, and a refresh
+			// takes a release of Helm that is half gone for whole.
+			options = append(options, optup.Refresh())
+		}
+		up, err := stack.Up(ctx, options...)
 		if err != nil {
 			return results, errors.Join(ctx.Err(), e.explain(p, err))
 		}
