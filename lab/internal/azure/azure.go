@@ -60,7 +60,10 @@ type Options struct {
 	TimeScale                          float64
 	SubscriptionID, TenantID, ObjectID string
 	// Kubernetes stands behind AKS. Without it nodes are ignored and asking for credentials fails.
-	Kubernetes      Kubernetes
+	Kubernetes Kubernetes
+	// StrictCounts refuses a request with another number of nodes than an autoscaled pool has. Without
+	// it the number is taken for an order.
+	StrictCounts    bool
 	Faults          func(op Operation, typ, id string) error
 	RolePropagation *time.Duration
 	Existing        []Existing
@@ -81,7 +84,7 @@ func Open(options Options) (*Cloud, error) {
 		StateFile: options.StateFile, TimeScale: options.TimeScale,
 		SubscriptionID: options.SubscriptionID, TenantID: options.TenantID, ObjectID: options.ObjectID,
 		Faults: options.Faults, RolePropagation: options.RolePropagation, Existing: options.Existing, Observe: options.Observe,
-	}, services.New(options.Kubernetes))
+	}, services.New(services.Options{Kubernetes: options.Kubernetes, StrictCounts: options.StrictCounts}))
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +99,26 @@ func (c *Cloud) Unfulfilled() []string { return services.Unfulfilled(c.Cloud) }
 
 // Backends is services.Backends.
 func (c *Cloud) Backends() []Backend { return services.Backends(c.Cloud) }
+
+// Upgrade is services.Upgrade.
+func (c *Cloud) Upgrade(cluster, version string) error {
+	return services.Upgrade(c.Cloud, cluster, version)
+}
+
+// PoolVersions is services.PoolVersions.
+func (c *Cloud) PoolVersions(cluster string) map[string]string {
+	return services.PoolVersions(c.Cloud, cluster)
+}
+
+// PoolCounts is services.PoolCounts.
+func (c *Cloud) PoolCounts(cluster string) map[string]int {
+	return services.PoolCounts(c.Cloud, cluster)
+}
+
+// Autoscale is services.Autoscale.
+func (c *Cloud) Autoscale(cluster, pool string, count int) error {
+	return services.Autoscale(c.Cloud, cluster, pool, count)
+}
 
 // SecretVersion is services.SecretVersion.
 func (c *Cloud) SecretVersion(login WorkloadLogin, vaultURL, name string) (uri string, err error) {

@@ -136,6 +136,11 @@ type environment struct {
 
 	// more are further resources of a test.
 	more []part
+	// first are resources of a test that come before the others, in place of others of their names; needs is what others need of them.
+	first []part
+	needs map[string][]string
+	// left are the properties, by the resource's name, whose changes the program ignores.
+	left map[string][]string
 }
 
 func valid() *environment {
@@ -456,7 +461,9 @@ type part struct {
 	name string
 	// needs are registered with it, and before it; of after, only what is registered anyhow comes before it.
 	needs, after []string
-	register     func(ctx *pulumi.Context, m made, options ...pulumi.ResourceOption) (pulumi.Resource, error)
+	// ignores are the properties whose changes the program ignores.
+	ignores  []string
+	register func(ctx *pulumi.Context, m made, options ...pulumi.ResourceOption) (pulumi.Resource, error)
 }
 
 // of is a part whose arguments need no outputs.
@@ -572,6 +579,14 @@ func (e *environment) with(parts ...part) *environment {
 	return e
 }
 
+// leave makes the program ignore changes of a property of a resource.
+func (e *environment) leave(name, property string) {
+	if e.left == nil {
+		e.left = map[string][]string{}
+	}
+	e.left[name] = append(e.left[name], property)
+}
+
 // everything names all resources of the valid environment.
 func everything() []string {
 	var names []string
@@ -584,6 +599,16 @@ func everything() []string {
 // program registers the named resources, and those that they need.
 func (e *environment) program(goals ...string) pulumi.RunFunc {
 	parts := e.parts()
+	if len(e.first) > 0 {
+		parts = slices.DeleteFunc(parts, func(p part) bool {
+			return slices.ContainsFunc(e.first, func(f part) bool { return f.name == p.name })
+		})
+		parts = slices.Insert(parts, 1, e.first...) // after the group
+	}
+	for i := range parts {
+		parts[i].ignores = e.left[parts[i].name]
+		parts[i].needs = append(parts[i].needs, e.needs[parts[i].name]...)
+	}
 	wanted := map[string]bool{}
 	for _, name := range goals {
 		wanted[name] = true
@@ -613,7 +638,7 @@ func register(parts []part) pulumi.RunFunc {
 					first = append(first, r)
 				}
 			}
-			resource, err := p.register(ctx, m, pulumi.DependsOn(first))
+			resource, err := p.register(ctx, m, pulumi.DependsOn(first), pulumi.IgnoreChanges(p.ignores))
 			if err != nil {
 				return err
 			}

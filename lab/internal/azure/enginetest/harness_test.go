@@ -227,6 +227,15 @@ func (l *lab) up(program pulumi.RunFunc) *outcome {
 	})
 }
 
+// upRefreshed updates as "pulumi up --refresh" does: the state learns first what is there.
+func (l *lab) upRefreshed(program pulumi.RunFunc) *outcome {
+	l.t.Helper()
+	return l.run(program, func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent, out *bytes.Buffer) error {
+		_, err := s.Up(ctx, optup.Refresh(), optup.EventStreams(to), optup.ProgressStreams(out), optup.ErrorProgressStreams(out))
+		return err
+	})
+}
+
 func (l *lab) down() *outcome {
 	l.t.Helper()
 	return l.run(nil, func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent, out *bytes.Buffer) error {

@@ -54,11 +54,13 @@ func clusterTypes(k behind) []arm.Definition {
 			Serial:    onePoolAtATime,
 			Checks: []arm.Rule{
 				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, clusterSKU, systemPool, inlinePools,
-				addOnKeys, clusterVersion, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones,
+				addOnKeys, clusterVersion, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones, inlinePoolsStay, noLocalDisk,
+				localDiskTooSmall,
 			},
 			Demands: []arm.Rule{
 				inRegion, clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources, gatewayOfOneAddOn, gatewayForOverlay,
-				addOnPermissions, k.oneCluster(),
+				addOnPermissions, versionsOfAllPools, meshRevisions, noNewInlinePool, natGatewayOfNodes, nodesReachAPIServer, k.countStays(),
+				k.oneCluster(),
 			},
 			Settle:   autoscaleInlinePools,
 			Compute:  clusterOutputs,
@@ -69,22 +71,15 @@ func clusterTypes(k behind) []arm.Definition {
 			Path:      clusterPath + "/agentPools/{agentPoolName}",
 			Name:      poolName,
 			Immutable: []string{"vmSize", "gpuInstanceProfile"},
-			Frozen: map[string]string{
-				"vnetSubnetID":      "create a new pool in the other subnet",
-				"availabilityZones": "create a new pool in the other zones",
-				"maxPods":           "create a new pool with the other limit",
-				"osDiskSizeGB":      "create a new pool with the other disk",
-				"osDiskType":        "create a new pool with the other disk",
-				"osType":            "create a new pool with the other system",
-			},
-			Refers:  map[string]string{"vnetSubnetID": typeSubnet},
-			Serial:  onePoolAtATime,
-			Checks:  []arm.Rule{poolSize},
-			Demands: []arm.Rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolVersion, poolZones, nodeTraffic},
-			Settle:  autoscale,
+			Frozen:    frozenOfPools,
+			Refers:    map[string]string{"vnetSubnetID": typeSubnet},
+			Serial:    onePoolAtATime,
+			Checks:    []arm.Rule{poolSize, noLocalDisk, localDiskTooSmall},
+			Demands:   []arm.Rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolVersion, poolZones, nodeTraffic, k.countStays()},
+			Settle:    autoscale,
 			Compute: func(s arm.Subject) arm.Document {
 				return arm.Document{
-					"currentOrchestratorVersion": versionOf(s.In.Text("orchestratorVersion")),
+					"currentOrchestratorVersion": poolRunsNow(s),
 					"nodeImageVersion":           "AKSUbuntu-2204gen2containerd-202409.01.0",
 					"powerState":                 map[string]any{"code": "Running"},
 					"type":                       s.In.Text("type"),
@@ -513,6 +508,9 @@ func clusterOutputs(s arm.Subject) arm.Document {
 	}
 	if !s.In.Has("kubernetesVersion") {
 		result["kubernetesVersion"] = defaultKubernetesVersion
+	}
+	if pools := inlineVersions(s); len(pools) > 0 {
+		result[inlinePoolsPath] = pools
 	}
 	if s.In.Flag("apiServerAccessProfile.enablePrivateCluster") {
 		result["privateFQDN"] = host + "." + s.Issued("private") + ".privatelink." + location + ".azmk8s.io"

@@ -158,6 +158,8 @@ var clusterUpkeep = arm.Rule{ID: "K8", Code: "InvalidParameter", Broken: func(s 
 	result := slices.Concat(
 		s.OneOf("autoUpgradeProfile.upgradeChannel", "none", "patch", "stable", "rapid", "node-image"),
 		s.OneOf("autoUpgradeProfile.nodeOSUpgradeChannel", "None", "Unmanaged", "NodeImage", "SecurityPatch"),
+		s.OneOf("nodeResourceGroupProfile.restrictionLevel", "Unrestricted", "ReadOnly"),
+		s.OneOf("autoScalerProfile.expander", "least-waste", "most-pods", "priority", "random"),
 	)
 	if s.In.Text("autoUpgradeProfile.upgradeChannel") == "node-image" {
 		if channel := s.In.Text("autoUpgradeProfile.nodeOSUpgradeChannel"); channel != "" && channel != "NodeImage" {

@@ -30,5 +30,10 @@ type Node struct {
 	Taints []string
 }
 
-// behind is the Kubernetes that stands behind AKS, or none.
-type behind struct{ Kubernetes }
+// behind is what stands behind AKS.
+type behind struct {
+	// Kubernetes may be none.
+	Kubernetes
+	// strictCounts refuses another number of nodes than an autoscaled pool has.
+	strictCounts bool
+}

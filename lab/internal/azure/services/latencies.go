@@ -23,6 +23,7 @@ var latencies = map[string]durations{
 	typeSubnet:  {minutes(0.1), minutes(0.2)},
 	"Microsoft.Network/networkSecurityGroups":                            {minutes(0.1), minutes(0.2)},
 	"Microsoft.Network/publicIPAddresses":                                {minutes(0.1), minutes(0.2)},
+	typeNATGateway:                                                       {minutes(0.1), minutes(0.2)},
 	"Microsoft.Network/privateDnsZones":                                  {minutes(0.5), minutes(0.2)},
 	"Microsoft.Network/privateDnsZones/virtualNetworkLinks":              {minutes(0.5), minutes(0.5)},
 	typePrivateEndpoint:                                                  {minutes(1), minutes(0.5)},

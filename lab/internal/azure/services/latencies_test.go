@@ -33,7 +33,7 @@ func TestUnit_LatenciesAreTheDocumentedOnes(t *testing.T) {
 	}
 	assert.Equal(t, documented, table, "docs/azure-latencies.md and the table in latencies.go must say the same")
 	served := map[string]bool{}
-	for _, d := range New(nil).Definitions {
+	for _, d := range New(Options{}).Definitions {
 		served[d.Kind] = true
 		assert.Contains(t, latencies, d.Kind, "a served type needs a row in latencies.go and in docs/azure-latencies.md")
 	}

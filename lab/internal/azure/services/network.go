@@ -60,9 +60,9 @@ func networkTypes() []arm.Definition {
 			Path:    networkProvider + "virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
 			Name:    labelName,
 			Serial:  oneAtATime,
-			Refers:  map[string]string{"networkSecurityGroup.id": typeSecurityGroup},
+			Refers:  map[string]string{"networkSecurityGroup.id": typeSecurityGroup, "natGateway.id": typeNATGateway},
 			Checks:  []arm.Rule{subnetPrefix},
-			Demands: []arm.Rule{subnetFits, subnetNotInline, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes},
+			Demands: []arm.Rule{subnetFits, subnetNotInline, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes, subnetKeepsNATGateway},
 			InUse:   "InUseSubnetCannotBeDeleted",
 		}),
 		arm.Typed[network.NetworkSecurityGroup, network.NetworkSecurityGroupArgs](arm.Definition{
@@ -81,6 +81,7 @@ func networkTypes() []arm.Definition {
 			InUse:     "PublicIPAddressCannotBeDeleted",
 			Compute:   publicAddress,
 		}),
+		natGateways(),
 	}
 }
 

@@ -10,10 +10,18 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// New returns all services. The given Kubernetes stands behind AKS. Without it nodes are ignored and
-// asking for credentials fails.
-func New(kubernetes Kubernetes) arm.Services {
-	k := behind{kubernetes}
+// Options say how the services behave.
+type Options struct {
+	// Kubernetes stands behind AKS. Without it nodes are ignored and asking for credentials fails.
+	Kubernetes Kubernetes
+	// StrictCounts refuses a request with another number of nodes than an autoscaled pool has. Without
+	// it the number is taken for an order.
+	StrictCounts bool
+}
+
+// New returns all services.
+func New(options Options) arm.Services {
+	k := behind{options.Kubernetes, options.StrictCounts}
 	return arm.Services{
 		Definitions: slices.Concat(
 			groupTypes(), networkTypes(), gatewayTypes(), dnsTypes(), privateLinkTypes(), clusterTypes(k), maintenanceTypes(), databaseTypes(),
