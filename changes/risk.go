@@ -26,7 +26,8 @@ var guarded = []holder{
 // interrupts are types whose deletion or replacement is felt, although what they were can be made again.
 var interrupts = []holder{
 	{"azure-native:network:ApplicationGateway", "no request gets through until there is another"},
-	{"azure-native:network:PublicIPAddress", "clients reach the environment at another address"},
+	{"azure-native:network:PublicIPAddress", "clients reach the environment at another address, or others see it with another one"},
+	{"azure-native:network:NatGateway", "nothing in the cluster reaches the Internet until there is another"},
 	{"azure-native:network:PrivateEndpoint", "nothing reaches what is behind it until there is another"},
 	{"azure-native:network:PrivateZone", "private names are not resolved until there is another"},
 	{"azure-native:operationalinsights:Workspace", "logs are lost"},

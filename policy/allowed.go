@@ -31,7 +31,8 @@ var catalogue = []struct {
 	{"dbforpostgresql:Server", []string{"sku", "tier"}, []string{"GeneralPurpose", "MemoryOptimized"}, []string{"Burstable"}},
 	{"network:ApplicationGateway", []string{"sku", "name"}, []string{"WAF_v2"}, nil},
 	{"network:ApplicationGateway", []string{"sku", "tier"}, []string{"WAF_v2"}, nil},
-	{"network:PublicIPAddress", []string{"sku", "name"}, []string{"Standard"}, nil},
+	{"network:NatGateway", []string{"sku", "name"}, []string{"Standard", "StandardV2"}, nil},
+	{"network:PublicIPAddress", []string{"sku", "name"}, []string{"Standard", "StandardV2"}, nil},
 	{"operationalinsights:Workspace", []string{"sku", "name"}, []string{"PerGB2018"}, nil},
 }
 
