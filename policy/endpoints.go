@@ -6,8 +6,10 @@ import (
 )
 
 const (
-	// gatewayComponent is the type of the only component that may have a public address.
+	// gatewayComponent is the type of the only component that serves at a public address. egressComponent has addresses that nodes are
+	// seen with: a NAT gateway lets nothing in that was not asked for (azure-docs, nat-gateway-resource).
 	gatewayComponent = "gridos-infra:gateway:Gateway"
+	egressComponent  = "gridos-infra:network:Egress"
 	// internalLoadBalancer is the annotation that keeps a Service of type LoadBalancer inside the network. Source:
 	// learn.microsoft.com, "Use an internal load balancer with AKS".
 	internalLoadBalancer = "service.beta.kubernetes.io/azure-load-balancer-internal"
@@ -19,10 +21,10 @@ const (
 func noPublicEndpoint(r Resource, _ string) []finding {
 	switch r.kind() {
 	case "network:PublicIPAddress":
-		if r.ParentType != gatewayComponent {
+		if r.ParentType != gatewayComponent && r.ParentType != egressComponent {
 			return []finding{{
 				"a public address that is not the gateway's",
-				"serve through the Application Gateway, whose component " + gatewayComponent + " holds the only public address",
+				"serve through the Application Gateway, whose component " + gatewayComponent + " holds the only public address that serves",
 			}}
 		}
 	case "network:PublicIPPrefix":

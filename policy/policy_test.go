@@ -70,6 +70,8 @@ func TestUnit_EachRuleRefusesWhatItIsThereFor(t *testing.T) {
 		{"tags", "prod", "kubernetes:core/v1:Namespace", "", object{}, ""},
 
 		{"no-public-endpoint", "prod", address, edge, object{}, ""},
+		{"no-public-endpoint", "prod", address, "gridos-infra:network:Egress", object{}, ""},
+		{"no-public-endpoint", "prod", address, "gridos-infra:network:Network", object{}, "a public address that is not the gateway's"},
 		{"no-public-endpoint", "prod", address, "", object{}, "not the gateway's"},
 		{"no-public-endpoint", "prod", "azure-native:network:PublicIPPrefix", edge, object{}, "public addresses"},
 		{"no-public-endpoint", "prod", aks, "", object{}, "open to the Internet"},

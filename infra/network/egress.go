@@ -21,35 +21,44 @@ const (
 // mostEgressAddresses is how many addresses a NAT gateway has at most. Source: azure-docs, nat-gateway-resource (10 July 2023).
 const mostEgressAddresses = 16
 
-// Egress is the configuration of the nodes' way out.
-type Egress struct {
+// EgressSettings is the configuration of the nodes' way out.
+type EgressSettings struct {
 	// Way is NATGateway or LoadBalancer. It is decided once: azure-native replaces the cluster for a change of its network profile.
 	Way string
 	// Addresses is how many public addresses a NAT gateway has; each brings 64,512 ports.
 	Addresses int
 }
 
-// LoadEgress reads Egress with the defaults d, recording mistakes in r.
-func LoadEgress(r *config.Reader, d Egress) Egress {
-	return Egress{
+// LoadEgress reads EgressSettings with the defaults d, recording mistakes in r.
+func LoadEgress(r *config.Reader, d EgressSettings) EgressSettings {
+	return EgressSettings{
 		Way:       r.OneOf("egress", d.Way, NATGateway, LoadBalancer),
 		Addresses: r.IntBetween("egressAddresses", d.Addresses, 1, mostEgressAddresses),
 	}
 }
 
-// wayOut registers the NAT gateway, when there is one, and returns it for the subnets that leave through it.
+// Egress is the nodes' way out: a NAT gateway with its addresses. Nothing can come in by it: it translates what was asked for inside.
+type Egress struct {
+	pulumi.ResourceState
+
+	// GatewayID is the ARM id of the NAT gateway, for the subnets that leave by it.
+	GatewayID pulumi.StringOutput
+	// Addresses are the public addresses that the nodes are seen with.
+	Addresses pulumi.StringArray
+}
+
+// newEgress registers the way out.
 //
 // The gateway is in no zone of the configuration's: a gateway of the SKU Standard is in one zone whatever is written, and Azure chooses
-// which. Its addresses are redundant over the zones where the region has some, which such a gateway takes (azure-docs,
-// nat-availability-zones, 15 February 2024; docs/design/0011-egress.md).
-func (n *Network) wayOut(ctx *pulumi.Context, name string, args Args) (*azure.NatGateway, error) {
-	n.EgressAddresses = pulumi.StringArray{}
-	if args.Egress.Way != NATGateway {
-		return nil, nil
+// which. Its addresses are redundant over the zones where the region has some (rule N10; docs/design/0011-egress.md).
+func newEgress(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Egress, error) {
+	e := &Egress{}
+	if err := ctx.RegisterComponentResource("gridos-infra:network:Egress", name, e, opts...); err != nil {
+		return nil, err
 	}
 	var ids azure.SubResourceArray
 	for number := 1; number <= args.Egress.Addresses; number++ {
-		part := fmt.Sprintf("%s-egress-%d", name, number)
+		part := fmt.Sprintf("%s-%d", name, number)
 		address, err := azure.NewPublicIPAddress(ctx, part, &azure.PublicIPAddressArgs{
 			ResourceGroupName:        args.ResourceGroupName,
 			PublicIpAddressName:      pulumi.String(args.Names.EgressAddress(number)),
@@ -60,18 +69,18 @@ func (n *Network) wayOut(ctx *pulumi.Context, name string, args Args) (*azure.Na
 			Zones:                    pulumi.ToStringArray(args.AddressZones),
 			Tags:                     args.Tags,
 			// Others list the address: a deletion is felt far away, and the same one never comes back.
-		}, pulumi.Parent(n), pulumi.Protect(args.Protect))
+		}, pulumi.Parent(e), pulumi.Protect(args.Protect))
 		if err != nil {
 			return nil, err
 		}
 		id := address.ID().ToStringOutput()
-		if err := args.Diagnostics.Watch(ctx, part, id, monitoring.LogsAndMetrics, pulumi.Parent(n)); err != nil {
+		if err := args.Diagnostics.Watch(ctx, part, id, monitoring.LogsAndMetrics, pulumi.Parent(e)); err != nil {
 			return nil, err
 		}
 		ids = append(ids, azure.SubResourceArgs{Id: id})
-		n.EgressAddresses = append(n.EgressAddresses, address.IpAddress.Elem())
+		e.Addresses = append(e.Addresses, address.IpAddress.Elem())
 	}
-	return azure.NewNatGateway(ctx, name+"-nat", &azure.NatGatewayArgs{
+	gateway, err := azure.NewNatGateway(ctx, name+"-nat", &azure.NatGatewayArgs{
 		ResourceGroupName: args.ResourceGroupName,
 		NatGatewayName:    pulumi.String(args.Names.NATGateway),
 		Location:          pulumi.String(args.Location),
@@ -80,5 +89,10 @@ func (n *Network) wayOut(ctx *pulumi.Context, name string, args Args) (*azure.Na
 		IdleTimeoutInMinutes: pulumi.Int(4),
 		PublicIpAddresses:    ids,
 		Tags:                 args.Tags,
-	}, pulumi.Parent(n))
+	}, pulumi.Parent(e))
+	if err != nil {
+		return nil, err
+	}
+	e.GatewayID = gateway.ID().ToStringOutput()
+	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{"gatewayId": e.GatewayID, "addresses": e.Addresses})
 }

@@ -24,7 +24,7 @@ type Args struct {
 	VaultEndpoint bool
 	// Egress is the nodes' way out of the network, AddressZones the zones of the public addresses on it: all, or none where the
 	// region has none.
-	Egress       Egress
+	Egress       EgressSettings
 	AddressZones []string
 	// Protect refuses to delete what others know the environment by: its public addresses.
 	Protect bool
@@ -90,9 +90,13 @@ func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 
-	way, err := n.wayOut(ctx, name, args)
-	if err != nil {
-		return err
+	var way *Egress
+	n.EgressAddresses = pulumi.StringArray{}
+	if args.Egress.Way == NATGateway {
+		if way, err = newEgress(ctx, name+"-egress", args, pulumi.Parent(n)); err != nil {
+			return err
+		}
+		n.EgressAddresses = way.Addresses
 	}
 	subnets, err := n.subnets(ctx, name, vnet, way, args)
 	if err != nil {
@@ -106,7 +110,7 @@ func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
 }
 
 func (n *Network) subnets(
-	ctx *pulumi.Context, name string, vnet *azure.VirtualNetwork, way *azure.NatGateway, args Args,
+	ctx *pulumi.Context, name string, vnet *azure.VirtualNetwork, way *Egress, args Args,
 ) (map[string]*azure.Subnet, error) {
 	subnets := map[string]*azure.Subnet{}
 	var previous []pulumi.Resource
@@ -133,7 +137,7 @@ func (n *Network) subnets(
 			NetworkSecurityGroup: azure.NetworkSecurityGroupTypeArgs{Id: group.ID().ToStringOutput()},
 		}
 		if p.leaves && way != nil {
-			subnetArgs.NatGateway = azure.SubResourceArgs{Id: way.ID().ToStringOutput()}
+			subnetArgs.NatGateway = azure.SubResourceArgs{Id: way.GatewayID}
 		}
 		if p.delegation != "" {
 			subnetArgs.Delegations = azure.DelegationArray{azure.DelegationArgs{

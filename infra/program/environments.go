@@ -37,7 +37,7 @@ func dev() Settings {
 			Pods:         "10.244.0.0/16",
 			Services:     "10.96.0.0/16",
 		},
-		Egress: network.Egress{Way: network.LoadBalancer, Addresses: 1},
+		Egress: network.EgressSettings{Way: network.LoadBalancer, Addresses: 1},
 		Cluster: cluster.Settings{
 			KubernetesVersion:    "1.35",
 			UpgradeChannel:       "patch",

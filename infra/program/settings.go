@@ -36,7 +36,7 @@ type Settings struct {
 	Ranges  network.Settings
 	Network network.Plan
 	// Egress is the nodes' way out of the network.
-	Egress network.Egress
+	Egress network.EgressSettings
 	// AuthorizedRanges are the public addresses (IPv4 CIDRs) of people and pipelines: they reach the API server and the key vault
 	// where these are not private.
 	AuthorizedRanges []string
@@ -53,7 +53,8 @@ type Settings struct {
 	Propagation time.Duration
 	// SubscriptionID is the subscription that the environment belongs to, or "" for whichever the caller signed in to.
 	SubscriptionID string
-	// Protect refuses to delete what holds state: the cluster, the database server and the vault.
+	// Protect refuses to delete what holds state, and what others list: the cluster, the database server, the vault and the addresses
+	// that nodes are seen with.
 	Protect bool
 	// Policy is how the environment departs from the guardrails.
 	Policy policy.Settings
