@@ -3,10 +3,12 @@ package manifests
 import (
 	"encoding/json"
 	"flag"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -467,4 +469,29 @@ func kubeconfig(t *testing.T, config *rest.Config) string {
 		CurrentContext: "lab",
 	}, path))
 	return path
+}
+
+// TestUnit_NothingNamesARevisionOfTheMesh: an upgrade of the mesh has nothing to label and nothing to restart, and the edge's Service
+// selects the ingress pods of the old revision and of the new one.
+func TestUnit_NothingNamesARevisionOfTheMesh(t *testing.T) {
+	t.Parallel()
+	for _, dir := range []string{"applications", "apps", "bootstrap"} {
+		read := 0
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !slices.Contains([]string{".go", ".yaml", ".json"}, filepath.Ext(path)) {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			read++
+			for _, label := range []string{"istio.io/rev", "istio-injection", "asm-1-"} {
+				assert.NotContains(t, string(text), label, path)
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		require.Positive(t, read, dir)
+	}
 }
