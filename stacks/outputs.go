@@ -6,7 +6,7 @@ import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 type InfraOutputs struct {
 	// ContractVersion is the version of this contract.
 	ContractVersion pulumi.IntOutput `output:"contractVersion"`
-	// Location is the Azure region, such as westeurope.
+	// Location is the Azure region, such as francecentral.
 	Location pulumi.StringOutput `output:"location"`
 	// SubscriptionID is the GUID of the subscription.
 	SubscriptionID pulumi.StringOutput `output:"subscriptionId"`
@@ -144,7 +144,7 @@ type PublishedOutputs struct {
 	ContractVersion pulumi.IntOutput `output:"contractVersion"`
 	// Environment is dev, test or prod.
 	Environment pulumi.StringOutput `output:"environment"`
-	// Location is the Azure region, such as westeurope.
+	// Location is the Azure region, such as francecentral.
 	Location pulumi.StringOutput `output:"location"`
 	// ResourceGroupName names the resource group of the environment.
 	ResourceGroupName pulumi.StringOutput `output:"resourceGroupName"`

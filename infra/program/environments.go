@@ -28,7 +28,11 @@ func Defaults(environment string) Settings {
 func dev() Settings {
 	zones := []string{"1", "2", "3"}
 	return Settings{
-		Location:    "westeurope",
+		// Where Azure makes all that prod has: zones, a zone-redundant PostgreSQL server, and a pair that PostgreSQL is offered in, for
+		// its backups. West Europe, North Europe and Germany West Central block such servers, and Sweden Central's pair, Sweden South,
+		// offers no PostgreSQL (azure-databases-docs, articles/postgresql/includes/regions-table.md of 22 December 2025). dev and test
+		// are there too, so that they meet the quotas and machines that prod will.
+		Location:    "francecentral",
 		Owner:       "platform",
 		CostCentre:  "gridos",
 		Propagation: 30 * time.Second,

@@ -31,6 +31,11 @@ func Program(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, warning := range settings.Warnings() {
+		if err := ctx.Log.Warn(ctx.Project()+":"+warning, nil); err != nil {
+			return err
+		}
+	}
 	return policy.Guard(ctx, settings.Policy, settings.register)
 }
 

@@ -319,6 +319,10 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 		"no pair for the backup": {
 			"prod", map[string]string{"location": "qatarcentral"}, "postgresGeoBackup: qatarcentral is paired with no other region",
 		},
+		"no standby in the region": {
+			"prod", map[string]string{"location": "japanwest", "policyWaivers": "[]", "postgresGeoBackup": "false"},
+			"postgresHighAvailability: PostgreSQL has no standby in another zone in japanwest",
+		},
 		"high availability of a burstable server": {
 			"dev",
 			map[string]string{"postgresHighAvailability": "SameZone"},
@@ -518,6 +522,25 @@ func TestUnit_TheMeshHasTheRevisionsThatAreConfigured(t *testing.T) {
 		}
 		assert.Equal(t, want, got)
 	}
+}
+
+// Azure blocks zone-redundant servers in some regions and for some subscriptions: by default no environment is there, and who goes
+// there is told, not stopped.
+func TestUnit_ARegionThatMayRefuseTheStandbyIsAWarning(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		assert.Empty(t, program.Defaults(environment).Warnings(), environment)
+	}
+	s := program.Defaults("prod")
+	s.Location = "westeurope"
+	require.Len(t, s.Warnings(), 1)
+	assert.Contains(t, s.Warnings()[0], "location: Azure blocks new zone-redundant PostgreSQL servers in westeurope")
+	s.Database.HighAvailability = "SameZone"
+	assert.Empty(t, s.Warnings(), "a standby in the same zone is not blocked")
+
+	recorded, err := run("prod", map[string]string{"location": "westeurope"})
+	require.NoError(t, err)
+	assert.Len(t, recorded.OfType(server), 1)
 }
 
 func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {

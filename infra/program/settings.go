@@ -26,7 +26,7 @@ import (
 // Settings is the whole configuration of gridos-infra; docs/configuration.md describes each key, and Defaults has what an
 // environment is without any.
 type Settings struct {
-	// Location is the Azure region, such as westeurope.
+	// Location is the Azure region, such as francecentral.
 	Location string
 	Names    naming.Names
 	// Owner and CostCentre are tags of every resource: who answers for it, and who pays.
@@ -69,6 +69,9 @@ var (
 	subject = regexp.MustCompile(`^(repo:[\w.@-]+/[\w.@-]+):((?:environment|ref):[^*]+|pull_request)$`)
 )
 
+// zoneRedundant is the high availability of a server whose standby is in another zone.
+const zoneRedundant = "ZoneRedundant"
+
 // longestPropagation is how long Azure says that a role assignment may take: ten minutes.
 const longestPropagation = 10 * time.Minute
 
@@ -109,7 +112,7 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 // check records the mistakes that a single concern does not see.
 func (s Settings) check(r *config.Reader, environment string) {
 	if !location.MatchString(s.Location) {
-		r.Check("location", fmt.Errorf("%q is not the name of a region; write it like westeurope", s.Location))
+		r.Check("location", fmt.Errorf("%q is not the name of a region; write it like francecentral", s.Location))
 	}
 	for _, tag := range []struct{ key, value string }{{"owner", s.Owner}, {"costCentre", s.CostCentre}} {
 		if !tagValue.MatchString(tag.value) {
@@ -198,13 +201,27 @@ func (s Settings) checkRegion(r *config.Reader) {
 		{"zones", len(s.Cluster.Zones) > 0},
 		{"gatewayZones", len(s.Gateway.Zones) > 0},
 		{"registryZoneRedundant", s.Registry.ZoneRedundant},
-		{"postgresHighAvailability", s.Database.HighAvailability == "ZoneRedundant"},
+		{"postgresHighAvailability", s.Database.HighAvailability == zoneRedundant},
 	} {
 		if zonal.uses {
 			r.Check(zonal.key, region.CheckZones(s.Location))
 		}
 	}
+	if s.Database.HighAvailability == zoneRedundant {
+		r.Check("postgresHighAvailability", region.CheckStandby(s.Location))
+	}
 	if s.Database.GeoRedundantBackup {
 		r.Check("postgresGeoBackup", region.CheckPair(s.Location))
 	}
+}
+
+// Warnings are what Azure may refuse although nothing in the configuration is wrong, each with its key and a remedy.
+func (s Settings) Warnings() []string {
+	var warnings []string
+	if s.Database.HighAvailability == zoneRedundant {
+		if restriction := region.StandbyRestriction(s.Location); restriction != "" {
+			warnings = append(warnings, "location: "+restriction)
+		}
+	}
+	return warnings
 }

@@ -16,7 +16,26 @@ func TestUnit_RegionsAreJudgedAsFarAsTheyAreKnown(t *testing.T) {
 	require.NoError(t, CheckZones("atlantis"), "Azure may have opened it since")
 	require.NoError(t, CheckPair("northeurope"))
 	require.ErrorContains(t, CheckPair("qatarcentral"), "paired with no other region")
+	require.ErrorContains(t, CheckPair("brazilsouth"), "Azure copies no backups of PostgreSQL from brazilsouth to its pair")
+	require.NoError(t, CheckStandby("francecentral"))
+	require.ErrorContains(t, CheckStandby("JapanWest"), "no standby in another zone in JapanWest")
 	for _, name := range zoned {
 		assert.False(t, slices.Contains(zoneless, name), name)
+	}
+}
+
+// West Europe, North Europe and Germany West Central are where data may be, and may refuse what prod is made of.
+func TestUnit_ARegionThatBlocksStandbysIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"westeurope", "WestEurope", "northeurope", "germanywestcentral"} {
+		assert.Contains(t, StandbyRestriction(name), "Azure blocks new zone-redundant PostgreSQL servers in "+name)
+		assert.Contains(t, StandbyRestriction(name), "az postgres flexible-server list-skus -l "+name, "the remedy")
+		require.NoError(t, CheckStandby(name), "it may be lifted")
+	}
+	for _, name := range []string{"francecentral", "swedencentral", "atlantis"} {
+		assert.Empty(t, StandbyRestriction(name))
+	}
+	for _, name := range restricted {
+		assert.Contains(t, zoned, name)
 	}
 }
