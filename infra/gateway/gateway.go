@@ -22,6 +22,8 @@ type Settings struct {
 	Zones []string
 	// Certificate is the Key Vault address of the certificate that clients see, or "" for plain HTTP.
 	Certificate Certificate
+	// Firewall is what the gateway lets through.
+	Firewall Firewall
 }
 
 // maxInstances is what Azure allows an autoscaled v2 gateway.
@@ -34,6 +36,7 @@ func Load(r *config.Reader, d Settings, environment string) Settings {
 		MaxCapacity: r.IntBetween("gatewayMaxCapacity", d.MaxCapacity, 2, maxInstances),
 		Zones:       r.Strings("gatewayZones", d.Zones),
 		Certificate: loadCertificate(r, d.Certificate, environment),
+		Firewall:    loadFirewall(r, d.Firewall),
 	}
 	if s.MaxCapacity > 0 && s.MinCapacity > s.MaxCapacity {
 		r.Check("gatewayMaxCapacity", fmt.Errorf("%d is less than gatewayMinCapacity %d; raise it", s.MaxCapacity, s.MinCapacity))
@@ -95,23 +98,7 @@ func (g *Gateway) provision(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	policy, err := azure.NewWebApplicationFirewallPolicy(ctx, name+"-waf", &azure.WebApplicationFirewallPolicyArgs{
-		ResourceGroupName: args.ResourceGroupName,
-		PolicyName:        pulumi.String(args.Names.FirewallPolicy),
-		Location:          pulumi.String(args.Location),
-		PolicySettings: azure.PolicySettingsArgs{
-			State:            pulumi.String(azure.WebApplicationFirewallEnabledStateEnabled),
-			Mode:             pulumi.String(azure.WebApplicationFirewallModePrevention),
-			RequestBodyCheck: pulumi.Bool(true),
-		},
-		ManagedRules: azure.ManagedRulesDefinitionArgs{ManagedRuleSets: azure.ManagedRuleSetArray{
-			azure.ManagedRuleSetArgs{
-				RuleSetType:    pulumi.String("Microsoft_DefaultRuleSet"),
-				RuleSetVersion: pulumi.String("2.1"),
-			},
-		}},
-		Tags: args.Tags,
-	}, pulumi.Parent(g))
+	policy, err := azure.NewWebApplicationFirewallPolicy(ctx, name+"-waf", firewallArgs(args), pulumi.Parent(g))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,13 @@ package gateway_test
 
 import (
 	"fmt"
+	"go/ast"
+	"go/constant"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"go/types"
+	"maps"
 	"strings"
 	"testing"
 
@@ -15,19 +22,64 @@ import (
 )
 
 // A firewall in Detection mode, or one that is off, passes everything, and everything else works as before: nobody would notice.
+// run runs the program against mocks.
+func run(environment string, overrides map[string]string) (*mocks.Recorded, error) {
+	values := map[string]string{"rolePropagation": "0s"} // the SDK's mocks know no hooks, and waiting is what they are for
+	maps.Copy(values, overrides)
+	return mocks.Run{
+		Project: stacks.Infra, Root: "../..", Stack: environment, Config: values,
+		Functions: map[string]map[string]any{
+			"azure-native:authorization:getClientConfig": {"objectId": "o", "tenantId": "t", "subscriptionId": "s"},
+		},
+		Preview: true,
+	}.Do(program.Program)
+}
+
+// What the firewall refuses never reaches the application, and no metric of the application shows it: whatever the application
+// takes has to get through. The unit of the limit is not documented, so the limit is enough if a kilobyte is 1,000 bytes.
+func TestUnit_TheFirewallLetsThroughWhatTheApplicationTakes(t *testing.T) {
+	t.Parallel()
+	const file = "../../src/internal/api/api.go"
+	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	require.NoError(t, err)
+	object := source.Scope.Lookup("maxBody") //nolint:staticcheck // one constant, which needs no type checker
+	require.NotNil(t, object, "%s has no constant maxBody", file)
+	declared, ok := object.Decl.(*ast.ValueSpec)
+	require.True(t, ok)
+	var text strings.Builder
+	require.NoError(t, printer.Fprint(&text, token.NewFileSet(), declared.Values[0]))
+	evaluated, err := types.Eval(token.NewFileSet(), nil, token.NoPos, text.String())
+	require.NoError(t, err)
+	maxBody, exact := constant.Int64Val(evaluated.Value)
+	require.True(t, exact)
+	require.Positive(t, maxBody)
+	for _, environment := range naming.Environments() {
+		assert.GreaterOrEqual(t, int64(program.Defaults(environment).Gateway.Firewall.MaxBodyKB)*1000, maxBody, environment)
+	}
+}
+
+func TestUnit_TheFirewallIsConfigured(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", map[string]string{"firewallMaxBodyKb": "64", "firewallRequestsPerMinute": "0"})
+	require.NoError(t, err)
+	policy := recorded.OfType("azure-native:network/v20240501:WebApplicationFirewallPolicy")[0].Inputs.Mappable()
+	settings, ok := policy["policySettings"].(map[string]any)
+	require.True(t, ok)
+	assert.InDelta(t, 64, settings["maxRequestBodySizeInKb"], 0)
+	assert.InDelta(t, 64, settings["requestBodyInspectLimitInKB"], 0, "no more is inspected than is let through")
+	assert.NotContains(t, policy, "customRules")
+
+	_, err = run("dev", map[string]string{"firewallMaxBodyKb": "2001", "firewallRequestsPerMinute": "-1"})
+	require.ErrorContains(t, err, "gridos-infra:firewallMaxBodyKb: 2001 is out of range; use 8 to 2000")
+	require.ErrorContains(t, err, "gridos-infra:firewallRequestsPerMinute: -1 is out of range")
+}
+
 func TestUnit_TheFirewallPreventsInEveryEnvironment(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
 		t.Run(environment, func(t *testing.T) {
 			t.Parallel()
-			recorded, err := mocks.Run{
-				Project: stacks.Infra, Root: "../..", Stack: environment,
-				Config: map[string]string{"rolePropagation": "0s"}, // the SDK's mocks know no hooks, and waiting is what they are for
-				Functions: map[string]map[string]any{
-					"azure-native:authorization:getClientConfig": {"objectId": "o", "tenantId": "t", "subscriptionId": "s"},
-				},
-				Preview: true,
-			}.Do(program.Program)
+			recorded, err := run(environment, nil)
 			require.NoError(t, err)
 			policies := recorded.OfType("azure-native:network/v20240501:WebApplicationFirewallPolicy")
 			gateways := recorded.OfType("azure-native:network/v20240501:ApplicationGateway")
@@ -38,11 +90,21 @@ func TestUnit_TheFirewallPreventsInEveryEnvironment(t *testing.T) {
 			assert.Equal(t, map[string]any{
 				"state": "Enabled", "mode": "Prevention",
 				"requestBodyCheck": true, "requestBodyEnforcement": true, "fileUploadEnforcement": true,
+				"requestBodyInspectLimitInKB": 128.0, "maxRequestBodySizeInKb": 1100.0,
 			}, policy["policySettings"])
 			assert.Equal(t, map[string]any{"managedRuleSets": []any{
 				map[string]any{"ruleSetType": "Microsoft_DefaultRuleSet", "ruleSetVersion": "2.1"},
+				map[string]any{"ruleSetType": "Microsoft_BotManagerRuleSet", "ruleSetVersion": "1.1"},
 			}}, policy["managedRules"], "no rule is off, and nothing is excluded")
-			assert.NotContains(t, policy, "customRules", "one that allows is asked before the managed rules")
+			assert.Equal(t, []any{map[string]any{
+				"name": "ClientRateLimit", "priority": 10.0, "ruleType": "RateLimitRule", "action": "Block",
+				"rateLimitDuration": "OneMin", "rateLimitThreshold": 3000.0,
+				"groupByUserSession": []any{map[string]any{"groupByVariables": []any{map[string]any{"variableName": "ClientAddr"}}}},
+				"matchConditions": []any{map[string]any{
+					"matchVariables": []any{map[string]any{"variableName": "RemoteAddr"}},
+					"operator":       "IPMatch", "negationConditon": true, "matchValues": []any{"255.255.255.255/32"},
+				}},
+			}}, policy["customRules"], "a rule that allows would be asked before the managed rules")
 
 			gateway := gateways[0].Inputs.Mappable()
 			assert.Equal(t, map[string]any{"name": "WAF_v2", "tier": "WAF_v2"}, gateway["sku"], "no other has a firewall")

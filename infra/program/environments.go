@@ -75,6 +75,8 @@ func dev() Settings {
 		Gateway: gateway.Settings{
 			MinCapacity: 1, MaxCapacity: 2,
 			Certificate: gateway.Certificate{ResourceGroup: "gridos-platform-rg"},
+			// The application takes bodies of 1 MiB; a little more reaches it, so that its own answer says what is wrong.
+			Firewall: gateway.Firewall{MaxBodyKB: 1100, RequestsPerMinute: 3000},
 		},
 		Monitoring: monitoring.Settings{RetentionDays: 30},
 	}
