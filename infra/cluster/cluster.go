@@ -33,8 +33,9 @@ type Args struct {
 	// when the cluster does not know them by itself.
 	OutboundType    azure.OutboundType
 	EgressAddresses pulumi.StringArray
-	// Subnets are all subnets of the network: what the cluster makes in one that is not its nodes' is gone before the subnet is.
-	Subnets []pulumi.Resource
+	// NetworkSettled is what the cluster waits for: Azure refuses it while it works on a subnet of the network (rule N10). The subnet
+	// of the edge load balancer, which no property of the cluster names, is part of it.
+	NetworkSettled pulumi.Resource
 	// RegistryID is the ARM id of the registry that nodes pull from.
 	RegistryID pulumi.StringInput
 	Tags       pulumi.StringMap
@@ -102,7 +103,7 @@ func (c *Cluster) provision(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	managed, err := azure.NewManagedCluster(ctx, name+"-aks", managedClusterArgs(args, controlPlane.ID().ToStringOutput()),
-		pulumi.Parent(c), pulumi.Protect(args.Protect), joined, pulumi.DependsOn(args.Subnets),
+		pulumi.Parent(c), pulumi.Protect(args.Protect), pulumi.DependsOn([]pulumi.Resource{args.NetworkSettled}), joined,
 		// The autoscaler owns the number of nodes. It is sent all the same: Azure requires it.
 		pulumi.IgnoreChanges([]string{"agentPoolProfiles[*].count"}))
 	if err != nil {

@@ -22,7 +22,8 @@ import (
 
 // Settings is the configuration of the server.
 type Settings struct {
-	// Version is the major version of PostgreSQL.
+	// Version is the major version of PostgreSQL: those that Azure offers and the community supports for a year or more. 14 ends in
+	// November 2026 (postgresql.org/support/versioning).
 	Version string
 	// SKUTier and SKUName belong together: Burstable goes with Standard_B…, GeneralPurpose with Standard_D…,
 	// MemoryOptimized with Standard_E… (rule P1).
@@ -63,7 +64,7 @@ var (
 // Load reads Settings with the defaults d, recording mistakes in r.
 func Load(r *config.Reader, d Settings) Settings {
 	s := Settings{
-		Version:            r.OneOf("postgresVersion", d.Version, "14", "15", "16"),
+		Version:            r.OneOf("postgresVersion", d.Version, "15", "16", "17"),
 		SKUTier:            r.OneOf("postgresSkuTier", d.SKUTier, "Burstable", "GeneralPurpose", "MemoryOptimized"),
 		SKUName:            r.Text("postgresSkuName", d.SKUName),
 		StorageGB:          r.Int("postgresStorageGb", d.StorageGB),
@@ -124,9 +125,11 @@ type Args struct {
 	SubnetID, ZoneID pulumi.StringInput
 	// ZoneLink is what the server waits for, so that its name resolves (rule N5).
 	ZoneLink pulumi.Resource
+	// NetworkSettled is what the server waits for: Azure refuses it while it works on a subnet of the network (rule N10).
+	NetworkSettled pulumi.Resource
 	// VaultName is the key vault that the password goes to, VaultAccess the right to write there.
 	VaultName   pulumi.StringInput
-	VaultAccess pulumi.Resource
+	VaultAccess []pulumi.Resource
 	// TenantID is the GUID of the Entra tenant whose identities may sign in.
 	TenantID    string
 	Diagnostics monitoring.Sink
@@ -178,7 +181,7 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 		return err
 	}
 	server, err := azure.NewServer(ctx, name+"-server", serverArgs(args, password.Result),
-		pulumi.Parent(d), pulumi.Protect(args.Protect), pulumi.DependsOn([]pulumi.Resource{args.ZoneLink}),
+		pulumi.Parent(d), pulumi.Protect(args.Protect), pulumi.DependsOn([]pulumi.Resource{args.ZoneLink, args.NetworkSettled}),
 		// A failover swaps the two zones; that is no drift to undo.
 		pulumi.IgnoreChanges([]string{"availabilityZone", "highAvailability.standbyAvailabilityZone"}))
 	if err != nil {
@@ -209,7 +212,8 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 		ConfigurationName: pulumi.String("ssl_min_protocol_version"),
 		Source:            pulumi.String("user-override"),
 		Value:             pulumi.String("TLSv1.2"),
-		// A parameter exists as long as its server and cannot be deleted (pulumi-azure-native issue 3072).
+		// Without RetainOnDelete azure-native sets a parameter that is deleted back to its default, which would only delay the deletion
+		// of its server (custom_postgres_config.go there, in 2.90.0; issue 3072).
 	}, pulumi.Parent(d), pulumi.DependsOn([]pulumi.Resource{database}), pulumi.RetainOnDelete(true)); err != nil {
 		return err
 	}
@@ -219,7 +223,7 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 		SecretName:        pulumi.String(args.Names.DatabasePasswordSecret),
 		Properties:        keyvault.SecretPropertiesArgs{Value: password.Result},
 		Tags:              args.Tags,
-	}, pulumi.Parent(d), pulumi.DependsOn([]pulumi.Resource{args.VaultAccess}))
+	}, pulumi.Parent(d), pulumi.DependsOn(args.VaultAccess))
 	if err != nil {
 		return err
 	}

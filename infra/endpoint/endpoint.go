@@ -25,7 +25,7 @@ var (
 	Registry = Service{Group: "registry", Zone: "privatelink.azurecr.io"}
 )
 
-// Args is what an Endpoint needs. Every field is required.
+// Args is what an Endpoint needs. Every field is required, but for OperatorNetworkID.
 type Args struct {
 	// Name is the endpoint's name in Azure.
 	Name     string
@@ -37,13 +37,20 @@ type Args struct {
 	// names up, NetworkName its name.
 	SubnetID, NetworkID pulumi.StringInput
 	NetworkName         string
-	ResourceGroupName   pulumi.StringInput
-	Tags                pulumi.StringMap
+	// OperatorNetworkID is the ARM id of the network from which people and pipelines look names up, or "".
+	OperatorNetworkID string
+	// NetworkSettled is what the endpoint waits for: Azure refuses it while it works on a subnet of the network (rule N10).
+	NetworkSettled    pulumi.Resource
+	ResourceGroupName pulumi.StringInput
+	Tags              pulumi.StringMap
 }
 
 // Endpoint is a private endpoint with its DNS zone.
 type Endpoint struct {
 	pulumi.ResourceState
+
+	// Path is what makes the service reachable by its name: the records of the endpoint, and the links of the zone.
+	Path []pulumi.Resource
 }
 
 // New registers the endpoint, the zone, the zone's link to the network and the endpoint's records in the zone.
@@ -72,18 +79,18 @@ func (e *Endpoint) provision(ctx *pulumi.Context, name string, args Args) error 
 			GroupIds:             pulumi.StringArray{pulumi.String(args.Service.Group)},
 		}},
 		Tags: args.Tags,
-	}, pulumi.Parent(e))
+	}, pulumi.Parent(e), pulumi.DependsOn([]pulumi.Resource{args.NetworkSettled}))
 	if err != nil {
 		return err
 	}
 	zone, err := privatedns.New(ctx, name, privatedns.Args{
 		Zone: args.Service.Zone, NetworkID: args.NetworkID, NetworkName: args.NetworkName,
-		ResourceGroupName: args.ResourceGroupName, Tags: args.Tags,
+		OperatorNetworkID: args.OperatorNetworkID, ResourceGroupName: args.ResourceGroupName, Tags: args.Tags,
 	}, pulumi.Parent(e))
 	if err != nil {
 		return err
 	}
-	_, err = azure.NewPrivateDnsZoneGroup(ctx, name+"-records", &azure.PrivateDnsZoneGroupArgs{
+	records, err := azure.NewPrivateDnsZoneGroup(ctx, name+"-records", &azure.PrivateDnsZoneGroupArgs{
 		ResourceGroupName:       args.ResourceGroupName,
 		PrivateEndpointName:     endpoint.Name,
 		PrivateDnsZoneGroupName: pulumi.String("default"),
@@ -92,5 +99,6 @@ func (e *Endpoint) provision(ctx *pulumi.Context, name string, args Args) error 
 			PrivateDnsZoneId: zone.ID,
 		}},
 	}, pulumi.Parent(e), pulumi.DependsOn([]pulumi.Resource{zone.Link}))
+	e.Path = append([]pulumi.Resource{records}, zone.Links...)
 	return err
 }

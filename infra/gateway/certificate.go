@@ -40,11 +40,12 @@ func (c Certificate) Parse() (vault, secret string, err error) {
 		"https://<vault>.vault.azure.net/secrets/<certificate>, without a version, so that the gateway follows renewals", c.SecretID)
 }
 
-// ID is the ARM id of the certificate's secret, to which the gateway's right to read is limited.
-func (c Certificate) ID(subscription string) (string, error) {
-	vault, secret, err := c.Parse()
-	return fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.KeyVault/vaults/%s/secrets/%s",
-		subscription, c.ResourceGroup, vault, secret), err
+// VaultID is the ARM id of the certificate's vault, whose secrets the gateway may read. Azure documents the vault as the scope of
+// a gateway's right (azure-docs, application-gateway/key-vault-certs.md), not the one secret.
+func (c Certificate) VaultID(subscription string) (string, error) {
+	vault, _, err := c.Parse()
+	return fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.KeyVault/vaults/%s",
+		subscription, c.ResourceGroup, vault), err
 }
 
 func loadCertificate(r *config.Reader, d Certificate, environment string) Certificate {
@@ -79,7 +80,7 @@ func (g *Gateway) certificateReader(ctx *pulumi.Context, name string, args Args)
 	if !certificate.Configured() {
 		return certificateReader{granted: pulumi.Composite()}, nil
 	}
-	scope, err := certificate.ID(args.SubscriptionID)
+	scope, err := certificate.VaultID(args.SubscriptionID)
 	if err != nil {
 		return certificateReader{}, err
 	}

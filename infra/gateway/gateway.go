@@ -54,6 +54,8 @@ type Args struct {
 	ResourceGroupName pulumi.StringInput
 	// SubnetID is the ARM id of the gateway's subnet.
 	SubnetID pulumi.StringInput
+	// NetworkSettled is what the gateway waits for: Azure refuses it while it works on a subnet of the network (rule N10).
+	NetworkSettled pulumi.Resource
 	// BackendIP is the address of the edge load balancer.
 	BackendIP string
 	// Propagation is how long a new role assignment takes to be honoured.
@@ -108,7 +110,7 @@ func (g *Gateway) provision(ctx *pulumi.Context, name string, args Args) error {
 	}
 	gateway, err := azure.NewApplicationGateway(ctx, name+"-agw",
 		gatewayArgs(args, address.ID().ToStringOutput(), policy.ID().ToStringOutput(), reader),
-		pulumi.Parent(g), reader.granted)
+		pulumi.Parent(g), pulumi.DependsOn([]pulumi.Resource{args.NetworkSettled}), reader.granted)
 	if err != nil {
 		return err
 	}

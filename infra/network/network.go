@@ -15,9 +15,11 @@ import (
 
 // Args is what a Network needs. Every field is required.
 type Args struct {
-	Names             naming.Names
-	Plan              Plan
-	Location          string
+	Names    naming.Names
+	Plan     Plan
+	Location string
+	// SubscriptionID is the GUID of the environment's subscription.
+	SubscriptionID    string
 	ResourceGroupName pulumi.StringInput
 	Tags              pulumi.StringMap
 	// VaultEndpoint lets the nodes reach a key vault's public address from their own, so that the vault can tell them from others.
@@ -42,12 +44,14 @@ type Network struct {
 	AKSSubnetID, GatewaySubnetID, PostgresSubnetID, EndpointsSubnetID pulumi.StringOutput
 	// PostgresZoneID is the ARM id of the database's private DNS zone.
 	PostgresZoneID pulumi.StringOutput
-	// Subnets are all subnets, in the order in which they are created.
-	Subnets []pulumi.Resource
 	// EgressAddresses are the public addresses that the nodes leave the network with, where these are the environment's own.
 	EgressAddresses pulumi.StringArray
 	// PostgresZoneLink makes the zone's names known in the network: without it the server's name does not resolve (rule N5).
 	PostgresZoneLink pulumi.Resource
+	// Settled is the last operation on the network. Azure refuses whoever uses a network while it works on one of its subnets
+	// (rule N10), so what is in a subnet depends on it, and not only on that subnet. On the way down nothing of the network goes
+	// before what uses it.
+	Settled pulumi.Resource
 }
 
 // New registers the network.
@@ -106,6 +110,9 @@ func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
 	n.GatewaySubnetID = subnets["appgw"].ID().ToStringOutput()
 	n.PostgresSubnetID = subnets["postgres"].ID().ToStringOutput()
 	n.EndpointsSubnetID = subnets["endpoints"].ID().ToStringOutput()
+	if err := n.peer(ctx, name, vnet, args); err != nil {
+		return err
+	}
 	return n.zone(ctx, name, args)
 }
 
@@ -163,8 +170,7 @@ func (n *Network) subnets(
 			return nil, err
 		}
 		subnets[p.name] = subnet
-		previous = []pulumi.Resource{subnet}
-		n.Subnets = append(n.Subnets, subnet)
+		previous, n.Settled = []pulumi.Resource{subnet}, subnet
 	}
 	return subnets, nil
 }
@@ -172,7 +178,7 @@ func (n *Network) subnets(
 func (n *Network) zone(ctx *pulumi.Context, name string, args Args) error {
 	zone, err := privatedns.New(ctx, name+"-postgres", privatedns.Args{
 		Zone: args.Names.PostgresZone, NetworkID: n.ID, NetworkName: args.Names.VirtualNetwork,
-		ResourceGroupName: args.ResourceGroupName, Tags: args.Tags,
+		OperatorNetworkID: args.Plan.OperatorNetwork.ID, ResourceGroupName: args.ResourceGroupName, Tags: args.Tags,
 	}, pulumi.Parent(n))
 	if err != nil {
 		return err

@@ -36,6 +36,8 @@ type Plan struct {
 	IngressIP netip.Addr
 	// Operators are the private ranges from which people and pipelines reach private endpoints; outside the virtual network.
 	Operators []netip.Prefix
+	// OperatorNetwork is the network that they are in, or none: then its owners peer it and link it to the private zones.
+	OperatorNetwork OperatorNetwork
 }
 
 // Configuration keys of the address plan.
@@ -115,6 +117,11 @@ func Load(r *config.Reader, d Settings) Plan {
 		}
 	}
 	disjoint(r, outside)
+	operatorNetwork := loadOperatorNetwork(r)
+	if operatorNetwork.Configured() && len(operators) == 0 {
+		r.Check(keyOperatorRanges, fmt.Errorf("is empty, but %s is peered, and the security groups let no peer in that is not listed; "+
+			"list the ranges of %s", keyOperatorNetwork, operatorNetwork.Name))
+	}
 	for _, b := range append([]block{{key: keyAddressSpace, prefix: space}, pods, services}, subnets...) {
 		for _, taken := range reserved {
 			if b.prefix.IsValid() && b.prefix.Overlaps(taken) {
@@ -145,6 +152,8 @@ func Load(r *config.Reader, d Settings) Plan {
 		DNSService:   host(r, services, dnsHost),
 		IngressIP:    host(r, subnets[3], ingressHost),
 		Operators:    operators,
+
+		OperatorNetwork: operatorNetwork,
 	}
 }
 

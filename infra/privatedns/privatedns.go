@@ -2,17 +2,22 @@
 package privatedns
 
 import (
+	"strings"
+
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Args is what a zone needs. Every field is required.
+// Args is what a zone needs. Every field is required, but for OperatorNetworkID.
 type Args struct {
 	// Zone is the name of the zone, such as privatelink.azurecr.io.
 	Zone string
 	// NetworkID is the ARM id of the network whose hosts look names up, NetworkName its name.
-	NetworkID         pulumi.StringInput
-	NetworkName       string
+	NetworkID   pulumi.StringInput
+	NetworkName string
+	// OperatorNetworkID is the ARM id of the network from which people and pipelines look names up, or "". Azure links a network to one
+	// zone of a name only (rule N5).
+	OperatorNetworkID string
 	ResourceGroupName pulumi.StringInput
 	Tags              pulumi.StringMap
 }
@@ -24,9 +29,11 @@ type Zone struct {
 	// Link is what makes the zone's names known in the network. Azure checks for nobody that it exists: who needs the names
 	// depends on it (rule N5).
 	Link pulumi.Resource
+	// Links are all links of the zone. A zone that has one cannot be deleted (rule N11): they are the program's, and go first.
+	Links []pulumi.Resource
 }
 
-// New registers the zone <name>-zone and its link <name>-zone-link.
+// New registers the zone <name>-zone, its link <name>-zone-link and, for operators, <name>-zone-operators-link.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (Zone, error) {
 	zone, err := azure.NewPrivateZone(ctx, name+"-zone", &azure.PrivateZoneArgs{
 		ResourceGroupName: args.ResourceGroupName,
@@ -37,17 +44,42 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err != nil {
 		return Zone{}, err
 	}
-	link, err := azure.NewVirtualNetworkLink(ctx, name+"-zone-link", &azure.VirtualNetworkLinkArgs{
-		ResourceGroupName:      args.ResourceGroupName,
-		PrivateZoneName:        zone.Name,
-		VirtualNetworkLinkName: pulumi.String(args.NetworkName),
-		Location:               pulumi.String("Global"),
-		RegistrationEnabled:    pulumi.Bool(false),
-		VirtualNetwork:         azure.SubResourceArgs{Id: args.NetworkID},
-		Tags:                   args.Tags,
-	}, opts...)
-	if err != nil {
-		return Zone{}, err
+	links := []struct {
+		suffix, name string
+		networkID    pulumi.StringInput
+	}{{"-zone-link", args.NetworkName, args.NetworkID}}
+	if args.OperatorNetworkID != "" {
+		links = append(links, struct {
+			suffix, name string
+			networkID    pulumi.StringInput
+		}{"-zone-operators-link", "operators", pulumi.String(args.OperatorNetworkID)})
 	}
-	return Zone{ID: zone.ID().ToStringOutput(), Link: link}, nil
+	out := Zone{ID: zone.ID().ToStringOutput()}
+	for _, l := range links {
+		linkArgs := &azure.VirtualNetworkLinkArgs{
+			ResourceGroupName:      args.ResourceGroupName,
+			PrivateZoneName:        zone.Name,
+			VirtualNetworkLinkName: pulumi.String(l.name),
+			Location:               pulumi.String("Global"),
+			RegistrationEnabled:    pulumi.Bool(false),
+			VirtualNetwork:         azure.SubResourceArgs{Id: l.networkID},
+			Tags:                   args.Tags,
+		}
+		if strings.HasPrefix(args.Zone, privatelink) {
+			// The zone has the names of our own resources only. Others of its kind, such as the vault of the certificate, have their
+			// private endpoint elsewhere or none: their names are asked for in public, and would not exist otherwise. Source: azure-docs,
+			// dns/private-dns-fallback.md.
+			linkArgs.ResolutionPolicy = pulumi.String(azure.ResolutionPolicyNxDomainRedirect)
+		}
+		link, err := azure.NewVirtualNetworkLink(ctx, name+l.suffix, linkArgs, opts...)
+		if err != nil {
+			return Zone{}, err
+		}
+		out.Links = append(out.Links, link)
+	}
+	out.Link = out.Links[0]
+	return out, nil
 }
+
+// privatelink begins the names of the zones that private endpoints have their names in, the only ones with a fallback.
+const privatelink = "privatelink."

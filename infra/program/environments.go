@@ -98,6 +98,7 @@ func test() Settings {
 	s.Database.StorageGB = 64
 	s.Database.BackupDays = 14
 	s.Gateway.MaxCapacity = 3
+	s.Gateway.Zones = []string{"1", "2", "3"}
 	return s
 }
 
@@ -124,7 +125,6 @@ func prod() Settings {
 	s.Database.GeoRedundantBackup = true
 	s.Database.HighAvailability = "ZoneRedundant"
 	s.Gateway.MinCapacity, s.Gateway.MaxCapacity = 2, 10
-	s.Gateway.Zones = []string{"1", "2", "3"}
 	s.Monitoring.RetentionDays = 90
 	return s
 }

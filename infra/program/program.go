@@ -95,7 +95,7 @@ func environment(
 	}
 	net, err := network.New(ctx, name+"-network", network.Args{
 		Names: s.Names, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		VaultEndpoint: !s.Vault.Private, Diagnostics: logs.Sink,
+		SubscriptionID: caller.SubscriptionID, VaultEndpoint: !s.Vault.Private, Diagnostics: logs.Sink,
 		Egress: s.Egress, AddressZones: s.addressZones(), Protect: s.Protect,
 	}, providers)
 	if err != nil {
@@ -111,40 +111,7 @@ func environment(
 	secrets, err := vault.New(ctx, name+"-vault", vault.Args{
 		Names: s.Names, Settings: s.Vault, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
 		Caller: caller, Deployer: deployer, Protect: s.Protect, Diagnostics: logs.Sink,
-		AuthorizedRanges: s.AuthorizedRanges, NodesSubnetID: net.AKSSubnetID,
-	}, providers)
-	if err != nil {
-		return none, err
-	}
-	// What field gateways show to the application when they send telemetry.
-	if err := secrets.NewGenerated(ctx, name+"-ingest-token", vault.GeneratedArgs{
-		SecretName: s.Names.IngestTokenSecret, ResourceGroupName: group.Name, Tags: tags,
-	}); err != nil {
-		return none, err
-	}
-	db, err := database.New(ctx, name+"-database", database.Args{
-		Names: s.Names, Settings: s.Database, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		SubnetID: net.PostgresSubnetID, ZoneID: net.PostgresZoneID, ZoneLink: net.PostgresZoneLink,
-		VaultName: secrets.Name, VaultAccess: secrets.Access, TenantID: caller.TenantID, Protect: s.Protect,
-		Diagnostics: logs.Sink,
-	}, providers)
-	if err != nil {
-		return none, err
-	}
-	aks, err := cluster.New(ctx, name+"-cluster", cluster.Args{
-		Names: s.Names, Settings: s.Cluster, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Caller: caller, Deployer: deployer, Propagation: s.Propagation, Protect: s.Protect, Diagnostics: logs.Sink,
-		AuthorizedRanges: s.AuthorizedRanges, WorkspaceID: logs.WorkspaceID,
-		SubnetID: net.AKSSubnetID, NetworkID: net.ID, Subnets: net.Subnets, RegistryID: images.ID,
-		OutboundType: s.outboundType(), EgressAddresses: net.EgressAddresses,
-	}, providers)
-	if err != nil {
-		return none, err
-	}
-	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
-		Names: s.Names, Settings: s.Gateway, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, BackendIP: s.Network.IngressIP.String(),
-		Propagation: s.Propagation, Diagnostics: logs.Sink,
+		AuthorizedRanges: s.AuthorizedRanges, NodesSubnetID: net.AKSSubnetID, NetworkSettled: net.Settled,
 	}, providers)
 	if err != nil {
 		return none, err
@@ -155,19 +122,59 @@ func environment(
 		name    string
 		service endpoint.Service
 		target  pulumi.StringInput
+		way     *[]pulumi.Resource // where to note the way to it, or nil
 	}{
-		{s.Vault.Private, "vault", s.Names.VaultEndpoint, endpoint.KeyVault, secrets.ID},
-		{s.Registry.Private, "registry", s.Names.RegistryEndpoint, endpoint.Registry, images.ID},
+		{s.Vault.Private, "vault", s.Names.VaultEndpoint, endpoint.KeyVault, secrets.ID, &secrets.Access},
+		{s.Registry.Private, "registry", s.Names.RegistryEndpoint, endpoint.Registry, images.ID, nil},
 	} {
 		if !private.wanted {
 			continue
 		}
-		if _, err := endpoint.New(ctx, name+"-"+private.part+"-private", endpoint.Args{
+		made, err := endpoint.New(ctx, name+"-"+private.part+"-private", endpoint.Args{
 			Name: private.name, Service: private.service, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
 			TargetID: private.target, SubnetID: net.EndpointsSubnetID, NetworkID: net.ID, NetworkName: s.Names.VirtualNetwork,
-		}, providers); err != nil {
+			OperatorNetworkID: s.Network.OperatorNetwork.ID, NetworkSettled: net.Settled,
+		}, providers)
+		if err != nil {
 			return none, err
 		}
+		if private.way != nil {
+			*private.way = append(*private.way, made.Path...)
+		}
+	}
+	// What field gateways show to the application when they send telemetry.
+	if err := secrets.NewGenerated(ctx, name+"-ingest-token", vault.GeneratedArgs{
+		SecretName: s.Names.IngestTokenSecret, ResourceGroupName: group.Name, Tags: tags,
+	}); err != nil {
+		return none, err
+	}
+	db, err := database.New(ctx, name+"-database", database.Args{
+		Names: s.Names, Settings: s.Database, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		SubnetID: net.PostgresSubnetID, ZoneID: net.PostgresZoneID, ZoneLink: net.PostgresZoneLink,
+		NetworkSettled: net.Settled,
+		VaultName:      secrets.Name, VaultAccess: secrets.Access, TenantID: caller.TenantID, Protect: s.Protect,
+		Diagnostics: logs.Sink,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	aks, err := cluster.New(ctx, name+"-cluster", cluster.Args{
+		Names: s.Names, Settings: s.Cluster, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		Caller: caller, Deployer: deployer, Propagation: s.Propagation, Protect: s.Protect, Diagnostics: logs.Sink,
+		AuthorizedRanges: s.AuthorizedRanges, WorkspaceID: logs.WorkspaceID,
+		SubnetID: net.AKSSubnetID, NetworkID: net.ID, NetworkSettled: net.Settled, RegistryID: images.ID,
+		OutboundType: s.outboundType(), EgressAddresses: net.EgressAddresses,
+	}, providers)
+	if err != nil {
+		return none, err
+	}
+	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
+		Names: s.Names, Settings: s.Gateway, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled, BackendIP: s.Network.IngressIP.String(),
+		Propagation: s.Propagation, Diagnostics: logs.Sink,
+	}, providers)
+	if err != nil {
+		return none, err
 	}
 	workloads, err := workloads(ctx, workloadArgs{
 		Settings: s, Caller: caller, ResourceGroupName: group.Name, Tags: tags,

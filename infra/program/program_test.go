@@ -3,6 +3,7 @@ package program_test
 import (
 	encoding "encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -30,6 +31,9 @@ const (
 	gateway  = "azure-native:network/v20240501:ApplicationGateway"
 	role     = "azure-native:authorization/v20220401:RoleAssignment"
 	nsg      = "azure-native:network/v20240501:NetworkSecurityGroup"
+
+	privateEndpoint = "azure-native:network/v20240501:PrivateEndpoint"
+	zoneLink        = "azure-native:network/v20240601:VirtualNetworkLink"
 
 	diagnostics = "azure-native:insights/v20210501preview:DiagnosticSetting"
 	credential  = "azure-native:managedidentity/v20230131:FederatedIdentityCredential"
@@ -222,6 +226,97 @@ func TestUnit_SubnetsFormAChainAndTheServerWaitsForItsName(t *testing.T) {
 	}
 }
 
+// While Azure works on a subnet it refuses whoever uses the network, also by another subnet that is done.
+func TestUnit_WhoUsesASubnetWaitsForAllOfThem(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			subnets := recorded.OfType(subnet)
+			last := subnets[len(subnets)-1].Name
+			users := map[string]bool{}
+			for _, r := range recorded.Resources {
+				text := fmt.Sprint(r.Inputs.Mappable())
+				if r.Type == subnet || !slices.ContainsFunc(subnets, func(s mocks.Resource) bool { return strings.Contains(text, s.Name+"-id") }) {
+					continue
+				}
+				users[r.Type] = true
+				pooled := r.Type == pool && dependsOn(r, environment+"-cluster-aks") // its cluster has waited
+				assert.True(t, dependsOn(r, last) || pooled, "%s waits for %s", r.Name, last)
+			}
+			for _, token := range []string{cluster, pool, server, gateway} {
+				assert.True(t, users[token], token)
+			}
+			assert.Equal(t, environment != "prod", users[vault])
+			assert.Equal(t, environment == "prod", users[privateEndpoint])
+		})
+	}
+}
+
+const operatorNetwork = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/ops-rg/providers/Microsoft.Network/virtualNetworks/ops-vnet"
+
+// What people and pipelines reach prod by belongs to the program, so that it goes last on the way down, and goes at all.
+func TestUnit_TheOperatorsNetworkIsPeeredAndLinked(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", map[string]string{"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`})
+	require.NoError(t, err)
+	peerings := recorded.OfType("azure-native:network/v20240501:VirtualNetworkPeering")
+	require.Len(t, peerings, 2)
+	ours, theirs := peerings[0], peerings[1]
+	assert.Equal(t, operatorNetwork, ours.Inputs["remoteVirtualNetwork"].ObjectValue()["id"].StringValue())
+	assert.True(t, dependsOn(ours, "prod-network-ingress"), "one operation on a network at a time")
+	assert.Equal(t, "ops-rg", theirs.Inputs["resourceGroupName"].StringValue())
+	assert.Equal(t, "ops-vnet", theirs.Inputs["virtualNetworkName"].StringValue())
+	assert.Equal(t, "prod-gridos", theirs.Inputs["virtualNetworkPeeringName"].StringValue())
+	assert.True(t, dependsOn(theirs, ours.Name))
+	elsewhere := recorded.OfType("pulumi:providers:azure-native")
+	require.Len(t, elsewhere, 2)
+	assert.Equal(t, "11111111-1111-1111-1111-111111111111", elsewhere[1].Inputs["subscriptionId"].StringValue())
+
+	links := 0
+	zones := recorded.OfType("azure-native:network/v20240601:PrivateZone")
+	for _, l := range recorded.OfType(zoneLink) {
+		if l.Inputs["virtualNetworkLinkName"].StringValue() == "operators" {
+			links++
+			zone := strings.TrimSuffix(l.Name, "-operators-link")
+			assert.True(t, slices.ContainsFunc(zones, func(z mocks.Resource) bool { return z.Name == zone }), l.Name)
+			assert.Equal(t, operatorNetwork, l.Inputs["virtualNetwork"].ObjectValue()["id"].StringValue())
+		}
+	}
+	assert.Len(t, zones, links, "each zone is linked")
+	for _, s := range recorded.OfType("azure-native:keyvault/v20241101:Secret") {
+		for _, way := range []string{"prod-vault-private-records", "prod-vault-private-zone-link", "prod-vault-private-zone-operators-link"} {
+			assert.True(t, dependsOn(s, way), "%s goes before %s", s.Name, way)
+		}
+	}
+	for _, r := range recorded.OfType(privateEndpoint) {
+		assert.True(t, dependsOn(r, theirs.Name), "%s goes before the peering", r.Name)
+	}
+
+	without, err := run("prod", nil)
+	require.NoError(t, err)
+	assert.Empty(t, without.OfType("azure-native:network/v20240501:VirtualNetworkPeering"))
+	assert.Len(t, without.OfType(zoneLink), len(zones))
+}
+
+// A zone of private links without a fallback hides every other resource of its kind: its name would not exist in the network.
+func TestUnit_NamesThatAZoneDoesNotKnowAreAskedForInPublic(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", map[string]string{"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`})
+	require.NoError(t, err)
+	links := recorded.OfType(zoneLink)
+	require.Len(t, links, 6)
+	for _, l := range links {
+		if !strings.HasPrefix(l.Name, "prod-network-postgres-") {
+			assert.Equal(t, "NxDomainRedirect", l.Inputs["resolutionPolicy"].StringValue(), l.Name)
+		} else {
+			assert.NotContains(t, l.Inputs, resource.PropertyKey("resolutionPolicy"), "Azure has it for zones of private links only")
+		}
+	}
+}
+
 func dependsOn(r mocks.Resource, name string) bool {
 	return slices.ContainsFunc(r.DependsOn, func(urn string) bool { return strings.HasSuffix(urn, "::"+name) })
 }
@@ -322,6 +417,14 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 		"no standby in the region": {
 			"prod", map[string]string{"location": "japanwest", "policyWaivers": "[]", "postgresGeoBackup": "false"},
 			"postgresHighAvailability: PostgreSQL has no standby in another zone in japanwest",
+		},
+		"a peer that no security group lets in": {
+			"prod", map[string]string{"operatorNetworkId": operatorNetwork},
+			"operatorRanges: is empty, but operatorNetworkId is peered",
+		},
+		"an id that is no network's": {
+			"prod", map[string]string{"operatorNetworkId": "ops-vnet"},
+			`operatorNetworkId: "ops-vnet" is not the id of a virtual network; write what`,
 		},
 		"high availability of a burstable server": {
 			"dev",
@@ -692,8 +795,8 @@ func TestUnit_ClientsAreServedByHTTPS(t *testing.T) {
 	}
 	reader := slices.IndexFunc(recorded.OfType(role), func(r mocks.Resource) bool { return r.Name == "test-gateway-certificate-reader" })
 	require.GreaterOrEqual(t, reader, 0)
-	assert.Equal(t, "/subscriptions/s/resourceGroups/gridos-platform-rg/providers/Microsoft.KeyVault/vaults/gridos-platform-kv/secrets/test-gridos-tls",
-		recorded.OfType(role)[reader].Inputs["scope"].StringValue(), "the gateway reads that one secret")
+	assert.Equal(t, "/subscriptions/s/resourceGroups/gridos-platform-rg/providers/Microsoft.KeyVault/vaults/gridos-platform-kv",
+		recorded.OfType(role)[reader].Inputs["scope"].StringValue(), "the scope that Azure documents")
 	assert.True(t, dependsOn(recorded.OfType(gateway)[0], "test-gateway-certificate-reader"))
 }
 

@@ -34,7 +34,7 @@ func (v *Vault) NewGenerated(ctx *pulumi.Context, name string, args GeneratedArg
 		SecretName:        pulumi.String(args.SecretName),
 		Properties:        azure.SecretPropertiesArgs{Value: value.Result},
 		Tags:              args.Tags,
-	}, pulumi.Parent(v), pulumi.DependsOn([]pulumi.Resource{v.Access})); err != nil {
+	}, pulumi.Parent(v), pulumi.DependsOn(v.Access)); err != nil {
 		return fmt.Errorf("secret %s: %w", args.SecretName, err)
 	}
 	return nil

@@ -45,7 +45,9 @@ type Args struct {
 	AuthorizedRanges []string
 	// NodesSubnetID is the ARM id of the subnet whose nodes reach a vault which is not private.
 	NodesSubnetID pulumi.StringInput
-	Diagnostics   monitoring.Sink
+	// NetworkSettled is what such a vault waits for: Azure refuses it while it works on a subnet of the network (rule N10).
+	NetworkSettled pulumi.Resource
+	Diagnostics    monitoring.Sink
 	// Protect refuses to delete the vault.
 	Protect bool
 }
@@ -56,9 +58,10 @@ type Vault struct {
 
 	// ID, Name and URI are the vault's ARM id, name and https address.
 	ID, Name, URI pulumi.StringOutput
-	// Access is the deployer's right to secrets. Azure's provider deletes secrets through the vault's data plane, so
-	// secrets depend on it: on the way down it must go after them (rule V2).
-	Access pulumi.Resource
+	// Access is what it takes to get at secrets: the deployer's right and, where the vault is private, the way to it. Azure's
+	// provider deletes secrets through the vault's data plane, so secrets depend on it: on the way down it must go after them
+	// (rule V2).
+	Access []pulumi.Resource
 }
 
 // New registers the vault and the deployer's access to its secrets.
@@ -74,13 +77,17 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 }
 
 func (v *Vault) provision(ctx *pulumi.Context, name string, args Args) error {
+	var network []pulumi.Resource
+	if !args.Settings.Private {
+		network = append(network, args.NetworkSettled)
+	}
 	vault, err := azure.NewVault(ctx, name+"-vault", &azure.VaultArgs{
 		ResourceGroupName: args.ResourceGroupName,
 		VaultName:         pulumi.String(args.Names.Vault),
 		Location:          pulumi.String(args.Location),
 		Properties:        properties(args),
 		Tags:              args.Tags,
-	}, pulumi.Parent(v), pulumi.Protect(args.Protect))
+	}, pulumi.Parent(v), pulumi.Protect(args.Protect), pulumi.DependsOn(network))
 	if err != nil {
 		return err
 	}
@@ -96,7 +103,7 @@ func (v *Vault) provision(ctx *pulumi.Context, name string, args Args) error {
 	v.ID = vault.ID().ToStringOutput()
 	v.Name = vault.Name
 	v.URI = vault.Properties.VaultUri()
-	v.Access = access
+	v.Access = []pulumi.Resource{access}
 	return args.Diagnostics.Watch(ctx, name+"-vault", v.ID, monitoring.LogsAndMetrics, pulumi.Parent(v))
 }
 
