@@ -47,6 +47,8 @@ var interrupts = []holder{
 // access are types that decide who may do what, and who reaches what: any change of theirs is looked at.
 var access = []string{
 	"azure-native:authorization:RoleAssignment",
+	"azure-native:authorization:ManagementLockByScope",
+	"azure-native:authorization:PolicyAssignment",
 	"azure-native:managedidentity:FederatedIdentityCredential",
 	"azure-native:network:NetworkSecurityGroup",
 	"azure-native:network:VirtualNetworkPeering",

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
 	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
@@ -30,6 +31,11 @@ type Settings struct {
 	SKUTier, SKUName string
 	// StorageGB is one of the sizes that Azure offers; it never shrinks (rule P2).
 	StorageGB int
+	// AutoGrow lets Azure enlarge the storage before it is full, when the server would only be read from. StorageGB is then what the
+	// server began with.
+	AutoGrow bool
+	// Maintenance is the weekly window of Azure's updates. A new server takes none (rule P7).
+	Maintenance Maintenance
 	// BackupDays is how long backups are kept, 7 to 35 days.
 	BackupDays int
 	// GeoRedundantBackup copies backups to the paired region. It is decided once, at creation.
@@ -40,6 +46,14 @@ type Settings struct {
 	AdminLogin string
 	// EntraAdmins sign in with Entra ID instead of a password.
 	EntraAdmins []EntraAdmin
+}
+
+// Maintenance is when Azure may update and restart a server, each week. Its zero value leaves that to Azure.
+type Maintenance struct {
+	// Day is a day of the week in English, or "".
+	Day string
+	// Start is the time of day in UTC, HH:MM.
+	Start string
 }
 
 // EntraAdmin is an administrator of the server from the directory.
@@ -58,16 +72,22 @@ var (
 	takenLogins  = []string{
 		"azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public",
 	}
+	weekdays     = []string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"} // Azure counts from 0
 	loginPattern = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 )
 
 // Load reads Settings with the defaults d, recording mistakes in r.
 func Load(r *config.Reader, d Settings) Settings {
 	s := Settings{
-		Version:            r.OneOf("postgresVersion", d.Version, "15", "16", "17"),
-		SKUTier:            r.OneOf("postgresSkuTier", d.SKUTier, "Burstable", "GeneralPurpose", "MemoryOptimized"),
-		SKUName:            r.Text("postgresSkuName", d.SKUName),
-		StorageGB:          r.Int("postgresStorageGb", d.StorageGB),
+		Version:   r.OneOf("postgresVersion", d.Version, "15", "16", "17"),
+		SKUTier:   r.OneOf("postgresSkuTier", d.SKUTier, "Burstable", "GeneralPurpose", "MemoryOptimized"),
+		SKUName:   r.Text("postgresSkuName", d.SKUName),
+		StorageGB: r.Int("postgresStorageGb", d.StorageGB),
+		AutoGrow:  r.Bool("postgresAutoGrow", d.AutoGrow),
+		Maintenance: Maintenance{
+			Day:   r.OneOf("postgresMaintenanceDay", d.Maintenance.Day, append([]string{""}, weekdays...)...),
+			Start: r.Text("postgresMaintenanceStart", d.Maintenance.Start),
+		},
 		BackupDays:         r.IntBetween("postgresBackupDays", d.BackupDays, 7, 35),
 		GeoRedundantBackup: r.Bool("postgresGeoBackup", d.GeoRedundantBackup),
 		HighAvailability:   r.OneOf("postgresHighAvailability", d.HighAvailability, "Disabled", "SameZone", "ZoneRedundant"),
@@ -82,6 +102,9 @@ func Load(r *config.Reader, d Settings) Settings {
 		r.Check("postgresHighAvailability", errors.New(
 			"Azure has no high availability for Burstable servers; use Disabled or another postgresSkuTier"))
 	}
+	if _, err := time.Parse(timeOfDay, s.Maintenance.Start); err != nil {
+		r.Check("postgresMaintenanceStart", fmt.Errorf("%q is not a time of day; write it like 02:00, in quotes, in UTC", s.Maintenance.Start))
+	}
 	if !slices.Contains(storageSizes, s.StorageGB) {
 		r.Check("postgresStorageGb", fmt.Errorf("%d is not a size that Azure offers; use one of %v", s.StorageGB, storageSizes))
 	}
@@ -94,6 +117,9 @@ func Load(r *config.Reader, d Settings) Settings {
 	s.checkEntraAdmins(r)
 	return s
 }
+
+// timeOfDay is how a time of day is written.
+const timeOfDay = "15:04"
 
 func (s Settings) checkEntraAdmins(r *config.Reader) {
 	const key = "postgresEntraAdmins"
@@ -180,10 +206,14 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 	if err != nil {
 		return err
 	}
+	// A failover swaps the two zones, and Azure enlarges the storage: neither is drift to undo.
+	azures := []string{"availabilityZone", "highAvailability.standbyAvailabilityZone"}
+	if args.Settings.AutoGrow {
+		azures = append(azures, "storage.storageSizeGB")
+	}
 	server, err := azure.NewServer(ctx, name+"-server", serverArgs(args, password.Result),
 		pulumi.Parent(d), pulumi.Protect(args.Protect), pulumi.DependsOn([]pulumi.Resource{args.ZoneLink, args.NetworkSettled}),
-		// A failover swaps the two zones; that is no drift to undo.
-		pulumi.IgnoreChanges([]string{"availabilityZone", "highAvailability.standbyAvailabilityZone"}))
+		pulumi.IgnoreChanges(azures))
 	if err != nil {
 		return err
 	}
@@ -262,7 +292,11 @@ func serverArgs(args Args, password pulumi.StringInput) *azure.ServerArgs {
 	if s.GeoRedundantBackup {
 		geo = azure.GeoRedundantBackupEnumEnabled
 	}
-	return &azure.ServerArgs{
+	autoGrow := azure.StorageAutoGrowDisabled
+	if s.AutoGrow {
+		autoGrow = azure.StorageAutoGrowEnabled
+	}
+	out := &azure.ServerArgs{
 		ResourceGroupName:          args.ResourceGroupName,
 		ServerName:                 pulumi.String(args.Names.PostgresServer),
 		Location:                   pulumi.String(args.Location),
@@ -272,8 +306,7 @@ func serverArgs(args Args, password pulumi.StringInput) *azure.ServerArgs {
 		Sku:                        azure.SkuArgs{Name: pulumi.String(s.SKUName), Tier: pulumi.String(s.SKUTier)},
 		Storage: azure.StorageArgs{
 			StorageSizeGB: pulumi.Int(s.StorageGB),
-			// What Azure grew by itself it would be told to shrink at the next update, which it refuses (rule P2).
-			AutoGrow: pulumi.String(azure.StorageAutoGrowDisabled),
+			AutoGrow:      pulumi.String(autoGrow),
 		},
 		Backup: azure.BackupTypeArgs{
 			BackupRetentionDays: pulumi.Int(s.BackupDays),
@@ -292,4 +325,14 @@ func serverArgs(args Args, password pulumi.StringInput) *azure.ServerArgs {
 		},
 		Tags: args.Tags,
 	}
+	if s.Maintenance.Day != "" {
+		start, _ := time.Parse(timeOfDay, s.Maintenance.Start) // Load has looked at it
+		out.MaintenanceWindow = azure.MaintenanceWindowArgs{
+			CustomWindow: pulumi.String("Enabled"),
+			DayOfWeek:    pulumi.Int(slices.Index(weekdays, s.Maintenance.Day)),
+			StartHour:    pulumi.Int(start.Hour()),
+			StartMinute:  pulumi.Int(start.Minute()),
+		}
+	}
+	return out
 }

@@ -13,12 +13,20 @@ import (
 type Settings struct {
 	// RetentionDays is how long logs are kept, 30 to 730 days.
 	RetentionDays int
+	// DailyCapGB is how much the workspace takes in a day before it drops what comes; 0 is no cap.
+	DailyCapGB int
 }
 
 // Load reads Settings with the defaults d, recording mistakes in r.
 func Load(r *config.Reader, d Settings) Settings {
-	return Settings{RetentionDays: r.IntBetween("logRetentionDays", d.RetentionDays, 30, 730)}
+	return Settings{
+		RetentionDays: r.IntBetween("logRetentionDays", d.RetentionDays, 30, 730),
+		DailyCapGB:    r.IntBetween("logDailyCapGb", d.DailyCapGB, 0, mostGB),
+	}
 }
+
+// mostGB is the largest cap that we let be set: beyond it a cap caps nothing.
+const mostGB = 4000
 
 // Args is what a Monitoring needs. Every field is required.
 type Args struct {
@@ -45,13 +53,19 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err := ctx.RegisterComponentResource("gridos-infra:monitoring:Monitoring", name, m, opts...); err != nil {
 		return nil, err
 	}
+	quota := -1.0 // none
+	if args.Settings.DailyCapGB > 0 {
+		quota = float64(args.Settings.DailyCapGB)
+	}
 	workspace, err := azure.NewWorkspace(ctx, name+"-workspace", &azure.WorkspaceArgs{
 		ResourceGroupName: args.ResourceGroupName,
 		WorkspaceName:     pulumi.String(args.Names.Workspace),
 		Location:          pulumi.String(args.Location),
 		Sku:               azure.WorkspaceSkuArgs{Name: pulumi.String(azure.WorkspaceSkuNameEnumPerGB2018)},
 		RetentionInDays:   pulumi.Int(args.Settings.RetentionDays),
-		Tags:              args.Tags,
+		// Written out also where there is none, so that taking the cap away is a change (azure-docs, azure-monitor/logs/daily-cap.md).
+		WorkspaceCapping: azure.WorkspaceCappingArgs{DailyQuotaGb: pulumi.Float64(quota)},
+		Tags:             args.Tags,
 	}, pulumi.Parent(m))
 	if err != nil {
 		return nil, err

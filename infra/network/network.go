@@ -28,7 +28,7 @@ type Args struct {
 	// region has none.
 	Egress       EgressSettings
 	AddressZones []string
-	// Protect refuses to delete what others know the environment by: its public addresses.
+	// Protect refuses to delete the network, and what others know the environment by: its public addresses.
 	Protect bool
 	// Diagnostics is where the logs of the network go.
 	Diagnostics monitoring.Sink
@@ -85,7 +85,7 @@ func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
 			AddressPrefixes: pulumi.StringArray{pulumi.String(args.Plan.AddressSpace.String())},
 		},
 		Tags: args.Tags,
-	}, pulumi.Parent(n))
+	}, pulumi.Parent(n), pulumi.Protect(args.Protect))
 	if err != nil {
 		return err
 	}

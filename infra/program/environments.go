@@ -36,6 +36,7 @@ func dev() Settings {
 		Owner:       "platform",
 		CostCentre:  "gridos",
 		Propagation: 30 * time.Second,
+		PodSecurity: podSecurityDisabled,
 		Ranges: network.Settings{
 			AddressSpace: "10.10.0.0/16",
 			Pods:         "10.244.0.0/16",
@@ -68,6 +69,7 @@ func dev() Settings {
 			SKUTier:          "Burstable",
 			SKUName:          "Standard_B2s",
 			StorageGB:        32,
+			Maintenance:      database.Maintenance{Start: "02:00"},
 			BackupDays:       7,
 			HighAvailability: "Disabled",
 			AdminLogin:       "gridosadmin",
@@ -78,13 +80,14 @@ func dev() Settings {
 			// The application takes bodies of 1 MiB; a little more reaches it, so that its own answer says what is wrong.
 			Firewall: gateway.Firewall{MaxBodyKB: 1100, RequestsPerMinute: 3000},
 		},
-		Monitoring: monitoring.Settings{RetentionDays: 30},
+		Monitoring: monitoring.Settings{RetentionDays: 30, DailyCapGB: 2},
 	}
 }
 
 func test() Settings {
 	s := dev()
 	s.Protect = true
+	s.PodSecurity = podSecurityAudit
 	s.Ranges.AddressSpace = "10.20.0.0/16"
 	s.Egress.Way = network.NATGateway
 	s.Cluster.Tier = "Standard"
@@ -96,9 +99,11 @@ func test() Settings {
 	s.Cluster.UserPool.Min, s.Cluster.UserPool.Max = 2, 5
 	s.Database.SKUTier, s.Database.SKUName = "GeneralPurpose", "Standard_D2ds_v5"
 	s.Database.StorageGB = 64
+	s.Database.AutoGrow = true
 	s.Database.BackupDays = 14
 	s.Gateway.MaxCapacity = 3
 	s.Gateway.Zones = []string{"1", "2", "3"}
+	s.Monitoring.DailyCapGB = 5
 	return s
 }
 
@@ -126,5 +131,7 @@ func prod() Settings {
 	s.Database.HighAvailability = "ZoneRedundant"
 	s.Gateway.MinCapacity, s.Gateway.MaxCapacity = 2, 10
 	s.Monitoring.RetentionDays = 90
+	s.Monitoring.DailyCapGB = 0 // an attack must not end its own record
+	s.DeleteLock = true
 	return s
 }

@@ -83,7 +83,7 @@ func environment(
 		ResourceGroupName: pulumi.String(s.Names.ResourceGroup),
 		Location:          pulumi.String(s.Location),
 		Tags:              tags,
-	}, providers)
+	}, providers, pulumi.Protect(s.Protect))
 	if err != nil {
 		return none, err
 	}
@@ -95,15 +95,15 @@ func environment(
 	}
 	net, err := network.New(ctx, name+"-network", network.Args{
 		Names: s.Names, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		SubscriptionID: caller.SubscriptionID, VaultEndpoint: !s.Vault.Private, Diagnostics: logs.Sink,
-		Egress: s.Egress, AddressZones: s.addressZones(), Protect: s.Protect,
+		SubscriptionID: caller.SubscriptionID, VaultEndpoint: !s.Vault.Private, Protect: s.Protect, Diagnostics: logs.Sink,
+		Egress: s.Egress, AddressZones: s.addressZones(),
 	}, providers)
 	if err != nil {
 		return none, err
 	}
 	images, err := registry.New(ctx, name+"-registry", registry.Args{
 		Names: s.Names, Settings: s.Registry, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Diagnostics: logs.Sink,
+		Protect: s.Protect, Diagnostics: logs.Sink,
 	}, providers)
 	if err != nil {
 		return none, err
@@ -181,6 +181,12 @@ func environment(
 		Issuer: aks.OIDCIssuerURL, VaultID: secrets.ID, RegistryID: images.ID,
 	}, providers)
 	if err != nil {
+		return none, err
+	}
+	if err := s.guard(ctx, name, guardArgs{
+		GroupID: group.ID().ToStringOutput(), Caller: caller,
+		Everything: []pulumi.Resource{net, images, secrets, db, aks, edge, workloads.Secrets, workloads.Application, workloads.Pipeline},
+	}, providers); err != nil {
 		return none, err
 	}
 	return stacks.InfraOutputs{

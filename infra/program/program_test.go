@@ -32,6 +32,11 @@ const (
 	role     = "azure-native:authorization/v20220401:RoleAssignment"
 	nsg      = "azure-native:network/v20240501:NetworkSecurityGroup"
 
+	group           = "azure-native:resources/v20240301:ResourceGroup"
+	vnet            = "azure-native:network/v20240501:VirtualNetwork"
+	lock            = "azure-native:authorization/v20200501:ManagementLockByScope"
+	assignment      = "azure-native:authorization/v20220601:PolicyAssignment"
+	workspace       = "azure-native:operationalinsights/v20230901:Workspace"
 	privateEndpoint = "azure-native:network/v20240501:PrivateEndpoint"
 	zoneLink        = "azure-native:network/v20240601:VirtualNetworkLink"
 
@@ -130,8 +135,10 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 				want[natGateway] = 1
 				want[address] += fixed
 				want[diagnostics] += fixed
+				want[assignment] = 1
 			}
-			if environment == "prod" { // vault and registry are private
+			if environment == "prod" { // vault and registry are private, and nothing is deleted
+				want[lock] = 1
 				want["azure-native:network/v20240501:PrivateEndpoint"] = 2
 				want["azure-native:network/v20240501:PrivateDnsZoneGroup"] = 2
 				want["azure-native:network/v20240601:PrivateZone"] += 2
@@ -184,9 +191,10 @@ func TestUnit_EnvironmentsDifferAsDesigned(t *testing.T) {
 				postgres: pg.Inputs["sku"].ObjectValue()["tier"].StringValue(),
 				ha:       pg.Inputs["highAvailability"].ObjectValue()["mode"].StringValue(),
 				purge:    kv.Inputs["properties"].ObjectValue()["enablePurgeProtection"].IsBool(),
-				protect:  aks.Protect && pg.Protect && kv.Protect,
-				userMin:  user.Inputs["minCount"].NumberValue(),
-				userMax:  user.Inputs["maxCount"].NumberValue(),
+				protect: aks.Protect && pg.Protect && kv.Protect && acr.Protect && recorded.OfType(group)[0].Protect &&
+					recorded.OfType(vnet)[0].Protect,
+				userMin: user.Inputs["minCount"].NumberValue(),
+				userMax: user.Inputs["maxCount"].NumberValue(),
 			})
 		})
 	}
@@ -317,6 +325,72 @@ func TestUnit_NamesThatAZoneDoesNotKnowAreAskedForInPublic(t *testing.T) {
 	}
 }
 
+// A lock that came before anything else would keep what the first update replaces, and one that went later would stop a teardown.
+func TestUnit_TheLockComesLastAndGoesFirst(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	require.Len(t, recorded.OfType(lock), 1)
+	l := recorded.OfType(lock)[0]
+	assert.Equal(t, "CanNotDelete", l.Inputs["level"].StringValue())
+	assert.Equal(t, "prod-group-id", l.Inputs["scope"].StringValue())
+	for _, name := range []string{"prod-cluster-user-pool", "prod-database-password-secret", "prod-gateway-agw", "prod-registry-registry",
+		"prod-network-ingress", "prod-pipeline-role"} {
+		assert.True(t, dependsOn(l, name), name)
+	}
+	test, err := run("test", map[string]string{"deleteLock": "true"})
+	require.NoError(t, err)
+	assert.Len(t, test.OfType(lock), 1)
+}
+
+func TestUnit_AzurePolicyAsksForTheBaselineOfPods(t *testing.T) {
+	t.Parallel()
+	for environment, want := range map[string]string{"dev": "", "test": "Audit", "prod": "Audit"} {
+		recorded, err := run(environment, nil)
+		require.NoError(t, err)
+		if want == "" {
+			assert.Empty(t, recorded.OfType(assignment))
+			continue
+		}
+		in := recorded.OfType(assignment)[0].Inputs
+		assert.Equal(t, want, in["parameters"].ObjectValue()["effect"].ObjectValue()["value"].StringValue())
+		assert.True(t, strings.HasSuffix(in["policyDefinitionId"].StringValue(), "/a8640138-9b0a-4a28-b8cb-1666c838647d"))
+		assert.Equal(t, environment+"-group-id", in["scope"].StringValue())
+	}
+}
+
+func TestUnit_TheServerGrowsAndIsUpdatedWhenItIsConvenient(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	pg := recorded.OfType(server)[0]
+	assert.Equal(t, "Enabled", pg.Inputs["storage"].ObjectValue()["autoGrow"].StringValue())
+	assert.Contains(t, pg.IgnoreChanges, "storage.storageSizeGB", "the program would ask it to shrink again")
+	assert.NotContains(t, pg.Inputs, resource.PropertyKey("maintenanceWindow"), "a new server takes none")
+
+	recorded, err = run("dev", map[string]string{"postgresMaintenanceDay": "Wednesday", "postgresMaintenanceStart": "03:30"})
+	require.NoError(t, err)
+	pg = recorded.OfType(server)[0]
+	assert.Equal(t, "Disabled", pg.Inputs["storage"].ObjectValue()["autoGrow"].StringValue())
+	assert.NotContains(t, pg.IgnoreChanges, "storage.storageSizeGB")
+	assert.Equal(t, map[string]any{"customWindow": "Enabled", "dayOfWeek": 3.0, "startHour": 3.0, "startMinute": 30.0},
+		pg.Inputs["maintenanceWindow"].Mappable())
+	_, err = run("dev", map[string]string{"postgresMaintenanceDay": "Caturday", "postgresMaintenanceStart": "2 am", "postgresVersion": "14"})
+	require.ErrorContains(t, err, "postgresMaintenanceDay: ")
+	require.ErrorContains(t, err, `postgresMaintenanceStart: "2 am" is not a time of day`)
+	require.ErrorContains(t, err, `postgresVersion: "14" is not known here; use one of 15, 16, 17`)
+}
+
+func TestUnit_LogsAreCappedWhereTheyAreNoRecordOfAttacks(t *testing.T) {
+	t.Parallel()
+	for environment, want := range map[string]float64{"dev": 2, "test": 5, "prod": -1} {
+		recorded, err := run(environment, nil)
+		require.NoError(t, err)
+		in := recorded.OfType(workspace)[0].Inputs
+		assert.InDelta(t, want, in["workspaceCapping"].ObjectValue()["dailyQuotaGb"].NumberValue(), 0, environment)
+	}
+}
+
 func dependsOn(r mocks.Resource, name string) bool {
 	return slices.ContainsFunc(r.DependsOn, func(urn string) bool { return strings.HasSuffix(urn, "::"+name) })
 }
@@ -425,6 +499,9 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 		"an id that is no network's": {
 			"prod", map[string]string{"operatorNetworkId": "ops-vnet"},
 			`operatorNetworkId: "ops-vnet" is not the id of a virtual network; write what`,
+		},
+		"a policy that nothing asks": {
+			"dev", map[string]string{"podSecurity": "Audit"}, "podSecurity: is Audit, but nothing in the cluster asks Azure Policy",
 		},
 		"high availability of a burstable server": {
 			"dev",

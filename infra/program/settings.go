@@ -53,9 +53,13 @@ type Settings struct {
 	Propagation time.Duration
 	// SubscriptionID is the subscription that the environment belongs to, or "" for whichever the caller signed in to.
 	SubscriptionID string
-	// Protect refuses to delete what holds state, and what others list: the cluster, the database server, the vault and the addresses
-	// that nodes are seen with.
+	// Protect has Pulumi refuse to delete what holds state, what that is in, and what others list: the cluster, the database server,
+	// the vault, the registry, the virtual network, the resource group and the addresses that nodes are seen with.
 	Protect bool
+	// DeleteLock has Azure refuse to delete anything in the resource group, whoever asks.
+	DeleteLock bool
+	// PodSecurity is what Azure Policy does with pods that do not keep to the baseline of pod security: Disabled, Audit or Deny.
+	PodSecurity string
 	// Policy is how the environment departs from the guardrails.
 	Policy policy.Settings
 }
@@ -103,6 +107,8 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 		Propagation:      r.DurationBetween("rolePropagation", d.Propagation, 0, longestPropagation),
 		SubscriptionID:   r.String("subscriptionId", ""),
 		Protect:          r.Bool("protect", d.Protect),
+		DeleteLock:       r.Bool("deleteLock", d.DeleteLock),
+		PodSecurity:      r.OneOf("podSecurity", d.PodSecurity, podSecurityDisabled, podSecurityAudit, podSecurityDeny),
 		Policy:           policy.Load(r, environment),
 	}
 	s.check(r, environment)
@@ -128,6 +134,10 @@ func (s Settings) check(r *config.Reader, environment string) {
 	}
 	for _, subjectOfToken := range s.PipelineSubjects {
 		r.Check("pipelineSubjects", checkSubject(subjectOfToken, environment))
+	}
+	if s.PodSecurity != podSecurityDisabled && !s.Cluster.AzurePolicy {
+		r.Check("podSecurity", fmt.Errorf("is %s, but nothing in the cluster asks Azure Policy; set azurePolicy to true, or podSecurity to %s",
+			s.PodSecurity, podSecurityDisabled))
 	}
 	s.checkAccess(r)
 	s.checkRegion(r)

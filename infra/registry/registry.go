@@ -58,6 +58,8 @@ type Args struct {
 	ResourceGroupName pulumi.StringInput
 	Tags              pulumi.StringMap
 	Diagnostics       monitoring.Sink
+	// Protect refuses to delete the registry.
+	Protect bool
 }
 
 // Registry is the container registry of one environment.
@@ -76,7 +78,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err := ctx.RegisterComponentResource("gridos-infra:registry:Registry", name, r, opts...); err != nil {
 		return nil, err
 	}
-	registry, err := azure.NewRegistry(ctx, name+"-registry", registryArgs(args), pulumi.Parent(r))
+	registry, err := azure.NewRegistry(ctx, name+"-registry", registryArgs(args), pulumi.Parent(r), pulumi.Protect(args.Protect))
 	if err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
