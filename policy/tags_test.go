@@ -5,7 +5,9 @@ import (
 	"slices"
 	"testing"
 
+	locks "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20200501"
 	authorization "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220401"
+	policies "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220601"
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
 	containerservice "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 	dbforpostgresql "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
@@ -24,6 +26,8 @@ func TestUnit_WhichTypesHaveTagsIsWhatTheSDKSays(t *testing.T) {
 	t.Parallel()
 	assert.True(t, slices.IsSorted(untaggable))
 	known := map[string]any{
+		"authorization:ManagementLockByScope":         locks.ManagementLockByScopeArgs{},
+		"authorization:PolicyAssignment":              policies.PolicyAssignmentArgs{},
 		"authorization:RoleAssignment":                authorization.RoleAssignmentArgs{},
 		"containerregistry:CacheRule":                 containerregistry.CacheRuleArgs{},
 		"containerregistry:Registry":                  containerregistry.RegistryArgs{},

@@ -50,7 +50,7 @@ type Egress struct {
 // newEgress registers the way out.
 //
 // The gateway is in no zone of the configuration's: a gateway of the SKU Standard is in one zone whatever is written, and Azure chooses
-// which. Its addresses are redundant over the zones where the region has some (rule N10; docs/design/0011-egress.md).
+// which. Its addresses are redundant over the zones where the region has some (rule N13; docs/design/0011-egress.md).
 func newEgress(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Egress, error) {
 	e := &Egress{}
 	if err := ctx.RegisterComponentResource("gridos-infra:network:Egress", name, e, opts...); err != nil {

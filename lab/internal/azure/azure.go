@@ -67,7 +67,9 @@ type Options struct {
 	Faults          func(op Operation, typ, id string) error
 	RolePropagation *time.Duration
 	Existing        []Existing
-	Observe         func(Event)
+	// RestrictedRegions are where Azure creates no zone-redundant PostgreSQL server for this subscription.
+	RestrictedRegions []string
+	Observe           func(Event)
 }
 
 // Cloud is a simulated Azure subscription with all services. It is safe for concurrent use.
@@ -83,7 +85,8 @@ func Open(options Options) (*Cloud, error) {
 	cloud, err := arm.Open(arm.Options{
 		StateFile: options.StateFile, TimeScale: options.TimeScale,
 		SubscriptionID: options.SubscriptionID, TenantID: options.TenantID, ObjectID: options.ObjectID,
-		Faults: options.Faults, RolePropagation: options.RolePropagation, Existing: options.Existing, Observe: options.Observe,
+		Faults: options.Faults, RolePropagation: options.RolePropagation, RestrictedRegions: options.RestrictedRegions,
+		Existing: options.Existing, Observe: options.Observe,
 	}, services.New(services.Options{Kubernetes: options.Kubernetes, StrictCounts: options.StrictCounts}))
 	if err != nil {
 		return nil, err

@@ -39,6 +39,9 @@ type Options struct {
 	RolePropagation *time.Duration
 	// Existing are resources of other owners, see Cloud.Seed.
 	Existing []Existing
+	// RestrictedRegions are the regions, by their short names, where Azure creates no zone-redundant PostgreSQL server for this
+	// subscription, whatever the documentation says.
+	RestrictedRegions []string
 	// Observe, if set, is called when an operation that Azure took on has ended, well or badly; from several goroutines at once.
 	Observe func(Event)
 }
@@ -65,6 +68,8 @@ type Cloud struct {
 	// running are the operations under way, by key(id); held are the owners on which one is under way, with its resource.
 	running map[string]*operation
 	held    map[string]string
+	// lingering says until when a resource that has lost its last user counts as used, by key(id). It is not kept in the state file.
+	lingering map[string]time.Time
 }
 
 // Record is a resource as it is stored: without write-only values.
@@ -120,7 +125,7 @@ func Open(options Options, with Services) (*Cloud, error) {
 	cloud := &Cloud{
 		options: options, services: with, registry: newRegistry(with.Definitions),
 		live: map[string]*Record{}, deleted: map[string]*Record{},
-		running: map[string]*operation{}, held: map[string]string{},
+		running: map[string]*operation{}, held: map[string]string{}, lingering: map[string]time.Time{},
 	}
 	if err := cloud.load(); err != nil {
 		return nil, err

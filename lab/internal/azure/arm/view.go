@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // View is what a rule may ask about the other resources. It is used under the cloud's lock only.
@@ -23,6 +24,25 @@ func (v *View) Options() Options { return v.cloud.options }
 
 // Live returns the resource with the given id as it was before the operation that is under way on it, or nil.
 func (v *View) Live(id string) *Record { return v.cloud.live[Key(id)] }
+
+// WorkingOn returns the id of the resource of an ARM type on which, or below which, an operation holds the owner with the given id, or "".
+func (v *View) WorkingOn(owner, kind string) string {
+	id, held := v.cloud.held[Key(owner)]
+	if parsed, err := ParseID(id); !held || err != nil || !strings.EqualFold(parsed.Kind(), kind) {
+		return ""
+	}
+	return id
+}
+
+// Lingers says whether the resource with the given id counts as used, although what used it is gone.
+func (v *View) Lingers(id string) bool { return time.Now().Before(v.cloud.lingering[Key(id)]) }
+
+// Linger has the resource with the given id count as used for some time, on Azure's scale.
+func (c *Cloud) Linger(id string, d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lingering[Key(id)] = time.Now().Add(c.scaled(d))
+}
 
 // LocationOf returns the location of a resource: its own, or that of its resource group.
 func (v *View) LocationOf(r *Record) string {

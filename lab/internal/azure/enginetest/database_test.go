@@ -217,3 +217,16 @@ func TestEngine_P4_SomebodyCanSignIn(t *testing.T) {
 		says: []string{"neither passwords nor Entra ID can sign in", "enable one of them"},
 	})
 }
+
+func TestEngine_P8_TheStandbyMayBeBlocked(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.server.HighAvailability = postgres.HighAvailabilityArgs{Mode: pulumi.String("ZoneRedundant")}
+	l := open(t, azure.Options{RestrictedRegions: []string{"westeurope"}})
+	l.up(e.program("server")).refused(mistake{
+		resource: "server", rule: "P8", code: "ZoneRedundantHaNotSupported", property: "highAvailability.mode",
+		says: []string{"blocked in westeurope for this subscription", "use SameZone, or another region"},
+	})
+	e.server.HighAvailability = postgres.HighAvailabilityArgs{Mode: pulumi.String("SameZone")}
+	l.up(e.program("server")).accepted()
+}

@@ -48,7 +48,7 @@ func TestEngine_N10_TheSubnetHasTheNATGatewayFirst(t *testing.T) {
 	e := valid()
 	e.clusterNetwork.OutboundType = pulumi.String("userAssignedNATGateway")
 	upRefuses(t, e, mistake{
-		rule: "N10", code: "BadRequest", property: "networkProfile.outboundType",
+		rule: "N13", code: "BadRequest", property: "networkProfile.outboundType",
 		says: []string{"outboundType is userAssignedNATGateway, but subnet '" + nodesID + "' has no NAT gateway", "give it one first"},
 	}, "cluster")
 }
@@ -61,7 +61,7 @@ func TestEngine_N10_TheNodesKeepTheirNATGateway(t *testing.T) {
 	without, _ := leaving()
 	without.nodes.NatGateway = nil
 	l.up(without.program("cluster")).refused(mistake{
-		resource: "nodes", rule: "N10", code: "BadRequest", property: "natGateway",
+		resource: "nodes", rule: "N13", code: "BadRequest", property: "natGateway",
 		says: []string{"the nodes of '" + clusterID + "' leave by the NAT gateway of '" + nodesID, "do not take it away"},
 	})
 }
@@ -71,7 +71,7 @@ func TestEngine_N10_ANATGatewayIsInOneZoneAtMost(t *testing.T) {
 	e, gateway := leaving()
 	gateway.Zones = pulumi.ToStringArray([]string{"1", "2"})
 	previewRefuses(t, e, "nat", mistake{
-		rule: "N10", code: "InvalidNatGateway", property: "zones", says: []string{"is in one zone, not in 1, 2", "name one or none"},
+		rule: "N13", code: "InvalidNatGateway", property: "zones", says: []string{"is in one zone, not in 1, 2", "name one or none"},
 	})
 }
 
@@ -80,7 +80,7 @@ func TestEngine_N10_TheAddressIsOfTheZone(t *testing.T) {
 	e, gateway := leaving()
 	gateway.Zones = pulumi.ToStringArray([]string{"1"})
 	upRefuses(t, e, mistake{
-		rule: "N10", code: "InvalidNatGateway", property: "publicIpAddresses[0].id",
+		rule: "N13", code: "InvalidNatGateway", property: "publicIpAddresses[0].id",
 		says: []string{"address '" + addressID + "' is not of zone 1", "use one of that zone, or one of all zones"},
 	}, "nat")
 }

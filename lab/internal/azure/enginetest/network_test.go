@@ -3,11 +3,13 @@ package enginetest
 import (
 	"strings"
 	"testing"
+	"time"
 
 	postgres "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
@@ -541,4 +543,57 @@ func TestEngine_N5_ANetworkIsLinkedOnce(t *testing.T) {
 		rule: "N5", code: "VirtualNetworkLinkConflict", property: "virtualNetwork",
 		says: []string{"the virtual network is linked to a zone '" + zoneName + "' already by '" + zoneID + "/virtualNetworkLinks/vnet'", "drop one of the two"},
 	}, "second")
+}
+
+// Azure refuses a user of the network by one subnet while it works on another.
+func TestEngine_N10_UsersWaitForAllSubnets(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	second := *e.endpoint
+	second.PrivateEndpointName = pulumi.String("second")
+	e.with(of("late", subnet("late", "10.10.64.0/24"), network.NewSubnet, "endpoints"))
+	e.with(of("second", &second, network.NewPrivateEndpoint, "endpoints", "vault"))
+	togetherRefuses(t, e, 0.2, "vault-endpoint", mistake{
+		resource: "second", rule: "N10", code: "ReferencedResourceNotProvisioned",
+		says: []string{"Azure works on '" + networkID + "/subnets/late'", "Let what uses a network depend on its last subnet"},
+	}, "late", "second")
+}
+
+// A link that somebody else has made keeps the zone, which the program's own link does not.
+func TestEngine_N11_ALinkedZoneStays(t *testing.T) {
+	t.Parallel()
+	l := open(t, azure.Options{})
+	l.up(valid().program("link")).accepted()
+	foreign := map[string]any{
+		"resourceGroupName": "ops", "virtualNetworkName": "ops-vnet", "location": "westeurope",
+		"addressSpace": map[string]any{"addressPrefixes": []any{"192.168.0.0/16"}},
+	}
+	require.NoError(t, l.cloud.Seed(
+		azure.ExistingGroup("ops", "westeurope"),
+		azure.Existing{Type: "Microsoft.Network/virtualNetworks", Inputs: foreign},
+		azure.Existing{Type: "Microsoft.Network/privateDnsZones/virtualNetworkLinks", Inputs: map[string]any{
+			"resourceGroupName": "rg", "privateZoneName": zoneName, "virtualNetworkLinkName": "operators", "location": "Global",
+			"registrationEnabled": false, "virtualNetwork": map[string]any{
+				"id": subscription + "/resourceGroups/ops/providers/Microsoft.Network/virtualNetworks/ops-vnet",
+			},
+		}},
+	))
+	l.up(valid().only("group", "network")).refused(mistake{
+		resource: "zone", code: "CannotDeleteResource",
+		says: []string{"'" + zoneID + "' is in use by " + zoneID + "/virtualNetworkLinks/operators and cannot be deleted"},
+	})
+}
+
+func TestEngine_N12_ADelegatedSubnetStaysForAWhile(t *testing.T) {
+	t.Parallel()
+	l := open(t, azure.Options{})
+	l.up(valid().program("server")).accepted()
+	l.slowly(0.002) // the subnet is free again after a third of a second
+	o := l.up(valid().only("group", "network", "nodes-nsg", "appgw-nsg", "postgres-nsg"))
+	o.refused(mistake{
+		resource: "postgres", rule: "N12", code: "InUseSubnetCannotBeDeleted",
+		says: []string{"serviceAssociationLinks", "Wait some minutes and try again"},
+	})
+	time.Sleep(time.Second)
+	l.up(valid().only("group", "network", "nodes-nsg", "appgw-nsg", "postgres-nsg")).accepted()
 }

@@ -58,9 +58,9 @@ func clusterTypes(k behind) []arm.Definition {
 				localDiskTooSmall,
 			},
 			Demands: []arm.Rule{
-				inRegion, clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources, gatewayOfOneAddOn, gatewayForOverlay,
-				addOnPermissions, versionsOfAllPools, meshRevisions, noNewInlinePool, natGatewayOfNodes, nodesReachAPIServer, k.countStays(),
-				k.oneCluster(),
+				networkSettled, inRegion, clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources,
+				gatewayOfOneAddOn, gatewayForOverlay, addOnPermissions, versionsOfAllPools, meshRevisions, noNewInlinePool,
+				natGatewayOfNodes, nodesReachAPIServer, k.countStays(), k.oneCluster(),
 			},
 			Settle:   autoscaleInlinePools,
 			Compute:  clusterOutputs,
@@ -75,8 +75,10 @@ func clusterTypes(k behind) []arm.Definition {
 			Refers:    map[string]string{"vnetSubnetID": typeSubnet},
 			Serial:    onePoolAtATime,
 			Checks:    []arm.Rule{poolSize, noLocalDisk, localDiskTooSmall},
-			Demands:   []arm.Rule{poolSubnets, poolNameFree, poolsFitPodNetwork, poolVersion, poolZones, nodeTraffic, k.countStays()},
-			Settle:    autoscale,
+			Demands: []arm.Rule{
+				networkSettled, poolSubnets, poolNameFree, poolsFitPodNetwork, poolVersion, poolZones, nodeTraffic, k.countStays(),
+			},
+			Settle: autoscale,
 			Compute: func(s arm.Subject) arm.Document {
 				return arm.Document{
 					"currentOrchestratorVersion": poolRunsNow(s),

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -57,7 +58,8 @@ func databaseTypes() []arm.Definition {
 				serverTier, serverAvailability, serverZone, serverStorage, serverBackup, serverLogin, serverSignIn, serverAccess, serverZoneName, serverMaintenance,
 				availabilityZones,
 			},
-			Demands: []arm.Rule{inRegion, serverSubnet, serverTraffic, serverZoneLink},
+			Demands: []arm.Rule{networkSettled, standbyOffered, inRegion, serverSubnet, serverTraffic, serverZoneLink},
+			After:   leaveSubnet,
 			InUse:   "ServerHasChildResources",
 			Compute: func(s arm.Subject) arm.Document {
 				return arm.Document{
@@ -115,6 +117,24 @@ var serverTier = arm.Rule{ID: "P1", Code: "ServerSkuNotSupported", Broken: func(
 		return arm.Found("sku.name", "SKU '%s' does not belong to tier %s; use one that starts with %s", name, tier, prefix)
 	}
 	return nil
+}}
+
+// leaveSubnet: the subnet of a server stays in use for a while after it (rule N12).
+func leaveSubnet(_ context.Context, c *arm.Cloud, verb arm.Operation, r *arm.Record) error {
+	if subnet := r.Inputs.Text("network.delegatedSubnetResourceId"); verb == arm.OperationDelete && subnet != "" {
+		c.Linger(subnet, leaving)
+	}
+	return nil
+}
+
+// standbyOffered is P8: in some regions, and for some subscriptions, Azure creates no zone-redundant server.
+var standbyOffered = arm.Rule{ID: "P8", Code: "ZoneRedundantHaNotSupported", Broken: func(s arm.Subject) []arm.Finding {
+	const path = "highAvailability.mode"
+	region := regionOf(s.Location())
+	if s.In.Text(path) != "ZoneRedundant" || s.Before.Text(path) == "ZoneRedundant" || !slices.Contains(s.Cloud.Options().RestrictedRegions, region) {
+		return nil
+	}
+	return arm.Found(path, "zone-redundant high availability is blocked in %s for this subscription; use SameZone, or another region", region)
 }}
 
 // serverAvailability is P1: high availability is not for Burstable, and a standby in another zone is in another zone.

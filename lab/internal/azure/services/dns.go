@@ -26,14 +26,14 @@ func dnsTypes() []arm.Definition {
 			},
 			Immutable: []string{"location"},
 			Checks:    []arm.Rule{globalLocation},
-			InUse:     "CannotDeletePrivateZoneInUse",
+			InUse:     "CannotDeleteResource", // nested resources: links of others count (rule N11)
 		}),
 		arm.Typed[dns.VirtualNetworkLink, dns.VirtualNetworkLinkArgs](arm.Definition{
 			Path:      networkProvider + "privateDnsZones/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
 			Name:      anyNetworkName,
 			Immutable: []string{"location", "virtualNetwork"},
 			Refers:    map[string]string{"virtualNetwork.id": typeNetwork},
-			Checks:    []arm.Rule{globalLocation, linkedNetwork},
+			Checks:    []arm.Rule{globalLocation, linkedNetwork, linkFallback},
 			Demands:   []arm.Rule{linksOfNetwork},
 			Compute:   func(arm.Subject) arm.Document { return arm.Document{"virtualNetworkLinkState": "Completed"} },
 		}),
@@ -76,4 +76,13 @@ var linksOfNetwork = arm.Rule{ID: "N5", Code: "VirtualNetworkLinkConflict", Brok
 		}
 	}
 	return result
+}}
+
+// linkFallback: only zones of private links ask in public for what they do not know.
+var linkFallback = arm.Rule{ID: "N5", Code: "InvalidResolutionPolicy", Broken: func(s arm.Subject) []arm.Finding {
+	const path = "resolutionPolicy"
+	if s.In.Text(path) == "NxDomainRedirect" && !s.In.Unsure("privateZoneName") && !strings.HasPrefix(s.In.Text("privateZoneName"), "privatelink.") {
+		return arm.Found(path, "zone '%s' is no zone of private links and has no fallback; drop resolutionPolicy", s.In.Text("privateZoneName"))
+	}
+	return s.OneOf(path, "Default", "NxDomainRedirect")
 }}

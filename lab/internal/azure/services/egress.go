@@ -30,8 +30,8 @@ func natGateways() arm.Definition {
 	})
 }
 
-// natGatewayForm is N10, as far as the gateway's own inputs tell.
-var natGatewayForm = arm.Rule{ID: "N10", Code: "InvalidNatGateway", Broken: func(s arm.Subject) []arm.Finding {
+// natGatewayForm is N13, as far as the gateway's own inputs tell.
+var natGatewayForm = arm.Rule{ID: "N13", Code: "InvalidNatGateway", Broken: func(s arm.Subject) []arm.Finding {
 	result := s.OneOf("sku.name", "Standard")
 	if minutes, ok := s.In.Number("idleTimeoutInMinutes"); ok && (minutes < 4 || minutes > 120) {
 		result = append(result, arm.Finding{Property: "idleTimeoutInMinutes", Message: fmt.Sprintf(
@@ -48,8 +48,8 @@ var natGatewayForm = arm.Rule{ID: "N10", Code: "InvalidNatGateway", Broken: func
 	return result
 }}
 
-// natGatewayAddresses is N10: the addresses are of SKU Standard, and those of a gateway in a zone are of that zone or redundant.
-var natGatewayAddresses = arm.Rule{ID: "N10", Code: "InvalidNatGateway", Broken: func(s arm.Subject) []arm.Finding {
+// natGatewayAddresses is N13: the addresses are of SKU Standard, and those of a gateway in a zone are of that zone or redundant.
+var natGatewayAddresses = arm.Rule{ID: "N13", Code: "InvalidNatGateway", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	zones := s.In.Texts("zones")
 	for i, reference := range s.In.Documents("publicIpAddresses") {
@@ -70,8 +70,8 @@ var natGatewayAddresses = arm.Rule{ID: "N10", Code: "InvalidNatGateway", Broken:
 	return result
 }}
 
-// natGatewayOfNodes is N10: with the outbound type for it, the subnet of the nodes has a NAT gateway before the cluster exists.
-var natGatewayOfNodes = arm.Rule{ID: "N10", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
+// natGatewayOfNodes is N13: with the outbound type for it, the subnet of the nodes has a NAT gateway before the cluster exists.
+var natGatewayOfNodes = arm.Rule{ID: "N13", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "networkProfile.outboundType"
 	result := s.OneOf(path, "loadBalancer", "managedNATGateway", outboundNAT, "userDefinedRouting", "none")
 	if s.In.Text(path) != outboundNAT {
@@ -118,8 +118,8 @@ var nodesReachAPIServer = arm.Rule{ID: "K7", Code: "K8SAPIServerConnFailVMExtens
 	return result
 }}
 
-// subnetKeepsNATGateway is N10: the nodes of a cluster that leaves by a NAT gateway have one as long as it lives.
-var subnetKeepsNATGateway = arm.Rule{ID: "N10", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
+// subnetKeepsNATGateway is N13: the nodes of a cluster that leaves by a NAT gateway have one as long as it lives.
+var subnetKeepsNATGateway = arm.Rule{ID: "N13", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	if s.Creating() || s.In.Has("natGateway.id") {
 		return nil
 	}

@@ -43,7 +43,7 @@ func gatewayTypes() []arm.Definition {
 				gatewayListeners, gatewayRouting, gatewayBackends, availabilityZones,
 			},
 			Demands: []arm.Rule{
-				inRegion, gatewaySubnetAlone, gatewaySubnetSize, gatewaySubnetManaged, gatewayAddress, gatewayMayGetSecrets, gatewayLeftToAddOn,
+				networkSettled, zonesStay, inRegion, gatewaySubnetAlone, gatewaySubnetSize, gatewaySubnetManaged, gatewayAddress, gatewayMayGetSecrets, gatewayLeftToAddOn,
 			},
 			Compute: gatewayOutputs,
 		}),

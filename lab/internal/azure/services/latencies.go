@@ -21,6 +21,7 @@ var latencies = map[string]durations{
 
 	typeNetwork: {minutes(0.1), minutes(0.2)},
 	typeSubnet:  {minutes(0.1), minutes(0.2)},
+	typePeering: {minutes(0.1), minutes(0.2)},
 	"Microsoft.Network/networkSecurityGroups":                            {minutes(0.1), minutes(0.2)},
 	"Microsoft.Network/publicIPAddresses":                                {minutes(0.1), minutes(0.2)},
 	typeNATGateway:                                                       {minutes(0.1), minutes(0.2)},
@@ -43,6 +44,9 @@ var latencies = map[string]durations{
 	typeIdentity:       {minutes(0.1), minutes(0.1)},
 	typeCredential:     {minutes(0.1), minutes(0.1)},
 	typeRoleAssignment: {minutes(0.05), minutes(0.05)},
+
+	typeLock:             {minutes(0.05), minutes(0.05)},
+	typePolicyAssignment: {minutes(0.05), minutes(0.05)},
 
 	"Microsoft.KeyVault/vaults":              {minutes(0.5), minutes(0.2)},
 	"Microsoft.KeyVault/vaults/secrets":      {minutes(0.05), minutes(0.05)},

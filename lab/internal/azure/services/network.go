@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 
@@ -17,6 +18,8 @@ const (
 	typeNetwork = "Microsoft.Network/virtualNetworks"
 	typeSubnet  = "Microsoft.Network/virtualNetworks/subnets"
 	typeGateway = "Microsoft.Network/applicationGateways"
+
+	typePeering = "Microsoft.Network/virtualNetworks/virtualNetworkPeerings"
 
 	typeSecurityGroup = "Microsoft.Network/networkSecurityGroups"
 	typeAddress       = "Microsoft.Network/publicIPAddresses"
@@ -57,13 +60,24 @@ func networkTypes() []arm.Definition {
 			InUse:     "InUseVirtualNetworkCannotBeDeleted",
 		}),
 		arm.Typed[network.Subnet, network.SubnetArgs](arm.Definition{
-			Path:    networkProvider + "virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
-			Name:    labelName,
+			Path:   networkProvider + "virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
+			Name:   labelName,
+			Serial: oneAtATime,
+			Refers: map[string]string{"networkSecurityGroup.id": typeSecurityGroup, "natGateway.id": typeNATGateway},
+			Checks: []arm.Rule{subnetPrefix},
+			Demands: []arm.Rule{
+				subnetFits, subnetNotInline, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes, subnetKeepsNATGateway,
+			},
+			Farewells: []arm.Rule{subnetIsLeft},
+			InUse:     "InUseSubnetCannotBeDeleted",
+		}),
+		arm.Typed[network.VirtualNetworkPeering, network.VirtualNetworkPeeringArgs](arm.Definition{
+			Path:    networkProvider + "virtualNetworks/{virtualNetworkName}/virtualNetworkPeerings/{virtualNetworkPeeringName}",
+			Name:    anyNetworkName,
 			Serial:  oneAtATime,
-			Refers:  map[string]string{"networkSecurityGroup.id": typeSecurityGroup, "natGateway.id": typeNATGateway},
-			Checks:  []arm.Rule{subnetPrefix},
-			Demands: []arm.Rule{subnetFits, subnetNotInline, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes, subnetKeepsNATGateway},
-			InUse:   "InUseSubnetCannotBeDeleted",
+			Refers:  map[string]string{"remoteVirtualNetwork.id": typeNetwork},
+			Frozen:  map[string]string{"remoteVirtualNetwork.id": "create another peering to the other network"},
+			Compute: func(arm.Subject) arm.Document { return arm.Document{"peeringState": "Connected"} },
 		}),
 		arm.Typed[network.NetworkSecurityGroup, network.NetworkSecurityGroupArgs](arm.Definition{
 			Path:      networkProvider + "networkSecurityGroups/{networkSecurityGroupName}",
@@ -78,6 +92,7 @@ func networkTypes() []arm.Definition {
 			Name:      anyNetworkName,
 			Immutable: []string{"location", "sku", "publicIPAddressVersion", "publicIPPrefix"},
 			Checks:    []arm.Rule{standardIsStatic, availabilityZones},
+			Demands:   []arm.Rule{zonesStay},
 			InUse:     "PublicIPAddressCannotBeDeleted",
 			Compute:   publicAddress,
 		}),
@@ -227,6 +242,45 @@ var subnetKeepsItsUsers = arm.Rule{Code: "InUsePrefixCannotBeDeleted", Broken: f
 			"the delegation of '%s' cannot be changed while it is in use by %s", s.ID, arm.NameList(tenants))})
 	}
 	return result
+}}
+
+// networkSettled is N10: while Azure works on a subnet, it refuses whoever uses the network by whichever subnet.
+var networkSettled = arm.Rule{ID: "N10", Code: "ReferencedResourceNotProvisioned", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	s.In.Walk(func(path, text string) {
+		owner, ok := arm.Ancestor(text, typeNetwork)
+		if !ok || arm.Key(owner) == arm.Key(text) {
+			return // no subnet
+		}
+		if subnet := s.Cloud.WorkingOn(owner, typeSubnet); subnet != "" {
+			result = append(result, arm.Found(path, "Cannot proceed with operation because resource '%s' used by '%s' is not in Succeeded state: "+
+				"Azure works on '%s' (PutSubnetOperation). Let what uses a network depend on its last subnet", owner, s.Label(), subnet)...)
+		}
+	})
+	return result
+}}
+
+// leaving is how long Azure keeps a delegated subnet for a server that is gone: minutes, by those who have seen it.
+const leaving = 3 * time.Minute
+
+// subnetIsLeft is N12: a delegated subnet has the link of its service for a while after the last server in it is gone.
+var subnetIsLeft = arm.Rule{ID: "N12", Code: "InUseSubnetCannotBeDeleted", Broken: func(s arm.Subject) []arm.Finding {
+	if !s.Cloud.Lingers(s.ID) {
+		return nil
+	}
+	return arm.Found("", "Subnet '%s' is in use by '%s/serviceAssociationLinks/%s' and cannot be deleted: Azure has not yet let go of it after "+
+		"the last server was deleted. Wait some minutes and try again", s.ID, s.ID, delegationOf(s.In))
+}}
+
+// zonesStay is G10: the availability zones of a public address and of a gateway are chosen once.
+var zonesStay = arm.Rule{ID: "G10", Code: "ResourceAvailabilityZonesCannotBeModified", Broken: func(s arm.Subject) []arm.Finding {
+	before, after := slices.Sorted(slices.Values(s.Before.Texts("zones"))), slices.Sorted(slices.Values(s.In.Texts("zones")))
+	if s.Creating() || slices.Equal(before, after) {
+		return nil
+	}
+	return arm.Found("zones", "Resource '%s' has an existing availability zone constraint %v and the request has availability zone constraint %v, "+
+		"which do not match. Zones cannot be added, updated or removed once the resource is created; keep them, or create another resource",
+		s.ID, before, after)
 }}
 
 // tenants are the types whose resources have their network interfaces in a subnet. What else refers to one, such as a role

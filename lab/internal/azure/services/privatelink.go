@@ -68,7 +68,7 @@ func privateLinkTypes() []arm.Definition {
 			},
 			Refers:  map[string]string{"subnet.id": typeSubnet},
 			Checks:  []arm.Rule{endpointParts},
-			Demands: []arm.Rule{endpointTarget, endpointSubnet},
+			Demands: []arm.Rule{networkSettled, endpointTarget, endpointSubnet},
 			Compute: endpointOutputs,
 		}),
 		arm.Typed[network.PrivateDnsZoneGroup, network.PrivateDnsZoneGroupArgs](arm.Definition{

@@ -40,7 +40,7 @@ func vaultTypes() []arm.Definition {
 			Immutable: []string{"location"},
 			Refers:    map[string]string{"properties.networkAcls.virtualNetworkRules.id": typeSubnet},
 			Checks:    []arm.Rule{purgeProtection, vaultRetention, vaultProperties, vaultAccess, vaultFirewall},
-			Demands:   []arm.Rule{vaultSubnets},
+			Demands:   []arm.Rule{networkSettled, vaultSubnets},
 			SoftDeletes: &arm.SoftDeletion{
 				Conflict: vaultConflict,
 				Protected: func(gone *arm.Record) string {

@@ -1,0 +1,77 @@
+package services
+
+import (
+	"regexp"
+	"strings"
+
+	locks "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20200501"
+	policies "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220601"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
+)
+
+// ARM types that rules look for.
+const (
+	typeLock             = "Microsoft.Authorization/locks"
+	typePolicyAssignment = "Microsoft.Authorization/policyAssignments"
+)
+
+// governanceTypes are locks and what is asked of Azure Policy. Both belong to a scope.
+func governanceTypes() []arm.Definition {
+	return []arm.Definition{
+		arm.Typed[locks.ManagementLockByScope, locks.ManagementLockByScopeArgs](arm.Definition{
+			Path: "{scope}/providers/Microsoft.Authorization/locks/{lockName}",
+			Name: arm.NameRule{
+				Pattern: regexp.MustCompile(`^[^<>%&?\\/]{1,90}$`), ID: "Locks", Say: "1 to 90 characters, none of < > % & ? \\ /",
+			},
+			Immutable: []string{"scope"},
+			Checks:    []arm.Rule{lockLevel},
+		}),
+		arm.Typed[policies.PolicyAssignment, policies.PolicyAssignmentArgs](arm.Definition{
+			Path: "{scope}/providers/Microsoft.Authorization/policyAssignments/{policyAssignmentName}",
+			Name: arm.NameRule{
+				Pattern: regexp.MustCompile(`^[^<>*%&:?.+/\\]{1,63}[^<>*%&:?.+/\\ ]$`), ID: "Locks",
+				Say: "2 to 64 characters, none of < > * % & : ? . + / \\, no space last",
+			},
+			Immutable: []string{"scope"},
+			Checks:    []arm.Rule{assignedPolicy},
+		}),
+	}
+}
+
+// lockLevel: a lock forbids deletion, or any change.
+var lockLevel = arm.Rule{ID: "Locks", Code: "InvalidLockLevel", Broken: func(s arm.Subject) []arm.Finding {
+	return s.OneOf("level", "CanNotDelete", "ReadOnly", "NotSpecified")
+}}
+
+// assignedPolicy: an assignment names what it assigns.
+var assignedPolicy = arm.Rule{ID: "Locks", Code: "InvalidCreatePolicyAssignmentRequest", Broken: func(s arm.Subject) []arm.Finding {
+	const path = "policyDefinitionId"
+	if s.In.Unsure(path) || strings.Contains(s.In.Text(path), "/providers/Microsoft.Authorization/policy") {
+		return nil
+	}
+	return arm.Found(path, "'%s' is no policy and no initiative; set policyDefinitionId to the id of one", s.In.Text(path))
+}}
+
+// lockable adds to each type that a lock keeps its resources.
+func lockable(definitions []arm.Definition) []arm.Definition {
+	for i := range definitions {
+		if definitions[i].Kind != typeLock {
+			definitions[i].Farewells = append(definitions[i].Farewells, scopeLocked)
+		}
+	}
+	return definitions
+}
+
+// scopeLocked: what is in the scope of a lock is not deleted.
+var scopeLocked = arm.Rule{ID: "Locks", Code: "ScopeLocked", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	for _, lock := range s.Cloud.All(typeLock) {
+		scope := lock.Inputs.Text("scope")
+		if s.Cloud.Find(lock.ID) != nil && lock.Inputs.Text("level") != "NotSpecified" && (arm.Key(scope) == arm.Key(s.ID) || arm.Within(s.ID, scope)) {
+			result = append(result, arm.Found("", "The scope '%s' cannot perform delete operation because following scope(s) are locked: '%s'. "+
+				"Please remove the lock '%s' and try again", s.ID, scope, lock.ID)...)
+		}
+	}
+	return result
+}}
