@@ -23,8 +23,7 @@ type Needs struct {
 	// Pools are the node pools, each with the fewest and the most nodes that it has.
 	Pools []cluster.Pool
 	Zones []string
-	// KubernetesVersion is a minor version. MeshRevisions are those that are configured; without
-	// any Azure picks one.
+	// KubernetesVersion is a minor version, and MeshRevisions are the configured revisions of the mesh.
 	KubernetesVersion string
 	MeshRevisions     []string
 	Defender          bool
@@ -41,7 +40,7 @@ func NeedsOf(environment string, s program.Settings) Needs {
 	return Needs{
 		Environment: environment, Location: s.Location, SubscriptionID: s.SubscriptionID,
 		Pools: []cluster.Pool{s.Cluster.SystemPool, s.Cluster.UserPool}, Zones: s.Cluster.Zones,
-		KubernetesVersion: s.Cluster.KubernetesVersion, Defender: s.Cluster.Defender,
+		KubernetesVersion: s.Cluster.KubernetesVersion, MeshRevisions: s.Cluster.IstioRevisions, Defender: s.Cluster.Defender,
 		Database: s.Database, Vault: s.Names.Vault,
 		Namespaces: program.Namespaces(), Roles: identity.Assigned(),
 	}
