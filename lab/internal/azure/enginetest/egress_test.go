@@ -32,7 +32,7 @@ func leaving() (*environment, *network.NatGatewayArgs) {
 	return e, gateway
 }
 
-func TestEngine_N10_NodesLeaveByANATGateway(t *testing.T) {
+func TestEngine_N13_NodesLeaveByANATGateway(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
 	e, _ := leaving()
@@ -43,7 +43,7 @@ func TestEngine_N10_NodesLeaveByANATGateway(t *testing.T) {
 	require.Empty(t, l.cloud.Inventory())
 }
 
-func TestEngine_N10_TheSubnetHasTheNATGatewayFirst(t *testing.T) {
+func TestEngine_N13_TheSubnetHasTheNATGatewayFirst(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.clusterNetwork.OutboundType = pulumi.String("userAssignedNATGateway")
@@ -53,7 +53,7 @@ func TestEngine_N10_TheSubnetHasTheNATGatewayFirst(t *testing.T) {
 	}, "cluster")
 }
 
-func TestEngine_N10_TheNodesKeepTheirNATGateway(t *testing.T) {
+func TestEngine_N13_TheNodesKeepTheirNATGateway(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
 	e, _ := leaving()
@@ -66,7 +66,7 @@ func TestEngine_N10_TheNodesKeepTheirNATGateway(t *testing.T) {
 	})
 }
 
-func TestEngine_N10_ANATGatewayIsInOneZoneAtMost(t *testing.T) {
+func TestEngine_N13_ANATGatewayIsInOneZoneAtMost(t *testing.T) {
 	t.Parallel()
 	e, gateway := leaving()
 	gateway.Zones = pulumi.ToStringArray([]string{"1", "2"})
@@ -75,7 +75,7 @@ func TestEngine_N10_ANATGatewayIsInOneZoneAtMost(t *testing.T) {
 	})
 }
 
-func TestEngine_N10_TheAddressIsOfTheZone(t *testing.T) {
+func TestEngine_N13_TheAddressIsOfTheZone(t *testing.T) {
 	t.Parallel()
 	e, gateway := leaving()
 	gateway.Zones = pulumi.ToStringArray([]string{"1"})
