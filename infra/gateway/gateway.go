@@ -70,6 +70,8 @@ type Gateway struct {
 
 	// PublicIP is the address that clients connect to.
 	PublicIP pulumi.StringOutput
+	// Resource is the gateway itself, for what must not go before it.
+	Resource pulumi.Resource
 }
 
 // New registers the gateway, its public address and its firewall policy.
@@ -114,7 +116,7 @@ func (g *Gateway) provision(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	g.PublicIP = address.IpAddress.Elem()
+	g.PublicIP, g.Resource = address.IpAddress.Elem(), gateway
 	err = args.Diagnostics.Watch(ctx, name+"-ip", address.ID().ToStringOutput(), monitoring.LogsAndMetrics, pulumi.Parent(g))
 	if err != nil {
 		return err
