@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	postgres "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
+	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -222,6 +223,9 @@ func TestEngine_P8_TheStandbyMayBeBlocked(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.server.HighAvailability = postgres.HighAvailabilityArgs{Mode: pulumi.String("ZoneRedundant")}
+	e.postgres.ServiceEndpoints = network.ServiceEndpointPropertiesFormatArray{
+		network.ServiceEndpointPropertiesFormatArgs{Service: pulumi.String("Microsoft.Storage")},
+	}
 	l := open(t, azure.Options{RestrictedRegions: []string{"westeurope"}})
 	l.up(e.program("server")).refused(mistake{
 		resource: "server", rule: "P8", code: "ZoneRedundantHaNotSupported", property: "highAvailability.mode",

@@ -553,7 +553,7 @@ func TestEngine_N10_UsersWaitForAllSubnets(t *testing.T) {
 	second.PrivateEndpointName = pulumi.String("second")
 	e.with(of("late", subnet("late", "10.10.64.0/24"), network.NewSubnet, "endpoints"))
 	e.with(of("second", &second, network.NewPrivateEndpoint, "endpoints", "vault"))
-	togetherRefuses(t, e, 0.2, "vault-endpoint", mistake{
+	togetherRefuses(t, e, 0.8, "vault-endpoint", mistake{
 		resource: "second", rule: "N10", code: "ReferencedResourceNotProvisioned",
 		says: []string{"Azure works on '" + networkID + "/subnets/late'", "Let what uses a network depend on its last subnet"},
 	}, "late", "second")
