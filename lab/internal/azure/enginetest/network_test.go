@@ -545,14 +545,15 @@ func TestEngine_N5_ANetworkIsLinkedOnce(t *testing.T) {
 	}, "second")
 }
 
-// Azure refuses a user of the network by one subnet while it works on another.
+// Azure refuses a user of the network by one subnet while it works on another. The user waits for a role
+// assignment, which takes half as long as a subnet, so that it comes while the subnet is written.
 func TestEngine_N10_UsersWaitForAllSubnets(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	second := *e.endpoint
 	second.PrivateEndpointName = pulumi.String("second")
 	e.with(of("late", subnet("late", "10.10.64.0/24"), network.NewSubnet, "endpoints"))
-	e.with(of("second", &second, network.NewPrivateEndpoint, "endpoints", "vault"))
+	e.with(of("second", &second, network.NewPrivateEndpoint, "endpoints", "vault", "secrets-role"))
 	togetherRefuses(t, e, 0.8, "vault-endpoint", mistake{
 		resource: "second", rule: "N10", code: "ReferencedResourceNotProvisioned",
 		says: []string{"Azure works on '" + networkID + "/subnets/late'", "Let what uses a network depend on its last subnet"},
