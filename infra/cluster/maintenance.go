@@ -45,8 +45,9 @@ func loadMaintenance(r *config.Reader, d Maintenance) Maintenance {
 	return m
 }
 
-// maintenance registers the windows after previous, one after the other. Azure has a configuration, with a name that it knows, for
-// each kind of work; without one it does that kind of work at any time (rule K6).
+// maintenance registers the windows after previous, one after the other. Azure has a configuration
+// with a fixed name for each kind of work; without it, Azure does that work at any time (rule K6).
+// The configuration default takes a weekly window only (azure-cli#33431).
 func (c *Cluster) maintenance(
 	ctx *pulumi.Context, name string, managed *azure.ManagedCluster, previous pulumi.Resource, args Args,
 ) error {

@@ -21,7 +21,7 @@ type Pool struct {
 	Min, Max int
 }
 
-// Disk is the disk of a node's operating system. It never changes.
+// Disk is the disk of a node's operating system. Azure does not change it in a pool that exists.
 type Disk struct {
 	// Type is Ephemeral, on the machine's own local disk, or Managed.
 	Type string
@@ -167,9 +167,10 @@ func (c *Cluster) userPool(
 // autoscaler says how the cluster autoscaler decides. Azure has defaults for the rest (azure-aks-docs, cluster-autoscaler).
 func autoscaler() azure.ManagedClusterPropertiesAutoScalerProfileArgs {
 	return azure.ManagedClusterPropertiesAutoScalerProfileArgs{
-		// Pools that somebody adds for single zones grow alike.
+		// Pools that are added for single zones grow alike.
 		BalanceSimilarNodeGroups: pulumi.String("true"),
-		// Of several pools the one grows that has least idle room afterwards; Azure's default is a random one.
+		// Where several pools could take a pod, the one grows that wastes least; by default Azure picks one at
+		// random.
 		Expander: pulumi.String(azure.Expander_Least_Waste),
 		// Almost every pod of the platform has an emptyDir: it must not keep a node for ever.
 		SkipNodesWithLocalStorage: pulumi.String("false"),

@@ -31,8 +31,8 @@ type Settings struct {
 	SKUTier, SKUName string
 	// StorageGB is one of the sizes that Azure offers; it never shrinks (rule P2).
 	StorageGB int
-	// AutoGrow lets Azure enlarge the storage before it is full, when the server would only be read from. StorageGB is then what the
-	// server began with.
+	// AutoGrow lets Azure enlarge the storage before it is full: a full server only answers reads.
+	// StorageGB is then the size that the server is created with.
 	AutoGrow bool
 	// Maintenance is the weekly window of Azure's updates. A new server takes none (rule P7).
 	Maintenance Maintenance

@@ -50,7 +50,7 @@ func firewallArgs(args Args) *azure.WebApplicationFirewallPolicyArgs {
 				RuleSetType:    pulumi.String("Microsoft_DefaultRuleSet"),
 				RuleSetVersion: pulumi.String("2.1"),
 			},
-			// Refuses the addresses and agents of known bad bots, and logs those that it does not know. Source: azure-docs,
+			// Refuses known bad bots, by address and user agent, and logs unknown ones. Source: azure-docs,
 			// web-application-firewall/ag/bot-protection-overview.md.
 			azure.ManagedRuleSetArgs{
 				RuleSetType:    pulumi.String("Microsoft_BotManagerRuleSet"),

@@ -37,7 +37,7 @@ func LoadEgress(r *config.Reader, d EgressSettings) EgressSettings {
 	}
 }
 
-// Egress is the nodes' way out: a NAT gateway with its addresses. Nothing can come in by it: it translates what was asked for inside.
+// Egress is the nodes' way out: a NAT gateway with its addresses. It lets in only answers to connections that begin inside.
 type Egress struct {
 	pulumi.ResourceState
 
@@ -49,8 +49,9 @@ type Egress struct {
 
 // newEgress registers the way out.
 //
-// The gateway is in no zone of the configuration's: a gateway of the SKU Standard is in one zone whatever is written, and Azure chooses
-// which. Its addresses are redundant over the zones where the region has some (rule N13; docs/design/0011-egress.md).
+// The program names no zone for the gateway: a gateway of the SKU Standard is always in one zone,
+// and Azure chooses it here. Its addresses are redundant over zones where the region has zones
+// (rule N13; docs/design/0011-egress.md).
 func newEgress(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Egress, error) {
 	e := &Egress{}
 	if err := ctx.RegisterComponentResource("gridos-infra:network:Egress", name, e, opts...); err != nil {
@@ -68,7 +69,7 @@ func newEgress(ctx *pulumi.Context, name string, args Args, opts ...pulumi.Resou
 			Sku:                      azure.PublicIPAddressSkuArgs{Name: pulumi.String(azure.PublicIPAddressSkuNameStandard)},
 			Zones:                    pulumi.ToStringArray(args.AddressZones),
 			Tags:                     args.Tags,
-			// Others list the address: a deletion is felt far away, and the same one never comes back.
+			// Others have the address in their allow lists, and Azure does not give a deleted one back.
 		}, pulumi.Parent(e), pulumi.Protect(args.Protect))
 		if err != nil {
 			return nil, err

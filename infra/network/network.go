@@ -48,9 +48,9 @@ type Network struct {
 	EgressAddresses pulumi.StringArray
 	// PostgresZoneLink makes the zone's names known in the network: without it the server's name does not resolve (rule N5).
 	PostgresZoneLink pulumi.Resource
-	// Settled is the last operation on the network. Azure refuses whoever uses a network while it works on one of its subnets
-	// (rule N10), so what is in a subnet depends on it, and not only on that subnet. On the way down nothing of the network goes
-	// before what uses it.
+	// Settled is the last operation on the network. While Azure works on one subnet, it refuses
+	// changes of resources in all of them (rule N10). So resources in a subnet depend on Settled, and
+	// not only on their subnet. A teardown deletes them before any part of the network.
 	Settled pulumi.Resource
 }
 

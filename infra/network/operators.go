@@ -44,7 +44,7 @@ func loadOperatorNetwork(r *config.Reader) OperatorNetwork {
 }
 
 // peer registers both sides of the peering with the operators' network, after the last subnet: Azure works on one part of a network
-// at a time. The second side is a resource of the operators' network, in whatever subscription that is.
+// at a time. The second side is a resource of the operators' network and may be in another subscription.
 func (n *Network) peer(ctx *pulumi.Context, name string, vnet *azure.VirtualNetwork, args Args) error {
 	operators := args.Plan.OperatorNetwork
 	if !operators.Configured() {

@@ -26,8 +26,8 @@ type Args struct {
 type Zone struct {
 	// ID is the zone's ARM id.
 	ID pulumi.StringOutput
-	// Link is what makes the zone's names known in the network. Azure checks for nobody that it exists: who needs the names
-	// depends on it (rule N5).
+	// Link is what makes the zone's names known in the network. Azure does not check that it exists, so
+	// resources that need the names depend on it (rule N5).
 	Link pulumi.Resource
 	// Links are all links of the zone. A zone that has one cannot be deleted (rule N11): they are the program's, and go first.
 	Links []pulumi.Resource
@@ -66,8 +66,9 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 			Tags:                   args.Tags,
 		}
 		if strings.HasPrefix(args.Zone, privatelink) {
-			// The zone has the names of our own resources only. Others of its kind, such as the vault of the certificate, have their
-			// private endpoint elsewhere or none: their names are asked for in public, and would not exist otherwise. Source: azure-docs,
+			// The zone knows only resources of the environment. Other resources of the same kind, such as
+			// the vault of the certificate, have no record in it, and without this policy their names do
+			// not resolve in the network. With it Azure looks them up in public DNS. Source: azure-docs,
 			// dns/private-dns-fallback.md.
 			linkArgs.ResolutionPolicy = pulumi.String(azure.ResolutionPolicyNxDomainRedirect)
 		}
@@ -81,5 +82,5 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	return out, nil
 }
 
-// privatelink begins the names of the zones that private endpoints have their names in, the only ones with a fallback.
+// privatelink begins the names of the zones of private endpoints, the only ones with a fallback.
 const privatelink = "privatelink."

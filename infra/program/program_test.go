@@ -230,7 +230,7 @@ func TestUnit_SubnetsFormAChainAndTheServerWaitsForItsName(t *testing.T) {
 	assert.True(t, dependsOn(recorded.OfType(cluster)[0], "dev-cluster-network-contributor"))
 }
 
-// While Azure works on a subnet it refuses whoever uses the network, also by another subnet that is done.
+// While Azure works on a subnet, it refuses resources that use the network, also by a subnet that is done.
 func TestUnit_WhoUsesASubnetWaitsForAllOfThem(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {

@@ -53,10 +53,10 @@ type Settings struct {
 	Propagation time.Duration
 	// SubscriptionID is the subscription that the environment belongs to, or "" for whichever the caller signed in to.
 	SubscriptionID string
-	// Protect has Pulumi refuse to delete what holds state, what that is in, and what others list: the cluster, the database server,
-	// the vault, the registry, the virtual network, the resource group and the addresses that nodes are seen with.
+	// Protect has Pulumi refuse to delete the cluster, the database server, the vault, the registry, the
+	// virtual network, the resource group and the addresses of the NAT gateway.
 	Protect bool
-	// DeleteLock has Azure refuse to delete anything in the resource group, whoever asks.
+	// DeleteLock has Azure refuse to delete anything in the resource group, also for its owners.
 	DeleteLock bool
 	// PodSecurity is what Azure Policy does with pods that do not keep to the baseline of pod security: Disabled, Audit or Deny.
 	PodSecurity string

@@ -8,8 +8,9 @@ import (
 	"github.com/gridos/sharedinfra/infra/identity"
 )
 
-// podSecurityBaseline is the built-in initiative "Kubernetes cluster pod security baseline standards for Linux-based workloads". The
-// namespaces of AKS itself are exempt by its own defaults. Source: azure-policy, built-in-policies/policySetDefinitions/Kubernetes.
+// podSecurityBaseline is the built-in initiative "Kubernetes cluster pod security baseline standards for Linux-based workloads". Its
+// defaults exempt kube-system, gatekeeper-system and azure-arc, and not the namespaces of the mesh. Source: azure-policy,
+// built-in-policies/policySetDefinitions/Kubernetes/Kubernetes_PSPBaselineStandard.json, version 1.2.0.
 const podSecurityBaseline = "/providers/Microsoft.Authorization/policySetDefinitions/a8640138-9b0a-4a28-b8cb-1666c838647d"
 
 // What Azure Policy does with a pod that is not as the baseline says.
@@ -29,8 +30,8 @@ type guardArgs struct {
 }
 
 // guard registers what guards the environment from outside of it: what Azure Policy asks of pods, and the lock of the resource group.
-// The lock comes last and goes first, so that nothing that an update replaces on its first day is in its way, and a teardown
-// neither.
+// The lock is created last and deleted first: the update that creates it can still replace resources,
+// and a teardown can delete them.
 func (s Settings) guard(ctx *pulumi.Context, name string, args guardArgs, opts ...pulumi.ResourceOption) error {
 	if s.PodSecurity != podSecurityDisabled {
 		if _, err := policies.NewPolicyAssignment(ctx, name+"-pod-security", &policies.PolicyAssignmentArgs{
