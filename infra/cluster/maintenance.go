@@ -10,9 +10,10 @@ import (
 	"github.com/gridos/sharedinfra/config"
 )
 
-// Maintenance is when Azure may work on the cluster: the beginning and the length of its windows, and their days of the week in
-// English. Windows of one environment on different days do not compete for the same hours; days that differ from environment to
-// environment show what an upgrade does before it reaches the next one.
+// Maintenance is when Azure may work on the cluster: the beginning and the length of its windows, and
+// their days of the week in English. New images and new versions both replace nodes, so they have
+// different days. Each environment has other days, so that an upgrade shows its effects in dev and
+// test before it reaches prod.
 type Maintenance struct {
 	// Start is the time of day in UTC (HH:MM) and Hours the length, 4 to 24 hours, of every window.
 	Start string
