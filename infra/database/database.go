@@ -168,6 +168,8 @@ type Args struct {
 type Database struct {
 	pulumi.ResourceState
 
+	// ID is the ARM id of the server.
+	ID pulumi.StringOutput
 	// Host is the server's private host name.
 	Host pulumi.StringOutput
 	// Name is the application's database.
@@ -217,7 +219,8 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 	if err != nil {
 		return err
 	}
-	if err := args.Diagnostics.Watch(ctx, name+"-server", server.ID().ToStringOutput(), monitoring.LogsAndMetrics,
+	d.ID = server.ID().ToStringOutput()
+	if err := args.Diagnostics.Watch(ctx, name+"-server", d.ID, monitoring.LogsAndMetrics,
 		pulumi.Parent(d)); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package network
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	azurenative "github.com/pulumi/pulumi-azure-native-sdk/v2"
@@ -61,7 +62,7 @@ func (n *Network) peer(ctx *pulumi.Context, name string, vnet *azure.VirtualNetw
 		return err
 	}
 	provider := pulumi.Composite()
-	if operators.SubscriptionID != args.SubscriptionID {
+	if !strings.EqualFold(operators.SubscriptionID, args.SubscriptionID) { // ARM ids are compared without case
 		elsewhere, err := azurenative.NewProvider(ctx, name+"-operators-azure", &azurenative.ProviderArgs{
 			SubscriptionId: pulumi.String(operators.SubscriptionID),
 		}, pulumi.Parent(n), pulumi.Version(plugins.AzureNative))

@@ -185,7 +185,10 @@ func environment(
 	}
 	if err := s.guard(ctx, name, guardArgs{
 		GroupID: group.ID().ToStringOutput(), Caller: caller,
-		Everything: []pulumi.Resource{net, images, secrets, db, aks, edge, edge.Resource, net.Settled, workloads.Secrets, workloads.Application, workloads.Pipeline},
+		Kept: []kept{{"database", db.ID}, {"vault", secrets.ID}, {"registry", images.ID}},
+		Everything: []pulumi.Resource{
+			net, images, secrets, db, aks, edge, edge.Resource, net.Settled, workloads.Secrets, workloads.Application, workloads.Pipeline,
+		},
 	}, providers); err != nil {
 		return none, err
 	}

@@ -138,7 +138,7 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 				want[assignment] = 1
 			}
 			if environment == "prod" { // vault and registry are private, and nothing is deleted
-				want[lock] = 1
+				want[lock] = 3
 				want["azure-native:network/v20240501:PrivateEndpoint"] = 2
 				want["azure-native:network/v20240501:PrivateDnsZoneGroup"] = 2
 				want["azure-native:network/v20240601:PrivateZone"] += 2
@@ -326,17 +326,22 @@ func TestUnit_TheLockComesLastAndGoesFirst(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
 	require.NoError(t, err)
-	require.Len(t, recorded.OfType(lock), 1)
-	l := recorded.OfType(lock)[0]
-	assert.Equal(t, "CanNotDelete", l.Inputs["level"].StringValue())
-	assert.Equal(t, "prod-group-id", l.Inputs["scope"].StringValue())
-	for _, name := range []string{"prod-cluster-user-pool", "prod-database-password-secret", "prod-gateway-agw", "prod-registry-registry",
-		"prod-network-ingress", "prod-pipeline-role"} {
-		assert.True(t, dependsOn(l, name), name)
+	var scopes []string
+	for _, l := range recorded.OfType(lock) {
+		assert.Equal(t, "CanNotDelete", l.Inputs["level"].StringValue())
+		scopes = append(scopes, l.Inputs["scope"].StringValue())
+		for _, name := range []string{
+			"prod-cluster-user-pool", "prod-database-password-secret", "prod-gateway-agw", "prod-registry-registry",
+			"prod-network-ingress", "prod-pipeline-role",
+		} {
+			assert.True(t, dependsOn(l, name), name)
+		}
 	}
+	// The group, its network and its private DNS zones have none: it could keep the server from failing over.
+	assert.ElementsMatch(t, []string{"prod-database-server-id", "prod-vault-vault-id", "prod-registry-registry-id"}, scopes)
 	test, err := run("test", map[string]string{"deleteLock": "true"})
 	require.NoError(t, err)
-	assert.Len(t, test.OfType(lock), 1)
+	assert.Len(t, test.OfType(lock), 3)
 }
 
 func TestUnit_AzurePolicyAsksForTheBaselineOfPods(t *testing.T) {
@@ -349,7 +354,9 @@ func TestUnit_AzurePolicyAsksForTheBaselineOfPods(t *testing.T) {
 			continue
 		}
 		in := recorded.OfType(assignment)[0].Inputs
-		assert.Equal(t, want, in["parameters"].ObjectValue()["effect"].ObjectValue()["value"].StringValue())
+		parameters := in["parameters"].ObjectValue()
+		assert.Equal(t, want, parameters["effect"].ObjectValue()["value"].StringValue())
+		assert.Contains(t, parameters["excludedNamespaces"].ObjectValue()["value"].ArrayValue(), resource.NewStringProperty("aks-istio-ingress"))
 		assert.True(t, strings.HasSuffix(in["policyDefinitionId"].StringValue(), "/a8640138-9b0a-4a28-b8cb-1666c838647d"))
 		assert.Equal(t, environment+"-group-id", in["scope"].StringValue())
 	}

@@ -56,7 +56,7 @@ type Settings struct {
 	// Protect has Pulumi refuse to delete the cluster, the database server, the vault, the registry, the
 	// virtual network, the resource group and the addresses of the NAT gateway.
 	Protect bool
-	// DeleteLock has Azure refuse to delete anything in the resource group, also for its owners.
+	// DeleteLock has Azure refuse to delete the database server, the vault and the registry, also for their owners.
 	DeleteLock bool
 	// PodSecurity is what Azure Policy does with pods that do not keep to the baseline of pod security: Disabled, Audit or Deny.
 	PodSecurity string

@@ -13,6 +13,12 @@ import (
 // built-in-policies/policySetDefinitions/Kubernetes/Kubernetes_PSPBaselineStandard.json, version 1.2.0.
 const podSecurityBaseline = "/providers/Microsoft.Authorization/policySetDefinitions/a8640138-9b0a-4a28-b8cb-1666c838647d"
 
+// namespacesOfAKS are exempt from the baseline: the defaults of the initiative, and what the mesh's add-on makes
+// (azure-aks-docs, istio-deploy-addon.md).
+func namespacesOfAKS() []string {
+	return []string{"kube-system", "gatekeeper-system", "azure-arc", "aks-istio-system", "aks-istio-ingress", "aks-istio-egress"}
+}
+
 // What Azure Policy does with a pod that is not as the baseline says.
 const (
 	podSecurityDisabled = "Disabled"
@@ -25,13 +31,27 @@ type guardArgs struct {
 	// GroupID is the ARM id of the environment's resource group.
 	GroupID pulumi.StringInput
 	Caller  identity.Caller
-	// Everything is what the lock keeps from deletion, as components.
+	// Kept are what is locked: what cannot be made again from Git.
+	Kept []kept
+	// Everything is what the locks come after, as components.
 	Everything []pulumi.Resource
 }
 
-// guard registers what guards the environment from outside of it: what Azure Policy asks of pods, and the lock of the resource group.
-// The lock is created last and deleted first: the update that creates it can still replace resources,
+// kept is a resource with a lock of its own.
+type kept struct {
+	part string
+	// id is its ARM id.
+	id pulumi.StringInput
+}
+
+// guard registers what guards the environment from outside of it: what Azure Policy asks of pods, and locks.
+// The locks are created last and deleted first: the update that creates them can still replace resources,
 // and a teardown can delete them.
+//
+// There is no lock on the resource group. The private DNS zone and the network would inherit it, and Azure
+// asks for no lock on them: it may keep a server from failing over to its standby, and from being created
+// (azure-databases-docs, concepts-networking-private.md, "Unsupported virtual network scenarios", 27 June
+// 2024; terraform-provider-azurerm#19262).
 func (s Settings) guard(ctx *pulumi.Context, name string, args guardArgs, opts ...pulumi.ResourceOption) error {
 	if s.PodSecurity != podSecurityDisabled {
 		if _, err := policies.NewPolicyAssignment(ctx, name+"-pod-security", &policies.PolicyAssignmentArgs{
@@ -41,7 +61,8 @@ func (s Settings) guard(ctx *pulumi.Context, name string, args guardArgs, opts .
 			PolicyDefinitionId:   pulumi.String(podSecurityBaseline),
 			EnforcementMode:      pulumi.String("Default"),
 			Parameters: policies.ParameterValuesValueMap{
-				"effect": policies.ParameterValuesValueArgs{Value: pulumi.String(s.PodSecurity)},
+				"effect":             policies.ParameterValuesValueArgs{Value: pulumi.String(s.PodSecurity)},
+				"excludedNamespaces": policies.ParameterValuesValueArgs{Value: pulumi.ToStringArray(namespacesOfAKS())},
 			},
 		}, opts...); err != nil {
 			return err
@@ -50,11 +71,15 @@ func (s Settings) guard(ctx *pulumi.Context, name string, args guardArgs, opts .
 	if !s.DeleteLock {
 		return nil
 	}
-	_, err := locks.NewManagementLockByScope(ctx, name+"-delete-lock", &locks.ManagementLockByScopeArgs{
-		LockName: pulumi.String("keep-the-environment"),
-		Scope:    args.GroupID,
-		Level:    pulumi.String("CanNotDelete"),
-		Notes:    pulumi.String("gridos-infra, deleteLock: nothing in the group is deleted while it is true"),
-	}, append(opts[:len(opts):len(opts)], pulumi.DependsOn(args.Everything))...)
-	return err
+	for _, k := range args.Kept {
+		if _, err := locks.NewManagementLockByScope(ctx, name+"-"+k.part+"-delete-lock", &locks.ManagementLockByScopeArgs{
+			LockName: pulumi.String("keep-" + k.part),
+			Scope:    k.id,
+			Level:    pulumi.String("CanNotDelete"),
+			Notes:    pulumi.String("gridos-infra, deleteLock: neither this nor what is in it is deleted while it is true"),
+		}, append(opts[:len(opts):len(opts)], pulumi.DependsOn(args.Everything))...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
