@@ -26,6 +26,9 @@ const (
 	podSecurityDeny     = "Deny"
 )
 
+// AssignsPodSecurity says whether the environment assigns the baseline of pod security to its resource group.
+func (s Settings) AssignsPodSecurity() bool { return s.PodSecurity != podSecurityDisabled }
+
 // guardArgs is what guard needs. Every field is required.
 type guardArgs struct {
 	// GroupID is the ARM id of the environment's resource group.
@@ -53,7 +56,7 @@ type kept struct {
 // (azure-databases-docs, concepts-networking-private.md, "Unsupported virtual network scenarios", 27 June
 // 2024; terraform-provider-azurerm#19262).
 func (s Settings) guard(ctx *pulumi.Context, name string, args guardArgs, opts ...pulumi.ResourceOption) error {
-	if s.PodSecurity != podSecurityDisabled {
+	if s.AssignsPodSecurity() {
 		if _, err := policies.NewPolicyAssignment(ctx, name+"-pod-security", &policies.PolicyAssignmentArgs{
 			PolicyAssignmentName: pulumi.String(name + "-pod-security"),
 			Scope:                args.GroupID,

@@ -27,8 +27,10 @@ type Needs struct {
 	KubernetesVersion string
 	MeshRevisions     []string
 	Defender          bool
-	Database          database.Settings
-	Vault             string
+	// DeleteLock and PodSecurity take roles that Contributor does not have.
+	DeleteLock, PodSecurity bool
+	Database                database.Settings
+	Vault                   string
 	// Namespaces are the resource providers that have to be registered.
 	Namespaces []string
 	// Roles are those that the deployer has to be allowed to assign.
@@ -41,6 +43,7 @@ func NeedsOf(environment string, s program.Settings) Needs {
 		Environment: environment, Location: s.Location, SubscriptionID: s.SubscriptionID,
 		Pools: []cluster.Pool{s.Cluster.SystemPool, s.Cluster.UserPool}, Zones: s.Cluster.Zones,
 		KubernetesVersion: s.Cluster.KubernetesVersion, MeshRevisions: s.Cluster.IstioRevisions, Defender: s.Cluster.Defender,
+		DeleteLock: s.DeleteLock, PodSecurity: s.AssignsPodSecurity(),
 		Database: s.Database, Vault: s.Names.Vault,
 		Namespaces: program.Namespaces(), Roles: identity.Assigned(),
 	}

@@ -187,7 +187,11 @@ var faults = map[string]fault{
 	"no Defender": {"defender", set("pricingTier", "Free", "properties"), map[string]string{"Defender plan Containers": "switched off"}},
 	"no right to assign roles": {"roles", func(t testing.TB, body map[string]any) {
 		body["value"] = body["value"].([]any)[:1]
-	}, map[string]string{"role assigning roles, by " + azuretest.Deployer: "none of Owner"}},
+	}, map[string]string{
+		"role assigning roles, by " + azuretest.Deployer:    "none of Owner",
+		"role creating locks, by " + azuretest.Deployer:     "no role that allows it",
+		"role assigning policies, by " + azuretest.Deployer: "no role that allows it",
+	}},
 	"a suspended subscription": {"subscription", set("state", "Disabled"), map[string]string{
 		"subscription " + azuretest.Subscription: "its state is Disabled",
 	}},
@@ -259,6 +263,22 @@ func TestUnit_TheConfigurationDecidesWhatIsAskedFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Role Based Access Control Administrator has neither locks nor policies.
+func TestUnit_LocksAndPoliciesTakeRolesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	azure := azuretest.New(t)
+	azure.Change("roles", func(body map[string]any) {
+		at(t, body, "value", 1, "properties")["roleDefinitionId"] = "/providers/Microsoft.Authorization/roleDefinitions/f58310d9-a9f6-439a-9e8d-f62e7b41a168"
+	})
+	n := needs(t, nil)
+	assertProblems(t, ask(t, azure, n), map[string]string{
+		"role creating locks, by " + azuretest.Deployer:     "no role that allows it",
+		"role assigning policies, by " + azuretest.Deployer: "no role that allows it",
+	})
+	n.DeleteLock, n.PodSecurity = false, false
+	assert.Empty(t, states(ask(t, azure, n)))
 }
 
 func TestUnit_ConfiguredMeshRevisionsGoWithTheVersion(t *testing.T) {

@@ -16,7 +16,56 @@ const (
 	userAccessAdministrator = "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9"
 	rbacAdministrator       = "f58310d9-a9f6-439a-9e8d-f62e7b41a168"
 	reader                  = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+	locksContributor        = "28bf596f-4eb7-45ce-b5bc-6cf482fec137"
+	policyContributor       = "36243c78-bf99-498c-9df9-86d9f8d28608"
 )
+
+// right is what a deployer may do only with one of some roles. Role Based Access Control Administrator is
+// none of them: it has the role assignments of Microsoft.Authorization, and not its locks and policies.
+type right struct {
+	verb  string
+	role  string // the least role, by name
+	roles []string
+}
+
+// rights returns what the environment asks for by its settings.
+func (n Needs) rights() []right {
+	var asked []right
+	if n.DeleteLock {
+		asked = append(asked, right{"creating locks", "Locks Contributor", []string{owner, userAccessAdministrator, locksContributor}})
+	}
+	if n.PodSecurity {
+		asked = append(asked, right{
+			"assigning policies", "Resource Policy Contributor", []string{owner, userAccessAdministrator, policyContributor},
+		})
+	}
+	return asked
+}
+
+// judge returns whether one of the assignments gives the right. One with a condition does not count.
+func (r right) judge(deployer, subscription string, list []assignment, strange bool) Check {
+	const concern = "role"
+	of := r.verb + ", by " + deployer
+	for _, a := range list {
+		unconditional := a.Properties.Condition == nil || *a.Properties.Condition == ""
+		if slices.Contains(r.roles, roleOf(a)) && unconditional && covers(a.Properties.Scope, subscription) {
+			return good(concern, of, r.role+" or more at "+a.Properties.Scope)
+		}
+	}
+	remedy := "assign " + r.role + " at the subscription; a role that is only eligible has to be activated first"
+	if strange {
+		check := unclear(concern, of, "it has no role that is known")
+		check.Remedy = remedy
+		return check
+	}
+	return problem(concern, of, "no role that allows it", remedy)
+}
+
+// roleOf returns the GUID of the role that is assigned.
+func roleOf(a assignment) string {
+	_, id, _ := strings.Cut(strings.ToLower(a.Properties.RoleDefinitionID), "/roledefinitions/")
+	return id
+}
 
 // assignment is an entry of "Role Assignments - List For Scope" (api-version 2022-04-01).
 type assignment struct {
@@ -48,7 +97,7 @@ func (q asker) roles(ctx context.Context) []Check {
 	return q.needs.judgeRoles(q.subscription, deployer, items)
 }
 
-// judgeRoles returns whether the deployer may create resources, and assign roles.
+// judgeRoles returns whether the deployer may create resources, assign roles, and do what the settings ask for.
 func (n Needs) judgeRoles(subscription, deployer string, items []json.RawMessage) []Check {
 	const concern = "role"
 	creates, assigns := "creating resources, by "+deployer, "assigning roles, by "+deployer
@@ -65,7 +114,7 @@ func (n Needs) judgeRoles(subscription, deployer string, items []json.RawMessage
 		if a.Properties.Condition != nil {
 			condition = *a.Properties.Condition
 		}
-		_, id, _ := strings.Cut(strings.ToLower(a.Properties.RoleDefinitionID), "/roledefinitions/")
+		id := roleOf(a)
 		switch id {
 		case owner, contributor:
 			if condition == "" || id == owner {
@@ -73,7 +122,7 @@ func (n Needs) judgeRoles(subscription, deployer string, items []json.RawMessage
 			} else {
 				strange = true
 			}
-		case userAccessAdministrator, rbacAdministrator, reader:
+		case userAccessAdministrator, rbacAdministrator, reader, locksContributor, policyContributor:
 		default:
 			strange = true
 		}
@@ -92,10 +141,14 @@ func (n Needs) judgeRoles(subscription, deployer string, items []json.RawMessage
 		return check
 	}
 	mayCreate = refuse(mayCreate, "neither Owner nor Contributor")
-	if mayAssign.Found == conditional {
-		return []Check{mayCreate, mayAssign}
+	if mayAssign.Found != conditional {
+		mayAssign = refuse(mayAssign, "none of Owner, User Access Administrator and Role Based Access Control Administrator")
 	}
-	return []Check{mayCreate, refuse(mayAssign, "none of Owner, User Access Administrator and Role Based Access Control Administrator")}
+	checks := []Check{mayCreate, mayAssign}
+	for _, r := range n.rights() {
+		checks = append(checks, r.judge(deployer, subscription, list, strange))
+	}
+	return checks
 }
 
 // covers tells whether an assignment at scope is one for the whole subscription.
