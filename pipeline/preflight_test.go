@@ -36,7 +36,7 @@ func checkoutFor(t *testing.T, azure *azuretest.Azure, lines ...string) {
 	}
 	text := "config:\n"
 	for _, line := range append([]string{
-		"location: " + azuretest.Location, `kubernetesVersion: "1.35"`, `zones: ["1", "2", "3"]`,
+		"location: " + azuretest.Location, `kubernetesVersion: "1.35"`, `istioRevisions: ["asm-1-29"]`, `zones: ["1", "2", "3"]`,
 		"systemPoolVmSize: Standard_D4ds_v5", "systemPoolMin: 3", "systemPoolMax: 3",
 		"userPoolVmSize: Standard_D8ds_v5", "userPoolMin: 3", "userPoolMax: 10",
 		`postgresVersion: "16"`, "postgresSkuTier: GeneralPurpose", "postgresSkuName: Standard_D4ds_v5", "postgresStorageGb: 256",
@@ -110,7 +110,7 @@ func TestUnit_PreflightSaysWhatItWaitsFor(t *testing.T) {
 	checkoutFor(t, azure)
 	azure.Hangs("vaults")
 	code, out, said := flies(t, "--timeout", "5s")
-	assert.Equal(t, exitNotKnown, code)
+	assert.Equal(t, exitNotKnown, code, out)
 	assert.Contains(t, out, "az rest does not answer within 5s")
 	assert.Contains(t, said, "of 9 questions are answered")
 	assert.False(t, strings.Contains(out, "Asking Azure"), "standard output is for the report")

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -48,10 +47,13 @@ fails until --wait is over, and then says where on the way it ended.`,
 		if err != nil || target.Host == "" || target.Scheme != "https" && target.Scheme != "http" {
 			return usageError{fmt.Errorf("--url %q is no address of a service; name one such as https://gridos.example.com", *address)}
 		}
+		if target.User != nil {
+			return usageError{errors.New("--url has a user or a password, and the address is printed; leave them out")}
+		}
 		if *patience < 0 {
 			return usageError{fmt.Errorf("--wait %s is negative; give 0 for a single request", *patience)}
 		}
-		to := strings.TrimSuffix(target.String(), "/") + smokePath
+		to := target.JoinPath(smokePath).String()
 		count, err := backoff.Retry(cmd.Context(), func() (int, error) { return substations(cmd.Context(), to) },
 			backoff.WithBackOff(backoff.NewConstantBackOff(min(5*time.Second, max(*patience/10, time.Millisecond)))),
 			backoff.WithMaxElapsedTime(max(*patience, time.Nanosecond)))

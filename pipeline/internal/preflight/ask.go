@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,7 +31,8 @@ type Preflight struct {
 	Needs Needs
 	// Deployer is the object id of the identity that will deploy, or "" for who is signed in.
 	Deployer string
-	// Progress is told how many questions of how many are answered; it may be nil.
+	// Progress is told how many questions of how many are answered; it may be nil. Its calls do not
+	// overlap.
 	Progress func(answered, all int)
 }
 
@@ -67,14 +68,18 @@ func (p Preflight) Run(ctx context.Context) (Report, error) {
 		q.subscriptions, q.providers, q.compute, q.kubernetes, q.mesh, q.database, q.vault, q.defender, q.roles,
 	}
 	answers := make([][]Check, len(questions))
-	var answered atomic.Int64
+	var mu sync.Mutex
+	answered := 0
 	group, groupContext := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for i, ask := range questions {
 		group.Go(func() error {
 			answers[i] = ask(groupContext)
 			if p.Progress != nil {
-				p.Progress(int(answered.Add(1)), len(questions))
+				mu.Lock()
+				defer mu.Unlock()
+				answered++
+				p.Progress(answered, len(questions))
 			}
 			return ctx.Err()
 		})

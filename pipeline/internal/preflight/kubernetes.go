@@ -125,15 +125,6 @@ func (n Needs) judgeMesh(items []json.RawMessage) []Check {
 	}
 	const part = "not all of it can be read, and the rest has no revision for it"
 	goes := fmt.Sprintf("with Kubernetes %s go %s", n.KubernetesVersion, some(fitting))
-	if len(n.MeshRevisions) == 0 {
-		if len(fitting) == 0 && !whole {
-			return []Check{unclear(concern, "Istio", part)}
-		}
-		if len(fitting) == 0 {
-			return []Check{problem(concern, "Istio", goes, "set kubernetesVersion to a version that a revision of the mesh goes with")}
-		}
-		return []Check{good(concern, "Istio", goes)}
-	}
 	var checks []Check
 	for _, revision := range n.MeshRevisions {
 		switch {

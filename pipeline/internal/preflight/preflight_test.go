@@ -46,7 +46,8 @@ const (
 func needs(t testing.TB, overrides map[string]string) preflight.Needs {
 	t.Helper()
 	values := map[string]string{
-		"location": azuretest.Location, "zones": `["1","2","3"]`, "nameSuffix": "x1", "kubernetesVersion": "1.35", "defender": "true",
+		"location": azuretest.Location, "zones": `["1","2","3"]`, "nameSuffix": "x1", "defender": "true",
+		"kubernetesVersion": "1.35", "istioRevisions": `["asm-1-29"]`,
 		"systemPoolVmSize": "Standard_D4ds_v5", "systemPoolMin": "3", "systemPoolMax": "3",
 		"userPoolVmSize": "Standard_D8ds_v5", "userPoolMin": "3", "userPoolMax": "10",
 		"postgresVersion": "16", "postgresSkuTier": "GeneralPurpose", "postgresSkuName": "Standard_D4ds_v5", "postgresStorageGb": "256",
@@ -177,7 +178,7 @@ var faults = map[string]fault{
 		for i := range 3 {
 			at(t, body, "value", 0, "properties", "meshRevisions", i, "compatibleWith", 0)["versions"] = []any{"1.34"}
 		}
-	}, map[string]string{"mesh Istio": "with Kubernetes 1.35 go none"}},
+	}, map[string]string{"mesh asm-1-29": "with Kubernetes 1.35 go none"}},
 	"a provider": {"providers", set("registrationState", "NotRegistered", "value", 4), map[string]string{
 		"resource provider Microsoft.Insights": "not registered",
 	}},
