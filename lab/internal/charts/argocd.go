@@ -25,7 +25,7 @@ import (
 //
 // Redis is always the highly available one: by default three replicas, which need three nodes that
 // accept their pods. The manifest's pods make the Redis password themselves when they first start;
-// where pods are not executed, nobody does.
+// where pods are not executed, there is no password.
 func WrapArgoCD(moduleDir, dest string) (string, error) {
 	c, err := readManifest("argo-cd", moduleDir, "manifests/ha/install.yaml")
 	if err != nil {

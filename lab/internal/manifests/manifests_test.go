@@ -487,7 +487,7 @@ func TestUnit_NothingNamesARevisionOfTheMesh(t *testing.T) {
 			}
 			read++
 			for _, label := range []string{"istio.io/rev", "istio-injection", "asm-1-"} {
-				assert.False(t, strings.Contains(string(text), label), "%s names %s", path, label)
+				assert.NotContains(t, string(text), label, path)
 			}
 			return nil
 		})

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -110,13 +111,8 @@ func targetPort(pod *corev1.Pod, port corev1.ServicePort) (number int32, ok bool
 	return 0, false
 }
 
-func selects(selector, labels map[string]string) bool {
-	for name, value := range selector {
-		if actual, found := labels[name]; !found || actual != value {
-			return false
-		}
-	}
-	return true
+func selects(selector, of map[string]string) bool {
+	return labels.SelectorFromSet(selector).Matches(labels.Set(of))
 }
 
 // plain says whether a server takes HTTP without TLS.

@@ -1,7 +1,6 @@
 package scheduling
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -51,13 +50,13 @@ func NewCluster(size func(Pool) int, pools ...Pool) *Cluster {
 	c := &Cluster{pools: pools, revisions: map[string]int{}}
 	for _, pool := range pools {
 		for range size(pool) {
-			c.grow(pool)
+			c.nodes = append(c.nodes, newNode(pool, c.Nodes(pool.Name)))
 		}
 	}
 	return c
 }
 
-// Smallest and Largest are sizes of a pool.
+// Smallest is the size that the autoscaler goes down to.
 func Smallest(p Pool) int { return p.Min }
 
 // Largest is the size that the autoscaler goes up to.
@@ -65,20 +64,13 @@ func Largest(p Pool) int { return p.Max }
 
 // Nodes returns how many nodes a pool has.
 func (c *Cluster) Nodes(pool string) int {
-	return len(slices.Collect(func(yield func(*node) bool) {
-		for _, n := range c.nodes {
-			if n.pool == pool && !yield(n) {
-				return
-			}
+	count := 0
+	for _, n := range c.nodes {
+		if n.pool == pool {
+			count++
 		}
-	}))
-}
-
-func (c *Cluster) grow(p Pool) *node {
-	i := c.Nodes(p.Name)
-	n := newNode(p, i)
-	c.nodes = append(c.nodes, n)
-	return n
+	}
+	return count
 }
 
 func newNode(p Pool, i int) *node {
@@ -133,7 +125,7 @@ func (c *Cluster) Roll(w Workload) error {
 		}
 		if !progress {
 			return fmt.Errorf("the rolling update of %s with %d replicas, maxSurge %d and maxUnavailable %d stops at %d new pods: %w",
-				owner, w.Replicas, w.MaxSurge, w.MaxUnavailable, ready, errors.Join(refused))
+				owner, w.Replicas, w.MaxSurge, w.MaxUnavailable, ready, refused)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -74,20 +75,12 @@ func endpoints(service *corev1.Service, replicas []*replica) []*replica {
 	if service == nil || len(service.Spec.Selector) == 0 {
 		return nil
 	}
+	selector := k8slabels.SelectorFromSet(service.Spec.Selector)
 	var found []*replica
 	for _, r := range replicas {
-		if selects(service.Spec.Selector, r.pod.Labels) && ready(r.pod) {
+		if selector.Matches(k8slabels.Set(r.pod.Labels)) && ready(r.pod) {
 			found = append(found, r)
 		}
 	}
 	return found
-}
-
-func selects(selector, labels map[string]string) bool {
-	for name, value := range selector {
-		if actual, found := labels[name]; !found || actual != value {
-			return false
-		}
-	}
-	return true
 }

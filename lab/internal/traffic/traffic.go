@@ -318,9 +318,9 @@ func (t *Traffic) advance(passed time.Duration) error {
 		return err
 	}
 	in, err := t.entrance.arrive()
+	t.lost = errors.Join(in.Lost, err)
 	shares, shareErr := t.shares(in.Configs)
 	err = errors.Join(err, shareErr)
-	t.lost = in.Lost
 	reached := 0.
 	for name, share := range shares {
 		share *= in.Share

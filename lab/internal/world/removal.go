@@ -159,7 +159,12 @@ func leftInAzure(s site.Site) ([]azure.Resource, error) {
 // unknownTo returns the resources, made by a deployment or by hand, that none of the ids names.
 func unknownTo(known []string, s site.Site) ([]azure.Resource, error) {
 	left, err := leftInAzure(s)
-	return slices.DeleteFunc(left, func(r azure.Resource) bool {
-		return slices.ContainsFunc(known, func(id string) bool { return strings.EqualFold(id, r.ID) }) // as ids compare in ARM
-	}), err
+	return without(known, left), err
+}
+
+// without returns the resources that none of the ids names.
+func without(ids []string, resources []azure.Resource) []azure.Resource {
+	return slices.DeleteFunc(slices.Clone(resources), func(r azure.Resource) bool {
+		return slices.ContainsFunc(ids, func(id string) bool { return strings.EqualFold(id, r.ID) }) // as ids compare in ARM
+	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
@@ -50,15 +48,12 @@ func inAzure(ctx context.Context, s site.Site, e *engine.Engine) (resources int,
 	if err != nil {
 		return 0, nil, err
 	}
-	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
+	all, err := leftInAzure(s)
 	if err != nil {
 		return 0, nil, err
 	}
-	all := azure.Unseeded(cloud.Inventory())
-	for _, r := range all {
-		if !slices.ContainsFunc(known, func(id string) bool { return strings.EqualFold(id, r.ID) }) {
-			unknown = append(unknown, r.ID)
-		}
+	for _, r := range without(known, all) {
+		unknown = append(unknown, r.ID)
 	}
 	return len(all), unknown, nil
 }

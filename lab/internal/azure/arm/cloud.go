@@ -63,12 +63,12 @@ type Cloud struct {
 	registry registry
 
 	mu sync.Mutex
-	// live and deleted are the resources that exist and those that are soft-deleted, by key(id).
+	// live and deleted are the resources that exist and those that are soft-deleted, by Key(id).
 	live, deleted map[string]*Record
-	// running are the operations under way, by key(id); held are the owners on which one is under way, with its resource.
+	// running are the operations under way, by Key(id); held are the owners on which one is under way, with its resource.
 	running map[string]*operation
 	held    map[string]string
-	// lingering says until when a resource that has lost its last user counts as used, by key(id). It is not kept in the state file.
+	// lingering says until when a resource that has lost its last user counts as used, by Key(id). It is not kept in the state file.
 	lingering map[string]time.Time
 }
 
@@ -197,7 +197,7 @@ func (c *Cloud) softDeletionOf(gone *Record) SoftDeletion {
 	return result
 }
 
-// Forget removes a live resource, and what is below it, from the inventory without asking any rule: as if somebody had deleted
+// Forget removes a live resource, and what is below it, from the inventory without asking any rule: as if a person had deleted
 // it behind the back of the engine. It makes drift, and it clears away what an engine that was killed between Azure's answer
 // and its own note of it does not know. Nodes stay until the next operation on the cluster. The error says that there is no
 // such resource, or that an operation on it is under way.

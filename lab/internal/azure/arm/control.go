@@ -81,7 +81,7 @@ type Control struct {
 	client     pulumirpc.ResourceProviderClient
 }
 
-// Connect returns the control of the simulated Azure that serves a port of this machine. That nobody serves it is found out later.
+// Connect returns the control of the simulated Azure that serves a port of this machine. That the port is not served shows at the first call.
 func Connect(port int) (*Control, error) {
 	connection, err := grpc.NewClient(net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -29,7 +29,7 @@ type Definition struct {
 	ReplaceIf func(path string, before, after Document) bool
 	// Frozen are the paths of inputs whose change Azure refuses, with the remedy. azure-native does not replace for them.
 	Frozen map[string]string
-	// Refers says of which ARM type the resource is whose id is at a path.
+	// Refers maps the path of an id to the ARM type of the resource that it names.
 	Refers map[string]string
 	// WriteOnly are the paths of inputs that Azure takes and never gives back. They are not stored either.
 	WriteOnly []string

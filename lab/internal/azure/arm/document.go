@@ -9,7 +9,7 @@ import (
 )
 
 // Document is a resource's properties as plain JSON values: nil, bool, float64, string, []any and map[string]any. It carries
-// no mark of secrecy; a value that a preview does not know yet is unknown{}. Rules read documents through the methods below,
+// no mark of secrecy; a value that a preview does not know yet is Unknown{}. Rules read documents through the methods below,
 // which treat an unknown value as not (yet) there, so that no rule refuses what it cannot see.
 type Document map[string]any
 

@@ -102,7 +102,7 @@ func (a ID) Parent() (ID, bool) {
 	return a, true
 }
 
-// subscription returns the GUID behind /subscriptions/.
+// subscriptionOf returns the GUID behind /subscriptions/.
 func subscriptionOf(id string) string {
 	parts := strings.SplitN(strings.TrimPrefix(id, "/"), "/", 3)
 	if len(parts) < 2 {
@@ -178,7 +178,7 @@ func (t Template) Expand(subscription string, in Document) (string, bool) {
 	return id, complete
 }
 
-// GUIDFor returns a GUID that is always the same for one id and purpose. What Azure issues anew with each creation comes from
+// GUIDFor returns a GUID that is always the same for one id and purpose. What Azure issues again with each creation comes from
 // Subject.Issued.
 func GUIDFor(id, purpose string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(Key(id)+"#"+purpose)).String()

@@ -25,7 +25,7 @@ func (c *Cloud) Copy() *Cloud {
 	defer c.mu.Unlock()
 	return &Cloud{
 		options: c.options, services: c.services, registry: c.registry, live: maps.Clone(c.live), deleted: maps.Clone(c.deleted),
-		running: map[string]*operation{}, held: map[string]string{},
+		running: map[string]*operation{}, held: map[string]string{}, lingering: maps.Clone(c.lingering),
 	}
 }
 

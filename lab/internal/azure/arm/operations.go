@@ -30,7 +30,7 @@ func (c *Cloud) create(ctx context.Context, d *Definition, inputs resource.Prope
 	return id, outputs, err
 }
 
-// notKnown is the answer to inputs of which some are not known: only a preview has such, and they would be kept as empty objects.
+// notKnown is the answer to inputs that are not all known: only a preview has such, and they would be kept as empty objects.
 func notKnown(d *Definition) error {
 	return status.Errorf(codes.InvalidArgument, "inputs of the %s are not known yet; only a preview may leave them open", d.Kind)
 }
@@ -76,7 +76,7 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s Subject, inputs resou
 	}
 	defer c.end(op)
 
-	// Azure has taken the request: it is carried out whether or not somebody still waits for the answer.
+	// Azure has taken the request: it is carried out even if the caller no longer waits for the answer.
 	ctx = context.WithoutCancel(ctx)
 	if err := c.pass(ctx, op, s.Definition); err != nil {
 		return nil, err

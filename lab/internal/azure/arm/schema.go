@@ -2,6 +2,7 @@ package arm
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -61,7 +62,7 @@ func checkObject(path string, object resource.PropertyMap, t reflect.Type) []*pu
 		field, ok := fields[string(name)]
 		if !ok {
 			failures = append(failures, failure(join(path, string(name)), "%s is no property of %s; it has %s",
-				join(path, string(name)), t.Name(), strings.Join(sortedNames(fields), ", ")))
+				join(path, string(name)), t.Name(), strings.Join(slices.Sorted(maps.Keys(fields)), ", ")))
 			continue
 		}
 		failures = append(failures, checkValue(join(path, string(name)), object[name], field)...)
@@ -160,13 +161,4 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
-}
-
-func sortedNames(fields map[string]reflect.Type) []string {
-	names := make([]string, 0, len(fields))
-	for name := range fields {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// Existing is a resource that is there before any deployment, because somebody else owns it: for example the key vault from
+// Existing is a resource that is there before any deployment, because it has another owner: for example the key vault from
 // which an Application Gateway takes its certificate.
 type Existing struct {
 	// Type is the ARM type, such as Microsoft.KeyVault/vaults.

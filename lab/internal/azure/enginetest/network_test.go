@@ -560,7 +560,7 @@ func TestEngine_N10_UsersWaitForAllSubnets(t *testing.T) {
 	}, "late", "second")
 }
 
-// A link that somebody else has made keeps the zone, which the program's own link does not.
+// A link of another owner keeps the zone, which the program's own link does not.
 func TestEngine_N11_ALinkedZoneStays(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})

@@ -29,7 +29,7 @@ func TestEngine_K9_AzUpgradesAndTheProgramFollows(t *testing.T) {
 	require.ErrorContains(t, l.cloud.Upgrade(clusterID, "1.38"), "go to 1.37 first")
 }
 
-// Without az the pools stay behind: nobody is told.
+// Without az the pools stay behind, and no error says so.
 func TestEngine_K9_AnUpdateRaisesTheControlPlaneOnly(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})

@@ -14,7 +14,7 @@ const gatewayAddOn = "ingressApplicationGateway"
 
 // addOn is what a cluster's add-on is configured with.
 type addOn struct {
-	// required and optional are the keys of its configuration; resources says of which ARM type the resource is whose id a key
+	// required and optional are the keys of its configuration; resources maps a key to the ARM type of the resource whose id the key
 	// has.
 	required, optional []string
 	resources          map[string]string

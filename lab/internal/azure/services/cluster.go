@@ -311,7 +311,7 @@ func poolFindings(path string, pool arm.Document) []arm.Finding {
 }
 
 // autoscale returns a live pool as its autoscaler keeps it. The autoscaler owns the count: a program that ignores changes of it
-// still sends an old one after somebody has raised the minimum, and that is no mistake. The count moves into the bounds.
+// still sends an old one after the minimum was raised, and that is no mistake. The count moves into the bounds.
 func autoscale(pool arm.Document) arm.Document {
 	count, okCount := pool.Number("count")
 	low, okLow := pool.Number("minCount")

@@ -230,7 +230,7 @@ var serverLogin = arm.Rule{ID: "P3", Code: "InvalidAdministratorLogin", Broken: 
 	return result
 }}
 
-// serverSignIn is P4: somebody can sign in, and Entra ID knows in which tenant.
+// serverSignIn is P4: there is a way to sign in, and Entra ID knows in which tenant.
 var serverSignIn = arm.Rule{ID: "P4", Code: "InvalidAuthConfig", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "authConfig."
 	result := append(s.OneOf(path+"activeDirectoryAuth", "Enabled", "Disabled"), s.OneOf(path+"passwordAuth", "Enabled", "Disabled")...)

@@ -271,7 +271,7 @@ var gatewayAddress = arm.Rule{ID: "G3", Code: "ApplicationGatewayPublicIpSkuInva
 	return result
 }}
 
-// baseRuleSets are the managed rule sets of firewall policies of which one is needed; extraRuleSets come on top.
+// baseRuleSets are the managed rule sets that a firewall policy needs one of; extraRuleSets come on top.
 var (
 	baseRuleSets  = []string{"Microsoft_DefaultRuleSet", "OWASP"}
 	extraRuleSets = []string{"Microsoft_BotManagerRuleSet", "Microsoft_HTTPDDoSRuleSet"}

@@ -244,7 +244,7 @@ var subnetKeepsItsUsers = arm.Rule{Code: "InUsePrefixCannotBeDeleted", Broken: f
 	return result
 }}
 
-// networkSettled is N10: while Azure works on a subnet, it refuses whoever uses the network by whichever subnet.
+// networkSettled is N10: while Azure works on a subnet, it refuses all users of the network, in any of its subnets.
 var networkSettled = arm.Rule{ID: "N10", Code: "ReferencedResourceNotProvisioned", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	s.In.Walk(func(path, text string) {
@@ -333,7 +333,7 @@ func hasServiceEndpoint(subnet arm.Document, service string) bool {
 }
 
 // publicAddress hands out an address of the range that is reserved for documentation (RFC 5737), so that nothing in a lab
-// points at somebody's machine.
+// points at a real machine.
 func publicAddress(s arm.Subject) arm.Document {
 	if !strings.EqualFold(s.In.Text("publicIPAllocationMethod"), "Static") {
 		return nil

@@ -2,8 +2,10 @@ package services
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,7 +50,7 @@ var inlinePoolsStay = arm.Rule{Code: "PropertyChangeNotAllowed", Broken: func(s 
 				path, s.Label(), was.At(property), pool.At(property), remedy)})
 		}
 		refuse("vmSize", "create a new pool with the other size")
-		for _, property := range sortedKeys(frozenOfPools) {
+		for _, property := range slices.Sorted(maps.Keys(frozenOfPools)) {
 			refuse(property, frozenOfPools[property])
 		}
 	}

@@ -3,6 +3,7 @@ package services
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,7 +38,7 @@ var versionsOfAllPools = arm.Rule{
 			"If all specified, they must be stay unchanged or the same with control plane"
 		var result []arm.Finding
 		running := poolVersions(s.Cloud, live)
-		for _, name := range sortedKeys(running) {
+		for _, name := range slices.Sorted(maps.Keys(running)) {
 			version, ok := named[name]
 			switch {
 			case !ok:
@@ -64,15 +65,6 @@ func poolVersions(v *arm.View, cluster *arm.Record) map[string]string {
 		}
 	}
 	return running
-}
-
-func sortedKeys(of map[string]string) []string {
-	keys := make([]string, 0, len(of))
-	for key := range of {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // poolRuns is the version that a pool runs after a request: the one that the request names, or the one that it ran before, or, when
