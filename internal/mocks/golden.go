@@ -16,12 +16,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Update is the flag -update of go test: golden files are written and not compared. Only tests import this
-// package.
+// Update is the flag -update of go test: golden files are written and not compared. Only tests
+// import this package.
 var Update = flag.Bool("update", false, "write the golden files instead of comparing with them")
 
-// golden is a registration as a golden file shows it: every input, and every option that changes what
-// the engine does with the resource.
+// golden is a registration as a golden file shows it: every input, and every option that changes
+// what the engine does with the resource.
 type golden struct {
 	Type    string         `yaml:"type"`
 	Name    string         `yaml:"name"`
@@ -58,9 +58,9 @@ func optionsOf(rpc *pulumirpc.RegisterResourceRequest) options {
 	}
 }
 
-// MatchGolden compares everything that the program registered with a golden YAML file, sorted by type and
-// name. A changed setting is a changed line in the review of the change. The flag -update of `go test`
-// writes the file.
+// MatchGolden compares everything that the program registered with a golden YAML file, sorted by
+// type and name. A changed setting is a changed line in the review of the change. The flag -update
+// of `go test` writes the file.
 func (r *Recorded) MatchGolden(t *testing.T, file string) {
 	t.Helper()
 	registered := make([]golden, len(r.Resources))
@@ -82,8 +82,8 @@ func (r *Recorded) MatchGolden(t *testing.T, file string) {
 	assert.Equal(t, string(want), text.String(), "if the change is meant, run go test on this package with the flag -update")
 }
 
-// plain returns inputs as YAML shows them. A secret is marked: a setting that stops being secret has to
-// show.
+// plain returns inputs as YAML shows them. A secret is marked: a setting that stops being secret
+// has to show.
 func plain(inputs resource.PropertyMap) map[string]any {
 	return inputs.MapRepl(nil, func(v resource.PropertyValue) (any, bool) {
 		switch {

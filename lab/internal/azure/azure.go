@@ -61,13 +61,14 @@ type Options struct {
 	SubscriptionID, TenantID, ObjectID string
 	// Kubernetes stands behind AKS. Without it nodes are ignored and asking for credentials fails.
 	Kubernetes Kubernetes
-	// StrictCounts refuses a request with another number of nodes than an autoscaled pool has. Without
-	// it the number is taken for an order.
+	// StrictCounts refuses a request with another number of nodes than an autoscaled pool has.
+	// Without it the number is taken for an order.
 	StrictCounts    bool
 	Faults          func(op Operation, typ, id string) error
 	RolePropagation *time.Duration
 	Existing        []Existing
-	// RestrictedRegions are where Azure creates no zone-redundant PostgreSQL server for this subscription.
+	// RestrictedRegions are where Azure creates no zone-redundant PostgreSQL server for this
+	// subscription.
 	RestrictedRegions []string
 	Observe           func(Event)
 }

@@ -14,7 +14,8 @@ import (
 const (
 	// statusPort is where every Envoy says whether it is ready, whatever istiod tells it.
 	statusPort = 15021
-	// noTranslation is the label of a Service that istiod does not take the ports of a gateway from.
+	// noTranslation is the label of a Service that istiod does not take the ports of a gateway
+	// from.
 	noTranslation = "experimental.istio.io/disable-gateway-port-translation"
 )
 
@@ -35,11 +36,13 @@ type ConfigPort struct {
 	Protocol string
 }
 
-// listeners returns which servers of configs Envoy serves in a gateway's pod, by the port that it listens on.
+// listeners returns which servers of configs Envoy serves in a gateway's pod, by the port that it
+// listens on.
 //
-// istiod takes the number of a server for a port of a Service of the gateway, and has Envoy listen on the target of that port. Where
-// several Services have the port, the oldest decides. Source: istio 1.25 to 1.31, pilot/pkg/model/gateway.go, resolvePorts, and
-// push_context.go, mergeGateways; the cluster-wide view of Gateways is the default of PILOT_SCOPE_GATEWAY_TO_NAMESPACE.
+// istiod takes the number of a server for a port of a Service of the gateway, and has Envoy listen
+// on the target of that port. Where several Services have the port, the oldest decides. Source:
+// istio 1.25 to 1.31, pilot/pkg/model/gateway.go, resolvePorts, and push_context.go, mergeGateways;
+// the cluster-wide view of Gateways is the default of PILOT_SCOPE_GATEWAY_TO_NAMESPACE.
 func listeners(pod *corev1.Pod, services []*corev1.Service, configs []Config) map[int32][]served {
 	ports := translations(pod, services)
 	found := map[int32][]served{}
@@ -64,7 +67,8 @@ type served struct {
 	protocol string
 }
 
-// translations are the ports of Services that istiod knows for a pod, each with its target in the pod.
+// translations are the ports of Services that istiod knows for a pod, each with its target in the
+// pod.
 func translations(pod *corev1.Pod, services []*corev1.Service) map[int32]int32 {
 	var of []*corev1.Service
 	for _, service := range services {
@@ -73,7 +77,8 @@ func translations(pod *corev1.Pod, services []*corev1.Service) map[int32]int32 {
 			of = append(of, service)
 		}
 	}
-	// pilot/pkg/model/context.go, SetServiceTargets: by time of creation, which has whole seconds, then by host name.
+	// pilot/pkg/model/context.go, SetServiceTargets: by time of creation, which has whole seconds,
+	// then by host name.
 	slices.SortStableFunc(of, func(a, b *corev1.Service) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(hostname(a), hostname(b)))
 	})

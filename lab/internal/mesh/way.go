@@ -24,14 +24,16 @@ type Cluster struct {
 type Arrival struct {
 	// Share is the part of them, 0 to 1, that an Envoy takes.
 	Share float64
-	// Configs are the Gateways of Istio that serve them there, sorted; none on the port that only tells whether Envoy is ready.
+	// Configs are the Gateways of Istio that serve them there, sorted; none on the port that only
+	// tells whether Envoy is ready.
 	Configs []types.NamespacedName
 	// Lost says what became of the others; it is nil if there are none.
 	Lost error
 }
 
-// Arrive follows plain HTTP requests from the frontend of a load balancer to the port of a Service, from there to its target in the
-// Service's pods that are ready, and to what listens there. A port on which Envoy does not listen resets the connection.
+// Arrive follows plain HTTP requests from the frontend of a load balancer to the port of a Service,
+// from there to its target in the Service's pods that are ready, and to what listens there. A port
+// on which Envoy does not listen resets the connection.
 func (c Cluster) Arrive(address string, port int32) Arrival {
 	service, entry, err := c.frontend(address, port)
 	if err != nil {

@@ -155,7 +155,8 @@ func TestUnit_ARequestArrivesOnlyWhereThePortsAgree(t *testing.T) {
 	}
 }
 
-// What the Application Gateway and the load balancer probe says nothing about the port that requests go to.
+// What the Application Gateway and the load balancer probe says nothing about the port that
+// requests go to.
 func TestUnit_TheStatusPortAnswersWhateverTheOtherPortsAre(t *testing.T) {
 	t.Parallel()
 	cluster := Cluster{
@@ -184,7 +185,8 @@ func TestUnit_BothRevisionsOfAnUpgradeServe(t *testing.T) {
 	cluster.Pods[1] = gatewayPod("two", "asm-1-26", corev1.ConditionTrue)
 	assert.Equal(t, one, cluster.Arrive(edgeAddress, 80))
 
-	// A pod of the new revision that Envoy does not listen in takes its share of the requests with it.
+	// A pod of the new revision that Envoy does not listen in takes its share of the requests with
+	// it.
 	cluster.Configs[0].Selector = map[string]string{"istio.io/rev": "asm-1-25"}
 	arrival := cluster.Arrive(edgeAddress, 80)
 	assert.InDelta(t, .5, arrival.Share, 1e-9)

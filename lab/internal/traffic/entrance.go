@@ -34,7 +34,8 @@ type entrance struct {
 	configs  cache.GenericLister
 }
 
-// arrive follows the requests to the mesh's gateway. The error is about what decides it; that requests are lost is none.
+// arrive follows the requests to the mesh's gateway. The error is about what decides it; that
+// requests are lost is none.
 func (e entrance) arrive() (mesh.Arrival, error) {
 	services, err := e.services.List(k8slabels.Everything())
 	if err != nil {
@@ -59,7 +60,8 @@ func (e entrance) arrive() (mesh.Arrival, error) {
 	return through(e.backends(), cluster), nil
 }
 
-// through spreads the requests over the backends whose probes are answered, as an Application Gateway does.
+// through spreads the requests over the backends whose probes are answered, as an Application
+// Gateway does.
 func through(backends []Backend, cluster mesh.Cluster) mesh.Arrival {
 	var healthy []Backend
 	var lost []error

@@ -85,8 +85,8 @@ func gatewayObject(t *testing.T) *unstructured.Unstructured {
 	return found
 }
 
-// A request of the Application Gateway reaches AKS' gateway by the Service that bootstrap registers, whichever Service is the
-// older one.
+// A request of the Application Gateway reaches AKS' gateway by the Service that bootstrap
+// registers, whichever Service is the older one.
 func TestUnit_TheEdgeLeadsToWhereAKSGatewayListens(t *testing.T) {
 	t.Parallel()
 	config, err := configOf(gatewayObject(t))
@@ -211,7 +211,8 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	lost("no Application Gateway")
 }
 
-// wayIn makes what a request meets before the routes: AKS' gateway and its Service, the edge, and the application's Gateway.
+// wayIn makes what a request meets before the routes: AKS' gateway and its Service, the edge, and
+// the application's Gateway.
 func (c cluster) wayIn() {
 	c.Helper()
 	require.NoError(c, mesh.SetIngressGateways(c.Context(), c.core, []mesh.Gateway{internalGateway}))

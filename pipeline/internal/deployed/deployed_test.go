@@ -25,8 +25,9 @@ case "$*" in
 esac
 `
 
-// An update sends the number of nodes that the state knows. What the autoscaler has made since is learned first, and in the project
-// with the cluster alone: a refresh takes a release of Helm that is half gone for whole.
+// An update sends the number of nodes that the state knows. What the autoscaler has made since is
+// learned first, and in the project with the cluster alone: a refresh takes a release of Helm that
+// is half gone for whole.
 func TestUnit_OnlyTheUpdateOfTheClusterRefreshes(t *testing.T) {
 	dir := t.TempDir()
 	record := filepath.Join(dir, "record")

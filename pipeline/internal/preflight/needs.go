@@ -23,7 +23,8 @@ type Needs struct {
 	// Pools are the node pools, each with the fewest and the most nodes that it has.
 	Pools []cluster.Pool
 	Zones []string
-	// KubernetesVersion is a minor version, and MeshRevisions are the configured revisions of the mesh.
+	// KubernetesVersion is a minor version, and MeshRevisions are the configured revisions of the
+	// mesh.
 	KubernetesVersion string
 	MeshRevisions     []string
 	Defender          bool

@@ -117,8 +117,8 @@ func (n Needs) judgeVault(items []json.RawMessage) Check {
 	return good(concern, n.Vault, "no deleted vault of the subscription has the name")
 }
 
-// defender asks for the plan without which Azure takes no reports of Defender's sensors in the cluster
-// ("Pricings - Get", Microsoft.Security, api-version 2024-01-01).
+// defender asks for the plan without which Azure takes no reports of Defender's sensors in the
+// cluster ("Pricings - Get", Microsoft.Security, api-version 2024-01-01).
 func (q asker) defender(ctx context.Context) []Check {
 	const concern, of = "Defender", "plan Containers"
 	if !q.needs.Defender {

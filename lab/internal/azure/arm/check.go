@@ -20,11 +20,13 @@ func (c *Cloud) check(d *Definition, before, inputs resource.PropertyMap) []*pul
 	}
 	s := Subject{Definition: d, In: documentOf(inputs)}
 	s.ID, _ = d.Path.Expand(c.options.SubscriptionID, s.In)
-	// The engine passes the old inputs of the same resource even where the new ones are going to replace it.
+	// The engine passes the old inputs of the same resource even where the new ones are going to
+	// replace it.
 	if len(before) > 0 && !d.replaces(before, inputs) {
 		s.Before = documentOf(before)
 	}
-	// The engine asks a second time, without old inputs, about what it is going to replace: only then a creation is judged.
+	// The engine asks a second time, without old inputs, about what it is going to replace: only
+	// then a creation is judged.
 	if len(before) > 0 && d.Settle != nil {
 		s.In = d.Settle(s.In)
 	}
@@ -41,8 +43,8 @@ func (d *Definition) replaces(before, after resource.PropertyMap) bool {
 	return err == nil && len(diff.GetReplaces()) > 0
 }
 
-// diff compares inputs. azure-native deletes before it replaces, because names are explicit: the old and the new resource
-// cannot exist together.
+// diff compares inputs. azure-native deletes before it replaces, because names are explicit: the
+// old and the new resource cannot exist together.
 func (d *Definition) diff(before, after resource.PropertyMap) (*pulumirpc.DiffResponse, error) {
 	old, wanted := documentOf(before), documentOf(after)
 	return providers.Diff(before, after, func(path resource.PropertyPath) bool {

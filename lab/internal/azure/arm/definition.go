@@ -13,7 +13,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Definition is all that the simulated Azure knows about one resource type. Typed adds the types of the SDK.
+// Definition is all that the simulated Azure knows about one resource type. Typed adds the types of
+// the SDK.
 type Definition struct {
 	// Path is the template of the id. Its parameters are inputs, all required and immutable.
 	Path Template
@@ -21,47 +22,57 @@ type Definition struct {
 	Name NameRule
 	// Global is set when the name must be unique in all of Azure, not only in its resource group.
 	Global bool
-	// Immutable are the paths of inputs whose change replaces the resource, as azure-native decides it: the parameters of the
-	// path always do. Source: azure-native's provider/pkg/gen/replacement.go, and the "create only" marks of ARM's
-	// specifications.
+	// Immutable are the paths of inputs whose change replaces the resource, as azure-native decides
+	// it: the parameters of the path always do. Source: azure-native's
+	// provider/pkg/gen/replacement.go, and the "create only" marks of ARM's specifications.
 	Immutable []string
 	// ReplaceIf, if set, decides about further changes from the inputs before and after.
 	ReplaceIf func(path string, before, after Document) bool
-	// Frozen are the paths of inputs whose change Azure refuses, with the remedy. azure-native does not replace for them.
+	// Frozen are the paths of inputs whose change Azure refuses, with the remedy. azure-native does
+	// not replace for them.
 	Frozen map[string]string
 	// Refers maps the path of an id to the ARM type of the resource that it names.
 	Refers map[string]string
-	// WriteOnly are the paths of inputs that Azure takes and never gives back. They are not stored either.
+	// WriteOnly are the paths of inputs that Azure takes and never gives back. They are not stored
+	// either.
 	WriteOnly []string
 	// Serial, if set, lets one operation at a time work on the owner of this resource.
 	Serial *Serial
-	// Checks look at the inputs alone; a preview runs them. Demands look at other resources and run when Azure is called.
+	// Checks look at the inputs alone; a preview runs them. Demands look at other resources and run
+	// when Azure is called.
 	Checks, Demands []Rule
-	// Farewells look at other resources as well, and run when Azure is asked to delete the resource.
+	// Farewells look at other resources as well, and run when Azure is asked to delete the
+	// resource.
 	Farewells []Rule
-	// Settle, if set, returns the wanted inputs of an update as Azure keeps them, where it overrides what it is told about a live
-	// resource. Rules judge the result, and it is what is stored and returned.
+	// Settle, if set, returns the wanted inputs of an update as Azure keeps them, where it
+	// overrides what it is told about a live resource. Rules judge the result, and it is what is
+	// stored and returned.
 	Settle func(in Document) Document
-	// Compute returns what Azure adds to the outputs, given the location, the effective inputs and the other resources.
+	// Compute returns what Azure adds to the outputs, given the location, the effective inputs and
+	// the other resources.
 	Compute func(s Subject) Document
-	// After runs once the operation has taken its time and before its result is visible; an error makes the operation fail.
+	// After runs once the operation has taken its time and before its result is visible; an error
+	// makes the operation fail.
 	After func(ctx context.Context, c *Cloud, verb Operation, r *Record) error
 	// SoftDeletes is set when a deleted resource keeps its name locked until it is purged.
 	SoftDeletes *SoftDeletion
-	// BuiltIn is set when Azure makes the resource with its parent: creating it changes what is there, and it goes when its
-	// parent goes. BuiltInRemedy tells why it cannot be deleted and what to do.
+	// BuiltIn is set when Azure makes the resource with its parent: creating it changes what is
+	// there, and it goes when its parent goes. BuiltInRemedy tells why it cannot be deleted and
+	// what to do.
 	BuiltIn       bool
 	BuiltInRemedy string
 	// PartRule, if set, is the id of the rule about references to the resource's own parts.
 	PartRule string
-	// OwnGroup, if set, returns the name of the resource group that Azure makes for a live resource of this type. What is in there
-	// is Azure's, and no resource here.
+	// OwnGroup, if set, returns the name of the resource group that Azure makes for a live resource
+	// of this type. What is in there is Azure's, and no resource here.
 	OwnGroup func(r *Record) string
-	// InUse is the error code for deleting a resource that others use; the default is ResourceInUse.
+	// InUse is the error code for deleting a resource that others use; the default is
+	// ResourceInUse.
 	InUse string
 
-	// Token is the Pulumi token, and Aliases are further ones. Kind is the ARM type. Inputs is the SDK's type of the inputs, Required
-	// are those that the id needs, and Outputs are the SDK's types of the outputs. Typed sets all of them.
+	// Token is the Pulumi token, and Aliases are further ones. Kind is the ARM type. Inputs is the
+	// SDK's type of the inputs, Required are those that the id needs, and Outputs are the SDK's
+	// types of the outputs. Typed sets all of them.
 	Token    string
 	Kind     string
 	Inputs   reflect.Type
@@ -76,7 +87,8 @@ type SoftDeletion struct {
 	Conflict func(gone *Record) Violation
 	// Protected, if set, returns for how long the deleted resource cannot be purged, or "".
 	Protected func(gone *Record) string
-	// Recovers, if set, tells from the inputs of a new resource that it is the deleted one brought back.
+	// Recovers, if set, tells from the inputs of a new resource that it is the deleted one brought
+	// back.
 	Recovers func(in Document) bool
 }
 
@@ -91,8 +103,9 @@ type NameRule struct {
 	Refuse func(name string) string
 }
 
-// Serial says that Azure refuses a second operation on the owner while one is under way. It refuses at once and does not
-// queue, so that programs which forget to chain resources fail here as they do there.
+// Serial says that Azure refuses a second operation on the owner while one is under way. It refuses
+// at once and does not queue, so that programs which forget to chain resources fail here as they do
+// there.
 type Serial struct {
 	// Owner is the ARM type whose id is the lock: of the resource itself or of an ancestor.
 	Owner string
@@ -110,7 +123,8 @@ type Rule struct {
 
 // Finding is one breach of a rule.
 type Finding struct {
-	// Property is the path of the input that is to blame, and Message says what is wrong and what to do.
+	// Property is the path of the input that is to blame, and Message says what is wrong and what
+	// to do.
 	Property, Message string
 }
 
@@ -124,7 +138,8 @@ type Subject struct {
 	*Definition
 	// ID is the resource's id, or "" while a preview does not know it.
 	ID string
-	// In are the wanted inputs; Before are the present ones, nil when the resource is to be created.
+	// In are the wanted inputs; Before are the present ones, nil when the resource is to be
+	// created.
 	In, Before Document
 	// Creation is the record's Creation, known while outputs are computed.
 	Creation string
@@ -135,8 +150,9 @@ type Subject struct {
 // Creating says whether the resource is to be created.
 func (s Subject) Creating() bool { return s.Before == nil }
 
-// Issued returns a GUID that Azure makes up when it creates the resource: it stays over updates and refreshes, and a resource
-// that is created later under the same id gets another one, by which the two can be told apart.
+// Issued returns a GUID that Azure makes up when it creates the resource: it stays over updates and
+// refreshes, and a resource that is created later under the same id gets another one, by which the
+// two can be told apart.
 func (s Subject) Issued(purpose string) string { return GUIDFor(s.ID, s.Creation+purpose) }
 
 // Location returns the region of a resource: its own, or that of its resource group.
@@ -171,7 +187,8 @@ func (s Subject) Judge(rules []Rule) []Violation {
 	return result
 }
 
-// OneOf finds a string that is not among the allowed ones. Nothing is found while it is missing or unknown.
+// OneOf finds a string that is not among the allowed ones. Nothing is found while it is missing or
+// unknown.
 func (s Subject) OneOf(path string, allowed ...string) []Finding {
 	value := s.In.Text(path)
 	if value == "" || slices.Contains(allowed, value) {
@@ -180,14 +197,15 @@ func (s Subject) OneOf(path string, allowed ...string) []Finding {
 	return Found(path, "%s is '%s'; use %s", path, value, strings.Join(allowed, ", "))
 }
 
-// argsType is a type of the SDK for the inputs of a resource; its ElementType is the plain struct behind it.
+// argsType is a type of the SDK for the inputs of a resource; its ElementType is the plain struct
+// behind it.
 type argsType interface {
 	ElementType() reflect.Type
 }
 
-// Typed completes a definition from the SDK: R is the resource, A its arguments. The Pulumi token follows from the package
-// and the name of R, so it cannot be misspelt. An alias is a further module, such as "resources", under which the same
-// type is served.
+// Typed completes a definition from the SDK: R is the resource, A its arguments. The Pulumi token
+// follows from the package and the name of R, so it cannot be misspelt. An alias is a further
+// module, such as "resources", under which the same type is served.
 func Typed[R any, A argsType](d Definition, aliases ...string) Definition {
 	var args A
 	of := reflect.TypeFor[R]()
@@ -251,8 +269,8 @@ func plainPath(path resource.PropertyPath) string {
 	return strings.Join(parts, ".")
 }
 
-// changes says whether a change reported at path changes the property fixed: path is fixed itself, something below it, or an
-// object above it that came or went as a whole.
+// changes says whether a change reported at path changes the property fixed: path is fixed itself,
+// something below it, or an object above it that came or went as a whole.
 func changes(fixed, path string, before, after Document) bool {
 	if fixed == path || strings.HasPrefix(path, fixed+".") {
 		return true
@@ -266,7 +284,8 @@ type Services struct {
 	Definitions []Definition
 	// Functions are the provider functions, by token.
 	Functions map[string]Function
-	// Latency returns how long Azure takes for an operation on a resource of an ARM type with these inputs.
+	// Latency returns how long Azure takes for an operation on a resource of an ARM type with these
+	// inputs.
 	Latency func(kind string, verb Operation, inputs Document) time.Duration
 }
 

@@ -19,7 +19,8 @@ func (c *Cloud) KindOf(token string) string {
 	return ""
 }
 
-// Copy returns a cloud of its own that has the same resources. A record is replaced, never changed, so that they can share it.
+// Copy returns a cloud of its own that has the same resources. A record is replaced, never changed,
+// so that they can share it.
 func (c *Cloud) Copy() *Cloud {
 	c.mu.Lock()
 	defer c.mu.Unlock()

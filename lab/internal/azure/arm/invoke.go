@@ -22,7 +22,8 @@ type Function struct {
 	Call func(ctx context.Context, c *Cloud, arguments Document) (resource.PropertyMap, error)
 }
 
-// functions is the table of all provider functions, by token: those of the resource manager, and those of the services.
+// functions is the table of all provider functions, by token: those of the resource manager, and
+// those of the services.
 func (c *Cloud) functions() map[string]Function {
 	table := map[string]Function{
 		"azure-native:authorization:getClientConfig": {Call: clientConfig},

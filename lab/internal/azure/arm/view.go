@@ -22,10 +22,12 @@ func (c *Cloud) Look(show func(v *View)) {
 // Options returns the options of the cloud.
 func (v *View) Options() Options { return v.cloud.options }
 
-// Live returns the resource with the given id as it was before the operation that is under way on it, or nil.
+// Live returns the resource with the given id as it was before the operation that is under way on
+// it, or nil.
 func (v *View) Live(id string) *Record { return v.cloud.live[Key(id)] }
 
-// WorkingOn returns the id of the resource of an ARM type on which, or below which, an operation holds the owner with the given id, or "".
+// WorkingOn returns the id of the resource of an ARM type on which, or below which, an operation
+// holds the owner with the given id, or "".
 func (v *View) WorkingOn(owner, kind string) string {
 	id, held := v.cloud.held[Key(owner)]
 	if parsed, err := ParseID(id); !held || err != nil || !strings.EqualFold(parsed.Kind(), kind) {
@@ -34,7 +36,8 @@ func (v *View) WorkingOn(owner, kind string) string {
 	return id
 }
 
-// Lingers says whether the resource with the given id counts as used, although what used it is gone.
+// Lingers says whether the resource with the given id counts as used, although what used it is
+// gone.
 func (v *View) Lingers(id string) bool { return time.Now().Before(v.cloud.lingering[Key(id)]) }
 
 // Linger has the resource with the given id count as used for some time, on Azure's scale.
@@ -61,7 +64,8 @@ func (v *View) groupLocation(id string) string {
 	return group.Inputs.Text("location")
 }
 
-// Find returns the resource with the given id, or nil. One that is being created or deleted does not exist.
+// Find returns the resource with the given id, or nil. One that is being created or deleted does
+// not exist.
 func (v *View) Find(id string) *Record {
 	if op, ok := v.cloud.running[Key(id)]; ok && op.verb != OperationUpdate {
 		return nil
@@ -80,7 +84,8 @@ func (v *View) All(kind string) []*Record {
 	return result
 }
 
-// Present returns the live resources and those under way, with the inputs that they are going to have, sorted by id.
+// Present returns the live resources and those under way, with the inputs that they are going to
+// have, sorted by id.
 func (v *View) Present() []*Record {
 	merged := maps.Clone(v.cloud.live)
 	for k, op := range v.cloud.running {
@@ -122,8 +127,8 @@ func (v *View) Children(id string) []*Record {
 	return result
 }
 
-// missing says why the resource that id names does not exist, or returns "". by is the resource that refers to it: its own
-// parts are looked for in its wanted inputs.
+// missing says why the resource that id names does not exist, or returns "". by is the resource
+// that refers to it: its own parts are looked for in its wanted inputs.
 func (v *View) missing(id string, by Subject) string {
 	parsed, err := ParseID(id)
 	if err != nil {
@@ -147,7 +152,8 @@ func (v *View) missing(id string, by Subject) string {
 	return v.missingResource(id, parsed, by)
 }
 
-// missingResource looks for the nearest resource of a known type, going up from id, and for the rest of id inside it.
+// missingResource looks for the nearest resource of a known type, going up from id, and for the
+// rest of id inside it.
 func (v *View) missingResource(id string, parsed ID, by Subject) string {
 	var parts [][2]string // of the resource found, innermost last
 	for {
@@ -191,8 +197,9 @@ func (v *View) inline(id ID) bool {
 	})
 }
 
-// MissingPart looks for a part of a resource, such as a listener of a gateway, in the resource's inputs. A collection that is
-// no input of the resource is not looked into: Azure fills it by itself.
+// MissingPart looks for a part of a resource, such as a listener of a gateway, in the resource's
+// inputs. A collection that is no input of the resource is not looked into: Azure fills it by
+// itself.
 func MissingPart(def *Definition, owner string, inputs Document, parts [][2]string) string {
 	if len(parts) == 0 {
 		return ""
@@ -213,7 +220,8 @@ func MissingPart(def *Definition, owner string, inputs Document, parts [][2]stri
 	return "'" + owner + "' has no " + name + " in its " + collection
 }
 
-// managed says whether id is in a resource group that a live resource, such as a cluster, makes and owns everything in.
+// managed says whether id is in a resource group that a live resource, such as a cluster, makes and
+// owns everything in.
 func (v *View) managed(id string) bool {
 	group := ResourceGroupOf(id)
 	if group == "" {

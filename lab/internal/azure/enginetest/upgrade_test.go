@@ -12,7 +12,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
-// The way of docs/OPERATIONS.md: az raises the control plane and all pools, and the program follows without a change.
+// The way of docs/OPERATIONS.md: az raises the control plane and all pools, and the program follows
+// without a change.
 func TestEngine_K9_AzUpgradesAndTheProgramFollows(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
@@ -138,7 +139,8 @@ func TestEngine_K8_NoRevisionIsReplacedAtOnce(t *testing.T) {
 	}
 }
 
-// autoscaled is a cluster whose program leaves the number of nodes to the autoscaler, with a tag of this value.
+// autoscaled is a cluster whose program leaves the number of nodes to the autoscaler, with a tag of
+// this value.
 func autoscaled(tag string) pulumi.RunFunc {
 	e := valid()
 	e.cluster.Tags = pulumi.StringMap{"tag": pulumi.String(tag)}
@@ -149,7 +151,8 @@ func autoscaled(tag string) pulumi.RunFunc {
 	return e.program("pool")
 }
 
-// An update sends the number of nodes that the state knows. Azure may refuse an old one, or take it for an order; a refresh avoids both.
+// An update sends the number of nodes that the state knows. Azure may refuse an old one, or take it
+// for an order; a refresh avoids both.
 func TestEngine_ARM_AnOldNumberOfNodesIsNotSentBack(t *testing.T) {
 	t.Parallel()
 	grown := func(t *testing.T, strict bool) *lab {

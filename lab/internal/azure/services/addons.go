@@ -9,18 +9,20 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// gatewayAddOn is the key of the add-on that writes a gateway from the Ingresses of the cluster (AGIC).
+// gatewayAddOn is the key of the add-on that writes a gateway from the Ingresses of the cluster
+// (AGIC).
 const gatewayAddOn = "ingressApplicationGateway"
 
 // addOn is what a cluster's add-on is configured with.
 type addOn struct {
-	// required and optional are the keys of its configuration; resources maps a key to the ARM type of the resource whose id the key
-	// has.
+	// required and optional are the keys of its configuration; resources maps a key to the ARM type
+	// of the resource whose id the key has.
 	required, optional []string
 	resources          map[string]string
 }
 
-// addOns are the add-ons of AKS that are known (rule K5). Source: AKS-Construction `bicep/main.bicep`; azure-aks-docs integrations.
+// addOns are the add-ons of AKS that are known (rule K5). Source: AKS-Construction
+// `bicep/main.bicep`; azure-aks-docs integrations.
 var addOns = map[string]addOn{
 	gatewayAddOn: {
 		required: []string{"applicationGatewayId"}, optional: []string{"watchNamespace"},
@@ -42,7 +44,8 @@ func enabledAddOn(cluster arm.Document, name string) (arm.Document, bool) {
 	return cluster.Document("addonProfiles." + name + ".config"), cluster.Flag("addonProfiles." + name + ".enabled")
 }
 
-// addOnKeys is K5: the add-ons and their settings are known, and what an enabled one needs is there.
+// addOnKeys is K5: the add-ons and their settings are known, and what an enabled one needs is
+// there.
 var addOnKeys = arm.Rule{ID: "K5", Code: "InvalidAddonProfile", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	profiles := s.In.Document("addonProfiles")
@@ -120,8 +123,8 @@ var gatewayOfOneAddOn = arm.Rule{ID: "G7", Code: "IngressApplicationGatewayInUse
 	return nil
 }}
 
-// gatewayLeftToAddOn is G7 from the side of the gateway: an update by the engine would erase what the add-on has written.
-// Azure accepts it; here it is an error.
+// gatewayLeftToAddOn is G7 from the side of the gateway: an update by the engine would erase what
+// the add-on has written. Azure accepts it; here it is an error.
 var gatewayLeftToAddOn = arm.Rule{ID: "G7", Code: "ApplicationGatewayOwnedByAddon", Broken: func(s arm.Subject) []arm.Finding {
 	if s.Creating() {
 		return nil
@@ -135,8 +138,8 @@ var gatewayLeftToAddOn = arm.Rule{ID: "G7", Code: "ApplicationGatewayOwnedByAddo
 	return nil
 }}
 
-// gatewayForOverlay is N2: with overlay networking the add-on needs its gateway in the cluster's own virtual network, alone in a
-// subnet of /24 or smaller that is delegated to gateways.
+// gatewayForOverlay is N2: with overlay networking the add-on needs its gateway in the cluster's
+// own virtual network, alone in a subnet of /24 or smaller that is delegated to gateways.
 var gatewayForOverlay = arm.Rule{ID: "N2", Code: "IngressApplicationGatewaySubnetInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	gateway := gatewayOf(s.Cloud, s.In)
 	if gateway == nil || s.In.Text("networkProfile.networkPluginMode") != "overlay" {
@@ -175,9 +178,10 @@ var gatewayForOverlay = arm.Rule{ID: "N2", Code: "IngressApplicationGatewaySubne
 	return result
 }}
 
-// addOnPermissions is G6: the identity of the gateway's add-on, which Azure makes with the cluster, needs roles on the gateway,
-// its group, its subnet and its identities. Azure does not look at them and the add-on silently does nothing; here they are
-// demanded when the cluster is next changed, and Cloud.Unfulfilled tells them at any time.
+// addOnPermissions is G6: the identity of the gateway's add-on, which Azure makes with the cluster,
+// needs roles on the gateway, its group, its subnet and its identities. Azure does not look at them
+// and the add-on silently does nothing; here they are demanded when the cluster is next changed,
+// and Cloud.Unfulfilled tells them at any time.
 var addOnPermissions = arm.Rule{ID: "G6", Code: "ApplicationGatewayInsufficientPermission", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typeCluster)
 	cluster := s.Cloud.Find(owner)
@@ -191,7 +195,8 @@ var addOnPermissions = arm.Rule{ID: "G6", Code: "ApplicationGatewayInsufficientP
 	return result
 }}
 
-// missingForAddOn returns the roles that the identity of a live cluster's gateway add-on lacks, one message each.
+// missingForAddOn returns the roles that the identity of a live cluster's gateway add-on lacks, one
+// message each.
 func missingForAddOn(v *arm.View, cluster *arm.Record) []string {
 	gateway := gatewayOf(v, cluster.Inputs)
 	principal := cluster.Outputs.Text("addonProfiles." + gatewayAddOn + ".identity.objectId")

@@ -14,7 +14,8 @@ type Backend struct {
 	Port, ProbePort int32
 }
 
-// Backends returns where the routing rules of the live Application Gateways lead. A rule that redirects leads nowhere.
+// Backends returns where the routing rules of the live Application Gateways lead. A rule that
+// redirects leads nowhere.
 func Backends(c *arm.Cloud) []Backend {
 	var found []Backend
 	c.Look(func(v *arm.View) {
@@ -45,7 +46,8 @@ func backendsOf(gateway arm.Document) []Backend {
 		if !ok {
 			continue
 		}
-		// A probe without a port of its own asks where requests go (learn.microsoft.com, "Application Gateway health probes").
+		// A probe without a port of its own asks where requests go (learn.microsoft.com,
+		// "Application Gateway health probes").
 		probePort, ok := part("probes", refersToPart(settings, "probe")).Number("port")
 		if !ok {
 			probePort = port

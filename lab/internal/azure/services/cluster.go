@@ -111,8 +111,9 @@ var clusterDNS = arm.Rule{Code: "InvalidDnsPrefix", Broken: func(s arm.Subject) 
 // reserved are the ranges that AKS uses itself (rule N7).
 var reserved = []string{"169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192.0.2.0/24"}
 
-// overlayNetwork is N6, as far as the cluster's own inputs tell: overlay belongs to the plugin azure, the pods have a network of
-// their own with a /24 for each node, and a node takes 10 to 250 pods.
+// overlayNetwork is N6, as far as the cluster's own inputs tell: overlay belongs to the plugin
+// azure, the pods have a network of their own with a /24 for each node, and a node takes 10 to 250
+// pods.
 var overlayNetwork = arm.Rule{ID: "N6", Code: "InvalidNetworkProfile", Broken: func(s arm.Subject) []arm.Finding {
 	network := s.In.Document("networkProfile")
 	var result []arm.Finding
@@ -138,8 +139,8 @@ var overlayNetwork = arm.Rule{ID: "N6", Code: "InvalidNetworkProfile", Broken: f
 	return result
 }}
 
-// serviceNetwork is N7: the service range is smaller than /12, disjoint from everything, and holds the DNS service's address,
-// which is not its first.
+// serviceNetwork is N7: the service range is smaller than /12, disjoint from everything, and holds
+// the DNS service's address, which is not its first.
 var serviceNetwork = arm.Rule{ID: "N7", Code: "InvalidServiceCidr", Broken: func(s arm.Subject) []arm.Finding {
 	services := s.In.Text("networkProfile.serviceCidr")
 	if services == "" {
@@ -180,7 +181,8 @@ func reservedRange(path, prefix string) []arm.Finding {
 	return result
 }
 
-// podRange returns the range of the pods, which has a default with overlay; "" without overlay or while it is unknown.
+// podRange returns the range of the pods, which has a default with overlay; "" without overlay or
+// while it is unknown.
 func podRange(network arm.Document) string {
 	switch {
 	case network.Text("podCidr") != "":
@@ -241,7 +243,8 @@ var clusterSKU = arm.Rule{ID: "K4", Code: "InvalidSku", Broken: func(s arm.Subje
 	return append(s.OneOf("sku.name", "Base"), s.OneOf("sku.tier", "Free", "Standard", "Premium")...)
 }}
 
-// systemPool is K4: exactly one pool is inline, and it is of mode System. Inline pools cannot be changed one by one.
+// systemPool is K4: exactly one pool is inline, and it is of mode System. Inline pools cannot be
+// changed one by one.
 var systemPool = arm.Rule{ID: "K4", Code: "InvalidAgentPoolProfiles", Broken: func(s arm.Subject) []arm.Finding {
 	if s.In.Unsure("agentPoolProfiles") {
 		return nil
@@ -273,9 +276,9 @@ var inlinePools = arm.Rule{Code: "InvalidParameter", Broken: func(s arm.Subject)
 // poolSize applies the rules for pools to an agent pool.
 var poolSize = arm.Rule{Code: "InvalidParameter", Broken: func(s arm.Subject) []arm.Finding { return poolFindings("", s.In) }}
 
-// poolFindings: a pool says how many nodes it has, even where the autoscaler decides later (azure-native issue 2943), and the
-// bounds of the autoscaler are in order. A new pool starts inside them; autoscale moves a live one there. N6: a node takes 10
-// to 250 pods.
+// poolFindings: a pool says how many nodes it has, even where the autoscaler decides later
+// (azure-native issue 2943), and the bounds of the autoscaler are in order. A new pool starts
+// inside them; autoscale moves a live one there. N6: a node takes 10 to 250 pods.
 func poolFindings(path string, pool arm.Document) []arm.Finding {
 	var result []arm.Finding
 	if !pool.Has("vmSize") {
@@ -310,8 +313,9 @@ func poolFindings(path string, pool arm.Document) []arm.Finding {
 	return result
 }
 
-// autoscale returns a live pool as its autoscaler keeps it. The autoscaler owns the count: a program that ignores changes of it
-// still sends an old one after the minimum was raised, and that is no mistake. The count moves into the bounds.
+// autoscale returns a live pool as its autoscaler keeps it. The autoscaler owns the count: a
+// program that ignores changes of it still sends an old one after the minimum was raised, and that
+// is no mistake. The count moves into the bounds.
 func autoscale(pool arm.Document) arm.Document {
 	count, okCount := pool.Number("count")
 	low, okLow := pool.Number("minCount")
@@ -336,8 +340,8 @@ func autoscaleInlinePools(in arm.Document) arm.Document {
 	return in.Merge(arm.Document{"agentPoolProfiles": pools})
 }
 
-// clusterSpace is N6 and N7 against the virtual networks that the cluster joins: their addresses are disjoint from those of
-// pods and services, and outside of what AKS reserves.
+// clusterSpace is N6 and N7 against the virtual networks that the cluster joins: their addresses
+// are disjoint from those of pods and services, and outside of what AKS reserves.
 var clusterSpace = arm.Rule{ID: "N6/N7", Code: "ServiceCidrOverlapExistingSubnetsCidr", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	network := s.In.Document("networkProfile")
@@ -383,7 +387,8 @@ func poolSubnetIDs(in arm.Document) []string {
 	return result
 }
 
-// poolSubnets is N2 and N4 from the side of the cluster: nodes do not go into a subnet of gateways or one that is delegated.
+// poolSubnets is N2 and N4 from the side of the cluster: nodes do not go into a subnet of gateways
+// or one that is delegated.
 var poolSubnets = arm.Rule{ID: "N2/N4", Code: "SubnetIsDelegated", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for _, id := range poolSubnetIDs(s.In) {
@@ -404,8 +409,8 @@ var poolSubnets = arm.Rule{ID: "N2/N4", Code: "SubnetIsDelegated", Broken: func(
 	return result
 }}
 
-// nodeSubnetPermission is K1: a cluster that brings its own virtual network needs, before it is created, a user-assigned
-// identity that may join the nodes' subnet.
+// nodeSubnetPermission is K1: a cluster that brings its own virtual network needs, before it is
+// created, a user-assigned identity that may join the nodes' subnet.
 var nodeSubnetPermission = arm.Rule{ID: "K1", Code: "LinkedAuthorizationFailed", Broken: func(s arm.Subject) []arm.Finding {
 	subnets := poolSubnetIDs(s.In)
 	if len(subnets) == 0 || s.In.Has("servicePrincipalProfile") {
@@ -557,7 +562,8 @@ func nodeGroup(s arm.Subject) string {
 	return name[:min(len(name), 80)]
 }
 
-// kubeletIdentity is the identity with which nodes pull images: the given one, or one that AKS makes in the node resource group.
+// kubeletIdentity is the identity with which nodes pull images: the given one, or one that AKS
+// makes in the node resource group.
 func kubeletIdentity(s arm.Subject, group string) map[string]any {
 	if id := s.In.Text("identityProfile.kubeletidentity.resourceId"); id != "" {
 		identity, _ := identities(s.Cloud, []string{id})[id].(map[string]any)
@@ -570,7 +576,8 @@ func kubeletIdentity(s arm.Subject, group string) map[string]any {
 	}
 }
 
-// versionOf returns the patch version that a cluster runs: the asked one, or the first patch of the asked minor version.
+// versionOf returns the patch version that a cluster runs: the asked one, or the first patch of the
+// asked minor version.
 func versionOf(asked string) string {
 	if asked == "" {
 		asked = defaultKubernetesVersion

@@ -9,8 +9,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// clusterAccess is K7: a private cluster has a private DNS zone that is system, none or the id of one, and an API server that is
-// public can be limited to ranges of addresses.
+// clusterAccess is K7: a private cluster has a private DNS zone that is system, none or the id of
+// one, and an API server that is public can be limited to ranges of addresses.
 var clusterAccess = arm.Rule{ID: "K7", Code: "InvalidApiServerAccessProfile", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "apiServerAccessProfile."
 	profile := s.In.Document("apiServerAccessProfile")
@@ -44,8 +44,8 @@ var clusterAccess = arm.Rule{ID: "K7", Code: "InvalidApiServerAccessProfile", Br
 	return result
 }}
 
-// clusterZone is K7: a zone of one's own is one of the region, and the identity of the cluster may write it, before the cluster is
-// created.
+// clusterZone is K7: a zone of one's own is one of the region, and the identity of the cluster may
+// write it, before the cluster is created.
 var clusterZone = arm.Rule{ID: "K7", Code: "CustomPrivateDNSZoneMissingPermissionError", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "apiServerAccessProfile.privateDNSZone"
 	id := s.In.Text(path)
@@ -123,7 +123,8 @@ func minorOf(version string) (int, bool) {
 	return minor, err == nil
 }
 
-// clusterMesh is K8: the mesh is Istio or none, with at most one ingress gateway outside and one inside.
+// clusterMesh is K8: the mesh is Istio or none, with at most one ingress gateway outside and one
+// inside.
 var clusterMesh = arm.Rule{ID: "K8", Code: "InvalidServiceMeshProfile", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "serviceMeshProfile.istio.components.ingressGateways"
 	result := s.OneOf("serviceMeshProfile.mode", "Istio", "Disabled")
@@ -153,7 +154,8 @@ var clusterMesh = arm.Rule{ID: "K8", Code: "InvalidServiceMeshProfile", Broken: 
 	return result
 }}
 
-// clusterUpkeep is K8: automatic upgrades have known channels, and Defender has a workspace to send to.
+// clusterUpkeep is K8: automatic upgrades have known channels, and Defender has a workspace to send
+// to.
 var clusterUpkeep = arm.Rule{ID: "K8", Code: "InvalidParameter", Broken: func(s arm.Subject) []arm.Finding {
 	result := slices.Concat(
 		s.OneOf("autoUpgradeProfile.upgradeChannel", "none", "patch", "stable", "rapid", "node-image"),

@@ -23,7 +23,8 @@ const (
 	serverDelegation = "Microsoft.DBforPostgreSQL/flexibleServers"
 )
 
-// serverIsBusy is P5: a server takes one operation at a time, those on its databases, settings and administrators included.
+// serverIsBusy is P5: a server takes one operation at a time, those on its databases, settings and
+// administrators included.
 var serverIsBusy = &arm.Serial{
 	Owner: typeServer, Rule: "P5", Code: "ServerIsBusy",
 	Remedy: "Chain the databases, configurations and administrators of a server with DependsOn",
@@ -127,7 +128,8 @@ func leaveSubnet(_ context.Context, c *arm.Cloud, verb arm.Operation, r *arm.Rec
 	return nil
 }
 
-// standbyOffered is P8: in some regions, and for some subscriptions, Azure creates no zone-redundant server.
+// standbyOffered is P8: in some regions, and for some subscriptions, Azure creates no
+// zone-redundant server.
 var standbyOffered = arm.Rule{ID: "P8", Code: "ZoneRedundantHaNotSupported", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "highAvailability.mode"
 	region := regionOf(s.Location())
@@ -137,7 +139,8 @@ var standbyOffered = arm.Rule{ID: "P8", Code: "ZoneRedundantHaNotSupported", Bro
 	return arm.Found(path, "zone-redundant high availability is blocked in %s for this subscription; use SameZone, or another region", region)
 }}
 
-// serverAvailability is P1: high availability is not for Burstable, and a standby in another zone is in another zone.
+// serverAvailability is P1: high availability is not for Burstable, and a standby in another zone
+// is in another zone.
 var serverAvailability = arm.Rule{ID: "P1", Code: "HighAvailabilityNotSupported", Broken: func(s arm.Subject) []arm.Finding {
 	mode := s.In.Text("highAvailability.mode")
 	if result := s.OneOf("highAvailability.mode", "Disabled", "SameZone", "ZoneRedundant"); len(result) > 0 {
@@ -157,7 +160,8 @@ var serverAvailability = arm.Rule{ID: "P1", Code: "HighAvailabilityNotSupported"
 	return nil
 }}
 
-// serverZone is P1: a server that lives stays in its zone, except that primary and standby change places at a failover.
+// serverZone is P1: a server that lives stays in its zone, except that primary and standby change
+// places at a failover.
 var serverZone = arm.Rule{ID: "P1", Code: "AvailabilityZoneCannotBeChanged", Broken: func(s arm.Subject) []arm.Finding {
 	const path, standby = "availabilityZone", "highAvailability.standbyAvailabilityZone"
 	before, after := s.Before.Text(path), s.In.Text(path)
@@ -248,7 +252,8 @@ var serverSignIn = arm.Rule{ID: "P4", Code: "InvalidAuthConfig", Broken: func(s 
 	return result
 }}
 
-// serverAccess is P6: a server in a virtual network has no public access, and needs its private DNS zone.
+// serverAccess is P6: a server in a virtual network has no public access, and needs its private DNS
+// zone.
 var serverAccess = arm.Rule{ID: "P6", Code: "InvalidNetworkConfiguration", Broken: func(s arm.Subject) []arm.Finding {
 	if !s.In.Has("network.delegatedSubnetResourceId") {
 		return nil
@@ -269,7 +274,8 @@ var serverAccess = arm.Rule{ID: "P6", Code: "InvalidNetworkConfiguration", Broke
 	return result
 }}
 
-// serverZoneName is N5: the zone ends with postgres.database.azure.com and is not the server's own name.
+// serverZoneName is N5: the zone ends with postgres.database.azure.com and is not the server's own
+// name.
 var serverZoneName = arm.Rule{ID: "N5", Code: "InvalidPrivateDnsZoneName", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "network.privateDnsZoneArmResourceId"
 	id := s.In.Text(path)
@@ -294,7 +300,8 @@ var serverMaintenance = arm.Rule{ID: "P7", Code: "MaintenanceWindowNotSupportedA
 	return arm.Found("maintenanceWindow", "a maintenance window cannot be set when the server is created; leave it out and set it later")
 }}
 
-// serverSubnet is N4: the subnet is /28 or larger, delegated to PostgreSQL servers, and holds nothing else.
+// serverSubnet is N4: the subnet is /28 or larger, delegated to PostgreSQL servers, and holds
+// nothing else.
 var serverSubnet = arm.Rule{ID: "N4", Code: "InvalidSubnetForFlexibleServer", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "network.delegatedSubnetResourceId"
 	id := s.In.Text(path)
@@ -320,8 +327,9 @@ var serverSubnet = arm.Rule{ID: "N4", Code: "InvalidSubnetForFlexibleServer", Br
 	return result
 }}
 
-// serverZoneLink is N5: the zone is linked to the server's virtual network before the server exists. Azure does not look at
-// this any more, and the server's name silently does not resolve; here it is an error.
+// serverZoneLink is N5: the zone is linked to the server's virtual network before the server
+// exists. Azure does not look at this any more, and the server's name silently does not resolve;
+// here it is an error.
 var serverZoneLink = arm.Rule{ID: "N5", Code: "PrivateDnsZoneNotLinked", Broken: func(s arm.Subject) []arm.Finding {
 	zone := s.In.Text("network.privateDnsZoneArmResourceId")
 	network, ok := arm.Ancestor(s.In.Text("network.delegatedSubnetResourceId"), typeNetwork)
@@ -347,7 +355,8 @@ var administratorInputs = arm.Rule{ID: "P4", Code: "InvalidAdministrator", Broke
 	return append(result, s.OneOf("principalType", "User", "Group", "ServicePrincipal")...)
 }}
 
-// administratorNeedsEntra is P4: an administrator of Entra ID needs a server that lets Entra ID sign in.
+// administratorNeedsEntra is P4: an administrator of Entra ID needs a server that lets Entra ID
+// sign in.
 var administratorNeedsEntra = arm.Rule{ID: "P4", Code: "AadAuthNotEnabled", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typeServer)
 	server := s.Cloud.Find(owner)

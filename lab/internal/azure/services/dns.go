@@ -40,7 +40,8 @@ func dnsTypes() []arm.Definition {
 	}
 }
 
-// globalLocation is N5: private DNS is not in a region, and the location must be written out as Global.
+// globalLocation is N5: private DNS is not in a region, and the location must be written out as
+// Global.
 var globalLocation = arm.Rule{ID: "N5", Code: "LocationNotAvailableForResourceType", Broken: func(s arm.Subject) []arm.Finding {
 	if s.In.Unsure("location") || strings.EqualFold(s.In.Text("location"), "global") {
 		return nil
@@ -56,8 +57,8 @@ var linkedNetwork = arm.Rule{ID: "N5", Code: "MissingVirtualNetwork", Broken: fu
 	return arm.Found("virtualNetwork", "a virtual network link needs virtualNetwork.id; set it")
 }}
 
-// linksOfNetwork is N5: a virtual network is linked to a zone once, to no two zones of one name, and registers its machines in at
-// most one zone.
+// linksOfNetwork is N5: a virtual network is linked to a zone once, to no two zones of one name,
+// and registers its machines in at most one zone.
 var linksOfNetwork = arm.Rule{ID: "N5", Code: "VirtualNetworkLinkConflict", Broken: func(s arm.Subject) []arm.Finding {
 	zone := s.In.Text("privateZoneName")
 	var result []arm.Finding

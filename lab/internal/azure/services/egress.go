@@ -48,7 +48,8 @@ var natGatewayForm = arm.Rule{ID: "N13", Code: "InvalidNatGateway", Broken: func
 	return result
 }}
 
-// natGatewayAddresses is N13: the addresses are of SKU Standard, and those of a gateway in a zone are of that zone or redundant.
+// natGatewayAddresses is N13: the addresses are of SKU Standard, and those of a gateway in a zone
+// are of that zone or redundant.
 var natGatewayAddresses = arm.Rule{ID: "N13", Code: "InvalidNatGateway", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	zones := s.In.Texts("zones")
@@ -70,7 +71,8 @@ var natGatewayAddresses = arm.Rule{ID: "N13", Code: "InvalidNatGateway", Broken:
 	return result
 }}
 
-// natGatewayOfNodes is N13: with the outbound type for it, the subnet of the nodes has a NAT gateway before the cluster exists.
+// natGatewayOfNodes is N13: with the outbound type for it, the subnet of the nodes has a NAT
+// gateway before the cluster exists.
 var natGatewayOfNodes = arm.Rule{ID: "N13", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "networkProfile.outboundType"
 	result := s.OneOf(path, "loadBalancer", "managedNATGateway", outboundNAT, "userDefinedRouting", "none")
@@ -86,8 +88,9 @@ var natGatewayOfNodes = arm.Rule{ID: "N13", Code: "BadRequest", Broken: func(s a
 	return result
 }}
 
-// nodesReachAPIServer is K7: the nodes of a cluster that is not private call the API server from outside. AKS adds the addresses of its
-// own load balancer to the authorized ranges, and those of a NAT gateway it does not know: the nodes never register.
+// nodesReachAPIServer is K7: the nodes of a cluster that is not private call the API server from
+// outside. AKS adds the addresses of its own load balancer to the authorized ranges, and those of a
+// NAT gateway it does not know: the nodes never register.
 var nodesReachAPIServer = arm.Rule{ID: "K7", Code: "K8SAPIServerConnFailVMExtensionError", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "apiServerAccessProfile.authorizedIPRanges"
 	ranges := s.In.Texts(path)
@@ -118,7 +121,8 @@ var nodesReachAPIServer = arm.Rule{ID: "K7", Code: "K8SAPIServerConnFailVMExtens
 	return result
 }}
 
-// subnetKeepsNATGateway is N13: the nodes of a cluster that leaves by a NAT gateway have one as long as it lives.
+// subnetKeepsNATGateway is N13: the nodes of a cluster that leaves by a NAT gateway have one as
+// long as it lives.
 var subnetKeepsNATGateway = arm.Rule{ID: "N13", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	if s.Creating() || s.In.Has("natGateway.id") {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// gatewayCollections are the parts of an Application Gateway that other parts, or other resources, refer to by id. The first
-// seven must not be empty.
+// gatewayCollections are the parts of an Application Gateway that other parts, or other resources,
+// refer to by id. The first seven must not be empty.
 var gatewayCollections = []string{
 	"gatewayIPConfigurations", "frontendIPConfigurations", "frontendPorts", "backendAddressPools",
 	"backendHttpSettingsCollection", "httpListeners", "requestRoutingRules",
@@ -84,8 +84,8 @@ var gatewayParts = arm.Rule{ID: "G1", Code: "ApplicationGatewayMissingConfigurat
 	return result
 }}
 
-// gatewayOwnReferences is G1 at preview: the parts of a gateway refer to one another by ids that the program composes, so a
-// wrong one can be told before anything exists.
+// gatewayOwnReferences is G1 at preview: the parts of a gateway refer to one another by ids that
+// the program composes, so a wrong one can be told before anything exists.
 var gatewayOwnReferences = arm.Rule{ID: "G1", Code: "InvalidResourceReference", Broken: func(s arm.Subject) []arm.Finding {
 	if s.ID == "" || s.Cloud != nil { // the references of all types are checked when Azure is called
 		return nil
@@ -111,7 +111,8 @@ var gatewayOwnReferences = arm.Rule{ID: "G1", Code: "InvalidResourceReference", 
 	return result
 }}
 
-// routingPriorities is G2: every request routing rule has a priority from 1 to 20000, and no two the same.
+// routingPriorities is G2: every request routing rule has a priority from 1 to 20000, and no two
+// the same.
 var routingPriorities = arm.Rule{
 	ID: "G2", Code: "ApplicationGatewayRequestRoutingRulePriorityCannotBeEmpty",
 	Broken: func(s arm.Subject) []arm.Finding {
@@ -138,7 +139,8 @@ var routingPriorities = arm.Rule{
 	},
 }
 
-// gatewaySKU is G3: name and tier are the same, of generation 2, and the capacity is either fixed or autoscaled.
+// gatewaySKU is G3: name and tier are the same, of generation 2, and the capacity is either fixed
+// or autoscaled.
 var gatewaySKU = arm.Rule{ID: "G3", Code: "ApplicationGatewaySkuInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	if s.In.Unsure("sku") || s.In.Unsure("sku.name") || s.In.Unsure("sku.tier") {
 		return nil
@@ -167,7 +169,8 @@ var gatewaySKU = arm.Rule{ID: "G3", Code: "ApplicationGatewaySkuInvalid", Broken
 	return result
 }}
 
-// gatewayFirewall is G4: the firewall is configured by a policy, never by the gateway's own configuration, which retires.
+// gatewayFirewall is G4: the firewall is configured by a policy, never by the gateway's own
+// configuration, which retires.
 var gatewayFirewall = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallConfigurationDeprecated", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	if s.In.Has("webApplicationFirewallConfiguration") {
@@ -211,7 +214,8 @@ var gatewaySubnetAlone = arm.Rule{ID: "N2", Code: "ApplicationGatewaySubnetCanno
 // reservedAddresses is how many addresses of a subnet Azure keeps for itself.
 const reservedAddresses = 5
 
-// gatewaySubnetSize is N2: the subnet holds all instances that the gateway can have, and Azure's own addresses.
+// gatewaySubnetSize is N2: the subnet holds all instances that the gateway can have, and Azure's
+// own addresses.
 var gatewaySubnetSize = arm.Rule{ID: "N2", Code: "ApplicationGatewaySubnetTooSmall", Broken: func(s arm.Subject) []arm.Finding {
 	instances, ok := s.In.Number("autoscaleConfiguration.maxCapacity")
 	if !ok {
@@ -271,7 +275,8 @@ var gatewayAddress = arm.Rule{ID: "G3", Code: "ApplicationGatewayPublicIpSkuInva
 	return result
 }}
 
-// baseRuleSets are the managed rule sets that a firewall policy needs one of; extraRuleSets come on top.
+// baseRuleSets are the managed rule sets that a firewall policy needs one of; extraRuleSets come on
+// top.
 var (
 	baseRuleSets  = []string{"Microsoft_DefaultRuleSet", "OWASP"}
 	extraRuleSets = []string{"Microsoft_BotManagerRuleSet", "Microsoft_HTTPDDoSRuleSet"}

@@ -9,15 +9,15 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// tlsPolicies are the predefined TLS policies of gateways (rule G5), with what is wrong with those that are too old.
-// Source: azure-docs application-gateway/application-gateway-ssl-policy-overview.
+// tlsPolicies are the predefined TLS policies of gateways (rule G5), with what is wrong with those
+// that are too old. Source: azure-docs application-gateway/application-gateway-ssl-policy-overview.
 var tlsPolicies = map[string]string{
 	"AppGwSslPolicy20150501": "allows TLS 1.0", "AppGwSslPolicy20170401": "allows TLS 1.1", "AppGwSslPolicy20170401S": "",
 	"AppGwSslPolicy20220101": "", "AppGwSslPolicy20220101S": "",
 }
 
-// gatewayTLS is G5: a gateway with a listener for HTTPS pins a TLS policy of TLS 1.2 or newer. Azure would take the default of
-// the API version, which moves; here it must be written down.
+// gatewayTLS is G5: a gateway with a listener for HTTPS pins a TLS policy of TLS 1.2 or newer.
+// Azure would take the default of the API version, which moves; here it must be written down.
 var gatewayTLS = arm.Rule{ID: "G5", Code: "ApplicationGatewaySslPolicyInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	secure := slices.ContainsFunc(s.In.Documents("httpListeners"), func(l arm.Document) bool { return l.Text("protocol") == "Https" })
@@ -67,8 +67,8 @@ func policyFindings(path string, policy arm.Document) []arm.Finding {
 // secretURL is the id of a secret in a vault, maybe with its version.
 var secretURL = regexp.MustCompile(`^https://([A-Za-z][A-Za-z0-9-]+)\.vault\.azure\.net(?::443)?/secrets/([A-Za-z0-9-]+)(?:/[0-9a-f]{32})?/?$`)
 
-// gatewayCertificates is G8, as far as the inputs tell: a certificate is given, or taken from a vault, for which the gateway has
-// one user-assigned identity.
+// gatewayCertificates is G8, as far as the inputs tell: a certificate is given, or taken from a
+// vault, for which the gateway has one user-assigned identity.
 var gatewayCertificates = arm.Rule{ID: "G8", Code: "ApplicationGatewaySslCertificateInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	fromVault := false
@@ -93,8 +93,8 @@ var gatewayCertificates = arm.Rule{ID: "G8", Code: "ApplicationGatewaySslCertifi
 	return result
 }}
 
-// gatewayMayGetSecrets is G8: the vault and the secret exist, the gateway reaches the vault, and its identity may get the secret,
-// by a role that is effective when the gateway is created.
+// gatewayMayGetSecrets is G8: the vault and the secret exist, the gateway reaches the vault, and
+// its identity may get the secret, by a role that is effective when the gateway is created.
 var gatewayMayGetSecrets = arm.Rule{ID: "G8", Code: "ApplicationGatewayKeyVaultSecretException", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for i, certificate := range s.In.Documents("sslCertificates") {
@@ -139,7 +139,8 @@ func secretFindings(s arm.Subject, path string, identity, vault *arm.Record, sec
 	return nil
 }
 
-// reaches finds a vault without public access to which no private endpoint leads from the gateway's network.
+// reaches finds a vault without public access to which no private endpoint leads from the gateway's
+// network.
 func reaches(s arm.Subject, path string, vault *arm.Record) []arm.Finding {
 	if !strings.EqualFold(vault.Inputs.Text("properties.publicNetworkAccess"), "Disabled") {
 		return nil
@@ -167,13 +168,15 @@ func vaultNamed(v *arm.View, name string) *arm.Record {
 	return nil
 }
 
-// refersToPart returns the name of the part of the gateway to which a SubResource at path refers, or "".
+// refersToPart returns the name of the part of the gateway to which a SubResource at path refers,
+// or "".
 func refersToPart(d arm.Document, path string) string {
 	id := d.Text(path + ".id")
 	return id[strings.LastIndex(id, "/")+1:]
 }
 
-// gatewayListeners is G9: a listener for Https has a certificate and one for Http none, and no two listen to the same.
+// gatewayListeners is G9: a listener for Https has a certificate and one for Http none, and no two
+// listen to the same.
 var gatewayListeners = arm.Rule{ID: "G9", Code: "ApplicationGatewayHttpListenerInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	type socket struct{ address, port, host string }
@@ -232,7 +235,8 @@ var gatewayListeners = arm.Rule{ID: "G9", Code: "ApplicationGatewayHttpListenerI
 	return result
 }}
 
-// gatewayRouting is G9: a routing rule leads to a backend or to a redirection, of one listener that no other rule has.
+// gatewayRouting is G9: a routing rule leads to a backend or to a redirection, of one listener that
+// no other rule has.
 var gatewayRouting = arm.Rule{ID: "G9", Code: "ApplicationGatewayRequestRoutingRuleInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	listeners := map[string]string{}
@@ -280,7 +284,8 @@ var gatewayRouting = arm.Rule{ID: "G9", Code: "ApplicationGatewayRequestRoutingR
 	return result
 }}
 
-// gatewayBackends is G9: backend settings and probes have a protocol, a port and a host, and fit together.
+// gatewayBackends is G9: backend settings and probes have a protocol, a port and a host, and fit
+// together.
 var gatewayBackends = arm.Rule{ID: "G9", Code: "ApplicationGatewayBackendInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	probes := map[string]arm.Document{}
@@ -332,7 +337,8 @@ func protocolFindings(path, what string, part arm.Document) []arm.Finding {
 	return arm.Found(path+".protocol", "%s '%s' of the gateway: protocol is '%s'; use Http or Https", what, part.Text("name"), protocol)
 }
 
-// within1To finds a number that is not between 1 and most. Nothing is found while it is missing or unknown.
+// within1To finds a number that is not between 1 and most. Nothing is found while it is missing or
+// unknown.
 func within1To(path string, part arm.Document, name string, most float64) []arm.Finding {
 	if number, ok := part.Number(name); ok && (number < 1 || number > most) {
 		return []arm.Finding{{Property: path + "." + name, Message: fmt.Sprintf("%s of '%s' is %g; use 1 to %g", name, part.Text("name"), number, most)}}

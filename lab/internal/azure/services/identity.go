@@ -91,7 +91,8 @@ func roleOf(assignment arm.Document) string {
 	return strings.ToLower(id[strings.LastIndex(id, "/")+1:])
 }
 
-// principalType is I1: without the type Azure looks the principal up in a directory that may not know a new identity yet.
+// principalType is I1: without the type Azure looks the principal up in a directory that may not
+// know a new identity yet.
 var principalType = arm.Rule{ID: "I1", Code: "PrincipalNotFound", Broken: func(s arm.Subject) []arm.Finding {
 	if !s.In.Has("principalType") {
 		return arm.Found("principalType", "principalType is missing; set it to ServicePrincipal for an identity, or User or Group")
@@ -109,8 +110,8 @@ var roleDefinition = arm.Rule{ID: "I2", Code: "InvalidRoleDefinitionId", Broken:
 		"'%s' is no role; use /subscriptions/<subscription>/providers/Microsoft.Authorization/roleDefinitions/<GUID>", id)
 }}
 
-// principalExists: an assignment to a service principal needs the principal. Users and groups are taken on trust: there is no
-// directory here.
+// principalExists: an assignment to a service principal needs the principal. Users and groups are
+// taken on trust: there is no directory here.
 var principalExists = arm.Rule{ID: "I1", Code: "PrincipalNotFound", Broken: func(s arm.Subject) []arm.Finding {
 	principal := s.In.Text("principalId")
 	if !arm.GUID.MatchString(principal) {
@@ -124,8 +125,8 @@ var principalExists = arm.Rule{ID: "I1", Code: "PrincipalNotFound", Broken: func
 		principal, s.Cloud.Options().TenantID)
 }}
 
-// principalMatches is I1 for a type that is there and wrong. The typed SDK writes User for a type that a program leaves out, so
-// this is how Azure meets a forgotten one.
+// principalMatches is I1 for a type that is there and wrong. The typed SDK writes User for a type
+// that a program leaves out, so this is how Azure meets a forgotten one.
 var principalMatches = arm.Rule{ID: "I1", Code: "UnmatchedPrincipalType", Broken: func(s arm.Subject) []arm.Finding {
 	kind := s.In.Text("principalType")
 	if kind == "" || kind == "ServicePrincipal" || !hasPrincipal(s.Cloud, s.In.Text("principalId")) {
@@ -136,8 +137,8 @@ var principalMatches = arm.Rule{ID: "I1", Code: "UnmatchedPrincipalType", Broken
 		s.In.Text("principalId"), kind)
 }}
 
-// hasPrincipal says whether an identity of a live resource is the given principal: of a user-assigned identity, or a cluster's
-// own, its kubelet's or an add-on's.
+// hasPrincipal says whether an identity of a live resource is the given principal: of a
+// user-assigned identity, or a cluster's own, its kubelet's or an add-on's.
 func hasPrincipal(v *arm.View, principal string) bool {
 	for _, identity := range v.All(typeIdentity) {
 		if strings.EqualFold(identity.Outputs.Text("principalId"), principal) {
@@ -171,7 +172,8 @@ var assignmentUnique = arm.Rule{ID: "I2", Code: "RoleAssignmentExists", Broken: 
 	return nil
 }}
 
-// pullByKubelet is I3: images are pulled by the kubelet's identity, not by the one of the control plane.
+// pullByKubelet is I3: images are pulled by the kubelet's identity, not by the one of the control
+// plane.
 var pullByKubelet = arm.Rule{ID: "I3", Code: "AcrPullForWrongIdentity", Broken: func(s arm.Subject) []arm.Finding {
 	if roleOf(s.In) != roleAcrPull {
 		return nil
@@ -197,7 +199,8 @@ var pullByKubelet = arm.Rule{ID: "I3", Code: "AcrPullForWrongIdentity", Broken: 
 }}
 
 const (
-	// ExchangeAudience is the only audience of a federated credential, and of the tokens that Entra ID exchanges (rule I4).
+	// ExchangeAudience is the only audience of a federated credential, and of the tokens that Entra
+	// ID exchanges (rule I4).
 	ExchangeAudience = "api://AzureADTokenExchange"
 	// clusterIssuerHost is part of the URL of every AKS issuer.
 	clusterIssuerHost = ".oic.prod-aks.azure.com/"
@@ -207,7 +210,8 @@ const (
 
 var serviceAccountSubject = regexp.MustCompile(`^system:serviceaccount:[a-z0-9]([a-z0-9-]*[a-z0-9])?:[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
-// credentialSubject is I4: one audience, and a subject without wildcards; with a cluster's issuer it is a service account.
+// credentialSubject is I4: one audience, and a subject without wildcards; with a cluster's issuer
+// it is a service account.
 var credentialSubject = arm.Rule{ID: "I4", Code: "InvalidFederatedIdentityCredential", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	if audiences := s.In.Texts("audiences"); !s.In.Unsure("audiences") &&
@@ -230,8 +234,8 @@ var credentialSubject = arm.Rule{ID: "I4", Code: "InvalidFederatedIdentityCreden
 	return result
 }}
 
-// credentialIssuer is I4: an AKS issuer is that of a cluster, to the letter. Azure takes any URL, and the exchange of tokens
-// fails later, silently; here it is an error.
+// credentialIssuer is I4: an AKS issuer is that of a cluster, to the letter. Azure takes any URL,
+// and the exchange of tokens fails later, silently; here it is an error.
 var credentialIssuer = arm.Rule{ID: "I4", Code: "UnknownIssuer", Broken: func(s arm.Subject) []arm.Finding {
 	issuer := s.In.Text("issuer")
 	if !strings.Contains(issuer, clusterIssuerHost) {

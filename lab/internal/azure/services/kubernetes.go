@@ -4,13 +4,15 @@ import "context"
 
 // Kubernetes is what stands behind a simulated AKS cluster.
 type Kubernetes interface {
-	// Kubeconfig returns a kubeconfig for the cluster's API server, waiting until the server is ready.
+	// Kubeconfig returns a kubeconfig for the cluster's API server, waiting until the server is
+	// ready.
 	Kubeconfig(ctx context.Context) ([]byte, error)
-	// SetNodes makes nodes the whole node set of the cluster: missing ones are added, others removed. It is called when a
-	// cluster or an agent pool is created, updated or deleted; deleting the cluster sets no nodes.
+	// SetNodes makes nodes the whole node set of the cluster: missing ones are added, others
+	// removed. It is called when a cluster or an agent pool is created, updated or deleted;
+	// deleting the cluster sets no nodes.
 	SetNodes(ctx context.Context, nodes []Node) error
-	// SetIngressGateways makes gateways the ingress gateways of the cluster's service mesh. It is called when a cluster is created,
-	// updated or deleted; a cluster without a mesh has none.
+	// SetIngressGateways makes gateways the ingress gateways of the cluster's service mesh. It is
+	// called when a cluster is created, updated or deleted; a cluster without a mesh has none.
 	SetIngressGateways(ctx context.Context, gateways []IngressGateway) error
 }
 

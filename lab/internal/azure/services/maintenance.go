@@ -10,8 +10,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// defaultMaintenance is the name of the maintenance configuration for the releases of AKS itself; the other two are for
-// automatic upgrades of Kubernetes and of the nodes' system.
+// defaultMaintenance is the name of the maintenance configuration for the releases of AKS itself;
+// the other two are for automatic upgrades of Kubernetes and of the nodes' system.
 const defaultMaintenance = "default"
 
 // maintenanceTypes are the times at which AKS may work on a cluster.
@@ -29,7 +29,8 @@ func maintenanceTypes() []arm.Definition {
 	}
 }
 
-// maintenanceForm is K6: the configuration default has slots in the week, the schedules of upgrades have a window.
+// maintenanceForm is K6: the configuration default has slots in the week, the schedules of upgrades
+// have a window.
 var maintenanceForm = arm.Rule{ID: "K6", Code: "InvalidMaintenanceConfiguration", Broken: func(s arm.Subject) []arm.Finding {
 	name := s.In.Text("configName")
 	if name == "" {

@@ -30,7 +30,8 @@ const networkProvider = "/subscriptions/{subscriptionId}/resourceGroups/{resourc
 // networkName is the rule for names in Microsoft.Network.
 var networkName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?$`)
 
-// labelName is the same rule for virtual networks and subnets, whose names AKS makes node labels of.
+// labelName is the same rule for virtual networks and subnets, whose names AKS makes node labels
+// of.
 var labelName = arm.NameRule{
 	Pattern: regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9_])?$`), ID: "N1",
 	Say: "1 to 63 letters, digits, underscores, periods and hyphens, a letter or digit first (it becomes a node label)",
@@ -100,8 +101,8 @@ func networkTypes() []arm.Definition {
 	}
 }
 
-// networkSpace: a virtual network has an address space of valid prefixes that do not overlap. N7's reserved ranges are refused
-// when a cluster joins the network.
+// networkSpace: a virtual network has an address space of valid prefixes that do not overlap. N7's
+// reserved ranges are refused when a cluster joins the network.
 var networkSpace = arm.Rule{ID: "N1", Code: "InvalidAddressPrefixFormat", Broken: func(s arm.Subject) []arm.Finding {
 	if !s.In.Has("addressSpace") {
 		return arm.Found("addressSpace", "'%s' has no address space; set addressSpace.addressPrefixes", s.Label())
@@ -202,8 +203,9 @@ var subnetFits = arm.Rule{ID: "N1", Code: "NetcfgSubnetRangesOverlap", Broken: f
 	return result
 }}
 
-// subnetNotInline and subnetsOneWay: subnets are declared in their network or as resources, not both ways: each update of the
-// network would delete those that it does not declare. Azure does so in silence; here it is an error.
+// subnetNotInline and subnetsOneWay: subnets are declared in their network or as resources, not
+// both ways: each update of the network would delete those that it does not declare. Azure does so
+// in silence; here it is an error.
 var subnetNotInline = arm.Rule{ID: "N1", Code: "SubnetsDeclaredTwice", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typeNetwork)
 	network := s.Cloud.Find(owner)
@@ -244,7 +246,8 @@ var subnetKeepsItsUsers = arm.Rule{Code: "InUsePrefixCannotBeDeleted", Broken: f
 	return result
 }}
 
-// networkSettled is N10: while Azure works on a subnet, it refuses all users of the network, in any of its subnets.
+// networkSettled is N10: while Azure works on a subnet, it refuses all users of the network, in any
+// of its subnets.
 var networkSettled = arm.Rule{ID: "N10", Code: "ReferencedResourceNotProvisioned", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	s.In.Walk(func(path, text string) {
@@ -260,10 +263,12 @@ var networkSettled = arm.Rule{ID: "N10", Code: "ReferencedResourceNotProvisioned
 	return result
 }}
 
-// leaving is how long Azure keeps a delegated subnet for a server that is gone: minutes, by those who have seen it.
+// leaving is how long Azure keeps a delegated subnet for a server that is gone: minutes, by those
+// who have seen it.
 const leaving = 3 * time.Minute
 
-// subnetIsLeft is N12: a delegated subnet has the link of its service for a while after the last server in it is gone.
+// subnetIsLeft is N12: a delegated subnet has the link of its service for a while after the last
+// server in it is gone.
 var subnetIsLeft = arm.Rule{ID: "N12", Code: "InUseSubnetCannotBeDeleted", Broken: func(s arm.Subject) []arm.Finding {
 	if !s.Cloud.Lingers(s.ID) {
 		return nil
@@ -283,8 +288,8 @@ var zonesStay = arm.Rule{ID: "G10", Code: "ResourceAvailabilityZonesCannotBeModi
 		s.ID, before, after)
 }}
 
-// tenants are the types whose resources have their network interfaces in a subnet. What else refers to one, such as a role
-// assignment or the firewall of a vault, is not in it.
+// tenants are the types whose resources have their network interfaces in a subnet. What else refers
+// to one, such as a role assignment or the firewall of a vault, is not in it.
 var tenants = []string{typeGateway, typeCluster, typePool, typeServer, typePrivateEndpoint}
 
 // tenantsOf returns the resources that have their network interfaces in a subnet.
@@ -325,15 +330,16 @@ func delegationOf(subnet arm.Document) string {
 	return ""
 }
 
-// hasServiceEndpoint says whether a subnet has the service endpoint of a service, such as Microsoft.Storage.
+// hasServiceEndpoint says whether a subnet has the service endpoint of a service, such as
+// Microsoft.Storage.
 func hasServiceEndpoint(subnet arm.Document, service string) bool {
 	return slices.ContainsFunc(subnet.Documents("serviceEndpoints"), func(endpoint arm.Document) bool {
 		return strings.EqualFold(endpoint.Text("service"), service)
 	})
 }
 
-// publicAddress hands out an address of the range that is reserved for documentation (RFC 5737), so that nothing in a lab
-// points at a real machine.
+// publicAddress hands out an address of the range that is reserved for documentation (RFC 5737), so
+// that nothing in a lab points at a real machine.
 func publicAddress(s arm.Subject) arm.Document {
 	if !strings.EqualFold(s.In.Text("publicIPAllocationMethod"), "Static") {
 		return nil
@@ -383,7 +389,8 @@ func overlapsAny(prefix string, others []string) bool {
 	return slices.ContainsFunc(others, func(other string) bool { return overlap(prefix, other) })
 }
 
-// insideAny says whether a prefix is part of one of the others. An invalid one counts as inside: it is reported elsewhere.
+// insideAny says whether a prefix is part of one of the others. An invalid one counts as inside: it
+// is reported elsewhere.
 func insideAny(text string, others []string) bool {
 	prefix, err := parsePrefix(text)
 	if err != nil {

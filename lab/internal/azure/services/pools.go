@@ -23,8 +23,8 @@ var frozenOfPools = map[string]string{
 	"enableEncryptionAtHost": "create a new pool with, or without, the encryption",
 }
 
-// inlinePoolsStay: a pool that is part of the cluster is no easier to change than one with a resource of its own, for which
-// azure-native makes another one when its size changes.
+// inlinePoolsStay: a pool that is part of the cluster is no easier to change than one with a
+// resource of its own, for which azure-native makes another one when its size changes.
 var inlinePoolsStay = arm.Rule{Code: "PropertyChangeNotAllowed", Broken: func(s arm.Subject) []arm.Finding {
 	if s.Creating() {
 		return nil
@@ -75,8 +75,9 @@ var noNewInlinePool = arm.Rule{Code: "BadRequest", Broken: func(s arm.Subject) [
 	return result
 }}
 
-// countStays refuses, in a strict cloud, another number of nodes than an autoscaled pool has. Whether Azure does is not known: some were
-// refused (terraform-provider-azurerm#4429), others were not (Azure/AKS#1758).
+// countStays refuses, in a strict cloud, another number of nodes than an autoscaled pool has.
+// Whether Azure does is not known: some were refused (terraform-provider-azurerm#4429), others were
+// not (Azure/AKS#1758).
 func (k behind) countStays() arm.Rule {
 	return arm.Rule{Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 		live := s.Cloud.Find(s.ID)
@@ -113,8 +114,8 @@ func countFindings(path string, was, pool arm.Document) []arm.Finding {
 			"Update with --refresh, so that the state knows the number", has, wanted)}}
 }
 
-// Autoscale gives a pool of a cluster another number of nodes: what the cluster autoscaler does. The lab's Kubernetes has the pool's
-// maximum of nodes all the time.
+// Autoscale gives a pool of a cluster another number of nodes: what the cluster autoscaler does.
+// The lab's Kubernetes has the pool's maximum of nodes all the time.
 func Autoscale(c *arm.Cloud, cluster, pool string, count int) error {
 	own := cluster + "/agentPools/" + pool
 	scaled := arm.Document{"count": float64(count)}
@@ -136,7 +137,8 @@ func Autoscale(c *arm.Cloud, cluster, pool string, count int) error {
 	return c.Alter(cluster, func(inputs, outputs arm.Document) (arm.Document, arm.Document) { return in(inputs), in(outputs) })
 }
 
-// PoolCounts returns how many nodes Azure believes each pool of a cluster to have, by the pool's name.
+// PoolCounts returns how many nodes Azure believes each pool of a cluster to have, by the pool's
+// name.
 func PoolCounts(c *arm.Cloud, cluster string) map[string]int {
 	counts := map[string]int{}
 	note := func(name string, pool arm.Document) {
@@ -160,12 +162,14 @@ func PoolCounts(c *arm.Cloud, cluster string) map[string]int {
 	return counts
 }
 
-// sizesOfNodes are the D and E sizes of the fifth generation: vCPUs, and letters for what a machine has.
+// sizesOfNodes are the D and E sizes of the fifth generation: vCPUs, and letters for what a machine
+// has.
 var sizesOfNodes = regexp.MustCompile(`^Standard_[DE]([0-9]+)(?:-[0-9]+)?([a-z]*)_v5$`)
 
 const gib = 1 << 30
 
-// noLocalDisk and localDiskTooSmall are K10: an ephemeral disk of the operating system fits on the machine's own.
+// noLocalDisk and localDiskTooSmall are K10: an ephemeral disk of the operating system fits on the
+// machine's own.
 var (
 	noLocalDisk = arm.Rule{ID: "K10", Code: "VMSizeDoesNotSupportEphemeralOS", Broken: func(s arm.Subject) []arm.Finding {
 		return eachPool(s, func(path string, pool arm.Document) []arm.Finding {

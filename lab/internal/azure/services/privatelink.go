@@ -16,7 +16,8 @@ const typePrivateEndpoint = "Microsoft.Network/privateEndpoints"
 
 // privateService is what a private endpoint can reach of an ARM type.
 type privateService struct {
-	// group is the only group id that the type has, and zone the private DNS zone that its names resolve in.
+	// group is the only group id that the type has, and zone the private DNS zone that its names
+	// resolve in.
 	group, zone string
 	// hosts returns the public host names that resolve to the endpoint.
 	hosts func(target *arm.Record, location string) []string
@@ -87,7 +88,8 @@ func connectionsOf(in arm.Document) []arm.Document {
 	return slices.Concat(in.Documents("privateLinkServiceConnections"), in.Documents("manualPrivateLinkServiceConnections"))
 }
 
-// endpointParts is N9: a private endpoint has a subnet and exactly one connection, to one group of one resource, which stays.
+// endpointParts is N9: a private endpoint has a subnet and exactly one connection, to one group of
+// one resource, which stays.
 var endpointParts = arm.Rule{ID: "N9", Code: "PrivateEndpointInvalidConfiguration", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "privateLinkServiceConnections"
 	var result []arm.Finding
@@ -125,7 +127,8 @@ var endpointParts = arm.Rule{ID: "N9", Code: "PrivateEndpointInvalidConfiguratio
 	return result
 }}
 
-// endpointTarget is N9: the resource is of a type, and has a SKU, that can be reached privately, and has the group.
+// endpointTarget is N9: the resource is of a type, and has a SKU, that can be reached privately,
+// and has the group.
 var endpointTarget = arm.Rule{ID: "N9", Code: "PrivateEndpointCannotBeCreatedForResource", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for i, connection := range connectionsOf(s.In) {
@@ -152,8 +155,8 @@ var endpointTarget = arm.Rule{ID: "N9", Code: "PrivateEndpointCannotBeCreatedFor
 	return result
 }}
 
-// endpointSubnet is N9: a private endpoint goes neither into a delegated subnet nor into one of gateways, and is in the region of
-// its network.
+// endpointSubnet is N9: a private endpoint goes neither into a delegated subnet nor into one of
+// gateways, and is in the region of its network.
 var endpointSubnet = arm.Rule{ID: "N9", Code: "PrivateEndpointCannotBeCreatedInSubnet", Broken: func(s arm.Subject) []arm.Finding {
 	id := s.In.Text("subnet.id")
 	subnet, ok := subnetOf(s.Cloud, id)
@@ -172,7 +175,8 @@ var endpointSubnet = arm.Rule{ID: "N9", Code: "PrivateEndpointCannotBeCreatedInS
 	return append(result, sameRegion(s, "subnet.id", id)...)
 }}
 
-// sameRegion finds a resource that is in another region than the virtual network whose subnet it uses.
+// sameRegion finds a resource that is in another region than the virtual network whose subnet it
+// uses.
 func sameRegion(s arm.Subject, path, subnet string) []arm.Finding {
 	owner, _ := arm.Ancestor(subnet, typeNetwork)
 	joined := s.Cloud.Find(owner)
@@ -198,7 +202,8 @@ var inRegion = arm.Rule{ID: "N1", Code: "InvalidResourceReference", Broken: func
 	return result
 }}
 
-// regionOf returns a location in the form in which locations are compared: West Europe is westeurope.
+// regionOf returns a location in the form in which locations are compared: West Europe is
+// westeurope.
 func regionOf(location string) string { return strings.ToLower(strings.ReplaceAll(location, " ", "")) }
 
 // endpointOutputs are the addresses and host names that a private endpoint gets.
@@ -230,7 +235,8 @@ func endpointOutputs(s arm.Subject) arm.Document {
 	return result
 }
 
-// customConfigs returns which host name has which private address. An endpoint keeps its addresses over updates.
+// customConfigs returns which host name has which private address. An endpoint keeps its addresses
+// over updates.
 func customConfigs(s arm.Subject) []any {
 	if existing := s.Cloud.Find(s.ID); existing != nil && existing.Outputs.Has("customDnsConfigs") {
 		return existing.Outputs.Items("customDnsConfigs")
@@ -271,7 +277,8 @@ func privateAddresses(v *arm.View) map[netip.Addr]bool {
 	return result
 }
 
-// reservedAtStart is how many addresses at the start of a subnet Azure keeps: the network, the router and two for DNS.
+// reservedAtStart is how many addresses at the start of a subnet Azure keeps: the network, the
+// router and two for DNS.
 const reservedAtStart = 4
 
 // firstFree returns the first address of a subnet that is neither Azure's nor taken.
@@ -316,8 +323,9 @@ var zoneGroupAlone = arm.Rule{ID: "N9", Code: "PrivateDnsZoneGroupLimitReached",
 	return arm.Found("privateDnsZoneGroupName", "private endpoint '%s' has the zone group %s already; add the zones to that one", owner, arm.NameList(others))
 }}
 
-// zoneGroupZones is N9: the zone is the one in which the names of the service resolve, and it is linked to the endpoint's virtual
-// network. Azure does not look at either, and the names silently resolve to public addresses; here it is an error, as for N5.
+// zoneGroupZones is N9: the zone is the one in which the names of the service resolve, and it is
+// linked to the endpoint's virtual network. Azure does not look at either, and the names silently
+// resolve to public addresses; here it is an error, as for N5.
 var zoneGroupZones = arm.Rule{ID: "N9", Code: "PrivateDnsZoneUnusable", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typePrivateEndpoint)
 	endpoint := s.Cloud.Find(owner)

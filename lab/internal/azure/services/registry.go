@@ -38,8 +38,8 @@ var registrySKU = arm.Rule{ID: "ACR", Code: "InvalidSku", Broken: func(s arm.Sub
 	return s.OneOf("sku.name", "Basic", "Standard", "Premium")
 }}
 
-// premiumOnly: zone redundancy, network rules, policies, encryption with an own key, the data endpoint and switching public
-// access off need SKU Premium.
+// premiumOnly: zone redundancy, network rules, policies, encryption with an own key, the data
+// endpoint and switching public access off need SKU Premium.
 var premiumOnly = arm.Rule{ID: "ACR", Code: "FeatureNotSupportedBySku", Broken: func(s arm.Subject) []arm.Finding {
 	sku := s.In.Text("sku.name")
 	if sku == "" || sku == "Premium" {
@@ -64,7 +64,8 @@ var premiumOnly = arm.Rule{ID: "ACR", Code: "FeatureNotSupportedBySku", Broken: 
 	return result
 }}
 
-// registryFirewall: the rules of a registry's firewall are addresses of the internet, and its switches have two values.
+// registryFirewall: the rules of a registry's firewall are addresses of the internet, and its
+// switches have two values.
 var registryFirewall = arm.Rule{ID: "ACR", Code: "InvalidNetworkRuleSet", Broken: func(s arm.Subject) []arm.Finding {
 	result := slices.Concat(
 		s.OneOf("publicNetworkAccess", "Enabled", "Disabled"),
@@ -77,7 +78,8 @@ var registryFirewall = arm.Rule{ID: "ACR", Code: "InvalidNetworkRuleSet", Broken
 	return result
 }}
 
-// registryKeepsEndpoints is N9 from the side of the registry: it stays Premium as long as a private endpoint leads to it.
+// registryKeepsEndpoints is N9 from the side of the registry: it stays Premium as long as a private
+// endpoint leads to it.
 var registryKeepsEndpoints = arm.Rule{ID: "N9", Code: "FeatureNotSupportedBySku", Broken: func(s arm.Subject) []arm.Finding {
 	if s.Creating() || s.In.Text("sku.name") == "Premium" {
 		return nil

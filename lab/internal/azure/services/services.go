@@ -1,7 +1,7 @@
-// Package services has the services of the simulated Azure. Each resource type is an arm.Definition.
-// Beside it are pure functions: the rules that Azure enforces and the outputs that Azure computes.
-// Rule ids such as N3 are those of docs/azure-rules.md, which has their sources; a rule's comment
-// says what it demands.
+// Package services has the services of the simulated Azure. Each resource type is an
+// arm.Definition. Beside it are pure functions: the rules that Azure enforces and the outputs that
+// Azure computes. Rule ids such as N3 are those of docs/azure-rules.md, which has their sources; a
+// rule's comment says what it demands.
 package services
 
 import (
@@ -14,8 +14,8 @@ import (
 type Options struct {
 	// Kubernetes stands behind AKS. Without it nodes are ignored and asking for credentials fails.
 	Kubernetes Kubernetes
-	// StrictCounts refuses a request with another number of nodes than an autoscaled pool has. Without
-	// it the number is taken for an order.
+	// StrictCounts refuses a request with another number of nodes than an autoscaled pool has.
+	// Without it the number is taken for an order.
 	StrictCounts bool
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// TestUnit_TableIsSound: every property that the table names exists in the SDK's type, so that a misspelt one cannot switch a
-// rule off in silence.
+// TestUnit_TableIsSound: every property that the table names exists in the SDK's type, so that a
+// misspelt one cannot switch a rule off in silence.
 func TestUnit_TableIsSound(t *testing.T) {
 	for _, d := range New(Options{}).Definitions {
 		t.Run(d.Token, func(t *testing.T) {
@@ -65,7 +65,8 @@ func hasPath(t reflect.Type, path string) bool {
 	return true
 }
 
-// TestUnit_RulesSurviveUnknownInputs: a preview may know nothing but the form of the inputs; no check may refuse or panic then.
+// TestUnit_RulesSurviveUnknownInputs: a preview may know nothing but the form of the inputs; no
+// check may refuse or panic then.
 func TestUnit_RulesSurviveUnknownInputs(t *testing.T) {
 	for _, d := range New(Options{}).Definitions {
 		t.Run(d.Token, func(t *testing.T) {

@@ -122,8 +122,8 @@ var vaultProperties = arm.Rule{Code: "BadRequest", Broken: func(s arm.Subject) [
 	return append(s.OneOf("properties.sku.family", "A"), s.OneOf("properties.sku.name", "standard", "premium")...)
 }}
 
-// secretDeletion is V2: azure-native deletes a secret through the vault's data plane, for which the deployer needs a role that
-// still is there, or an access policy of a vault that has no roles.
+// secretDeletion is V2: azure-native deletes a secret through the vault's data plane, for which the
+// deployer needs a role that still is there, or an access policy of a vault that has no roles.
 var secretDeletion = arm.Rule{ID: "V2", Code: "ForbiddenByRbac", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typeVault)
 	vault := s.Cloud.Find(owner)
@@ -153,7 +153,8 @@ func policyAllows(vault arm.Document, principal, permission string) bool {
 	})
 }
 
-// vaultAccess is V2: a vault has roles or access policies. Azure takes both and ignores the policies; here it is an error.
+// vaultAccess is V2: a vault has roles or access policies. Azure takes both and ignores the
+// policies; here it is an error.
 var vaultAccess = arm.Rule{ID: "V2", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "properties.accessPolicies"
 	switch {
@@ -168,7 +169,8 @@ var vaultAccess = arm.Rule{ID: "V2", Code: "BadRequest", Broken: func(s arm.Subj
 	}
 }}
 
-// vaultFirewall is V3: what the firewall of a vault lets in are addresses of the internet and subnets.
+// vaultFirewall is V3: what the firewall of a vault lets in are addresses of the internet and
+// subnets.
 var vaultFirewall = arm.Rule{ID: "V3", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	result := slices.Concat(
 		s.OneOf("properties.networkAcls.bypass", "AzureServices", "None"),
@@ -183,7 +185,8 @@ var vaultFirewall = arm.Rule{ID: "V3", Code: "BadRequest", Broken: func(s arm.Su
 	return result
 }}
 
-// publicRange finds what is neither an IPv4 address of the internet nor a range of such addresses. "" is reported elsewhere.
+// publicRange finds what is neither an IPv4 address of the internet nor a range of such addresses.
+// "" is reported elsewhere.
 func publicRange(path, text string) []arm.Finding {
 	if text == "" {
 		return nil
@@ -201,7 +204,8 @@ func publicRange(path, text string) []arm.Finding {
 	return nil
 }
 
-// vaultSubnets is V3: a subnet that the firewall of a vault lets in has the service endpoint of Key Vault.
+// vaultSubnets is V3: a subnet that the firewall of a vault lets in has the service endpoint of Key
+// Vault.
 var vaultSubnets = arm.Rule{ID: "V3", Code: "VirtualNetworkRuleSubnetHasNoServiceEndpoint", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for i, entry := range s.In.Documents("properties.networkAcls.virtualNetworkRules") {
@@ -241,8 +245,8 @@ func retentionOf(vault *arm.Record) string {
 	return fmt.Sprintf("%g days", days)
 }
 
-// ExistingVault is a key vault of another owner, with role-based access, in an existing resource group. tenant is the GUID of
-// the directory; empty means the default.
+// ExistingVault is a key vault of another owner, with role-based access, in an existing resource
+// group. tenant is the GUID of the directory; empty means the default.
 func ExistingVault(group, name, location, tenant string) arm.Existing {
 	if tenant == "" {
 		tenant = arm.DefaultTenantID
@@ -255,8 +259,8 @@ func ExistingVault(group, name, location, tenant string) arm.Existing {
 	}}
 }
 
-// ExistingSecret is a secret in an existing vault. A certificate of the vault has one of the same name, by whose id
-// https://<vault>.vault.azure.net/secrets/<name> a gateway refers to it.
+// ExistingSecret is a secret in an existing vault. A certificate of the vault has one of the same
+// name, by whose id https://<vault>.vault.azure.net/secrets/<name> a gateway refers to it.
 func ExistingSecret(group, vault, name string) arm.Existing {
 	return arm.Existing{Type: typeSecret, Inputs: map[string]any{
 		"resourceGroupName": group, "vaultName": vault, "secretName": name,

@@ -16,8 +16,9 @@ const (
 	currentVersion  = "currentOrchestratorVersion"
 )
 
-// versionsOfAllPools is K9: a request that changes the version of a cluster names the versions of all of its pools, be they part of
-// the request or resources of their own, or of none. Those that it names stay as they are or become the cluster's.
+// versionsOfAllPools is K9: a request that changes the version of a cluster names the versions of
+// all of its pools, be they part of the request or resources of their own, or of none. Those that
+// it names stay as they are or become the cluster's.
 var versionsOfAllPools = arm.Rule{
 	ID: "K9", Code: "NotAllAgentPoolOrchestratorVersionSpecifiedAndUnchanged",
 	Broken: func(s arm.Subject) []arm.Finding {
@@ -67,8 +68,9 @@ func poolVersions(v *arm.View, cluster *arm.Record) map[string]string {
 	return running
 }
 
-// poolRuns is the version that a pool runs after a request: the one that the request names, or the one that it ran before, or, when
-// it is new, the cluster's. A request for the cluster alone leaves the pools behind.
+// poolRuns is the version that a pool runs after a request: the one that the request names, or the
+// one that it ran before, or, when it is new, the cluster's. A request for the cluster alone leaves
+// the pools behind.
 func poolRuns(named, before, cluster string) string {
 	switch {
 	case named != "":
@@ -80,7 +82,8 @@ func poolRuns(named, before, cluster string) string {
 	}
 }
 
-// inlineVersions are the versions that the pools run which are part of a cluster, in the order of the request.
+// inlineVersions are the versions that the pools run which are part of a cluster, in the order of
+// the request.
 func inlineVersions(s arm.Subject) []any {
 	before := map[string]string{}
 	if live := s.Cloud.Find(s.ID); live != nil {
@@ -107,8 +110,8 @@ func poolRunsNow(s arm.Subject) string {
 	return poolRuns(s.In.Text("orchestratorVersion"), before, of)
 }
 
-// Upgrade raises a cluster to a minor version of Kubernetes, and then all of its pools: what "az aks upgrade" does. The error is
-// Azure's refusal.
+// Upgrade raises a cluster to a minor version of Kubernetes, and then all of its pools: what "az
+// aks upgrade" does. The error is Azure's refusal.
 func Upgrade(c *arm.Cloud, cluster, version string) error {
 	var refusal error
 	var pools []string
@@ -149,7 +152,8 @@ func Upgrade(c *arm.Cloud, cluster, version string) error {
 	return err
 }
 
-// PoolVersions returns the version of Kubernetes that each pool of a cluster runs, by the pool's name.
+// PoolVersions returns the version of Kubernetes that each pool of a cluster runs, by the pool's
+// name.
 func PoolVersions(c *arm.Cloud, cluster string) map[string]string {
 	running := map[string]string{}
 	c.Look(func(v *arm.View) {
@@ -160,7 +164,8 @@ func PoolVersions(c *arm.Cloud, cluster string) map[string]string {
 	return running
 }
 
-// meshRevisions is K8: a mesh goes from one revision to that one and one of the next two, and from two to one of them.
+// meshRevisions is K8: a mesh goes from one revision to that one and one of the next two, and from
+// two to one of them.
 var meshRevisions = arm.Rule{ID: "K8", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "serviceMeshProfile.istio.revisions"
 	live := s.Cloud.Find(s.ID)
