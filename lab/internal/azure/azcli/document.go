@@ -1,0 +1,101 @@
+package azcli
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/text"
+)
+
+// Block is a code block of shell commands in a document.
+type Block struct {
+	// Heading is the nearest heading above the block, and Script what is in it.
+	Heading, Script string
+}
+
+// Document is what a Markdown file says in commands.
+type Document struct {
+	Path   string
+	Blocks []Block
+	// Spans are the commands of az in running text.
+	Spans []string
+}
+
+// ReadDocument reads a Markdown file.
+func ReadDocument(path string) (Document, error) {
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return Document{}, err
+	}
+	d := Document{Path: path}
+	heading := ""
+	parsed := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
+	err = ast.Walk(parsed, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := node.(type) {
+		case *ast.Heading:
+			heading = string(n.Lines().Value(source))
+		case *ast.FencedCodeBlock:
+			if string(n.Language(source)) == "sh" {
+				d.Blocks = append(d.Blocks, Block{heading, string(n.Lines().Value(source))})
+			}
+		case *ast.CodeSpan:
+			if span := spanText(n, source); span == "az" || strings.HasPrefix(span, "az ") {
+				d.Spans = append(d.Spans, span)
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+	return d, err
+}
+
+// spanText is the text of a code span, whose lines are one.
+func spanText(n *ast.CodeSpan, source []byte) string {
+	var words []string
+	for child := n.FirstChild(); child != nil; child = child.NextSibling() {
+		if segment, ok := child.(*ast.Text); ok {
+			words = append(words, string(segment.Segment.Value(source)))
+		}
+	}
+	return strings.Join(strings.Fields(strings.Join(words, " ")), " ")
+}
+
+// Section returns the blocks below a heading, up to the next one. The error says that there is none.
+func (d Document) Section(heading string) ([]Block, error) {
+	var blocks []Block
+	for _, b := range d.Blocks {
+		if b.Heading == heading {
+			blocks = append(blocks, b)
+		}
+	}
+	if len(blocks) == 0 {
+		return nil, fmt.Errorf("%s has no commands below the heading %q", d.Path, heading)
+	}
+	return blocks, nil
+}
+
+// placeholder is what a reader of a document replaces, such as <subscription of dev>.
+var placeholder = regexp.MustCompile(`<[a-z][^>\n]*>`)
+
+// Fill replaces the placeholders of a script. The error names those that have no value.
+func Fill(script string, values map[string]string) (string, error) {
+	var missing []string
+	filled := placeholder.ReplaceAllStringFunc(script, func(p string) string {
+		value, ok := values[strings.Trim(p, "<>")]
+		if !ok {
+			missing = append(missing, p)
+		}
+		return value
+	})
+	if len(missing) > 0 {
+		return "", fmt.Errorf("nothing replaces %s", strings.Join(missing, ", "))
+	}
+	return filled, nil
+}
