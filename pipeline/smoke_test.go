@@ -69,7 +69,10 @@ func TestUnit_ASmokeTestWaitsForAService(t *testing.T) {
 func TestUnit_ASmokeTestRefusesWhatIsNoAddress(t *testing.T) {
 	t.Parallel()
 	for _, arguments := range [][]string{
-		{}, {"--url", "gridos.example.com"}, {"--url", "ftp://gridos.example.com"}, {"--url", "https://me:hidden@x"},
+		{},
+		{"--url", "gridos.example.com"},
+		{"--url", "ftp://gridos.example.com"},
+		{"--url", "https://me:hidden@x"},
 		{"--url", "https://x", "--wait", "-1s"},
 	} {
 		code, output := smoke(t, arguments...)

@@ -492,15 +492,18 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			"prod", map[string]string{"location": "qatarcentral"}, "postgresGeoBackup: qatarcentral is paired with no other region",
 		},
 		"no standby in the region": {
-			"prod", map[string]string{"location": "japanwest", "policyWaivers": "[]", "postgresGeoBackup": "false"},
+			"prod",
+			map[string]string{"location": "japanwest", "policyWaivers": "[]", "postgresGeoBackup": "false"},
 			"postgresHighAvailability: PostgreSQL has no standby in another zone in japanwest",
 		},
 		"a peer that no security group lets in": {
-			"prod", map[string]string{"operatorNetworkId": operatorNetwork},
+			"prod",
+			map[string]string{"operatorNetworkId": operatorNetwork},
 			"operatorRanges: is empty, but operatorNetworkId is peered",
 		},
 		"an id that is no network's": {
-			"prod", map[string]string{"operatorNetworkId": "ops-vnet"},
+			"prod",
+			map[string]string{"operatorNetworkId": "ops-vnet"},
 			`operatorNetworkId: "ops-vnet" is not the id of a virtual network; write what`,
 		},
 		"a policy that nothing asks": {

@@ -105,8 +105,31 @@ func (c *Cloud) Unfulfilled() []string { return services.Unfulfilled(c.Cloud) }
 func (c *Cloud) Backends() []Backend { return services.Backends(c.Cloud) }
 
 // Upgrade is services.Upgrade.
-func (c *Cloud) Upgrade(cluster, version string) error {
-	return services.Upgrade(c.Cloud, cluster, version)
+func (c *Cloud) Upgrade(ctx context.Context, cluster, version string) error {
+	return services.Upgrade(ctx, c.Cloud, cluster, version)
+}
+
+// UpgradePool is services.UpgradePool.
+func (c *Cloud) UpgradePool(ctx context.Context, cluster, pool, version string) error {
+	return services.UpgradePool(ctx, c.Cloud, cluster, pool, version)
+}
+
+// RefreshNodeImages is services.RefreshNodeImages.
+func (c *Cloud) RefreshNodeImages(ctx context.Context, cluster string) error {
+	return services.RefreshNodeImages(ctx, c.Cloud, cluster)
+}
+
+// AddPool is services.AddPool.
+func (c *Cloud) AddPool(ctx context.Context, pool map[string]any) error {
+	return services.AddPool(ctx, c.Cloud, pool)
+}
+
+// DeletePool is services.DeletePool. Afterwards the Kubernetes behind the cluster has the nodes of the other pools.
+func (c *Cloud) DeletePool(ctx context.Context, cluster, pool string) error {
+	if err := services.DeletePool(ctx, c.Cloud, cluster, pool); err != nil {
+		return err
+	}
+	return c.Sync(ctx)
 }
 
 // PoolVersions is services.PoolVersions.

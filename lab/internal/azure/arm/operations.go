@@ -105,6 +105,14 @@ func (c *Cloud) settled(stored *Record, s Subject, inputs resource.PropertyMap) 
 	}
 	s.Creation = stored.Creation
 	stored.Sealed = sealedOf(s)
+	if existing := c.live[Key(s.ID)]; existing != nil {
+		// What a request leaves out, such as a password, stays.
+		for path, seal := range existing.Sealed {
+			if stored.Sealed[path] == "" {
+				stored.Sealed[path] = seal
+			}
+		}
+	}
 	if s.In.Text("location") == "" && hasProperty(s.Inputs, "location") {
 		// azure-native and Azure take the location of the resource group.
 		s.In = s.In.Merge(Document{"location": s.Cloud.groupLocation(s.ID)})

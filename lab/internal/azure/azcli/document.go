@@ -12,17 +12,18 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// Block is a code block of shell commands in a document.
+// Block is a code block in a document: shell commands, or YAML.
 type Block struct {
-	// Heading is the nearest heading above the block, and Script what is in it.
-	Heading, Script string
+	// Heading is the nearest heading above the block, Language is sh or yaml, and Script what is in it.
+	Heading, Language, Script string
 }
 
 // Document is what a Markdown file says in commands.
 type Document struct {
 	Path   string
 	Blocks []Block
-	// Spans are the commands of az in running text.
+	// Text is the whole file, and Spans are the commands of az in running text.
+	Text  string
 	Spans []string
 }
 
@@ -32,7 +33,7 @@ func ReadDocument(path string) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	d := Document{Path: path}
+	d := Document{Path: path, Text: string(source)}
 	heading := ""
 	parsed := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
 	err = ast.Walk(parsed, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -43,8 +44,8 @@ func ReadDocument(path string) (Document, error) {
 		case *ast.Heading:
 			heading = string(n.Lines().Value(source))
 		case *ast.FencedCodeBlock:
-			if string(n.Language(source)) == "sh" {
-				d.Blocks = append(d.Blocks, Block{heading, string(n.Lines().Value(source))})
+			if language := string(n.Language(source)); language == "sh" || language == "yaml" {
+				d.Blocks = append(d.Blocks, Block{heading, language, string(n.Lines().Value(source))})
 			}
 		case *ast.CodeSpan:
 			if span := spanText(n, source); span == "az" || strings.HasPrefix(span, "az ") {
@@ -76,7 +77,7 @@ func (d Document) Section(heading string) ([]Block, error) {
 		}
 	}
 	if len(blocks) == 0 {
-		return nil, fmt.Errorf("%s has no commands below the heading %q", d.Path, heading)
+		return nil, fmt.Errorf("%s has no code below the heading %q", d.Path, heading)
 	}
 	return blocks, nil
 }

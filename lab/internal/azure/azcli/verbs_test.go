@@ -54,7 +54,9 @@ func documentsUse(t *testing.T) used {
 		require.NoError(t, err)
 		scripts := slices.Clone(d.Spans)
 		for _, b := range d.Blocks {
-			scripts = append(scripts, b.Script)
+			if b.Language == "sh" {
+				scripts = append(scripts, b.Script)
+			}
 		}
 		for _, script := range scripts {
 			lines, err := Lines(placeholder.ReplaceAllString(script, "X"))

@@ -18,7 +18,7 @@ func TestEngine_K9_AzUpgradesAndTheProgramFollows(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
 	l.up(valid().program("pool")).accepted()
-	require.NoError(t, l.cloud.Upgrade(clusterID, "1.36"))
+	require.NoError(t, l.cloud.Upgrade(t.Context(), clusterID, "1.36"))
 	assert.Equal(t, map[string]string{"system": "1.36.0", "user": "1.36.0"}, l.cloud.PoolVersions(clusterID))
 
 	e := valid()
@@ -27,7 +27,7 @@ func TestEngine_K9_AzUpgradesAndTheProgramFollows(t *testing.T) {
 	assert.Zero(t, followed.summary[apitype.OpUpdate], "%v", followed.ops)
 	assert.Zero(t, followed.summary[apitype.OpReplace], "%v", followed.ops)
 	assert.Equal(t, map[string]string{"system": "1.36.0", "user": "1.36.0"}, l.cloud.PoolVersions(clusterID))
-	require.ErrorContains(t, l.cloud.Upgrade(clusterID, "1.38"), "go to 1.37 first")
+	require.ErrorContains(t, l.cloud.Upgrade(t.Context(), clusterID, "1.38"), "go to 1.37 first")
 }
 
 // Without az the pools stay behind, and no error says so.

@@ -1,7 +1,6 @@
 package services
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -108,48 +107,6 @@ func poolRunsNow(s arm.Subject) string {
 		of = cluster.Inputs.Text("kubernetesVersion")
 	}
 	return poolRuns(s.In.Text("orchestratorVersion"), before, of)
-}
-
-// Upgrade raises a cluster to a minor version of Kubernetes, and then all of its pools: what "az
-// aks upgrade" does. The error is Azure's refusal.
-func Upgrade(c *arm.Cloud, cluster, version string) error {
-	var refusal error
-	var pools []string
-	c.Look(func(v *arm.View) {
-		live := v.Find(cluster)
-		if live == nil {
-			refusal = fmt.Errorf("cluster %s does not exist", cluster)
-			return
-		}
-		wanted := arm.Subject{ID: live.ID, Before: live.Inputs, In: live.Inputs.Merge(arm.Document{"kubernetesVersion": version})}
-		for _, found := range clusterVersion.Broken(wanted) {
-			refusal = errors.Join(refusal, fmt.Errorf("%s: %s", clusterVersion.Code, found.Message))
-		}
-		for _, child := range v.Children(live.ID) {
-			if child.Kind == typePool {
-				pools = append(pools, child.ID)
-			}
-		}
-	})
-	if refusal != nil {
-		return refusal
-	}
-	runs := versionOf(version)
-	err := c.Alter(cluster, func(in, out arm.Document) (arm.Document, arm.Document) {
-		var inline []any
-		for _, pool := range out.Documents(inlinePoolsPath) {
-			inline = append(inline, map[string]any(pool.Merge(arm.Document{currentVersion: runs})))
-		}
-		return in.Merge(arm.Document{"kubernetesVersion": version}), out.Merge(arm.Document{
-			"kubernetesVersion": version, "currentKubernetesVersion": runs, inlinePoolsPath: inline,
-		})
-	})
-	for _, pool := range pools {
-		err = errors.Join(err, c.Alter(pool, func(in, out arm.Document) (arm.Document, arm.Document) {
-			return in, out.Merge(arm.Document{currentVersion: runs})
-		}))
-	}
-	return err
 }
 
 // PoolVersions returns the version of Kubernetes that each pool of a cluster runs, by the pool's

@@ -1,0 +1,290 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"mvdan.cc/sh/v3/interp"
+	"mvdan.cc/sh/v3/syntax"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/azure/azcli"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// reader is a person who reads OPERATIONS.md and does what it says to gridos-infra of dev: az against the simulated Azure, pulumi with the
+// real engine.
+type reader struct {
+	t      *testing.T
+	e      *Engine
+	cloud  *azure.Cloud
+	infra  part
+	values Overrides
+	manual azcli.Document
+	// results are those of each pulumi command that ran the engine, in order; leftOut are the commands that were not carried out.
+	results []Result
+	leftOut []string
+}
+
+// read returns a reader whose environment is up.
+func read(t *testing.T) *reader {
+	t.Helper()
+	manual, err := azcli.ReadDocument(filepath.Join(repository, "docs", "OPERATIONS.md"))
+	require.NoError(t, err)
+	e, cloud := newEngineFor(t, "dev", azure.Options{Kubernetes: standIn{}, RolePropagation: &soonEffective})
+	r := &reader{t: t, e: e, cloud: cloud, infra: partOf(t, stacks.Infra), values: promptly(), manual: manual}
+	_, err = e.one(t.Context(), upOperation(r.values), r.infra)
+	require.NoError(t, err)
+	return r
+}
+
+// cluster is the id of dev's cluster.
+func (r *reader) cluster() string {
+	r.t.Helper()
+	for _, found := range r.cloud.Inventory() {
+		if found.Type == "Microsoft.ContainerService/managedClusters" {
+			return found.ID
+		}
+	}
+	require.Fail(r.t, "there is no cluster")
+	return ""
+}
+
+// section returns the blocks of a section in one language.
+func (r *reader) section(heading, language string) []string {
+	r.t.Helper()
+	blocks, err := r.manual.Section(heading)
+	require.NoError(r.t, err)
+	var scripts []string
+	for _, b := range blocks {
+		if b.Language == language {
+			scripts = append(scripts, b.Script)
+		}
+	}
+	require.NotEmpty(r.t, scripts, "%s has no %s", heading, language)
+	return scripts
+}
+
+// edit puts what a YAML block shows into the stack's file.
+func (r *reader) edit(block string) {
+	r.t.Helper()
+	var file struct {
+		Config map[string]any `json:"config"`
+	}
+	require.NoError(r.t, yaml.Unmarshal([]byte(block), &file))
+	require.NotEmpty(r.t, file.Config)
+	for name, value := range file.Config {
+		project, key, ok := strings.Cut(name, ":")
+		require.True(r.t, ok, name)
+		if r.values[project] == nil {
+			r.values[project] = map[string]any{}
+		}
+		r.values[project][key] = value
+	}
+}
+
+// do runs a script as the shell does, and stops at the first command that fails. kubectl needs a cluster, which this lab does
+// not have: its commands are left out.
+func (r *reader) do(script string) error {
+	r.t.Helper()
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
+	require.NoError(r.t, err)
+	runner, err := interp.New(interp.Params("-e"), interp.StdIO(nil, r.t.Output(), r.t.Output()),
+		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return r.command }))
+	require.NoError(r.t, err)
+	return runner.Run(r.t.Context(), file)
+}
+
+func (r *reader) command(ctx context.Context, words []string) error {
+	r.t.Logf("$ %s", strings.Join(words, " "))
+	switch words[0] {
+	case "az":
+		return azcli.Client{Cloud: r.cloud}.Run(ctx, words[1:], interp.HandlerCtx(ctx).Stdout)
+	case "pulumi":
+		return r.pulumi(ctx, words[1:])
+	case "kubectl":
+		r.t.Log("  left out: there is no cluster behind this simulated Azure")
+		r.leftOut = append(r.leftOut, strings.Join(words, " "))
+		return nil
+	default:
+		return fmt.Errorf("%s is no command that a procedure of OPERATIONS.md has", words[0])
+	}
+}
+
+// pulumi carries out a command for gridos-infra of dev, as it is written.
+func (r *reader) pulumi(ctx context.Context, words []string) error {
+	const project, stack = "-C infra ", " -s dev"
+	line := strings.Join(words, " ")
+	if !strings.HasPrefix(line, project) || !strings.Contains(line+" ", stack+" ") {
+		return fmt.Errorf("pulumi %s: only gridos-infra of dev is here", line)
+	}
+	words = strings.Fields(strings.Replace(strings.TrimPrefix(line, project)+" ", stack+" ", " ", 1))
+	switch {
+	case len(words) == 4 && words[0] == "config" && words[1] == "set":
+		r.values[stacks.Infra.Name][words[2]] = words[3] // text, as the CLI writes it
+		return nil
+	case slices.Equal(words, []string{"up", "--refresh"}):
+		return r.engine(ctx, upRefreshedOperation(r.values))
+	case slices.Equal(words, []string{"up"}):
+		return r.engine(ctx, upOperation(r.values))
+	case slices.Equal(words, []string{"preview"}):
+		return r.engine(ctx, previewOperation(r.values))
+	case slices.Equal(words, []string{"refresh"}):
+		_, err := r.e.one(ctx, refreshOperation(), r.infra)
+		return err
+	default:
+		return fmt.Errorf("pulumi %s: this is not carried out here", line)
+	}
+}
+
+func (r *reader) engine(ctx context.Context, do operation) error {
+	result, err := r.e.one(ctx, do, r.infra)
+	if err == nil {
+		r.results = append(r.results, result)
+		r.t.Logf("  %s: %v", do.verb, result.Changes)
+	}
+	return err
+}
+
+// upRefreshedOperation is "pulumi up --refresh".
+func upRefreshedOperation(overrides Overrides) operation {
+	do := upOperation(overrides)
+	do.run = func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+		result, err := s.Up(ctx, optup.Refresh(), optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
+			optup.ErrorProgressStreams(w.log), optup.SuppressOutputs())
+		if err != nil || result.Summary.ResourceChanges == nil {
+			return nil, err
+		}
+		return *result.Summary.ResourceChanges, nil
+	}
+	return do
+}
+
+// last is the result of the last pulumi command that ran the engine.
+func (r *reader) last() Result {
+	r.t.Helper()
+	require.NotEmpty(r.t, r.results, "the procedure ran no pulumi")
+	return r.results[len(r.results)-1]
+}
+
+// settled requires that nothing is left to do, and that Azure has nothing that cannot work.
+func (r *reader) settled() {
+	r.t.Helper()
+	again, err := r.e.one(r.t.Context(), upRefreshedOperation(r.values), r.infra)
+	require.NoError(r.t, err)
+	assert.Equal(r.t, "no change", again.Summary(), "a second update changes nothing")
+	assert.Empty(r.t, r.cloud.Unfulfilled())
+}
+
+func TestEngine_TheProcedureForKubernetesWorks(t *testing.T) {
+	r := read(t)
+	assert.Equal(t, map[string]string{"system": "1.35.0", "user": "1.35.0"}, r.cloud.PoolVersions(r.cluster()))
+	scripts := r.section("Kubernetes, minor", "sh")
+	require.Len(t, scripts, 3)
+
+	require.NoError(t, r.do(scripts[0]))
+	assert.Equal(t, map[string]string{"system": "1.36.0", "user": "1.36.0"}, r.cloud.PoolVersions(r.cluster()))
+	assert.Equal(t, "no change", r.last().Summary(), "the last command changes nothing in Azure")
+	r.settled()
+	require.NoError(t, r.do(scripts[1]), "a pool that has the version already")
+	require.NoError(t, r.do(scripts[2]), "node images")
+	assert.Equal(t, map[string]string{"system": "1.36.0", "user": "1.36.0"}, r.cloud.PoolVersions(r.cluster()))
+	r.settled()
+	assert.Empty(t, r.leftOut)
+
+	require.ErrorContains(t, r.do(strings.ReplaceAll(scripts[0], "1.36", "1.38")), "go to 1.37 first")
+	require.ErrorContains(t, r.do(strings.ReplaceAll(scripts[0], "1.36", "1.35")), "cannot go down")
+	require.ErrorContains(t, r.do(strings.ReplaceAll(scripts[1], "1.36", "1.37")), "NodePoolMcVersionIncompatible")
+}
+
+// A command that ends before all pools are raised leaves the rest to the second block of the section.
+func TestEngine_TheProcedureForAPoolThatStayedBehindWorks(t *testing.T) {
+	r := read(t)
+	scripts := r.section("Kubernetes, minor", "sh")
+	// The old way raises the control plane alone.
+	r.values[stacks.Infra.Name]["kubernetesVersion"] = "1.36"
+	require.NoError(t, r.engine(t.Context(), upRefreshedOperation(r.values)))
+	require.NoError(t, r.cloud.UpgradePool(t.Context(), r.cluster(), "system", "1.36"))
+	assert.Equal(t, map[string]string{"system": "1.36.0", "user": "1.35.0"}, r.cloud.PoolVersions(r.cluster()))
+	require.NoError(t, r.do(scripts[1]))
+	assert.Equal(t, map[string]string{"system": "1.36.0", "user": "1.36.0"}, r.cloud.PoolVersions(r.cluster()))
+	r.settled()
+}
+
+func TestEngine_TheProcedureForTheSystemPoolWorks(t *testing.T) {
+	r := read(t)
+	script := r.section("Size of the system pool", "sh")[0]
+
+	// Without a pool that takes its place Azure keeps the old one.
+	require.ErrorContains(t, r.do("az aks nodepool delete -g dev-gridos-rg --cluster-name dev-gridos-aks -n system"), "the last of mode System")
+
+	require.NoError(t, r.do(script))
+	assert.Equal(t, map[string]string{"system2": "1.35.0", "user": "1.35.0"}, r.cloud.PoolVersions(r.cluster()))
+	assert.Zero(t, r.last().Changes["replace"], "%v", r.last().Changes)
+	assert.Equal(t, "no change", r.last().Summary(), "what az made is what the program wants")
+	assert.Equal(t, []string{"kubectl drain -l agentpool=system --ignore-daemonsets --delete-emptydir-data"}, r.leftOut)
+	r.settled()
+}
+
+func TestEngine_TheProcedureForTheMeshWorks(t *testing.T) {
+	const heading = "A revision of the mesh"
+	r := read(t)
+	revisions := func() []string {
+		in, _, exists := r.cloud.Live(r.cluster())
+		require.True(t, exists)
+		return in.Texts("serviceMeshProfile.istio.revisions")
+	}
+	require.Equal(t, []string{"asm-1-30"}, revisions())
+	scripts := r.section(heading, "sh")
+
+	r.edit(r.section(heading, "yaml")[0])
+	require.NoError(t, r.do(scripts[0]))
+	assert.Equal(t, []string{"asm-1-30", "asm-1-31"}, revisions())
+	assert.Equal(t, "1 updated", r.last().Summary())
+	r.settled()
+
+	// Back instead, as the section says; then forward again.
+	r.values[stacks.Infra.Name]["istioRevisions"] = []any{"asm-1-30"}
+	require.NoError(t, r.do(scripts[0]))
+	assert.Equal(t, []string{"asm-1-30"}, revisions())
+	r.edit(r.section(heading, "yaml")[0])
+	require.NoError(t, r.do(scripts[0]))
+
+	require.Contains(t, r.manual.Text, "the old revision from the list (`[\"asm-1-31\"]`) and run the second command again")
+	r.values[stacks.Infra.Name]["istioRevisions"] = []any{"asm-1-31"}
+	require.NoError(t, r.do("pulumi -C infra up --refresh -s dev"))
+	assert.Equal(t, []string{"asm-1-31"}, revisions())
+	assert.Equal(t, "1 updated", r.last().Summary())
+	r.settled()
+}
+
+func TestEngine_TheProcedureForPostgreSQLWorks(t *testing.T) {
+	r := read(t)
+	var server string
+	for _, found := range r.cloud.Inventory() {
+		if found.Type == typeDatabase {
+			server = found.ID
+		}
+	}
+	creation := r.cloud.Creation(server)
+	script := r.section("PostgreSQL, major", "sh")[0]
+	require.NoError(t, r.do(script))
+	in, _, exists := r.cloud.Live(server)
+	require.True(t, exists)
+	assert.Equal(t, "17", in.Text("version"))
+	assert.Equal(t, creation, r.cloud.Creation(server), "the server is the same, with its data")
+	assert.Zero(t, r.last().Changes["replace"], "the preview shows no replacement: %v", r.last().Changes)
+	r.settled()
+	assert.Equal(t, creation, r.cloud.Creation(server))
+
+	require.ErrorContains(t, r.do(script), "must be greater than the current version")
+}
