@@ -288,3 +288,50 @@ func TestEngine_TheProcedureForPostgreSQLWorks(t *testing.T) {
 
 	require.ErrorContains(t, r.do(script), "must be greater than the current version")
 }
+
+// played are the sections of OPERATIONS.md that a test above plays.
+var played = []string{"Kubernetes, minor", "Size of the system pool", "A revision of the mesh", "PostgreSQL, major"}
+
+// notPlayed are the sections with commands for Azure that no test here plays, and why.
+var notPlayed = map[string]string{
+	"Before you begin":          "signs a person in, and chooses a subscription and a backend: the lab has one of each",
+	"Known vulnerabilities":     "looks into a registry; the lab's is another program, whose tests are its own",
+	"What infra generates":      "the same commands run in the lab, in the block above it; the rest is kubectl",
+	"What bootstrap generates":  "changes the cluster and GitHub; TestCluster_EveryCommandInTheDocumentsWorks rotates in a cluster",
+	"What you have set":         "asks a person for secrets",
+	"TLS certificate":           "writes into the vault of the platform, which is no resource of an environment",
+	"The key of the state":      "the lab's states are encrypted by a passphrase and not by a key in Azure",
+	"PostgreSQL":                "restores data, which the simulated Azure has none of",
+	"In the paired region":      "restores data, in a network that no program makes",
+	"Key vault":                 "lab/internal/drill recovers a vault in a cluster's lab",
+	"A state file":              "the lab's states are files and not blobs",
+	"The cluster, from nothing": "lab/internal/drill deletes the cluster and brings it up",
+	"Teardown":                  "TestEngine_InfraLivesAsDesigned takes all environments down; the links of others are played in azcli",
+	"Break-glass":               "signs in where nothing else works: roles, a way into the cluster, a lock of the state",
+	"Drift":                     "pipeline/internal plays it, with the real command",
+}
+
+// Who writes a procedure has it played, or says here why not.
+func TestUnit_EveryProcedureIsPlayedOrSaysWhyNot(t *testing.T) {
+	manual, err := azcli.ReadDocument(filepath.Join(repository, "docs", "OPERATIONS.md"))
+	require.NoError(t, err)
+	found := map[string]bool{}
+	for _, b := range manual.Blocks {
+		first, _, _ := strings.Cut(b.Script, "\n")
+		if b.Language != "sh" || !strings.HasPrefix(first, "# needs ") || !strings.Contains(first, "Azure") {
+			continue
+		}
+		found[b.Heading] = true
+		reason, left := notPlayed[b.Heading]
+		assert.NotEqual(t, left, slices.Contains(played, b.Heading), "%s: a test plays it, or it says why not", b.Heading)
+		if left {
+			t.Logf("not played: %s: %s", b.Heading, reason)
+		}
+	}
+	for heading := range notPlayed {
+		assert.Contains(t, found, heading, "OPERATIONS.md has no commands for Azure there")
+	}
+	for _, heading := range played {
+		assert.Contains(t, found, heading, "OPERATIONS.md has no commands for Azure there")
+	}
+}
