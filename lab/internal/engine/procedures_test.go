@@ -249,6 +249,19 @@ func TestEngine_TheProcedureForTheSystemPoolWorks(t *testing.T) {
 	r.settled()
 }
 
+// A command that leaves something out makes another pool than the program wants, and that shows.
+func TestEngine_APoolThatIsNotWhatTheProgramWantsIsRefused(t *testing.T) {
+	r := read(t)
+	script := r.section("Size of the system pool", "sh")[0]
+	less := strings.Replace(script, "--max-pods 110 ", "", 1)
+	require.NotEqual(t, script, less)
+	err := r.do(less)
+	var failure *Failure
+	require.ErrorAs(t, err, &failure)
+	assert.Contains(t, strings.Join(failure.Messages, "\n"), "PropertyChangeNotAllowed")
+	assert.Contains(t, strings.Join(failure.Messages, "\n"), "maxPods")
+}
+
 func TestEngine_TheProcedureForTheMeshWorks(t *testing.T) {
 	const heading = "A revision of the mesh"
 	r := read(t)
