@@ -239,7 +239,8 @@ func TestEngine_TheProcedureForTheSystemPoolWorks(t *testing.T) {
 	script := r.section("Size of the system pool", "sh")[0]
 
 	// Without a pool that takes its place Azure keeps the old one.
-	require.ErrorContains(t, r.do("az aks nodepool delete -g dev-gridos-rg --cluster-name dev-gridos-aks -n system"), "the last of mode System")
+	require.ErrorContains(t, r.do("az aks nodepool delete -g dev-gridos-rg --cluster-name dev-gridos-aks -n system"),
+		"the last of mode System")
 
 	require.NoError(t, r.do(script))
 	assert.Equal(t, map[string]string{"system2": "1.35.0", "user": "1.35.0"}, r.cloud.PoolVersions(r.cluster()))
