@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 
 	containerservice "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 
@@ -23,7 +25,7 @@ func Upgrade(ctx context.Context, c *arm.Cloud, cluster, version string) error {
 	if err != nil {
 		return err
 	}
-	for _, pool := range sortedKeys(PoolVersions(c, cluster)) {
+	for _, pool := range slices.Sorted(maps.Keys(PoolVersions(c, cluster))) {
 		err = errors.Join(err, UpgradePool(ctx, c, cluster, pool, version))
 	}
 	return err
@@ -43,7 +45,7 @@ func RefreshNodeImages(ctx context.Context, c *arm.Cloud, cluster string) error 
 		return fmt.Errorf("ResourceNotFound: %s was not found", cluster)
 	}
 	var err error
-	for _, pool := range sortedKeys(PoolVersions(c, cluster)) {
+	for _, pool := range slices.Sorted(maps.Keys(PoolVersions(c, cluster))) {
 		err = errors.Join(err, orderPool(ctx, c, cluster, pool, arm.Document{}))
 	}
 	return err
