@@ -17,7 +17,7 @@ func TestUnit_MakeUpRefreshesTheClusterAlone(t *testing.T) {
 	dir := t.TempDir()
 	record := filepath.Join(dir, "record")
 	script := "#!/bin/sh\necho \"$*\" >>" + record + "\n"
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "pulumi"), []byte(script), 0o700)) //nolint:gosec // it is a program
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pulumi"), []byte(script), 0o700))
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 
 	out, err := exec.CommandContext(t.Context(), "make", "up", "STACK=dev", "PULUMI_FLAGS=--yes").CombinedOutput()

@@ -35,8 +35,8 @@ var explained = map[int]string{
 func smokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "smoke", Short: "Send a request to the service by the way that users take", Args: noArgs,
-		Long: `Reads the substations at a public address, through the Application Gateway, the load balancer and the gateway of the mesh to a
-pod and its database. The probes of these do not show that: they ask at ports of their own. The command repeats a request that
+		Long: `Reads the substations at a public address, through the Application Gateway, the load balancer and the gateway of the mesh,
+to a pod and its database. The probes of these do not show that: they ask at ports of their own. The command repeats a request that
 fails until --wait is over, and then says where on the way it ended.`,
 		Example: "  go run ./pipeline smoke --url https://gridos.example.com",
 	}

@@ -39,7 +39,8 @@ func (s Settings) checkRevisions(r *config.Reader) {
 	for _, text := range s.IstioRevisions {
 		found := istioRevision.FindStringSubmatch(text)
 		if found == nil {
-			r.Check(key, fmt.Errorf("%q is not a revision of AKS' Istio; write it like asm-1-30 (`az aks mesh get-revisions` lists them)", text))
+			r.Check(key, fmt.Errorf("%q is not a revision of AKS' Istio; write it like asm-1-30 "+
+				"(`az aks mesh get-revisions` lists them)", text))
 			continue
 		}
 		minor, _ := strconv.Atoi(found[1])

@@ -103,7 +103,8 @@ func Load(r *config.Reader, d Settings) Settings {
 			"Azure has no high availability for Burstable servers; use Disabled or another postgresSkuTier"))
 	}
 	if _, err := time.Parse(timeOfDay, s.Maintenance.Start); err != nil {
-		r.Check("postgresMaintenanceStart", fmt.Errorf("%q is not a time of day; write it like 02:00, in quotes, in UTC", s.Maintenance.Start))
+		r.Check("postgresMaintenanceStart",
+			fmt.Errorf("%q is not a time of day; write it like 02:00, in quotes, in UTC", s.Maintenance.Start))
 	}
 	if !slices.Contains(storageSizes, s.StorageGB) {
 		r.Check("postgresStorageGb", fmt.Errorf("%d is not a size that Azure offers; use one of %v", s.StorageGB, storageSizes))

@@ -42,7 +42,7 @@ func TestUnit_TheFirewallLetsThroughWhatTheApplicationTakes(t *testing.T) {
 	const file = "../../src/internal/api/api.go"
 	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	require.NoError(t, err)
-	object := source.Scope.Lookup("maxBody") //nolint:staticcheck // one constant, which needs no type checker
+	object := source.Scope.Lookup("maxBody")
 	require.NotNil(t, object, "%s has no constant maxBody", file)
 	declared, ok := object.Decl.(*ast.ValueSpec)
 	require.True(t, ok)

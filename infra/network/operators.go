@@ -26,7 +26,8 @@ type OperatorNetwork struct {
 // Configured says whether there is one.
 func (o OperatorNetwork) Configured() bool { return o.ID != "" }
 
-var networkID = regexp.MustCompile(`(?i)^/subscriptions/([0-9a-f-]{36})/resourceGroups/([^/]+)/providers/Microsoft\.Network/virtualNetworks/([^/]+)$`)
+var networkID = regexp.MustCompile(
+	`(?i)^/subscriptions/([0-9a-f-]{36})/resourceGroups/([^/]+)/providers/Microsoft\.Network/virtualNetworks/([^/]+)$`)
 
 const keyOperatorNetwork = "operatorNetworkId"
 
@@ -37,7 +38,8 @@ func loadOperatorNetwork(r *config.Reader) OperatorNetwork {
 	}
 	parts := networkID.FindStringSubmatch(id)
 	if parts == nil {
-		r.Check(keyOperatorNetwork, fmt.Errorf("%q is not the id of a virtual network; write what `az network vnet show --query id` prints, "+
+		r.Check(keyOperatorNetwork, fmt.Errorf("%q is not the id of a virtual network; write what "+
+			"`az network vnet show --query id` prints, "+
 			"/subscriptions/<subscription>/resourceGroups/<group>/providers/Microsoft.Network/virtualNetworks/<network>", id))
 		return OperatorNetwork{}
 	}

@@ -170,7 +170,8 @@ func environment(
 	}
 	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
 		Names: s.Names, Settings: s.Gateway, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled, BackendIP: s.Network.IngressIP.String(),
+		SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled,
+		BackendIP:   s.Network.IngressIP.String(),
 		Propagation: s.Propagation, Diagnostics: logs.Sink,
 	}, providers)
 	if err != nil {

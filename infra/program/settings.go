@@ -136,7 +136,8 @@ func (s Settings) check(r *config.Reader, environment string) {
 		r.Check("pipelineSubjects", checkSubject(subjectOfToken, environment))
 	}
 	if s.PodSecurity != podSecurityDisabled && !s.Cluster.AzurePolicy {
-		r.Check("podSecurity", fmt.Errorf("is %s, but nothing in the cluster asks Azure Policy; set azurePolicy to true, or podSecurity to %s",
+		r.Check("podSecurity", fmt.Errorf("is %s, but nothing in the cluster asks Azure Policy; "+
+			"set azurePolicy to true, or podSecurity to %s",
 			s.PodSecurity, podSecurityDisabled))
 	}
 	s.checkAccess(r)

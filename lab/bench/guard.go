@@ -29,7 +29,8 @@ func guardCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "guard",
 		Short: "Measure the cheap ratios, and fail if one has passed its recorded bound",
-		Long: `Measures warm previews and the creation of environments next to the engine alone, and compares each ratio with its bound in lab/bench/bounds.json. A time by itself is never judged: it tells of the machine.
+		Long: `Measures warm previews and the creation of environments next to the engine alone, and compares each ratio with its
+bound in lab/bench/bounds.json. A time by itself is never judged: it tells of the machine.
 
 Exit codes: 0 all are within their bounds, 1 one is not, or nothing could be measured.`,
 		Args: cobra.NoArgs,

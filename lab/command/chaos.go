@@ -52,7 +52,8 @@ func chaosCommand() *cobra.Command {
 	var seed uint64
 	var only []int
 	cmd := withJSON(&cobra.Command{
-		Use: "chaos", Short: "Kill up, preview and down at random moments, and check that one command makes all whole again", Args: cobra.NoArgs,
+		Use: "chaos", Short: "Kill up, preview and down at random moments, and check that one command makes all whole again",
+		Args: cobra.NoArgs,
 		Long: `Kills the engine, the program, a provider, the simulated Azure or a controller with SIGKILL, at a random moment of up,
 preview or down over all four projects; in a quarter of the rounds the engine of "lab recover" too. After each, "lab recover" and
 then "lab up" must succeed. Then the simulated Azure must have exactly what the state says, and the cluster all that the states and

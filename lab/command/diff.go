@@ -17,7 +17,8 @@ import (
 
 func diffCommand() *cobra.Command {
 	cmd := withJSON(&cobra.Command{
-		Use: "diff", Short: "Show what the working tree would change in an environment that a commit made", Args: cobra.NoArgs, RunE: at(diff),
+		Use: "diff", Short: "Show what the working tree would change in an environment that a commit made",
+		Args: cobra.NoArgs, RunE: at(diff),
 		Long: `Brings an environment up in a lab of its own with the code of the commit at which the checkout left --base, previews the
 working tree's code on top of it with the real engine, and shows what would be created, updated, replaced and deleted: what is
 dangerous first. Nothing of it stays but the built commit, for the next time.

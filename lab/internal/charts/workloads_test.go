@@ -299,7 +299,7 @@ func TestUnit_EveryWorkloadIsRolledInEveryEnvironment(t *testing.T) {
 					}
 				}
 				for _, w := range installed {
-					assert.NoError(t, c.Roll(w))
+					require.NoError(t, c.Roll(w))
 				}
 				for _, pool := range nodes {
 					assert.LessOrEqual(t, c.Nodes(pool.Name), pool.Max)

@@ -108,7 +108,8 @@ func targetPort(pod *corev1.Pod, port corev1.ServicePort) (number int32, ok bool
 	}
 	for _, container := range pod.Spec.Containers {
 		for _, named := range container.Ports {
-			if named.Name == port.TargetPort.StrVal && cmp.Or(named.Protocol, corev1.ProtocolTCP) == cmp.Or(port.Protocol, corev1.ProtocolTCP) {
+			sameProtocol := cmp.Or(named.Protocol, corev1.ProtocolTCP) == cmp.Or(port.Protocol, corev1.ProtocolTCP)
+			if named.Name == port.TargetPort.StrVal && sameProtocol {
 				return named.ContainerPort, true
 			}
 		}

@@ -43,7 +43,8 @@ func (c Cluster) Arrive(address string, port int32) Arrival {
 	pods, taken := 0, 0
 	configs := map[types.NamespacedName]bool{}
 	for _, pod := range c.Pods {
-		if pod.Namespace != service.Namespace || len(service.Spec.Selector) == 0 || !selects(service.Spec.Selector, pod.Labels) || !ready(pod) {
+		selected := len(service.Spec.Selector) > 0 && selects(service.Spec.Selector, pod.Labels)
+		if pod.Namespace != service.Namespace || !selected || !ready(pod) {
 			continue
 		}
 		pods++
@@ -62,7 +63,9 @@ func (c Cluster) Arrive(address string, port int32) Arrival {
 	}
 	return Arrival{
 		Share: float64(taken) / float64(pods), Lost: errors.Join(lost...),
-		Configs: slices.SortedFunc(maps.Keys(configs), func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) }),
+		Configs: slices.SortedFunc(maps.Keys(configs), func(a, b types.NamespacedName) int {
+			return strings.Compare(a.String(), b.String())
+		}),
 	}
 }
 
@@ -82,7 +85,8 @@ func (c Cluster) frontend(address string, port int32) (*corev1.Service, corev1.S
 		other = service
 	}
 	if other != nil {
-		return nil, corev1.ServicePort{}, fmt.Errorf("%s, whose load balancer has the address %s, has no port %d", named(other), address, port)
+		return nil, corev1.ServicePort{}, fmt.Errorf("%s, whose load balancer has the address %s, has no port %d",
+			named(other), address, port)
 	}
 	return nil, corev1.ServicePort{}, fmt.Errorf("no load balancer of the cluster has the address %s", address)
 }

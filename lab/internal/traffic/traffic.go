@@ -135,7 +135,8 @@ func (t *Traffic) Start(ctx context.Context) error {
 	for _, kind := range []schema.GroupVersionResource{virtualServices, configs} { // an informer would wait for the kind for ever
 		_, err = objects.Resource(kind).Namespace(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{Limit: 1})
 		if apierrors.IsNotFound(err) {
-			return fmt.Errorf("traffic: the cluster knows no %s of networking.istio.io/v1; bring the mesh up, as infra does, first", kind.Resource)
+			return fmt.Errorf("traffic: the cluster knows no %s of networking.istio.io/v1; bring the mesh up, as infra does, first",
+				kind.Resource)
 		}
 		if err != nil {
 			return fmt.Errorf("traffic: look for %s: %w", kind.Resource, err)

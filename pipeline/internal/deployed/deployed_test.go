@@ -31,7 +31,7 @@ esac
 func TestUnit_OnlyTheUpdateOfTheClusterRefreshes(t *testing.T) {
 	dir := t.TempDir()
 	record := filepath.Join(dir, "record")
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "pulumi"), []byte(cli), 0o700)) //nolint:gosec // it is a program
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pulumi"), []byte(cli), 0o700))
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	t.Setenv("RECORD", record)
 

@@ -186,7 +186,7 @@ var faults = map[string]fault{
 		"key vault prod-gridos-kv-x1": "until 2027-01-30T00:00:59Z, and is protected from purges",
 	}},
 	"no Defender": {"defender", set("pricingTier", "Free", "properties"), map[string]string{"Defender plan Containers": "switched off"}},
-	"no right to assign roles": {"roles", func(t testing.TB, body map[string]any) {
+	"no right to assign roles": {"roles", func(_ testing.TB, body map[string]any) {
 		body["value"] = body["value"].([]any)[:1]
 	}, map[string]string{
 		"role assigning roles, by " + azuretest.Deployer:    "none of Owner",

@@ -122,7 +122,7 @@ func TestUnit_WhatIsNotCarriedOutSaysSo(t *testing.T) {
 		"az aks nodepool add -g a --cluster-name b -n ab": "managedClusters",
 	} {
 		_, err := shell(t, cloud, line)
-		assert.ErrorContains(t, err, says, line)
+		require.ErrorContains(t, err, says, line)
 	}
 	for _, name := range Carried() {
 		assert.Contains(t, verbs(), name, "no document uses a verb that is carried out")

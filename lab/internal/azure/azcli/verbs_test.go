@@ -23,9 +23,7 @@ func (u used) note(t *testing.T, path string, words []string) {
 		return
 	}
 	known, rest, err := verbOf(words)
-	if !assert.NoError(t, err, path) {
-		return
-	}
+	require.NoError(t, err, path)
 	if u[known.name] == nil {
 		u[known.name] = map[string]bool{}
 	}
@@ -122,7 +120,7 @@ func TestUnit_WhatNoDocumentUsesIsRefused(t *testing.T) {
 		"aks upgrade rg -n b --kubernetes-version 1.3": `az aks upgrade: "rg" belongs to no flag`,
 	} {
 		_, err := Parse(strings.Fields(line))
-		assert.ErrorContains(t, err, says)
+		require.ErrorContains(t, err, says)
 	}
 	c, err := Parse(strings.Fields("aks nodepool add -g a --cluster-name b -n c --zones 1 2 --mode=System --enable-cluster-autoscaler"))
 	require.NoError(t, err)
