@@ -58,7 +58,7 @@ func Default() Project {
 		SourceRepos:                []string{},
 		Destinations:               []Destination{},
 		ClusterResourceWhitelist:   []GroupKind{},
-		NamespaceResourceWhitelist: nil, // there is no namespace
+		NamespaceResourceWhitelist: nil, // permits all kinds, but Destinations permits no namespace
 	}}
 }
 

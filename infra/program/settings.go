@@ -122,7 +122,7 @@ func (s Settings) check(r *config.Reader, environment string) {
 	}
 	for _, tag := range []struct{ key, value string }{{"owner", s.Owner}, {"costCentre", s.CostCentre}} {
 		if !tagValue.MatchString(tag.value) {
-			r.Check(tag.key, fmt.Errorf("%q is no good tag; use up to 128 letters, digits, spaces and . _ @ / -", tag.value))
+			r.Check(tag.key, fmt.Errorf("%q is not a valid tag; use up to 128 letters, digits, spaces and . _ @ / -", tag.value))
 		}
 	}
 	if s.SubscriptionID != "" {
