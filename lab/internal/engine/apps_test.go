@@ -110,6 +110,7 @@ func TestEngine_AClusterThatIsNotReadyIsOneClearSentence(t *testing.T) {
 	for _, o := range append(stacks.OutputsOf[stacks.InfraOutputs](), stacks.OutputsOf[stacks.BootstrapOutputs]()...) {
 		outputs[o.Key] = pulumi.String("the " + o.Key)
 	}
+	outputs["egressAddresses"] = pulumi.StringArray{}
 	for kubeconfig, want := range map[string]string{
 		served(closed): "the cluster of dev does not permit the repository " + naming.RepositoryURL + " in the AppProject gridos as a " +
 			"source; change the repository in the catalogue, or list it in sourceRepositories (for gridos)",

@@ -105,6 +105,7 @@ func TestEngine_AnUnreachableClusterIsAnErrorThatSaysSo(t *testing.T) {
 		for _, o := range stacks.OutputsOf[stacks.InfraOutputs]() {
 			ctx.Export(o.Key, pulumi.String("the "+o.Key))
 		}
+		ctx.Export("egressAddresses", pulumi.StringArray{})
 		ctx.Export("contractVersion", pulumi.Int(stacks.ContractVersion))
 		ctx.Export("kubeconfig", pulumi.ToSecret(pulumi.String(`apiVersion: v1
 kind: Config

@@ -197,6 +197,7 @@ func TestEngine_AChartRepositoryThatDoesNotAnswerIsNamed(t *testing.T) {
 	for _, o := range stacks.OutputsOf[stacks.InfraOutputs]() {
 		outputs[o.Key] = pulumi.String(strings.ToLower("the-" + o.Key))
 	}
+	outputs["egressAddresses"] = pulumi.StringArray{}
 	outputs["kubeconfig"] = pulumi.ToSecret(pulumi.String(cluster.Kubeconfig))
 	infra := partOf(t, stacks.Infra)
 	infra.program = Exporting(outputs)

@@ -287,7 +287,7 @@ func TestEngine_TheProcedureForTheMeshWorks(t *testing.T) {
 	r.edit(r.section(heading, "yaml")[0])
 	require.NoError(t, r.do(scripts[0]))
 
-	require.Contains(t, r.manual.Text, "the old revision from the list (`[\"asm-1-31\"]`) and run the second command again")
+	require.Contains(t, r.manual.Text, "the old revision from the list (`[\"asm-1-31\"]`) and run `pulumi -C infra up --refresh` again")
 	r.values[stacks.Infra.Name]["istioRevisions"] = []any{"asm-1-31"}
 	require.NoError(t, r.do("pulumi -C infra up --refresh -s dev"))
 	assert.Equal(t, []string{"asm-1-31"}, revisions())

@@ -79,6 +79,7 @@ func TestEngine_TheIdentityOfPullRequestsCannotChangeTheCluster(t *testing.T) {
 	for _, o := range append(stacks.OutputsOf[stacks.InfraOutputs](), stacks.OutputsOf[stacks.BootstrapOutputs]()...) {
 		outputs[o.Key] = pulumi.String("the " + o.Key)
 	}
+	outputs["egressAddresses"] = pulumi.StringArray{}
 	outputs["argocdNamespace"] = pulumi.String(naming.NamespaceArgoCD)
 	outputs["kubeconfig"] = pulumi.ToSecret(pulumi.String(readerKubeconfig(t, cluster.Kubeconfig)))
 	for _, project := range []stacks.Project{stacks.Infra, stacks.Bootstrap} {

@@ -122,6 +122,7 @@ func upstream(t *testing.T, e *Engine, kubeconfig []byte) {
 	for _, o := range append(stacks.OutputsOf[stacks.InfraOutputs](), stacks.OutputsOf[stacks.BootstrapOutputs]()...) {
 		outputs[o.Key] = pulumi.String(strings.ToLower("the-" + o.Key))
 	}
+	outputs["egressAddresses"] = pulumi.StringArray{}
 	outputs["kubeconfig"] = pulumi.ToSecret(pulumi.String(kubeconfig))
 	outputs["argocdNamespace"] = pulumi.String(naming.NamespaceArgoCD)
 	outputs["projectName"] = pulumi.String(naming.ProjectGridOS)
