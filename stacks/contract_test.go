@@ -2,7 +2,6 @@ package stacks_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -15,10 +14,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/stacks"
 )
-
-var update = flag.Bool("update", false, "write testdata/contract.json again")
 
 // contract is what crosses from project to project, and to other teams.
 type contract struct {
@@ -85,7 +83,7 @@ func TestUnit_TheContractChangesOnlyWithItsVersion(t *testing.T) {
 			"stacks.ContractVersion and say so in docs/CONSUMING_OUTPUTS.md")
 	}
 	require.GreaterOrEqual(t, now.Version, last.Version, "the version of the contract only grows")
-	if *update {
+	if *mocks.Update {
 		text, err := json.MarshalIndent(now, "", "  ")
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.FromSlash(golden), append(text, '\n'), 0o600))

@@ -65,7 +65,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		"externalTrafficPolicy": pulumi.String("Local"),
 		// The targets are those of AKS' own Service, because Envoy listens nowhere else: 80 and 443, not the 8080 and 8443 of
 		// Istio's older charts. Source: istio 1.25 to 1.31, manifests/charts/gateway/values.yaml, service.ports; listeners that
-		// users of the add-on show for asm-1-25 (0.0.0.0:80, route http.80). AKS lets users change none (azure-aks-docs,
+		// users of the add-on show for Istio 1.25 (0.0.0.0:80, route http.80). AKS lets users change none (azure-aks-docs,
 		// istio-about.md, "Limitations"). None has an appProtocol: for http the load balancer would probe by path.
 		"ports": pulumi.Array{
 			port("status-port", 15021), // where the Application Gateway probes
