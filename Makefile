@@ -227,6 +227,15 @@ screenshots: ## Take the pictures of the dashboard in docs/images again
 
 ##@ Code
 
+# The digest is over what the file is made from as well: a changed script or package without a new file fails a unit test.
+SCHEMA := lab/internal/azure/schema
+.PHONY: azure-schema
+azure-schema: ## Derive what the simulated Azure knows of Azure's own schema from Microsoft's packages; needs Node.js 20 and npm
+	cd tools/azure-schema && npm ci --ignore-scripts --no-audit --no-fund
+	cd tools/azure-schema && node derive.mjs >../../$(SCHEMA)/azure.json && node mutants.mjs >../../lab/internal/azure/testdata/mutants.json
+	sha256sum $(SCHEMA)/azure.json lab/internal/azure/testdata/mutants.json \
+		tools/azure-schema/{derive.mjs,mutants.mjs,types.json,package.json,package-lock.json} >$(SCHEMA)/SHA256SUMS
+
 .PHONY: fmt
 fmt: ## Format the code (gofumpt, goimports)
 	$(GOLANGCI_LINT) fmt

@@ -66,7 +66,7 @@ func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
 		Project: stacks.Infra, Root: "../..", Stack: stack, Config: values,
 		Functions: map[string]map[string]any{
 			"azure-native:authorization:getClientConfig": {
-				"clientId": "c", "objectId": "o", "tenantId": "t", "subscriptionId": "s",
+				"clientId": "c", "objectId": "o", "tenantId": "00000000-0000-0000-0000-000000000072", "subscriptionId": "s",
 			},
 			"azure-native:containerservice/v20240901:listManagedClusterUserCredentials": {
 				"kubeconfigs": []any{map[string]any{"name": "clusterUser", "value": base64(kubeconfig)}},

@@ -74,15 +74,6 @@ func TestEngine_K3_NoAdministratorCredentials(t *testing.T) {
 	})
 }
 
-func TestEngine_K4_TheTierIsKnown(t *testing.T) {
-	t.Parallel()
-	e := valid()
-	e.cluster.Sku = containerservice.ManagedClusterSKUArgs{Name: pulumi.String("Base"), Tier: pulumi.String("Paid")}
-	previewRefuses(t, e, "cluster", mistake{
-		rule: "K4", code: "InvalidSku", property: "sku.tier", says: []string{"sku.tier is 'Paid'", "use Free, Standard, Premium"},
-	})
-}
-
 func TestEngine_K4_OnePoolIsInline(t *testing.T) {
 	t.Parallel()
 	e := valid()
@@ -284,16 +275,6 @@ func TestEngine_K8_OneIngressGatewayPerMode(t *testing.T) {
 	previewRefuses(t, e, "cluster", mistake{
 		rule: "K8", code: "InvalidServiceMeshProfile", property: "serviceMeshProfile.istio.components.ingressGateways[1].mode",
 		says: []string{"the mesh has two ingress gateways of mode Internal", "keep one"},
-	})
-}
-
-func TestEngine_K8_UpgradesHaveChannels(t *testing.T) {
-	t.Parallel()
-	e := valid()
-	e.cluster.AutoUpgradeProfile = containerservice.ManagedClusterAutoUpgradeProfileArgs{UpgradeChannel: pulumi.String("nightly")}
-	previewRefuses(t, e, "cluster", mistake{
-		rule: "K8", code: "InvalidParameter", property: "autoUpgradeProfile.upgradeChannel",
-		says: []string{"autoUpgradeProfile.upgradeChannel is 'nightly'", "use none, patch, stable, rapid, node-image"},
 	})
 }
 

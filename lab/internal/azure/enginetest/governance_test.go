@@ -31,14 +31,6 @@ func TestEngine_Locks_NothingInALockedGroupIsDeleted(t *testing.T) {
 	l.up(valid().only("group")).accepted()
 }
 
-func TestEngine_Locks_ALockHasALevel(t *testing.T) {
-	t.Parallel()
-	e := valid().with(of("lock", lock("Never"), locks.NewManagementLockByScope, "group"))
-	previewRefuses(t, e, "lock", mistake{
-		rule: "Locks", code: "InvalidLockLevel", property: "level", says: []string{"level is 'Never'", "use CanNotDelete"},
-	})
-}
-
 func TestEngine_Locks_AnAssignmentNamesAPolicy(t *testing.T) {
 	t.Parallel()
 	e := valid().with(of("assignment", &policies.PolicyAssignmentArgs{

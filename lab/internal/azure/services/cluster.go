@@ -53,7 +53,7 @@ func clusterTypes(k behind) []arm.Definition {
 			WriteOnly: []string{"aadProfile.serverAppSecret", "servicePrincipalProfile.secret", "windowsProfile.adminPassword"},
 			Serial:    onePoolAtATime,
 			Checks: []arm.Rule{
-				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, clusterSKU, systemPool, inlinePools,
+				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, systemPool, inlinePools,
 				addOnKeys, clusterVersion, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones, inlinePoolsStay, noLocalDisk,
 				localDiskTooSmall,
 			},
@@ -236,11 +236,6 @@ var localAccounts = arm.Rule{ID: "K3", Code: "DisableLocalAccountsRequiresAAD", 
 		return nil
 	}
 	return arm.Found("aadProfile", "disableLocalAccounts needs an Entra ID profile, or nobody could sign in; set aadProfile.managed to true")
-}}
-
-// clusterSKU is K4: the SKU is Base, with one of three tiers.
-var clusterSKU = arm.Rule{ID: "K4", Code: "InvalidSku", Broken: func(s arm.Subject) []arm.Finding {
-	return append(s.OneOf("sku.name", "Base"), s.OneOf("sku.tier", "Free", "Standard", "Premium")...)
 }}
 
 // systemPool is K4: exactly one pool is inline, and it is of mode System. Inline pools cannot be

@@ -2,7 +2,6 @@ package services
 
 import (
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -123,11 +122,10 @@ func minorOf(version string) (int, bool) {
 	return minor, err == nil
 }
 
-// clusterMesh is K8: the mesh is Istio or none, with at most one ingress gateway outside and one
-// inside.
+// clusterMesh is K8: a mesh has at most one ingress gateway outside and one inside.
 var clusterMesh = arm.Rule{ID: "K8", Code: "InvalidServiceMeshProfile", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "serviceMeshProfile.istio.components.ingressGateways"
-	result := s.OneOf("serviceMeshProfile.mode", "Istio", "Disabled")
+	var result []arm.Finding
 	if s.In.Text("serviceMeshProfile.mode") == "Disabled" && s.In.Has("serviceMeshProfile.istio") {
 		result = append(result, arm.Found("serviceMeshProfile.istio", "istio is set, but the mode of the mesh is Disabled; drop one of the two")...)
 	}
@@ -136,8 +134,6 @@ var clusterMesh = arm.Rule{ID: "K8", Code: "InvalidServiceMeshProfile", Broken: 
 		mode := gateway.Text("mode")
 		switch {
 		case gateway.Unsure("mode"):
-		case mode != "External" && mode != "Internal":
-			result = append(result, arm.Found(arm.Indexed(path, i)+".mode", "an ingress gateway of the mesh has mode '%s'; use External or Internal", mode)...)
 		case seen[mode]:
 			result = append(result, arm.Found(arm.Indexed(path, i)+".mode", "the mesh has two ingress gateways of mode %s; keep one", mode)...)
 		}
@@ -154,15 +150,10 @@ var clusterMesh = arm.Rule{ID: "K8", Code: "InvalidServiceMeshProfile", Broken: 
 	return result
 }}
 
-// clusterUpkeep is K8: automatic upgrades have known channels, and Defender has a workspace to send
-// to.
+// clusterUpkeep is K8: the channels of automatic upgrades go together, and Defender has a workspace
+// to send to.
 var clusterUpkeep = arm.Rule{ID: "K8", Code: "InvalidParameter", Broken: func(s arm.Subject) []arm.Finding {
-	result := slices.Concat(
-		s.OneOf("autoUpgradeProfile.upgradeChannel", "none", "patch", "stable", "rapid", "node-image"),
-		s.OneOf("autoUpgradeProfile.nodeOSUpgradeChannel", "None", "Unmanaged", "NodeImage", "SecurityPatch"),
-		s.OneOf("nodeResourceGroupProfile.restrictionLevel", "Unrestricted", "ReadOnly"),
-		s.OneOf("autoScalerProfile.expander", "least-waste", "most-pods", "priority", "random"),
-	)
+	var result []arm.Finding
 	if s.In.Text("autoUpgradeProfile.upgradeChannel") == "node-image" {
 		if channel := s.In.Text("autoUpgradeProfile.nodeOSUpgradeChannel"); channel != "" && channel != "NodeImage" {
 			result = append(result, arm.Found("autoUpgradeProfile.nodeOSUpgradeChannel", "upgradeChannel node-image goes with nodeOSUpgradeChannel NodeImage, not %s", channel)...)

@@ -143,9 +143,6 @@ var standbyOffered = arm.Rule{ID: "P8", Code: "ZoneRedundantHaNotSupported", Bro
 // is in another zone.
 var serverAvailability = arm.Rule{ID: "P1", Code: "HighAvailabilityNotSupported", Broken: func(s arm.Subject) []arm.Finding {
 	mode := s.In.Text("highAvailability.mode")
-	if result := s.OneOf("highAvailability.mode", "Disabled", "SameZone", "ZoneRedundant"); len(result) > 0 {
-		return result
-	}
 	if mode == "" || mode == "Disabled" {
 		return nil
 	}
@@ -237,7 +234,7 @@ var serverLogin = arm.Rule{ID: "P3", Code: "InvalidAdministratorLogin", Broken: 
 // serverSignIn is P4: there is a way to sign in, and Entra ID knows in which tenant.
 var serverSignIn = arm.Rule{ID: "P4", Code: "InvalidAuthConfig", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "authConfig."
-	result := append(s.OneOf(path+"activeDirectoryAuth", "Enabled", "Disabled"), s.OneOf(path+"passwordAuth", "Enabled", "Disabled")...)
+	var result []arm.Finding
 	if s.In.Unsure("authConfig") || s.In.Unsure(path+"activeDirectoryAuth") || s.In.Unsure(path+"passwordAuth") {
 		return result
 	}

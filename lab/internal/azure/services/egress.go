@@ -32,7 +32,7 @@ func natGateways() arm.Definition {
 
 // natGatewayForm is N13, as far as the gateway's own inputs tell.
 var natGatewayForm = arm.Rule{ID: "N13", Code: "InvalidNatGateway", Broken: func(s arm.Subject) []arm.Finding {
-	result := s.OneOf("sku.name", "Standard")
+	var result []arm.Finding
 	if minutes, ok := s.In.Number("idleTimeoutInMinutes"); ok && (minutes < 4 || minutes > 120) {
 		result = append(result, arm.Finding{Property: "idleTimeoutInMinutes", Message: fmt.Sprintf(
 			"idleTimeoutInMinutes is %g; use 4 to 120", minutes)})
@@ -75,10 +75,10 @@ var natGatewayAddresses = arm.Rule{ID: "N13", Code: "InvalidNatGateway", Broken:
 // gateway before the cluster exists.
 var natGatewayOfNodes = arm.Rule{ID: "N13", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "networkProfile.outboundType"
-	result := s.OneOf(path, "loadBalancer", "managedNATGateway", outboundNAT, "userDefinedRouting", "none")
 	if s.In.Text(path) != outboundNAT {
-		return result
+		return nil
 	}
+	var result []arm.Finding
 	for _, id := range poolSubnetIDs(s.In) {
 		if subnet, ok := subnetOf(s.Cloud, id); ok && !subnet.Has("natGateway.id") {
 			result = append(result, arm.Finding{Property: path, Message: fmt.Sprintf(

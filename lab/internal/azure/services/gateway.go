@@ -303,8 +303,7 @@ var firewallPolicy = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallPolicyI
 	if len(s.In.Documents("managedRules.managedRuleSets")) > 0 && !base && len(result) == 0 {
 		result = append(result, arm.Found("managedRules.managedRuleSets", "a firewall policy needs one of %s; add it", strings.Join(baseRuleSets, ", "))...)
 	}
-	result = append(result, s.OneOf("policySettings.mode", "Prevention", "Detection")...)
-	return append(result, s.OneOf("policySettings.state", "Enabled", "Disabled")...)
+	return result
 }}
 
 // gatewayOutputs gives each part of the gateway its id.

@@ -257,8 +257,6 @@ var gatewayRouting = arm.Rule{ID: "G9", Code: "ApplicationGatewayRequestRoutingR
 			if !maps || backend || redirects {
 				result = append(result, arm.Found(path+".urlPathMap", "routing rule '%s' is of type PathBasedRouting; it needs a urlPathMap, and no backend or redirection of its own", name)...)
 			}
-		case kind != "" && kind != "Basic":
-			result = append(result, arm.Found(path+".ruleType", "routing rule '%s' has type '%s'; use Basic or PathBasedRouting", name, kind)...)
 		case backend == redirects || maps:
 			result = append(result, arm.Found(path, "routing rule '%s' needs either a backend (backendAddressPool and backendHttpSettings) or a redirectConfiguration", name)...)
 		case backend && (!routing.Has("backendAddressPool") || !routing.Has("backendHttpSettings")):

@@ -25,7 +25,6 @@ func governanceTypes() []arm.Definition {
 				Pattern: regexp.MustCompile(`^[^<>%&?\\/]{1,90}$`), ID: "Locks", Say: "1 to 90 characters, none of < > % & ? \\ /",
 			},
 			Immutable: []string{"scope"},
-			Checks:    []arm.Rule{lockLevel},
 		}),
 		arm.Typed[policies.PolicyAssignment, policies.PolicyAssignmentArgs](arm.Definition{
 			Path: "{scope}/providers/Microsoft.Authorization/policyAssignments/{policyAssignmentName}",
@@ -38,11 +37,6 @@ func governanceTypes() []arm.Definition {
 		}),
 	}
 }
-
-// lockLevel: a lock forbids deletion, or any change.
-var lockLevel = arm.Rule{ID: "Locks", Code: "InvalidLockLevel", Broken: func(s arm.Subject) []arm.Finding {
-	return s.OneOf("level", "CanNotDelete", "ReadOnly", "NotSpecified")
-}}
 
 // assignedPolicy: an assignment names what it assigns.
 var assignedPolicy = arm.Rule{ID: "Locks", Code: "InvalidCreatePolicyAssignmentRequest", Broken: func(s arm.Subject) []arm.Finding {

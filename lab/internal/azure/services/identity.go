@@ -97,7 +97,7 @@ var principalType = arm.Rule{ID: "I1", Code: "PrincipalNotFound", Broken: func(s
 	if !s.In.Has("principalType") {
 		return arm.Found("principalType", "principalType is missing; set it to ServicePrincipal for an identity, or User or Group")
 	}
-	return s.OneOf("principalType", "ServicePrincipal", "User", "Group", "ForeignGroup", "Device")
+	return nil
 }}
 
 // roleDefinition is I2: a role is named by the id of its definition.

@@ -64,14 +64,9 @@ var premiumOnly = arm.Rule{ID: "ACR", Code: "FeatureNotSupportedBySku", Broken: 
 	return result
 }}
 
-// registryFirewall: the rules of a registry's firewall are addresses of the internet, and its
-// switches have two values.
+// registryFirewall: the rules of a registry's firewall are addresses of the internet.
 var registryFirewall = arm.Rule{ID: "ACR", Code: "InvalidNetworkRuleSet", Broken: func(s arm.Subject) []arm.Finding {
-	result := slices.Concat(
-		s.OneOf("publicNetworkAccess", "Enabled", "Disabled"),
-		s.OneOf("networkRuleBypassOptions", "AzureServices", "None"),
-		s.OneOf("networkRuleSet.defaultAction", "Allow", "Deny"),
-	)
+	var result []arm.Finding
 	for i, entry := range s.In.Documents("networkRuleSet.ipRules") {
 		result = append(result, publicRange(arm.Indexed("networkRuleSet.ipRules", i)+".iPAddressOrRange", entry.Text("iPAddressOrRange"))...)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
+	"github.com/gridos/sharedinfra/lab/internal/azure/schema"
 )
 
 // Options say how the services behave.
@@ -23,11 +24,22 @@ type Options struct {
 func New(options Options) arm.Services {
 	k := behind{options.Kubernetes, options.StrictCounts}
 	return arm.Services{
-		Definitions: lockable(slices.Concat(
+		Definitions: lockable(specified(slices.Concat(
 			groupTypes(), networkTypes(), gatewayTypes(), dnsTypes(), privateLinkTypes(), clusterTypes(k), maintenanceTypes(), databaseTypes(),
 			vaultTypes(), registryTypes(), monitoringTypes(), identityTypes(), governanceTypes(),
-		)),
+		))),
 		Functions: clusterFunctions(k),
 		Latency:   latency,
 	}
+}
+
+// specified adds to each type what Azure's specifications say about its requests. The rules of this
+// package are what these do not say.
+func specified(definitions []arm.Definition) []arm.Definition {
+	for i := range definitions {
+		if t := schema.Of(definitions[i].Kind); t != nil {
+			definitions[i].Checks = append(definitions[i].Checks, t.Rule(definitions[i].Checks))
+		}
+	}
+	return definitions
 }

@@ -39,7 +39,7 @@ func vaultTypes() []arm.Definition {
 			Global:    true,
 			Immutable: []string{"location"},
 			Refers:    map[string]string{"properties.networkAcls.virtualNetworkRules.id": typeSubnet},
-			Checks:    []arm.Rule{purgeProtection, vaultRetention, vaultProperties, vaultAccess, vaultFirewall},
+			Checks:    []arm.Rule{purgeProtection, vaultRetention, vaultAccess, vaultFirewall},
 			Demands:   []arm.Rule{networkSettled, vaultSubnets},
 			SoftDeletes: &arm.SoftDeletion{
 				Conflict: vaultConflict,
@@ -117,11 +117,6 @@ var vaultRetention = arm.Rule{ID: "V1", Code: "BadRequest", Broken: func(s arm.S
 	return nil
 }}
 
-// vaultProperties: the SKU's family is A, and its name one of two.
-var vaultProperties = arm.Rule{Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
-	return append(s.OneOf("properties.sku.family", "A"), s.OneOf("properties.sku.name", "standard", "premium")...)
-}}
-
 // secretDeletion is V2: azure-native deletes a secret through the vault's data plane, for which the
 // deployer needs a role that still is there, or an access policy of a vault that has no roles.
 var secretDeletion = arm.Rule{ID: "V2", Code: "ForbiddenByRbac", Broken: func(s arm.Subject) []arm.Finding {
@@ -172,10 +167,7 @@ var vaultAccess = arm.Rule{ID: "V2", Code: "BadRequest", Broken: func(s arm.Subj
 // vaultFirewall is V3: what the firewall of a vault lets in are addresses of the internet and
 // subnets.
 var vaultFirewall = arm.Rule{ID: "V3", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
-	result := slices.Concat(
-		s.OneOf("properties.networkAcls.bypass", "AzureServices", "None"),
-		s.OneOf("properties.networkAcls.defaultAction", "Allow", "Deny"),
-	)
+	var result []arm.Finding
 	if access := s.In.Text("properties.publicNetworkAccess"); access != "" && !containsFold([]string{"Enabled", "Disabled"}, access) {
 		result = append(result, arm.Found("properties.publicNetworkAccess", "publicNetworkAccess is '%s'; use Enabled or Disabled", access)...)
 	}

@@ -1,0 +1,196 @@
+// Package schema has what Azure's REST specifications say about the resource types of the simulated
+// Azure: which properties a request has, which it needs and which only Azure sets, and the values
+// and bounds of each. azure.json is derived from Microsoft's own packages (make azure-schema) and
+// not from what this project believes.
+package schema
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+//go:embed azure.json
+var data []byte
+
+// Type is what the specifications say about the request that creates a resource type.
+type Type struct {
+	// Package and Version are the npm package that says it.
+	Package, Version string
+	// APIVersion is the version of Azure's API that the package speaks, such as 2024-09-01.
+	APIVersion string
+	// Names are the facts about parameters of the id, by parameter.
+	Names map[string]*Facts
+	// Query are the parameters that are neither in the id nor in the body.
+	Query []string
+
+	model model
+}
+
+// Facts are what is known about one property.
+type Facts struct {
+	// Wire is the dotted path that the property has in the body of the request.
+	Wire string `json:"wire"`
+	// Required properties are in every request, and ReadOnly ones in none.
+	Required bool `json:"required"`
+	ReadOnly bool `json:"readOnly"`
+	// Type is a type of Microsoft's mappers, such as String, Sequence or Composite.
+	Type string `json:"type"`
+	// Enum are the only values, if there are any.
+	Enum []any `json:"enum"`
+
+	Pattern          string   `json:"pattern"`
+	MinLength        *int     `json:"minLength"`
+	MaxLength        *int     `json:"maxLength"`
+	MinItems         *int     `json:"minItems"`
+	MaxItems         *int     `json:"maxItems"`
+	UniqueItems      bool     `json:"uniqueItems"`
+	Minimum          *float64 `json:"minimum"`
+	Maximum          *float64 `json:"maximum"`
+	ExclusiveMinimum *float64 `json:"exclusiveMinimum"`
+	ExclusiveMaximum *float64 `json:"exclusiveMaximum"`
+	MultipleOf       *float64 `json:"multipleOf"`
+
+	// Items are the facts about each element of a list, Values those about each value of a map.
+	Items  *Facts `json:"items"`
+	Values *Facts `json:"values"`
+
+	// Client is the name of the property in clients, where it is another one than on the wire.
+	Client string `json:"client"`
+	Model  string `json:"model"`
+
+	pattern *regexp.Regexp
+	model   model
+}
+
+// model has the properties of an object under their names in lower case: azure-native writes some
+// with other capitals, and some with the name that clients use.
+type model map[string]*Facts
+
+// required are the names, as on the wire, of what a request needs.
+func (m model) required() []string {
+	var names []string
+	for name, facts := range m {
+		if own := facts.name(); facts.Required && !facts.ReadOnly && strings.EqualFold(name, own) {
+			names = append(names, own)
+		}
+	}
+	return names
+}
+
+// name is the last part of the path on the wire.
+func (f *Facts) name() string { return f.Wire[strings.LastIndex(f.Wire, ".")+1:] }
+
+// Constrained says whether the specification tells more about the property than its type.
+func (f *Facts) Constrained() bool {
+	return f.Required || f.ReadOnly || len(f.Enum) > 0 || f.Pattern != "" || f.MinLength != nil || f.MaxLength != nil || f.MinItems != nil ||
+		f.MaxItems != nil || f.UniqueItems || f.Minimum != nil || f.Maximum != nil || f.ExclusiveMinimum != nil || f.ExclusiveMaximum != nil ||
+		f.MultipleOf != nil || f.Items != nil && f.Items.Constrained()
+}
+
+// At returns the facts about a property, and nil for one that the specification does not have. A
+// path is dotted and has no indexes.
+func (t *Type) At(path string) *Facts {
+	within := t.model
+	var facts *Facts
+	for _, name := range strings.Split(path, ".") {
+		if facts != nil && facts.Values != nil {
+			facts = facts.Values
+		} else if facts = within[strings.ToLower(name)]; facts == nil {
+			return nil
+		}
+		for facts.Items != nil {
+			facts = facts.Items
+		}
+		within = facts.model
+	}
+	return facts
+}
+
+// Of returns what is known about an ARM type, and nil about one that azure.json does not have.
+func Of(kind string) *Type { return all()[strings.ToLower(kind)] }
+
+// all is azure.json by ARM type in lower case. The file belongs to the program: that it cannot be
+// read is a mistake of the programmer.
+var all = sync.OnceValue(func() map[string]*Type {
+	types, err := parse(data)
+	if err != nil {
+		panic(fmt.Sprintf("lab/internal/azure/schema/azure.json: %v; make azure-schema writes it again", err))
+	}
+	return types
+})
+
+func parse(text []byte) (map[string]*Type, error) {
+	var file struct {
+		Packages map[string]string `json:"packages"`
+		Types    map[string]struct {
+			Package    string            `json:"package"`
+			APIVersion string            `json:"apiVersion"`
+			Model      string            `json:"model"`
+			Names      map[string]*Facts `json:"names"`
+			Query      []string          `json:"query"`
+		} `json:"types"`
+		Models map[string]map[string]*Facts `json:"models"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, err
+	}
+	models := map[string]model{}
+	for id := range file.Models {
+		models[id] = model{}
+	}
+	for id, properties := range file.Models {
+		for name, facts := range properties {
+			if err := facts.link(models); err != nil {
+				return nil, fmt.Errorf("%s.%s: %w", id, name, err)
+			}
+			models[id][strings.ToLower(name)] = facts
+			if facts.Client != "" {
+				models[id][strings.ToLower(facts.Client)] = facts
+			}
+		}
+	}
+	types := map[string]*Type{}
+	for kind, t := range file.Types {
+		root, ok := models[t.Model]
+		if !ok {
+			return nil, fmt.Errorf("%s: there is no model %s", kind, t.Model)
+		}
+		for parameter, facts := range t.Names {
+			if err := facts.link(models); err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", kind, parameter, err)
+			}
+		}
+		types[strings.ToLower(kind)] = &Type{
+			Package: t.Package, Version: file.Packages[t.Package], APIVersion: t.APIVersion, Names: t.Names, Query: t.Query, model: root,
+		}
+	}
+	return types, nil
+}
+
+// link finds the model of a property and compiles its pattern, and those of its elements.
+func (f *Facts) link(models map[string]model) error {
+	if f.Pattern != "" {
+		var err error
+		if f.pattern, err = regexp.Compile(f.Pattern); err != nil {
+			return err
+		}
+	}
+	if f.Model != "" {
+		var ok bool
+		if f.model, ok = models[f.Model]; !ok {
+			return fmt.Errorf("there is no model %s", f.Model)
+		}
+	}
+	for _, inner := range []*Facts{f.Items, f.Values} {
+		if inner != nil {
+			if err := inner.link(models); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
