@@ -44,7 +44,7 @@ func (c Cluster) Arrive(address string, port int32) Arrival {
 	configs := map[types.NamespacedName]bool{}
 	for _, pod := range c.Pods {
 		selected := len(service.Spec.Selector) > 0 && selects(service.Spec.Selector, pod.Labels)
-		if pod.Namespace != service.Namespace || !selected || !ready(pod) {
+		if pod.Namespace != service.Namespace || !selected || !Ready(pod) {
 			continue
 		}
 		pods++
@@ -124,7 +124,8 @@ func named(service *corev1.Service) string {
 	return "Service " + service.Namespace + "/" + service.Name
 }
 
-func ready(pod *corev1.Pod) bool {
+// Ready says whether a pod gets requests: it is ready and is not being deleted.
+func Ready(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(condition corev1.PodCondition) bool {
 		return condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue
 	})

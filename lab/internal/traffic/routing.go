@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gridos/sharedinfra/lab/internal/mesh"
 )
 
 var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
@@ -78,7 +80,7 @@ func endpoints(service *corev1.Service, replicas []*replica) []*replica {
 	selector := k8slabels.SelectorFromSet(service.Spec.Selector)
 	var found []*replica
 	for _, r := range replicas {
-		if selector.Matches(k8slabels.Set(r.pod.Labels)) && ready(r.pod) {
+		if selector.Matches(k8slabels.Set(r.pod.Labels)) && mesh.Ready(r.pod) {
 			found = append(found, r)
 		}
 	}

@@ -30,10 +30,19 @@ func (c *Cloud) Copy() *Cloud {
 	}
 }
 
-// Unchanged tells whether nothing has happened since a copy was taken, and nothing is under way.
+// Unchanged tells whether nothing has happened since a copy was taken that was left alone, and
+// nothing is under way.
 func (c *Cloud) Unchanged(since *Cloud) bool {
-	return maps.Equal(c.live, since.live) && maps.Equal(c.deleted, since.deleted) && c.Idle()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Equal(c.live, since.live) && maps.Equal(c.deleted, since.deleted) && c.idle()
 }
 
 // Idle tells whether no operation is under way.
-func (c *Cloud) Idle() bool { return len(c.running) == 0 && len(c.held) == 0 }
+func (c *Cloud) Idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.idle()
+}
+
+func (c *Cloud) idle() bool { return len(c.running) == 0 && len(c.held) == 0 }

@@ -31,13 +31,13 @@ func TestEngine_Locks_NothingInALockedGroupIsDeleted(t *testing.T) {
 	l.up(valid().only("group")).accepted()
 }
 
-func TestEngine_Locks_AnAssignmentNamesAPolicy(t *testing.T) {
+func TestEngine_Policies_AnAssignmentNamesAPolicy(t *testing.T) {
 	t.Parallel()
 	e := valid().with(of("assignment", &policies.PolicyAssignmentArgs{
 		Scope: pulumi.String(groupID), PolicyAssignmentName: pulumi.String("pods"), PolicyDefinitionId: pulumi.String("baseline"),
 	}, policies.NewPolicyAssignment, "group"))
 	previewRefuses(t, e, "assignment", mistake{
-		rule: "Locks", code: "InvalidCreatePolicyAssignmentRequest", property: "policyDefinitionId",
+		rule: "Policies", code: "InvalidCreatePolicyAssignmentRequest", property: "policyDefinitionId",
 		says: []string{"'baseline' is no policy and no initiative", "set policyDefinitionId"},
 	})
 }

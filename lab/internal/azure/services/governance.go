@@ -29,7 +29,7 @@ func governanceTypes() []arm.Definition {
 		arm.Typed[policies.PolicyAssignment, policies.PolicyAssignmentArgs](arm.Definition{
 			Path: "{scope}/providers/Microsoft.Authorization/policyAssignments/{policyAssignmentName}",
 			Name: arm.NameRule{
-				Pattern: regexp.MustCompile(`^[^<>*%&:?.+/\\]{1,63}[^<>*%&:?.+/\\ ]$`), ID: "Locks",
+				Pattern: regexp.MustCompile(`^[^<>*%&:?.+/\\]{1,63}[^<>*%&:?.+/\\ ]$`), ID: "Policies",
 				Say: "2 to 64 characters, none of < > * % & : ? . + / \\, no space last",
 			},
 			Immutable: []string{"scope"},
@@ -39,7 +39,7 @@ func governanceTypes() []arm.Definition {
 }
 
 // assignedPolicy: an assignment names what it assigns.
-var assignedPolicy = arm.Rule{ID: "Locks", Code: "InvalidCreatePolicyAssignmentRequest", Broken: func(s arm.Subject) []arm.Finding {
+var assignedPolicy = arm.Rule{ID: "Policies", Code: "InvalidCreatePolicyAssignmentRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "policyDefinitionId"
 	if s.In.Unsure(path) || strings.Contains(s.In.Text(path), "/providers/Microsoft.Authorization/policy") {
 		return nil
