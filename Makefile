@@ -22,6 +22,9 @@ CHAOS_FLAGS ?=
 TEST_FLAGS ?=
 # How long each fuzz target runs, as go test takes it.
 FUZZTIME ?= 10s
+# The folders whose fuzz targets run, and the drills that are played; all of them if it is empty.
+FUZZ_IN ?= .
+DRILLS ?=
 # What the bill of materials calls the version of the service.
 VERSION ?= $(shell git describe --always --dirty)
 
@@ -163,8 +166,9 @@ fuzz: ## Run each fuzz target for FUZZTIME, one after the other
 	time_was_up() { \
 		grep -qx '    context deadline exceeded' "$$log" && ! grep -q 'Failing input written' "$$log" && echo "passed: only its time was up"; \
 	}; \
-	grep -rnoE --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools '^func Fuzz[A-Za-z0-9_]+' . | sort | \
+	grep -rnoE --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools '^func Fuzz[A-Za-z0-9_]+' $(FUZZ_IN) | sort | \
 	while IFS=: read -r file _ target; do \
+		file=./$${file#./}; \
 		target=$${target#func }; package=$$(dirname "$$file"); module=.; \
 		case $$package in ./src/*) module=src; package=./$${package#./src/} ;; esac; \
 		echo "== $$module $$package $$target"; \
@@ -190,7 +194,7 @@ chaos: ## Kill up, preview and down at ROUNDS random moments, and check that all
 
 .PHONY: drills
 drills: ## Lose the cluster, the states, Argo CD and the key vault, one after the other, and get them back: five minutes
-	go run ./lab drills
+	go run ./lab drills $(DRILLS)
 
 # Here a test that lacks a program fails instead of being skipped: what is not tried must not look as if it were.
 .PHONY: faults
