@@ -44,12 +44,21 @@ func TestEngine_K2_WorkloadIdentityNeedsTheIssuer(t *testing.T) {
 
 func TestEngine_K3_NoLocalAccountsWithoutEntra(t *testing.T) {
 	t.Parallel()
-	e := valid()
-	e.cluster.AadProfile = nil
-	previewRefuses(t, e, "cluster", mistake{
-		rule: "K3", code: "DisableLocalAccountsRequiresAAD", property: "aadProfile",
-		says: []string{"disableLocalAccounts needs an Entra ID profile", "set aadProfile.managed to true"},
-	})
+	for name, profile := range map[string]containerservice.ManagedClusterAADProfilePtrInput{
+		"no profile":                  nil,
+		"a profile that says nothing": containerservice.ManagedClusterAADProfileArgs{EnableAzureRBAC: pulumi.Bool(true)},
+		"a profile that is not AKS'":  containerservice.ManagedClusterAADProfileArgs{Managed: pulumi.Bool(false)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := valid()
+			e.cluster.AadProfile = profile
+			previewRefuses(t, e, "cluster", mistake{
+				rule: "K3", code: "DisableLocalAccountsRequiresAAD", property: "aadProfile",
+				says: []string{"disableLocalAccounts needs an Entra ID profile", "set aadProfile.managed to true"},
+			})
+		})
+	}
 }
 
 func TestEngine_K3_NoAdministratorCredentials(t *testing.T) {

@@ -230,9 +230,10 @@ var workloadIdentity = arm.Rule{ID: "K2", Code: "WorkloadIdentityRequiresOIDCIss
 	return arm.Found("oidcIssuerProfile.enabled", "workload identity needs the OIDC issuer; set oidcIssuerProfile.enabled to true")
 }}
 
-// localAccounts is K3: without local accounts a cluster needs Entra ID.
+// localAccounts is K3: without local accounts a cluster needs Entra ID, managed by AKS. A profile that is not managed is one of the
+// integration that AKS retired.
 var localAccounts = arm.Rule{ID: "K3", Code: "DisableLocalAccountsRequiresAAD", Broken: func(s arm.Subject) []arm.Finding {
-	if !s.In.Flag("disableLocalAccounts") || s.In.Has("aadProfile") {
+	if !s.In.Flag("disableLocalAccounts") || s.In.Flag("aadProfile.managed") || s.In.Unsure("aadProfile.managed") {
 		return nil
 	}
 	return arm.Found("aadProfile", "disableLocalAccounts needs an Entra ID profile, or nobody could sign in; set aadProfile.managed to true")
