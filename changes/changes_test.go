@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -155,6 +156,145 @@ func TestUnit_PropertiesSayWhatIsRiskyAndWhatCostsMoney(t *testing.T) {
 		require.Len(t, p.Changes, 1)
 		assert.Equal(t, test.want, p.Changes[0].Level, "%s %s", test.typ, test.path)
 	}
+}
+
+// What protects, opens or records something is never called plain when it is taken back, and is no risk when it is switched on.
+func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
+	t.Parallel()
+	const (
+		server    = "azure-native:dbforpostgresql/v20240801:Server"
+		vault     = "azure-native:keyvault/v20241101:Vault"
+		pool      = "azure-native:containerservice/v20240901:AgentPool"
+		setting   = "azure-native:insights/v20210501preview:DiagnosticSetting"
+		logs      = "azure-native:operationalinsights/v20230901:Workspace"
+		gateway   = "azure-native:network/v20240501:ApplicationGateway"
+		firewall  = "azure-native:network/v20240501:WebApplicationFirewallPolicy"
+		network   = "azure-native:network/v20240501:VirtualNetwork"
+		images    = "azure-native:containerregistry/v20230701:Registry"
+		release   = "kubernetes:helm.sh/v3:Release"
+		service   = "kubernetes:core/v1:Service"
+		internal  = "service.beta.kubernetes.io/azure-load-balancer-internal"
+		namespace = "kubernetes:core/v1:Namespace"
+		app       = "kubernetes:argoproj.io/v1alpha1:Application"
+	)
+	for _, test := range []struct {
+		typ, path string
+		old, made any
+		there     changes.Level // from old to made
+		back      changes.Level
+	}{
+		// Who reaches or does what: either way.
+		{cluster, "enableRBAC", true, false, changes.Risky, changes.Risky},
+		{cluster, "aadProfile.managed", true, false, changes.Risky, changes.Risky},
+		{cluster, "aadProfile.enableAzureRBAC", true, false, changes.Risky, changes.Risky},
+		{cluster, "aadProfile.adminGroupObjectIDs[0]", "a", "b", changes.Risky, changes.Risky},
+		{cluster, "aadProfile", map[string]any{"managed": true}, nil, changes.Risky, changes.Risky},
+		{cluster, "disableLocalAccounts", true, false, changes.Risky, changes.Risky},
+		{cluster, "oidcIssuerProfile.enabled", true, false, changes.Risky, changes.Risky},
+		{cluster, "apiServerAccessProfile.enablePrivateClusterPublicFQDN", false, true, changes.Risky, changes.Risky},
+		{cluster, "networkProfile.networkPolicy", "cilium", "none", changes.Risky, changes.Risky},
+		{cluster, "serviceMeshProfile.istio.components.ingressGateways[0].mode", "Internal", "External", changes.Risky, changes.Risky},
+		{cluster, "agentPoolProfiles[0].enableNodePublicIP", false, true, changes.Risky, changes.Risky},
+		{vault, "properties.publicNetworkAccess", "Disabled", "Enabled", changes.Risky, changes.Risky},
+		{vault, "properties.networkAcls.defaultAction", "Deny", "Allow", changes.Risky, changes.Risky},
+		{vault, "properties.enabledForDeployment", false, true, changes.Risky, changes.Risky},
+		{images, "networkRuleBypassOptions", "None", "AzureServices", changes.Risky, changes.Risky},
+		{server, "authConfig.activeDirectoryAuth", "Enabled", "Disabled", changes.Risky, changes.Risky},
+		{"azure-native:dbforpostgresql/v20240801:Configuration", "value", "TLSv1.2", "TLSv1.1", changes.Risky, changes.Risky},
+		{"azure-native:storage/v20230101:StorageAccount", "minimumTlsVersion", "TLS1_2", "TLS1_0", changes.Risky, changes.Risky},
+		{gateway, "sslPolicy.policyName", "AppGwSslPolicy20220101S", "AppGwSslPolicy20150501", changes.Risky, changes.Risky},
+		{gateway, "redirectConfigurations[0].includePath", true, false, changes.Risky, changes.Risky},
+		{gateway, "httpListeners[1].protocol", "Https", "Http", changes.Risky, changes.Risky},
+		{firewall, "policySettings.mode", "Prevention", "Detection", changes.Risky, changes.Risky},
+		{firewall, "policySettings.state", "Enabled", "Disabled", changes.Risky, changes.Risky},
+		{subnet, "privateEndpointNetworkPolicies", "NetworkSecurityGroupEnabled", "Disabled", changes.Risky, changes.Risky},
+		{release, `values.configs.cm["exec.enabled"]`, false, true, changes.Risky, changes.Risky},
+		{release, `values.configs.cm["users.anonymous.enabled"]`, false, true, changes.Risky, changes.Risky},
+		{release, "values.crds.keep", true, false, changes.Risky, changes.Risky},
+		{release, `values.configs.rbac["policy.default"]`, "", "role:admin", changes.Risky, changes.Risky},
+		{service, `metadata.annotations["` + internal + `"]`, "true", "false", changes.Risky, changes.Risky},
+		{app, "spec.syncPolicy.automated.prune", true, false, changes.Risky, changes.Risky},
+		{app, "metadata.finalizers[0]", "resources-finalizer.argocd.argoproj.io", nil, changes.Risky, changes.Risky},
+		{namespace, `metadata.labels["pod-security.kubernetes.io/enforce"]`, "restricted", "privileged", changes.Risky, changes.Risky},
+
+		// What protects, records or keeps: only back.
+		{vault, "properties.enableSoftDelete", true, false, changes.Risky, changes.Plain},
+		{vault, "properties.enablePurgeProtection", true, nil, changes.Risky, changes.Plain},
+		{vault, "properties.softDeleteRetentionInDays", 90.0, 7.0, changes.Risky, changes.Plain},
+		{cluster, "securityProfile.workloadIdentity.enabled", true, false, changes.Risky, changes.Plain},
+		{cluster, "securityProfile.defender", map[string]any{"securityMonitoring": "on"}, nil, changes.Risky, changes.Plain},
+		{cluster, "securityProfile.defender.securityMonitoring.enabled", true, false, changes.Risky, changes.Plain},
+		{cluster, "addonProfiles.azurepolicy.enabled", true, false, changes.Risky, changes.Plain},
+		{cluster, "autoUpgradeProfile.nodeOSUpgradeChannel", "NodeImage", "None", changes.Risky, changes.Plain},
+		{pool, "enableEncryptionAtHost", true, false, changes.Risky, changes.Plain},
+		{setting, "logs[0].enabled", true, false, changes.Risky, changes.Plain},
+		{setting, "metrics[0].enabled", true, false, changes.Risky, changes.Plain},
+		{setting, "logs[2]", map[string]any{"category": "guard", "enabled": true}, nil, changes.Risky, changes.Plain},
+		{setting, "logs[0].category", "kube-audit-admin", "kube-scheduler", changes.Risky, changes.Risky},
+		{setting, "workspaceId", "/workspaces/a", "/workspaces/b", changes.Risky, changes.Risky},
+		{network, "enableDdosProtection", true, false, changes.Risky, changes.Plain},
+		{images, "policies.retentionPolicy.days", 30.0, 1.0, changes.Risky, changes.Plain},
+
+		// Such, where more of it is paid for.
+		{server, "backup.geoRedundantBackup", "Enabled", "Disabled", changes.Risky, changes.Costly},
+		{server, "backup.backupRetentionDays", 35.0, 7.0, changes.Risky, changes.Costly},
+		{server, "highAvailability.mode", "ZoneRedundant", "Disabled", changes.Risky, changes.Costly},
+		{logs, "retentionInDays", 90.0, 30.0, changes.Risky, changes.Costly},
+		{logs, "workspaceCapping.dailyQuotaGb", -1.0, 2.0, changes.Risky, changes.Costly},
+
+		// What has none of it.
+		{cluster, "tags.encryption", "a", "b", changes.Plain, changes.Plain},
+		{"kubernetes:core/v1:ConfigMap", "data.project", "a", "b", changes.Plain, changes.Plain},
+		{release, "values.server.replicas", 1.0, 2.0, changes.Plain, changes.Plain},
+	} {
+		for _, way := range []struct {
+			from, to any
+			want     changes.Level
+		}{{test.old, test.made, test.there}, {test.made, test.old, test.back}} {
+			p := collected(nil, step(apitype.OpUpdate, test.typ, "it", at(test.path, way.from), at(test.path, way.to),
+				map[string]apitype.PropertyDiff{test.path: {Kind: apitype.DiffUpdate, InputDiff: true}}))
+			require.Len(t, p.Changes, 1)
+			assert.Equal(t, way.want, p.Changes[0].Level, "%s %s from %v to %v: %v", test.typ, test.path, way.from, way.to, p.Changes[0].Reasons)
+		}
+	}
+}
+
+// To the engine a resource that is no longer protected is the same as before.
+func TestUnit_TheEndOfAProtectionIsAChange(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		before, after bool
+		want          changes.Level
+	}{{true, false, changes.Risky}, {false, true, changes.Plain}} {
+		same := step(apitype.OpSame, subnet, "aks", map[string]any{}, map[string]any{}, nil)
+		metadata := same.ResourcePreEvent.Metadata
+		metadata.Old.Protect, metadata.New.Protect = test.before, test.after
+		p := collected(nil, same)
+		require.Len(t, p.Changes, 1)
+		assert.Zero(t, p.Same)
+		assert.Equal(t, test.want, p.Changes[0].Level)
+		assert.Equal(t, []changes.Property{{Path: "[protect]", Old: test.before, New: test.after}}, p.Changes[0].Properties)
+	}
+}
+
+// at is an object that has the value at the path.
+func at(path string, value any) map[string]any {
+	parsed, err := resource.ParsePropertyPath(path)
+	if err != nil {
+		panic(err)
+	}
+	for _, key := range slices.Backward(parsed) {
+		switch key := key.(type) {
+		case string:
+			value = map[string]any{key: value}
+		case int:
+			list := make([]any, key+1)
+			list[key] = value
+			value = list
+		}
+	}
+	object, _ := value.(map[string]any)
+	return object
 }
 
 func TestUnit_AResourceUnderAnotherNameIsOneChange(t *testing.T) {

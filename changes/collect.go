@@ -45,6 +45,9 @@ func (c *Collector) See(event apitype.EngineEvent) {
 		return
 	}
 	op, changed := opOf(step.Op)
+	if options := optionsOf(step); step.Op == apitype.OpSame && len(options) > 0 { // to the engine, options are no change
+		op, changed = Update, true
+	}
 	if !changed {
 		if step.Op == apitype.OpSame {
 			c.same++
@@ -59,7 +62,7 @@ func (c *Collector) See(event apitype.EngineEvent) {
 	case Create, Delete:
 		change.inputs = state.Inputs
 	case Update, Replace:
-		change.Properties = properties(step, c.Refresh)
+		change.Properties = slices.Concat(optionsOf(step), properties(step, c.Refresh))
 		change.Follows = len(change.Properties) > 0 &&
 			!slices.ContainsFunc(change.Properties, func(p Property) bool { return !isUnknown(p.New) })
 	}
@@ -81,6 +84,27 @@ func opOf(op apitype.OpType) (Op, bool) {
 		return "", false
 	}
 }
+
+// optionsOf are the resource's options that differ and decide what becomes of it when it is deleted.
+func optionsOf(step apitype.StepEventMetadata) []Property {
+	if step.Old == nil || step.New == nil {
+		return nil
+	}
+	var found []Property
+	if step.Old.Protect != step.New.Protect {
+		found = append(found, Property{Path: optionProtect, Old: step.Old.Protect, New: step.New.Protect})
+	}
+	if step.Old.RetainOnDelete != step.New.RetainOnDelete {
+		found = append(found, Property{Path: optionRetain, Old: step.Old.RetainOnDelete, New: step.New.RetainOnDelete})
+	}
+	return found
+}
+
+// The paths that stand for options: no input of a resource begins with a bracket.
+const (
+	optionProtect = "[protect]"
+	optionRetain  = "[retainOnDelete]"
+)
 
 // componentOf is the name of the resource's parent, unless that is the stack itself.
 func componentOf(parent string) string {

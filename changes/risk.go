@@ -33,6 +33,7 @@ var interrupts = []holder{
 	{"azure-native:network:VirtualNetworkLink", "the linked network does not resolve private names until there is another"},
 	{"azure-native:network:VirtualNetworkPeering", "people and pipelines do not reach private addresses until there is another"},
 	{"azure-native:operationalinsights:Workspace", "logs are lost"},
+	{"azure-native:insights:DiagnosticSetting", "what happens to the resource is no longer logged"},
 	{"azure-native:keyvault:Secret", "what reads the secret does not find it until there is another"},
 	{"azure-native:managedidentity:UserAssignedIdentity", "its workloads get a new principal, without the old role assignments"},
 	{"azure-native:managedidentity:FederatedIdentityCredential", "workloads cannot sign in with it until there is another"},
@@ -55,6 +56,9 @@ var access = []string{
 	"azure-native:network:WebApplicationFirewallPolicy",
 	"azure-native:dbforpostgresql:Administrator",
 	"azure-native:dbforpostgresql:FirewallRule",
+	"azure-native:keyvault:Secret",
+	"kubernetes:core:Secret",
+	"kubernetes:external-secrets.io:ClusterSecretStore",
 	"kubernetes:rbac.authorization.k8s.io:ClusterRole",
 	"kubernetes:rbac.authorization.k8s.io:ClusterRoleBinding",
 	"kubernetes:rbac.authorization.k8s.io:Role",
@@ -77,10 +81,6 @@ var billed = []string{
 }
 
 var (
-	// accessProperty are properties, of whatever resource, that decide who reaches it or how it is protected.
-	accessProperty = regexp.MustCompile(`(?i)(^|\.)(publicNetworkAccess|networkAcls|authorizedIPRanges|enablePrivateCluster|` +
-		`disableLocalAccounts|enableAzureRBAC|enableRbacAuthorization|accessPolicies|enablePurgeProtection|adminUserEnabled|` +
-		`anonymousPullEnabled|minTlsVersion|minimumTlsVersion|requireSecureTransport|authConfig)(\.|\[|$)`)
 	// costProperty are properties, of resources in Azure, that are paid for.
 	costProperty = regexp.MustCompile(`(?i)(^|\.)(sku|vmSize|count|minCount|maxCount|capacity|minCapacity|maxCapacity|storage|` +
 		`storageSizeGB|iops|tier|retentionInDays|backupRetentionDays|geoRedundantBackup|highAvailability|zoneRedundancy|` +
@@ -135,8 +135,10 @@ func rate(c *Change, refresh bool) {
 	}
 	for _, p := range c.Properties {
 		switch {
-		case accessProperty.MatchString(p.Path):
+		case decidesAccess(kind, p.Path):
 			note(Risky, p.Path+" decides who reaches it, or how it is protected")
+		case weakens(kind, p):
+			note(Risky, p.Path+" was a safeguard")
 		case azure && costProperty.MatchString(p.Path):
 			note(Costly, p.Path+" is paid for")
 		case kind == "kubernetes:helm.sh:Release" && release.MatchString(p.Path):

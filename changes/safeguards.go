@@ -1,0 +1,112 @@
+package changes
+
+import (
+	"regexp"
+	"strings"
+)
+
+// accessProperties are the properties that decide who reaches a resource, who may do what with it, or what goes by which way. A
+// change of theirs is looked at in either direction: what keeps strangers out may keep colleagues out. The keys are the types, without
+// API versions; the expressions match a part of a path from one dot to another.
+var accessProperties = map[string]*regexp.Regexp{
+	// Of whatever resource, known here or not.
+	"": named(`publicNetworkAccess\w*`, `networkAcls`, `networkRule\w*`, `ipRules`, `virtualNetworkRules`, `authorizedIPRanges`,
+		`enablePrivateCluster\w*`, `apiServerAccessProfile`, `disableLocal\w+`, `enableRBAC`, `enableAzureRBAC`, `enableRbacAuthorization`,
+		`aadProfile`, `authConfig`, `accessPolicies`, `adminUserEnabled`, `anonymousPullEnabled`, `min\w*TlsVersion`, `sslPolicy`,
+		`sslProfiles`, `sslCertificates`, `requireSecureTransport`, `identity`, `identityProfile`, `userAssignedIdentities`,
+		`networkSecurityGroup`, `enableNodePublicIP`, `firewallPolicy`, `pod-security\.kubernetes\.io/\w+`, `serviceAccount\w*`),
+	"azure-native:containerservice:ManagedCluster": named(`oidcIssuerProfile`, `networkPolicy`, `networkDataplane`, `outboundType`,
+		`ingressGateways`, `nodeResourceGroupProfile`, `linuxProfile`, `windowsProfile`, `httpProxyConfig`),
+	"azure-native:containerregistry:Registry": named(`exportPolicy`, `azureADAuthenticationAsArmPolicy`, `trustPolicy`,
+		`quarantinePolicy`, `dataEndpointEnabled`),
+	"azure-native:dbforpostgresql:Server":        named(`network`, `administratorLogin\w*`),
+	"azure-native:dbforpostgresql:Configuration": named(`value`, `configurationName`),
+	"azure-native:keyvault:Vault":                named(`enabledFor\w+`, `tenantId`),
+	"azure-native:network:ApplicationGateway": named(`httpListeners`, `frontendPorts`, `frontendIPConfigurations`,
+		`requestRoutingRules`, `redirectConfigurations`, `urlPathMaps`, `rewriteRuleSets`, `backendAddressPools`,
+		`backendHttpSettingsCollection`, `trustedRootCertificates`, `webApplicationFirewallConfiguration`),
+	"azure-native:network:Subnet": named(`natGateway`, `routeTable`, `privateEndpointNetworkPolicies`,
+		`privateLinkServiceNetworkPolicies`, `delegations`, `serviceEndpoints`, `serviceEndpointPolicies`, `defaultOutboundAccess`),
+	"azure-native:network:VirtualNetwork":        named(`virtualNetworkPeerings`, `dhcpOptions`),
+	"azure-native:network:PrivateEndpoint":       named(`privateLinkServiceConnections`, `subnet`),
+	"azure-native:network:PrivateDnsZoneGroup":   named(`privateDnsZoneConfigs`),
+	"azure-native:network:VirtualNetworkLink":    named(`registrationEnabled`, `resolutionPolicy`, `virtualNetwork`),
+	"azure-native:operationalinsights:Workspace": named(`features`),
+	"pulumi:providers:kubernetes":                named(`kubeconfig`, `cluster`, `context`),
+	"kubernetes:core:Service": named(`type`, `selector`, `ports`, `externalTrafficPolicy`, `externalIPs`, `loadBalancer\w*`,
+		`service\.beta\.kubernetes\.io/[\w-]+`),
+	// What Argo CD deploys, from where to where, and what it may delete of it.
+	"kubernetes:argoproj.io:Application": named(`project`, `destination`, `sources?`, `syncPolicy`, `finalizers`, `ignoreDifferences`),
+	// The switches of the three charts that open something, give somebody rights, or let go of what is stored.
+	"kubernetes:helm.sh:Release": named(`rbac`, `providerRBAC`, `configs\.secret`, `\w*users?\.\w+\.enabled`, `admin\.enabled`,
+		`exec\.enabled`, `dex\.\w+`, `oidc\.\w+`, `server\.insecure`, `networkPolic\w+`, `podLabels`, `\w*[sS]ecurityContext`,
+		`process\w+`, `crds`, `installCRDs`, `keepCRDs`, `applicationsetcontroller\.\w+`, `webhook\.maxPayloadSizeMB`, `ingress`,
+		`service\.type`, `dashboard\.enabled`, `extraObjects`, `notifications\.enabled`, `domain`),
+}
+
+// safeguards are the properties that protect what is stored, keep a record, or let it be had back. To switch one on, or to let it
+// reach further, is no risk.
+var safeguards = map[string]*regexp.Regexp{
+	"": named(`enablePurgeProtection`, `enableSoftDelete`, `softDeleteRetentionInDays`, `\w*[eE]ncrypt\w*`, `enableFIPS`,
+		`securityProfile`, `retentionInDays`, `backup\w*`, `geoRedundantBackup`, `workspaceCapping`, `dailyQuotaGb`, `\w*[dD]dos\w*`,
+		`enableVmProtection`, `retentionPolicy`, `softDeletePolicy`, `\[protect]`, `\[retainOnDelete]`),
+	"azure-native:containerservice:ManagedCluster": named(`addonProfiles\.(azurepolicy|omsagent|azureKeyvaultSecretsProvider)`,
+		`azureMonitorProfile`, `autoUpgradeProfile`),
+	"azure-native:dbforpostgresql:Server": named(`highAvailability`, `autoGrow`),
+	"azure-native:insights:DiagnosticSetting": named(`logs`, `metrics`, `workspaceId`, `storageAccountId`, `eventHub\w+`,
+		`marketplacePartnerId`, `logAnalyticsDestinationType`, `resourceUri`),
+	"kubernetes:argoproj.io:AppProject": named(`finalizers`),
+}
+
+// named matches paths that have one of the names between two dots, brackets or quotes.
+func named(names ...string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(^|[."\]])(` + strings.Join(names, "|") + `)([."\[]|$)`)
+}
+
+func matches(of map[string]*regexp.Regexp, kind, path string) bool {
+	if strings.HasPrefix(path, "tags") { // which anybody may name as they like
+		return false
+	}
+	if of[""].MatchString(path) {
+		return true
+	}
+	own := of[kind]
+	return own != nil && own.MatchString(path)
+}
+
+func decidesAccess(kind, path string) bool { return matches(accessProperties, kind, path) }
+
+// weakens tells whether the change of a property takes back a safeguard, or a part of one. What is known only later may.
+func weakens(kind string, p Property) bool {
+	return matches(safeguards, kind, p.Path) && !strengthens(p.Old, p.New)
+}
+
+// strengthens tells whether a safeguard reaches further afterwards: it was absent, off or smaller before.
+func strengthens(old, made any) bool {
+	switch was := old.(type) {
+	case nil:
+		return made != Unknown && !isOff(made)
+	case bool:
+		return !was && made == true
+	case float64:
+		more, ok := made.(float64)
+		return ok && (more > was && was >= 0 || more < 0 && was >= 0) // -1 is without a limit
+	case string:
+		return isOff(was) && made != Unknown && made != nil && !isOff(made)
+	default:
+		return false
+	}
+}
+
+func isOff(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case string:
+		return v == "" || strings.EqualFold(v, "Disabled") || strings.EqualFold(v, "None")
+	default:
+		return false
+	}
+}
