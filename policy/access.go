@@ -1,15 +1,25 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 func noAdminUser(r Resource, _ string) []finding {
-	if r.kind() == "containerregistry:Registry" && r.at("adminUserEnabled").isTrue() {
-		return []finding{{
+	if r.kind() != "containerregistry:Registry" {
+		return nil
+	}
+	var found []finding
+	if r.at("adminUserEnabled").isTrue() {
+		found = append(found, finding{
 			"the admin user is enabled: one password, shared by all, that no directory can revoke",
 			"set adminUserEnabled to false; nodes pull and pipelines push with their identities",
-		}}
+		})
 	}
-	return nil
+	if r.at("anonymousPullEnabled").isTrue() {
+		found = append(found, finding{"images are pulled without signing in", "set anonymousPullEnabled to false"})
+	}
+	return found
 }
 
 func noPasswordOnly(r Resource, _ string) []finding {
@@ -22,12 +32,11 @@ func noPasswordOnly(r Resource, _ string) []finding {
 			}}
 		}
 	case "containerservice:ManagedCluster":
-		if off := r.at("disableLocalAccounts"); !off.unknown() && !off.isTrue() {
-			return []finding{{
-				fmt.Sprintf("local accounts bypass the directory: disableLocalAccounts is %s", off),
-				"set disableLocalAccounts to true",
-			}}
-		}
+		return slices.Concat(
+			r.mustBeTrue("local accounts bypass the directory", "disableLocalAccounts"),
+			r.mustBeTrue("workloads need passwords", "oidcIssuerProfile", "enabled"),
+			r.mustBeTrue("workloads need passwords", "securityProfile", "workloadIdentity", "enabled"),
+		)
 	}
 	return nil
 }

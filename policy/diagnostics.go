@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -46,6 +47,46 @@ func diagnostics(rs []Resource) map[int][]finding {
 				"register a DiagnosticSetting whose " + target + " is the id output of the resource",
 			}}
 		}
+	}
+	return found
+}
+
+// sinks are the properties of a diagnostic setting that name where its logs go.
+var sinks = []string{"workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId"}
+
+// logsOn refuses a diagnostic setting that sends nothing, or that leaves out who did what: the category groups allLogs and audit have
+// that, and so have kube-audit and guard of AKS, which together cost less. Source: learn.microsoft.com, "Diagnostic settings in
+// Azure Monitor" (category groups) and "Azure Kubernetes Service monitoring data reference".
+func logsOn(r Resource, _ string) []finding {
+	if !isSetting(r.Type) {
+		return nil
+	}
+	var found []finding
+	if !slices.ContainsFunc(sinks, func(sink string) bool { return !r.at(sink).empty() }) {
+		found = append(found, finding{"it sends its logs nowhere", "set workspaceId"})
+	}
+	audited, kubernetes, signIns := false, false, false
+	for _, name := range []string{"logs", "metrics"} {
+		for _, entry := range r.at(name).elements() {
+			on := entry.at("enabled")
+			if !on.unknown() && !on.isTrue() {
+				found = append(found, finding{
+					fmt.Sprintf("%s %s %s is off: enabled is %s", name, entry.at("categoryGroup").text(), entry.at("category").text(), on),
+					"set enabled to true, or leave the entry out",
+				})
+				continue
+			}
+			group, category := entry.at("categoryGroup"), entry.at("category")
+			audited = audited || group.may("allLogs", "audit")
+			kubernetes = kubernetes || category.may("kube-audit", "kube-audit-admin")
+			signIns = signIns || category.may("guard")
+		}
+	}
+	if logs := r.at("logs"); !logs.unknown() && !audited && (!kubernetes || !signIns) {
+		found = append(found, finding{
+			"its logs do not say who did what",
+			"send the category group allLogs or audit, or, of a cluster, the categories kube-audit-admin and guard",
+		})
 	}
 	return found
 }

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 )
 
 const (
@@ -30,9 +32,13 @@ func noPublicEndpoint(r Resource, _ string) []finding {
 	case "network:PublicIPPrefix":
 		return []finding{{"public addresses that are not the gateway's", "serve through the Application Gateway"}}
 	case "containerservice:ManagedCluster":
-		return append(publicAPIServer(r), publicNodes(r.at("agentPoolProfiles").elements()...)...)
+		return slices.Concat(publicAPIServer(r), publicMesh(r), publicNodes(r.at("agentPoolProfiles").elements()...))
 	case "containerservice:AgentPool":
 		return publicNodes(r.at())
+	case "network:NetworkSecurityGroup":
+		return openPorts(r.at("securityRules").elements()...)
+	case "network:SecurityRule":
+		return openPorts(r.at())
 	case "dbforpostgresql:Server":
 		network := r.at("network")
 		if network.at("delegatedSubnetResourceId").empty() && !network.at("publicNetworkAccess").may("Disabled") {
@@ -55,6 +61,13 @@ func noPublicEndpoint(r Resource, _ string) []finding {
 func publicAPIServer(r Resource) []finding {
 	access := r.at("apiServerAccessProfile")
 	private, ranges := access.at("enablePrivateCluster"), access.at("authorizedIPRanges")
+	if name := access.at("enablePrivateClusterPublicFQDN"); private.isTrue() && !name.unknown() && !name.isFalse() {
+		return []finding{{ // Azure's default is true (azure-aks-docs, private-clusters.md, "Disable a public FQDN").
+			fmt.Sprintf("public DNS tells the private address of the API server: "+
+				"apiServerAccessProfile.enablePrivateClusterPublicFQDN is %s", name),
+			"set apiServerAccessProfile.enablePrivateClusterPublicFQDN to false",
+		}}
+	}
 	if private.unknown() || private.isTrue() || ranges.unknown() {
 		return nil
 	}
@@ -67,6 +80,49 @@ func publicAPIServer(r Resource) []finding {
 	var found []finding
 	for _, address := range ranges.elements() {
 		found = append(found, tooWide("the API server", address)...)
+	}
+	return found
+}
+
+// publicMesh finds an ingress gateway of the mesh that gets a load balancer with a public address (azure-aks-docs,
+// istio-deploy-ingress.md).
+func publicMesh(r Resource) []finding {
+	for _, ingress := range r.at("serviceMeshProfile", "istio", "components", "ingressGateways").elements() {
+		if ingress.at("enabled").isTrue() && !ingress.at("mode").may("Internal") {
+			return []finding{{
+				fmt.Sprintf("the mesh has an ingress gateway with a public address: its mode is %s", ingress.at("mode")),
+				"use Internal; requests come in by the Application Gateway",
+			}}
+		}
+	}
+	return nil
+}
+
+var (
+	// everybody are the sources of a security rule that are the whole Internet.
+	everybody = []string{"*", "Any", "Internet", "0.0.0.0/0", "::/0"}
+	// webPorts may be open to it.
+	webPorts = []string{"80", "443"}
+)
+
+// openPorts finds the rules of a security group that let the Internet in to anything but the ports of the web.
+func openPorts(rules ...property) []finding {
+	var found []finding
+	for _, rule := range rules {
+		from := append(rule.at("sourceAddressPrefixes").elements(), rule.at("sourceAddressPrefix"))
+		to := append(rule.at("destinationPortRanges").elements(), rule.at("destinationPortRange"))
+		if !rule.at("access").is("Allow") || !rule.at("direction").is("Inbound") ||
+			!slices.ContainsFunc(from, func(source property) bool { return source.is(everybody...) }) {
+			continue
+		}
+		for _, port := range to {
+			if !port.absent() && !port.may(webPorts...) {
+				found = append(found, finding{
+					fmt.Sprintf("the rule %s lets the Internet in to port %s", rule.at("name"), port),
+					"name the addresses that may come in, or the ports " + strings.Join(webPorts, " and "),
+				})
+			}
+		}
 	}
 	return found
 }

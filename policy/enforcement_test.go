@@ -163,7 +163,7 @@ func TestUnit_ARefusedRegistrationCannotBeSent(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, mocked(false, func(ctx *pulumi.Context) error {
 		see := transform(ctx, &enforcement{stack: "dev", refusing: true})
-		assert.Nil(t, see(ctx.Context(), &pulumi.ResourceTransformArgs{Type: "kubernetes:core/v1:Namespace", Name: "fine"}))
+		assert.Nil(t, see(ctx.Context(), &pulumi.ResourceTransformArgs{Type: "kubernetes:core/v1:ConfigMap", Name: "fine"}))
 		result := see(ctx.Context(), &pulumi.ResourceTransformArgs{Type: registry, Name: "images"})
 		require.NotNil(t, result)
 		_, err := internals.UnsafeAwaitOutput(ctx.Context(), result.Props["refused"].(pulumi.Output))

@@ -50,7 +50,7 @@ type Violation struct {
 // finding is what a rule says about one resource.
 type finding struct{ message, remedy string }
 
-// rule is one guardrail. It judges resources one by one, or the whole stack.
+// rule is one guardrail. It judges resources one by one, the whole stack, or both.
 type rule struct {
 	id    string
 	check func(r Resource, environment string) []finding
@@ -64,12 +64,17 @@ func rules() []rule {
 	return []rule{
 		{id: "allowed-regions", check: allowedRegions},
 		{id: "allowed-skus", check: allowedSKUs},
-		{id: "diagnostics", stack: diagnostics},
+		{id: "diagnostics", check: logsOn, stack: diagnostics},
+		{id: "firewall", check: firewall},
 		{id: "https-only", check: httpsOnly, waivableIn: []string{"dev"}},
+		{id: "least-privilege", check: leastPrivilege},
 		{id: "minimum-tls", check: minimumTLS},
 		{id: "no-admin-user", check: noAdminUser},
 		{id: "no-password-only", check: noPasswordOnly},
 		{id: "no-public-endpoint", check: noPublicEndpoint},
+		{id: "pod-security", check: podSecurity},
+		{id: "recoverable", check: recoverable},
+		{id: "roles", check: rolesDecide},
 		{id: "tags", check: tags},
 	}
 }

@@ -33,6 +33,11 @@ const (
 	logs     = "azure-native:operationalinsights/v20230901:Workspace"
 	setting  = "azure-native:insights/v20210501preview:DiagnosticSetting"
 	service  = "kubernetes:core/v1:Service"
+	nsg      = "azure-native:network/v20240501:NetworkSecurityGroup"
+	waf      = "azure-native:network/v20240501:WebApplicationFirewallPolicy"
+	roleOf   = "azure-native:authorization/v20220401:RoleAssignment"
+	project  = "kubernetes:argoproj.io/v1alpha1:AppProject"
+	store    = "kubernetes:external-secrets.io/v1:ClusterSecretStore"
 	edge     = "gridos-infra:gateway:Gateway"
 )
 
@@ -76,7 +81,30 @@ func TestUnit_EachRuleRefusesWhatItIsThereFor(t *testing.T) {
 		{"no-public-endpoint", "prod", "azure-native:network:PublicIPPrefix", edge, object{}, "public addresses"},
 		{"no-public-endpoint", "prod", aks, "", object{}, "open to the Internet"},
 		{"no-public-endpoint", "prod", aks, "", object{"apiServerAccessProfile": unknown}, ""},
-		{"no-public-endpoint", "prod", aks, "", object{"apiServerAccessProfile": object{"enablePrivateCluster": true}}, ""},
+		{"no-public-endpoint", "prod", aks, "", object{"apiServerAccessProfile": object{"enablePrivateCluster": true}},
+			"apiServerAccessProfile.enablePrivateClusterPublicFQDN is not set"},
+		{"no-public-endpoint", "prod", aks, "", object{"apiServerAccessProfile": object{
+			"enablePrivateCluster": true, "enablePrivateClusterPublicFQDN": false,
+		}}, ""},
+		{"no-public-endpoint", "prod", aks, "", object{"apiServerAccessProfile": object{
+			"enablePrivateCluster": true, "enablePrivateClusterPublicFQDN": unknown,
+		}}, ""},
+		{"no-public-endpoint", "prod", aks, "", with(ranges("198.51.100.0/24"), "serviceMeshProfile", mesh(true, "External")), "its mode is"},
+		{"no-public-endpoint", "prod", aks, "", with(ranges("198.51.100.0/24"), "serviceMeshProfile", mesh(false, "External")), ""},
+		{"no-public-endpoint", "prod", aks, "", with(ranges("198.51.100.0/24"), "serviceMeshProfile", mesh(true, "Internal")), ""},
+		{"no-public-endpoint", "prod", nsg, "", security("Allow", "Inbound", "Internet", "22"), `lets the Internet in to port "22"`},
+		{"no-public-endpoint", "prod", nsg, "", security("Allow", "Inbound", "*", "*"), `lets the Internet in to port "*"`},
+		{"no-public-endpoint", "prod", nsg, "", security("Allow", "Inbound", "Internet", "443"), ""},
+		{"no-public-endpoint", "prod", nsg, "", security("Deny", "Inbound", "Internet", "22"), ""},
+		{"no-public-endpoint", "prod", nsg, "", security("Allow", "Outbound", "*", "22"), ""},
+		{"no-public-endpoint", "prod", nsg, "", security("Allow", "Inbound", "10.0.0.0/8", "22"), ""},
+		{"no-public-endpoint", "prod", nsg, "", object{"securityRules": []any{object{
+			"access": "Allow", "direction": "Inbound", "name": "r", "sourceAddressPrefixes": []any{"10.0.0.0/8", "0.0.0.0/0"},
+			"destinationPortRanges": []any{"80", "8080-8090"},
+		}}}, `port "8080-8090"`},
+		{"no-public-endpoint", "prod", "azure-native:network:SecurityRule", "", object{
+			"access": "Allow", "direction": "Inbound", "sourceAddressPrefix": "*", "destinationPortRange": "22",
+		}, `lets the Internet in to port "22"`},
 		{"no-public-endpoint", "prod", aks, "", ranges(), "open to the Internet"},
 		{"no-public-endpoint", "prod", aks, "", ranges("198.51.100.0/24", "203.0.113.7"), ""},
 		{"no-public-endpoint", "prod", aks, "", ranges("198.51.100.0/24", "0.0.0.0/0"), `lets in "0.0.0.0/0"`},
@@ -137,13 +165,79 @@ func TestUnit_EachRuleRefusesWhatItIsThereFor(t *testing.T) {
 		{"no-admin-user", "prod", acr, "", object{"adminUserEnabled": true}, "the admin user is enabled"},
 		{"no-admin-user", "prod", acr, "", object{"adminUserEnabled": false}, ""},
 		{"no-admin-user", "prod", acr, "", object{}, ""},
+		{"no-admin-user", "prod", acr, "", object{"anonymousPullEnabled": true}, "without signing in"},
 
 		{"no-password-only", "prod", postgres, "", object{}, "activeDirectoryAuth is not set"},
 		{"no-password-only", "prod", postgres, "", object{"authConfig": object{"activeDirectoryAuth": "Disabled"}}, `is "Disabled"`},
 		{"no-password-only", "prod", postgres, "", object{"authConfig": object{"activeDirectoryAuth": "Enabled"}}, ""},
-		{"no-password-only", "prod", aks, "", object{"disableLocalAccounts": true}, ""},
-		{"no-password-only", "prod", aks, "", object{"disableLocalAccounts": unknown}, ""},
-		{"no-password-only", "prod", aks, "", object{"disableLocalAccounts": false}, "disableLocalAccounts is false"},
+		{"no-password-only", "prod", aks, "", signingIn(), ""},
+		{"no-password-only", "prod", aks, "", with(signingIn(), "disableLocalAccounts", unknown), ""},
+		{"no-password-only", "prod", aks, "", with(signingIn(), "disableLocalAccounts", false), "disableLocalAccounts is false"},
+		{"no-password-only", "prod", aks, "", with(signingIn(), "oidcIssuerProfile", nil), "oidcIssuerProfile.enabled is not set"},
+		{"no-password-only", "prod", aks, "", with(signingIn(), "securityProfile", object{"workloadIdentity": object{"enabled": false}}),
+			"securityProfile.workloadIdentity.enabled is false"},
+
+		{"roles", "prod", aks, "", governed(), ""},
+		{"roles", "prod", aks, "", with(governed(), "enableRBAC", false), "enableRBAC is false"},
+		{"roles", "prod", aks, "", with(governed(), "enableRBAC", unknown), ""},
+		{"roles", "prod", aks, "", with(governed(), "aadProfile", object{"managed": false, "enableAzureRBAC": true}),
+			"aadProfile.managed is false"},
+		{"roles", "prod", aks, "", with(governed(), "aadProfile", object{"managed": true}), "aadProfile.enableAzureRBAC is not set"},
+		{"roles", "prod", aks, "", with(governed(), "aadProfile", unknown), ""},
+		{"roles", "prod", vault, "", object{"properties": object{"enableRbacAuthorization": true, "enabledForDeployment": false}}, ""},
+		{"roles", "prod", vault, "", object{"properties": object{}}, "properties.enableRbacAuthorization is not set"},
+		{"roles", "prod", vault, "", object{"properties": object{"enableRbacAuthorization": true, "enabledForTemplateDeployment": true}},
+			"properties.enabledForTemplateDeployment is true"},
+
+		{"least-privilege", "prod", roleOf, "", assigned("7f951dda-4ed3-4680-a7ca-43fe172d538d"), ""},
+		{"least-privilege", "prod", roleOf, "", assigned("8E3AF657-a8ff-443c-a75c-2fe8c4bcb635"), "the role Owner may do everything"},
+		{"least-privilege", "prod", roleOf, "", assigned("b24988ac-6180-42a0-ab88-20f7382dd24c"), "the role Contributor"},
+		{"least-privilege", "prod", roleOf, "", object{"roleDefinitionId": unknown}, ""},
+		{"least-privilege", "prod", project, "", permits("https://git.example.com/a.git", "gridos", "Namespace"), ""},
+		{"least-privilege", "prod", project, "", permits("*", "gridos", "Namespace"), "sourceRepos permits everything"},
+		{"least-privilege", "prod", project, "", permits("https://git.example.com/a.git", "*", "Namespace"), "destinations permits everything"},
+		{"least-privilege", "prod", project, "", permits("https://git.example.com/a.git", "gridos", "*"), "clusterResourceWhitelist permits"},
+		{"least-privilege", "prod", store, "", object{"spec": object{"conditions": []any{object{"namespaces": []any{"gridos"}}}}}, ""},
+		{"least-privilege", "prod", store, "", object{"spec": object{}}, "every namespace reads every secret"},
+		{"least-privilege", "prod", store, "", object{"spec": unknown}, ""},
+
+		{"pod-security", "prod", "kubernetes:core/v1:Namespace", "", labelled("restricted"), ""},
+		{"pod-security", "prod", "kubernetes:core/v1:Namespace", "", labelled("baseline"), ""},
+		{"pod-security", "prod", "kubernetes:core/v1:Namespace", "", labelled("privileged"), "pods may do what they like"},
+		{"pod-security", "prod", "kubernetes:core/v1:Namespace", "", object{}, "enforce is not set"},
+
+		{"firewall", "prod", gateway, "", object{"firewallPolicy": object{"id": unknown}}, ""},
+		{"firewall", "prod", gateway, "", object{"firewallPolicy": object{"id": "p"}}, ""},
+		{"firewall", "prod", gateway, "", object{}, "no firewall policy"},
+		{"firewall", "prod", waf, "", guarding("Enabled", "Prevention", true, "Microsoft_DefaultRuleSet"), ""},
+		{"firewall", "prod", waf, "", guarding("Disabled", "Prevention", true, "Microsoft_DefaultRuleSet"), "the firewall is off"},
+		{"firewall", "prod", waf, "", guarding("Enabled", "Detection", true, "OWASP"), "attacks get through"},
+		{"firewall", "prod", waf, "", guarding("Enabled", "Prevention", false, "OWASP"), "what requests carry is not inspected"},
+		{"firewall", "prod", waf, "", guarding("Enabled", "Prevention", true, "Microsoft_BotManagerRuleSet"), "no rule set knows"},
+
+		{"recoverable", "prod", vault, "", object{"properties": object{"enableSoftDelete": true, "enablePurgeProtection": true}}, ""},
+		{"recoverable", "dev", vault, "", object{"properties": object{"enableSoftDelete": true}}, ""},
+		{"recoverable", "prod", vault, "", object{"properties": object{"enableSoftDelete": true}}, "properties.enablePurgeProtection is not set"},
+		{"recoverable", "dev", vault, "", object{"properties": object{"enableSoftDelete": false}}, "properties.enableSoftDelete is false"},
+		{"recoverable", "prod", postgres, "", kept(14, "Enabled"), ""},
+		{"recoverable", "prod", postgres, "", kept(13, "Enabled"), "backup.backupRetentionDays is 13; set backup.backupRetentionDays to 14 or more"},
+		{"recoverable", "prod", postgres, "", kept(35, "Disabled"), "lost with the region"},
+		{"recoverable", "prod", postgres, "", object{"backup": unknown}, ""},
+		{"recoverable", "dev", postgres, "", kept(7, "Disabled"), ""},
+		{"recoverable", "dev", logs, "", object{"retentionInDays": 30.0}, ""},
+		{"recoverable", "dev", logs, "", object{"retentionInDays": 29.0}, "logs are deleted too early"},
+
+		{"diagnostics", "prod", setting, "", sends(entry("categoryGroup", "allLogs", true)), ""},
+		{"diagnostics", "prod", setting, "", sends(entry("categoryGroup", "audit", true)), ""},
+		{"diagnostics", "prod", setting, "", sends(entry("category", "kube-audit-admin", true), entry("category", "guard", true)), ""},
+		{"diagnostics", "prod", setting, "", sends(entry("category", "kube-audit-admin", true)), "do not say who did what"},
+		{"diagnostics", "prod", setting, "", sends(entry("category", "guard", true)), "do not say who did what"},
+		{"diagnostics", "prod", setting, "", sends(), "do not say who did what"},
+		{"diagnostics", "prod", setting, "", sends(entry("categoryGroup", "allLogs", true), entry("category", "x", false)), "logs  x is off"},
+		{"diagnostics", "prod", setting, "", with(sends(entry("categoryGroup", "allLogs", true)), "metrics",
+			[]any{entry("category", "AllMetrics", false)}), "metrics  AllMetrics is off"},
+		{"diagnostics", "prod", setting, "", with(sends(entry("categoryGroup", "allLogs", true)), "workspaceId", nil), "sends its logs nowhere"},
+		{"diagnostics", "prod", setting, "", object{"workspaceId": unknown, "logs": unknown}, ""},
 
 		{"allowed-regions", "prod", group, "", object{"location": "West Europe"}, ""},
 		{"allowed-regions", "prod", group, "", object{"location": "eastus"}, `the location "eastus" is not allowed`},
@@ -183,6 +277,58 @@ func TestUnit_EachRuleRefusesWhatItIsThereFor(t *testing.T) {
 		}
 	}
 }
+
+func mesh(enabled bool, mode string) object {
+	gateways := []any{object{"enabled": enabled, "mode": mode}}
+	return object{"istio": object{"components": object{"ingressGateways": gateways}}}
+}
+
+func security(access, direction, from, port string) object {
+	return object{"securityRules": []any{object{
+		"name": "r", "access": access, "direction": direction, "sourceAddressPrefix": from, "destinationPortRange": port,
+	}}}
+}
+
+// signingIn is a cluster without passwords, governed one in which roles decide.
+func signingIn() object {
+	on := object{"enabled": true}
+	return object{"disableLocalAccounts": true, "oidcIssuerProfile": on, "securityProfile": object{"workloadIdentity": on}}
+}
+
+func governed() object {
+	return object{"enableRBAC": true, "aadProfile": object{"managed": true, "enableAzureRBAC": true}}
+}
+
+func assigned(role string) object {
+	return object{"roleDefinitionId": "/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/" + role}
+}
+
+func permits(repository, namespace, kind string) object {
+	return object{"spec": object{
+		"sourceRepos":              []any{repository},
+		"destinations":             []any{object{"namespace": namespace, "server": "https://kubernetes.default.svc"}},
+		"clusterResourceWhitelist": []any{object{"group": "", "kind": kind}},
+	}}
+}
+
+func labelled(standard string) object {
+	return object{"metadata": object{"labels": object{"pod-security.kubernetes.io/enforce": standard}}}
+}
+
+func guarding(state, mode string, bodies bool, set string) object {
+	return object{
+		"policySettings": object{"state": state, "mode": mode, "requestBodyCheck": bodies},
+		"managedRules":   object{"managedRuleSets": []any{object{"ruleSetType": set}}},
+	}
+}
+
+func kept(days float64, elsewhere string) object {
+	return object{"backup": object{"backupRetentionDays": days, "geoRedundantBackup": elsewhere}}
+}
+
+func sends(entries ...any) object { return object{"workspaceId": "/w", "logs": entries} }
+
+func entry(kind, name string, enabled bool) object { return object{kind: name, "enabled": enabled} }
 
 func with(o object, key string, value any) object {
 	out := maps.Clone(o)
@@ -267,5 +413,5 @@ func TestUnit_AWatchedResourceIsOneThatADiagnosticSettingRefersTo(t *testing.T) 
 func TestUnit_RulesAreSortedById(t *testing.T) {
 	t.Parallel()
 	assert.True(t, slices.IsSorted(policy.Rules()))
-	assert.Len(t, policy.Rules(), 9)
+	assert.Len(t, policy.Rules(), 14)
 }

@@ -51,6 +51,7 @@ func (p property) open() property {
 func (p property) unknown() bool { return p.value.IsComputed() }
 func (p property) absent() bool  { return p.value.IsNull() }
 func (p property) isTrue() bool  { return p.value.IsBool() && p.value.BoolValue() }
+func (p property) isFalse() bool { return p.value.IsBool() && !p.value.BoolValue() }
 
 // empty tells that there is nothing: no value, or no character or element in it.
 func (p property) empty() bool {

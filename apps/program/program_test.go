@@ -33,6 +33,18 @@ func TestUnit_EveryEnvironmentHasItsApplicationsAndNothingElse(t *testing.T) {
 			for _, r := range recorded.Resources {
 				assert.Contains(t, []string{"pulumi:providers:kubernetes", applicationType}, r.Type)
 			}
+			assert.Empty(t, recorded.Violations())
+		})
+	}
+}
+
+func TestUnit_EveryRegisteredInputIsInTheGoldenFile(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, map[string]string{"repositoryUrl": "https://git.example.com/gridos.git"})
+			require.NoError(t, err)
 			recorded.MatchGolden(t, "testdata/"+environment+".yaml")
 		})
 	}

@@ -89,6 +89,18 @@ func TestUnit_EveryRegisteredInputIsInTheGoldenFile(t *testing.T) {
 	}
 }
 
+func TestUnit_WhatIsRegisteredKeepsToTheGuardrails(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			assert.Empty(t, recorded.Violations())
+		})
+	}
+}
+
 func TestUnit_ArgoCDIsHighlyAvailable(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", map[string]string{"argocdDomain": "argocd.example.org"})

@@ -167,6 +167,27 @@ func TestUnit_EveryRegisteredInputIsInTheGoldenFile(t *testing.T) {
 	}
 }
 
+// What departs from the guardrails is what the stack files waive, and nothing more.
+func TestUnit_WhatIsRegisteredKeepsToTheGuardrails(t *testing.T) {
+	t.Parallel()
+	for environment, waived := range map[string][]string{
+		"dev":  {"https-only dev-gateway-agw", "no-public-endpoint dev-registry-registry"},
+		"test": {"no-public-endpoint test-registry-registry"},
+		"prod": {},
+	} {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			found := []string{}
+			for _, v := range recorded.Violations() {
+				found = append(found, v.Rule+" "+v.Resource)
+			}
+			assert.ElementsMatch(t, waived, found, "%v", recorded.Violations())
+		})
+	}
+}
+
 func TestUnit_EnvironmentsDifferAsDesigned(t *testing.T) {
 	t.Parallel()
 	type facts struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/config"
@@ -56,6 +57,9 @@ type Resource struct {
 	Aliases []string
 
 	options options
+	urn     string
+	// references are the URNs of the resources that a property was made of.
+	references map[string][]string
 }
 
 // Recorded is what a program did.
@@ -78,18 +82,19 @@ func (r *Recorded) OfType(token string) []Resource {
 	return found
 }
 
-// Violations are the guardrails that what was registered breaks. policy.Guard judges nothing under mocks. The rules about the
-// whole stack are left out: they need what a property was made of.
+// Violations are the guardrails that what was registered breaks. policy.Guard judges nothing under mocks.
 func (r *Recorded) Violations() []policy.Violation {
 	var found []policy.Violation
+	all := make([]policy.Resource, 0, len(r.Resources))
 	for _, res := range r.Resources {
-		judged := policy.Resource{Type: res.Type, Name: res.Name, Properties: res.Inputs}
+		judged := policy.Resource{URN: res.urn, Type: res.Type, Name: res.Name, Properties: res.Inputs, References: res.references}
 		if parent := urn.URN(res.Parent); parent.IsValid() {
 			judged.ParentType = string(parent.Type())
 		}
 		found = append(found, policy.Check(judged, r.stack)...)
+		all = append(all, judged)
 	}
-	return found
+	return append(found, policy.CheckStack(all)...)
 }
 
 // Do runs program.
@@ -136,7 +141,12 @@ func (m *monitor) NewResource(args pulumi.MockResourceArgs) (string, resource.Pr
 			recorded.Aliases = append(recorded.Aliases, alias.GetSpec().GetName())
 		}
 		recorded.options = optionsOf(rpc)
+		recorded.references = map[string][]string{}
+		for key, made := range rpc.GetPropertyDependencies() {
+			recorded.references[key] = made.GetUrns()
+		}
 	}
+	recorded.urn = m.urnOf(recorded)
 	m.mu.Lock()
 	m.recorded.Resources = append(m.recorded.Resources, recorded)
 	m.mu.Unlock()
@@ -152,6 +162,15 @@ func (m *monitor) NewResource(args pulumi.MockResourceArgs) (string, resource.Pr
 		outputs[resource.PropertyKey(key)] = resource.NewPropertyValue(value)
 	}
 	return args.Name + "-id", outputs, nil
+}
+
+// urnOf is the URN that the SDK's mocks answer the registration with.
+func (m *monitor) urnOf(r Resource) string {
+	var parent tokens.Type
+	if p := urn.URN(r.Parent); p.IsValid() && p.QualifiedType() != tokens.RootStackType {
+		parent = p.QualifiedType()
+	}
+	return string(urn.New(tokens.QName(m.run.Stack), tokens.PackageName(m.run.Project.Name), parent, tokens.Type(r.Type), r.Name))
 }
 
 func (m *monitor) reference(name string) resource.PropertyMap {
