@@ -267,7 +267,7 @@ var (
 		"resourceGroupName": "rg", "serverName": "dev-gridos-pg", "location": "westeurope", "version": "16",
 		"sku": in{"name": "Standard_B2s", "tier": "Burstable"}, "storage": in{"storageSizeGB": 64},
 		"backup":             in{"backupRetentionDays": 7, "geoRedundantBackup": "Disabled"},
-		"administratorLogin": "gridos", "administratorLoginPassword": secret("hunter2hunter2"),
+		"administratorLogin": "gridos", "administratorLoginPassword": secret("Hunter2hunter2"),
 	}
 	identityInputs = in{"resourceGroupName": "rg", "resourceName": "aks-id", "location": "westeurope"}
 	clusterInputs  = in{

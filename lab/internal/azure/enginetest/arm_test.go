@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"strings"
 	"testing"
 
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
@@ -211,6 +212,31 @@ func TestEngine_ARM_SecurityRulesHavePrioritiesOfTheirOwn(t *testing.T) {
 	previewRefuses(t, e, "appgw-nsg", mistake{
 		code: "SecurityRuleInvalidPriority", property: "securityRules[1].priority",
 		says: []string{"security rules 'one' and 'two' have the same priority and direction (Inbound 100)", "each needs its own"},
+	})
+}
+
+func TestEngine_ARM_SecurityRulesNamePortsAndRanges(t *testing.T) {
+	t.Parallel()
+	ports, ranges := valid(), valid()
+	ports.appgwNSG.SecurityRules = network.SecurityRuleTypeArray{inbound("web", 100, "Allow", "Internet", "80,443")}
+	ranges.appgwNSG.SecurityRules = network.SecurityRuleTypeArray{inbound("web", 100, "Allow", "203.0.113.7/24", "443")}
+
+	previewRefuses(t, ports, "appgw-nsg", mistake{
+		code: "SecurityRuleInvalidPortRange", property: "securityRules[0].destinationPortRange",
+		says: []string{"Security rule has invalid Port range. Value provided: 80,443", "Value should be an integer OR integer range"},
+	})
+	previewRefuses(t, ranges, "appgw-nsg", mistake{
+		code: "SecurityRuleInvalidAddressPrefix", property: "securityRules[0].sourceAddressPrefix",
+		says: []string{"Security rule 'web' has invalid Address prefix. Value provided: 203.0.113.7/24", "use an address, a range"},
+	})
+}
+
+func TestEngine_ARM_TagsHaveLimits(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.group.Tags = pulumi.StringMap{"owner": pulumi.String(strings.Repeat("a", 257))}
+	previewRefuses(t, e, "group", mistake{
+		code: "InvalidTags", property: "tags", says: []string{"the value of the tag 'owner' has 257 characters; it can have 256"},
 	})
 }
 

@@ -115,6 +115,16 @@ func TestEngine_K4_PoolsHaveNamesOfTheirOwn(t *testing.T) {
 	}, "pool")
 }
 
+func TestEngine_K4_PremiumGoesWithLongTermSupport(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.cluster.Sku = containerservice.ManagedClusterSKUArgs{Name: pulumi.String("Base"), Tier: pulumi.String("Premium")}
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "K4", code: "BadRequest", property: "supportPlan",
+		says: []string{"the tier is 'Premium' and supportPlan is ''", "Premium goes with AKSLongTermSupport"},
+	})
+}
+
 // gatewayAddOn is the add-on that writes a gateway from Ingresses.
 func gatewayAddOn() containerservice.ManagedClusterAddonProfileMap {
 	return addOn("ingressApplicationGateway", map[string]string{"applicationGatewayId": gatewayID})
@@ -211,6 +221,17 @@ func TestEngine_K6_AWindowHasOneSchedule(t *testing.T) {
 	previewRefuses(t, e, "upkeep", mistake{
 		rule: "K6", code: "InvalidMaintenanceWindow", property: "maintenanceWindow.schedule",
 		says: []string{"exactly one schedule of daily, weekly, absoluteMonthly and relativeMonthly, not 2"},
+	})
+}
+
+func TestEngine_K6_ReleasesComeWeekly(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.upkeep.ConfigName = pulumi.String("default")
+	e.window.Schedule = containerservice.ScheduleArgs{Daily: containerservice.DailyScheduleArgs{IntervalDays: pulumi.Int(1)}}
+	previewRefuses(t, e, "upkeep", mistake{
+		rule: "K6", code: "InvalidMaintenanceConfiguration", property: "maintenanceWindow.schedule",
+		says: []string{"configuration default comes back weekly only", "set schedule.weekly"},
 	})
 }
 

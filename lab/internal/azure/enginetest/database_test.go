@@ -112,6 +112,16 @@ func TestEngine_P3_SomeLoginsAreReserved(t *testing.T) {
 	})
 }
 
+func TestEngine_P3_APasswordIsStrong(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.server.AdministratorLoginPassword = pulumi.String("correct horse")
+	previewRefuses(t, e, "server", mistake{
+		rule: "P3", code: "InternalServerError", property: "administratorLoginPassword",
+		says: []string{"the password is not accepted", "it needs 8 to 128 characters, and three of upper-case letters"},
+	})
+}
+
 func TestEngine_P4_AnAdministratorIsNamedInFull(t *testing.T) {
 	t.Parallel()
 	e := valid()

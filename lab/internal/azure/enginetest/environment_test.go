@@ -390,7 +390,7 @@ func valid() *environment {
 		Sku:                postgres.SkuArgs{Name: pulumi.String("Standard_D2ds_v5"), Tier: pulumi.String("GeneralPurpose")},
 		Storage:            postgres.StorageArgs{StorageSizeGB: pulumi.Int(64)},
 		AuthConfig:         postgres.AuthConfigArgs{ActiveDirectoryAuth: pulumi.String("Enabled"), PasswordAuth: pulumi.String("Enabled"), TenantId: pulumi.String(azure.DefaultTenantID)},
-		AdministratorLogin: pulumi.String("gridos"), AdministratorLoginPassword: pulumi.String("correct horse"),
+		AdministratorLogin: pulumi.String("gridos"), AdministratorLoginPassword: pulumi.String("Correct horse"),
 		Backup: e.serverBackup, Network: e.serverNetwork,
 	}
 	return e

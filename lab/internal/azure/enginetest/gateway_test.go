@@ -98,6 +98,16 @@ func TestEngine_G3_AStandardAddressIsStatic(t *testing.T) {
 	})
 }
 
+func TestEngine_G3_AnIdleTimeoutHasBounds(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.address.IdleTimeoutInMinutes = pulumi.Int(32)
+	previewRefuses(t, e, "address", mistake{
+		rule: "G3", code: "PublicIPAddressInvalidIdleTimeout", property: "idleTimeoutInMinutes",
+		says: []string{"has invalid Idle Timeout: 32", "must be between 4 and 30"},
+	})
+}
+
 const oldFirewall = "ApplicationGatewayFirewallConfigurationDeprecated"
 
 func TestEngine_G4_TheFirewallIsAPolicy(t *testing.T) {
@@ -133,6 +143,48 @@ func TestEngine_G4_APolicyHasManagedRules(t *testing.T) {
 	})
 }
 
+func TestEngine_G4_CustomRulesHavePriorities(t *testing.T) {
+	t.Parallel()
+	high, same := valid(), valid()
+	high.policy.CustomRules = customRules(890)
+	same.policy.CustomRules = customRules(1, 1)
+	const code = "ApplicationGatewayFirewallCustomRuleInvalidPriority"
+
+	previewRefuses(t, high, "policy", mistake{
+		rule: "G4", code: code, property: "customRules[0].priority",
+		says: []string{"Custom Rule 'rule0' does not have valid priority: 890", "use 1 to 100"},
+	})
+	previewRefuses(t, same, "policy", mistake{
+		rule: "G4", code: code, property: "customRules[1].priority",
+		says: []string{"custom rules 'rule0' and 'rule1' have the same priority 1", "each needs its own"},
+	})
+}
+
+// customRules are rules of a firewall policy with these priorities.
+func customRules(priorities ...int) network.WebApplicationFirewallCustomRuleArray {
+	var rules network.WebApplicationFirewallCustomRuleArray
+	for i, priority := range priorities {
+		rules = append(rules, network.WebApplicationFirewallCustomRuleArgs{
+			Name: pulumi.Sprintf("rule%d", i), Priority: pulumi.Int(priority), RuleType: pulumi.String("MatchRule"), Action: pulumi.String("Block"),
+			MatchConditions: network.MatchConditionArray{network.MatchConditionArgs{
+				MatchVariables: network.MatchVariableArray{network.MatchVariableArgs{VariableName: pulumi.String("RemoteAddr")}},
+				Operator:       pulumi.String("IPMatch"), MatchValues: pulumi.ToStringArray([]string{"203.0.113.7"}),
+			}},
+		})
+	}
+	return rules
+}
+
+func TestEngine_G4_RequestsHaveASize(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.policy.PolicySettings = network.PolicySettingsArgs{MaxRequestBodySizeInKb: pulumi.Int(3000)}
+	previewRefuses(t, e, "policy", mistake{
+		rule: "G4", code: "ApplicationGatewayFirewallPolicyInvalid", property: "policySettings.maxRequestBodySizeInKb",
+		says: []string{"maxRequestBodySizeInKb is 3000", "use 8 to 2000"},
+	})
+}
+
 const badTLS = "ApplicationGatewaySslPolicyInvalid"
 
 func TestEngine_G5_TheTLSPolicyIsPinned(t *testing.T) {
@@ -154,6 +206,20 @@ func TestEngine_G5_OldPoliciesAreNotAccepted(t *testing.T) {
 	previewRefuses(t, e, "gateway", mistake{
 		rule: "G5", code: badTLS, property: "sslPolicy.policyName",
 		says: []string{"TLS policy AppGwSslPolicy20150501 allows TLS 1.0, which is no longer accepted", "use AppGwSslPolicy20220101"},
+	})
+}
+
+func TestEngine_G5_OldAndNewPoliciesDoNotMix(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.gateway.SslProfiles = network.ApplicationGatewaySslProfileArray{network.ApplicationGatewaySslProfileArgs{
+		Name: pulumi.String("old"), SslPolicy: network.ApplicationGatewaySslPolicyArgs{
+			PolicyType: pulumi.String("Predefined"), PolicyName: pulumi.String("AppGwSslPolicy20170401S"),
+		},
+	}}
+	previewRefuses(t, e, "gateway", mistake{
+		rule: "G5", code: badTLS, property: "sslProfiles[0].sslPolicy",
+		says: []string{"the TLS policy of profile 'old' is old, and that of the gateway is new", "use AppGwSslPolicy20220101 or CustomV2 for both"},
 	})
 }
 

@@ -70,6 +70,27 @@ func TestEngine_N1_NamesBecomeNodeLabels(t *testing.T) {
 	}
 }
 
+// Azure keeps five addresses of each subnet.
+func TestEngine_N1_SubnetsAreLargeEnough(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.endpoints.AddressPrefix = pulumi.String("10.10.18.0/30")
+	previewRefuses(t, e, "endpoints", mistake{
+		rule: "N1", code: "NetcfgInvalidSubnet", property: "addressPrefix",
+		says: []string{"Subnet 'endpoints' is not valid: 10.10.18.0/30 is too small", "the smallest subnet is /29"},
+	})
+}
+
+func TestEngine_N1_SomeRangesAreAzures(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.space.AddressPrefixes = pulumi.ToStringArray([]string{"10.10.0.0/16", "127.0.0.0/16"})
+	previewRefuses(t, e, "network", mistake{
+		rule: "N1", code: "ReservedAddressPrefix", property: "addressSpace.addressPrefixes[1]",
+		says: []string{"127.0.0.0/16 overlaps with 127.0.0.0/8, which is for loopback", "choose another range"},
+	})
+}
+
 func inSubnet(id string) network.ApplicationGatewayIPConfigurationArray {
 	return network.ApplicationGatewayIPConfigurationArray{network.ApplicationGatewayIPConfigurationArgs{
 		Name: pulumi.String("ip"), Subnet: network.SubResourceArgs{Id: pulumi.String(id)},

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"strings"
 	"testing"
 
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
@@ -185,6 +186,16 @@ func TestEngine_Logs_GoToOnePlaceOnce(t *testing.T) {
 		rule: "Logs", code: "Conflict", property: "workspaceId",
 		says: []string{"'" + workspaceID + "' is already used in diagnostic setting", "send each category to one place once"},
 	}, "second")
+}
+
+func TestEngine_V2_ASecretHas25Kilobytes(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.secret.Properties = keyvault.SecretPropertiesArgs{Value: pulumi.String(strings.Repeat("a", 25601))}
+	previewRefuses(t, e, "secret", mistake{
+		rule: "V2", code: "BadParameter", property: "properties.value",
+		says: []string{"the secret has 25601 bytes; it can have 25600"},
+	})
 }
 
 func TestEngine_V2_AVaultHasRolesOrPolicies(t *testing.T) {

@@ -55,7 +55,7 @@ func clusterTypes(k behind) []arm.Definition {
 			Checks: []arm.Rule{
 				clusterDNS, overlayNetwork, serviceNetwork, workloadIdentity, localAccounts, systemPool, inlinePools,
 				addOnKeys, clusterVersion, clusterAccess, clusterMesh, clusterUpkeep, availabilityZones, inlinePoolsStay, noLocalDisk,
-				localDiskTooSmall,
+				localDiskTooSmall, poolLabels, poolForm, longTermSupport,
 			},
 			Demands: []arm.Rule{
 				networkSettled, inRegion, clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources,
@@ -74,7 +74,7 @@ func clusterTypes(k behind) []arm.Definition {
 			Frozen:    frozenOfPools,
 			Refers:    map[string]string{"vnetSubnetID": typeSubnet},
 			Serial:    onePoolAtATime,
-			Checks:    []arm.Rule{poolSize, noLocalDisk, localDiskTooSmall},
+			Checks:    []arm.Rule{poolSize, noLocalDisk, localDiskTooSmall, poolLabels, poolForm},
 			Demands: []arm.Rule{
 				networkSettled, poolSubnets, poolNameFree, poolsFitPodNetwork, poolVersion, poolZones, nodeTraffic, k.countStays(),
 			},

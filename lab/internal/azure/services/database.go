@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	postgres "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
 
@@ -56,7 +57,7 @@ func databaseTypes() []arm.Definition {
 			WriteOnly: []string{"administratorLoginPassword"},
 			Serial:    serverIsBusy,
 			Checks: []arm.Rule{
-				serverTier, serverAvailability, serverZone, serverStorage, serverBackup, serverLogin, serverSignIn, serverAccess, serverZoneName, serverMaintenance,
+				serverTier, serverAvailability, serverZone, serverStorage, serverBackup, serverLogin, serverPassword, serverSignIn, serverAccess, serverZoneName, serverMaintenance,
 				availabilityZones,
 			},
 			Demands: []arm.Rule{networkSettled, standbyOffered, inRegion, serverSubnet, serverTraffic, serverZoneLink},
@@ -229,6 +230,32 @@ var serverLogin = arm.Rule{ID: "P3", Code: "InvalidAdministratorLogin", Broken: 
 			strings.Join(forbiddenLogins, ", "))})
 	}
 	return result
+}}
+
+// kindsOfCharacters are those of which a password has three.
+var kindsOfCharacters = []*regexp.Regexp{
+	regexp.MustCompile(`[A-Z]`), regexp.MustCompile(`[a-z]`), regexp.MustCompile(`[0-9]`), regexp.MustCompile(`[^A-Za-z0-9]`),
+}
+
+// serverPassword is P3: a password has 8 to 128 characters of three kinds. Azure was seen to give
+// this code and not the reason (reliable-web-app-pattern-java#98).
+var serverPassword = arm.Rule{ID: "P3", Code: "InternalServerError", Broken: func(s arm.Subject) []arm.Finding {
+	const path = "administratorLoginPassword"
+	password := s.In.Text(path)
+	if password == "" {
+		return nil // none, unknown, or reported by another rule
+	}
+	kinds := 0
+	for _, kind := range kindsOfCharacters {
+		if kind.MatchString(password) {
+			kinds++
+		}
+	}
+	if length := utf8.RuneCountInString(password); length >= 8 && length <= 128 && kinds >= 3 {
+		return nil
+	}
+	return arm.Found(path, "the password is not accepted; it needs 8 to 128 characters, and three of upper-case letters, lower-case letters, "+
+		"digits and others")
 }}
 
 // serverSignIn is P4: there is a way to sign in, and Entra ID knows in which tenant.

@@ -51,7 +51,7 @@ func gatewayTypes() []arm.Definition {
 			Path:      networkProvider + "ApplicationGatewayWebApplicationFirewallPolicies/{policyName}",
 			Name:      anyNetworkName,
 			Immutable: []string{"location"},
-			Checks:    []arm.Rule{firewallPolicy},
+			Checks:    []arm.Rule{firewallPolicy, customRulePriorities, firewallSizes},
 			InUse:     "ApplicationGatewayFirewallPolicyInUse",
 			Compute:   func(arm.Subject) arm.Document { return arm.Document{"resourceState": "Enabled"} },
 		}),
@@ -139,6 +139,10 @@ var routingPriorities = arm.Rule{
 	},
 }
 
+// mostInstances is how many instances a gateway of generation 2 can have. Source: azure-docs
+// application-gateway/application-gateway-autoscaling-zone-redundant, 26 February 2020.
+const mostInstances = 125
+
 // gatewaySKU is G3: name and tier are the same, of generation 2, and the capacity is either fixed
 // or autoscaled.
 var gatewaySKU = arm.Rule{ID: "G3", Code: "ApplicationGatewaySkuInvalid", Broken: func(s arm.Subject) []arm.Finding {
@@ -160,9 +164,12 @@ var gatewaySKU = arm.Rule{ID: "G3", Code: "ApplicationGatewaySkuInvalid", Broken
 			Message:  "exactly one of sku.capacity and autoscaleConfiguration must be set; drop or add one",
 		})
 	}
+	if capacity, ok := s.In.Number("sku.capacity"); ok && (capacity < 1 || capacity > mostInstances) {
+		result = append(result, arm.Found("sku.capacity", "capacity is %g; use 1 to %d", capacity, mostInstances)...)
+	}
 	low, okLow := s.In.Number("autoscaleConfiguration.minCapacity")
 	high, okHigh := s.In.Number("autoscaleConfiguration.maxCapacity")
-	if okLow && (low < 0 || low > 125) || okHigh && (high < 2 || high > 125) || okLow && okHigh && low > high {
+	if okLow && (low < 0 || low > mostInstances) || okHigh && (high < 2 || high > mostInstances) || okLow && okHigh && low > high {
 		result = append(result, arm.Finding{Property: "autoscaleConfiguration", Message: fmt.Sprintf(
 			"autoscaling from %g to %g is not possible; use a minimum of 0 to 125 and a maximum of 2 to 125, not below it", low, high)})
 	}
@@ -302,6 +309,45 @@ var firewallPolicy = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallPolicyI
 	}
 	if len(s.In.Documents("managedRules.managedRuleSets")) > 0 && !base && len(result) == 0 {
 		result = append(result, arm.Found("managedRules.managedRuleSets", "a firewall policy needs one of %s; add it", strings.Join(baseRuleSets, ", "))...)
+	}
+	return result
+}}
+
+// customRulePriorities is G4: a custom rule of a firewall policy has a priority from 1 to 100, and
+// no two have the same. The code for two is inferred.
+var customRulePriorities = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallCustomRuleInvalidPriority", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	taken := map[float64]string{}
+	for i, r := range s.In.Documents("customRules") {
+		path, name := arm.Indexed("customRules", i)+".priority", r.Text("name")
+		priority, ok := r.Number("priority")
+		switch other, again := taken[priority]; {
+		case !ok:
+			continue // missing, which the schema refuses, or unknown
+		case priority < 1 || priority > 100:
+			result = append(result, arm.Found(path, "Custom Rule '%s' does not have valid priority: %g; use 1 to 100", name, priority)...)
+		case again:
+			result = append(result, arm.Found(path, "custom rules '%s' and '%s' have the same priority %g; each needs its own", other, name, priority)...)
+		}
+		taken[priority] = name
+	}
+	return result
+}}
+
+// firewallSizes is G4: a firewall takes requests of 8 KB to 2 MB, and files of 1 MB to 4 GB.
+// Source: azure-docs includes/application-gateway-limits, 19 June 2024; the code is inferred.
+var firewallSizes = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallPolicyInvalid", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	for _, bound := range []struct {
+		name        string
+		least, most float64
+	}{
+		{"maxRequestBodySizeInKb", 8, 2000}, {"requestBodyInspectLimitInKB", 8, 2000}, {"fileUploadLimitInMb", 1, 4000},
+	} {
+		path := "policySettings." + bound.name
+		if size, ok := s.In.Number(path); ok && (size < bound.least || size > bound.most) {
+			result = append(result, arm.Found(path, "%s is %g; use %g to %g", bound.name, size, bound.least, bound.most)...)
+		}
 	}
 	return result
 }}

@@ -26,11 +26,31 @@ var gatewayTLS = arm.Rule{ID: "G5", Code: "ApplicationGatewaySslPolicyInvalid", 
 			"such as the predefined AppGwSslPolicy20220101")...)
 	}
 	result = append(result, policyFindings("sslPolicy", s.In.Document("sslPolicy"))...)
+	generation := policyGeneration(s.In.Document("sslPolicy"))
 	for i, profile := range s.In.Documents("sslProfiles") {
-		result = append(result, policyFindings(arm.Indexed("sslProfiles", i)+".sslPolicy", profile.Document("sslPolicy"))...)
+		path, policy := arm.Indexed("sslProfiles", i)+".sslPolicy", profile.Document("sslPolicy")
+		result = append(result, policyFindings(path, policy)...)
+		if other := policyGeneration(policy); generation != "" && other != "" && other != generation {
+			result = append(result, arm.Found(path, "the TLS policy of profile '%s' is %s, and that of the gateway is %s; a gateway has "+
+				"one kind, use AppGwSslPolicy20220101 or CustomV2 for both", profile.Text("name"), other, generation)...)
+		}
 	}
 	return result
 }}
+
+// policyGeneration is "new" for the policies with TLS 1.3, which do not go together with the "old"
+// ones on a gateway, and "" while that is unknown. Source: azure-docs
+// application-gateway/application-gateway-ssl-policy-overview, 17 December 2020.
+func policyGeneration(policy arm.Document) string {
+	switch kind, name := policy.Text("policyType"), policy.Text("policyName"); {
+	case kind == "CustomV2" || strings.HasPrefix(name, "AppGwSslPolicy2022"):
+		return "new"
+	case kind == "Custom" || strings.HasPrefix(name, "AppGwSslPolicy2017"):
+		return "old"
+	default:
+		return ""
+	}
+}
 
 func policyFindings(path string, policy arm.Document) []arm.Finding {
 	if policy == nil || policy.Unsure("policyType") {
@@ -282,6 +302,10 @@ var gatewayRouting = arm.Rule{ID: "G9", Code: "ApplicationGatewayRequestRoutingR
 	return result
 }}
 
+// longestMatch is how long the text can be that a probe looks for in an answer. Source: azure-docs
+// application-gateway/application-gateway-probe-overview, 9 July 2020.
+const longestMatch = 4090
+
 // gatewayBackends is G9: backend settings and probes have a protocol, a port and a host, and fit
 // together.
 var gatewayBackends = arm.Rule{ID: "G9", Code: "ApplicationGatewayBackendInvalid", Broken: func(s arm.Subject) []arm.Finding {
@@ -297,6 +321,9 @@ var gatewayBackends = arm.Rule{ID: "G9", Code: "ApplicationGatewayBackendInvalid
 		result = append(result, within1To(path, probe, "interval", 86400)...)
 		result = append(result, within1To(path, probe, "timeout", 86400)...)
 		result = append(result, within1To(path, probe, "unhealthyThreshold", 20)...)
+		if length := len(probe.Text("match.body")); length > longestMatch {
+			result = append(result, arm.Found(path+".match.body", "the body that probe '%s' looks for has %d characters; it can have %d", name, length, longestMatch)...)
+		}
 		picks := probe.Flag("pickHostNameFromBackendHttpSettings")
 		if picks == probe.Has("host") && !probe.Unsure("pickHostNameFromBackendHttpSettings") {
 			result = append(result, arm.Found(path+".host", "probe '%s' needs either host or pickHostNameFromBackendHttpSettings; set one", name)...)

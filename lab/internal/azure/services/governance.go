@@ -22,7 +22,8 @@ func governanceTypes() []arm.Definition {
 		arm.Typed[locks.ManagementLockByScope, locks.ManagementLockByScopeArgs](arm.Definition{
 			Path: "{scope}/providers/Microsoft.Authorization/locks/{lockName}",
 			Name: arm.NameRule{
-				Pattern: regexp.MustCompile(`^[^<>%&?\\/]{1,90}$`), ID: "Locks", Say: "1 to 90 characters, none of < > % & ? \\ /",
+				Pattern: regexp.MustCompile(`^[A-Za-z0-9_.()-]{0,89}[A-Za-z0-9_()-]$`), ID: "Locks",
+				Say: "1 to 90 letters, digits, underscores, parentheses, hyphens and periods, no period at the end",
 			},
 			Immutable: []string{"scope"},
 		}),

@@ -58,7 +58,7 @@ func identityTypes() []arm.Definition {
 			Name:      arm.NameRule{Pattern: arm.GUID, ID: "I2", Say: "a GUID, best made of scope, principal and role, so that it can be made again"},
 			Immutable: []string{"principalId", "scope"},
 			Frozen:    map[string]string{"roleDefinitionId": "Azure answers RoleAssignmentUpdateNotPermitted; give the assignment a new name with its new role (rule I2)"},
-			Checks:    []arm.Rule{principalType, roleDefinition},
+			Checks:    []arm.Rule{principalType, principalForm, roleDefinition},
 			Demands:   []arm.Rule{principalExists, principalMatches, assignmentUnique, pullByKubelet},
 			Compute: func(s arm.Subject) arm.Document {
 				return arm.Document{"createdBy": s.Cloud.Options().ObjectID, "updatedBy": s.Cloud.Options().ObjectID}
@@ -110,13 +110,20 @@ var roleDefinition = arm.Rule{ID: "I2", Code: "InvalidRoleDefinitionId", Broken:
 		"'%s' is no role; use /subscriptions/<subscription>/providers/Microsoft.Authorization/roleDefinitions/<GUID>", id)
 }}
 
+// principalForm is I1: a principal is named by the GUID that the directory knows.
+var principalForm = arm.Rule{ID: "I1", Code: "InvalidPrincipalId", Broken: func(s arm.Subject) []arm.Finding {
+	principal := s.In.Text("principalId")
+	if s.In.Unsure("principalId") || arm.GUID.MatchString(principal) {
+		return nil
+	}
+	return arm.Found("principalId", "The Principal ID '%s' is not valid. Principal ID must be a GUID: use the principalId of an identity, "+
+		"not its id or name", principal)
+}}
+
 // principalExists: an assignment to a service principal needs the principal. Users and groups are
 // taken on trust: there is no directory here.
 var principalExists = arm.Rule{ID: "I1", Code: "PrincipalNotFound", Broken: func(s arm.Subject) []arm.Finding {
 	principal := s.In.Text("principalId")
-	if !arm.GUID.MatchString(principal) {
-		return arm.Found("principalId", "principalId '%s' is no GUID; use the principalId of an identity, not its id or clientId", principal)
-	}
 	if s.In.Text("principalType") != "ServicePrincipal" || strings.EqualFold(principal, s.Cloud.Options().ObjectID) ||
 		hasPrincipal(s.Cloud, principal) {
 		return nil

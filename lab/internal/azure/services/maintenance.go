@@ -42,12 +42,20 @@ var maintenanceForm = arm.Rule{ID: "K6", Code: "InvalidMaintenanceConfiguration"
 		return arm.Found("timeInWeek", "configuration %s has a maintenanceWindow, and neither timeInWeek nor notAllowedTime; drop these", name)
 	case name != defaultMaintenance && !window:
 		return arm.Found("maintenanceWindow", "configuration %s needs a maintenanceWindow; set it", name)
+	case name == defaultMaintenance && window && otherThanWeekly(s.In.Document("maintenanceWindow.schedule")):
+		return arm.Found("maintenanceWindow.schedule", "configuration default comes back weekly only; set schedule.weekly")
 	case name == defaultMaintenance && weekly == window:
 		return arm.Found("timeInWeek", "configuration default needs either timeInWeek or maintenanceWindow; set one of them")
 	default:
 		return nil
 	}
 }}
+
+// otherThanWeekly: the releases of AKS take a weekly window only. Source: azure-aks-docs
+// planned-maintenance, 19 December 2025.
+func otherThanWeekly(schedule arm.Document) bool {
+	return schedule.Has("daily") || schedule.Has("absoluteMonthly") || schedule.Has("relativeMonthly")
+}
 
 var (
 	clockTime   = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)

@@ -2,6 +2,7 @@ package services
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -56,7 +57,7 @@ func networkTypes() []arm.Definition {
 			Name:      labelName,
 			Immutable: []string{"location"},
 			Serial:    oneAtATime,
-			Checks:    []arm.Rule{networkSpace, inlineSubnets},
+			Checks:    []arm.Rule{networkSpace, inlineSubnets, rangesOfAzure, subnetsLargeEnough},
 			Demands:   []arm.Rule{subnetsStayInside, subnetsOneWay},
 			InUse:     "InUseVirtualNetworkCannotBeDeleted",
 		}),
@@ -65,7 +66,7 @@ func networkTypes() []arm.Definition {
 			Name:   labelName,
 			Serial: oneAtATime,
 			Refers: map[string]string{"networkSecurityGroup.id": typeSecurityGroup, "natGateway.id": typeNATGateway},
-			Checks: []arm.Rule{subnetPrefix},
+			Checks: []arm.Rule{subnetPrefix, subnetsLargeEnough},
 			Demands: []arm.Rule{
 				subnetFits, subnetNotInline, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes, subnetKeepsNATGateway,
 			},
@@ -84,7 +85,7 @@ func networkTypes() []arm.Definition {
 			Path:      networkProvider + "networkSecurityGroups/{networkSecurityGroupName}",
 			Name:      anyNetworkName,
 			Immutable: []string{"location"},
-			Checks:    []arm.Rule{securityRules},
+			Checks:    []arm.Rule{securityRules, securityPorts, securityRanges},
 			Demands:   []arm.Rule{gatewaysStayReachable, serversStayReachable, nodesStayReachable},
 			InUse:     "InUseNetworkSecurityGroupCannotBeDeleted",
 		}),
@@ -92,7 +93,7 @@ func networkTypes() []arm.Definition {
 			Path:      networkProvider + "publicIPAddresses/{publicIpAddressName}",
 			Name:      anyNetworkName,
 			Immutable: []string{"location", "sku", "publicIPAddressVersion", "publicIPPrefix"},
-			Checks:    []arm.Rule{standardIsStatic, availabilityZones},
+			Checks:    []arm.Rule{standardIsStatic, addressTimeout, availabilityZones},
 			Demands:   []arm.Rule{zonesStay},
 			InUse:     "PublicIPAddressCannotBeDeleted",
 			Compute:   publicAddress,
@@ -173,6 +174,62 @@ var subnetPrefix = arm.Rule{ID: "N1", Code: "InvalidAddressPrefixFormat", Broken
 	}
 	return result
 }}
+
+// azuresRanges are in no virtual network. Source: azure-docs virtual-network/virtual-networks-faq,
+// 12 February 2019.
+var azuresRanges = map[string]string{
+	"224.0.0.0/4": "multicast", "255.255.255.255/32": "broadcast", "127.0.0.0/8": "loopback", "169.254.0.0/16": "link-local",
+	"168.63.129.16/32": "Azure's DNS",
+}
+
+// rangesOfAzure is N1: the address space has none of the ranges that Azure keeps. The code is
+// inferred.
+var rangesOfAzure = arm.Rule{ID: "N1", Code: "ReservedAddressPrefix", Broken: func(s arm.Subject) []arm.Finding {
+	const path = "addressSpace.addressPrefixes"
+	var result []arm.Finding
+	for i, text := range s.In.Texts(path) {
+		for _, kept := range slices.Sorted(maps.Keys(azuresRanges)) {
+			if overlap(text, kept) {
+				result = append(result, arm.Found(arm.Indexed(path, i), "%s overlaps with %s, which is for %s; choose another range", text, kept, azuresRanges[kept])...)
+			}
+		}
+	}
+	return result
+}}
+
+// smallestSubnet are the most bits that the prefix of a subnet has, and ip6Subnet those of IPv6.
+const (
+	smallestSubnet = 29
+	ip6Subnet      = 64
+)
+
+// subnetsLargeEnough is N1: a subnet is /29 or larger, as Azure keeps five addresses of each, and
+// with IPv6 exactly /64. It is for subnets with a resource of their own and for those in a network.
+var subnetsLargeEnough = arm.Rule{ID: "N1", Code: "NetcfgInvalidSubnet", Broken: func(s arm.Subject) []arm.Finding {
+	if s.Kind == typeSubnet {
+		return sizeFindings("addressPrefix", s.In.Text("subnetName"), s.In)
+	}
+	var result []arm.Finding
+	for i, subnet := range s.In.Documents("subnets") {
+		result = append(result, sizeFindings(arm.Indexed("subnets", i)+".addressPrefix", subnet.Text("name"), subnet)...)
+	}
+	return result
+}}
+
+func sizeFindings(path, name string, subnet arm.Document) []arm.Finding {
+	var result []arm.Finding
+	for _, text := range prefixesOf(subnet) {
+		prefix, err := parsePrefix(text)
+		switch {
+		case err != nil: // reported by another rule
+		case prefix.Addr().Is4() && prefix.Bits() > smallestSubnet:
+			result = append(result, arm.Found(path, "Subnet '%s' is not valid: %s is too small; the smallest subnet is /%d", name, text, smallestSubnet)...)
+		case prefix.Addr().Is6() && prefix.Bits() != ip6Subnet:
+			result = append(result, arm.Found(path, "Subnet '%s' is not valid: %s has another size than /%d, which a subnet with IPv6 has", name, text, ip6Subnet)...)
+		}
+	}
+	return result
+}
 
 // subnetFits is N1: all subnets are inside the virtual network and pairwise disjoint.
 var subnetFits = arm.Rule{ID: "N1", Code: "NetcfgSubnetRangesOverlap", Broken: func(s arm.Subject) []arm.Finding {
@@ -364,6 +421,16 @@ var standardIsStatic = arm.Rule{ID: "G3", Code: "PublicIPAllocationMethodNotSupp
 		return nil
 	}
 	return arm.Found("publicIPAllocationMethod", "a public IP address of SKU Standard is Static; set publicIPAllocationMethod to Static")
+}}
+
+// addressTimeout is G3: an idle connection to a public IP address is kept for 4 to 30 minutes. The
+// code is inferred; the words are those of Azure (azurerm#3579).
+var addressTimeout = arm.Rule{ID: "G3", Code: "PublicIPAddressInvalidIdleTimeout", Broken: func(s arm.Subject) []arm.Finding {
+	const path = "idleTimeoutInMinutes"
+	if minutes, ok := s.In.Number(path); ok && (minutes < 4 || minutes > 30) {
+		return arm.Found(path, "Public IP address '%s' has invalid Idle Timeout: %g. The value must be between 4 and 30", s.Label(), minutes)
+	}
+	return nil
 }}
 
 // parsePrefix reads a CIDR whose host bits are zero.

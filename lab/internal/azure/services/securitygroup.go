@@ -3,6 +3,8 @@ package services
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +41,75 @@ var securityRules = arm.Rule{Code: "SecurityRuleInvalidPriority", Broken: func(s
 				"security rules '%s' and '%s' have the same priority and direction (%s); each needs its own", other, r.Text("name"), slot)})
 		}
 		taken[slot] = r.Text("name")
+	}
+	return result
+}}
+
+// securityPorts: a port is *, a number or a range of numbers, and a list of ports has a property of
+// its own.
+var securityPorts = arm.Rule{Code: "SecurityRuleInvalidPortRange", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	for i, r := range s.In.Documents("securityRules") {
+		for _, name := range []string{"sourcePortRange", "destinationPortRange", "sourcePortRanges", "destinationPortRanges"} {
+			texts := r.Texts(name)
+			if text := r.Text(name); text != "" {
+				texts = []string{text}
+			}
+			for _, text := range texts {
+				if !portRange(text) {
+					result = append(result, arm.Found(arm.Indexed("securityRules", i)+"."+name, "Security rule has invalid Port range. Value provided: %s. "+
+						"Value should be an integer OR integer range with '-' delimiter. Valid range 0-65535", text)...)
+				}
+			}
+		}
+	}
+	return result
+}}
+
+func portRange(text string) bool {
+	if text == "*" {
+		return true
+	}
+	low, high, isRange := strings.Cut(text, "-")
+	if !isRange {
+		high = low
+	}
+	from, errFrom := strconv.ParseUint(low, 10, 16)
+	to, errTo := strconv.ParseUint(high, 10, 16)
+	return errFrom == nil && errTo == nil && from <= to
+}
+
+// serviceTag is a name such as AzureLoadBalancer or Storage.WestEurope.
+var serviceTag = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)*$`)
+
+// securityRanges: traffic comes from, and goes to, *, an address, a range without host bits or one
+// service tag.
+var securityRanges = arm.Rule{Code: "SecurityRuleInvalidAddressPrefix", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	for i, r := range s.In.Documents("securityRules") {
+		for _, name := range []string{"sourceAddressPrefix", "destinationAddressPrefix", "sourceAddressPrefixes", "destinationAddressPrefixes"} {
+			texts, path := r.Texts(name), arm.Indexed("securityRules", i)+"."+name
+			if text := r.Text(name); text != "" {
+				texts = []string{text}
+			}
+			var tags []string
+			for _, text := range texts {
+				_, errPrefix := parsePrefix(text)
+				_, errAddress := netip.ParseAddr(text)
+				switch {
+				case text == "*" || errPrefix == nil || errAddress == nil:
+				case serviceTag.MatchString(text):
+					tags = append(tags, text)
+				default:
+					result = append(result, arm.Found(path, "Security rule '%s' has invalid Address prefix. Value provided: %s; "+
+						"use an address, a range such as 10.0.0.0/24 or a service tag", r.Text("name"), text)...)
+				}
+			}
+			if len(tags) > 1 {
+				result = append(result, arm.Found(path, "security rule '%s' has the service tags %s; a rule has one, make a rule for each",
+					r.Text("name"), strings.Join(tags, ", "))...)
+			}
+		}
 	}
 	return result
 }}

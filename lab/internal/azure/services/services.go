@@ -24,10 +24,10 @@ type Options struct {
 func New(options Options) arm.Services {
 	k := behind{options.Kubernetes, options.StrictCounts}
 	return arm.Services{
-		Definitions: lockable(specified(slices.Concat(
+		Definitions: lockable(specified(tagged(slices.Concat(
 			groupTypes(), networkTypes(), gatewayTypes(), dnsTypes(), privateLinkTypes(), clusterTypes(k), maintenanceTypes(), databaseTypes(),
 			vaultTypes(), registryTypes(), monitoringTypes(), identityTypes(), governanceTypes(),
-		))),
+		)))),
 		Functions: clusterFunctions(k),
 		Latency:   latency,
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 
@@ -62,6 +63,7 @@ func vaultTypes() []arm.Definition {
 			Path:        vaultPath + "/secrets/{secretName}",
 			Name:        arm.NameRule{Pattern: regexp.MustCompile(`^[A-Za-z0-9-]{1,127}$`), Say: "1 to 127 letters, digits and hyphens"},
 			WriteOnly:   []string{"properties.value"},
+			Checks:      []arm.Rule{secretSize},
 			Farewells:   []arm.Rule{secretDeletion},
 			SoftDeletes: &arm.SoftDeletion{Conflict: secretConflict},
 			Compute:     secretOutputs,
@@ -115,6 +117,26 @@ var vaultRetention = arm.Rule{ID: "V1", Code: "BadRequest", Broken: func(s arm.S
 		return arm.Found(path, "softDeleteRetentionInDays cannot be changed from %g to %g once it is set; keep %g", before, days, before)
 	}
 	return nil
+}}
+
+// Limits of secrets. Source: azure-docs key-vault/secrets/about-secrets, 4 September 2019; in
+// bytes: azure-cli#5639.
+const (
+	largestSecret      = 25600
+	longestContentType = 255
+)
+
+// secretSize is V2: a secret has 25 KB at most. The code is inferred.
+var secretSize = arm.Rule{ID: "V2", Code: "BadParameter", Broken: func(s arm.Subject) []arm.Finding {
+	const value, kind = "properties.value", "properties.contentType"
+	var result []arm.Finding
+	if size := len(s.In.Text(value)); size > largestSecret {
+		result = append(result, arm.Found(value, "the secret has %d bytes; it can have %d, divide it or keep it elsewhere", size, largestSecret)...)
+	}
+	if length := utf8.RuneCountInString(s.In.Text(kind)); length > longestContentType {
+		result = append(result, arm.Found(kind, "contentType has %d characters; it can have %d", length, longestContentType)...)
+	}
+	return result
 }}
 
 // secretDeletion is V2: azure-native deletes a secret through the vault's data plane, for which the
