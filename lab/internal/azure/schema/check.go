@@ -42,7 +42,8 @@ func (t *Type) broken(s arm.Subject) []arm.Finding {
 		delete(body, parameter)
 	}
 	if _, ok := body["location"]; !ok {
-		// azure-native fills in the location of the resource group.
+		// azure-native fills in the location of the resource group, or the one that it is
+		// configured with. Source: pulumi-azure-native#66 (20 July 2020) and #654 (10 March 2021).
 		body["location"] = arm.Unknown{}
 		if t.model["location"] == nil {
 			delete(body, "location")
