@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -29,6 +30,9 @@ func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {
 		found := []string{}
 		for _, deployment := range list.Items {
 			assert.Equal(t, naming.IstioInternalIngress, deployment.Spec.Template.Labels["istio"], "what the edge Service selects")
+			assert.EqualValues(t, 2, *deployment.Spec.Replicas, "AKS' minimum")
+			require.Len(t, deployment.Spec.Template.Spec.Tolerations, 1, "they may run on system nodes")
+			assert.Equal(t, "CriticalAddonsOnly", deployment.Spec.Template.Spec.Tolerations[0].Key)
 			found = append(found, deployment.Name)
 		}
 		return found
@@ -39,6 +43,12 @@ func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {
 		found := []string{}
 		for _, service := range list.Items {
 			assert.NotContains(t, service.Spec.Selector, "istio.io/rev", "it selects the pods of every revision")
+			assert.Equal(t, corev1.ServiceTypeLoadBalancer, service.Spec.Type)
+			ports := map[int32]int32{}
+			for _, port := range service.Spec.Ports {
+				ports[port.Port] = port.TargetPort.IntVal
+			}
+			assert.Equal(t, map[int32]int32{15021: 15021, 80: 80, 443: 443}, ports)
 			found = append(found, service.Name+" of "+service.CreationTimestamp.String())
 		}
 		return found

@@ -53,6 +53,16 @@ func TestUnit_PasswordKeepsItsPromise(t *testing.T) {
 	require.NoError(t, bcrypt.CompareHashAndPassword(
 		[]byte(providers.Reveal(outputs["bcryptHash"]).StringValue()), []byte(password)))
 
+	inputs["length"] = 80.0
+	long, err := provider.Create(t.Context(), &pulumirpc.CreateRequest{Urn: urn, Properties: properties(t, inputs)})
+	require.NoError(t, err)
+	outputs, err = providers.Unmarshal(long.GetProperties())
+	require.NoError(t, err)
+	require.NoError(t, bcrypt.CompareHashAndPassword(
+		[]byte(providers.Reveal(outputs["bcryptHash"]).StringValue()), []byte(providers.Reveal(outputs["result"]).StringValue()[:72])),
+		"bcrypt knows 72 bytes")
+
+	inputs["length"] = 40.0
 	again, err := provider.Create(t.Context(), &pulumirpc.CreateRequest{Urn: urn, Properties: properties(t, inputs)})
 	require.NoError(t, err)
 	assert.NotEqual(t, response.GetProperties().GetFields()["result"], again.GetProperties().GetFields()["result"])
