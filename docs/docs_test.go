@@ -48,12 +48,8 @@ const root = ".."
 // documents reads every Markdown file that Git knows, or would.
 func documents(t *testing.T) []document {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md")
-	list.Dir = root
-	files, err := list.Output()
-	require.NoError(t, err)
 	var all []document
-	for path := range strings.SplitSeq(strings.Trim(string(files), "\x00"), "\x00") {
+	for _, path := range tracked(t, "*.md") {
 		if strings.Contains(path, "testdata/") {
 			continue
 		}

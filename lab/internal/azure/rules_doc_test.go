@@ -88,7 +88,7 @@ func rows(t *testing.T, text string) map[string]bool {
 		}
 		assert.False(t, ids[id], "rule %s has two rows", id)
 		ids[id] = true
-		assert.Len(t, row, 5, "rule %s: id, what Azure does, enforced, engine tests, source", id)
+		assert.Len(t, row, 6, "rule %s: id, what Azure does, enforced, engine tests, basis, source", id)
 		for column, cell := range row {
 			assert.NotEmpty(t, cell, "rule %s has an empty cell: %s", id, column)
 		}

@@ -217,7 +217,7 @@ const (
 	// evictionMi is below what the kubelet evicts pods (the same page, AKS 1.29 and later).
 	evictionMi = 100
 	// The agents that AKS runs on every node, such as the network's, the disks' and Azure Monitor's
-	// (inferred, and generous).
+	// (inferred `aks-agents`, and generous).
 	agentsCPU, agentsMi = 500, 1024
 )
 

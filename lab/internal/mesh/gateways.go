@@ -92,15 +92,18 @@ func SetIngressGateways(ctx context.Context, client kubernetes.Interface, gatewa
 
 const managedBy = "app.kubernetes.io/managed-by"
 
-// podLabels are those that AKS' Service selects: without the revision, for AKS has "a single LoadBalancer service across all ingress
-// gateway pods over multiple revisions" (azure-aks-docs, articles/aks/istio-upgrade.md, August 2026).
+// podLabels are those that AKS' Service selects: without the revision, for AKS has "a single
+// LoadBalancer service across all ingress gateway pods over multiple revisions" (azure-aks-docs
+// istio-upgrade, 11 March 2026).
 func (g Gateway) podLabels() map[string]string {
 	return map[string]string{"app": g.Name, "istio": g.Name}
 }
 
-// Service is AKS' own Service for the gateway. Its ports are in azure-aks-docs, articles/aks/istio-deploy-ingress.md (August 2026), by
-// the output of kubectl; their targets are those of Istio's chart gateway (istio 1.25 to 1.31, manifests/charts/gateway/values.yaml).
-// That the add-on keeps the chart's targets is inferred: users show Envoy of asm-1-25 listening on 80 for a server of port 80.
+// Service is AKS' own Service for the gateway. Its ports are in the output of kubectl in
+// azure-aks-docs istio-deploy-ingress, 24 June 2026. Their targets are those of Istio's chart gateway
+// (istio 1.25 to 1.31, manifests/charts/gateway/values.yaml). That the add-on keeps the chart's
+// targets is inferred `mesh-target-ports`: users show Envoy of asm-1-25 listening on 80 for a server
+// of port 80.
 func (g Gateway) Service() *applycorev1.ServiceApplyConfiguration {
 	port := func(name string, number int32) *applycorev1.ServicePortApplyConfiguration {
 		return applycorev1.ServicePort().WithName(name).WithProtocol(corev1.ProtocolTCP).

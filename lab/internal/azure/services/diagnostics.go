@@ -21,7 +21,8 @@ var (
 )
 
 // diagnosed are the types that have diagnostic settings, by ARM type in lower case. A type that is not listed has none.
-// Source: azure-monitor-docs reference/supported-logs; the groups are inferred where the reference does not tell them.
+// Source: azure-monitor-docs reference/supported-logs, 16 April 2025; where it names no groups,
+// they are inferred `log-category-groups`.
 var diagnosed = map[string]diagnostics{
 	strings.ToLower(typeCluster): {[]string{
 		"kube-apiserver", "kube-audit", "kube-audit-admin", "kube-controller-manager", "kube-scheduler", "cluster-autoscaler",

@@ -95,8 +95,10 @@ func AddPool(ctx context.Context, c *arm.Cloud, pool arm.Document) error {
 	return c.Request(ctx, "azure-native:"+arm.ModuleOf(reflect.TypeFor[containerservice.AgentPool]().PkgPath())+":AgentPool", pool)
 }
 
-// DeletePool deletes a pool of a cluster: what "az aks nodepool delete" does. Azure keeps the last pool of mode System (azure-aks-docs,
-// use-system-pools; the code is inferred). When the pool goes that is part of the cluster's record, another system pool is it from then on.
+// DeletePool deletes a pool of a cluster: what "az aks nodepool delete" does. Azure keeps the last
+// pool of mode System (azure-aks-docs use-system-pools, 30 April 2026; the code is that of
+// Azure/AKS#2560). When the pool goes that is part of the cluster's record, another system pool
+// takes its place (inferred `system-pool-heir`).
 func DeletePool(ctx context.Context, c *arm.Cloud, cluster, pool string) error {
 	if _, exists := PoolVersions(c, cluster)[pool]; !exists {
 		return noPool(cluster, pool)
