@@ -15,7 +15,7 @@ import (
 
 // Rule refuses a request that does not have the form of the specification. A property that one of
 // the rules of its service refuses is told there alone, with the service's own code. Source of the
-// code: azure-docs azure-resource-manager/troubleshooting/common-deployment-errors.
+// code: azure-docs azure-resource-manager/templates/common-deployment-errors, 25 June 2020.
 func (t *Type) Rule(ofService []arm.Rule) arm.Rule {
 	return arm.Rule{ID: "Schema", Code: "InvalidRequestContent", Broken: func(s arm.Subject) []arm.Finding {
 		told := s.Judge(ofService)

@@ -314,7 +314,7 @@ var firewallPolicy = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallPolicyI
 }}
 
 // customRulePriorities is G4: a custom rule of a firewall policy has a priority from 1 to 100, and
-// no two have the same. The code for two is inferred.
+// no two have the same. The code for two is inferred `refusal-codes`.
 var customRulePriorities = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallCustomRuleInvalidPriority", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	taken := map[float64]string{}
@@ -335,7 +335,7 @@ var customRulePriorities = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallC
 }}
 
 // firewallSizes is G4: a firewall takes requests of 8 KB to 2 MB, and files of 1 MB to 4 GB.
-// Source: azure-docs includes/application-gateway-limits, 19 June 2024; the code is inferred.
+// Source: azure-docs includes/application-gateway-limits, 19 June 2024; the code is inferred `refusal-codes`.
 var firewallSizes = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallPolicyInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for _, bound := range []struct {

@@ -183,7 +183,7 @@ var azuresRanges = map[string]string{
 }
 
 // rangesOfAzure is N1: the address space has none of the ranges that Azure keeps. The code is
-// inferred.
+// inferred `refusal-codes`.
 var rangesOfAzure = arm.Rule{ID: "N1", Code: "ReservedAddressPrefix", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "addressSpace.addressPrefixes"
 	var result []arm.Finding
@@ -424,7 +424,7 @@ var standardIsStatic = arm.Rule{ID: "G3", Code: "PublicIPAllocationMethodNotSupp
 }}
 
 // addressTimeout is G3: an idle connection to a public IP address is kept for 4 to 30 minutes. The
-// code is inferred; the words are those of Azure (azurerm#3579).
+// code is inferred `refusal-codes`; the words are those of Azure (azurerm#3579).
 var addressTimeout = arm.Rule{ID: "G3", Code: "PublicIPAddressInvalidIdleTimeout", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "idleTimeoutInMinutes"
 	if minutes, ok := s.In.Number(path); ok && (minutes < 4 || minutes > 30) {

@@ -42,7 +42,7 @@ func hasTags(inputs reflect.Type) bool {
 
 // tagLimits: a resource has up to 50 tags, and some types have up to 15. A name has up to 512
 // characters, that of a tag of a secret 256, and some characters are not in it. A value has up to
-// 256. The code is inferred.
+// 256. The code is inferred `refusal-codes`.
 var tagLimits = arm.Rule{Code: "InvalidTags", Broken: func(s arm.Subject) []arm.Finding {
 	tags := s.In.Document("tags")
 	most, longest := mostTags, longestTag

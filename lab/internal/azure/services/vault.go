@@ -126,7 +126,7 @@ const (
 	longestContentType = 255
 )
 
-// secretSize is V2: a secret has 25 KB at most. The code is inferred.
+// secretSize is V2: a secret has 25 KB at most. The code is inferred `refusal-codes`.
 var secretSize = arm.Rule{ID: "V2", Code: "BadParameter", Broken: func(s arm.Subject) []arm.Finding {
 	const value, kind = "properties.value", "properties.contentType"
 	var result []arm.Finding
