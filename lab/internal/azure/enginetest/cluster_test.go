@@ -201,16 +201,6 @@ func TestEngine_K6_AScheduleHasAWindow(t *testing.T) {
 	})
 }
 
-func TestEngine_K6_AWindowLastsFourHoursAtLeast(t *testing.T) {
-	t.Parallel()
-	e := valid()
-	e.window.DurationHours = pulumi.Int(2)
-	previewRefuses(t, e, "upkeep", mistake{
-		rule: "K6", code: "InvalidMaintenanceWindow", property: "maintenanceWindow.durationHours",
-		says: []string{"a maintenance window lasts 4 to 24 hours, not 2"},
-	})
-}
-
 func TestEngine_K6_AWindowHasOneSchedule(t *testing.T) {
 	t.Parallel()
 	e := valid()

@@ -23,12 +23,14 @@ func TestEngine_Schema_ValuesAreThoseOfTheSpecification(t *testing.T) {
 
 func TestEngine_Schema_BoundsAreThoseOfTheSpecification(t *testing.T) {
 	t.Parallel()
-	drain, closing := valid(), valid()
+	drain, closing, window := valid(), valid(), valid()
 	drain.pool.UpgradeSettings = containerservice.AgentPoolUpgradeSettingsArgs{DrainTimeoutInMinutes: pulumi.Int(2000)}
 	closing.backend.ConnectionDraining = network.ApplicationGatewayConnectionDrainingArgs{Enabled: pulumi.Bool(true), DrainTimeoutInSec: pulumi.Int(0)}
+	window.window.DurationHours = pulumi.Int(2)
 
 	outOfForm(t, drain, "pool", "upgradeSettings.drainTimeoutInMinutes", "is 2000; it must be 1440 at most")
 	outOfForm(t, closing, "gateway", "backendHttpSettingsCollection[0].connectionDraining.drainTimeoutInSec", "is 0; it must be 1 at least")
+	outOfForm(t, window, "upkeep", "maintenanceWindow.durationHours", "is 2; it must be 4 at least")
 }
 
 // outOfForm previews an environment with a request that Azure's specification does not allow.

@@ -139,9 +139,6 @@ var clusterMesh = arm.Rule{ID: "K8", Code: "InvalidServiceMeshProfile", Broken: 
 		}
 		seen[mode] = true
 	}
-	if revisions := s.In.Texts("serviceMeshProfile.istio.revisions"); len(revisions) > 2 {
-		result = append(result, arm.Found("serviceMeshProfile.istio.revisions", "the mesh has %d revisions; use one, or two during an upgrade", len(revisions))...)
-	}
 	for i, revision := range s.In.Texts("serviceMeshProfile.istio.revisions") {
 		if !strings.HasPrefix(revision, "asm-") {
 			result = append(result, arm.Found(arm.Indexed("serviceMeshProfile.istio.revisions", i), "'%s' is no revision of the mesh; use one such as asm-1-24", revision)...)

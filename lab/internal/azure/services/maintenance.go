@@ -2,8 +2,6 @@ package services
 
 import (
 	"regexp"
-	"slices"
-	"strings"
 
 	containerservice "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 
@@ -61,10 +59,10 @@ var (
 	clockTime   = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
 	clockOffset = regexp.MustCompile(`^[+-](0[0-9]|1[0-4]):[0-5][0-9]$`)
 	isoDate     = regexp.MustCompile(`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`)
-	weekdays    = []string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"}
 )
 
-// maintenanceWindow is K6: a window lasts 4 to 24 hours and comes back by exactly one schedule.
+// maintenanceWindow is K6: a window has real times, where the schema asks for digits only, and comes
+// back by exactly one schedule.
 var maintenanceWindow = arm.Rule{ID: "K6", Code: "InvalidMaintenanceWindow", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "maintenanceWindow."
 	window := s.In.Document("maintenanceWindow")
@@ -72,9 +70,6 @@ var maintenanceWindow = arm.Rule{ID: "K6", Code: "InvalidMaintenanceWindow", Bro
 		return nil
 	}
 	var result []arm.Finding
-	if hours, ok := window.Number("durationHours"); ok && (hours < 4 || hours > 24) {
-		result = append(result, arm.Found(path+"durationHours", "a maintenance window lasts 4 to 24 hours, not %g", hours)...)
-	}
 	for _, text := range []struct {
 		name, form string
 		pattern    *regexp.Regexp
@@ -91,41 +86,16 @@ var maintenanceWindow = arm.Rule{ID: "K6", Code: "InvalidMaintenanceWindow", Bro
 	return result
 }}
 
-// scheduleFindings: exactly one kind of schedule, with its bounds.
+// scheduleFindings: exactly one kind of schedule.
 func scheduleFindings(path string, schedule arm.Document) []arm.Finding {
-	var given []string
+	given := 0
 	for _, kind := range []string{"daily", "weekly", "absoluteMonthly", "relativeMonthly"} {
 		if schedule.Has(kind) {
-			given = append(given, kind)
+			given++
 		}
 	}
-	if len(given) != 1 {
-		return arm.Found(path, "a maintenance window has exactly one schedule of daily, weekly, absoluteMonthly and relativeMonthly, not %d", len(given))
+	if given == 1 {
+		return nil
 	}
-	kind := given[0]
-	inner := schedule.Document(kind)
-	path += "." + kind + "."
-	var result []arm.Finding
-	for _, bound := range []struct {
-		kind, name string
-		most       float64
-	}{
-		{"daily", "intervalDays", 7},
-		{"weekly", "intervalWeeks", 4},
-		{"absoluteMonthly", "intervalMonths", 6},
-		{"absoluteMonthly", "dayOfMonth", 31},
-		{"relativeMonthly", "intervalMonths", 6},
-	} {
-		if value, ok := inner.Number(bound.name); bound.kind == kind && ok && (value < 1 || value > bound.most) {
-			result = append(result, arm.Found(path+bound.name, "%s is %g; use 1 to %g", bound.name, value, bound.most)...)
-		}
-	}
-	if day := inner.Text("dayOfWeek"); day != "" && !slices.Contains(weekdays, day) {
-		result = append(result, arm.Found(path+"dayOfWeek", "'%s' is no day of the week; use %s", day, strings.Join(weekdays, ", "))...)
-	}
-	weeks := []string{"First", "Second", "Third", "Fourth", "Last"}
-	if week := inner.Text("weekIndex"); week != "" && !slices.Contains(weeks, week) {
-		result = append(result, arm.Found(path+"weekIndex", "'%s' is no week of a month; use %s", week, strings.Join(weeks, ", "))...)
-	}
-	return result
+	return arm.Found(path, "a maintenance window has exactly one schedule of daily, weekly, absoluteMonthly and relativeMonthly, not %d", given)
 }
