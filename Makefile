@@ -25,6 +25,8 @@ FUZZTIME ?= 10s
 # The folders whose fuzz targets run, and the drills that are played; all of them if it is empty.
 FUZZ_IN ?= .
 DRILLS ?=
+# More flags for the mutants, such as --changed main or --json.
+MUTANT_FLAGS ?=
 # What the bill of materials calls the version of the service.
 VERSION ?= $(shell git describe --always --dirty)
 
@@ -185,6 +187,17 @@ coverage: ## Check that unit tests cover 85 % of infra, policy and stacks, each
 		go tool cover -func=coverage.$$part.out | awk -v part=$$part '/^total:/ { \
 			print part ": " $$3; if ($$3 + 0 < 85) { print part " needs 85 %; see coverage." part ".out" > "/dev/stderr"; exit 1 } }' || exit 1; \
 	done
+
+.PHONY: mutants
+mutants: ## Turn every literal setting and 300 other places round, and list what no test notices: an hour or two
+	go build -o bin/mutants ./lab/mutants
+	bin/mutants settings $(MUTANT_FLAGS)
+	bin/mutants code --seed 1 --count 300 $(MUTANT_FLAGS)
+
+.PHONY: mutants-sample
+mutants-sample: ## Turn a fixed sample of the settings of apps round: under a minute
+	go build -o bin/mutants ./lab/mutants
+	bin/mutants settings --only apps --seed 1 --count 20
 
 ##@ Measurements
 

@@ -76,7 +76,7 @@ func TestUnit_InTheLabNoImportRunsBackUp(t *testing.T) {
 	const lab = "github.com/gridos/sharedinfra/lab"
 	floor := func(path string) int {
 		switch {
-		case path == lab, strings.HasPrefix(path, lab+"/bench"), strings.HasPrefix(path, lab+"/proofs"):
+		case path == lab, path == lab+"/mutants", strings.HasPrefix(path, lab+"/bench"), strings.HasPrefix(path, lab+"/proofs"):
 			return 3
 		case path == lab+"/command":
 			return 2

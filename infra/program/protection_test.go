@@ -1,0 +1,341 @@
+package program_test
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// at returns the value at a path of inputs, or null.
+func at(inputs resource.PropertyMap, path ...string) resource.PropertyValue {
+	value := resource.NewProperty(inputs)
+	for _, key := range path {
+		if !value.IsObject() {
+			return resource.NewNullProperty()
+		}
+		value = value.ObjectValue()[resource.PropertyKey(key)]
+	}
+	return value
+}
+
+// texts are the strings of a list, and of a single one beside it, as Azure's security rules have them.
+func texts(rule resource.PropertyMap, one, several string) []string {
+	var found []string
+	if v := rule[resource.PropertyKey(one)]; v.IsString() {
+		found = append(found, v.StringValue())
+	}
+	if v := rule[resource.PropertyKey(several)]; v.IsArray() {
+		for _, element := range v.ArrayValue() {
+			found = append(found, element.StringValue())
+		}
+	}
+	return found
+}
+
+// passes judges a packet as Azure does: the rules in the order of their priority, and then Azure's own, which let in what comes from the
+// network and from its load balancer, let out what goes to the network or the Internet, and refuse the rest (azure-docs,
+// virtual-network/network-security-groups-overview.md, "Default security rules").
+func passes(group mocks.Resource, space netip.Prefix, direction, from, to, protocol, port string) bool {
+	matches := func(names []string, end string) bool {
+		return slices.ContainsFunc(names, func(name string) bool {
+			address, notATag := netip.ParseAddr(end)
+			prefix, notAPrefix := netip.ParsePrefix(name)
+			switch {
+			case name == "*" || name == end:
+				return true
+			case notATag != nil:
+				return false
+			case name == "VirtualNetwork":
+				return space.Contains(address)
+			case name == "Internet":
+				return !space.Contains(address)
+			default:
+				return notAPrefix == nil && prefix.Contains(address)
+			}
+		})
+	}
+	rules := slices.Clone(at(group.Inputs, "securityRules").ArrayValue())
+	slices.SortFunc(rules, func(a, b resource.PropertyValue) int {
+		return int(a.ObjectValue()["priority"].NumberValue() - b.ObjectValue()["priority"].NumberValue())
+	})
+	for _, r := range rules {
+		rule := r.ObjectValue()
+		of := rule["protocol"].StringValue()
+		if rule["direction"].StringValue() == direction && (of == "*" || of == protocol) &&
+			slices.Contains(texts(rule, "sourcePortRange", "sourcePortRanges"), "*") &&
+			matches(texts(rule, "sourceAddressPrefix", "sourceAddressPrefixes"), from) &&
+			matches(texts(rule, "destinationAddressPrefix", "destinationAddressPrefixes"), to) &&
+			slices.ContainsFunc(texts(rule, "destinationPortRange", "destinationPortRanges"), func(open string) bool {
+				return open == "*" || open == port
+			}) {
+			return rule["access"].StringValue() == "Allow"
+		}
+	}
+	if direction == "Outbound" {
+		return true
+	}
+	return matches([]string{"VirtualNetwork", "AzureLoadBalancer"}, from)
+}
+
+// Each line is a packet; whether it passes is what docs/azure-rules.md (N3, N4, N8) and the design say.
+func TestUnit_WhoReachesWhat(t *testing.T) {
+	t.Parallel()
+	const (
+		client, gatewayVM, node, pod = "198.51.100.7", "10.30.16.4", "10.30.0.5", "10.244.3.4"
+		primary, private, operator   = "10.30.17.4", "10.30.19.5", "192.168.0.9"
+	)
+	recorded, err := run("prod", map[string]string{"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`})
+	require.NoError(t, err)
+	space := netip.MustParsePrefix("10.30.0.0/16")
+	for _, packet := range []struct {
+		subnet, direction, from, to, protocol, port string
+		want                                        bool
+	}{
+		{"appgw", "Inbound", client, gatewayVM, "Tcp", "443", true},
+		{"appgw", "Inbound", client, gatewayVM, "Tcp", "80", true},
+		{"appgw", "Inbound", client, gatewayVM, "Tcp", "22", false},
+		{"appgw", "Inbound", client, gatewayVM, "Udp", "443", false},
+		{"appgw", "Inbound", "GatewayManager", gatewayVM, "Tcp", "65200-65535", true},
+		{"appgw", "Inbound", client, gatewayVM, "Tcp", "65200-65535", false},
+		{"aks", "Inbound", node, node, "Udp", "53", true},
+		{"aks", "Inbound", node, pod, "Tcp", "8080", true},
+		{"aks", "Inbound", pod, pod, "Udp", "53", true},
+		{"aks", "Inbound", gatewayVM, "10.30.18.10", "Tcp", "80", true},
+		{"aks", "Inbound", gatewayVM, "10.30.18.10", "Tcp", "443", true},
+		{"aks", "Inbound", gatewayVM, "10.30.18.10", "Tcp", "15021", true},
+		{"aks", "Inbound", gatewayVM, "10.30.18.10", "Tcp", "22", false},
+		{"aks", "Inbound", gatewayVM, "10.30.18.10", "Udp", "443", false},
+		{"aks", "Inbound", "AzureLoadBalancer", node, "Tcp", "30080", true},
+		{"aks", "Inbound", operator, node, "Tcp", "443", true},
+		{"aks", "Inbound", operator, node, "Tcp", "22", false},
+		{"aks", "Inbound", primary, node, "Tcp", "443", false},
+		{"aks", "Inbound", client, node, "Tcp", "443", false},
+		{"postgres", "Inbound", node, primary, "Tcp", "5432", true},
+		{"postgres", "Inbound", primary, "10.30.17.5", "Tcp", "5432", true},
+		{"postgres", "Inbound", node, primary, "Tcp", "22", false},
+		{"postgres", "Inbound", node, primary, "Udp", "5432", false},
+		{"postgres", "Inbound", gatewayVM, primary, "Tcp", "5432", false},
+		{"postgres", "Inbound", "AzureLoadBalancer", primary, "Tcp", "5432", true},
+		{"postgres", "Outbound", primary, "Storage", "Tcp", "443", true},
+		{"postgres", "Outbound", primary, "AzureActiveDirectory", "Tcp", "443", true},
+		{"endpoints", "Inbound", node, private, "Tcp", "443", true},
+		{"endpoints", "Inbound", operator, private, "Tcp", "443", true},
+		{"endpoints", "Inbound", operator, private, "Tcp", "22", false},
+		{"endpoints", "Inbound", node, private, "Tcp", "80", false},
+		{"endpoints", "Inbound", gatewayVM, private, "Tcp", "443", false},
+		{"endpoints", "Inbound", client, private, "Tcp", "443", false},
+		{"ingress", "Inbound", node, "10.30.18.10", "Tcp", "443", false},
+		{"ingress", "Inbound", "AzureLoadBalancer", "10.30.18.10", "Tcp", "443", true},
+	} {
+		groups := recorded.OfType(nsg)
+		i := slices.IndexFunc(groups, func(g mocks.Resource) bool { return g.Name == "prod-network-"+packet.subnet+"-nsg" })
+		require.GreaterOrEqual(t, i, 0, packet.subnet)
+		assert.Equal(t, packet.want, passes(groups[i], space, packet.direction, packet.from, packet.to, packet.protocol, packet.port), "%+v", packet)
+	}
+	// Azure exempts private endpoints from the rules of their subnet unless the subnet says otherwise.
+	for _, s := range recorded.OfType(subnet) {
+		want := "Disabled"
+		if strings.HasSuffix(s.Name, "-endpoints") {
+			want = "NetworkSecurityGroupEnabled"
+		}
+		assert.Equal(t, want, at(s.Inputs, "privateEndpointNetworkPolicies").StringValue(), s.Name)
+		assert.Contains(t, at(s.Inputs, "networkSecurityGroup", "id").StringValue(), s.Name+"-nsg")
+	}
+}
+
+// How long something can be had back, and from where, in days.
+func TestUnit_WhatIsLostCanBeHadBackForSoLong(t *testing.T) {
+	t.Parallel()
+	type days struct{ vault, backups, logs, untagged float64 }
+	for environment, want := range map[string]days{"dev": {7, 7, 30, 0}, "test": {7, 14, 30, 0}, "prod": {90, 35, 90, 30}} {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			kv, pg, images := recorded.OfType(vault)[0].Inputs, recorded.OfType(server)[0].Inputs, recorded.OfType(registry)[0].Inputs
+			got := days{
+				vault: at(kv, "properties", "softDeleteRetentionInDays").NumberValue(), backups: at(pg, "backup", "backupRetentionDays").NumberValue(),
+				logs: at(recorded.OfType(workspace)[0].Inputs, "retentionInDays").NumberValue(),
+			}
+			if retention := at(images, "policies", "retentionPolicy"); retention.IsObject() {
+				got.untagged = retention.ObjectValue()["days"].NumberValue()
+				assert.Equal(t, "enabled", retention.ObjectValue()["status"].StringValue())
+			}
+			assert.Equal(t, want, got)
+			assert.Equal(t, map[bool]string{true: "Enabled", false: "Disabled"}[environment == "prod"],
+				at(pg, "backup", "geoRedundantBackup").StringValue())
+			assert.Equal(t, environment == "prod", len(recorded.OfType(lock)) > 0)
+		})
+	}
+}
+
+// The vault and the registry refuse whom no rule names. Resource Manager writes secrets, and Azure's own services scan images, past them.
+func TestUnit_StoresAreClosedToWhomNoRuleNames(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			private := environment == "prod"
+			access := map[bool]string{true: "Disabled", false: "Enabled"}[private]
+			kv := at(recorded.OfType(vault)[0].Inputs, "properties").ObjectValue()
+			assert.Equal(t, access, at(kv, "publicNetworkAccess").StringValue())
+			assert.Equal(t, "Deny", at(kv, "networkAcls", "defaultAction").StringValue())
+			assert.Equal(t, "AzureServices", at(kv, "networkAcls", "bypass").StringValue())
+			assert.Equal(t, private, at(kv, "networkAcls", "ipRules").IsNull() && at(kv, "networkAcls", "virtualNetworkRules").IsNull())
+			images := recorded.OfType(registry)[0].Inputs
+			assert.Equal(t, private, at(images, "publicNetworkAccess").DeepEquals(resource.NewProperty("Disabled")))
+			assert.Equal(t, private, at(images, "networkRuleBypassOptions").DeepEquals(resource.NewProperty("AzureServices")))
+			for _, endpoint := range recorded.OfType(privateEndpoint) {
+				connection := at(endpoint.Inputs, "privateLinkServiceConnections").ArrayValue()[0].ObjectValue()
+				part := map[bool]string{true: "vault", false: "registry"}[strings.Contains(endpoint.Name, "vault")]
+				assert.Equal(t, []resource.PropertyValue{resource.NewProperty(part)}, at(connection, "groupIds").ArrayValue(), endpoint.Name)
+			}
+		})
+	}
+}
+
+// The firewall counts the requests of each address, whichever that is: the one address that it names is nobody's.
+func TestUnit_TheFirewallRefusesAndCounts(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", map[string]string{"firewallRequestsPerMinute": "1200", "firewallMaxBodyKb": "64"})
+	require.NoError(t, err)
+	in := recorded.OfType("azure-native:network/v20240501:WebApplicationFirewallPolicy")[0].Inputs
+	sets := map[string]string{}
+	for _, set := range at(in, "managedRules", "managedRuleSets").ArrayValue() {
+		sets[set.ObjectValue()["ruleSetType"].StringValue()] = set.ObjectValue()["ruleSetVersion"].StringValue()
+	}
+	assert.Equal(t, map[string]string{"Microsoft_DefaultRuleSet": "2.1", "Microsoft_BotManagerRuleSet": "1.1"}, sets)
+	assert.InDelta(t, 64, at(in, "policySettings", "maxRequestBodySizeInKb").NumberValue(), 0)
+	assert.InDelta(t, 64, at(in, "policySettings", "requestBodyInspectLimitInKB").NumberValue(), 0, "no more than there can be")
+	require.Len(t, at(in, "customRules").ArrayValue(), 1)
+	rule := at(in, "customRules").ArrayValue()[0].ObjectValue()
+	assert.Equal(t, "Block", rule["action"].StringValue())
+	assert.Equal(t, "RateLimitRule", rule["ruleType"].StringValue())
+	assert.Equal(t, "OneMin", rule["rateLimitDuration"].StringValue())
+	assert.InDelta(t, 1200, rule["rateLimitThreshold"].NumberValue(), 0)
+	by := rule["groupByUserSession"].ArrayValue()[0].ObjectValue()["groupByVariables"].ArrayValue()[0].ObjectValue()
+	assert.Equal(t, "ClientAddr", by["variableName"].StringValue())
+	condition := rule["matchConditions"].ArrayValue()[0].ObjectValue()
+	assert.Equal(t, "RemoteAddr", condition["matchVariables"].ArrayValue()[0].ObjectValue()["variableName"].StringValue())
+	assert.Equal(t, "IPMatch", condition["operator"].StringValue())
+	assert.True(t, condition["negationConditon"].BoolValue(), "every address but the one")
+	assert.Equal(t, "255.255.255.255/32", condition["matchValues"].ArrayValue()[0].StringValue())
+
+	standard, err := run("prod", nil)
+	require.NoError(t, err)
+	in = standard.OfType("azure-native:network/v20240501:WebApplicationFirewallPolicy")[0].Inputs
+	assert.InDelta(t, 128, at(in, "policySettings", "requestBodyInspectLimitInKB").NumberValue(), 0, "as much as Azure inspects")
+	assert.Greater(t, at(in, "policySettings", "maxRequestBodySizeInKb").NumberValue(), 1024.0, "the application answers to a body that is too long")
+	assert.InDelta(t, 3000, at(in, "customRules").ArrayValue()[0].ObjectValue()["rateLimitThreshold"].NumberValue(), 0, "50 a second")
+}
+
+// A request by HTTP is sent to the same page by HTTPS, for good.
+func TestUnit_PlainRequestsAreSentToHTTPS(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	in := recorded.OfType(gateway)[0].Inputs
+	part := func(list, name string) resource.PropertyMap {
+		for _, element := range at(in, list).ArrayValue() {
+			if element.ObjectValue()["name"].StringValue() == name {
+				return element.ObjectValue()
+			}
+		}
+		require.Fail(t, "no such part", "%s %s", list, name)
+		return nil
+	}
+	named := func(of resource.PropertyMap, key string) string {
+		id := at(of, key, "id").StringValue()
+		return id[strings.LastIndex(id, "/")+1:]
+	}
+	routes := map[string]string{} // by port
+	for _, r := range at(in, "requestRoutingRules").ArrayValue() {
+		rule := r.ObjectValue()
+		assert.Equal(t, "Basic", rule["ruleType"].StringValue())
+		listener := part("httpListeners", named(rule, "httpListener"))
+		port := part("frontendPorts", named(listener, "frontendPort"))["port"].NumberValue()
+		if rule["redirectConfiguration"].IsObject() {
+			redirect := part("redirectConfigurations", named(rule, "redirectConfiguration"))
+			assert.Equal(t, "Permanent", redirect["redirectType"].StringValue())
+			assert.True(t, redirect["includePath"].BoolValue())
+			assert.True(t, redirect["includeQueryString"].BoolValue())
+			assert.Equal(t, "Https", part("httpListeners", named(redirect, "targetListener"))["protocol"].StringValue())
+			assert.Equal(t, "Http", listener["protocol"].StringValue())
+			routes[resource.NewProperty(port).String()] = "redirect"
+			continue
+		}
+		assert.Equal(t, "Https", listener["protocol"].StringValue())
+		assert.NotEmpty(t, part("sslCertificates", named(listener, "sslCertificate"))["keyVaultSecretId"].StringValue())
+		settings := part("backendHttpSettingsCollection", named(rule, "backendHttpSettings"))
+		assert.NotEmpty(t, part("backendAddressPools", named(rule, "backendAddressPool"))["backendAddresses"].ArrayValue())
+		probe := part("probes", named(settings, "probe"))
+		assert.Equal(t, "Http", settings["protocol"].StringValue())
+		assert.InDelta(t, 80, settings["port"].NumberValue(), 0)
+		assert.Equal(t, "Disabled", settings["cookieBasedAffinity"].StringValue(), "a rollout moves users with the weights")
+		assert.InDelta(t, 15021, probe["port"].NumberValue(), 0, "Istio's own")
+		assert.Equal(t, "/healthz/ready", probe["path"].StringValue())
+		assert.Less(t, probe["timeout"].NumberValue(), probe["interval"].NumberValue())
+		routes[resource.NewProperty(port).String()] = "backend"
+	}
+	assert.Equal(t, map[string]string{
+		resource.NewProperty(80.0).String(): "redirect", resource.NewProperty(443.0).String(): "backend",
+	}, routes)
+	assert.Equal(t, "UserAssigned", at(in, "identity", "type").StringValue())
+}
+
+// Each identity has the roles of its task, by the names that Azure gives them (learn.microsoft.com, "Azure built-in roles").
+func TestUnit_EachIdentityHasTheRolesOfItsTask(t *testing.T) {
+	t.Parallel()
+	builtIn := map[string]string{
+		"7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
+		"8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
+		"4d97b98b-1d4f-4787-a291-c67834d212e7": "Network Contributor",
+		"4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+		"b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
+		"b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b": "Azure Kubernetes Service RBAC Cluster Admin",
+	}
+	recorded, err := run("prod", map[string]string{"adminGroupObjectIds": `["22222222-2222-2222-2222-222222222222"]`})
+	require.NoError(t, err)
+	got := map[string][3]string{}
+	for _, r := range recorded.OfType(role) {
+		definition := r.Inputs["roleDefinitionId"].StringValue()
+		got[strings.TrimPrefix(r.Name, "prod-")] = [3]string{
+			builtIn[definition[strings.LastIndex(definition, "/")+1:]], r.Inputs["principalType"].StringValue(), r.Inputs["principalId"].StringValue(),
+		}
+	}
+	assert.Equal(t, map[string][3]string{
+		"cluster-acr-pull":            {"AcrPull", "ServicePrincipal", "kubelet"},
+		"cluster-network-contributor": {"Network Contributor", "ServicePrincipal", "prod-cluster-identity-principal"},
+		"cluster-deployer-admin":      {"Azure Kubernetes Service RBAC Cluster Admin", "User", "o"},
+		"cluster-admin-22222222-2222-2222-2222-222222222222": {
+			"Azure Kubernetes Service RBAC Cluster Admin", "Group", "22222222-2222-2222-2222-222222222222",
+		},
+		"gateway-certificate-reader":     {"Key Vault Secrets User", "ServicePrincipal", "prod-gateway-identity-principal"},
+		"pipeline-role":                  {"AcrPush", "ServicePrincipal", "prod-pipeline-identity-principal"},
+		"secrets-role":                   {"Key Vault Secrets User", "ServicePrincipal", "prod-secrets-identity-principal"},
+		"vault-deployer-secrets-officer": {"Key Vault Secrets Officer", "User", "o"},
+	}, got)
+	for _, c := range recorded.OfType(credential) {
+		assert.Equal(t, []resource.PropertyValue{resource.NewProperty("api://AzureADTokenExchange")}, c.Inputs["audiences"].ArrayValue(), c.Name)
+		issuer, subject := c.Inputs["issuer"].StringValue(), c.Inputs["subject"].StringValue()
+		if strings.Contains(c.Name, "pipeline") {
+			assert.Equal(t, "https://token.actions.githubusercontent.com", issuer)
+			assert.True(t, strings.HasPrefix(subject, "repo:gridos/sharedinfra:environment:"), subject)
+			continue
+		}
+		assert.Equal(t, "https://issuer", issuer)
+		assert.Contains(t, []string{
+			"system:serviceaccount:gridos:gridos", "system:serviceaccount:external-secrets:external-secrets",
+		}, subject)
+	}
+}

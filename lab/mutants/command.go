@@ -1,0 +1,475 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+)
+
+type options struct {
+	seed        uint64
+	count, jobs int
+	changed     string
+	json        bool
+	only        string
+}
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mutants",
+		Short: "Turn the programs round, one place at a time, and list what no test notices",
+		Long: "Turns literals, conditions and returns round, one at a time, and runs the unit tests that reach the place. What survives is " +
+			"listed, and compared with lab/mutants/accepted.yaml, which has a reason for each.\n\n" +
+			"Exit codes: 0 what survives is accepted; 3 a mutant survived that is not accepted, or one was killed that is; 1 failed.",
+		Example: "  go run ./lab/mutants settings\n  go run ./lab/mutants settings --changed main\n" +
+			"  go run ./lab/mutants code --seed 1 --count 300 --json | jq -r '.mutants[] | select(.by == \"\") | .mutant'",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	for _, kind := range []struct{ use, short, long string }{
+		{
+			"settings", "Turn the literal settings of infra, bootstrap and apps",
+			"Turns each literal that infra, bootstrap or apps registers, or takes for a default: a bool to its opposite, a number to one " +
+				"more, an enumerated value to another of its kind, a text to another. What is registered as the mutant is compared with " +
+				"the golden files, shown to the simulated Azure, and rated as the report of a pull request would.",
+		},
+		{
+			"code", "Turn conditions, returns and literals of the programs, policy, changes and pipeline",
+			"Turns --count places of infra, bootstrap, apps, policy, changes and pipeline, which --seed chooses: operators, negations, " +
+				"returned errors, counters and literals. 0 is all of them.",
+		},
+	} {
+		var o options
+		cmd := &cobra.Command{
+			Use: kind.use, Short: kind.short, Long: kind.long, Args: cobra.NoArgs,
+			Example: "  go run ./lab/mutants " + kind.use + " --json\n  go run ./lab/mutants " + kind.use + " --changed main",
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return run(cmd.Context(), kind.use == "settings", o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			},
+		}
+		if kind.use == "code" {
+			cmd.Flags().Uint64Var(&o.seed, "seed", 1, "chooses the places")
+			cmd.Flags().IntVar(&o.count, "count", 300, "how many places; 0 is all")
+		} else {
+			cmd.Flags().Uint64Var(&o.seed, "seed", 1, "chooses the places, with --count")
+			cmd.Flags().IntVar(&o.count, "count", 0, "how many places; 0 is all")
+		}
+		cmd.Flags().IntVar(&o.jobs, "jobs", runtime.NumCPU(), "how many processes at once")
+		cmd.Flags().StringVar(&o.changed, "changed", "", "only lines that differ from this `commit`")
+		cmd.Flags().StringVar(&o.only, "only", "", "only files whose path begins with this")
+		cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
+		root.AddCommand(cmd)
+	}
+	return root
+}
+
+// result is what became of a mutant.
+type result struct {
+	*mutant
+	// By is the test, the guardrail or the rule of the simulated Azure that killed it, without the golden files; "" is none.
+	By string `json:"by"`
+	// Golden says that the golden files show it.
+	Golden bool `json:"golden"`
+	// Touches and Plain are of judgement.
+	Touches []string `json:"touches,omitempty"`
+	Plain   []string `json:"plain,omitempty"`
+}
+
+func run(ctx context.Context, settings bool, o options, stdout, stderr io.Writer) error {
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp("", "gridos-mutants-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	say := func(format string, args ...any) {
+		fmt.Fprintf(stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+	}
+	directories := programs
+	if !settings {
+		directories = slices.Concat(programs, judges)
+	}
+	sources, err := find(ctx, root, directories)
+	if err != nil {
+		return err
+	}
+	chosen, err := choose(ctx, root, sources, settings, o)
+	if err != nil {
+		return err
+	}
+	say("%d mutants", len(chosen))
+	file, tested, err := overlay(root, scratch, sources, directories)
+	if err != nil {
+		return err
+	}
+	if o.only != "" {
+		tested = slices.DeleteFunc(tested, func(d string) bool {
+			top, _, _ := strings.Cut(o.only, "/")
+			return d != top && !strings.HasPrefix(d, top+"/")
+		})
+	}
+	suites, err := build(ctx, root, scratch, file, tested)
+	if err != nil {
+		return err
+	}
+	say("%d test binaries are built", len(tested))
+	if err := parallel(ctx, o.jobs, suites, func(ctx context.Context, s *suite) error { return s.trace(ctx, root) }); err != nil {
+		return err
+	}
+	say("which test reaches what is known")
+	results := map[int]*result{}
+	for _, m := range chosen {
+		results[m.ID] = &result{mutant: m}
+	}
+	if settings {
+		if err := register(ctx, root, scratch, suites, results, o.jobs, say); err != nil {
+			return err
+		}
+	}
+	if err := hunt(ctx, root, suites, results, o.jobs, say); err != nil {
+		return err
+	}
+	return verdict(root, settings, o, results, stdout)
+}
+
+// choose picks the mutants that the options name.
+func choose(ctx context.Context, root string, sources []*source, settings bool, o options) ([]*mutant, error) {
+	var lines map[string]map[int]bool
+	if o.changed != "" {
+		var err error
+		if lines, err = changedLines(ctx, root, o.changed); err != nil {
+			return nil, err
+		}
+	}
+	var chosen []*mutant
+	for _, s := range sources {
+		for _, m := range s.mutants {
+			if settings && !m.Setting || lines != nil && !lines[m.File][m.Line] || !strings.HasPrefix(m.File, o.only) {
+				continue
+			}
+			chosen = append(chosen, m)
+		}
+	}
+	if o.count > 0 && o.count < len(chosen) {
+		random := rand.New(rand.NewPCG(o.seed, 0)) //nolint:gosec // the same mutants for the same seed
+		random.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+		chosen = chosen[:o.count]
+	}
+	return chosen, nil
+}
+
+// changedLines are the lines that differ from a commit, by file.
+func changedLines(ctx context.Context, root, base string) (map[string]map[int]bool, error) {
+	cmd := exec.CommandContext(ctx, "git", "diff", "-U0", "--no-color", "--no-ext-diff", base, "--", "*.go") //nolint:gosec // a commit
+	cmd.Dir = root
+	output, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("compare with %s: %w; is it a commit?", base, err)
+	}
+	lines, file := map[string]map[int]bool{}, ""
+	for line := range strings.Lines(string(output)) {
+		if name, ok := strings.CutPrefix(line, "+++ b/"); ok {
+			file = strings.TrimSpace(name)
+			lines[file] = map[int]bool{}
+		}
+		if !strings.HasPrefix(line, "@@ ") {
+			continue
+		}
+		_, hunk, _ := strings.Cut(line, " +")
+		hunk, _, _ = strings.Cut(hunk, " ")
+		from, many, counted := strings.Cut(hunk, ",")
+		first, _ := strconv.Atoi(from)
+		count := 1
+		if counted {
+			count, _ = strconv.Atoi(many)
+		}
+		for i := range count {
+			lines[file][first+i] = true
+		}
+	}
+	return lines, nil
+}
+
+// register lets the programs register what they do as each mutant, and judges it.
+func register(
+	ctx context.Context, root, scratch string, suites []*suite, results map[int]*result, jobs int, say func(string, ...any),
+) error {
+	for _, s := range suites {
+		if !s.golden {
+			continue
+		}
+		before, err := registrations(filepath.Join(root, s.directory, "testdata"))
+		if err != nil {
+			return err
+		}
+		var plan []planned
+		for id := range results {
+			if s.registers(id) {
+				plan = append(plan, planned{ID: id})
+			}
+		}
+		slices.SortFunc(plan, func(a, b planned) int { return a.ID - b.ID })
+		dump := filepath.Join(scratch, "registered", s.directory)
+		var lock sync.Mutex
+		work := 0
+		err = parallel(ctx, jobs, slices.Collect(slices.Chunk(plan, 25)), func(ctx context.Context, part []planned) error {
+			lock.Lock()
+			work++
+			home := filepath.Join(scratch, "tree", strconv.Itoa(work))
+			lock.Unlock()
+			here, err := tree(root, home, s.directory)
+			if err != nil {
+				return err
+			}
+			for len(part) > 0 {
+				batch, id := part, 0
+				if s.atStart[part[0].ID] {
+					batch, id = part[:1], part[0].ID
+				} else if i := slices.IndexFunc(part, func(p planned) bool { return s.atStart[p.ID] }); i > 0 {
+					batch = part[:i]
+				}
+				done, err := s.batch(ctx, here, "dump", dump, id, batch, func(id int, by string) {
+					if by != "" { // the program does not even run
+						lock.Lock()
+						results[id].Golden = true
+						lock.Unlock()
+					}
+				})
+				if err != nil {
+					return err
+				}
+				part = part[done:]
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range plan {
+			r := results[p.ID]
+			after, err := registrations(filepath.Join(dump, strconv.Itoa(p.ID)))
+			if err != nil {
+				return err
+			}
+			j, err := judge(ctx, before, after)
+			if err != nil {
+				return err
+			}
+			r.Golden = r.Golden || j.Differs
+			r.Touches, r.Plain = j.Touches, j.Plain
+			if j.Refused != "" {
+				r.By = "the simulated Azure: " + short(j.Refused)
+			}
+		}
+		say("%s has registered %d mutants", s.directory, len(plan))
+	}
+	return nil
+}
+
+// tree makes the part of a checkout that a golden test reads and writes, and returns its directory in it.
+func tree(root, home, directory string) (string, error) {
+	for _, program := range slices.Concat(programs, []string{"."}) {
+		files, err := filepath.Glob(filepath.Join(root, program, "Pulumi*.yaml"))
+		if err != nil {
+			return "", err
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return "", err
+			}
+			to := filepath.Join(home, program, filepath.Base(file))
+			if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+				return "", err
+			}
+			if err := os.WriteFile(to, text, 0o600); err != nil {
+				return "", err
+			}
+		}
+	}
+	here := filepath.Join(home, directory)
+	return here, os.MkdirAll(filepath.Join(here, "testdata"), 0o700)
+}
+
+// hunt runs the tests that reach each mutant until one of them fails.
+func hunt(ctx context.Context, root string, suites []*suite, results map[int]*result, jobs int, say func(string, ...any)) error {
+	// A package's own tests are quick, and know best.
+	slices.SortStableFunc(suites, func(a, b *suite) int { return cmp.Compare(a.seconds(), b.seconds()) })
+	var lock sync.Mutex
+	for _, s := range suites {
+		var plan []planned
+		for id, r := range results {
+			if tests := s.against(id); r.By == "" && len(tests) > 0 {
+				plan = append(plan, planned{ID: id, Tests: tests})
+			}
+		}
+		if len(plan) == 0 {
+			continue
+		}
+		slices.SortFunc(plan, func(a, b planned) int { return a.ID - b.ID })
+		size := max(1, min(40, len(plan)/jobs+1))
+		killed, began := 0, time.Now()
+		err := parallel(ctx, jobs, slices.Collect(slices.Chunk(plan, size)), func(ctx context.Context, part []planned) error {
+			return s.kill(ctx, root, part, func(id int, by string) {
+				lock.Lock()
+				defer lock.Unlock()
+				if by != "" {
+					results[id].By = s.directory + " " + by
+					killed++
+				}
+			})
+		})
+		if err != nil {
+			return err
+		}
+		say("%s kills %d of %d in %s", s.directory, killed, len(plan), time.Since(began).Round(time.Second))
+	}
+	return nil
+}
+
+func (s *suite) seconds() float64 {
+	sum := 0.0
+	for _, t := range s.tests {
+		sum += t.Seconds
+	}
+	return sum
+}
+
+// acceptedFile has the mutants that may survive, each with the reason.
+const acceptedFile = "lab/mutants/accepted.yaml"
+
+type acceptance struct {
+	Mutant string `yaml:"mutant"`
+	Reason string `yaml:"reason"`
+}
+
+func accepted(root string) (map[string]string, error) {
+	text, err := os.ReadFile(filepath.Join(root, acceptedFile))
+	if err != nil {
+		return nil, err
+	}
+	var list []acceptance
+	if err := yaml.Unmarshal(text, &list); err != nil {
+		return nil, fmt.Errorf("%s: %w", acceptedFile, err)
+	}
+	reasons := map[string]string{}
+	for _, a := range list {
+		if a.Mutant == "" || a.Reason == "" {
+			return nil, fmt.Errorf("%s: an entry lacks mutant or reason: %+v", acceptedFile, a)
+		}
+		reasons[a.Mutant] = a.Reason
+	}
+	return reasons, nil
+}
+
+// verdict prints what became of the mutants, and compares the survivors with the accepted ones.
+func verdict(root string, settings bool, o options, results map[int]*result, stdout io.Writer) error {
+	reasons, err := accepted(root)
+	if err != nil {
+		return err
+	}
+	all := make([]*result, 0, len(results))
+	for _, r := range results {
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b *result) int { return a.ID - b.ID })
+	var t totals
+	var wrong, lines []string
+	for _, r := range all {
+		t.add(r)
+		survives := r.By == "" && !r.Golden
+		reason, known := reasons[r.Key]
+		switch {
+		case survives && !known:
+			wrong = append(wrong, "survives: "+r.Key)
+		case survives:
+			lines = append(lines, "accepted: "+r.Key+" ("+reason+")")
+		case known:
+			wrong = append(wrong, "is accepted in "+acceptedFile+", but killed: "+r.Key+"; delete the entry")
+		}
+		if len(r.Touches) > 0 && r.By == "" {
+			wrong = append(wrong, "touches "+strings.Join(r.Touches, ", ")+", and only the golden files show it: "+r.Key)
+		}
+		for _, plain := range r.Plain {
+			wrong = append(wrong, "is called plain: "+plain+": "+r.Key)
+		}
+	}
+	out := bufio.NewWriter(stdout)
+	if o.json {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(map[string]any{"totals": t, "mutants": all}); err != nil {
+			return err
+		}
+	} else {
+		for _, line := range slices.Concat(lines, wrong) {
+			fmt.Fprintln(out, line)
+		}
+		t.write(out, settings)
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
+		return errSurvivors
+	}
+	return nil
+}
+
+// totals are the figures of a run.
+type totals struct {
+	All     int `json:"all"`
+	Without int `json:"killedWithoutGolden"`
+	With    int `json:"killedWithGolden"`
+	Touch   int `json:"touching"`
+	Caught  int `json:"touchingKilledWithoutGolden"`
+	Plain   int `json:"touchingCalledPlain"`
+}
+
+func (t *totals) add(r *result) {
+	t.All++
+	if r.By != "" {
+		t.Without++
+	}
+	if r.By != "" || r.Golden {
+		t.With++
+	}
+	if len(r.Touches) > 0 {
+		t.Touch++
+		if r.By != "" {
+			t.Caught++
+		}
+	}
+	if len(r.Plain) > 0 {
+		t.Plain++
+	}
+}
+
+func (t *totals) write(out io.Writer, settings bool) {
+	if !settings {
+		fmt.Fprintf(out, "%d mutants, %d killed\n", t.All, t.Without)
+		return
+	}
+	fmt.Fprintf(out, "%d settings: %d killed with the golden files, %d without\n", t.All, t.With, t.Without)
+	fmt.Fprintf(out, "%d touch access, encryption, exposure, logs, backup or deletion: %d killed without the golden files, %d called plain\n",
+		t.Touch, t.Caught, t.Plain)
+}

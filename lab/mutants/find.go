@@ -1,0 +1,439 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"go/ast"
+	"go/constant"
+	"go/token"
+	"go/types"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/packages"
+)
+
+const module = "github.com/gridos/sharedinfra"
+
+// programs are the parts whose literal settings are turned round; judges are looked at for their conditions, too.
+var (
+	programs = []string{"infra", "bootstrap", "apps"}
+	judges   = []string{"policy", "changes", "pipeline"}
+)
+
+// mutant is one change of one place.
+type mutant struct {
+	ID   int    `json:"-"`
+	Key  string `json:"mutant"`
+	File string `json:"file"`
+	Line int    `json:"line"`
+	// Setting says that the place is a literal that a program registers, or a default of one.
+	Setting bool `json:"setting"`
+
+	edit edit
+}
+
+// edit replaces the text from one offset to another by what wrap makes of it, with the edits inside it made.
+type edit struct {
+	from, to int
+	wrap     func(inner string) string
+}
+
+// source is a file with the mutants in it.
+type source struct {
+	path    string // relative to the repository
+	text    []byte
+	named   int // the offset behind the name of the package
+	mutants []*mutant
+}
+
+// find returns the files of the directories with their mutants, numbered from 1.
+func find(ctx context.Context, root string, directories []string) ([]*source, error) {
+	patterns := make([]string, len(directories))
+	for i, d := range directories {
+		patterns[i] = "./" + d + "/..."
+	}
+	loaded, err := packages.Load(&packages.Config{
+		Context: ctx, Dir: root,
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo |
+			packages.NeedImports | packages.NeedExportFile | packages.NeedCompiledGoFiles,
+	}, patterns...)
+	if err != nil {
+		return nil, fmt.Errorf("load the packages: %w", err)
+	}
+	var sources []*source
+	for _, p := range loaded {
+		for _, e := range p.Errors {
+			return nil, fmt.Errorf("%s does not compile: %w", p.PkgPath, e)
+		}
+		for i, file := range p.Syntax {
+			text, err := os.ReadFile(p.CompiledGoFiles[i])
+			if err != nil {
+				return nil, err
+			}
+			path, err := filepath.Rel(root, p.CompiledGoFiles[i])
+			if err != nil {
+				return nil, err
+			}
+			f := &finder{source: &source{path: path, text: text}, fset: p.Fset, info: p.TypesInfo, pkg: p.Types, file: file}
+			f.named = f.offset(file.Name.End())
+			f.walk(file)
+			sources = append(sources, f.source)
+		}
+	}
+	slices.SortFunc(sources, func(a, b *source) int { return strings.Compare(a.path, b.path) })
+	id, seen := 0, map[string]int{}
+	for _, s := range sources {
+		for _, m := range s.mutants {
+			id++
+			m.ID = id
+			seen[m.Key]++
+			if n := seen[m.Key]; n > 1 {
+				m.Key += fmt.Sprintf(" #%d", n)
+			}
+		}
+	}
+	return sources, nil
+}
+
+type finder struct {
+	*source
+	fset    *token.FileSet
+	info    *types.Info
+	pkg     *types.Package
+	file    *ast.File
+	parents []ast.Node
+	within  string // the function or variable
+}
+
+func (f *finder) walk(root ast.Node) {
+	ast.Inspect(root, func(n ast.Node) bool {
+		if n == nil {
+			f.parents = f.parents[:len(f.parents)-1]
+			return false
+		}
+		if !f.visit(n) {
+			return false
+		}
+		f.parents = append(f.parents, n)
+		return true
+	})
+}
+
+// visit takes note of the mutants of a node. It returns false for what has none inside.
+func (f *finder) visit(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.FuncDecl:
+		f.within = n.Name.Name
+	case *ast.GenDecl:
+		if n.Tok != token.VAR {
+			return false // imports, types and constants: a constant is turned where it is used
+		}
+		if len(f.parents) == 1 {
+			f.within = "var"
+		}
+	case *ast.ArrayType, *ast.StructType, *ast.InterfaceType, *ast.FuncType:
+		return false
+	case *ast.ReturnStmt:
+		f.returns(n)
+	case *ast.IncDecStmt:
+		f.counts(n)
+	case *ast.CallExpr:
+		// The words of a message are not what the program does.
+		if fun, ok := n.Fun.(*ast.SelectorExpr); ok && f.isMessage(fun) {
+			return false
+		}
+	}
+	e, ok := n.(ast.Expr)
+	if !ok {
+		return true
+	}
+	if tv := f.info.Types[e]; tv.Value != nil {
+		if tv.IsValue() {
+			f.literal(e, tv)
+		}
+		return false
+	}
+	switch e := e.(type) {
+	case *ast.BinaryExpr:
+		f.operator(e)
+	case *ast.UnaryExpr:
+		if e.Op == token.NOT {
+			f.add(e, e.Pos(), e.End(), f.textOf(e), f.textOf(e.X), false, func(id, inner string) string {
+				return "(mutant_.On(" + id + ") != (" + inner + "))"
+			})
+		}
+	}
+	return true
+}
+
+func (f *finder) isMessage(fun *ast.SelectorExpr) bool {
+	object := f.info.Uses[fun.Sel]
+	if object == nil || object.Pkg() == nil {
+		return false
+	}
+	switch object.Pkg().Path() {
+	case "errors", "regexp", "log/slog":
+		return object.Name() != "Is" && object.Name() != "As"
+	case "fmt":
+		return object.Name() == "Errorf" || strings.HasPrefix(object.Name(), "Fprint")
+	}
+	return false
+}
+
+// literal turns a constant expression round: the largest one, so that a conversion goes with what it converts.
+func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
+	if len(f.parents) == 0 {
+		return
+	}
+	switch parent := f.parents[len(f.parents)-1].(type) {
+	case *ast.CaseClause:
+		return
+	case *ast.KeyValueExpr:
+		if parent.Key == e { // which may have to be a constant, and is a name
+			return
+		}
+	}
+	setting := f.isSetting(e)
+	basic, ok := tv.Type.Underlying().(*types.Basic)
+	if !ok {
+		return
+	}
+	text := f.textOf(e)
+	var changed string
+	switch {
+	case basic.Info()&types.IsBoolean != 0:
+		changed = "!(" + text + ")"
+		if tv.Value.Kind() == constant.Bool && (text == "true" || text == "false") {
+			changed = map[string]string{"true": "false", "false": "true"}[text]
+		}
+	case basic.Info()&types.IsNumeric != 0:
+		changed = "(" + text + ") + 1"
+	case basic.Info()&types.IsString != 0 && setting:
+		if changed = f.sibling(e, text); changed == "" {
+			changed = "(" + text + `) + "-mutant"`
+		}
+	default:
+		return
+	}
+	named := f.nameOf(tv.Type)
+	if named == "" {
+		return
+	}
+	f.add(e, e.Pos(), e.End(), text, changed, setting, func(id, inner string) string {
+		return "mutant_.Pick[" + named + "](" + id + ", " + inner + ", " + changed + ")"
+	})
+}
+
+// nameOf writes the type as the file can, or returns "".
+func (f *finder) nameOf(t types.Type) string {
+	if named, ok := t.(*types.Named); ok {
+		if named.Obj().Pkg() == nil {
+			return named.Obj().Name()
+		}
+		if named.Obj().Pkg() == f.pkg {
+			if named.Obj().Parent() != f.pkg.Scope() {
+				return ""
+			}
+			return named.Obj().Name()
+		}
+		for _, spec := range f.file.Imports {
+			imported := f.info.PkgNameOf(spec)
+			if imported != nil && imported.Imported() == named.Obj().Pkg() && imported.Name() != "_" && imported.Name() != "." {
+				return imported.Name() + "." + named.Obj().Name()
+			}
+		}
+		return ""
+	}
+	if basic, ok := t.(*types.Basic); ok && basic.Info()&types.IsUntyped == 0 {
+		return basic.Name()
+	}
+	if basic, ok := t.(*types.Basic); ok {
+		return types.Default(basic).String()
+	}
+	return ""
+}
+
+// sibling returns the expression with its enumerated constant replaced by the next one of the same type, or "".
+func (f *finder) sibling(e ast.Expr, text string) string {
+	var changed string
+	ast.Inspect(e, func(n ast.Node) bool {
+		id, ok := n.(*ast.Ident)
+		if !ok || changed != "" {
+			return changed == ""
+		}
+		c, ok := f.info.Uses[id].(*types.Const)
+		if !ok || c.Pkg() == nil {
+			return true
+		}
+		named, ok := c.Type().(*types.Named)
+		if !ok || c.Parent() != c.Pkg().Scope() {
+			return true
+		}
+		var others []string
+		for _, name := range c.Pkg().Scope().Names() {
+			other, ok := c.Pkg().Scope().Lookup(name).(*types.Const)
+			if ok && types.Identical(other.Type(), named) && !constant.Compare(other.Val(), token.EQL, c.Val()) &&
+				(other.Exported() || c.Pkg() == f.pkg) {
+				others = append(others, name)
+			}
+		}
+		if len(others) == 0 {
+			return true
+		}
+		next := others[0]
+		if i := slices.IndexFunc(others, func(o string) bool { return o > c.Name() }); i >= 0 {
+			next = others[i]
+		}
+		at := f.offset(id.Pos()) - f.offset(e.Pos())
+		changed = text[:at] + next + text[at+len(id.Name):]
+		return false
+	})
+	return changed
+}
+
+// isSetting tells whether a constant reaches what is registered: it is a value in a composite literal, an argument of the SDK or of
+// a function of the programs, assigned, or returned.
+func (f *finder) isSetting(e ast.Expr) bool {
+	if !slices.ContainsFunc(programs, func(p string) bool { return strings.HasPrefix(f.path, p+string(filepath.Separator)) }) {
+		return false
+	}
+	var child ast.Node = e
+	for _, parent := range slices.Backward(f.parents) {
+		switch p := parent.(type) {
+		case *ast.ParenExpr:
+		case *ast.BinaryExpr:
+			switch p.Op {
+			case token.ADD, token.SUB, token.MUL, token.QUO:
+			default:
+				return false
+			}
+		case *ast.KeyValueExpr:
+			return p.Value == child
+		case *ast.CompositeLit, *ast.AssignStmt, *ast.ValueSpec, *ast.ReturnStmt:
+			return true
+		case *ast.CallExpr:
+			if tv := f.info.Types[p.Fun]; tv.IsType() {
+				child = parent
+				continue
+			}
+			return p.Fun != child && f.takesSettings(p.Fun)
+		default:
+			return false
+		}
+		child = parent
+	}
+	return false
+}
+
+func (f *finder) takesSettings(fun ast.Expr) bool {
+	var name *ast.Ident
+	switch fun := fun.(type) {
+	case *ast.Ident:
+		name = fun
+	case *ast.SelectorExpr:
+		name = fun.Sel
+	default:
+		return false
+	}
+	switch object := f.info.Uses[name].(type) {
+	case *types.Builtin:
+		return object.Name() == "append" || object.Name() == "min" || object.Name() == "max"
+	case *types.Func:
+		if object.Signature().Recv() != nil || object.Pkg() == nil {
+			return false
+		}
+		path := object.Pkg().Path()
+		return path == "github.com/pulumi/pulumi/sdk/v3/go/pulumi" ||
+			!strings.HasPrefix(object.Name(), "New") &&
+				slices.ContainsFunc(programs, func(p string) bool { return strings.HasPrefix(path, module+"/"+p+"/") })
+	}
+	return false
+}
+
+// opposites are the operators that stand in for others.
+var opposites = map[token.Token]token.Token{
+	token.EQL: token.NEQ, token.NEQ: token.EQL, token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
+	token.LAND: token.LOR, token.LOR: token.LAND,
+}
+
+func (f *finder) operator(e *ast.BinaryExpr) {
+	other, ok := opposites[e.Op]
+	if !ok {
+		return
+	}
+	left, right := f.textOf(e.X), f.textOf(e.Y)
+	changed := left + " " + other.String() + " " + right
+	f.add(e, e.Pos(), e.End(), left+" "+e.Op.String()+" "+right, changed, false, func(id, inner string) string {
+		if e.Op == token.EQL || e.Op == token.NEQ {
+			return "(mutant_.On(" + id + ") != (" + inner + "))"
+		}
+		return "(mutant_.On(" + id + ") && (" + changed + ") || !mutant_.On(" + id + ") && (" + inner + "))"
+	})
+}
+
+// returns leaves out the error of a return.
+func (f *finder) returns(n *ast.ReturnStmt) {
+	if len(n.Results) == 0 || !f.inBlock() {
+		return
+	}
+	last := n.Results[len(n.Results)-1]
+	if t := f.info.TypeOf(last); t == nil || t.String() != "error" || f.textOf(last) == "nil" {
+		return
+	}
+	from, to := f.offset(last.Pos()), f.offset(last.End())
+	start, end := f.offset(n.Pos()), f.offset(n.End())
+	changed := string(f.text[start:from]) + "nil" + string(f.text[to:end])
+	f.add(n, n.Pos(), n.End(), string(f.text[start:end]), changed, false, func(id, inner string) string {
+		return "if mutant_.On(" + id + ") { " + changed + " }; " + inner
+	})
+}
+
+func (f *finder) counts(n *ast.IncDecStmt) {
+	if !f.inBlock() {
+		return
+	}
+	x := f.textOf(n.X)
+	changed := x + "--"
+	if n.Tok == token.DEC {
+		changed = x + "++"
+	}
+	f.add(n, n.Pos(), n.End(), x+n.Tok.String(), changed, false, func(id, inner string) string {
+		return "if mutant_.On(" + id + ") { " + changed + " } else { " + inner + " }"
+	})
+}
+
+func (f *finder) inBlock() bool {
+	switch f.parents[len(f.parents)-1].(type) {
+	case *ast.BlockStmt, *ast.CaseClause, *ast.CommClause:
+		return true
+	}
+	return false
+}
+
+func (f *finder) offset(p token.Pos) int { return f.fset.Position(p).Offset }
+
+func (f *finder) textOf(n ast.Node) string {
+	return string(f.text[f.offset(n.Pos()):f.offset(n.End())])
+}
+
+// add takes note of a mutant. Its name has no line, which other changes of the file would move.
+func (f *finder) add(n ast.Node, from, to token.Pos, original, changed string, setting bool, wrap func(id, inner string) string) {
+	where := f.fset.Position(n.Pos())
+	m := &mutant{
+		File: f.path, Line: where.Line, Setting: setting,
+		Key: fmt.Sprintf("%s %s: %s → %s", f.path, f.within, short(original), short(changed)),
+	}
+	m.edit = edit{from: f.offset(from), to: f.offset(to), wrap: func(inner string) string { return wrap(fmt.Sprint(m.ID), inner) }}
+	f.mutants = append(f.mutants, m)
+}
+
+func short(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > 70 {
+		return string(runes[:69]) + "…"
+	}
+	return text
+}

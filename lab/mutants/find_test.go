@@ -1,0 +1,107 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// instrument returns what the finder makes of a file of a module of its own.
+func instrument(t *testing.T, path, text string) (*source, string) {
+	t.Helper()
+	root := t.TempDir()
+	for name, content := range map[string]string{"go.mod": "module " + module + "\n\ngo 1.26\n", path: text} {
+		file := filepath.Join(root, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+	}
+	sources, err := find(t.Context(), root, []string{filepath.Dir(path)})
+	require.NoError(t, err)
+	require.Len(t, sources, 1)
+	made := sources[0].instrumented()
+	_, err = parser.ParseFile(token.NewFileSet(), path, made, parser.AllErrors)
+	require.NoError(t, err, made)
+	return sources[0], made
+}
+
+func TestUnit_EveryPlaceIsTurnedOnce(t *testing.T) {
+	t.Parallel()
+	s, made := instrument(t, "infra/x/x.go", `package x
+
+import "errors"
+
+type level string
+
+const (
+	low  level = "low"
+	high level = "high"
+)
+
+type settings struct {
+	on    bool
+	nodes int
+	at    level
+	open  any
+}
+
+var defaults = settings{on: true, nodes: 2*3 + 1, at: low, open: "yes"}
+
+func load(n int, s settings) (settings, error) {
+	if n < 0 || !s.on && n == 7 {
+		return s, errors.New("not this")
+	}
+	n++
+	switch n {
+	case 3:
+		s.nodes = 4
+	}
+	return s, nil
+}
+`)
+	var settings, others []string
+	for _, m := range s.mutants {
+		_, name, _ := strings.Cut(m.Key, ": ")
+		if m.Setting {
+			settings = append(settings, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	assert.ElementsMatch(t, []string{
+		"true → false", "2*3 + 1 → (2*3 + 1) + 1", "low → high", `"yes" → ("yes") + "-mutant"`, "4 → (4) + 1",
+	}, settings)
+	assert.ElementsMatch(t, []string{
+		"n < 0 || !s.on && n == 7 → n < 0 && !s.on && n == 7", "n < 0 → n <= 0", "0 → (0) + 1",
+		"!s.on && n == 7 → !s.on || n == 7", "!s.on → s.on", "n == 7 → n != 7", "7 → (7) + 1",
+		`return s, errors.New("not this") → return s, nil`, "n++ → n--",
+	}, others)
+	assert.Contains(t, made, "on: mutant_.Pick[bool](")
+	assert.Contains(t, made, "at: mutant_.Pick[level](")
+}
+
+func TestUnit_WhatACallNamesIsNoSetting(t *testing.T) {
+	t.Parallel()
+	s, _ := instrument(t, "infra/x/x.go", `package x
+
+import (
+	"fmt"
+	"strings"
+)
+
+func name(s string) (string, error) {
+	if strings.HasPrefix(s, "pg_") {
+		return "", fmt.Errorf("%q is taken", s)
+	}
+	return map[string]string{"key": s}["key"], nil
+}
+`)
+	for _, m := range s.mutants {
+		assert.False(t, m.Setting && !strings.Contains(m.Key, `"" →`), m.Key)
+	}
+}
