@@ -110,6 +110,13 @@ func (t *Type) At(path string) *Facts {
 	return facts
 }
 
+// later are values that Azure takes by now and the package does not list, by the id of a type and the
+// path of the property. Azure adds to some lists without a new version of its API.
+var later = map[string]map[string][]any{
+	// azure-sdk-for-net, Azure.Provisioning.PostgreSql 1.2.0-beta.1, 27 February 2026.
+	"Microsoft.DBforPostgreSQL/flexibleServers": {"version": {"18", "17"}},
+}
+
 // Of returns what is known about an ARM type, and nil about one that azure.json does not have.
 func Of(kind string) *Type { return all()[strings.ToLower(kind)] }
 
@@ -166,6 +173,12 @@ func parse(text []byte) (map[string]*Type, error) {
 		}
 		types[strings.ToLower(kind)] = &Type{
 			Package: t.Package, Version: file.Packages[t.Package], APIVersion: t.APIVersion, Names: t.Names, Query: t.Query, model: root,
+		}
+	}
+	for kind, properties := range later {
+		for path, values := range properties {
+			facts := types[strings.ToLower(kind)].At(path)
+			facts.Enum = append(values, facts.Enum...)
 		}
 	}
 	return types, nil
