@@ -171,7 +171,9 @@ func completed(e Entry, defaults Defaults) Entry {
 	return e
 }
 
-// ownedByControllers are the fields that progressive delivery writes.
+// ownedByControllers are the fields that progressive delivery writes. A sync that has something
+// else to change in the object writes Git's value too. Argo Rollouts puts its weights back at once.
+// Replicas must not be in Git (argo-rollouts issue 3565).
 func ownedByControllers() []application.IgnoreDifference {
 	return []application.IgnoreDifference{
 		// The HorizontalPodAutoscaler owns the replicas.
@@ -231,9 +233,14 @@ func syncPolicy(e Entry) application.SyncPolicy {
 }
 
 // options returns the platform's sync options with the given ones added, or in place of those of the same name.
+//
+// With ApplyOutOfSyncOnly a sync leaves alone what differs in ignored fields only.
+// RespectIgnoreDifferences=true is left out, because it freezes each list that has an ignored field
+// in it. For custom resources Argo CD then lays the live values over Git's by a JSON merge patch,
+// in which a list is one value (Argo CD 3.2.11, controller/sync.go, normalizeTargetResources;
+// argo-cd issue 9678). No change of a VirtualService's routes would reach the cluster.
 func options(given []string) []string {
-	// Without RespectIgnoreDifferences a sync would reset what the controllers own (argo-rollouts issue 3565).
-	merged := []string{"RespectIgnoreDifferences=true", "ApplyOutOfSyncOnly=true"}
+	merged := []string{"ApplyOutOfSyncOnly=true"}
 	for _, option := range given {
 		name, _, _ := strings.Cut(option, "=")
 		i := slices.IndexFunc(merged, func(other string) bool { return strings.HasPrefix(other, name+"=") })

@@ -58,7 +58,7 @@ func TestUnit_EntriesAddToWhatIsShippedOrChangeIt(t *testing.T) {
 			},
 			SyncPolicy: application.SyncPolicy{
 				Automated:   &application.Automated{Prune: true},
-				SyncOptions: []string{"RespectIgnoreDifferences=true", "ApplyOutOfSyncOnly=false", "PruneLast=true"},
+				SyncOptions: []string{"ApplyOutOfSyncOnly=false", "PruneLast=true"},
 				Retry: application.Retry{Refresh: true, Backoff: application.Backoff{
 					Duration: "1m", Factor: 2, MaxDuration: "3m",
 				}},

@@ -115,7 +115,7 @@ func checkApplication(t *testing.T, a Application) {
 		assert.True(t, ok && value != "" && !seen[name], "%q of %q", o, a.Spec.SyncPolicy.SyncOptions)
 		seen[name] = true
 	}
-	assert.True(t, seen["RespectIgnoreDifferences"], "a sync would reset what controllers own, and nobody has decided that")
+	assert.True(t, seen["ApplyOutOfSyncOnly"], "a sync would reset what controllers own, and nobody has decided that")
 	retry := a.Spec.SyncPolicy.Retry
 	first, err := time.ParseDuration(retry.Backoff.Duration)
 	require.NoError(t, err)

@@ -112,13 +112,14 @@ func (o overlay) checkScaling(r *report) {
 				namesOf(o.rollouts))
 			continue
 		}
+		if owner.is.Spec.Replicas != nil {
+			r.add(owner.Object, "spec.replicas", "is %d, and each release would scale to it; remove it, for the HorizontalPodAutoscaler %s decides",
+				*owner.is.Spec.Replicas, scaler.GetName())
+		}
 		least, most := scaler.is.Spec.MinReplicas, scaler.is.Spec.MaxReplicas
 		switch {
 		case least == nil:
 			r.add(scaler.Object, "spec.minReplicas", "is missing, and would be 1")
-		case *least != owner.is.Spec.Replicas:
-			r.add(scaler.Object, "spec.minReplicas", "is %d and the overlay's replicas are %d; make them the same",
-				*least, owner.is.Spec.Replicas)
 		case *least > most:
 			r.add(scaler.Object, "spec.maxReplicas", "is %d, less than minReplicas, %d", most, *least)
 		}

@@ -83,9 +83,8 @@ func expect(t *testing.T, name, text string) {
 
 // kustomization is as much of the file as the tests look at.
 type kustomization struct {
-	Replicas []struct{ Count int32 }
-	Images   []struct{ Name, NewName, NewTag string }
-	Patches  []struct {
+	Images  []struct{ Name, NewName, NewTag string }
+	Patches []struct {
 		Target map[string]string
 		Path   string
 		Patch  string
@@ -101,7 +100,7 @@ func readKustomization(t *testing.T, environment string) kustomization {
 	return k
 }
 
-// What two overlays say alike belongs into the base.
+// What two overlays say alike belongs into the base. The operation test changes nothing.
 func TestUnit_NoTwoOverlaysMakeTheSameChange(t *testing.T) {
 	t.Parallel()
 	saidBy := map[string]string{}
@@ -117,6 +116,9 @@ func TestUnit_NoTwoOverlaysMakeTheSameChange(t *testing.T) {
 			require.NoError(t, yaml.Unmarshal([]byte(text), &operations))
 			require.NotEmpty(t, operations)
 			for _, operation := range operations {
+				if operation["op"] == "test" {
+					continue
+				}
 				key, err := json.Marshal([]any{patch.Target, operation})
 				require.NoError(t, err)
 				other, double := saidBy[string(key)]
@@ -131,8 +133,8 @@ func TestUnit_NoTwoOverlaysMakeTheSameChange(t *testing.T) {
 func TestCluster_OverlaysAreTheDocuments(t *testing.T) {
 	kustomize := tool(t, toolchain.Kustomize)
 	for environment, want := range map[string]struct {
-		replicas int32
-		level    string
+		least int32
+		level string
 	}{"dev": {2, "debug"}, "test": {3, "info"}, "prod": {5, "warn"}} {
 		objects, err := Build(t.Context(), kustomize, overlayDir(app, environment))
 		require.NoError(t, err)
@@ -141,17 +143,21 @@ func TestCluster_OverlaysAreTheDocuments(t *testing.T) {
 		o := sorted(objects, r)
 		require.NoError(t, r.err())
 		require.Len(t, o.rollouts, 1)
-		require.Len(t, o.configMaps, 1)
+		require.Len(t, o.scalers, 1)
 		names, err := naming.For(environment, "")
 		require.NoError(t, err)
 
 		owner := o.rollouts[0].is.Spec
-		assert.Equal(t, want.replicas, owner.Replicas, environment)
-		config := o.configMaps[0]
-		assert.Equal(t, want.level, config.is.Data["log-level"], environment)
-		assert.Equal(t, names.PostgresServer+".postgres.database.azure.com", config.is.Data["database-host"])
-		assert.Regexp(t, `^gridos-config-[a-z0-9]{10}$`, config.GetName(), "a change of the configuration is a new revision")
+		assert.Equal(t, want.least, *o.scalers[0].is.Spec.MinReplicas, environment)
+		assert.Nil(t, owner.Replicas, environment)
 		require.Len(t, owner.Template.Spec.Containers, 1)
+		env := map[string]string{}
+		for _, variable := range owner.Template.Spec.Containers[0].Env {
+			assert.Nil(t, variable.ValueFrom, "a change of the configuration is a new revision, and the one before keeps its own")
+			env[variable.Name] = variable.Value
+		}
+		assert.Equal(t, want.level, env["LOG_LEVEL"], environment)
+		assert.Equal(t, names.PostgresServer+".postgres.database.azure.com", env["DATABASE_HOST"])
 		assert.Regexp(t, `^`+names.Registry+`\.azurecr\.io/gridos:(dev|test|prod)-[0-9a-f]{7}$`, owner.Template.Spec.Containers[0].Image)
 		pods := owner.Template.Spec
 		assert.True(t, *pods.SecurityContext.RunAsNonRoot)
@@ -317,9 +323,10 @@ func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
 			"base/analysis-templates.yaml", `{{args.canary-hash}}",code`, `{{args.canary_hash}}",code`,
 			"base/analysis-templates.yaml: AnalysisTemplate success-rate: spec.metrics use args.canary_hash",
 		},
-		"key of the configuration": {
-			"base/config.yaml", "database-port=", "databaseport=",
-			`base/deployment.yaml: Rollout gridos: spec.template.spec.containers[gridos].env[DATABASE_PORT].valueFrom.configMapKeyRef is the key "database-port"`,
+		"configuration in a ConfigMap": {
+			"base/deployment.yaml", "- name: DATABASE_NAME\n          value: gridos\n",
+			"- name: DATABASE_NAME\n          valueFrom:\n            configMapKeyRef:\n              name: gridos-config\n              key: name\n",
+			`base/deployment.yaml: Rollout gridos: spec.template.spec.containers[gridos].env[DATABASE_NAME].valueFrom.configMapKeyRef is the ConfigMap "gridos-config"`,
 		},
 		"Secret that nobody makes": {
 			"base/external-secret.yaml", "  target:\n    name: gridos-secrets", "  target:\n    name: secrets",
@@ -338,8 +345,8 @@ func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
 			"base/autoscaling.yaml: HorizontalPodAutoscaler gridos: spec.scaleTargetRef is argoproj.io/v1alpha1 Deployment",
 		},
 		"replicas": {
-			"overlays/dev/kustomization.yaml", "count: 2", "count: 3",
-			"base/autoscaling.yaml: HorizontalPodAutoscaler gridos: spec.minReplicas is 2 and the overlay's replicas are 3",
+			"base/rollout.yaml", "  revisionHistoryLimit: 5", "  replicas: 3\n  revisionHistoryLimit: 5",
+			"base/rollout.yaml: Rollout gridos: spec.replicas is 3, and each release would scale to it",
 		},
 		"budget that keeps nodes": {
 			"base/disruption-budget.yaml", "maxUnavailable: 1", "maxUnavailable: 0",
@@ -365,6 +372,11 @@ func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
 			require.ErrorContains(t, Check(objects), mistake.want)
 		})
 	}
+	t.Run("patch of another variable", func(t *testing.T) {
+		t.Parallel()
+		_, err := Build(t.Context(), kustomize, overlayDir(spoiled(t, "base/deployment.yaml", "- name: LOG_LEVEL\n", "- name: LEVEL\n"), "dev"))
+		require.ErrorContains(t, err, "/spec/template/spec/containers/0/env/0/name", "Kustomize's own words")
+	})
 	t.Run("patch without an effect", func(t *testing.T) {
 		t.Parallel()
 		_, err := Build(t.Context(), kustomize, overlayDir(spoiled(t, "overlays/prod/strict.yaml", "topologySpread", "topologicalSpread"), "prod"))

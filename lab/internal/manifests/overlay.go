@@ -41,7 +41,7 @@ type overlay struct {
 
 type rolloutFields struct {
 	Spec struct {
-		Replicas int32                  `json:"replicas"`
+		Replicas *int32                 `json:"replicas"`
 		Selector metav1.LabelSelector   `json:"selector"`
 		Template corev1.PodTemplateSpec `json:"template"`
 		Strategy struct {

@@ -33,7 +33,7 @@ func (o overlay) checkPods(owner typed[rolloutFields], r *report) {
 		volumes[volume.Name] = true
 		field := podSpec + ".volumes[" + volume.Name + "]"
 		if volume.ConfigMap != nil {
-			o.checkConfigMap(owner, field+".configMap.name", volume.ConfigMap.Name, "", r)
+			refuseConfigMap(owner, field+".configMap.name", volume.ConfigMap.Name, r)
 		}
 		if volume.Secret != nil {
 			o.checkSecret(owner, field+".secret.secretName", volume.Secret.SecretName, "", r)
@@ -63,7 +63,7 @@ func (o overlay) checkContainer(owner typed[rolloutFields], c corev1.Container, 
 			continue
 		}
 		if ref := variable.ValueFrom.ConfigMapKeyRef; ref != nil {
-			o.checkConfigMap(owner, at+".valueFrom.configMapKeyRef", ref.Name, ref.Key, r)
+			refuseConfigMap(owner, at+".valueFrom.configMapKeyRef", ref.Name, r)
 		}
 		if ref := variable.ValueFrom.SecretKeyRef; ref != nil {
 			o.checkSecret(owner, at+".valueFrom.secretKeyRef", ref.Name, ref.Key, r)
@@ -71,7 +71,7 @@ func (o overlay) checkContainer(owner typed[rolloutFields], c corev1.Container, 
 	}
 	for _, from := range c.EnvFrom {
 		if from.ConfigMapRef != nil {
-			o.checkConfigMap(owner, field+".envFrom.configMapRef", from.ConfigMapRef.Name, "", r)
+			refuseConfigMap(owner, field+".envFrom.configMapRef", from.ConfigMapRef.Name, r)
 		}
 		if from.SecretRef != nil {
 			o.checkSecret(owner, field+".envFrom.secretRef", from.SecretRef.Name, "", r)
@@ -113,15 +113,11 @@ func unpinned(image string) string {
 	}
 }
 
-func (o overlay) checkConfigMap(owner typed[rolloutFields], field, name, key string, r *report) {
-	config, ok := byName(o.configMaps, name)
-	if !ok {
-		r.add(owner.Object, field, "is the ConfigMap %q; %s", name, namesOf(o.configMaps))
-		return
-	}
-	if _, ok := config.is.Data[key]; key != "" && !ok {
-		r.add(owner.Object, field, "is the key %q, which the ConfigMap %s, in %s, does not have", key, name, config.File)
-	}
+// refuseConfigMap reports a ConfigMap that pods name. The commit that brings another one prunes or
+// changes it, while the pods of the version before still need it as it was.
+func refuseConfigMap(owner typed[rolloutFields], field, name string, r *report) {
+	r.add(owner.Object, field, "is the ConfigMap %q, which a commit takes from the version before while its pods need it; "+
+		"write the values into the template", name)
 }
 
 // checkSecret looks for the ExternalSecret that makes the Secret.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -67,8 +68,8 @@ func bootstrap(ctx context.Context, s *Stage) (string, error) {
 // environments renders the overlays as Argo CD does.
 func environments(ctx context.Context, s *Stage) (string, error) {
 	want := map[string]struct {
-		replicas int
-		level    string
+		least int
+		level string
 	}{"dev": {2, "debug"}, "test": {3, "info"}, "prod": {5, "warn"}}
 	var seen []string
 	for _, environment := range naming.Environments() {
@@ -76,33 +77,39 @@ func environments(ctx context.Context, s *Stage) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		replicas, level := 0, ""
+		least, level := 0, ""
 		for _, object := range objects {
 			text, err := object.MarshalJSON()
 			if err != nil {
 				return "", err
 			}
-			var of struct {
-				Spec struct{ Replicas int }
-				Data map[string]string
-			}
 			switch object.GetKind() {
 			case "Rollout":
-				err = json.Unmarshal(text, &of)
-				replicas = of.Spec.Replicas
-			case "ConfigMap":
-				err = json.Unmarshal(text, &of)
-				level = of.Data["log-level"]
+				var rollout struct {
+					Spec struct{ Template corev1.PodTemplateSpec }
+				}
+				err = json.Unmarshal(text, &rollout)
+				for _, container := range rollout.Spec.Template.Spec.Containers {
+					for _, variable := range container.Env {
+						if variable.Name == "LOG_LEVEL" {
+							level = variable.Value
+						}
+					}
+				}
+			case "HorizontalPodAutoscaler":
+				var scaler struct{ Spec struct{ MinReplicas int } }
+				err = json.Unmarshal(text, &scaler)
+				least = scaler.Spec.MinReplicas
 			}
 			if err != nil {
 				return "", err
 			}
 		}
-		if replicas != want[environment].replicas || level != want[environment].level {
-			return "", fmt.Errorf("%s has %d replicas and logs %s, and should have %d and %s",
-				environment, replicas, level, want[environment].replicas, want[environment].level)
+		if least != want[environment].least || level != want[environment].level {
+			return "", fmt.Errorf("%s has at least %d replicas and logs %s, and should have %d and %s",
+				environment, least, level, want[environment].least, want[environment].level)
 		}
-		seen = append(seen, fmt.Sprintf("%s %d replicas, %s", environment, replicas, level))
+		seen = append(seen, fmt.Sprintf("%s at least %d replicas, %s", environment, least, level))
 	}
 	return strings.Join(seen, "; "), nil
 }
