@@ -42,7 +42,7 @@ func shipped(t *testing.T, file, kind string) *unstructured.Unstructured {
 
 func TestUnit_TheShippedObjectsAreUnderstood(t *testing.T) {
 	t.Parallel()
-	routing, err := routingOf(shipped(t, "ingress.yaml", "VirtualService"), stableService, canaryService)
+	routing, err := routingOf(shipped(t, "ingress.yaml", "VirtualService"), StableService, CanaryService)
 	require.NoError(t, err)
 	assert.Equal(t, Routing{Stable: 100}, routing)
 	rollout, err := read[Rollout](shipped(t, "rollout.yaml", "Rollout"))

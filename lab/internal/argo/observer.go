@@ -35,9 +35,11 @@ var (
 
 // Names of the application's objects, in applications/gridos/base.
 const (
-	RolloutName   = "gridos"
-	stableService = "gridos-stable"
-	canaryService = "gridos-canary"
+	// RolloutName is that of the VirtualService too.
+	RolloutName = "gridos"
+	// StableService and CanaryService are the two ends of the traffic.
+	StableService = "gridos-stable"
+	CanaryService = "gridos-canary"
 )
 
 // Observer follows the objects of one environment's release.
@@ -123,7 +125,7 @@ func (o *Observer) note(object any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if virtual, ok := object.(*unstructured.Unstructured); ok && virtual.GetKind() == "VirtualService" {
-		if routing, err := routingOf(virtual, stableService, canaryService); err == nil {
+		if routing, err := routingOf(virtual, StableService, CanaryService); err == nil {
 			if len(o.moves) == 0 || o.moves[len(o.moves)-1].Routing != routing {
 				o.moves = append(o.moves, Move{routing, time.Now()})
 			}
@@ -159,7 +161,7 @@ func (o *Observer) State() (State, error) {
 			return err
 		}),
 		get(o.virtual, RolloutName, func(u *unstructured.Unstructured) (err error) {
-			state.Routing, err = routingOf(u, stableService, canaryService)
+			state.Routing, err = routingOf(u, StableService, CanaryService)
 			return err
 		}),
 	)

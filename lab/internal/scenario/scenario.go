@@ -91,6 +91,11 @@ func All() []Scenario {
 			undo,
 		},
 		{
+			"config-abort", "pods restart and are added while a change of the configuration is a canary, and after it is aborted",
+			[]Criterion{Progressive, GitIsTheTruth},
+			configAbort,
+		},
+		{
 			"bad-errors", "a canary that answers with errors is aborted at the first analysis",
 			[]Criterion{AutoRollback, Progressive},
 			badErrors,
@@ -104,6 +109,16 @@ func All() []Scenario {
 			"drift", "what was changed or deleted by hand is put back",
 			[]Criterion{GitIsTheTruth, ArgoManagesApps},
 			drift,
+		},
+		{
+			"routing", "routes that Git changes arrive, and one that is removed by hand comes back",
+			[]Criterion{GitIsTheTruth, ArgoManagesApps},
+			routing,
+		},
+		{
+			"routing-canary", "routes change in the middle of a canary, which keeps its share of the requests",
+			[]Criterion{GitIsTheTruth, Progressive},
+			routingCanary,
 		},
 		{
 			"prune", "what is removed from Git disappears from the cluster",
@@ -192,7 +207,8 @@ type Result struct {
 const timeout = 5 * time.Minute
 
 // Play plays one scenario, and puts back what it changed: the next one begins with a healthy release. The result tells of a promise
-// that does not hold; the error says that the lab itself does not work, or that ctx is done.
+// that does not hold; the error says that the lab itself does not work, or that ctx is done. One promise is every scenario's: what
+// pods need to start is there.
 func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
 	result := Result{Scenario: scenario.Name, Promise: scenario.Promise, Criteria: scenario.Criteria}
 	began := time.Now()
@@ -206,7 +222,9 @@ func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
 	if err != nil {
 		return result, err
 	}
+	stop := s.watchReferences(limited)
 	evidence, failure := scenario.play(limited, s)
+	failure = errors.Join(failure, stop())
 	if ctx.Err() != nil {
 		// What was under way is not waited for, but Git does not go on asking for a bad version.
 		back, cancel := soon(context.WithoutCancel(ctx))

@@ -91,6 +91,7 @@ func (s *Stage) open(ctx context.Context) (err error) {
 	if s.config, err = clientcmd.BuildConfigFromFlags("", s.options.Kubeconfig); err != nil {
 		return err
 	}
+	s.config.QPS, s.config.Burst = 50, 100 // objects that are not followed are looked at several times a second
 	if s.client, err = kubernetes.NewForConfig(s.config); err != nil {
 		return err
 	}
