@@ -26,7 +26,7 @@ func (s *source) instrumented() string {
 		return b.to - a.to
 	})
 	text, _ := render(string(s.text), s.named, len(s.text), edits)
-	return string(s.text[:s.named]) + "; import mutant_ \"" + module + "/internal/mutant\"; var _ = mutant_.On" + text
+	return string(s.text[:s.named]) + "; import mutant_ \"" + module + "/internal/mutant\"" + text + "\nvar _ = mutant_.On\n"
 }
 
 // render makes the edits between two offsets, and returns those that are left.
