@@ -30,11 +30,26 @@ func (c *Cloud) check(d *Definition, before, inputs resource.PropertyMap) []*pul
 	if len(before) > 0 && d.Settle != nil {
 		s.In = d.Settle(s.In)
 	}
-	violations := slices.Concat(s.checkName(), s.checkFrozen(), s.Judge(d.Checks))
+	violations := slices.Concat(s.checkName(), s.checkFrozen(), s.Judge(d.Checks), c.foresee(s))
 	for _, v := range violations {
 		failures = append(failures, failure(v.Property, "%s: %s", s.Label(), v.String()))
 	}
 	return failures
+}
+
+// foresee applies the rules that hold for what a live resource is going to be, whatever else the
+// update does.
+func (c *Cloud) foresee(s Subject) []Violation {
+	if s.Creating() || s.ID == "" || len(s.Standing) == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Cloud = &View{c}
+	if s.Cloud.Find(s.ID) == nil {
+		return nil
+	}
+	return s.Judge(s.Standing)
 }
 
 // replaces says whether the change makes azure-native replace the resource.

@@ -41,6 +41,9 @@ type Definition struct {
 	// Checks look at the inputs alone; a preview runs them. Demands look at other resources and run
 	// when Azure is called.
 	Checks, Demands []Rule
+	// Standing are demands on a change of a live resource that the resources decide which are there
+	// now: nothing that the same update does before it lifts them. So a preview runs them too.
+	Standing []Rule
 	// Farewells look at other resources as well, and run when Azure is asked to delete the
 	// resource.
 	Farewells []Rule

@@ -283,7 +283,8 @@ func (c *Cloud) obstaclesToPut(verb Operation, s Subject) []Violation {
 	violations = append(violations, s.checkName()...)
 	violations = append(violations, s.checkFrozen()...)
 	violations = append(violations, s.Judge(s.Checks)...)
-	return append(violations, s.Judge(s.Demands)...)
+	violations = append(violations, s.Judge(s.Demands)...)
+	return append(violations, s.Judge(s.Standing)...)
 }
 
 // nameConflicts refuses names that a soft-deleted resource still has, or that are taken elsewhere in Azure.

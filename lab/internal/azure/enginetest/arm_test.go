@@ -127,10 +127,20 @@ func TestEngine_ARM_SomePropertiesAreFrozen(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.pool.MaxPods = pulumi.Int(50)
-	thenRefuses(t, e, mistake{
+	thenPreviewRefuses(t, e, mistake{
 		code: "PropertyChangeNotAllowed", property: "maxPods",
 		says: []string{"Changing property 'maxPods' of '" + clusterID + "/agentPools/user' is not allowed", "create a new pool with the other limit"},
 	}, "pool")
+}
+
+func TestEngine_ARM_ASubnetInUseKeepsItsRange(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.nodes.AddressPrefix = pulumi.String("10.10.0.0/21")
+	thenPreviewRefuses(t, e, mistake{
+		resource: "nodes", code: "InUsePrefixCannotBeDeleted", property: "addressPrefix",
+		says: []string{"'" + nodesID + "' cannot be changed while it is in use by " + clusterID, "move what uses it to another subnet first"},
+	}, "cluster")
 }
 
 func TestEngine_ARM_BuiltInsGoWithTheirParent(t *testing.T) {

@@ -60,7 +60,7 @@ func TestEngine_N13_TheNodesKeepTheirNATGateway(t *testing.T) {
 	l.up(e.program("cluster")).accepted()
 	without, _ := leaving()
 	without.nodes.NatGateway = nil
-	l.up(without.program("cluster")).refused(mistake{
+	l.preview(without.program("cluster")).refused(mistake{
 		resource: "nodes", rule: "N13", code: "BadRequest", property: "natGateway",
 		says: []string{"the nodes of '" + clusterID + "' leave by the NAT gateway of '" + nodesID, "do not take it away"},
 	})

@@ -376,13 +376,13 @@ func TestEngine_G10_ZonesAreChosenOnce(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.address.Zones = pulumi.ToStringArray([]string{"1", "2", "3"})
-	thenRefuses(t, e, mistake{
+	thenPreviewRefuses(t, e, mistake{
 		rule: "G10", code: "ResourceAvailabilityZonesCannotBeModified", property: "zones",
 		says: []string{"'" + addressID + "' has an existing availability zone constraint [] and the request has availability zone constraint [1 2 3]"},
 	}, "address")
 	e = valid()
 	e.gateway.Zones = pulumi.ToStringArray([]string{"1"})
-	thenRefuses(t, e, mistake{
+	thenPreviewRefuses(t, e, mistake{
 		rule: "G10", code: "ResourceAvailabilityZonesCannotBeModified", property: "zones",
 		says: []string{"'" + gatewayID + "' has an existing availability zone constraint"},
 	}, "gateway")

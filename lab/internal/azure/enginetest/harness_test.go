@@ -392,6 +392,17 @@ func thenRefuses(t *testing.T, e *environment, m mistake, goals ...string) {
 	l.up(e.program(goals...)).refused(m)
 }
 
+// thenPreviewRefuses deploys the goals as they are valid, and has a preview refuse a mistake in the last one.
+func thenPreviewRefuses(t *testing.T, e *environment, m mistake, goals ...string) {
+	t.Helper()
+	l := open(t, azure.Options{})
+	l.up(valid().program(goals...)).accepted()
+	if m.resource == "" {
+		m.resource = goals[len(goals)-1]
+	}
+	l.preview(e.program(goals...)).refused(m)
+}
+
 // togetherRefuses deploys a base, and then two resources at once, of which Azure refuses one. scale is a factor on Azure's real
 // durations, so that an operation takes most of a second: the second comes before the first is over.
 func togetherRefuses(t *testing.T, e *environment, scale float64, base string, m mistake, goals ...string) {

@@ -36,6 +36,16 @@ func TestEngine_I1_ThePrincipalExists(t *testing.T) {
 	}, "nodes-role")
 }
 
+func TestEngine_I1_APrincipalKeepsItsType(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.secretsRole.PrincipalType = pulumi.String("Group")
+	thenPreviewRefuses(t, e, mistake{
+		rule: "I1", code: "PropertyChangeNotAllowed", property: "principalType",
+		says: []string{"from User to Group", "name the other principal too"},
+	}, "secrets-role")
+}
+
 func TestEngine_I2_TheNameIsAGUID(t *testing.T) {
 	t.Parallel()
 	e := valid()

@@ -38,7 +38,7 @@ func TestEngine_N1_TheNetworkKeepsRoomForItsSubnets(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.space.AddressPrefixes = pulumi.StringArray{pulumi.String("10.10.128.0/17")}
-	thenRefuses(t, e, mistake{
+	thenPreviewRefuses(t, e, mistake{
 		resource: "network", rule: "N1", code: "NetcfgSubnetRangeOutsideVnet", property: "addressSpace",
 		says: []string{nodesID, "would be outside of the address space", "keep its range or delete it first"},
 	}, "nodes")

@@ -38,7 +38,7 @@ func TestEngine_ARM_NoPoolIsAddedThroughTheCluster(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.systemPool.Name = pulumi.String("system2")
-	thenRefuses(t, e, mistake{
+	thenPreviewRefuses(t, e, mistake{
 		code: "BadRequest", property: "agentPoolProfiles[0].name",
 		says: []string{"A new agent pool was introduced: 'system2'", "add it with `az aks nodepool add` first"},
 	}, "cluster")

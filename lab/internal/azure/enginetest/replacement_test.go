@@ -71,7 +71,6 @@ func changes() []change {
 			e.space.AddressPrefixes = pulumi.ToStringArray([]string{"10.10.0.0/16", "10.20.0.0/16"})
 		}),
 		replaces("nodes", "subnetName", func(e *environment) { e.nodes.SubnetName = text }),
-		updates("nodes", "addressPrefix", func(e *environment) { e.nodes.AddressPrefix = pulumi.String("10.10.0.0/21") }),
 		replaces("appgw-nsg", "location", func(e *environment) { e.appgwNSG.Location = elsewhere }),
 		replaces("address", "location", func(e *environment) { e.address.Location = elsewhere }),
 		replaces("address", "sku", func(e *environment) {

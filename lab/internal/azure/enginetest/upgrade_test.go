@@ -131,7 +131,7 @@ func TestEngine_K8_NoRevisionIsReplacedAtOnce(t *testing.T) {
 			l := open(t, azure.Options{})
 			l.up(meshed(test.before[0]).program("cluster")).accepted()
 			l.up(meshed(test.before...).program("cluster")).accepted()
-			l.up(meshed(test.after...).program("cluster")).refused(mistake{
+			l.preview(meshed(test.after...).program("cluster")).refused(mistake{
 				resource: "cluster", rule: "K8", code: "BadRequest", property: "serviceMeshProfile.istio.revisions",
 				says: []string{"Requested change in revisions is not allowed", test.says},
 			})

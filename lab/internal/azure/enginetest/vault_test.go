@@ -23,6 +23,18 @@ func TestEngine_V1_PurgeProtectionIsTrueOrLeftOut(t *testing.T) {
 	})
 }
 
+func TestEngine_V1_PurgeProtectionIsForEver(t *testing.T) {
+	t.Parallel()
+	l := open(t, azure.Options{})
+	e := valid()
+	e.vaultProperties.EnablePurgeProtection = pulumi.Bool(true)
+	l.up(e.program("vault")).accepted()
+	l.preview(valid().program("vault")).refused(mistake{
+		resource: "vault", rule: "V1", code: "BadRequest", property: "properties.enablePurgeProtection",
+		says: []string{"the purge protection of '" + vaultID + "' is for ever", "keep it on"},
+	})
+}
+
 func TestEngine_V1_DeletedVaultsAreKeptForAWeekAtLeast(t *testing.T) {
 	t.Parallel()
 	e := valid()

@@ -59,9 +59,9 @@ func clusterTypes(k behind) []arm.Definition {
 			},
 			Demands: []arm.Rule{
 				networkSettled, inRegion, clusterSpace, poolSubnets, nodeSubnetPermission, nodeTraffic, clusterZone, addOnResources,
-				gatewayOfOneAddOn, gatewayForOverlay, addOnPermissions, versionsOfAllPools, meshRevisions, noNewInlinePool,
-				natGatewayOfNodes, nodesReachAPIServer, k.countStays(), k.oneCluster(),
+				gatewayOfOneAddOn, gatewayForOverlay, addOnPermissions, natGatewayOfNodes, nodesReachAPIServer, k.countStays(), k.oneCluster(),
 			},
+			Standing: []arm.Rule{versionsOfAllPools, meshRevisions, noNewInlinePool},
 			Settle:   autoscaleInlinePools,
 			Compute:  clusterOutputs,
 			After:    k.setCluster,

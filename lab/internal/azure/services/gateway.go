@@ -40,10 +40,10 @@ func gatewayTypes() []arm.Definition {
 			PartRule:  "G1",
 			Checks: []arm.Rule{
 				gatewayParts, gatewayOwnReferences, routingPriorities, gatewaySKU, gatewayFirewall, gatewayTLS, gatewayCertificates,
-				gatewayListeners, gatewayRouting, gatewayBackends, availabilityZones,
+				gatewayListeners, gatewayRouting, gatewayBackends, availabilityZones, zonesStay,
 			},
 			Demands: []arm.Rule{
-				networkSettled, zonesStay, inRegion, gatewaySubnetAlone, gatewaySubnetSize, gatewaySubnetManaged, gatewayAddress, gatewayMayGetSecrets, gatewayLeftToAddOn,
+				networkSettled, inRegion, gatewaySubnetAlone, gatewaySubnetSize, gatewaySubnetManaged, gatewayAddress, gatewayMayGetSecrets, gatewayLeftToAddOn,
 			},
 			Compute: gatewayOutputs,
 		}),

@@ -57,9 +57,12 @@ func identityTypes() []arm.Definition {
 			Path:      "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
 			Name:      arm.NameRule{Pattern: arm.GUID, ID: "I2", Say: "a GUID, best made of scope, principal and role, so that it can be made again"},
 			Immutable: []string{"principalId", "scope"},
-			Frozen:    map[string]string{"roleDefinitionId": "Azure answers RoleAssignmentUpdateNotPermitted; give the assignment a new name with its new role (rule I2)"},
-			Checks:    []arm.Rule{principalType, principalForm, roleDefinition},
-			Demands:   []arm.Rule{principalExists, principalMatches, assignmentUnique, pullByKubelet},
+			Frozen: map[string]string{
+				"roleDefinitionId": "Azure answers RoleAssignmentUpdateNotPermitted; give the assignment a new name with its new role (rule I2)",
+				"principalType":    "a principal keeps its type (rule I1); if it is another one, name the other principal too",
+			},
+			Checks:  []arm.Rule{principalType, principalForm, roleDefinition},
+			Demands: []arm.Rule{principalExists, principalMatches, assignmentUnique, pullByKubelet},
 			Compute: func(s arm.Subject) arm.Document {
 				return arm.Document{"createdBy": s.Cloud.Options().ObjectID, "updatedBy": s.Cloud.Options().ObjectID}
 			},

@@ -58,7 +58,8 @@ func networkTypes() []arm.Definition {
 			Immutable: []string{"location"},
 			Serial:    oneAtATime,
 			Checks:    []arm.Rule{networkSpace, inlineSubnets, rangesOfAzure, subnetsLargeEnough},
-			Demands:   []arm.Rule{subnetsStayInside, subnetsOneWay},
+			Demands:   []arm.Rule{subnetsOneWay},
+			Standing:  []arm.Rule{subnetsStayInside},
 			InUse:     "InUseVirtualNetworkCannotBeDeleted",
 		}),
 		arm.Typed[network.Subnet, network.SubnetArgs](arm.Definition{
@@ -68,8 +69,9 @@ func networkTypes() []arm.Definition {
 			Refers: map[string]string{"networkSecurityGroup.id": typeSecurityGroup, "natGateway.id": typeNATGateway},
 			Checks: []arm.Rule{subnetPrefix, subnetsLargeEnough},
 			Demands: []arm.Rule{
-				subnetFits, subnetNotInline, subnetKeepsItsUsers, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes, subnetKeepsNATGateway,
+				subnetFits, subnetNotInline, subnetKeepsGateways, subnetKeepsServers, subnetKeepsNodes,
 			},
+			Standing:  []arm.Rule{subnetKeepsItsUsers, subnetKeepsNATGateway},
 			Farewells: []arm.Rule{subnetIsLeft},
 			InUse:     "InUseSubnetCannotBeDeleted",
 		}),
@@ -93,8 +95,7 @@ func networkTypes() []arm.Definition {
 			Path:      networkProvider + "publicIPAddresses/{publicIpAddressName}",
 			Name:      anyNetworkName,
 			Immutable: []string{"location", "sku", "publicIPAddressVersion", "publicIPPrefix"},
-			Checks:    []arm.Rule{standardIsStatic, addressTimeout, availabilityZones},
-			Demands:   []arm.Rule{zonesStay},
+			Checks:    []arm.Rule{standardIsStatic, addressTimeout, availabilityZones, zonesStay},
 			InUse:     "PublicIPAddressCannotBeDeleted",
 			Compute:   publicAddress,
 		}),
@@ -294,11 +295,13 @@ var subnetKeepsItsUsers = arm.Rule{Code: "InUsePrefixCannotBeDeleted", Broken: f
 	var result []arm.Finding
 	if !slices.Equal(prefixesOf(s.Before), prefixesOf(s.In)) {
 		result = append(result, arm.Finding{Property: "addressPrefix", Message: fmt.Sprintf(
-			"the address prefix of '%s' cannot be changed while it is in use by %s", s.ID, arm.NameList(tenants))})
+			"the address prefix of '%s' cannot be changed while it is in use by %s; keep it, or move what uses it to another subnet first",
+			s.ID, arm.NameList(tenants))})
 	}
 	if delegationOf(s.Before) != delegationOf(s.In) {
 		result = append(result, arm.Finding{Property: "delegations", Message: fmt.Sprintf(
-			"the delegation of '%s' cannot be changed while it is in use by %s", s.ID, arm.NameList(tenants))})
+			"the delegation of '%s' cannot be changed while it is in use by %s; keep it, or move what uses it to another subnet first",
+			s.ID, arm.NameList(tenants))})
 	}
 	return result
 }}
@@ -337,12 +340,12 @@ var subnetIsLeft = arm.Rule{ID: "N12", Code: "InUseSubnetCannotBeDeleted", Broke
 // zonesStay is G10: the availability zones of a public address and of a gateway are chosen once.
 var zonesStay = arm.Rule{ID: "G10", Code: "ResourceAvailabilityZonesCannotBeModified", Broken: func(s arm.Subject) []arm.Finding {
 	before, after := slices.Sorted(slices.Values(s.Before.Texts("zones"))), slices.Sorted(slices.Values(s.In.Texts("zones")))
-	if s.Creating() || slices.Equal(before, after) {
+	if s.Creating() || s.In.Unsure("zones") || slices.Equal(before, after) {
 		return nil
 	}
 	return arm.Found("zones", "Resource '%s' has an existing availability zone constraint %v and the request has availability zone constraint %v, "+
 		"which do not match. Zones cannot be added, updated or removed once the resource is created; keep them, or create another resource",
-		s.ID, before, after)
+		s.Label(), before, after)
 }}
 
 // tenants are the types whose resources have their network interfaces in a subnet. What else refers

@@ -22,7 +22,7 @@ func registryTypes() []arm.Definition {
 			Global:    true,
 			Immutable: []string{"location", "zoneRedundancy"},
 			Checks:    []arm.Rule{registrySKU, premiumOnly, registryFirewall, availabilityZones},
-			Demands:   []arm.Rule{registryKeepsEndpoints},
+			Standing:  []arm.Rule{registryKeepsEndpoints},
 			Compute: func(s arm.Subject) arm.Document {
 				return arm.Document{
 					"loginServer": strings.ToLower(s.In.Text("registryName")) + ".azurecr.io",

@@ -98,11 +98,15 @@ func secretOutputs(s arm.Subject) arm.Document {
 
 // purgeProtection is V1: it is on or not mentioned; Azure refuses false.
 var purgeProtection = arm.Rule{ID: "V1", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
-	enabled, ok := s.In.At("properties.enablePurgeProtection").(bool)
+	const path = "properties.enablePurgeProtection"
+	if s.Before.Flag(path) && !s.In.Flag(path) && !s.In.Unsure("properties") && !s.In.Unsure(path) {
+		return arm.Found(path, "the purge protection of '%s' is for ever; keep it on", s.Label())
+	}
+	enabled, ok := s.In.At(path).(bool)
 	if !ok || enabled {
 		return nil
 	}
-	return arm.Found("properties.enablePurgeProtection",
+	return arm.Found(path,
 		`The property "enablePurgeProtection" cannot be set to false. Enabling the purge protection for a vault is an irreversible action; leave the property out`)
 }}
 
