@@ -124,5 +124,10 @@ func createNamespace(ctx context.Context, config *rest.Config) error {
 	return nil
 }
 
+// SetNodes makes nodes the nodes of the cluster, which has none at first.
+func (c *Cluster) SetNodes(ctx context.Context, nodes []controlplane.Node) error {
+	return c.plane.SetNodes(ctx, nodes)
+}
+
 // Stop ends the cluster.
 func (c *Cluster) Stop() error { return c.plane.Stop() }

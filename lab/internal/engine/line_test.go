@@ -42,39 +42,44 @@ func TestUnit_EveryKeyIsDocumentedWithItsDefaults(t *testing.T) {
 				read[key][environment] = strings.ReplaceAll(string(text), "null", "[]")
 			}
 		}
-		assert.Equal(t, read, orEmpty(documented[p.Name]), "docs/configuration.md, %s", p.Name)
+		defaults := map[string]map[string]string{}
+		for key, row := range documented[p.Name] {
+			defaults[key] = row.defaults
+		}
+		assert.Equal(t, read, defaults, "docs/configuration.md, %s", p.Name)
 	}
 }
 
-func orEmpty(keys map[string]map[string]string) map[string]map[string]string {
-	if keys == nil {
-		return map[string]map[string]string{}
-	}
-	return keys
+// documentedKey is a row of docs/configuration.md.
+type documentedKey struct {
+	// defaults are the defaults as JSON, by environment.
+	defaults map[string]string
+	// later is what happens when the key changes in a live environment.
+	later string
 }
 
 var (
 	projectHeading = regexp.MustCompile("(?m)^## `([a-z-]+)`$")
-	// keyRow is a key, its description and its defaults: one for all environments, or one for each.
-	keyRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]+) \\| (`[^`]*`)(?: \\| (`[^`]*`) \\| (`[^`]*`))? \\|$")
+	// keyRow is a key, its description, its defaults (one for all environments, or one for each), and what a change does.
+	keyRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]+) \\| (`[^`]*`)(?: \\| (`[^`]*`) \\| (`[^`]*`))? \\| ([^|]+) \\|$")
 )
 
-// documentedKeys reads docs/configuration.md: project → key → environment → default as JSON.
-func documentedKeys(t *testing.T) map[string]map[string]map[string]string {
+// documentedKeys reads docs/configuration.md: project → key → row.
+func documentedKeys(t *testing.T) map[string]map[string]documentedKey {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(repository, "docs", "configuration.md"))
 	require.NoError(t, err)
 	text := string(content)
 	headings := projectHeading.FindAllStringSubmatchIndex(text, -1)
 	require.NotEmpty(t, headings)
-	keys := map[string]map[string]map[string]string{}
+	keys := map[string]map[string]documentedKey{}
 	for i, heading := range headings {
 		end := len(text)
 		if i+1 < len(headings) {
 			end = headings[i+1][0]
 		}
 		project := text[heading[2]:heading[3]]
-		keys[project] = map[string]map[string]string{}
+		keys[project] = map[string]documentedKey{}
 		for _, row := range keyRow.FindAllStringSubmatch(text[heading[1]:end], -1) {
 			assert.NotContains(t, keys[project], row[1], "documented twice")
 			defaults := map[string]string{}
@@ -85,7 +90,7 @@ func documentedKeys(t *testing.T) map[string]map[string]map[string]string {
 				}
 				defaults[environment] = strings.Trim(value, "`")
 			}
-			keys[project][row[1]] = defaults
+			keys[project][row[1]] = documentedKey{defaults: defaults, later: row[6]}
 		}
 	}
 	return keys
