@@ -120,19 +120,19 @@ func TestUnit_MaintenanceConfigurations(t *testing.T) {
 	nodes := with(upgrades, in{"configName": "aksManagedNodeOSUpgradeSchedule"})
 	changed := func(changes in) in { return with(nodes, in{"maintenanceWindow": with(window, changes)}) }
 	for want, inputs := range map[string]in{
-		"use default, aksManagedAuto":      with(upgrades, in{"configName": "weekly"}),
-		"needs a maintenanceWindow":        with(nodes, in{"maintenanceWindow": nil}),
-		"neither timeInWeek nor":           with(nodes, in{"timeInWeek": []any{in{"day": "Sunday", "hourSlots": []any{1}}}}),
-		"durationHours is 3; it must be 4 at least":             changed(in{"durationHours": 3}),
-		"not 2":                            changed(in{"schedule": in{"daily": in{"intervalDays": 1}, "weekly": in{"dayOfWeek": "Sunday", "intervalWeeks": 1}}}),
-		"not 0":                            changed(in{"schedule": in{}}),
-		"intervalWeeks is 5; it must be 4 at most":   changed(in{"schedule": in{"weekly": in{"dayOfWeek": "Sunday", "intervalWeeks": 5}}}),
-		"dayOfWeek is 'sun'; use Sunday":               changed(in{"schedule": in{"weekly": in{"dayOfWeek": "sun", "intervalWeeks": 1}}}),
-		"use First, Second, Third, Fourth, Last":               changed(in{"schedule": in{"relativeMonthly": in{"dayOfWeek": "Sunday", "intervalMonths": 1, "weekIndex": "Fifth"}}}),
-		"write it as HH:MM":                changed(in{"startTime": "1:00"}),
-		"write it as YYYY-MM-DD":           changed(in{"startDate": "soon"}),
-		"write it as +HH:MM":               changed(in{"utcOffset": "1"}),
-		"either timeInWeek or maintenance": with(nodes, in{"configName": "default", "maintenanceWindow": nil}),
+		"use default, aksManagedAuto":               with(upgrades, in{"configName": "weekly"}),
+		"needs a maintenanceWindow":                 with(nodes, in{"maintenanceWindow": nil}),
+		"neither timeInWeek nor":                    with(nodes, in{"timeInWeek": []any{in{"day": "Sunday", "hourSlots": []any{1}}}}),
+		"durationHours is 3; it must be 4 at least": changed(in{"durationHours": 3}),
+		"not 2": changed(in{"schedule": in{"daily": in{"intervalDays": 1}, "weekly": in{"dayOfWeek": "Sunday", "intervalWeeks": 1}}}),
+		"not 0": changed(in{"schedule": in{}}),
+		"intervalWeeks is 5; it must be 4 at most": changed(in{"schedule": in{"weekly": in{"dayOfWeek": "Sunday", "intervalWeeks": 5}}}),
+		"dayOfWeek is 'sun'; use Sunday":           changed(in{"schedule": in{"weekly": in{"dayOfWeek": "sun", "intervalWeeks": 1}}}),
+		"use First, Second, Third, Fourth, Last":   changed(in{"schedule": in{"relativeMonthly": in{"dayOfWeek": "Sunday", "intervalMonths": 1, "weekIndex": "Fifth"}}}),
+		"write it as HH:MM":                        changed(in{"startTime": "1:00"}),
+		"write it as YYYY-MM-DD":                   changed(in{"startDate": "soon"}),
+		"write it as +HH:MM":                       changed(in{"utcOffset": "1"}),
+		"either timeInWeek or maintenance":         with(nodes, in{"configName": "default", "maintenanceWindow": nil}),
 	} {
 		assert.Contains(t, h.refused(tokenMaintained, inputs), want)
 	}
