@@ -17,7 +17,8 @@ func recoverable(r Resource, environment string) []finding {
 	case "keyvault:Vault":
 		found = r.mustBeTrue("a deleted vault is gone at once", "properties", "enableSoftDelete")
 		if prod {
-			found = append(found, r.mustBeTrue("a deleted vault can be purged, with all its secrets", "properties", "enablePurgeProtection")...)
+			found = append(found,
+				r.mustBeTrue("a deleted vault can be purged, with all its secrets", "properties", "enablePurgeProtection")...)
 		}
 	case "dbforpostgresql:Server":
 		backup := r.at("backup")

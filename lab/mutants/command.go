@@ -34,7 +34,8 @@ func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mutants",
 		Short: "Turn the programs round, one place at a time, and list what no test notices",
-		Long: "Turns literals, conditions and returns round, one at a time, and runs the unit tests that reach the place. What survives is " +
+		Long: "Turns literals, conditions and returns round, one at a time, and runs the unit tests that reach the place. What " +
+			"survives is " +
 			"listed, and compared with lab/mutants/accepted.yaml, which has a reason for each.\n\n" +
 			"Exit codes: 0 what survives is accepted; 3 a mutant survived that is not accepted, or one was killed that is; 1 failed.",
 		Example: "  go run ./lab/mutants settings\n  go run ./lab/mutants settings --changed main\n" +
@@ -179,7 +180,7 @@ func choose(ctx context.Context, root string, sources []*source, settings bool, 
 
 // changedLines are the lines that differ from a commit, by file.
 func changedLines(ctx context.Context, root, base string) (map[string]map[int]bool, error) {
-	cmd := exec.CommandContext(ctx, "git", "diff", "-U0", "--no-color", "--no-ext-diff", base, "--", "*.go") //nolint:gosec // a commit
+	cmd := exec.CommandContext(ctx, "git", "diff", "-U0", "--no-color", "--no-ext-diff", base, "--", "*.go")
 	cmd.Dir = root
 	output, err := cmd.Output()
 	if err != nil {
@@ -470,6 +471,7 @@ func (t *totals) write(out io.Writer, settings bool) {
 		return
 	}
 	fmt.Fprintf(out, "%d settings: %d killed with the golden files, %d without\n", t.All, t.With, t.Without)
-	fmt.Fprintf(out, "%d touch access, encryption, exposure, logs, backup or deletion: %d killed without the golden files, %d called plain\n",
+	fmt.Fprintf(out, "%d touch access, encryption, exposure, logs, backup or deletion: "+
+		"%d killed without the golden files, %d called plain\n",
 		t.Touch, t.Caught, t.Plain)
 }

@@ -28,8 +28,9 @@ var touched = map[string]*regexp.Regexp{
 	"access": regexp.MustCompile(`(?i)rbac|aad|auth|admin|account|identit|\brole|principal|policies|permission|token|credential|issuer|` +
 		`subject|audience|accessPolicies|enabledFor|whitelist|anonymous|exec\.enabled|pod-security|conditions|scope`),
 	"encryption": regexp.MustCompile(`(?i)encrypt|tls|ssl|https|certificate|secret|password|insecure`),
-	"exposure": regexp.MustCompile(`(?i)public|private|exposed|networkAcls|networkRule|firewall|waf|ipRules|ranges|securityRules|networkPolic|` +
-		`internal|loadBalancer|listener|redirect|endpoint|nsg|policySettings|managedRule|customRules|ingressGateways|sourceRepos|destination`),
+	"exposure": regexp.MustCompile(`(?i)public|private|exposed|networkAcls|networkRule|firewall|waf|ipRules|ranges|securityRules|` +
+		`networkPolic|internal|loadBalancer|listener|redirect|endpoint|nsg|` +
+		`policySettings|managedRule|customRules|ingressGateways|sourceRepos|destination`),
 	"logs":     regexp.MustCompile(`(?i)\blogs?\b|DiagnosticSetting|metrics\[|monitor|defender|retentionInDays|dailyQuota|audit`),
 	"backup":   regexp.MustCompile(`(?i)backup|softDelete|highAvailability|geoRedundant`),
 	"deletion": regexp.MustCompile(`(?i)delete|purge|prune|protect|lock|finalizer|retain|keep|crds`),
@@ -171,7 +172,8 @@ func difference(old, made []registered) ([]apitype.EngineEvent, map[string][]str
 		protect, _ := r.Options["protect"].(bool)
 		retain, _ := r.Options["retainOnDelete"].(bool)
 		return &apitype.StepEventStateMetadata{
-			Type: r.Type, URN: r.urn(), Custom: !strings.HasPrefix(r.Type, "gridos"), Inputs: r.Inputs, Protect: protect, RetainOnDelete: retain,
+			Type: r.Type, URN: r.urn(), Custom: !strings.HasPrefix(r.Type, "gridos"), Inputs: r.Inputs,
+			Protect: protect, RetainOnDelete: retain,
 		}
 	}
 	byURN := map[string]registered{}

@@ -49,7 +49,6 @@ func build(ctx context.Context, root, scratch, overlay string, directories []str
 	var suites []*suite
 	for _, d := range directories {
 		s := &suite{directory: d, binary: filepath.Join(bin, strings.ReplaceAll(d, string(filepath.Separator), "+")+".test")}
-		//nolint:gosec // the paths are of this repository
 		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", s.binary, "./"+d)
 		cmd.Dir = root
 		if output, err := cmd.CombinedOutput(); err != nil {
@@ -183,7 +182,9 @@ func (s *suite) registers(id int) bool {
 	if !s.golden {
 		return false
 	}
-	return s.atStart[id] || slices.ContainsFunc(s.tests, func(t traced) bool { return t.Test == goldenTest && slices.Contains(t.Reached, id) })
+	return s.atStart[id] || slices.ContainsFunc(s.tests, func(t traced) bool {
+		return t.Test == goldenTest && slices.Contains(t.Reached, id)
+	})
 }
 
 // kill plays the mutants of a plan, and reports the test that killed each, or "". A process that ends or falls silent in the middle

@@ -113,7 +113,7 @@ func (o overlay) checkScaling(r *report) {
 			continue
 		}
 		if owner.is.Spec.Replicas != nil {
-			r.add(owner.Object, "spec.replicas", "is %d, and each release would scale to it; remove it, for the HorizontalPodAutoscaler %s decides",
+			r.add(owner.Object, "spec.replicas", "is %d, and each release would scale to it; remove it: the autoscaler %s decides",
 				*owner.is.Spec.Replicas, scaler.GetName())
 		}
 		least, most := scaler.is.Spec.MinReplicas, scaler.is.Spec.MaxReplicas

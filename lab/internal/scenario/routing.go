@@ -96,7 +96,7 @@ func routingCanary(ctx context.Context, s *Stage) (string, error) {
 		return "", fmt.Errorf("the canary got %v %% of the requests, and should get %v %%", weights, c.State.Rollout.Weights())
 	}
 	if reset > resetLimit {
-		return "", fmt.Errorf("the canary got no requests for %s after its VirtualService changed, and may get none for %s", reset, resetLimit)
+		return "", fmt.Errorf("the canary got no requests for %s after its VirtualService changed; the limit is %s", reset, resetLimit)
 	}
 	return fmt.Sprintf("another timeout, one more route and a route that was removed by hand were live during %v %%; the weights were "+
 		"100/0 %d times, for at most %d ms; 0 of %d requests failed",
@@ -183,8 +183,9 @@ func (s *Stage) routed(ctx context.Context) error {
 	if len(want) == 0 {
 		return errors.New("Git has no VirtualService with routes")
 	}
-	return eventually(ctx, "the VirtualService has the routes of Git and the weights of the Rollout", func(ctx context.Context) (bool, error) {
-		live, err := s.objects.Resource(argo.VirtualServices).Namespace(naming.NamespaceGridOS).Get(ctx, argo.RolloutName, metav1.GetOptions{})
+	virtualServices := s.objects.Resource(argo.VirtualServices).Namespace(naming.NamespaceGridOS)
+	return eventually(ctx, "the VirtualService has the routes of Git and the Rollout's weights", func(ctx context.Context) (bool, error) {
+		live, err := virtualServices.Get(ctx, argo.RolloutName, metav1.GetOptions{})
 		if err != nil {
 			return false, err
 		}
