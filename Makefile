@@ -189,13 +189,13 @@ coverage: ## Check that unit tests cover 85 % of infra, policy and stacks, each
 	done
 
 .PHONY: mutants
-mutants: ## Turn every literal setting and 300 other places round, and list what no test notices: an hour or two
+mutants: ## Turn every literal setting and 300 other places round, and list what no test notices
 	go build -o bin/mutants ./lab/mutants
 	bin/mutants settings $(MUTANT_FLAGS)
 	bin/mutants code --seed 1 --count 300 $(MUTANT_FLAGS)
 
 .PHONY: mutants-sample
-mutants-sample: ## Turn a fixed sample of the settings of apps round: under a minute
+mutants-sample: ## Turn a fixed sample of the settings of apps round: two minutes
 	go build -o bin/mutants ./lab/mutants
 	bin/mutants settings --only apps --seed 1 --count 20
 
