@@ -51,6 +51,7 @@ func TestUnit_TheSimulatedAzureImportsNothingOfThePrograms(t *testing.T) {
 		azure    = module + "lab/internal/azure"
 		arm      = azure + "/arm"
 		services = azure + "/services"
+		schema   = azure + "/schema"
 	)
 	ours := func(room, format string) []string {
 		output, err := exec.CommandContext(t.Context(), "go", "list", "-f", format, room).Output()
@@ -59,7 +60,8 @@ func TestUnit_TheSimulatedAzureImportsNothingOfThePrograms(t *testing.T) {
 	}
 	for room, allowed := range map[string][]string{
 		arm:      {module + "lab/internal/providers"},
-		services: {arm},
+		schema:   {arm},
+		services: {arm, schema},
 		azure:    {arm, services},
 	} {
 		assert.ElementsMatch(t, allowed, ours(room, `{{join .Imports "\n"}}`), room)

@@ -235,7 +235,7 @@ func TestUnit_APushIsAnnouncedOnceAndSigned(t *testing.T) {
 	second, err := clone.Commit(t.Context(), "remove")
 	require.NoError(t, err)
 	require.NoError(t, clone.WriteFile("applications/gridos/base/ä ö.yaml", nil))
-	require.NoError(t, clone.Replace("applications/gridos/base/rollout.yaml", "replicas: 2", "replicas: 3"))
+	require.NoError(t, clone.Replace("applications/gridos/base/rollout.yaml", "revisionHistoryLimit: 5", "revisionHistoryLimit: 6"))
 	third := change(t, clone, "applications/new", "new\n")
 	require.NoError(t, clone.Push(t.Context())) // it changes nothing
 
