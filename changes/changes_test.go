@@ -274,6 +274,7 @@ func TestUnit_TheEndOfAProtectionIsAChange(t *testing.T) {
 		assert.Zero(t, p.Same)
 		assert.Equal(t, test.want, p.Changes[0].Level)
 		assert.Equal(t, []changes.Property{{Path: "[protect]", Old: test.before, New: test.after}}, p.Changes[0].Properties)
+		assert.True(t, p.Changes[0].OfOptions())
 	}
 }
 

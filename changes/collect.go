@@ -106,6 +106,13 @@ const (
 	optionRetain  = "[retainOnDelete]"
 )
 
+// OfOptions tells that no input changes: what Pulumi's state says about the resource does, and nothing in the cloud.
+func (c Change) OfOptions() bool {
+	return c.Op == Update && len(c.Properties) > 0 && !slices.ContainsFunc(c.Properties, func(p Property) bool {
+		return p.Path != optionProtect && p.Path != optionRetain
+	})
+}
+
 // componentOf is the name of the resource's parent, unless that is the stack itself.
 func componentOf(parent string) string {
 	u, err := urn.Parse(parent)

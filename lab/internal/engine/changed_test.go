@@ -173,7 +173,7 @@ func outcome(t *testing.T, plan changes.Project) string {
 		return "replaces " + replaced
 	case deleted != "":
 		return "deletes " + deleted
-	case len(plan.Changes) == 0:
+	case !slices.ContainsFunc(plan.Changes, func(c changes.Change) bool { return !c.OfOptions() }):
 		return nothing
 	default:
 		return inPlace
