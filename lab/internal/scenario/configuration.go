@@ -134,7 +134,7 @@ func configAbort(ctx context.Context, s *Stage) (string, error) {
 	if err := s.restart(ctx, stable); err != nil {
 		return "", fmt.Errorf("after the abort: %w", err)
 	}
-	added, err := s.scaleUp(ctx, stable)
+	more, added, err := s.scaleUp(ctx, stable)
 	if err != nil {
 		return "", fmt.Errorf("after the abort: %w", err)
 	}
@@ -154,6 +154,9 @@ func configAbort(ctx context.Context, s *Stage) (string, error) {
 	}
 	if analyses > 0 {
 		return "", fmt.Errorf("going back took %d analyses, and should take none", analyses)
+	}
+	if err := s.scaleBack(ctx, more, stable, added-1); err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("stable pods restarted during the canary and after the abort, and became %d; git revert brought the "+
 		"configuration back without an analysis", added), nil
@@ -179,29 +182,45 @@ func (s *Stage) restart(ctx context.Context, hash string) error {
 	})
 }
 
-// scaleUp raises the least number of pods by a commit, and returns how many a revision has when the
-// autoscaler has made that so.
-func (s *Stage) scaleUp(ctx context.Context, hash string) (int, error) {
+// scaleUp raises the least number of pods by a commit, and returns the commit and how many pods a
+// revision has when the autoscaler has made that so.
+func (s *Stage) scaleUp(ctx context.Context, hash string) (commit string, pods int, err error) {
 	before, err := s.readyPods(ctx, hash)
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	file, want := path.Join(s.overlay(), "kustomization.yaml"), len(before)+1
 	overlay, err := s.work.ReadFile(file)
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	patch := fmt.Sprintf("- patch: |-\n    - op: replace\n      path: /spec/minReplicas\n      value: %d\n"+
 		"  target:\n    kind: HorizontalPodAutoscaler\n", want) // the patches are the overlay's last field
 	if err := s.work.WriteFile(file, append(overlay, patch...)); err != nil {
-		return 0, err
+		return "", 0, err
 	}
-	if _, err := s.commit(ctx, "feat: one more pod"); err != nil {
-		return 0, err
+	if commit, err = s.commit(ctx, "feat: one more pod"); err != nil {
+		return "", 0, err
 	}
-	return want, eventually(ctx, fmt.Sprintf("the revision %s has %d ready pods", hash, want), func(ctx context.Context) (bool, error) {
+	return commit, want, eventually(ctx, fmt.Sprintf("the revision %s has %d ready pods", hash, want), func(ctx context.Context) (bool, error) {
 		now, err := s.readyPods(ctx, hash)
 		return len(now) >= want, err
+	})
+}
+
+// scaleBack reverts scaleUp and waits until the autoscaler has removed the pod, which a scenario that
+// comes next would miss.
+func (s *Stage) scaleBack(ctx context.Context, commit, hash string, pods int) error {
+	reverted, err := s.work.Revert(ctx, commit)
+	if err != nil {
+		return err
+	}
+	if err := s.push(ctx, reverted, "git revert "+short(commit)); err != nil {
+		return err
+	}
+	return eventually(ctx, fmt.Sprintf("the revision %s has %d pods again", hash, pods), func(ctx context.Context) (bool, error) {
+		now, err := s.pods(ctx, hash)
+		return len(now) == pods, err
 	})
 }
 
