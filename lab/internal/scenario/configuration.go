@@ -202,7 +202,8 @@ func (s *Stage) scaleUp(ctx context.Context, hash string) (commit string, pods i
 	if commit, err = s.commit(ctx, "feat: one more pod"); err != nil {
 		return "", 0, err
 	}
-	return commit, want, eventually(ctx, fmt.Sprintf("the revision %s has %d ready pods", hash, want), func(ctx context.Context) (bool, error) {
+	what := fmt.Sprintf("the revision %s has %d ready pods", hash, want)
+	return commit, want, eventually(ctx, what, func(ctx context.Context) (bool, error) {
 		now, err := s.readyPods(ctx, hash)
 		return len(now) >= want, err
 	})
