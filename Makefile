@@ -66,7 +66,7 @@ lab: ## Bring the dev environment up on this machine and leave it running
 	go run ./lab up --gitops=auto $(LAB_FLAGS)
 
 .PHONY: lab-scenarios
-lab-scenarios: ## Play good and bad releases in the lab and show what was promised, and seen: ten minutes
+lab-scenarios: ## Play good and bad releases in the lab and show what was promised, and seen: twelve minutes
 	go run ./lab up --gitops
 	go run ./lab scenarios $(SCENARIOS)
 
@@ -193,11 +193,6 @@ mutants: ## Turn every literal setting and 300 other places round, and list what
 	go build -o bin/mutants ./lab/mutants
 	bin/mutants settings $(MUTANT_FLAGS)
 	bin/mutants code --seed 1 --count 300 $(MUTANT_FLAGS)
-
-.PHONY: mutants-sample
-mutants-sample: ## Turn a fixed sample of the settings of apps round: two minutes
-	go build -o bin/mutants ./lab/mutants
-	bin/mutants settings --only apps --seed 1 --count 20
 
 ##@ Measurements
 

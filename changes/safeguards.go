@@ -37,7 +37,7 @@ var accessProperties = map[string]*regexp.Regexp{
 		`service\.beta\.kubernetes\.io/[\w-]+`),
 	// What Argo CD deploys, from where to where, and what it may delete of it.
 	"kubernetes:argoproj.io:Application": named(`project`, `destination`, `sources?`, `syncPolicy`, `finalizers`, `ignoreDifferences`),
-	// The switches of the three charts that open something, give somebody rights, or let go of what is stored.
+	// The switches of the three charts that open something, give rights, or let go of what is stored.
 	"kubernetes:helm.sh:Release": named(`rbac`, `providerRBAC`, `configs\.secret`, `\w*users?\.\w+\.enabled`, `admin\.enabled`,
 		`exec\.enabled`, `dex\.\w+`, `oidc\.\w+`, `server\.insecure`, `networkPolic\w+`, `podLabels`, `\w*[sS]ecurityContext`,
 		`process\w+`, `crds`, `installCRDs`, `keepCRDs`, `applicationsetcontroller\.\w+`, `webhook\.maxPayloadSizeMB`, `ingress`,

@@ -20,7 +20,7 @@ func rolesDecide(r Resource, _ string) []finding {
 		for _, door := range []string{"enabledForDeployment", "enabledForDiskEncryption", "enabledForTemplateDeployment"} {
 			if r.at("properties", door).isTrue() {
 				found = append(found, finding{
-					"a service of Azure reads secrets for whoever asks it, past the roles: properties." + door + " is true",
+					"a service of Azure reads secrets for everyone who asks it, past the roles: properties." + door + " is true",
 					"set properties." + door + " to false",
 				})
 			}

@@ -203,7 +203,7 @@ func TestUnit_StoresAreClosedToWhomNoRuleNames(t *testing.T) {
 	}
 }
 
-// The firewall counts the requests of each address, whichever that is: the one address that it names is nobody's.
+// The firewall counts the requests of each address, whichever that is: no client has the one address that it names.
 func TestUnit_TheFirewallRefusesAndCounts(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", map[string]string{"firewallRequestsPerMinute": "1200", "firewallMaxBodyKb": "64"})

@@ -101,6 +101,7 @@ const driver = `package %s
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -176,10 +177,14 @@ func TestMutants_Play(t *testing.T) {
 			ok := run("` + goldenTest + `")
 			mutant.Set(0)
 			to := filepath.Join(os.Getenv("MUTANTS_DUMP"), fmt.Sprint(p.ID))
-			_ = os.MkdirAll(to, 0o700)
-			files, _ := filepath.Glob("testdata/*.yaml")
+			files, err := filepath.Glob("testdata/*.yaml")
+			if err = errors.Join(err, os.MkdirAll(to, 0o700)); err != nil {
+				t.Fatal(err)
+			}
 			for _, file := range files {
-				_ = os.Rename(file, filepath.Join(to, filepath.Base(file)))
+				if err := os.Rename(file, filepath.Join(to, filepath.Base(file))); err != nil {
+					t.Fatal(err)
+				}
 			}
 			say(map[string]any{"end": p.ID, "ok": ok})
 		}

@@ -31,7 +31,7 @@ func TestUnit_EveryTypeHasItsSpecification(t *testing.T) {
 	}
 }
 
-// TestUnit_TheSpecificationIsAsDerived: whoever changes the scripts, the packages or the file by hand has to derive it again.
+// TestUnit_TheSpecificationIsAsDerived: after a change of the scripts, the packages or the file it has to be derived again.
 func TestUnit_TheSpecificationIsAsDerived(t *testing.T) {
 	t.Parallel()
 	const repository = "../../.."
@@ -80,7 +80,7 @@ func TestUnit_TheDocumentTellsWhatIsKnownOfEachType(t *testing.T) {
 			}
 		}
 		version := of.APIVersion
-		if of.Near(d.Token) != "" {
+		if !of.Speaks(d.Token) {
 			version += ", near"
 		}
 		table = append(table, fmt.Sprintf("| `%s` | %s %s | %s | %d | %d | %d |", d.Kind, of.Package, of.Version, version, registered, known, constrained))

@@ -116,7 +116,7 @@ func All() []Scenario {
 			routing,
 		},
 		{
-			"routing-canary", "routes change in the middle of a canary, which keeps its share of the requests",
+			"routing-canary", "routes change in the middle of a canary, which has its share of the requests back within five seconds",
 			[]Criterion{GitIsTheTruth, Progressive},
 			routingCanary,
 		},

@@ -49,10 +49,10 @@ func checkObject(path string, object resource.PropertyMap, t reflect.Type) []*pu
 		fields[name] = field.Type
 		value, ok := object[resource.PropertyKey(name)]
 		if !ok && isRequired(field.Type) {
-			failures = append(failures, failure(join(path, name), "%s is missing; it is required", join(path, name)))
+			failures = append(failures, failure(Join(path, name), "%s is missing; it is required", Join(path, name)))
 		} else if ok && field.Type.Kind() == reflect.String && isEmpty(value) {
 			// The typed SDK sends this for a required text inside of an object with defaults, when a program leaves it out.
-			failures = append(failures, failure(join(path, name), "%s is empty; it is required", join(path, name)))
+			failures = append(failures, failure(Join(path, name), "%s is empty; it is required", Join(path, name)))
 		}
 	}
 	for _, name := range object.StableKeys() {
@@ -61,11 +61,11 @@ func checkObject(path string, object resource.PropertyMap, t reflect.Type) []*pu
 		}
 		field, ok := fields[string(name)]
 		if !ok {
-			failures = append(failures, failure(join(path, string(name)), "%s is no property of %s; it has %s",
-				join(path, string(name)), t.Name(), strings.Join(slices.Sorted(maps.Keys(fields)), ", ")))
+			failures = append(failures, failure(Join(path, string(name)), "%s is no property of %s; it has %s",
+				Join(path, string(name)), t.Name(), strings.Join(slices.Sorted(maps.Keys(fields)), ", ")))
 			continue
 		}
-		failures = append(failures, checkValue(join(path, string(name)), object[name], field)...)
+		failures = append(failures, checkValue(Join(path, string(name)), object[name], field)...)
 	}
 	return failures
 }
@@ -116,7 +116,7 @@ func checkValue(path string, value resource.PropertyValue, t reflect.Type) []*pu
 		}
 		var failures []*pulumirpc.CheckFailure
 		for _, name := range value.ObjectValue().StableKeys() {
-			failures = append(failures, checkValue(join(path, string(name)), value.ObjectValue()[name], t.Elem())...)
+			failures = append(failures, checkValue(Join(path, string(name)), value.ObjectValue()[name], t.Elem())...)
 		}
 		return failures
 	case reflect.Struct:
@@ -156,7 +156,8 @@ func hasProperty(t reflect.Type, name string) bool {
 	return false
 }
 
-func join(path, name string) string {
+// Join returns the path of a property inside of the object at path.
+func Join(path, name string) string {
 	if path == "" {
 		return name
 	}

@@ -51,34 +51,24 @@ func (t *Type) broken(s arm.Subject) []arm.Finding {
 	}
 	// A package for another version of the API may not have all properties: the SDK's types decide
 	// about these.
-	exact := t.speaks(s.Token)
+	exact := t.Speaks(s.Token)
 	return append(findings, t.model.check("", body, exact)...)
 }
 
-// Exact says whether the package speaks the version of the API that a Pulumi token names.
-func (t *Type) speaks(token string) bool {
-	version := strings.ReplaceAll(t.APIVersion, "-", "")
-	return strings.Contains(token, "/v"+version+":")
-}
-
-// Near says that the package speaks another version of the API than the Pulumi token names, and
-// returns "" where it speaks the same.
-func (t *Type) Near(token string) string {
-	if t.speaks(token) {
-		return ""
-	}
-	return t.APIVersion
+// Speaks says whether the package speaks the version of the API that a Pulumi token names.
+func (t *Type) Speaks(token string) bool {
+	return strings.Contains(token, "/v"+strings.ReplaceAll(t.APIVersion, "-", "")+":")
 }
 
 func (m model) check(path string, object map[string]any, exact bool) []arm.Finding {
 	var findings []arm.Finding
 	for _, name := range slices.Sorted(slices.Values(m.required())) {
 		if !has(object, name, m[strings.ToLower(name)].Client) {
-			findings = append(findings, arm.Found(join(path, name), "%s is missing; Azure requires it", join(path, name))...)
+			findings = append(findings, arm.Found(arm.Join(path, name), "%s is missing; Azure requires it", arm.Join(path, name))...)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		at := join(path, name)
+		at := arm.Join(path, name)
 		facts := m[strings.ToLower(name)]
 		switch {
 		case facts == nil && exact:
@@ -128,7 +118,7 @@ func (f *Facts) check(path string, value any, exact bool) []arm.Finding {
 		if f.Values != nil {
 			var findings []arm.Finding
 			for _, key := range slices.Sorted(maps.Keys(value)) {
-				findings = append(findings, f.Values.check(join(path, key), value[key], exact)...)
+				findings = append(findings, f.Values.check(arm.Join(path, key), value[key], exact)...)
 			}
 			return findings
 		}
@@ -249,11 +239,4 @@ func list(values []any) string {
 		texts = append(texts, fmt.Sprint(value))
 	}
 	return strings.Join(texts, ", ")
-}
-
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
 }
