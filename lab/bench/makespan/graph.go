@@ -125,6 +125,11 @@ func demanded(t, before *task, found []*task, values []string, byID map[string]a
 		return slices.ContainsFunc(found, func(f *task) bool {
 			return f.kind == kindIdentity && overlap(principal, issued(byID[f.id]))
 		})
+	case before.kind == kindSubnet: // rule N10: what is in one subnet waits for every subnet of the network
+		network, _, _ := strings.Cut(before.id, "/subnets/")
+		return slices.ContainsFunc(found, func(f *task) bool {
+			return f.kind == kindSubnet && strings.HasPrefix(f.id, network+"/subnets/")
+		})
 	default:
 		return false
 	}

@@ -31,14 +31,16 @@ func state(name, id string, inputs, outputs map[string]any, after ...string) api
 	return r
 }
 
+// event is the creation of a resource, between two moments of this machine.
+func event(kind, id string, start, end time.Duration) azure.Event {
+	begin := time.Unix(0, 0)
+	return azure.Event{
+		Operation: azure.OperationCreate, Type: kind, ID: id, Start: begin.Add(start), End: begin.Add(end), Latency: time.Minute,
+	}
+}
+
 func TestUnit_TasksKnowWhatTheyWaitedForAndWhatAzureImposes(t *testing.T) {
 	t.Parallel()
-	begin := time.Unix(0, 0)
-	event := func(kind, id string, start, end time.Duration) azure.Event {
-		return azure.Event{
-			Operation: azure.OperationCreate, Type: kind, ID: id, Start: begin.Add(start), End: begin.Add(end), Latency: time.Minute,
-		}
-	}
 	resources := []apitype.ResourceV3{
 		state("group", groupID, nil, nil),
 		state("network", networkID, nil, nil, "group"),
@@ -66,6 +68,29 @@ func TestUnit_TasksKnowWhatTheyWaitedForAndWhatAzureImposes(t *testing.T) {
 	assert.Equal(t, time.Minute, role.settles)
 	assert.Equal(t, []string{"identity", "role"}, names(cluster.after), "a password is no task, and stands for what it depends on")
 	assert.Equal(t, []string{"group", "identity", "role"}, names(cluster.imposed), "the role by rule K1 alone")
+}
+
+func TestUnit_WhatIsInASubnetWaitsForAllSubnetsOfItsNetwork(t *testing.T) {
+	t.Parallel()
+	const (
+		elsewhereID = groupID + "/providers/Microsoft.Network/virtualNetworks/elsewhere"
+		gatewayID   = groupID + "/providers/Microsoft.Network/applicationGateways/agw"
+	)
+	resources := []apitype.ResourceV3{
+		state("mine", networkID+"/subnets/mine", nil, nil),
+		state("other", networkID+"/subnets/other", nil, nil),
+		state("foreign", elsewhereID+"/subnets/foreign", nil, nil),
+		state("gateway", gatewayID, map[string]any{"subnet": map[string]any{"id": networkID + "/subnets/mine"}}, nil),
+	}
+	tasks, err := graph([]azure.Event{
+		event(kindSubnet, networkID+"/subnets/mine", 0, time.Second),
+		event(kindSubnet, networkID+"/subnets/other", time.Second, 2*time.Second),
+		event(kindSubnet, elsewhereID+"/subnets/foreign", time.Second, 2*time.Second),
+		event(kindGateway, gatewayID, 3*time.Second, 4*time.Second),
+	}, resources, 1, 0)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"mine", "other"}, names(tasks[3].imposed), "rule N10")
+	assert.Empty(t, tasks[1].imposed, "subnets are one at a time by their owner's lock")
 }
 
 func TestUnit_AnEventThatNoStateKnowsIsAnError(t *testing.T) {
