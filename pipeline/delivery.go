@@ -102,10 +102,11 @@ the one on PATH, or else the one that the repository pins.`,
 func promoteCommand() *cobra.Command {
 	promotable := naming.Environments()[1:]
 	cmd := &cobra.Command{
-		Use: "promote", Short: "Propose the image of an environment for the next one, by a pull request", Args: noArgs,
-		Long: `Sets the image in the overlay of the environment on the branch promote/<environment>, which is the pipeline's own, and opens
-a pull request with it, or brings the open one up to date. The pull request lists the commits that are new. The image must have been
-copied to the environment's registry before: see image pull and image push.
+		Use: "promote", Short: "Propose the image and the manifests of an environment for the next one, by a pull request", Args: noArgs,
+		Long: `Sets the image in the overlay of the environment on the branch promote/<environment>, which is the pipeline's own, copies the
+manifests of the environment before it (applications/gridos/base for test, applications/gridos/promoted/test for prod), and opens a
+pull request with both, or brings the open one up to date. The pull request lists the commits that are new and the manifests that change.
+The image must have been copied to the environment's registry before: see image pull and image push.
 
 It needs the variables that workflows have: GITHUB_TOKEN (with the permissions contents: write and pull-requests: write),
 GITHUB_REPOSITORY and GITHUB_API_URL.`,
@@ -142,7 +143,7 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 			return err
 		}
 		if promoted.Already {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Nothing to do: branch %s has %s in %s already.\n", *base, image.Image, *to)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Nothing to do: branch %s has %s, and the manifests of %s, in %s already.\n", *base, image.Image, before, *to)
 			return err
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Pull request %d %s: %s\n",

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -83,8 +84,9 @@ func expect(t *testing.T, name, text string) {
 
 // kustomization is as much of the file as the tests look at.
 type kustomization struct {
-	Images  []struct{ Name, NewName, NewTag string }
-	Patches []struct {
+	Resources []string
+	Images    []struct{ Name, NewName, NewTag string }
+	Patches   []struct {
 		Target map[string]string
 		Path   string
 		Patch  string
@@ -98,6 +100,45 @@ func readKustomization(t *testing.T, environment string) kustomization {
 	var k kustomization
 	require.NoError(t, yaml.Unmarshal(text, &k))
 	return k
+}
+
+// What an environment has was in the one before it: it is a copy of what that folder has, or had in some commit. A change that is
+// made in a copy by hand would be lost with the next promotion.
+func TestUnit_PromotedManifestsAreThoseOfTheEnvironmentBefore(t *testing.T) {
+	t.Parallel()
+	git := func(args ...string) []string {
+		command := exec.CommandContext(t.Context(), "git", args...)
+		command.Dir = root
+		output, err := command.Output()
+		require.NoError(t, err, "git %v", args)
+		return strings.Fields(string(output))
+	}
+	if git("rev-parse", "--is-shallow-repository")[0] == "true" {
+		t.Skip("this clone has no history to look into; git fetch --unshallow brings it")
+	}
+	folder := func(environment string) string {
+		for _, resource := range readKustomization(t, environment).Resources {
+			if folder := path.Join("applications/gridos/overlays", environment, resource); strings.HasPrefix(resource, "../..") {
+				return folder
+			}
+		}
+		t.Fatalf("the overlay of %s changes no manifests", environment)
+		return ""
+	}
+	environments := naming.Environments()
+	for i, environment := range environments[1:] {
+		before := folder(environments[i])
+		var there []string
+		for _, commit := range git("log", "--full-history", "--format=%H", "--", before) {
+			if tree := git("ls-tree", "--format=%(objectname)", commit, "--", before); len(tree) == 1 {
+				there = append(there, tree[0])
+			}
+		}
+		for _, has := range git("ls-tree", "--format=%(objectname)", "HEAD", "--", folder(environment)) {
+			assert.Contains(t, there, has, "%s was changed by hand; change %s, and let go run ./pipeline promote bring that to %s",
+				folder(environment), before, environment)
+		}
+	}
 }
 
 // What two overlays say alike belongs into the base. The operation test changes nothing.

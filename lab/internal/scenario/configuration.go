@@ -48,24 +48,7 @@ func (s *Stage) reconfigure(ctx context.Context) (commit, tag string, err error)
 // configChange changes dev's configuration, and nothing of another environment.
 func configChange(ctx context.Context, s *Stage) (string, error) {
 	others := slices.DeleteFunc(slices.Clone(naming.Environments()), func(e string) bool { return e == s.options.Environment })
-	rendered := func() (map[string]string, error) {
-		all := map[string]string{}
-		for _, environment := range naming.Environments() {
-			objects, err := s.render(ctx, environment)
-			if err != nil {
-				return nil, err
-			}
-			for _, object := range objects {
-				text, err := object.MarshalJSON()
-				if err != nil {
-					return nil, err
-				}
-				all[environment] += string(text)
-			}
-		}
-		return all, nil
-	}
-	before, err := rendered()
+	before, err := s.rendered(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -77,7 +60,7 @@ func configChange(ctx context.Context, s *Stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	after, err := rendered()
+	after, err := s.rendered(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -99,6 +82,25 @@ func configChange(ctx context.Context, s *Stage) (string, error) {
 	s.keep, s.last = true, &promotion{"the configuration", commit, state}
 	return fmt.Sprintf("the same image with another configuration at %v %%; %s render the same byte for byte",
 		c.Weights, strings.Join(others, " and ")), nil
+}
+
+// rendered are the manifests of all environments, by environment.
+func (s *Stage) rendered(ctx context.Context) (map[string]string, error) {
+	all := map[string]string{}
+	for _, environment := range naming.Environments() {
+		objects, err := s.render(ctx, environment)
+		if err != nil {
+			return nil, err
+		}
+		for _, object := range objects {
+			text, err := object.MarshalJSON()
+			if err != nil {
+				return nil, err
+			}
+			all[environment] += string(text)
+		}
+	}
+	return all, nil
 }
 
 // configAbort aborts a change of the configuration by hand. While it is a canary and afterwards, a

@@ -84,7 +84,7 @@ func (s *Stage) addConfigMap(name string, annotations string) error {
 }
 
 func (s *Stage) addResource(file string) error {
-	const first = "resources:\n- ../../base\n"
+	const first = "resources:\n"
 	return s.work.Replace(path.Join(s.overlay(), "kustomization.yaml"), first, first+"- "+file+"\n")
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"reflect"
 	"slices"
 	"time"
@@ -18,8 +19,8 @@ import (
 )
 
 const (
-	// routesFile is the base's file with the VirtualService, which has the name of the Rollout.
-	routesFile = "applications/gridos/base/ingress.yaml"
+	// routesFile is the file with the VirtualService, which has the name of the Rollout.
+	routesFile = "ingress.yaml"
 	// removedRoute is the route that is removed by hand.
 	removedRoute = "private"
 	// resetLimit bounds how long all requests may go to the stable version after Argo CD has
@@ -115,7 +116,7 @@ func (s *Stage) reroute(ctx context.Context) ([]time.Duration, error) {
 			"  - name: retired\n    match:\n    - uri:\n        prefix: /retired\n    directResponse:\n      status: 410\n" + primary,
 		},
 	} {
-		if err := s.work.Replace(routesFile, change.old, change.replacement); err != nil {
+		if err := s.work.Replace(path.Join(manifestsOf(s.options.Environment), routesFile), change.old, change.replacement); err != nil {
 			return nil, err
 		}
 		if _, err := s.commit(ctx, "feat: "+change.what); err != nil {

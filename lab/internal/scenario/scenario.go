@@ -61,7 +61,7 @@ func All() []Scenario {
 			bootstrap,
 		},
 		{
-			"environments", "the environments differ in what their overlays say, and have one base",
+			"environments", "the environments differ in what their overlays say",
 			[]Criterion{Kustomize},
 			environments,
 		},
@@ -84,6 +84,11 @@ func All() []Scenario {
 			"config-change", "a change of dev's configuration is released in dev and leaves prod's manifests alone",
 			[]Criterion{Kustomize},
 			configChange,
+		},
+		{
+			"base-promotion", "a change of the base reaches dev, and test and prod one after the other when it is promoted",
+			[]Criterion{Kustomize, GitIsTheTruth},
+			basePromotion,
 		},
 		{
 			"undo", "kubectl argo rollouts undo works in an emergency, and Git catches up",

@@ -128,6 +128,15 @@ func overlayOf(environment string) string {
 	return path.Join("applications", naming.NamespaceGridOS, "overlays", environment)
 }
 
+// manifestsOf is the folder of the manifests that an environment's overlay changes: the base in the
+// first environment, and in each other one the copy that was promoted there.
+func manifestsOf(environment string) string {
+	if environment == naming.Environments()[0] {
+		return path.Join("applications", naming.NamespaceGridOS, "base")
+	}
+	return path.Join("applications", naming.NamespaceGridOS, "promoted", environment)
+}
+
 func (s *Stage) begin(scenario string) {
 	s.scenario, s.began, s.clock, s.keep = scenario, time.Now(), clock{}, false
 	s.say("begin", nil)

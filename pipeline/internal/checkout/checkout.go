@@ -163,9 +163,16 @@ func (c *Checkout) File(ctx context.Context, commit, name string) ([]byte, error
 	return []byte(content + "\n"), nil
 }
 
-// ChangedSince tells whether a file was changed on a branch since another was made from it.
-func (c *Checkout) ChangedSince(ctx context.Context, branch, made, name string) (bool, error) {
-	changed, err := c.git(ctx, c.Root, "diff", "--name-only", made+"..."+branch, "--", name)
+// Differences lists the files that differ between two folders, relative to them. Each is a commit, a colon and the folder's name, which
+// has slashes and begins at the root.
+func (c *Checkout) Differences(ctx context.Context, one, other string) ([]string, error) {
+	listed, err := c.git(ctx, c.Root, "diff-tree", "-r", "-z", "--name-only", one, other)
+	return strings.FieldsFunc(listed, func(r rune) bool { return r == 0 }), err
+}
+
+// ChangedSince tells whether a file or folder was changed on a branch since another was made from it.
+func (c *Checkout) ChangedSince(ctx context.Context, branch, made string, names ...string) (bool, error) {
+	changed, err := c.git(ctx, c.Root, append([]string{"diff", "--name-only", made + "..." + branch, "--"}, names...)...)
 	return changed != "", err
 }
 

@@ -36,9 +36,21 @@ func (w *Worktree) Close(ctx context.Context) error {
 	return errors.Join(err, os.RemoveAll(w.scratch))
 }
 
-// Commit commits what has changed in a file, and returns the commit.
-func (w *Worktree) Commit(ctx context.Context, message, file string) (string, error) {
-	if _, err := w.checkout.git(ctx, w.Dir, "commit", "--quiet", "--message", message, "--", file); err != nil {
+// CopyFolder lets the folder to have what the folder from has, and nothing else. Their names have slashes and begin at the root.
+func (w *Worktree) CopyFolder(from, to string) error {
+	source, target := filepath.Join(w.Dir, filepath.FromSlash(from)), filepath.Join(w.Dir, filepath.FromSlash(to))
+	if err := os.RemoveAll(target); err != nil {
+		return err
+	}
+	return os.CopyFS(target, os.DirFS(source))
+}
+
+// Commit commits what has changed in the paths, files and folders, and returns the commit.
+func (w *Worktree) Commit(ctx context.Context, message string, paths ...string) (string, error) {
+	if _, err := w.checkout.git(ctx, w.Dir, append([]string{"add", "--all", "--"}, paths...)...); err != nil {
+		return "", err
+	}
+	if _, err := w.checkout.git(ctx, w.Dir, "commit", "--quiet", "--message", message); err != nil {
 		return "", err
 	}
 	return w.checkout.git(ctx, w.Dir, "rev-parse", "HEAD")

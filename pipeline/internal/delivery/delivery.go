@@ -1,4 +1,5 @@
-// Package delivery brings an image into the overlay of an environment, where Argo CD finds it: by a commit, or by a pull request.
+// Package delivery brings an image, and the manifests that it was tried with, into the folders of an environment, where Argo CD finds
+// them: by a commit, or by a pull request.
 package delivery
 
 import (
@@ -105,8 +106,9 @@ func (d Delivery) imageAt(ctx context.Context, commit, environment string) (over
 	return image, nil
 }
 
-// commit sets the image on top of a commit, and returns the new one.
-func (d Delivery) commit(ctx context.Context, base string, target Target, message string) (commit string, err error) {
+// commit sets the image on top of a commit, and returns the new one. The target's environment gets the manifests in the folder
+// manifests as well; "" is for those that it has.
+func (d Delivery) commit(ctx context.Context, base string, target Target, manifests, message string) (commit string, err error) {
 	tree, err := d.Checkout.Worktree(ctx, base)
 	if err != nil {
 		return "", err
@@ -124,7 +126,15 @@ func (d Delivery) commit(ctx context.Context, base string, target Target, messag
 		return "", errors.Join(fmt.Errorf("kustomize has set the image in %s to %s and not to %s; see whether it is a version that the "+
 			"repository works with (tools/kustomize/go.mod)", file, set, target.Image), err)
 	}
-	return tree.Commit(ctx, message, file)
+	paths := []string{file}
+	if manifests != "" {
+		folder := overlay.Manifests(target.Environment)
+		if err := tree.CopyFolder(manifests, folder); err != nil {
+			return "", fmt.Errorf("copy %s to %s: %w", manifests, folder, err)
+		}
+		paths = append(paths, folder)
+	}
+	return tree.Commit(ctx, message, paths...)
 }
 
 // untilPushed repeats what ends with a push as long as others are faster, each time from what they have pushed.

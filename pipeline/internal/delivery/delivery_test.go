@@ -89,6 +89,7 @@ func newPlace(t *testing.T) *place {
 	git(t, p.developer, "checkout", "--quiet", "-b", "main")
 	for _, environment := range []string{"dev", "test", "prod"} {
 		p.write(overlay.File(environment), fmt.Sprintf(kustomization, environment, environment+"-0000000"))
+		p.write(overlay.Manifests(environment)+"/service.yaml", "port: 80\n")
 	}
 	p.commit("feat: begin", "src/main.go")
 	git(t, p.developer, "push", "--quiet", "origin", "main", "main:develop")
@@ -388,6 +389,62 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 	promoted, err = d.Promote(t.Context(), client, "dev", "main", second)
 	require.NoError(t, err)
 	assert.Equal(t, 3, promoted.PullRequest.Number)
+}
+
+// files lists a folder on a branch.
+func (p *place) files(branch, folder string) []string {
+	p.t.Helper()
+	return strings.Fields(git(p.t, p.bare, "ls-tree", "--name-only", branch+":"+folder))
+}
+
+func TestUnit_ManifestsReachOneEnvironmentAfterTheOther(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	image := p.built("feat: a widget")
+	git(t, p.developer, "push", "--quiet", "origin", "develop:main")
+	p.set("main", target("test", image))
+	p.set("main", target("prod", image))
+	git(t, p.developer, "checkout", "--quiet", "-B", "main", "origin/main")
+	git(t, p.developer, "pull", "--quiet", "origin", "main")
+	base, test, prod := overlay.Manifests("dev"), overlay.Manifests("test"), overlay.Manifests("prod")
+	git(t, p.developer, "mv", base+"/service.yaml", base+"/services.yaml")
+	p.write(base+"/policy.yaml", "deny: all\n")
+	p.commit("feat: a policy", base+"/routes.yaml")
+	p.push("main")
+	g := githubtest.Start(t)
+	d, client := p.delivery(), g.Client(t)
+
+	// The image is there already: the manifests alone are something to promote. To prod there is nothing yet.
+	promoted, err := d.Promote(t.Context(), client, "test", "main", target("prod", image))
+	require.NoError(t, err)
+	assert.True(t, promoted.Already)
+	promoted, err = d.Promote(t.Context(), client, "dev", "main", target("test", image))
+	require.NoError(t, err)
+	require.False(t, promoted.Already)
+	assert.Equal(t, []string{"policy.yaml", "routes.yaml", "services.yaml"}, p.files("promote/test", test), "what was renamed is gone")
+	assert.Equal(t, []string{"service.yaml"}, p.files("promote/test", prod))
+	for _, file := range []string{"policy.yaml", "routes.yaml", "service.yaml", "services.yaml"} {
+		assert.Contains(t, g.Pulls[0].GetBody(), "- ` "+file+" `\n")
+	}
+
+	// Again: the pull request keeps its commit. When the base goes on, it gets another.
+	tip := p.log1("%H", "promote/test")
+	_, err = d.Promote(t.Context(), client, "dev", "main", target("test", image))
+	require.NoError(t, err)
+	assert.Equal(t, tip, p.log1("%H", "promote/test"))
+	p.commit("feat: another policy", base+"/policies.yaml")
+	p.push("main")
+	promoted, err = d.Promote(t.Context(), client, "dev", "main", target("test", image))
+	require.NoError(t, err)
+	assert.Equal(t, "updated", string(promoted.PullRequest.Action))
+	assert.Equal(t, []string{"policies.yaml", "policy.yaml", "routes.yaml", "services.yaml"}, p.files("promote/test", test))
+
+	// Once it is merged, prod is next.
+	git(t, p.bare, "update-ref", "refs/heads/main", "refs/heads/promote/test")
+	promoted, err = d.Promote(t.Context(), client, "test", "main", target("prod", image))
+	require.NoError(t, err)
+	require.False(t, promoted.Already)
+	assert.Equal(t, p.files("main", test), p.files("promote/prod", prod))
 }
 
 func TestUnit_APromotionSaysWhatItTakesAway(t *testing.T) {

@@ -19,15 +19,15 @@ const listed = 100
 
 // Promoted is what became of a promotion.
 type Promoted struct {
-	// Already is true if the base branch has the image: there was nothing to promote.
+	// Already is true if the base branch has the image and the manifests: there was nothing to promote.
 	Already bool
-	// PullRequest is the one that sets the image otherwise.
+	// PullRequest is the one that brings them otherwise.
 	PullRequest github.Result
 }
 
-// Promote proposes a target's image, which the environment from has already, by a pull request against the branch base. The branch
-// of the pull request, promote/<environment>, is the pipeline's own, and is made anew when base has changed there. The error is a
-// SupersededError if base, or the open pull request, has the image of a later commit.
+// Promote proposes a target's image, which the environment from has already, and from's manifests, by a pull request against the branch
+// base. The branch of the pull request, promote/<environment>, is the pipeline's own, and starts again from base when base has changed
+// there. The error is a SupersededError if base, or the open pull request, has the image of a later commit.
 func (d Delivery) Promote(ctx context.Context, to *github.Client, from, base string, target Target) (Promoted, error) {
 	branch := "promote/" + target.Environment
 	var already bool
@@ -46,7 +46,11 @@ func (d Delivery) Promote(ctx context.Context, to *github.Client, from, base str
 		if err != nil {
 			return "", err
 		}
-		if already = there == target.Image; already {
+		manifests, err := d.Checkout.Differences(ctx, tip+":"+overlay.Manifests(target.Environment), tip+":"+overlay.Manifests(from))
+		if err != nil {
+			return "", fmt.Errorf("compare the manifests of %s and %s on branch %s: %w", from, target.Environment, base, err)
+		}
+		if already = there == target.Image && len(manifests) == 0; already {
 			return "", nil
 		}
 		built, err := d.commitOf(ctx, target)
@@ -56,10 +60,10 @@ func (d Delivery) Promote(ctx context.Context, to *github.Client, from, base str
 		if err := d.notSuperseded(ctx, target, built, there, "branch "+base); err != nil {
 			return "", err
 		}
-		if text, err = d.describe(ctx, from, target, built, there); err != nil {
+		if text, err = d.describe(ctx, from, target, built, there, manifests); err != nil {
 			return "", err
 		}
-		return text, d.propose(ctx, to, branch, base, tip, target, built)
+		return text, d.propose(ctx, to, branch, base, tip, from, target, built)
 	})
 	if err != nil || already {
 		return Promoted{Already: already}, err
@@ -68,9 +72,10 @@ func (d Delivery) Promote(ctx context.Context, to *github.Client, from, base str
 	return Promoted{PullRequest: result}, err
 }
 
-// propose pushes the branch of the pull request. An open one that has the image already keeps its commit, and with it its checks
-// and reviews, unless base has changed the same file.
-func (d Delivery) propose(ctx context.Context, to *github.Client, branch, base, tip string, target Target, built string) error {
+// propose pushes the branch of the pull request. An open one that has the image and the manifests already keeps its commit, and with it
+// its checks and reviews, unless base has changed the same files.
+func (d Delivery) propose(ctx context.Context, to *github.Client, branch, base, tip, from string, target Target, built string) error {
+	manifests := overlay.Manifests(target.Environment)
 	last, err := d.Checkout.Tip(ctx, d.Remote, branch)
 	if err != nil {
 		return err
@@ -88,13 +93,18 @@ func (d Delivery) propose(ctx context.Context, to *github.Client, branch, base, 
 			if err := d.notSuperseded(ctx, target, built, proposed, "the pull request "+open.URL); err != nil {
 				return err
 			}
-			changed, err := d.Checkout.ChangedSince(ctx, tip, last, overlay.File(target.Environment))
-			if err != nil || (proposed == target.Image && !changed) {
+			differ, err := d.Checkout.Differences(ctx, last+":"+manifests, tip+":"+overlay.Manifests(from))
+			if err != nil {
+				return err
+			}
+			changed, err := d.Checkout.ChangedSince(ctx, tip, last, overlay.File(target.Environment), manifests)
+			if err != nil || (proposed == target.Image && len(differ) == 0 && !changed) {
 				return err
 			}
 		}
 	}
-	commit, err := d.commit(ctx, tip, target, fmt.Sprintf("chore: update %s image to %s", target.Environment, target.Image.Tag))
+	commit, err := d.commit(ctx, tip, target, overlay.Manifests(from),
+		fmt.Sprintf("chore: update %s image to %s", target.Environment, target.Image.Tag))
 	if err != nil {
 		return err
 	}
@@ -110,12 +120,25 @@ func tagIn(from string, target Target) string {
 	return from + strings.TrimPrefix(target.Image.Tag, target.Environment)
 }
 
-// describe is the text of a pull request: what the target brings that is not in the image there, and what it takes away.
-func (d Delivery) describe(ctx context.Context, from string, target Target, built string, there overlay.Image) (string, error) {
+// describe is the text of a pull request: which manifests change, what the target brings that is not in the image there, and what it
+// takes away.
+func (d Delivery) describe(
+	ctx context.Context, from string, target Target, built string, there overlay.Image, manifests []string,
+) (string, error) {
 	var text strings.Builder
 	line := func(format string, values ...any) { fmt.Fprintf(&text, format+"\n", values...) }
 	line("Sets the image of %s to `%s`, which is the same as `%s` in %s.", target.Environment, target.Image, tagIn(from, target), from)
 	line("Merging this lets Argo CD release it; `git revert` of the merge brings `%s` back.\n", there.Tag)
+	line("### Manifests\n")
+	if len(manifests) == 0 {
+		line("%s has those of %s.\n", target.Environment, from)
+	} else {
+		line("Copied from `%s` to `%s`. These change:\n", overlay.Manifests(from), overlay.Manifests(target.Environment))
+		for _, file := range manifests {
+			line("- %s", verbatim(file))
+		}
+		line("")
+	}
 	_, abbreviated, _ := overlay.Release(there.Tag)
 	before, err := d.Checkout.Find(ctx, abbreviated)
 	if errors.Is(err, checkout.ErrUnknown) || abbreviated == "" {
