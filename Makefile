@@ -137,9 +137,10 @@ need-pulumi:
 
 ##@ Tests: the tier is the beginning of a test's name
 
+# Three packages at a time, whatever the number of cores: their tests wait for clusters and releases more than they compute.
 .PHONY: test
 test: tools ## Run the tests of all tiers
-	$(GO_TEST) ./...
+	$(GO_TEST) -p 3 ./...
 	$(IN_SRC) $(GO_TEST) ./...
 
 .PHONY: test-unit

@@ -25,7 +25,7 @@ func File(environment string) string { return path.Join(Dir(environment), "kusto
 // Manifests is the folder of the manifests that an environment's overlay changes, from the root of the repository and with slashes. In
 // the first environment it is the base, which developers change. In each other one it is a copy, which a promotion brought there:
 // environments are folders, and a promotion copies files from one to the next.
-// Source: codefresh.io, "How to Model Your Gitops Environments and Promote Releases between Them", April 2022.
+// Source: Codefresh, "How to Model Your Gitops Environments and Promote Releases between Them", 2022.
 func Manifests(environment string) string {
 	application := path.Join("applications", naming.Application)
 	if environment == naming.Environments()[0] {
