@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	gogithub "github.com/google/go-github/v74/github"
@@ -40,9 +41,18 @@ func TestUnit_OneCommentAndOneIssueAreKept(t *testing.T) {
 	assert.Zero(t, code, output)
 	assert.Contains(t, output, "moved on")
 
-	code, output = runs(t, "comment", "--head-sha", sha, "--head-repository", fork, "reports/*.json")
+	// Without any report the comment says so, and does not go on to show the last one.
+	crashed := write(t, "prod.json", "")
+	code, output = runs(t, "comment", "--head-sha", sha, "--head-repository", fork, "--run", "https://github.com/run", "reports/*.json", crashed)
 	assert.Zero(t, code, output)
-	assert.Contains(t, output, "no report")
+	require.Len(t, g.Comments[7], 1)
+	body := g.Comments[7][0].GetBody()
+	assert.NotContains(t, body, "No change.")
+	assert.Contains(t, body, "Commit "+sha+", [run](https://github.com/run), ")
+	assert.Equal(t, 3, strings.Count(body, "there is no report: the preview failed before it had one"), body)
+	// Nor is one environment of three taken for all.
+	comment(report(""))
+	assert.Equal(t, 2, strings.Count(g.Comments[7][0].GetBody(), "there is no report"))
 
 	drift := func(body string) {
 		file := write(t, "dev.json", `{"environment":"dev","drift":true,"projects":[{"name":"gridos-infra","changes":[`+body+`]}]}`)

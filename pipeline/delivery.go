@@ -75,10 +75,7 @@ the one on PATH, or else the one that the repository pins.`,
 			return usageError{err}
 		}
 		if *branch == "" {
-			*branch = "main"
-			if *environment == naming.Environments()[0] {
-				*branch = "develop"
-			}
+			*branch = branchOf(*environment)
 		}
 		d, err := inCheckout(cmd, *to)
 		if err != nil {
@@ -99,6 +96,24 @@ the one on PATH, or else the one that the repository pins.`,
 	return cmd
 }
 
+// branchOf is the branch that has the overlay of an environment.
+func branchOf(environment string) string {
+	if environment == naming.Environments()[0] {
+		return "develop"
+	}
+	return "main"
+}
+
+// runOf says who asked for what a workflow does, and where its run is, or "" outside of workflows.
+// Source: docs.github.com, "Variables reference", default environment variables.
+func runOf(variable func(string) string) string {
+	actor, id := variable("GITHUB_TRIGGERING_ACTOR"), variable("GITHUB_RUN_ID")
+	if actor == "" || id == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s in %s/%s/actions/runs/%s", actor, variable("GITHUB_SERVER_URL"), variable("GITHUB_REPOSITORY"), id)
+}
+
 func promoteCommand() *cobra.Command {
 	promotable := naming.Environments()[1:]
 	cmd := &cobra.Command{
@@ -106,7 +121,8 @@ func promoteCommand() *cobra.Command {
 		Long: `Sets the image in the overlay of the environment on the branch promote/<environment>, which is the pipeline's own, copies the
 manifests of the environment before it (applications/gridos/base for test, applications/gridos/promoted/test for prod), and opens a
 pull request with both, or brings the open one up to date. The pull request lists the commits that are new and the manifests that change.
-The image must have been copied to the environment's registry before: see image pull and image push.
+The image must have been copied to the environment's registry before: see image pull and image push. An image that the environment
+before does not run is refused; --although promotes it all the same, and shows the reason in the pull request.
 
 It needs the variables that workflows have: GITHUB_TOKEN (with the permissions contents: write and pull-requests: write),
 GITHUB_REPOSITORY and GITHUB_API_URL.`,
@@ -116,6 +132,8 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 	to := cmd.Flags().String("to", "", "the environment that is to have it: "+strings.Join(promotable, ", ")+" (required)")
 	base := cmd.Flags().String("base", "main", "the branch that the pull request is against")
 	origin, wanted := remote(cmd), target(cmd)
+	branch := cmd.Flags().String("from-branch", "", "the branch with the overlay of the environment before (develop for dev, main for the others)")
+	although := cmd.Flags().String("although", "", "why an image is promoted that the environment before does not run; the pull request shows it")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		at := slices.Index(naming.Environments(), *to)
 		if at < 1 {
@@ -138,7 +156,11 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 		if err != nil {
 			return err
 		}
-		promoted, err := d.Promote(cmd.Context(), client, before, *base, image)
+		if *branch == "" {
+			*branch = branchOf(before)
+		}
+		d.Run = runOf(os.Getenv)
+		promoted, err := d.Promote(cmd.Context(), client, delivery.Origin{Environment: before, Branch: *branch, Although: *although}, *base, image)
 		if err != nil {
 			return err
 		}

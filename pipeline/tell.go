@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,23 +34,25 @@ func commentCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "comment --head-sha SHA --head-repository OWNER/NAME FILE...", Short: "Show reports as one comment on a pull request",
 		Long: `Writes the reports as a comment on the open pull request whose last commit is SHA, or brings the comment up to date
-that it has written before. It trusts nothing in the reports: the pull request is looked up by its commit, and nothing that is shown
-is taken for Markdown. A pull request that has moved on is left alone. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
+that it has written before. The comment begins with the commit, the run and the time, and an expected environment without a report is
+one that was not previewed. It trusts nothing in the reports: the pull request is looked up by its commit, and nothing that is shown is
+taken for Markdown. A pull request that has moved on is left alone. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
 		Example: "  go run ./pipeline comment --head-sha \"$HEAD_SHA\" --head-repository \"$HEAD_REPOSITORY\" reports/*.json",
 	}
 	sha := cmd.Flags().String("head-sha", "", "the last commit of the pull request (required)")
 	repository := cmd.Flags().String("head-repository", "", "the repository of its branch, such as owner/name of a fork (required)")
+	expected := cmd.Flags().StringSlice("expect", naming.Environments(), "the environments that there should be a report of")
+	run := cmd.Flags().String("run", "", "the address of the workflow's run, for the comment to link to")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		if *sha == "" || *repository == "" {
 			return usageError{errors.New("say whose reports these are with --head-sha and --head-repository")}
 		}
-		if files = slices.DeleteFunc(files, missing); len(files) == 0 {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "There is no report: the run has failed before it had one, and says so itself.")
-			return err
-		}
-		reports, err := readReports(files)
-		if err != nil {
-			return err
+		var reports []changes.Report
+		if files = slices.DeleteFunc(files, missing); len(files) > 0 {
+			var err error
+			if reports, err = readReports(files); err != nil {
+				return err
+			}
 		}
 		client, err := onGitHub()
 		if err != nil {
@@ -63,11 +66,11 @@ is taken for Markdown. A pull request that has moved on is left alone. Needs GIT
 		if err != nil {
 			return err
 		}
-		var body bytes.Buffer
-		if err := changes.WriteMarkdown(&body, reports); err != nil {
+		body, err := comment(reports, *expected, *sha, *run, time.Now())
+		if err != nil {
 			return err
 		}
-		result, err := client.UpsertComment(cmd.Context(), number, previewMarker, body.String())
+		result, err := client.UpsertComment(cmd.Context(), number, previewMarker, body)
 		if err != nil {
 			return err
 		}
@@ -75,6 +78,25 @@ is taken for Markdown. A pull request that has moved on is left alone. Needs GIT
 		return err
 	}
 	return cmd
+}
+
+// comment is the Markdown of the reports on a commit, which a run had at a moment.
+func comment(reports []changes.Report, expected []string, commit, run string, at time.Time) (string, error) {
+	for _, environment := range expected {
+		if !slices.ContainsFunc(reports, func(r changes.Report) bool { return r.Environment == environment }) {
+			reports = append(reports, changes.Report{Environment: environment, Projects: []changes.Project{{
+				Name: "all stacks", Error: "there is no report: the preview failed before it had one, or was cancelled; see the run",
+			}}})
+		}
+	}
+	var body bytes.Buffer
+	fmt.Fprintf(&body, "Commit %s", commit)
+	if run != "" {
+		fmt.Fprintf(&body, ", [run](%s)", run)
+	}
+	fmt.Fprintf(&body, ", %s. After another commit this is out of date.\n\n", at.UTC().Format("2006-01-02 15:04 UTC"))
+	err := changes.WriteMarkdown(&body, reports)
+	return body.String(), err
 }
 
 func driftIssueCommand() *cobra.Command {
@@ -113,10 +135,11 @@ not be read, is not clean: nobody knows. Needs GITHUB_TOKEN and GITHUB_REPOSITOR
 	return cmd
 }
 
-// missing tells that there is no such file: a pattern that nothing matches is what a shell hands over as it is.
+// missing tells that there is no such file, or nothing in it. A pattern that nothing matches is what a shell hands over as it is, and
+// what a command that crashes should have printed is an empty file.
 func missing(file string) bool {
-	_, err := os.Stat(file)
-	return errors.Is(err, os.ErrNotExist)
+	info, err := os.Stat(file)
+	return errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0
 }
 
 // driftIssue makes the issue of the reports: its title, its Markdown, and whether it is to be open.

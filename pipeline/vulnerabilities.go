@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,14 +16,21 @@ func vulnerabilitiesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "vulnerabilities", Short: "Look for known vulnerabilities that the code reaches", Args: noArgs,
 		Long: fmt.Sprintf(`Looks with govulncheck for known vulnerabilities that the code of the checkout reaches, in the
-repository's module and in src/, and fails when there are some. Where their database cannot be read nothing is audited: that is said,
+repository's module and in src/, or in one of them, and fails when there are some. Where their database cannot be read nothing is audited: that is said,
 and has the exit code %d, so that nobody takes it for good news.`, exitNotKnown),
-		Example: "  go run ./pipeline vulnerabilities",
+		Example: "  go run ./pipeline vulnerabilities\n  go run ./pipeline vulnerabilities --module src",
 	}
 	database := cmd.Flags().String("database", audit.Database, "the address of the database, or of a mirror")
+	all := []string{".", "src"}
+	modules := cmd.Flags().StringSlice("module", all, "the folders of the modules to look at")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		for _, module := range *modules {
+			if !slices.Contains(all, module) {
+				return usageError{fmt.Errorf("there is no module in %q; name one of %s with --module", module, strings.Join(all, ", "))}
+			}
+		}
 		modified, err := audit.Audit{
-			Database: *database, Modules: []string{".", "src"}, Check: audit.Govulncheck(".", cmd.OutOrStdout()),
+			Database: *database, Modules: *modules, Check: audit.Govulncheck(".", cmd.OutOrStdout()),
 		}.Run(cmd.Context())
 		if errors.Is(err, audit.ErrNotAudited) {
 			fmt.Fprintln(cmd.ErrOrStderr(), err)

@@ -173,6 +173,12 @@ func target(environment, commit string) delivery.Target {
 	}}
 }
 
+// Where images come from, in tests that are not about that.
+var (
+	fromDev  = delivery.Origin{Environment: "dev", Branch: "develop", Although: "this is a test"}
+	fromTest = delivery.Origin{Environment: "test", Branch: "main", Although: "this is a test"}
+)
+
 func (p *place) log1(format, branch string) string {
 	p.t.Helper()
 	return git(p.t, p.bare, "log", "-1", "--format="+format, branch)
@@ -325,7 +331,7 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 	first, g := target("test", p.built("fix: first")), githubtest.Start(t)
 	d, client := p.delivery(), g.Client(t)
 
-	promoted, err := d.Promote(t.Context(), client, "dev", "main", first)
+	promoted, err := d.Promote(t.Context(), client, fromDev, "main", first)
 	require.NoError(t, err)
 	assert.Equal(t, "created", string(promoted.PullRequest.Action))
 	require.Len(t, g.Pulls, 1)
@@ -346,7 +352,7 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 	git(t, p.developer, "checkout", "--quiet", "-B", "main", "origin/main")
 	p.commit("docs: on main", "docs.md")
 	p.push("main")
-	promoted, err = d.Promote(t.Context(), client, "dev", "main", first)
+	promoted, err = d.Promote(t.Context(), client, fromDev, "main", first)
 	require.NoError(t, err)
 	assert.Equal(t, "unchanged", string(promoted.PullRequest.Action))
 	assert.Equal(t, tip, p.log1("%H", "promote/test"))
@@ -359,7 +365,7 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 			p.set("promote/test", target("test", old))
 		}
 	}
-	promoted, err = d.Promote(t.Context(), client, "dev", "main", second)
+	promoted, err = d.Promote(t.Context(), client, fromDev, "main", second)
 	require.NoError(t, err)
 	assert.Equal(t, "updated", string(promoted.PullRequest.Action))
 	assert.Contains(t, p.log.String(), "Try 1 of 8: branch promote/test of origin has changed meanwhile: [rejected] (stale info)")
@@ -369,11 +375,11 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 	assert.Equal(t, git(t, p.bare, "rev-parse", "main"), p.log1("%P", "promote/test"))
 
 	// The older one comes too late, as long as the newer one is proposed.
-	_, err = d.Promote(t.Context(), client, "dev", "main", first)
+	_, err = d.Promote(t.Context(), client, fromDev, "main", first)
 	require.ErrorContains(t, err, "which the pull request https://github.com/gridos/sharedinfra/pull/1 has")
 	closed := "closed"
 	g.Pulls[0].State = &closed
-	promoted, err = d.Promote(t.Context(), client, "dev", "main", first)
+	promoted, err = d.Promote(t.Context(), client, fromDev, "main", first)
 	require.NoError(t, err)
 	assert.Equal(t, 2, promoted.PullRequest.Number)
 
@@ -381,12 +387,12 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 	git(t, p.bare, "update-ref", "refs/heads/main", "refs/heads/promote/test")
 	git(t, p.bare, "update-ref", "-d", "refs/heads/promote/test")
 	g.Pulls[1].State = &closed
-	promoted, err = d.Promote(t.Context(), client, "dev", "main", first)
+	promoted, err = d.Promote(t.Context(), client, fromDev, "main", first)
 	require.NoError(t, err)
 	assert.True(t, promoted.Already)
-	_, err = d.Promote(t.Context(), client, "dev", "main", target("test", old))
+	_, err = d.Promote(t.Context(), client, fromDev, "main", target("test", old))
 	require.ErrorContains(t, err, "which branch main has")
-	promoted, err = d.Promote(t.Context(), client, "dev", "main", second)
+	promoted, err = d.Promote(t.Context(), client, fromDev, "main", second)
 	require.NoError(t, err)
 	assert.Equal(t, 3, promoted.PullRequest.Number)
 }
@@ -415,10 +421,10 @@ func TestUnit_ManifestsReachOneEnvironmentAfterTheOther(t *testing.T) {
 	d, client := p.delivery(), g.Client(t)
 
 	// The image is there already: the manifests alone are something to promote. To prod there is nothing yet.
-	promoted, err := d.Promote(t.Context(), client, "test", "main", target("prod", image))
+	promoted, err := d.Promote(t.Context(), client, fromTest, "main", target("prod", image))
 	require.NoError(t, err)
 	assert.True(t, promoted.Already)
-	promoted, err = d.Promote(t.Context(), client, "dev", "main", target("test", image))
+	promoted, err = d.Promote(t.Context(), client, fromDev, "main", target("test", image))
 	require.NoError(t, err)
 	require.False(t, promoted.Already)
 	assert.Equal(t, []string{"policy.yaml", "routes.yaml", "services.yaml"}, p.files("promote/test", test), "what was renamed is gone")
@@ -429,22 +435,52 @@ func TestUnit_ManifestsReachOneEnvironmentAfterTheOther(t *testing.T) {
 
 	// Again: the pull request keeps its commit. When the base goes on, it gets another.
 	tip := p.log1("%H", "promote/test")
-	_, err = d.Promote(t.Context(), client, "dev", "main", target("test", image))
+	_, err = d.Promote(t.Context(), client, fromDev, "main", target("test", image))
 	require.NoError(t, err)
 	assert.Equal(t, tip, p.log1("%H", "promote/test"))
 	p.commit("feat: another policy", base+"/policies.yaml")
 	p.push("main")
-	promoted, err = d.Promote(t.Context(), client, "dev", "main", target("test", image))
+	promoted, err = d.Promote(t.Context(), client, fromDev, "main", target("test", image))
 	require.NoError(t, err)
 	assert.Equal(t, "updated", string(promoted.PullRequest.Action))
 	assert.Equal(t, []string{"policies.yaml", "policy.yaml", "routes.yaml", "services.yaml"}, p.files("promote/test", test))
 
 	// Once it is merged, prod is next.
 	git(t, p.bare, "update-ref", "refs/heads/main", "refs/heads/promote/test")
-	promoted, err = d.Promote(t.Context(), client, "test", "main", target("prod", image))
+	promoted, err = d.Promote(t.Context(), client, fromTest, "main", target("prod", image))
 	require.NoError(t, err)
 	require.False(t, promoted.Already)
 	assert.Equal(t, p.files("main", test), p.files("promote/prod", prod))
+}
+
+func TestUnit_OnlyWhatTheEnvironmentBeforeRunsIsPromoted(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	never, image := p.built("feat: never released"), p.built("feat: a widget")
+	p.set("develop", target("dev", image))
+	g := githubtest.Start(t)
+	d, client := p.delivery(), g.Client(t)
+	d.Run = "octocat in https://github.com/gridos/sharedinfra/actions/runs/1"
+	dev, test := delivery.Origin{Environment: "dev", Branch: "develop"}, delivery.Origin{Environment: "test", Branch: "main"}
+
+	var notThere *delivery.NotThereError
+	_, err := d.Promote(t.Context(), client, dev, "main", target("test", never))
+	require.ErrorAs(t, err, &notThere)
+	require.ErrorContains(t, err, "dev does not run dev-"+never[:7]+": on branch develop its overlay has dev-"+image[:7])
+	_, err = d.Promote(t.Context(), client, test, "main", target("prod", image))
+	require.ErrorAs(t, err, &notThere, "test has had no release, wherever the image was built")
+	_, err = d.Promote(t.Context(), client, delivery.Origin{Environment: "dev", Branch: "none"}, "main", target("test", image))
+	require.ErrorContains(t, err, "there is no branch none in origin, which should have the overlay of dev")
+	assert.Empty(t, g.Pulls)
+
+	_, err = d.Promote(t.Context(), client, dev, "main", target("test", image))
+	require.NoError(t, err)
+	assert.Contains(t, g.Pulls[0].GetBody(), "Asked for by "+d.Run)
+	assert.Equal(t, "Promoted-by: "+d.Run, p.log1("%(trailers:key=Promoted-by)", "promote/test"))
+	test.Although = "prod needs the fix and test is away"
+	_, err = d.Promote(t.Context(), client, test, "main", target("prod", image))
+	require.NoError(t, err)
+	assert.Contains(t, g.Pulls[1].GetBody(), "because: ` "+test.Although+" `")
 }
 
 func TestUnit_APromotionSaysWhatItTakesAway(t *testing.T) {
@@ -458,13 +494,13 @@ func TestUnit_APromotionSaysWhatItTakesAway(t *testing.T) {
 	g := githubtest.Start(t)
 	d := p.delivery()
 	d.Log = io.Discard
-	_, err := d.Promote(t.Context(), g.Client(t), "dev", "main", target("test", git(t, p.bare, "rev-parse", "feature")))
+	_, err := d.Promote(t.Context(), g.Client(t), fromDev, "main", target("test", git(t, p.bare, "rev-parse", "feature")))
 	require.NoError(t, err)
 	require.Len(t, g.Pulls, 1)
 	assert.Regexp(t, `(?s)### New since .*feat: from main.*### Not in it any more.*`+hotfix+` .*only in test`, g.Pulls[0].GetBody())
 
 	// prod has had no release.
-	_, err = d.Promote(t.Context(), g.Client(t), "test", "main", target("prod", hotfix))
+	_, err = d.Promote(t.Context(), g.Client(t), fromTest, "main", target("prod", hotfix))
 	require.NoError(t, err)
 	require.Len(t, g.Pulls, 2)
 	assert.Equal(t, "chore: promote test-"+hotfix[:7]+" to prod", g.Pulls[1].GetTitle())

@@ -25,10 +25,34 @@ type Promoted struct {
 	PullRequest github.Result
 }
 
-// Promote proposes a target's image, which the environment from has already, and from's manifests, by a pull request against the branch
+// NotThereError is a target whose image the environment before it does not run.
+type NotThereError struct {
+	Target Target
+	// From is the environment before, Branch where its overlay is, and There the image that it has.
+	From, Branch string
+	There        overlay.Image
+}
+
+// Error says what the environment before runs, and what to do.
+func (e *NotThereError) Error() string {
+	return fmt.Sprintf("%s does not run %s: on branch %s its overlay has %s; promote that, or release the other in %s first. "+
+		"Where it ran there before and is wanted all the same, say why with --although",
+		e.From, tagIn(e.From, e.Target), e.Branch, e.There.Tag, e.From)
+}
+
+// Origin is the environment that a promotion takes from.
+type Origin struct {
+	Environment string
+	// Branch is the one that has its overlay.
+	Branch string
+	// Although is why an image is promoted that the environment does not run; "" is for none that it does not.
+	Although string
+}
+
+// Promote proposes a target's image, which the environment from runs, and from's manifests, by a pull request against the branch
 // base. The branch of the pull request, promote/<environment>, is the pipeline's own, and starts again from base when base has changed
-// there. The error is a SupersededError if base, or the open pull request, has the image of a later commit.
-func (d Delivery) Promote(ctx context.Context, to *github.Client, from, base string, target Target) (Promoted, error) {
+// there. The error is a SupersededError if base, or the open pull request, has the image of a later commit, and a NotThereError if from has another image.
+func (d Delivery) Promote(ctx context.Context, to *github.Client, from Origin, base string, target Target) (Promoted, error) {
 	branch := "promote/" + target.Environment
 	var already bool
 	text, err := untilPushed(ctx, d, branch, func() (text string, err error) {
@@ -46,9 +70,10 @@ func (d Delivery) Promote(ctx context.Context, to *github.Client, from, base str
 		if err != nil {
 			return "", err
 		}
-		manifests, err := d.Checkout.Differences(ctx, tip+":"+overlay.Manifests(target.Environment), tip+":"+overlay.Manifests(from))
+		manifests, err := d.Checkout.Differences(ctx,
+			tip+":"+overlay.Manifests(target.Environment), tip+":"+overlay.Manifests(from.Environment))
 		if err != nil {
-			return "", fmt.Errorf("compare the manifests of %s and %s on branch %s: %w", from, target.Environment, base, err)
+			return "", fmt.Errorf("compare the manifests of %s and %s on branch %s: %w", from.Environment, target.Environment, base, err)
 		}
 		if already = there == target.Image && len(manifests) == 0; already {
 			return "", nil
@@ -60,16 +85,39 @@ func (d Delivery) Promote(ctx context.Context, to *github.Client, from, base str
 		if err := d.notSuperseded(ctx, target, built, there, "branch "+base); err != nil {
 			return "", err
 		}
+		if err := d.runs(ctx, from, target); err != nil {
+			return "", err
+		}
 		if text, err = d.describe(ctx, from, target, built, there, manifests); err != nil {
 			return "", err
 		}
-		return text, d.propose(ctx, to, branch, base, tip, from, target, built)
+		return text, d.propose(ctx, to, branch, base, tip, from.Environment, target, built)
 	})
 	if err != nil || already {
 		return Promoted{Already: already}, err
 	}
-	result, err := to.UpsertPullRequest(ctx, branch, base, title(from, target), text)
+	result, err := to.UpsertPullRequest(ctx, branch, base, title(from.Environment, target), text)
 	return Promoted{PullRequest: result}, err
+}
+
+// runs is a NotThereError if the environment before does not run the target's image.
+func (d Delivery) runs(ctx context.Context, from Origin, target Target) error {
+	if from.Although != "" {
+		return nil
+	}
+	tip, err := d.Checkout.Tip(ctx, d.Remote, from.Branch)
+	if err != nil {
+		return err
+	}
+	if tip == "" {
+		return fmt.Errorf("there is no branch %s in %s, which should have the overlay of %s; name another with --from-branch",
+			from.Branch, d.Remote, from.Environment)
+	}
+	there, err := d.imageAt(ctx, tip, from.Environment)
+	if err == nil && there.Tag != tagIn(from.Environment, target) {
+		err = &NotThereError{Target: target, From: from.Environment, Branch: from.Branch, There: there}
+	}
+	return err
 }
 
 // propose pushes the branch of the pull request. An open one that has the image and the manifests already keeps its commit, and with it
@@ -103,8 +151,11 @@ func (d Delivery) propose(ctx context.Context, to *github.Client, branch, base, 
 			}
 		}
 	}
-	commit, err := d.commit(ctx, tip, target, overlay.Manifests(from),
-		fmt.Sprintf("chore: update %s image to %s", target.Environment, target.Image.Tag))
+	message := fmt.Sprintf("chore: update %s image to %s", target.Environment, target.Image.Tag)
+	if d.Run != "" {
+		message += "\n\nPromoted-by: " + d.Run
+	}
+	commit, err := d.commit(ctx, tip, target, overlay.Manifests(from), message)
 	if err != nil {
 		return err
 	}
@@ -123,12 +174,19 @@ func tagIn(from string, target Target) string {
 // describe is the text of a pull request: which manifests change, what the target brings that is not in the image there, and what it
 // takes away.
 func (d Delivery) describe(
-	ctx context.Context, from string, target Target, built string, there overlay.Image, manifests []string,
+	ctx context.Context, origin Origin, target Target, built string, there overlay.Image, manifests []string,
 ) (string, error) {
+	from := origin.Environment
 	var text strings.Builder
 	line := func(format string, values ...any) { fmt.Fprintf(&text, format+"\n", values...) }
 	line("Sets the image of %s to `%s`, which is the same as `%s` in %s.", target.Environment, target.Image, tagIn(from, target), from)
 	line("Merging this lets Argo CD release it; `git revert` of the merge brings `%s` back.\n", there.Tag)
+	if origin.Although != "" {
+		line("> [!WARNING]\n> %s need not run this image. It is promoted because: %s\n", from, verbatim(origin.Although))
+	}
+	if d.Run != "" {
+		line("Asked for by %s.\n", d.Run)
+	}
 	line("### Manifests\n")
 	if len(manifests) == 0 {
 		line("%s has those of %s.\n", target.Environment, from)

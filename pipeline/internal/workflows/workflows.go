@@ -28,6 +28,7 @@ type workflow struct {
 
 type job struct {
 	If          string      `yaml:"if"`
+	Needs       any         `yaml:"needs"`
 	Uses        use         `yaml:"uses"`
 	Environment any         `yaml:"environment"`
 	Permissions any         `yaml:"permissions"`
@@ -88,6 +89,10 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 //   - what updates an environment is in a concurrency group that does not cancel;
 //   - in a workflow that a pull request begins no job gets a token to sign in with, unless it runs for pushes only, or in the
 //     environment preview, whose identity reads, and for no fork;
+//   - a job that is a required check has no condition but always(): GitHub takes a check that is skipped for a green one, and a job
+//     after its time-out for a cancelled one (docs.github.com, "Using conditions to control job execution");
+//   - a job of a pull request runs on a runner that no deployment uses (docs.github.com, "Secure use reference", self-hosted runners);
+//   - a pull request is compared with the first parent of its merge: the base of its event may be older (actions/runner, issue 1689);
 //   - pull_request_target, which runs with rights on code that nobody has reviewed, is not used;
 //   - a job has a timeout.
 func Check(repository string) error {
@@ -130,6 +135,16 @@ func check(name, text string, pins pins) []error {
 		mistakes = append(mistakes, errors.New("pull_request_target runs code that nobody has reviewed with rights; use pull_request, "+
 			"and workflow_run for what needs rights"))
 	}
+	if w.On.ofPullRequests() {
+		if found := deploying.FindString(text); found != "" {
+			mistakes = append(mistakes, fmt.Errorf("code that nobody has reviewed runs on %s, the runner of deployments; take one of its own, "+
+				"such as vars.RUNNER_PREVIEW_DEV", found))
+		}
+		if strings.Contains(text, "pull_request.base.sha") {
+			mistakes = append(mistakes, errors.New("github.event.pull_request.base.sha may be older than what the pull request is merged "+
+				"with; compare with HEAD^1"))
+		}
+	}
 	mistakes = append(mistakes, scripts(w.Runs.Steps)...)
 	if w.Runs.Using != "" {
 		return mistakes // an action has no permissions of its own
@@ -141,6 +156,11 @@ func check(name, text string, pins pins) []error {
 		for _, mistake := range j.check(w.Concurrency) {
 			mistakes = append(mistakes, fmt.Errorf("job %s: %w", id, mistake))
 		}
+		if condition := strings.Join(strings.Fields(j.If), ""); w.On.ofPullRequests() && slices.Contains(Required(), id) &&
+			(condition == "" && j.Needs != nil || condition != "" && condition != "always()" && condition != "${{always()}}") {
+			mistakes = append(mistakes, fmt.Errorf("job %s: is a required check, and can be skipped, which GitHub takes for green; "+
+				"its condition must be always()", id))
+		}
 		if w.On.ofPullRequests() && !j.trusted() {
 			mistakes = append(mistakes, fmt.Errorf("job %s: may sign in (id-token: write) for a pull request, whose code nobody has "+
 				"reviewed; take id-token away, or run the job for pushes only (if: %s), or in environment: preview and for no fork "+
@@ -149,6 +169,12 @@ func check(name, text string, pins pins) []error {
 	}
 	return mistakes
 }
+
+// Required are the jobs that are required checks of main: docs/INFRA_PIPELINE_SETUP.md protects the branch by them.
+func Required() []string { return []string{"check", "lab", "guard"} }
+
+// deploying is the runner of an environment's deployments.
+var deploying = regexp.MustCompile(`vars\.RUNNER_(?:DEV|TEST|PROD)\b`)
 
 // uses are all actions and workflows of others, in the order of the text.
 func (w workflow) uses() []use {

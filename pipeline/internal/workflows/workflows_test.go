@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -37,6 +38,11 @@ func signsIn(on, lines string) string {
 	return strings.Replace(head, "on: push", on, 1) + "    permissions: {contents: read, id-token: write}\n" + lines
 }
 
+// required is another head, whose job is a required check with more lines.
+func required(lines string) string {
+	return strings.NewReplacer("on: push", "on: pull_request", "  one:\n", "  guard:\n"+lines).Replace(head)
+}
+
 func TestUnit_EveryMistakeIsFound(t *testing.T) {
 	t.Parallel()
 	const (
@@ -69,6 +75,25 @@ func TestUnit_EveryMistakeIsFound(t *testing.T) {
 		"no version behind braces":   {"      - run:", "      - {uses: " + pin + "}\n      - run:", "line 16: Other/Action needs its version behind it"},
 		"a version behind braces":    {"      - run:", "      - {uses: " + pin + ", with: {c: d}} # v1.2\n      - run:", ""},
 		"a use in a script":          {"- run: go", "- run: |\n          uses: a/b@v1\n          go", ""},
+
+		"a required check":                   {head, required("    if: always()\n    needs: [zero]\n"), ""},
+		"a required check in braces":         {head, required("    if: ${{ always() }}\n"), ""},
+		"a required check alone":             {head, required(""), ""},
+		"a required check that needs others": {head, required("    needs: [zero]\n"), "job guard: is a required check, and can be skipped"},
+		"a required check unless cancelled":  {head, required("    if: always() && needs.zero.result != 'cancelled'\n"), "job guard: is a required check"},
+		"a required check on success":        {head, required("    if: success()\n    needs: zero\n"), "job guard: is a required check"},
+		"a runner of deployments":            {"    runs-on: ubuntu-latest", "    runs-on: ${{ vars.RUNNER_PROD }}", ""},
+		"a runner of deployments for pull requests": {
+			good, strings.NewReplacer("on: push", "on: pull_request", "ubuntu-latest", "${{ vars.RUNNER_PROD || 'ubuntu-latest' }}").Replace(good),
+			"code that nobody has reviewed runs on vars.RUNNER_PROD",
+		},
+		"a runner of previews": {
+			good, strings.NewReplacer("on: push", "on: pull_request", "ubuntu-latest", "${{ vars.RUNNER_PREVIEW_PROD }}").Replace(good), "",
+		},
+		"an old base": {
+			good, strings.NewReplacer("on: push", "on: pull_request", "ubuntu-latest", "ubuntu-latest # ${{ github.event.pull_request.base.sha }}").Replace(good),
+			"may be older than what the pull request is merged with",
+		},
 
 		"a token":                        {head, signsIn("on: push", ""), ""},
 		"a token for pull requests":      {head, signsIn("on: pull_request", ""), signs},
@@ -115,5 +140,15 @@ func TestUnit_EveryMistakeIsFound(t *testing.T) {
 
 func TestUnit_TheRepositorysWorkflowsAreSafe(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, workflows.Check(filepath.Join("..", "..", "..")))
+	const repository = "../../.."
+	require.NoError(t, workflows.Check(repository))
+	document, err := os.ReadFile(filepath.Join(repository, "docs", "INFRA_PIPELINE_SETUP.md"))
+	require.NoError(t, err)
+	protected := regexp.MustCompile(`"contexts": *\[([^]]*)\]`).FindSubmatch(document)
+	require.NotNil(t, protected)
+	quoted := []string{}
+	for _, job := range workflows.Required() {
+		quoted = append(quoted, `"`+job+`"`)
+	}
+	assert.Equal(t, strings.Join(quoted, ", "), string(protected[1]))
 }
