@@ -96,6 +96,22 @@ the one on PATH, or else the one that the repository pins.`,
 	return cmd
 }
 
+// isPromotable says whether the environment before runs an image.
+func isPromotable(cmd *cobra.Command, remote string, from delivery.Origin, image delivery.Target, mistakes error) error {
+	if mistakes != nil {
+		return usageError{mistakes}
+	}
+	d, err := inCheckout(cmd, remote)
+	if err != nil {
+		return err
+	}
+	if err := d.Promotable(cmd.Context(), from, image); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s may be promoted to %s.\n", image.Image.Tag, image.Environment)
+	return err
+}
+
 // branchOf is the branch that has the overlay of an environment.
 func branchOf(environment string) string {
 	if environment == naming.Environments()[0] {
@@ -124,26 +140,36 @@ pull request with both, or brings the open one up to date. The pull request list
 The image must have been copied to the environment's registry before: see image pull and image push. An image that the environment
 before does not run is refused; --although promotes it all the same, and shows the reason in the pull request.
 
-It needs the variables that workflows have: GITHUB_TOKEN (with the permissions contents: write and pull-requests: write),
+With --check it says whether the environment before runs the image, and proposes nothing: ask before the image is copied.
+
+It needs the variables that workflows have, but with --check: GITHUB_TOKEN (with the permissions contents: write and pull-requests: write),
 GITHUB_REPOSITORY and GITHUB_API_URL.`,
 		Example: "  go run ./pipeline promote --to test --image testgridosacr.azurecr.io/gridos --tag test-abc1234",
 	}
-	from := cmd.Flags().String("from", "", "the environment that has the image (the one before --to)")
+	source := cmd.Flags().String("from", "", "the environment that has the image (the one before --to)")
 	to := cmd.Flags().String("to", "", "the environment that is to have it: "+strings.Join(promotable, ", ")+" (required)")
 	base := cmd.Flags().String("base", "main", "the branch that the pull request is against")
 	origin, wanted := remote(cmd), target(cmd)
 	branch := cmd.Flags().String("from-branch", "", "the branch with the overlay of the environment before (develop for dev, main for the others)")
 	although := cmd.Flags().String("although", "", "why an image is promoted that the environment before does not run; the pull request shows it")
+	check := cmd.Flags().Bool("check", false, "only say whether it may be promoted")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		at := slices.Index(naming.Environments(), *to)
 		if at < 1 {
 			return usageError{fmt.Errorf("nothing is promoted to %q; name one of %s with --to", *to, strings.Join(promotable, ", "))}
 		}
 		before := naming.Environments()[at-1]
-		if *from != "" && *from != before {
-			return usageError{fmt.Errorf("%s gets what %s has, not %s; leave --from out", *to, before, *from)}
+		if *source != "" && *source != before {
+			return usageError{fmt.Errorf("%s gets what %s has, not %s; leave --from out", *to, before, *source)}
 		}
+		if *branch == "" {
+			*branch = branchOf(before)
+		}
+		from := delivery.Origin{Environment: before, Branch: *branch, Although: *although}
 		image, mistakes := wanted(*to)
+		if *check {
+			return isPromotable(cmd, *origin, from, image, mistakes)
+		}
 		settings, err := github.SettingsFrom(os.Getenv)
 		if err := errors.Join(mistakes, err); err != nil {
 			return usageError{err}
@@ -156,11 +182,8 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 		if err != nil {
 			return err
 		}
-		if *branch == "" {
-			*branch = branchOf(before)
-		}
 		d.Run = runOf(os.Getenv)
-		promoted, err := d.Promote(cmd.Context(), client, delivery.Origin{Environment: before, Branch: *branch, Although: *although}, *base, image)
+		promoted, err := d.Promote(cmd.Context(), client, from, *base, image)
 		if err != nil {
 			return err
 		}

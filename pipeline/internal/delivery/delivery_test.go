@@ -464,6 +464,8 @@ func TestUnit_OnlyWhatTheEnvironmentBeforeRunsIsPromoted(t *testing.T) {
 	dev, test := delivery.Origin{Environment: "dev", Branch: "develop"}, delivery.Origin{Environment: "test", Branch: "main"}
 
 	var notThere *delivery.NotThereError
+	require.ErrorAs(t, d.Promotable(t.Context(), dev, target("test", never)), &notThere)
+	require.NoError(t, d.Promotable(t.Context(), dev, target("test", image)))
 	_, err := d.Promote(t.Context(), client, dev, "main", target("test", never))
 	require.ErrorAs(t, err, &notThere)
 	require.ErrorContains(t, err, "dev does not run dev-"+never[:7]+": on branch develop its overlay has dev-"+image[:7])

@@ -100,6 +100,14 @@ func (d Delivery) Promote(ctx context.Context, to *github.Client, from Origin, b
 	return Promoted{PullRequest: result}, err
 }
 
+// Promotable is a NotThereError if the environment before does not run the target's image. Ask before anything is copied.
+func (d Delivery) Promotable(ctx context.Context, from Origin, target Target) error {
+	if err := d.Checkout.Fetch(ctx, d.Remote); err != nil {
+		return err
+	}
+	return d.runs(ctx, from, target)
+}
+
 // runs is a NotThereError if the environment before does not run the target's image.
 func (d Delivery) runs(ctx context.Context, from Origin, target Target) error {
 	if from.Although != "" {
