@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -353,6 +354,30 @@ func fact(t *testing.T, name string) (chartFacts, workloadFacts) {
 	}
 	t.Fatalf("there are no facts about %s", name)
 	return chartFacts{}, workloadFacts{}
+}
+
+// What is said of the chart inside a chart is said of the version that it depends on, which its Chart.lock names.
+func TestUnit_EachVersionOfASubchartIsTheOneInTheFacts(t *testing.T) {
+	t.Parallel()
+	for _, chart := range facts(t) {
+		name, version, found := strings.Cut(chart.Subchart, " ")
+		if !found {
+			continue
+		}
+		named := regexp.MustCompile(regexp.QuoteMeta(name) + ` \(?([0-9]+\.[0-9]+\.[0-9]+)`)
+		for _, file := range []string{
+			"bootstrap/argocd/testdata/" + chart.Chart + "-" + chart.Version + ".keys.txt", "bootstrap/argocd/values.go",
+			"lab/internal/charts/redis.go", "docs/stand-ins.md",
+		} {
+			text, err := os.ReadFile(filepath.Join(root, file))
+			require.NoError(t, err)
+			mentions := named.FindAllStringSubmatch(string(text), -1)
+			require.NotEmpty(t, mentions, "%s does not say which %s it is about", file, name)
+			for _, mention := range mentions {
+				assert.Equal(t, version, mention[1], "%s: %s %s depends on %s", file, chart.Chart, chart.Version, chart.Subchart)
+			}
+		}
+	}
 }
 
 // A budget that lets no pod go would keep its node from ever being drained.
