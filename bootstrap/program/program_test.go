@@ -65,7 +65,7 @@ func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 			}
 			assert.ElementsMatch(t, []string{"gridos", "argocd", "argo-rollouts", "external-secrets"}, names)
 			for _, n := range recorded.OfType(namespace) {
-				labels := at(n.Inputs, "metadata", "labels").ObjectValue().Mappable()
+				labels, _ := at(n.Inputs, "metadata").Mappable().(map[string]any)["labels"].(map[string]any)
 				assert.Equal(t, "restricted", labels["pod-security.kubernetes.io/enforce"], n.Name)
 			}
 			assert.Len(t, recorded.OfType(release), 3)
@@ -137,6 +137,28 @@ func TestUnit_TheClusterIsKnownByItsIssuerAndNotByItsKubeconfig(t *testing.T) {
 	cluster := recorded.OfType(provider)[0].Inputs
 	assert.Equal(t, "the oidcIssuerUrl", at(cluster, "clusterIdentifier").StringValue())
 	assert.True(t, cluster["kubeconfig"].IsSecret())
+}
+
+// An argument that a release is given beside the keys of its chart, the chart may render too: then it is there twice.
+func TestUnit_ReleasesAreConfiguredByTheKeysOfTheirCharts(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	var walk func(path string, value resource.PropertyValue)
+	walk = func(path string, value resource.PropertyValue) {
+		if !value.IsObject() {
+			return
+		}
+		for key, inner := range value.ObjectValue() {
+			assert.NotContains(t, []resource.PropertyKey{"extraArgs", "extraEnv"}, key, path)
+			walk(path+"."+string(key), inner)
+		}
+	}
+	for _, r := range recorded.OfType(release) {
+		values := at(r.Inputs, "values")
+		require.True(t, values.IsObject(), r.Name)
+		walk(r.Name, values)
+	}
 }
 
 func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
