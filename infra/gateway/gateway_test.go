@@ -21,7 +21,6 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// A firewall in Detection mode, or one that is off, passes everything, and everything else works as before: nobody would notice.
 // run runs the program against mocks.
 func run(environment string, overrides map[string]string) (*mocks.Recorded, error) {
 	values := map[string]string{"rolePropagation": "0s"} // the SDK's mocks know no hooks, and waiting is what they are for
@@ -74,6 +73,7 @@ func TestUnit_TheFirewallIsConfigured(t *testing.T) {
 	require.ErrorContains(t, err, "gridos-infra:firewallRequestsPerMinute: -1 is out of range")
 }
 
+// A firewall in Detection mode, or one that is off, passes everything, and nothing else shows it.
 func TestUnit_TheFirewallPreventsInEveryEnvironment(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {

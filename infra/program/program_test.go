@@ -194,11 +194,12 @@ func TestUnit_EnvironmentsDifferAsDesigned(t *testing.T) {
 		tier, sku, postgres, ha string
 		purge, protect          bool
 		userMin, userMax        float64
+		gatewayZones            int // Azure never changes them: test has those of prod from the start
 	}
 	for environment, want := range map[string]facts{
-		"dev":  {"Free", "Standard", "Burstable", "Disabled", false, false, 1, 3},
-		"test": {"Standard", "Standard", "GeneralPurpose", "Disabled", false, true, 2, 5},
-		"prod": {"Standard", "Premium", "GeneralPurpose", "ZoneRedundant", true, true, 3, 10},
+		"dev":  {"Free", "Standard", "Burstable", "Disabled", false, false, 1, 3, 0},
+		"test": {"Standard", "Standard", "GeneralPurpose", "Disabled", false, true, 2, 5, 3},
+		"prod": {"Standard", "Premium", "GeneralPurpose", "ZoneRedundant", true, true, 3, 10, 3},
 	} {
 		t.Run(environment, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +217,14 @@ func TestUnit_EnvironmentsDifferAsDesigned(t *testing.T) {
 					recorded.OfType(vnet)[0].Protect,
 				userMin: user.Inputs["minCount"].NumberValue(),
 				userMax: user.Inputs["maxCount"].NumberValue(),
+
+				gatewayZones: len(recorded.OfType(gateway)[0].Inputs["zones"].ArrayValue()),
 			})
+			for _, a := range recorded.OfType(address) {
+				if a.Name == environment+"-gateway-ip" {
+					assert.Len(t, a.Inputs["zones"].ArrayValue(), want.gatewayZones, "a gateway has the zones of its address")
+				}
+			}
 		})
 	}
 }
@@ -374,6 +382,7 @@ func TestUnit_AzurePolicyAsksForTheBaselineOfPods(t *testing.T) {
 			assert.Empty(t, recorded.OfType(assignment))
 			continue
 		}
+		require.Len(t, recorded.OfType(assignment), 1, environment)
 		in := recorded.OfType(assignment)[0].Inputs
 		parameters := in["parameters"].ObjectValue()
 		assert.Equal(t, want, parameters["effect"].ObjectValue()["value"].StringValue())
@@ -391,6 +400,9 @@ func TestUnit_TheServerGrowsAndIsUpdatedWhenItIsConvenient(t *testing.T) {
 	assert.Equal(t, "Enabled", pg.Inputs["storage"].ObjectValue()["autoGrow"].StringValue())
 	assert.Contains(t, pg.IgnoreChanges, "storage.storageSizeGB", "the program would ask it to shrink again")
 	assert.NotContains(t, pg.Inputs, resource.PropertyKey("maintenanceWindow"), "a new server takes none")
+	for _, swapped := range []string{"availabilityZone", "highAvailability.standbyAvailabilityZone"} {
+		assert.Contains(t, pg.IgnoreChanges, swapped, "a failover is no drift to undo")
+	}
 
 	recorded, err = run("dev", map[string]string{"postgresMaintenanceDay": "Wednesday", "postgresMaintenanceStart": "03:30"})
 	require.NoError(t, err)
@@ -412,6 +424,29 @@ func TestUnit_LogsAreCappedWhereTheyAreNoRecordOfAttacks(t *testing.T) {
 		require.NoError(t, err)
 		in := recorded.OfType(workspace)[0].Inputs
 		assert.InDelta(t, want, in["workspaceCapping"].ObjectValue()["dailyQuotaGb"].NumberValue(), 0, environment)
+	}
+}
+
+// Reads are most of what the API server is asked: kube-audit, and allLogs with it, has each of them.
+func TestUnit_ReadsOfTheAPIServerAreNotLogged(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		recorded, err := run(environment, nil)
+		require.NoError(t, err)
+		settings := recorded.OfType(diagnostics)
+		i := slices.IndexFunc(settings, func(d mocks.Resource) bool {
+			return d.Inputs["resourceUri"].StringValue() == environment+"-cluster-aks-id"
+		})
+		require.GreaterOrEqual(t, i, 0, environment)
+		var categories []string
+		for _, log := range settings[i].Inputs["logs"].ArrayValue() {
+			assert.NotContains(t, log.ObjectValue(), resource.PropertyKey("categoryGroup"), environment)
+			if category := log.ObjectValue()["category"]; category.IsString() {
+				categories = append(categories, category.StringValue())
+			}
+		}
+		assert.Contains(t, categories, "kube-audit-admin", environment)
+		assert.NotContains(t, categories, "kube-audit", environment)
 	}
 }
 
@@ -697,11 +732,11 @@ func TestUnit_NodesAreAsMicrosoftSupportsThem(t *testing.T) {
 			assert.Greater(t, system["maxCount"].NumberValue(), system["minCount"].NumberValue(), "room for one more during an incident")
 			assert.Regexp(t, `^Standard_D([4-9]|[1-9][0-9])ds_v5$`, system["vmSize"].StringValue(), "four processors and a local disk")
 			for _, pool := range []resource.PropertyMap{system, recorded.OfType(pool)[0].Inputs} {
-				assert.Equal(t, "Ephemeral", pool["osDiskType"].StringValue())
+				assert.Equal(t, resource.NewProperty("Ephemeral"), pool["osDiskType"])
 				assert.InDelta(t, 128, pool["osDiskSizeGB"].NumberValue(), 0)
 				assert.Equal(t, environment != "dev", pool["enableEncryptionAtHost"].BoolValue())
 			}
-			assert.Equal(t, "least-waste", managed["autoScalerProfile"].ObjectValue()["expander"].StringValue())
+			assert.Equal(t, resource.NewProperty("least-waste"), at(managed, "autoScalerProfile", "expander"))
 			want := map[bool]string{true: "ReadOnly", false: "Unrestricted"}[environment != "prod"]
 			assert.Equal(t, want, managed["nodeResourceGroupProfile"].ObjectValue()["restrictionLevel"].StringValue())
 		})
@@ -722,9 +757,10 @@ func TestUnit_TheMeshHasTheRevisionsThatAreConfigured(t *testing.T) {
 		}
 		recorded, err := run("test", overrides)
 		require.NoError(t, err, text)
-		istio := recorded.OfType(cluster)[0].Inputs["serviceMeshProfile"].ObjectValue()["istio"].ObjectValue()
+		revisions := at(recorded.OfType(cluster)[0].Inputs, "serviceMeshProfile", "istio", "revisions")
+		require.True(t, revisions.IsArray(), "Azure would choose the revision")
 		var got []string
-		for _, revision := range istio["revisions"].ArrayValue() {
+		for _, revision := range revisions.ArrayValue() {
 			got = append(got, revision.StringValue())
 		}
 		assert.Equal(t, want, got)
