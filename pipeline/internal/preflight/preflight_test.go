@@ -173,6 +173,13 @@ var faults = map[string]fault{
 	"no zone-redundant server": {"postgres", set("zoneRedundantHaSupported", "Disabled", "value", 0), map[string]string{
 		"PostgreSQL high availability ZoneRedundant": "no new zone-redundant servers",
 	}},
+	"no backups in the paired region": {"postgres", func(t testing.TB, body map[string]any) {
+		at(t, body, "value", 0)["geoBackupSupported"] = "Disabled"
+		at(t, body, "value", 0)["zoneRedundantHaAndGeoBackupSupported"] = "Disabled"
+	}, map[string]string{
+		"PostgreSQL backups in the paired region":                            "does not offer them",
+		"PostgreSQL backups in the paired region of a zone-redundant server": "does not offer them",
+	}},
 	"a version of Kubernetes": {"kubernetes", set("isPreview", true, "values", 2), map[string]string{"Kubernetes 1.35": "preview"}},
 	"no mesh for it": {"mesh", func(t testing.TB, body map[string]any) {
 		for i := range 3 {
