@@ -36,7 +36,7 @@ func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
 	}.Do(program.Program)
 }
 
-// at walks through nested objects.
+// at walks through nested objects. What is not there is null.
 func at(p resource.PropertyMap, path ...string) resource.PropertyValue {
 	v := resource.NewObjectProperty(p)
 	for _, key := range path {
@@ -46,6 +46,9 @@ func at(p resource.PropertyMap, path ...string) resource.PropertyValue {
 			} else {
 				v = v.OutputValue().Element
 			}
+		}
+		if !v.IsObject() {
+			return resource.NewNullProperty()
 		}
 		v = v.ObjectValue()[resource.PropertyKey(key)]
 	}
@@ -65,8 +68,8 @@ func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 			}
 			assert.ElementsMatch(t, []string{"gridos", "argocd", "argo-rollouts", "external-secrets"}, names)
 			for _, n := range recorded.OfType(namespace) {
-				labels, _ := at(n.Inputs, "metadata").Mappable().(map[string]any)["labels"].(map[string]any)
-				assert.Equal(t, "restricted", labels["pod-security.kubernetes.io/enforce"], n.Name)
+				enforced := at(n.Inputs, "metadata", "labels", "pod-security.kubernetes.io/enforce")
+				assert.Equal(t, resource.NewProperty("restricted"), enforced, n.Name)
 			}
 			assert.Len(t, recorded.OfType(release), 3)
 			assert.Len(t, recorded.OfType(project), 3)
@@ -190,7 +193,7 @@ func TestUnit_ATokenOfAProjectKeepsNoUpdateFromChangingIt(t *testing.T) {
 	projects := recorded.OfType(project)
 	require.NotEmpty(t, projects)
 	for _, p := range projects {
-		assert.Equal(t, "true", at(p.Inputs, "metadata", "annotations", "pulumi.com/patchForce").StringValue(), p.Name)
+		assert.Equal(t, resource.NewProperty("true"), at(p.Inputs, "metadata", "annotations", "pulumi.com/patchForce"), p.Name)
 	}
 }
 
