@@ -343,7 +343,7 @@ func TestUnit_NamesThatAZoneDoesNotKnowAreAskedForInPublic(t *testing.T) {
 	require.Len(t, links, 6)
 	for _, l := range links {
 		if !strings.HasPrefix(l.Name, "prod-network-postgres-") {
-			assert.Equal(t, "NxDomainRedirect", l.Inputs["resolutionPolicy"].StringValue(), l.Name)
+			assert.Equal(t, resource.NewProperty("NxDomainRedirect"), l.Inputs["resolutionPolicy"], l.Name)
 		} else {
 			assert.NotContains(t, l.Inputs, resource.PropertyKey("resolutionPolicy"), "Azure has it for zones of private links only")
 		}
