@@ -230,7 +230,7 @@ bench-makespan: ## Show how long Azure needs for gridos-infra in dev, test and p
 	go run ./lab/bench makespan
 
 .PHONY: bench-src
-bench-src: ## Show requests/s and p99 of the service on one core, next to pgbench on the same database: a minute
+bench-src: ## Measure the service on one core next to pgbench, and its ingest beside a long read of the history: two minutes
 	$(IN_SRC) go run ./bench
 
 .PHONY: screenshots

@@ -189,7 +189,7 @@ func (s *Server) Execute(ctx context.Context, statements ...string) error {
 
 // ExecuteIn is Execute in one of the databases.
 func (s *Server) ExecuteIn(ctx context.Context, database string, statements ...string) error {
-	connection, err := pgx.Connect(ctx, fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/%s?sslmode=disable", s.password, s.port, database))
+	connection, err := s.connect(ctx, database)
 	if err != nil {
 		return err
 	}
@@ -200,6 +200,28 @@ func (s *Server) ExecuteIn(ctx context.Context, database string, statements ...s
 		}
 	}
 	return nil
+}
+
+// Reading begins a transaction that has read a table of a database, as pg_dump does, and stays open
+// until it is finished.
+func (s *Server) Reading(ctx context.Context, database, table string) (finish func() error, err error) {
+	connection, err := s.connect(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	finish = func() error { return connection.Close(context.WithoutCancel(ctx)) }
+	for _, statement := range []string{
+		`BEGIN ISOLATION LEVEL REPEATABLE READ`, `SELECT count(*) FROM ` + pgx.Identifier{table}.Sanitize(),
+	} {
+		if _, err := connection.Exec(ctx, statement); err != nil {
+			return nil, errors.Join(err, finish())
+		}
+	}
+	return finish, nil
+}
+
+func (s *Server) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	return pgx.Connect(ctx, fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/%s?sslmode=disable", s.password, s.port, database))
 }
 
 // unprivileged is a user whom PostgreSQL accepts: its own if the package is installed, or nobody.

@@ -32,6 +32,8 @@ const (
 	drainTimeout   = 15 * time.Second
 	pingTimeout    = time.Second
 	maintainEvery  = time.Hour
+	day            = 24 * time.Hour
+	daysAhead      = 2 // a database that is away for two days, or a service, still finds the partition of today
 	retryAtMost    = 10 * time.Second
 	maxHeaderBytes = 16 << 10
 )
@@ -184,19 +186,22 @@ func (r *Service) Run(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// maintain prepares the database, however long that takes to come up, and then looks after its partitions.
+// maintain prepares the database, however long that takes to come up, and then looks after its
+// partitions. The replica is ready as soon as there is a place for what is measured today and
+// tomorrow.
 func (r *Service) maintain(ctx context.Context) {
 	work := func(ctx context.Context) error {
+		now := time.Now()
 		if !r.prepared.Load() {
 			if err := r.store.Migrate(ctx); err != nil {
 				return err
 			}
+			if err := r.store.AddDays(ctx, now, now.Add(day)); err != nil {
+				return err
+			}
+			r.prepared.Store(true)
 		}
-		if err := r.store.Maintain(ctx, time.Now(), r.settings.Retention); err != nil {
-			return err
-		}
-		r.prepared.Store(true)
-		return nil
+		return r.store.AddDays(ctx, now.Add(-r.settings.Retention), now.Add(daysAhead*day))
 	}
 	ticker := time.NewTicker(maintainEvery)
 	defer ticker.Stop()
@@ -212,6 +217,9 @@ func (r *Service) maintain(ctx context.Context) {
 		})
 		if err != nil && ctx.Err() != nil {
 			return
+		}
+		if err := r.store.DropDays(ctx, time.Now().Add(-r.settings.Retention)); err != nil && ctx.Err() == nil {
+			r.logger.Warn("what is too old is kept for now; the next try is in an hour", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -270,6 +271,52 @@ func TestService_ReadinessFollowsTheDatabase(t *testing.T) {
 	again.Ready(t, true)
 	assert.Contains(t, again.Must(t, http.MethodGet, "/api/v1/substations", nil), `"value":110`, "what was answered for is kept")
 	assert.NotContains(t, replica.Log.String()+again.Log.String(), database.Password)
+}
+
+// A report, pg_dump or a forgotten transaction reads the history while a day is due to be dropped.
+func TestService_ALongReadStopsNeitherIngestNorNewReplicas(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t)
+	database, err := server.Database(t.Context())
+	require.NoError(t, err)
+	first := servicetest.Start(t, settings.Settings{Database: database})
+	first.Ready(t, true)
+	first.Must(t, http.MethodPut, "/api/v1/substations/nord", nord)
+	first.Stop(t)
+	require.NoError(t, server.ExecuteIn(t.Context(), database.Name,
+		`SET ROLE `+database.User,
+		`CREATE TABLE telemetry_20200101 (LIKE telemetry INCLUDING ALL)`,
+		`ALTER TABLE telemetry ATTACH PARTITION telemetry_20200101 FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')`))
+	finish, err := server.Reading(t.Context(), database.Name, "telemetry")
+	require.NoError(t, err)
+
+	replicas := make([]*servicetest.Replica, 5)
+	for i := range replicas {
+		replicas[i] = servicetest.Start(t, settings.Settings{Database: database})
+	}
+	for _, replica := range replicas {
+		replica.Ready(t, true)
+	}
+	var took []time.Duration
+	for i := range 100 {
+		began := time.Now()
+		replicas[i%len(replicas)].Must(t, http.MethodPost, "/api/v1/telemetry", batch(sample(began, 110)))
+		took = append(took, time.Since(began))
+		time.Sleep(max(0, 50*time.Millisecond-time.Since(began)))
+	}
+	slices.Sort(took)
+	t.Logf("half of the samples were accepted in %v, all in %v", took[len(took)/2], took[len(took)-1])
+	assert.Less(t, took[len(took)/2], 200*time.Millisecond)
+	assert.Less(t, took[len(took)*9/10], 500*time.Millisecond, "nine of ten")
+	_, metrics := replicas[0].Get(t, "/metrics")
+	assert.Contains(t, metrics, "gridos_database_oldest_partition_timestamp_seconds 1.5778368e+09", "2020-01-01: it is seen")
+
+	require.NoError(t, finish())
+	last := servicetest.Start(t, settings.Settings{Database: database})
+	require.Eventually(t, func() bool {
+		return server.ExecuteIn(t.Context(), database.Name, `SELECT FROM telemetry_20200101`) != nil
+	}, 10*time.Second, 100*time.Millisecond, "it is dropped once it is not read any more")
+	last.Ready(t, true)
 }
 
 // Clients send as fast as they can and change to the other replica when the first is not ready any more, as a load balancer

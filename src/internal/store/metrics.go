@@ -11,6 +11,8 @@ var (
 		"Requests that had to wait for a connection.", nil, nil)
 	poolWaited = prometheus.NewDesc("gridos_database_wait_seconds_total",
 		"Time that requests have waited for a connection.", nil, nil)
+	oldestPartition = prometheus.NewDesc("gridos_database_oldest_partition_timestamp_seconds",
+		"When the oldest day begins that is still in the database, as this replica saw it within the last hour.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -18,7 +20,8 @@ func (s *Store) Describe(descriptions chan<- *prometheus.Desc) {
 	prometheus.DescribeByCollect(s, descriptions)
 }
 
-// Collect implements prometheus.Collector with the figures of the connection pool.
+// Collect implements prometheus.Collector with the figures of the connection pool and the age of
+// what is kept.
 func (s *Store) Collect(metrics chan<- prometheus.Metric) {
 	stat := s.pool.Stat()
 	gauge := func(description *prometheus.Desc, value int32, labels ...string) {
@@ -29,4 +32,7 @@ func (s *Store) Collect(metrics chan<- prometheus.Metric) {
 	gauge(poolLimit, stat.MaxConns())
 	metrics <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(stat.EmptyAcquireCount()))
 	metrics <- prometheus.MustNewConstMetric(poolWaited, prometheus.CounterValue, stat.EmptyAcquireWaitTime().Seconds())
+	if oldest := s.oldest.Load(); oldest != 0 {
+		metrics <- prometheus.MustNewConstMetric(oldestPartition, prometheus.GaugeValue, float64(oldest))
+	}
 }

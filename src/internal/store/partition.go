@@ -7,84 +7,181 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 const (
-	day            = 24 * time.Hour
-	partitionName  = "telemetry_20060102"
-	daysAhead      = 2 // a database that is away for two days, or a service, still finds the partition of today
-	maintainLockID = 0x67726964_6f73
+	day           = 24 * time.Hour
+	partitionName = "telemetry_20060102"
+	// One replica at a time adds days, and one drops them. The two locks differ, so that adding
+	// never waits for a deletion.
+	addLockID  = 0x67726964_6f73
+	dropLockID = 0x67726964_6f74
 )
 
-// Maintain adds the partitions from the oldest day that is kept to the day after tomorrow, and drops those whose last
-// value is older than retention. Replicas may do it at the same time. What could not be done now, because a long query holds
-// a table, is in the error and is done the next time.
-func (s *Store) Maintain(ctx context.Context, now time.Time, retention time.Duration) error {
-	existing, err := s.partitions(ctx)
+// querier is the pool, or one connection of it.
+type querier interface {
+	Query(ctx context.Context, query string, arguments ...any) (pgx.Rows, error)
+}
+
+// partition is the table of one day.
+type partition struct {
+	name string
+	from time.Time
+	// attached is that it belongs to telemetry. Detaching is that it does so only until its last
+	// reader has gone.
+	attached, detaching bool
+}
+
+// AddDays adds the partitions of the days from first to last that are missing. Replicas may do it
+// at the same time.
+func (s *Store) AddDays(ctx context.Context, first, last time.Time) error {
+	existing, err := s.partitions(ctx, s.pool)
 	if err != nil {
 		return err
 	}
-	var wrong []error
-	now = now.UTC()
-	oldest := now.Add(-retention).Truncate(day)
-	for from := oldest; !from.After(now.Truncate(day).Add(daysAhead * day)); from = from.Add(day) {
-		name := from.Format(partitionName)
-		if existing[name] {
-			continue
-		}
-		// LIKE and ATTACH take a lock that lets reads and writes go on; CREATE … PARTITION OF would not.
-		wrong = append(wrong, s.alone(ctx, fmt.Sprintf("the partition %s cannot be added", name), name, false,
-			fmt.Sprintf(`CREATE TABLE %s (LIKE telemetry INCLUDING ALL)`, name),
-			fmt.Sprintf(`ALTER TABLE telemetry ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
-				name, from.Format(time.RFC3339), from.Add(day).Format(time.RFC3339))))
+	attached := make(map[string]bool, len(existing))
+	for _, p := range existing {
+		attached[p.name] = p.attached
 	}
-	for name := range existing {
-		from, err := time.Parse(partitionName, name)
-		if err != nil || !from.Before(oldest) {
+	var wrong []error
+	last = last.UTC().Truncate(day)
+	for from := first.UTC().Truncate(day); !from.After(last); from = from.Add(day) {
+		name := from.Format(partitionName)
+		if attached[name] {
 			continue
 		}
-		wrong = append(wrong, s.alone(ctx, fmt.Sprintf("the partition %s cannot be dropped", name), name, true, `DROP TABLE `+name))
+		if err := s.addDay(ctx, name, from); err != nil {
+			wrong = append(wrong, fmt.Errorf("the partition %s cannot be added: %w", name, err))
+		}
 	}
 	return errors.Join(wrong...)
 }
 
-// partitions are the names of the days that exist.
-func (s *Store) partitions(ctx context.Context) (map[string]bool, error) {
-	rows, err := s.pool.Query(ctx, `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'telemetry'::regclass`)
-	if err != nil {
-		return nil, fmt.Errorf("the partitions cannot be listed: %w", err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("the partitions cannot be listed: %w", err)
-	}
-	existing := make(map[string]bool, len(names))
-	for _, name := range names {
-		existing[name] = true
-	}
-	return existing, nil
-}
-
-// alone runs statements in one transaction while no other replica does so, if the table still exists or does not, as
-// wanted. It waits for other transactions only for a moment, since every request to the table waits behind it.
-func (s *Store) alone(ctx context.Context, failure, table string, exists bool, statements ...string) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(maintainLockID)); err != nil {
+// addDay adds one partition, unless another replica was first.
+func (s *Store) addDay(ctx context.Context, name string, from time.Time) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(addLockID)); err != nil {
 			return err
 		}
-		var found bool
-		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&found); err != nil || found != exists {
-			return err // another replica was first
+		var attached bool
+		err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1))`, name).Scan(&attached)
+		if err != nil || attached {
+			return err
 		}
-		for _, statement := range append([]string{`SET LOCAL lock_timeout = '1s'`}, statements...) {
+		for _, statement := range []string{
+			`SET LOCAL lock_timeout = '1s'`,
+			// LIKE and ATTACH take a lock that lets reads and writes go on; CREATE … PARTITION OF
+			// would not. The table is there already when its deletion was interrupted, and
+			// TELEMETRY_RETENTION is longer now.
+			fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %s (LIKE telemetry INCLUDING ALL)`, name),
+			fmt.Sprintf(`ALTER TABLE telemetry ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
+				name, from.Format(time.RFC3339), from.Add(day).Format(time.RFC3339)),
+		} {
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// DropDays drops the partitions of the days that end before the time given. One replica does so at
+// a time; the others do nothing. No read and no write waits for it: the partition is detached
+// concurrently first, which waits for those that use it and keeps nobody out (PostgreSQL
+// documentation, ALTER TABLE, DETACH PARTITION). DROP TABLE alone would lock all of telemetry. What
+// a long query still holds is in the error, and a later call drops it.
+func (s *Store) DropDays(ctx context.Context, before time.Time) (err error) {
+	connection, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", failure, err)
+		return fmt.Errorf("old partitions cannot be dropped: %w", err)
+	}
+	defer connection.Release()
+	// The lock of a session, since a partition cannot be detached concurrently inside a
+	// transaction.
+	var mine bool
+	if err := connection.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(dropLockID)).Scan(&mine); err != nil {
+		return fmt.Errorf("old partitions cannot be dropped: %w", err)
+	}
+	if !mine {
+		return nil
+	}
+	defer func() { err = errors.Join(err, s.endDropping(ctx, connection)) }()
+	if _, err := connection.Exec(ctx, `SET lock_timeout = '1s'`); err != nil {
+		return fmt.Errorf("old partitions cannot be dropped: %w", err)
+	}
+	existing, err := s.partitions(ctx, connection)
+	if err != nil {
+		return err
+	}
+	before = before.UTC().Truncate(day)
+	for _, p := range existing {
+		if !p.from.Before(before) {
+			continue
+		}
+		// In the order of the days, and no further than the first failure: only one partition of a
+		// table can be detached at a time.
+		if err := dropDay(ctx, connection, p); err != nil {
+			return fmt.Errorf("the partition %s cannot be dropped: %w", p.name, err)
+		}
 	}
 	return nil
+}
+
+func dropDay(ctx context.Context, connection *pgxpool.Conn, p partition) error {
+	var statements []string
+	switch {
+	case p.detaching: // an earlier call has given up waiting
+		statements = []string{fmt.Sprintf(`ALTER TABLE telemetry DETACH PARTITION %s FINALIZE`, p.name)}
+	case p.attached:
+		statements = []string{fmt.Sprintf(`ALTER TABLE telemetry DETACH PARTITION %s CONCURRENTLY`, p.name)}
+	}
+	for _, statement := range append(statements, `DROP TABLE `+p.name) {
+		if _, err := connection.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endDropping gives the connection back as it was. Where that is not possible the connection is
+// closed, and the lock goes with it.
+func (s *Store) endDropping(ctx context.Context, connection *pgxpool.Conn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, err := connection.Exec(ctx, `RESET lock_timeout`)
+	if err == nil {
+		_, err = connection.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(dropLockID))
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("the lock for dropping partitions: %w", err), connection.Conn().Close(ctx))
+	}
+	return nil
+}
+
+// partitions are the tables of the days, the oldest first, with those whose deletion was
+// interrupted. It notes which is the oldest.
+func (s *Store) partitions(ctx context.Context, on querier) ([]partition, error) {
+	rows, err := on.Query(ctx, `
+SELECT c.relname, i.inhrelid IS NOT NULL, coalesce(i.inhdetachpending, false)
+FROM pg_class parent
+JOIN pg_class c ON c.relnamespace = parent.relnamespace AND c.relkind = 'r' AND c.relname ~ '^telemetry_[0-9]{8}$'
+LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = parent.oid
+WHERE parent.oid = 'telemetry'::regclass ORDER BY c.relname`)
+	if err != nil {
+		return nil, fmt.Errorf("the partitions cannot be listed: %w", err)
+	}
+	existing, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p partition, err error) {
+		if err = row.Scan(&p.name, &p.attached, &p.detaching); err == nil {
+			p.from, err = time.Parse(partitionName, p.name)
+		}
+		return p, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the partitions cannot be listed: %w", err)
+	}
+	if len(existing) > 0 {
+		s.oldest.Store(existing[0].from.Unix())
+	}
+	return existing, nil
 }

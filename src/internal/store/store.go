@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -34,6 +35,9 @@ type Store struct {
 	// away, and take replica after replica out of service.
 	probe  *pgxpool.Pool
 	logger *slog.Logger
+	// oldest is when the oldest partition begins, in seconds since 1970; 0 until the partitions
+	// were listed.
+	oldest atomic.Int64
 }
 
 // errNoPassword is that there is nothing to sign in with at the moment.

@@ -50,9 +50,16 @@ func ready(t *testing.T) *store.Store {
 	t.Helper()
 	s := open(t, shared.Database(t))
 	require.NoError(t, s.Migrate(t.Context()))
-	require.NoError(t, s.Maintain(t.Context(), noon, retention))
+	maintain(t, s, noon)
 	require.NoError(t, s.Define(t.Context(), nord()))
 	return s
+}
+
+// maintain is what a replica does every hour.
+func maintain(t *testing.T, s *store.Store, now time.Time) {
+	t.Helper()
+	require.NoError(t, s.AddDays(t.Context(), now.Add(-retention), now.Add(day(2))))
+	require.NoError(t, s.DropDays(t.Context(), now.Add(-retention)))
 }
 
 func nord() telemetry.Substation {
@@ -84,7 +91,7 @@ func TestService_MigrationsRunOnceHoweverManyReplicasStart(t *testing.T) {
 		require.NoError(t, group.Wait())
 	}
 	together(func(s *store.Store) error { return s.Migrate(t.Context()) })
-	together(func(s *store.Store) error { return s.Maintain(t.Context(), noon, retention) })
+	together(func(s *store.Store) error { return s.AddDays(t.Context(), noon.Add(-retention), noon.Add(day(2))) })
 	s := replicas[0]
 	require.NoError(t, s.Migrate(t.Context()), "a second time")
 	applied, err := s.Query(t.Context(), `SELECT version_id::text FROM goose_db_version WHERE version_id > 0`)
@@ -309,45 +316,82 @@ func TestService_ASubstationIsDefinedAgain(t *testing.T) {
 func TestService_OldDaysGoAndNewDaysCome(t *testing.T) {
 	t.Parallel()
 	s := ready(t)
-	days := func() []string {
-		names, err := s.Query(t.Context(), `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'telemetry'::regclass ORDER BY 1`)
-		require.NoError(t, err)
-		return names
-	}
 	assert.Equal(t, []string{
 		"telemetry_20260308", "telemetry_20260309", "telemetry_20260310", "telemetry_20260311", "telemetry_20260312",
-	}, days())
+	}, days(t, s))
 	_, err := s.Ingest(t.Context(), []telemetry.Sample{sample(busbar, noon.Add(-retention), 110), sample(busbar, noon, 110)})
 	require.NoError(t, err, "the oldest sample that is accepted has a partition")
 
-	require.NoError(t, s.Maintain(t.Context(), noon.Add(day(1)), retention))
+	maintain(t, s, noon.Add(day(1)))
 	assert.Equal(t, []string{
 		"telemetry_20260309", "telemetry_20260310", "telemetry_20260311", "telemetry_20260312", "telemetry_20260313",
-	}, days())
+	}, days(t, s))
 	_, buckets, err := s.Series(t.Context(), busbar, noon.Add(-day(30)), noon.Add(day(1)), time.Hour)
 	require.NoError(t, err)
 	assert.Len(t, buckets, 1)
 }
 
-// A long query must make the service wait with a deletion, and not the deletion make all requests wait.
+// A long query makes the service wait with a deletion. Nothing waits for the deletion.
 func TestService_ADeletionGivesWayToAQuery(t *testing.T) {
 	t.Parallel()
 	s := ready(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	reading, done := make(chan struct{}), make(chan error, 1)
+	reading, read := make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- s.WhileReading(ctx, func() error { close(reading); <-ctx.Done(); return nil })
+		read <- s.WhileReading(ctx, func() error { close(reading); <-ctx.Done(); return nil })
 	}()
 	<-reading
-	err := s.Maintain(t.Context(), noon.Add(day(1)), retention)
-	require.ErrorContains(t, err, "telemetry_20260308 cannot be dropped")
-	require.ErrorContains(t, err, "lock timeout", "it gives up long before a statement would")
-	_, err = s.Ingest(t.Context(), []telemetry.Sample{sample(busbar, noon, 110)})
-	require.NoError(t, err)
+	for _, try := range []string{"the first", "one after an interrupted one"} {
+		dropped := make(chan error, 1)
+		go func() { dropped <- s.DropDays(t.Context(), noon.Add(day(1)-retention)) }()
+		ingested := 0
+		for err := error(nil); err == nil; ingested++ {
+			select {
+			case err = <-dropped:
+				require.ErrorContains(t, err, "telemetry_20260308 cannot be dropped", try)
+				require.ErrorContains(t, err, "lock timeout", "%s: it gives up long before a statement would", try)
+			default:
+				began := time.Now()
+				_, wrong := s.Ingest(t.Context(), []telemetry.Sample{sample(busbar, noon.Add(time.Duration(ingested)*time.Second), 110)})
+				require.NoError(t, wrong, try)
+				require.Less(t, time.Since(began), 500*time.Millisecond, "%s: sample %d waited", try, ingested)
+			}
+		}
+		assert.Greater(t, ingested, 2, "%s: there were samples while it waited", try)
+	}
+	require.NoError(t, s.AddDays(t.Context(), noon, noon.Add(day(5))), "new days come meanwhile")
 	cancel()
-	<-done
-	require.NoError(t, s.Maintain(t.Context(), noon.Add(day(1)), retention))
+	<-read
+	require.NoError(t, s.DropDays(t.Context(), noon.Add(day(1)-retention)))
+	assert.NotContains(t, days(t, s), "telemetry_20260308")
+}
+
+// A replica may end between the two steps of a deletion.
+func TestService_AnInterruptedDeletionIsFinishedOrTakenBack(t *testing.T) {
+	t.Parallel()
+	s := ready(t)
+	_, err := s.Ingest(t.Context(), []telemetry.Sample{sample(busbar, noon.Add(-day(1)), 110)})
+	require.NoError(t, err)
+	for _, detached := range []string{"telemetry_20260308", "telemetry_20260309"} {
+		require.NoError(t, s.Execute(t.Context(), `ALTER TABLE telemetry DETACH PARTITION `+detached))
+	}
+	require.NoError(t, s.DropDays(t.Context(), noon.Add(-day(1))))
+	tables, err := s.Query(t.Context(), `SELECT relname::text FROM pg_class WHERE relname = 'telemetry_20260308'`)
+	require.NoError(t, err)
+	assert.Empty(t, tables, "too old: dropped")
+	require.NoError(t, s.AddDays(t.Context(), noon.Add(-day(1)), noon))
+	_, buckets, err := s.Series(t.Context(), busbar, noon.Add(-day(2)), noon, time.Hour)
+	require.NoError(t, err)
+	assert.Len(t, buckets, 1, "kept longer now: the day is back with what was in it")
+}
+
+// days are the partitions of the history.
+func days(t *testing.T, s *store.Store) []string {
+	t.Helper()
+	names, err := s.Query(t.Context(), `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'telemetry'::regclass ORDER BY 1`)
+	require.NoError(t, err)
+	return names
 }
 
 func day(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
@@ -430,7 +474,7 @@ func TestService_AServerThatGoesAwayIsAskedAgain(t *testing.T) {
 	require.NoError(t, err)
 	s := open(t, database)
 	require.NoError(t, s.Migrate(t.Context()))
-	require.NoError(t, s.Maintain(t.Context(), noon, retention))
+	maintain(t, s, noon)
 	require.NoError(t, s.Define(t.Context(), nord()))
 
 	require.NoError(t, server.Stop(syscall.SIGQUIT))
