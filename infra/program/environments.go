@@ -63,7 +63,7 @@ func dev() Settings {
 			LoginMode:         "azurecli",
 		},
 		Registry: registry.Settings{SKU: "Standard"},
-		Vault:    vault.Settings{SoftDeleteDays: 7},
+		Vault:    vault.Settings{SoftDeleteDays: 7, IngestSenders: []string{"gateways"}},
 		Database: database.Settings{
 			Version:          "16",
 			SKUTier:          "Burstable",
@@ -123,7 +123,7 @@ func prod() Settings {
 	s.Cluster.NodeGroupLockdown = false
 	s.Cluster.UserPool = cluster.Pool{VMSize: "Standard_D8ds_v5", Min: 3, Max: 10}
 	s.Registry = registry.Settings{SKU: "Premium", ZoneRedundant: true, Private: true, UntaggedDays: 30}
-	s.Vault = vault.Settings{PurgeProtection: true, SoftDeleteDays: 90, Private: true}
+	s.Vault = vault.Settings{PurgeProtection: true, SoftDeleteDays: 90, Private: true, IngestSenders: s.Vault.IngestSenders}
 	s.Database.SKUName = "Standard_D4ds_v5"
 	s.Database.StorageGB = 256
 	s.Database.BackupDays = 35

@@ -143,7 +143,7 @@ func environment(
 		}
 	}
 	// What field gateways show to the application when they send telemetry.
-	if err := secrets.NewGenerated(ctx, name+"-ingest-token", vault.GeneratedArgs{
+	if err := secrets.NewTokens(ctx, name+"-ingest-token", s.Vault.IngestSenders, vault.TokensArgs{
 		SecretName: s.Names.IngestTokenSecret, ResourceGroupName: group.Name, Tags: tags,
 	}); err != nil {
 		return none, err

@@ -21,15 +21,21 @@ type Settings struct {
 	SoftDeleteDays int
 	// Private gives the vault an address in the virtual network and none in public.
 	Private bool
+	// IngestSenders are those who send telemetry to the application, each of which has tokens of
+	// its own.
+	IngestSenders []string
 }
 
 // Load reads Settings with the defaults d, recording mistakes in r.
 func Load(r *config.Reader, d Settings) Settings {
-	return Settings{
+	s := Settings{
 		PurgeProtection: r.Bool("vaultPurgeProtection", d.PurgeProtection),
 		SoftDeleteDays:  r.IntBetween("vaultSoftDeleteDays", d.SoftDeleteDays, 7, 90),
 		Private:         r.Bool("vaultPrivate", d.Private),
+		IngestSenders:   r.Strings("ingestSenders", d.IngestSenders),
 	}
+	r.Check("ingestSenders", checkSenders(s.IngestSenders))
+	return s
 }
 
 // Args is what a Vault needs. Every field is required.

@@ -43,8 +43,10 @@ func liveInfra(t *testing.T, environment string, values, later map[string]any) *
 	return l
 }
 
-// devValues are dev's, with storage that could be less.
-func devValues() map[string]any { return map[string]any{"postgresStorageGb": 64} }
+// devValues are dev's, with storage that could be less, and a sender that could go.
+func devValues() map[string]any {
+	return map[string]any{"postgresStorageGb": 64, "ingestSenders": []string{"north", "south"}}
+}
 
 // prodValues are prod's, with an operators' network and an administrator, and without the protections that hide what Azure does.
 func prodValues() map[string]any {
@@ -150,6 +152,8 @@ func devAttempts() []attempt {
 		{key: "vaultPurgeProtection", when: "on", to: true},
 		{key: "vaultSoftDeleteDays", to: 30, says: "keep 7"},
 		{key: "vaultPrivate", when: "on", to: true, apart: true},
+		{key: "ingestSenders", when: "one more", to: []string{"north", "south", "west"}},
+		{key: "ingestSenders", when: "one less", to: []string{"north"}},
 		{key: "postgresVersion", when: "newer", to: "17"},
 		{key: "postgresVersion", when: "older", to: "15"},
 		{key: "postgresSkuName", to: "Standard_B2ms", apart: true},

@@ -3,9 +3,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,13 +11,14 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gridos/sharedinfra/src/internal/access"
 	"github.com/gridos/sharedinfra/src/internal/alarm"
+	"github.com/gridos/sharedinfra/src/internal/observe"
 	"github.com/gridos/sharedinfra/src/internal/store"
 	"github.com/gridos/sharedinfra/src/internal/telemetry"
 )
@@ -38,17 +37,17 @@ type API struct {
 	// Store keeps the telemetry.
 	store     *store.Store
 	retention time.Duration
-	tokenFile string
+	tokens    access.Tokens
 	logger    *slog.Logger
 	now       func() time.Time
 	samples   *prometheus.CounterVec
 }
 
-// New returns the API on a store that keeps samples for retention. When tokenFile is not empty, requests that write must
-// bring the bearer token that is in it.
-func New(s *store.Store, retention time.Duration, tokenFile string, registry prometheus.Registerer, logger *slog.Logger) *API {
+// New returns the API on a store that keeps samples for retention. Requests that write must bring
+// one of the tokens.
+func New(s *store.Store, retention time.Duration, tokens access.Tokens, registry prometheus.Registerer, logger *slog.Logger) *API {
 	a := &API{
-		store: s, retention: retention, tokenFile: tokenFile, logger: logger, now: time.Now,
+		store: s, retention: retention, tokens: tokens, logger: logger, now: time.Now,
 		samples: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gridos_samples_total", Help: "Samples that were ingested, by whether they were new.",
 		}, []string{"result"}),
@@ -280,22 +279,25 @@ func bucketWidth(length time.Duration, buckets int) time.Duration {
 	return width
 }
 
-// mayWrite refuses a request without the token, if there is one. The file is read each time: the token may be rotated.
+// mayWrite refuses a request without a sender's token, if there are tokens, and notes who the
+// sender is.
 func (a *API) mayWrite(r *http.Request) error {
-	if a.tokenFile == "" {
-		return nil
+	sender, err := a.tokens.Sender(r.Header.Get("Authorization"))
+	switch {
+	case errors.Is(err, access.ErrNoToken):
+		return problem{
+			Status: http.StatusUnauthorized, challenge: `Bearer realm="gridos"`,
+			Detail: "writing needs the token of a sender; send it as Authorization: Bearer …",
+		}
+	case errors.Is(err, access.ErrWrongToken):
+		return problem{
+			Status: http.StatusUnauthorized, challenge: `Bearer realm="gridos", error="invalid_token"`,
+			Detail: "the token is not valid any more, or never was; ask for the sender's present one",
+		}
+	case err != nil:
+		return err
 	}
-	content, err := os.ReadFile(a.tokenFile)
-	if err != nil {
-		return fmt.Errorf("the token for writing cannot be read: %w", err)
-	}
-	token := bytes.TrimSpace(content)
-	if len(token) == 0 {
-		return errors.New("the file with the token for writing is empty")
-	}
-	if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), append([]byte("Bearer "), token...)) != 1 {
-		return refuse(http.StatusUnauthorized, "writing needs the service's token; send it as Authorization: Bearer …")
-	}
+	observe.SetSender(r.Context(), sender)
 	return nil
 }
 

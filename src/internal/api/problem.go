@@ -22,6 +22,10 @@ type problem struct {
 	Mistakes []string `json:"mistakes,omitempty"`
 	// Request is the id under which the log has more.
 	Request string `json:"request"`
+
+	// challenge is the header WWW-Authenticate, which a 401 must have (RFC 9110, 15.5.2; its
+	// parameters: RFC 6750, 3).
+	challenge string
 }
 
 func (p problem) Error() string { return p.Detail }
@@ -53,6 +57,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p.Title, p.Request = http.StatusText(p.Status), observe.ID(r.Context())
 	w.Header().Set("Content-Type", "application/problem+json")
+	if p.challenge != "" {
+		w.Header().Set("WWW-Authenticate", p.challenge)
+	}
 	a.write(w, r, p.Status, p)
 }
 

@@ -47,14 +47,26 @@ func NewRequests(registry prometheus.Registerer, logger *slog.Logger, ignored ..
 	return r
 }
 
-type requestID struct{}
+// details are what is known of a request besides what it asks for.
+type details struct{ id, sender string }
+
+type detailsKey struct{}
 
 var acceptableID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // ID is the id of the request that the context belongs to.
 func ID(ctx context.Context) string {
-	id, _ := ctx.Value(requestID{}).(string) // no id outside a request
-	return id
+	if known, inside := ctx.Value(detailsKey{}).(*details); inside {
+		return known.id
+	}
+	return ""
+}
+
+// SetSender notes who sends the request that the context belongs to, for the log.
+func SetSender(ctx context.Context, sender string) {
+	if known, inside := ctx.Value(detailsKey{}).(*details); inside {
+		known.sender = sender
+	}
 }
 
 // Handler gives each request an id (its own X-Request-Id, if it has a sensible one), answers 500 to one whose handler
@@ -67,7 +79,7 @@ func (r *Requests) Handler(next http.Handler) http.Handler {
 			id = rand.Text()
 		}
 		w.Header().Set("X-Request-Id", id)
-		request = request.WithContext(context.WithValue(request.Context(), requestID{}, id))
+		request = request.WithContext(context.WithValue(request.Context(), detailsKey{}, &details{id: id}))
 		answer := &recorder{ResponseWriter: w}
 		defer func() {
 			panicked := recover()
@@ -106,8 +118,14 @@ func (r *Requests) done(request *http.Request, answer *recorder, took time.Durat
 	case code >= 400:
 		level = slog.LevelInfo
 	}
-	r.logger.Log(request.Context(), level, "request", "request", ID(request.Context()), "method", method, "route", route,
-		"path", request.URL.Path, "code", code, "bytes", answer.bytes, "duration", took.Seconds())
+	attributes := []any{
+		"request", ID(request.Context()), "method", method, "route", route,
+		"path", request.URL.Path, "code", code, "bytes", answer.bytes, "duration", took.Seconds(),
+	}
+	if known, inside := request.Context().Value(detailsKey{}).(*details); inside && known.sender != "" {
+		attributes = append(attributes, "sender", known.sender)
+	}
+	r.logger.Log(request.Context(), level, "request", attributes...)
 }
 
 // label keeps clients from making metrics: what no route knows is counted together.

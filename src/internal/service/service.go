@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/sethvargo/go-retry"
 
+	"github.com/gridos/sharedinfra/src/internal/access"
 	"github.com/gridos/sharedinfra/src/internal/api"
 	"github.com/gridos/sharedinfra/src/internal/dashboard"
 	"github.com/gridos/sharedinfra/src/internal/observe"
@@ -78,7 +79,7 @@ func New(ctx context.Context, s settings.Settings, version string, logger *slog.
 
 	r := &Service{settings: s, logger: logger, store: database}
 	mux := http.NewServeMux()
-	api.New(database, s.Retention, s.IngestTokenFile, registry, logger).Register(mux)
+	api.New(database, s.Retention, access.Tokens{File: s.IngestTokenFile}, registry, logger).Register(mux)
 	mux.Handle("GET /{$}", page)
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"version": version})

@@ -144,7 +144,7 @@ func TestService_WhatCannotBeRightIsRefused(t *testing.T) {
 	assert.NotContains(t, replica.Log.String(), `"level":"ERROR"`, "a client's mistake is not the service's")
 }
 
-func TestService_WritingNeedsTheTokenAndReadingDoesNot(t *testing.T) {
+func TestService_WritingNeedsATokenAndReadingDoesNot(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte("first-secret\n"), 0o600))
@@ -173,6 +173,22 @@ func TestService_WritingNeedsTheTokenAndReadingDoesNot(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("second-secret\n"), 0o600))
 	writing(401, "Bearer first-secret")
 	writing(200, "Bearer second-secret")
+	// A token is replaced: for a while both are valid. Each sender has its own.
+	require.NoError(t, os.WriteFile(file, []byte("north second-secret\nnorth third-secret\nsouth fourth-secret\n"), 0o600))
+	writing(200, "Bearer second-secret")
+	writing(200, "bearer third-secret") // the scheme's name is not case-sensitive
+	writing(200, "Bearer fourth-secret")
+	assert.Contains(t, replica.Log.String(), `"sender":"south"`)
+	require.NoError(t, os.WriteFile(file, []byte("south fourth-secret\n"), 0o600))
+	writing(401, "Bearer third-secret")
+	writing(200, "Bearer fourth-secret")
+	refused := func(authorization ...string) string {
+		response, _ := replica.Do(t, http.MethodPost, "/api/v1/telemetry", batch(sample(at, 110)),
+			http.Header{"Authorization": authorization})
+		return response.Header.Get("WWW-Authenticate")
+	}
+	assert.Equal(t, `Bearer realm="gridos"`, refused())
+	assert.Equal(t, `Bearer realm="gridos", error="invalid_token"`, refused("Bearer third-secret"))
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	writing(500, "Bearer ") // an empty file opens nothing
 	replica.Must(t, http.MethodGet, "/api/v1/substations", nil)

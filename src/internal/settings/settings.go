@@ -33,8 +33,8 @@ type Settings struct {
 	// Retention is how long telemetry is kept (TELEMETRY_RETENTION, default 720h). Whole days are deleted, so that a
 	// value lives for up to a day more.
 	Retention time.Duration
-	// IngestTokenFile holds the bearer token that requests which write must bring (INGEST_TOKEN_FILE). Empty: whoever
-	// reaches the service may write.
+	// IngestTokenFile holds the bearer tokens of the senders, one of which a request that writes
+	// must bring (INGEST_TOKEN_FILE). Empty: every client that reaches the service may write.
 	IngestTokenFile string
 	// Database is where the telemetry is kept.
 	Database Database
