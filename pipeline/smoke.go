@@ -54,47 +54,52 @@ fails until --wait is over, and then says where on the way it ended.`,
 			return usageError{fmt.Errorf("--wait %s is negative; give 0 for a single request", *patience)}
 		}
 		to := target.JoinPath(smokePath).String()
-		count, err := backoff.Retry(cmd.Context(), func() (int, error) { return substations(cmd.Context(), to) },
+		found, err := backoff.Retry(cmd.Context(), func() (string, error) { return substations(cmd.Context(), to) },
 			backoff.WithBackOff(backoff.NewConstantBackOff(min(5*time.Second, max(*patience/10, time.Millisecond)))),
 			backoff.WithMaxElapsedTime(max(*patience, time.Nanosecond)))
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s answers, with %d substations.\n", to, count)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s answers, %s.\n", to, found)
 		return err
 	}
 	return cmd
 }
 
-// substations asks the service once and returns how many substations it has.
-func substations(ctx context.Context, from string) (int, error) {
+// substations asks the service once and returns what it answers: how many substations it has, or
+// that it has none for readers from here. The latter is the service's own answer too, and only a pod
+// whose database answers gets a request.
+func substations(ctx context.Context, from string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second) // longer than the Application Gateway waits
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, http.NoBody)
 	if err != nil {
-		return 0, backoff.Permanent(err)
+		return "", backoff.Permanent(err)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, fmt.Errorf("no answer from the Application Gateway: %w", err)
+		return "", fmt.Errorf("no answer from the Application Gateway: %w", err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusForbidden && response.Header.Get("Content-Type") == "application/problem+json" {
+		return "and refuses readers from here (READ_NETWORKS)", nil
+	}
 	if response.StatusCode != http.StatusOK {
 		why := explained[response.StatusCode]
 		if why == "" {
 			why = "see the log of the service"
 		}
-		return 0, fmt.Errorf("%s answers %s: %s", from, response.Status, why)
+		return "", fmt.Errorf("%s answers %s: %s", from, response.Status, why)
 	}
 	var answer struct {
 		Substations []json.RawMessage `json:"substations"`
 	}
 	err = json.NewDecoder(io.LimitReader(response.Body, smokeAnswer)).Decode(&answer)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, fmt.Errorf("the answer of %s breaks off, or is longer than %d bytes", from, smokeAnswer)
+		return "", fmt.Errorf("the answer of %s breaks off, or is longer than %d bytes", from, smokeAnswer)
 	}
 	if err != nil || answer.Substations == nil {
-		return 0, fmt.Errorf("%s answers 200 and no list of substations: another service has that address; correct --url", from)
+		return "", fmt.Errorf("%s answers 200 and no list of substations: another service has that address; correct --url", from)
 	}
-	return len(answer.Substations), nil
+	return fmt.Sprintf("with %d substations", len(answer.Substations)), nil
 }

@@ -47,6 +47,20 @@ func TestUnit_ASmokeTestSaysWhereARequestEnds(t *testing.T) {
 	}
 }
 
+// Only listed networks read in test and prod, and a runner of the pipeline is in none of them.
+func TestUnit_ASmokeTestIsContentWithTheServicesOwnRefusal(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"status":403}`)
+	}))
+	defer server.Close()
+	code, output := smoke(t, "--url", server.URL, "--wait", "0")
+	assert.Zero(t, code, output)
+	assert.Contains(t, output, "refuses readers from here")
+}
+
 func TestUnit_ASmokeTestWaitsForAService(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32

@@ -229,7 +229,7 @@ func start(ctx context.Context, program string, database settings.Database) (*se
 		arguments, pinned = []string{taskset, "-c", "0", program}, "one (GOMAXPROCS=1, pinned)"
 	}
 	s := &service{process: exec.CommandContext(context.WithoutCancel(ctx), arguments[0], arguments[1:]...), pinned: pinned}
-	s.process.Env = append(os.Environ(), "GOMAXPROCS=1", "HTTP_ADDRESS=127.0.0.1:0", "LOG_LEVEL=info", "SHUTDOWN_DELAY=0s",
+	s.process.Env = append(os.Environ(), "GOMAXPROCS=1", "HTTP_ADDRESS=127.0.0.1:0", "LOG_LEVEL=info", "SHUTDOWN_DELAY=0s", "RATE_LIMIT=0",
 		"DATABASE_HOST="+database.Host, fmt.Sprintf("DATABASE_PORT=%d", database.Port), "DATABASE_NAME="+database.Name,
 		"DATABASE_USER="+database.User, "DATABASE_PASSWORD="+database.Password, "DATABASE_SSLMODE=disable")
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"io/fs"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path"
@@ -198,6 +199,16 @@ func TestCluster_OverlaysAreTheDocuments(t *testing.T) {
 			env[variable.Name] = variable.Value
 		}
 		assert.Equal(t, want.level, env["LOG_LEVEL"], environment)
+		for _, network := range strings.Split(env["READ_NETWORKS"], ",") {
+			prefix, err := netip.ParsePrefix(network)
+			require.NoError(t, err)
+			assert.Equal(t, environment != "dev", prefix.Addr().IsPrivate(), "%s: who reads from %s", environment, network)
+		}
+		for _, network := range strings.Split(env["PROXY_NETWORKS"], ",") {
+			prefix, err := netip.ParsePrefix(network)
+			require.NoError(t, err)
+			assert.True(t, prefix.Addr().IsPrivate(), "%s: whose X-Forwarded-For is believed", environment)
+		}
 		assert.Equal(t, names.PostgresServer+".postgres.database.azure.com", env["DATABASE_HOST"])
 		assert.Regexp(t, `^`+names.Registry+`\.azurecr\.io/gridos:(dev|test|prod)-[0-9a-f]{7}$`, owner.Template.Spec.Containers[0].Image)
 		pods := owner.Template.Spec

@@ -37,17 +37,26 @@ type API struct {
 	// Store keeps the telemetry.
 	store     *store.Store
 	retention time.Duration
-	tokens    access.Tokens
+	access    Access
 	logger    *slog.Logger
 	now       func() time.Time
 	samples   *prometheus.CounterVec
 }
 
-// New returns the API on a store that keeps samples for retention. Requests that write must bring
-// one of the tokens.
-func New(s *store.Store, retention time.Duration, tokens access.Tokens, registry prometheus.Registerer, logger *slog.Logger) *API {
+// Access decides whose requests are answered.
+type Access struct {
+	// Tokens are what requests that write must bring one of.
+	Tokens access.Tokens
+	// Networks are where requests that read may come from.
+	Networks access.Networks
+	// Limiter bounds how many requests each sender and each client address may send.
+	Limiter *access.Limiter
+}
+
+// New returns the API on a store that keeps samples for retention.
+func New(s *store.Store, retention time.Duration, guard Access, registry prometheus.Registerer, logger *slog.Logger) *API {
 	a := &API{
-		store: s, retention: retention, tokens: tokens, logger: logger, now: time.Now,
+		store: s, retention: retention, access: guard, logger: logger, now: time.Now,
 		samples: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gridos_samples_total", Help: "Samples that were ingested, by whether they were new.",
 		}, []string{"result"}),
@@ -58,9 +67,9 @@ func New(s *store.Store, retention time.Duration, tokens access.Tokens, registry
 
 // Register adds the routes to the mux.
 func (a *API) Register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/v1/substations", a.latest)
+	mux.Handle("GET /api/v1/substations", a.ReadOnly(http.HandlerFunc(a.latest)))
 	mux.HandleFunc("PUT /api/v1/substations/{substation}", a.define)
-	mux.HandleFunc("GET /api/v1/substations/{substation}/points/{point}/series", a.series)
+	mux.Handle("GET /api/v1/substations/{substation}/points/{point}/series", a.ReadOnly(http.HandlerFunc(a.series)))
 	mux.HandleFunc("POST /api/v1/telemetry", a.ingest)
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, refuse(http.StatusNotFound, "there is nothing at "+r.Method+" "+r.URL.EscapedPath()))
@@ -279,17 +288,39 @@ func bucketWidth(length time.Duration, buckets int) time.Duration {
 	return width
 }
 
+// ReadOnly answers with next to clients in the networks that may read.
+func (a *API) ReadOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		client := a.access.Networks.Client(r)
+		if err := a.limit(access.Network(client)); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		if !a.access.Networks.MayRead(client) {
+			a.fail(w, r, refuse(http.StatusForbidden,
+				fmt.Sprintf("the address %v may not read; use a network that may, or ask for yours to be added (READ_NETWORKS)", client)))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // mayWrite refuses a request without a sender's token, if there are tokens, and notes who the
 // sender is.
 func (a *API) mayWrite(r *http.Request) error {
-	sender, err := a.tokens.Sender(r.Header.Get("Authorization"))
+	address := access.Network(a.access.Networks.Client(r))
+	sender, err := a.access.Tokens.Sender(r.Header.Get("Authorization"))
 	switch {
-	case errors.Is(err, access.ErrNoToken):
-		return problem{
-			Status: http.StatusUnauthorized, challenge: `Bearer realm="gridos"`,
-			Detail: "writing needs the token of a sender; send it as Authorization: Bearer …",
+	case errors.Is(err, access.ErrNoToken), errors.Is(err, access.ErrWrongToken):
+		if limited := a.limit(address); limited != nil {
+			return limited
 		}
-	case errors.Is(err, access.ErrWrongToken):
+		if errors.Is(err, access.ErrNoToken) {
+			return problem{
+				Status: http.StatusUnauthorized, challenge: `Bearer realm="gridos"`,
+				Detail: "writing needs the token of a sender; send it as Authorization: Bearer …",
+			}
+		}
 		return problem{
 			Status: http.StatusUnauthorized, challenge: `Bearer realm="gridos", error="invalid_token"`,
 			Detail: "the token is not valid any more, or never was; ask for the sender's present one",
@@ -298,7 +329,22 @@ func (a *API) mayWrite(r *http.Request) error {
 		return err
 	}
 	observe.SetSender(r.Context(), sender)
-	return nil
+	if sender == access.AnySender { // no name: many may be behind it
+		return a.limit(address)
+	}
+	return a.limit("sender " + sender)
+}
+
+// limit refuses a request of a client that sends too many.
+func (a *API) limit(client string) error {
+	wait, allowed := a.access.Limiter.Take(client, a.now())
+	if allowed {
+		return nil
+	}
+	return problem{
+		Status: http.StatusTooManyRequests, retryAfter: wait,
+		Detail: "there are too many requests from this client; send fewer, with more samples in each",
+	}
 }
 
 // decode reads the one JSON value that a request consists of, of bounded size and without fields that nobody knows.

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/gridos/sharedinfra/src/internal/observe"
 	"github.com/gridos/sharedinfra/src/internal/store"
@@ -26,6 +29,8 @@ type problem struct {
 	// challenge is the header WWW-Authenticate, which a 401 must have (RFC 9110, 15.5.2; its
 	// parameters: RFC 6750, 3).
 	challenge string
+	// retryAfter is when the same request may succeed; 0 where that is not known.
+	retryAfter time.Duration
 }
 
 func (p problem) Error() string { return p.Detail }
@@ -49,8 +54,10 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	case store.Unavailable(err):
 		a.logger.Log(r.Context(), slog.LevelWarn, "the database is not available", "request", observe.ID(r.Context()), "error", err)
-		w.Header().Set("Retry-After", "2")
-		p = problem{Status: http.StatusServiceUnavailable, Detail: "the database is not available; try again in a moment"}
+		p = problem{
+			Status: http.StatusServiceUnavailable, retryAfter: 2 * time.Second,
+			Detail: "the database is not available; try again in a moment",
+		}
 	default:
 		a.logger.Log(r.Context(), slog.LevelError, "a request failed", "request", observe.ID(r.Context()), "error", err)
 		p = problem{Status: http.StatusInternalServerError, Detail: "something went wrong inside; the log has more under this request's id"}
@@ -59,6 +66,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	if p.challenge != "" {
 		w.Header().Set("WWW-Authenticate", p.challenge)
+	}
+	if p.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
 	}
 	a.write(w, r, p.Status, p)
 }

@@ -79,8 +79,13 @@ func New(ctx context.Context, s settings.Settings, version string, logger *slog.
 
 	r := &Service{settings: s, logger: logger, store: database}
 	mux := http.NewServeMux()
-	api.New(database, s.Retention, access.Tokens{File: s.IngestTokenFile}, registry, logger).Register(mux)
-	mux.Handle("GET /{$}", page)
+	guarded := api.New(database, s.Retention, api.Access{
+		Tokens:   access.Tokens{File: s.IngestTokenFile},
+		Networks: access.Networks{Readers: s.ReadNetworks, Proxies: s.ProxyNetworks},
+		Limiter:  access.NewLimiter(s.RateLimit),
+	}, registry, logger)
+	guarded.Register(mux)
+	mux.Handle("GET /{$}", guarded.ReadOnly(page))
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"version": version})
 	})
@@ -100,6 +105,9 @@ func (r *Service) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		header := w.Header()
 		header.Set("X-Content-Type-Options", "nosniff")
+		// TLS ends at the Application Gateway. Where there is none, browsers ignore this (RFC 6797,
+		// 8.1).
+		header.Set("Strict-Transport-Security", "max-age=31536000")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -162,7 +170,7 @@ func (r *Service) Run(ctx context.Context, listener net.Listener) error {
 
 	r.logger.Info("listening", "address", listener.Addr().String(), "database", r.settings.Database)
 	if r.settings.IngestTokenFile == "" {
-		r.logger.Warn("whoever reaches this service may write; set INGEST_TOKEN_FILE to ask for a token")
+		r.logger.Warn("every client that reaches this service may write; set INGEST_TOKEN_FILE to ask for a token")
 	}
 	select {
 	case err := <-served:

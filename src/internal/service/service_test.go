@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -195,6 +196,80 @@ func TestService_WritingNeedsATokenAndReadingDoesNot(t *testing.T) {
 	assert.NotContains(t, replica.Log.String(), "-secret")
 }
 
+// The test is the mesh's gateway: its own address is a proxy's, and the header tells what the
+// Application Gateway saw.
+func TestService_OnlyListedNetworksRead(t *testing.T) {
+	t.Parallel()
+	replica := servicetest.Start(t, settings.Settings{
+		Database:      shared.Database(t),
+		ReadNetworks:  []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
+		ProxyNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")},
+	})
+	replica.Ready(t, true)
+	for forwarded, want := range map[string]int{
+		"198.51.100.7:50000, 10.30.1.4":              http.StatusOK,
+		"203.0.113.9:50000, 10.30.1.4":               http.StatusForbidden,
+		"198.51.100.7, 203.0.113.9:50000, 10.30.1.4": http.StatusForbidden, // what a client writes there itself
+		"10.30.1.4": http.StatusForbidden,
+		"":          http.StatusForbidden,
+	} {
+		for _, path := range []string{"/", "/api/v1/substations", "/api/v1/substations/nord/points/u1/series"} {
+			response, body := replica.Do(t, http.MethodGet, path, nil, http.Header{"X-Forwarded-For": {forwarded}})
+			got := response.StatusCode
+			if got == http.StatusNotFound { // there is no such point, which only a reader is told
+				got = http.StatusOK
+			}
+			assert.Equal(t, want, got, "%s from %q: %s", path, forwarded, body)
+			if want == http.StatusForbidden {
+				assert.Contains(t, body, "READ_NETWORKS")
+			}
+		}
+	}
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/version"} {
+		status, _ := replica.Get(t, path)
+		assert.Equal(t, http.StatusOK, status, path)
+	}
+	replica.Must(t, http.MethodPut, "/api/v1/substations/nord", nord) // senders are known by their tokens
+}
+
+func TestService_EachSenderAndEachReaderHasALimit(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "tokens")
+	require.NoError(t, os.WriteFile(file, []byte("north one\nsouth two\n"), 0o600))
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	replica := servicetest.Start(t, settings.Settings{
+		Database: shared.Database(t), IngestTokenFile: file, RateLimit: 1,
+		ReadNetworks: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, ProxyNetworks: loopback,
+	})
+	replica.Ready(t, true)
+	write := func(token, from string) int {
+		response, body := replica.Do(t, http.MethodPut, "/api/v1/substations/nord", nord,
+			http.Header{"Authorization": {"Bearer " + token}, "X-Forwarded-For": {from}})
+		if response.StatusCode == http.StatusTooManyRequests {
+			assert.Equal(t, "1", response.Header.Get("Retry-After"), body)
+		}
+		return response.StatusCode
+	}
+	several := func(request func() int) (all []int) {
+		for range 10 {
+			all = append(all, request())
+		}
+		return all
+	}
+	assert.Contains(t, several(func() int { return write("one", "203.0.113.1") }), http.StatusTooManyRequests)
+	assert.Contains(t, several(func() int { return write("one", "203.0.113.2") }), http.StatusTooManyRequests, "the sender, from anywhere")
+	assert.Equal(t, http.StatusOK, write("two", "203.0.113.1"), "another sender, from the same address")
+	assert.Contains(t, several(func() int { return write("guessed", "203.0.113.3") }), http.StatusTooManyRequests, "guesses")
+	read := func(from string) int {
+		response, _ := replica.Do(t, http.MethodGet, "/api/v1/substations", nil, http.Header{"X-Forwarded-For": {from}})
+		return response.StatusCode
+	}
+	assert.Contains(t, several(func() int { return read("203.0.113.4") }), http.StatusTooManyRequests)
+	assert.Equal(t, http.StatusOK, read("203.0.113.5"), "another reader")
+	status, _ := replica.Get(t, "/readyz")
+	assert.Equal(t, http.StatusOK, status, "a probe has no limit")
+}
+
 func TestService_MetricsCountWhatUsersAskFor(t *testing.T) {
 	t.Parallel()
 	replica := ready(t)
@@ -238,6 +313,7 @@ func TestService_AnswersAreProtectedAndTraceable(t *testing.T) {
 	assert.Contains(t, policy, "frame-ancestors 'none'")
 	assert.NotContains(t, policy, "unsafe")
 	assert.Equal(t, "nosniff", response.Header.Get("X-Content-Type-Options"))
+	assert.Equal(t, "max-age=31536000", response.Header.Get("Strict-Transport-Security"))
 	assert.NotContains(t, page, "https://")
 
 	response, _ = replica.Do(t, http.MethodGet, "/", nil, http.Header{"If-None-Match": {response.Header.Get("ETag")}})

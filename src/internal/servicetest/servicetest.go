@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +38,9 @@ func Start(t testing.TB, s settings.Settings) *Replica {
 	t.Helper()
 	if s.Retention == 0 {
 		s.Retention = 48 * time.Hour
+	}
+	if s.ReadNetworks == nil {
+		s.ReadNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}
 	log := new(Log)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))

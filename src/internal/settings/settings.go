@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -20,6 +21,9 @@ const (
 	// AuthEntra is a Microsoft Entra token of the pod's workload identity.
 	AuthEntra = "entra"
 )
+
+// defaultRateLimit is as much a second as the firewall lets through of one address in a minute.
+const defaultRateLimit = 50
 
 // Settings is the environment of one replica, checked.
 type Settings struct {
@@ -36,6 +40,15 @@ type Settings struct {
 	// IngestTokenFile holds the bearer tokens of the senders, one of which a request that writes
 	// must bring (INGEST_TOKEN_FILE). Empty: every client that reaches the service may write.
 	IngestTokenFile string
+	// ReadNetworks are the networks whose clients see the page and read the API (READ_NETWORKS,
+	// default: this machine).
+	ReadNetworks []netip.Prefix
+	// ProxyNetworks are those of the proxies in front of the service, whose X-Forwarded-For tells
+	// who a client is (PROXY_NETWORKS, default none).
+	ProxyNetworks []netip.Prefix
+	// RateLimit is how many requests a second this replica answers to a sender with a token, or to
+	// a client address (RATE_LIMIT, default 50); 0 is no limit.
+	RateLimit int
 	// Database is where the telemetry is kept.
 	Database Database
 }
@@ -75,6 +88,9 @@ func Load(getenv func(string) string) (Settings, error) {
 		ShutdownDelay:   e.duration("SHUTDOWN_DELAY", 5*time.Second, 0, 5*time.Minute),
 		Retention:       e.duration("TELEMETRY_RETENTION", 30*24*time.Hour, 24*time.Hour, 366*24*time.Hour),
 		IngestTokenFile: e.file("INGEST_TOKEN_FILE"),
+		ReadNetworks:    e.networks("READ_NETWORKS", "127.0.0.0/8,::1/128"),
+		ProxyNetworks:   e.networks("PROXY_NETWORKS", ""),
+		RateLimit:       e.number("RATE_LIMIT", defaultRateLimit, 0, 100_000),
 		Database: Database{
 			Host:     e.required("DATABASE_HOST", "the name of the PostgreSQL server"),
 			Port:     uint16(e.number("DATABASE_PORT", 5432, 1, 65535)),
@@ -178,6 +194,22 @@ func (e *environment) address(name, fallback string) string {
 		e.wrong("%s is %q; use host:port or :port, such as :8080", name, value)
 	}
 	return value
+}
+
+// networks are address ranges, separated by commas.
+func (e *environment) networks(name, fallback string) (networks []netip.Prefix) {
+	for text := range strings.SplitSeq(e.text(name, fallback), ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(text)
+		if err != nil || network != network.Masked() {
+			e.wrong("%s has %q; use networks such as 10.0.0.0/8, separated by commas", name, text)
+			continue
+		}
+		networks = append(networks, network)
+	}
+	return networks
 }
 
 // file is a path that can be read now: a secret that is not mounted is found at the start, not at the first request.

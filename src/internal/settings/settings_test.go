@@ -3,6 +3,7 @@ package settings_test
 import (
 	"bytes"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,7 @@ func TestUnit_DefaultsAreSafe(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, settings.Settings{
 		HTTPAddress: ":8080", LogLevel: slog.LevelInfo, ShutdownDelay: 5 * time.Second, Retention: 720 * time.Hour,
+		ReadNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, RateLimit: 50,
 		Database: settings.Database{
 			Host: "db", Port: 5432, Name: "gridos", User: "gridos", Auth: "password", Password: "p",
 			SSLMode: "verify-full", PoolSize: 8,
@@ -37,16 +39,18 @@ func TestUnit_AllMistakesAreReportedAtOnce(t *testing.T) {
 	_, err := load(map[string]string{
 		"HTTP_ADDRESS": "8080", "LOG_LEVEL": "verbose", "SHUTDOWN_DELAY": "5", "DATABASE_PORT": "70000", "DATABASE_AUTH": "entra",
 		"DATABASE_SSLMODE": "disable", "DATABASE_POOL_SIZE": "1", "TELEMETRY_RETENTION": "1h", "INGEST_TOKEN_FILE": "/nowhere/token",
+		"READ_NETWORKS": "10.0.0.0/8, all", "PROXY_NETWORKS": "10.1.2.3/8", "RATE_LIMIT": "-1",
 	})
 	require.Error(t, err)
 	lines := strings.Split(err.Error(), "\n")
 	for _, variable := range []string{
 		"HTTP_ADDRESS", "LOG_LEVEL", "SHUTDOWN_DELAY", "DATABASE_PORT", "DATABASE_HOST", "DATABASE_USER", "DATABASE_SSLMODE",
-		"DATABASE_POOL_SIZE", "TELEMETRY_RETENTION", "INGEST_TOKEN_FILE",
+		"DATABASE_POOL_SIZE", "TELEMETRY_RETENTION", "INGEST_TOKEN_FILE", "READ_NETWORKS", "PROXY_NETWORKS", "RATE_LIMIT",
 	} {
-		assert.Equal(t, 1, strings.Count(err.Error(), variable+" is "), "%s in:\n%v", variable, err)
+		named := strings.Count(err.Error(), variable+" is ") + strings.Count(err.Error(), variable+" has ")
+		assert.Equal(t, 1, named, "%s in:\n%v", variable, err)
 	}
-	assert.Len(t, lines, 10)
+	assert.Len(t, lines, 13)
 }
 
 func TestUnit_OneOfTwoPasswordsIsChosen(t *testing.T) {
