@@ -2,12 +2,6 @@ package gateway_test
 
 import (
 	"fmt"
-	"go/ast"
-	"go/constant"
-	"go/parser"
-	"go/printer"
-	"go/token"
-	"go/types"
 	"maps"
 	"strings"
 	"testing"
@@ -32,29 +26,6 @@ func run(environment string, overrides map[string]string) (*mocks.Recorded, erro
 		},
 		Preview: true,
 	}.Do(program.Program)
-}
-
-// What the firewall refuses never reaches the application, and no metric of the application shows it: whatever the application
-// takes has to get through. The unit of the limit is not documented, so the limit is enough if a kilobyte is 1,000 bytes.
-func TestUnit_TheFirewallLetsThroughWhatTheApplicationTakes(t *testing.T) {
-	t.Parallel()
-	const file = "../../src/internal/api/api.go"
-	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	require.NoError(t, err)
-	object := source.Scope.Lookup("maxBody")
-	require.NotNil(t, object, "%s has no constant maxBody", file)
-	declared, ok := object.Decl.(*ast.ValueSpec)
-	require.True(t, ok)
-	var text strings.Builder
-	require.NoError(t, printer.Fprint(&text, token.NewFileSet(), declared.Values[0]))
-	evaluated, err := types.Eval(token.NewFileSet(), nil, token.NoPos, text.String())
-	require.NoError(t, err)
-	maxBody, exact := constant.Int64Val(evaluated.Value)
-	require.True(t, exact)
-	require.Positive(t, maxBody)
-	for _, environment := range naming.Environments() {
-		assert.GreaterOrEqual(t, int64(program.Defaults(environment).Gateway.Firewall.MaxBodyKB)*1000, maxBody, environment)
-	}
 }
 
 func TestUnit_TheFirewallIsConfigured(t *testing.T) {

@@ -28,9 +28,14 @@ import (
 )
 
 const (
-	// drainTimeout is how long requests that run when the listener closes may take. Together with SHUTDOWN_DELAY it must
-	// be less than the pod's terminationGracePeriodSeconds.
-	drainTimeout   = 15 * time.Second
+	// drainTimeout is how long requests that run when the listener closes may take. Together with
+	// SHUTDOWN_DELAY it must be less than the pod's terminationGracePeriodSeconds, which the
+	// platform's tests compare.
+	drainTimeout = 15 * time.Second
+	// idleTimeout is longer than the mesh's gateway keeps a connection that it does not use, an
+	// hour (Envoy, FAQ on timeouts). The other way round the service would close connections that
+	// the gateway just sends a request on, which fails.
+	idleTimeout    = 65 * time.Minute
 	pingTimeout    = time.Second
 	maintainEvery  = time.Hour
 	day            = 24 * time.Hour
@@ -153,7 +158,7 @@ func (r *Service) Run(ctx context.Context, listener net.Listener) error {
 	defer r.store.Close()
 	server := &http.Server{
 		Handler: r.handler, MaxHeaderBytes: maxHeaderBytes,
-		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(r.logger.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)

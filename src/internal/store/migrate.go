@@ -7,11 +7,18 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
+
+// migrationTimeout is how long a statement of a migration may take. It is well below the
+// progressDeadlineSeconds of the Rollout, after which a canary that is not ready is aborted and its
+// pods end: a longer statement could never be released.
+const migrationTimeout = 5 * time.Minute
 
 // The rule for migrations is in docs/service.md: they only ever expand, because during a canary the previous version works on
 // the same tables.
@@ -33,13 +40,13 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) (err error) {
 	// A connection of its own, with the same credentials: a migration may take longer than a request may, but it must not
 	// queue for a table lock for long, as all requests to that table would queue behind it.
 	config := s.pool.Config()
-	config.ConnConfig.RuntimeParams["statement_timeout"] = "10min"
+	config.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(migrationTimeout.Milliseconds(), 10)
 	config.ConnConfig.RuntimeParams["lock_timeout"] = "3s"
 	database := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionBeforeConnect(config.BeforeConnect))
 	defer func() { err = errors.Join(err, database.Close()) }()
 
 	// A try every second, for longer than a migration may take.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 11*60))
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, uint64((migrationTimeout + time.Minute).Seconds())))
 	if err != nil {
 		return fmt.Errorf("the lock for migrations: %w", err)
 	}
