@@ -269,6 +269,25 @@ func TestService_ThePageSaysThatItsValuesAreOld(t *testing.T) {
 	b.until(t, `document.querySelector("#offline").hidden && document.querySelector("#link-text").textContent === "Live"`)
 }
 
+// It ends while it sends the history, too, as in a test that is skipped.
+func TestService_TheDemoEndsWithoutAnErrorWheneverItIsStopped(t *testing.T) {
+	t.Parallel()
+	replica := servicetest.Start(t, settings.Settings{Database: shared.Database(t)})
+	replica.Ready(t, true)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- demo.Run(ctx, demo.Options{
+			URL: replica.URL, Interval: time.Second, History: 40 * time.Hour, HistoryStep: 15 * time.Second,
+		}, slog.New(slog.DiscardHandler))
+	}()
+	require.Eventually(t, func() bool {
+		return strings.Contains(replica.Must(t, "GET", "/api/v1/substations", nil), `"value":`)
+	}, 10*time.Second, 10*time.Millisecond, "it sends")
+	stop()
+	require.NoError(t, <-done)
+}
+
 // The demo fills the page; with GRIDOS_SCREENSHOTS set to a folder, pictures of it are written there.
 func TestService_TheDemoFillsThePage(t *testing.T) {
 	t.Parallel()

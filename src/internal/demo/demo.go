@@ -33,6 +33,14 @@ type Options struct {
 // Run defines the substations, sends their history and then their values, until ctx ends. When the service does not answer,
 // the values that it has missed are sent later.
 func Run(ctx context.Context, o Options, logger *slog.Logger) error {
+	err := run(ctx, o, logger)
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // a request that was cut short is how it ends
+	}
+	return err
+}
+
+func run(ctx context.Context, o Options, logger *slog.Logger) error {
 	if o.Interval <= 0 || o.HistoryStep <= 0 || o.History < 0 {
 		return fmt.Errorf("interval %v, history %v and step %v are not possible; use durations above zero",
 			o.Interval, o.History, o.HistoryStep)
