@@ -313,6 +313,29 @@ func TestService_ASubstationIsDefinedAgain(t *testing.T) {
 	require.ErrorIs(t, s.Define(t.Context(), changed), store.ErrKindChanged)
 }
 
+// docs/service.md says how; the API cannot.
+func TestService_AMistypedPointIsDeletedAsTheDocumentSays(t *testing.T) {
+	t.Parallel()
+	s := ready(t)
+	document, err := os.ReadFile("../../../docs/service.md")
+	require.NoError(t, err)
+	_, statements, found := strings.Cut(string(document), "```sql\n")
+	require.True(t, found)
+	statements, _, _ = strings.Cut(statements, "```")
+	typo := nord()
+	typo.Points = append(typo.Points, telemetry.Point{Key: "u11", Name: "Busbar 1", Kind: "voltage"})
+	require.NoError(t, s.Define(t.Context(), typo))
+	_, err = s.Ingest(t.Context(), []telemetry.Sample{sample(telemetry.Ref{Substation: "nord", Point: "u11"}, noon, 110)})
+	require.NoError(t, err)
+	for statement := range strings.SplitSeq(strings.TrimSpace(statements), ";\n") {
+		require.NoError(t, s.Execute(t.Context(), statement))
+	}
+	all, err := s.Latest(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	assert.Len(t, all[0].Points, 2)
+}
+
 func TestService_OldDaysGoAndNewDaysCome(t *testing.T) {
 	t.Parallel()
 	s := ready(t)
