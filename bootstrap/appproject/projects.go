@@ -68,6 +68,17 @@ func orphans() OrphanedResources {
 	return OrphanedResources{Warn: true, Ignore: []OrphanedKey{{Kind: "ConfigMap", Name: "istio-ca-root-cert"}}}
 }
 
+// RolloutActions are what developers may do with a release: end it, try it again, and let it go on after a pause. The others that
+// Argo CD knows (argo-cd 3.2.11, resource_customizations/argoproj.io/Rollout/actions) skip the analysis, promote-full and
+// skip-current-step, or restart and pause pods.
+func RolloutActions() []string {
+	var permissions []string
+	for _, action := range []string{"abort", "resume", "retry"} {
+		permissions = append(permissions, "applications, action/argoproj.io/Rollout/"+action)
+	}
+	return permissions
+}
+
 const (
 	roleCI        = "ci"
 	roleDeveloper = "developer"
@@ -83,7 +94,7 @@ func roles(project string, groups Groups) []Role {
 		{
 			Name: roleDeveloper, Description: "Looks at Applications and logs, syncs, and steers rollouts",
 			Policies: policies(project, roleDeveloper,
-				"applications, get", "applications, sync", "applications, action/argoproj.io/Rollout/*", "logs, get"),
+				append([]string{"applications, get", "applications, sync", "logs, get"}, RolloutActions()...)...),
 			Groups: groups.Developers,
 		},
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gridos/sharedinfra/bootstrap/appproject"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -156,13 +157,15 @@ func (g Groups) policy() string {
 		allow(roleDeveloper, "applications, get", application),
 		allow(roleDeveloper, "applications, get", platform),
 		allow(roleDeveloper, "applications, sync", application),
-		allow(roleDeveloper, "applications, action/argoproj.io/Rollout/*", application),
 		allow(roleDeveloper, "logs, get", application),
 		allow(roleDeveloper, "projects, get", naming.ProjectGridOS),
 		allow(roleDeveloper, "projects, get", naming.ProjectPlatform),
 		allow(roleDeveloper, "clusters, get", naming.ArgoCDInCluster),
 		allow(roleCI, "applications, get", application),
 		allow(roleCI, "applications, sync", application),
+	}
+	for _, permission := range appproject.RolloutActions() {
+		lines = append(lines, allow(roleDeveloper, permission, application))
 	}
 	for _, mapping := range []struct {
 		groups []string
