@@ -43,16 +43,22 @@ type quantities struct {
 
 // prometheusScrapes are the scrape configurations of the chart, which turns all of them on.
 type prometheusScrapes struct {
-	Prometheus           enabled `json:"prometheus"`
-	Pods                 enabled `json:"kubernetes-pods"`
-	PodsSlow             enabled `json:"kubernetes-pods-slow"`
-	APIServers           enabled `json:"kubernetes-api-servers"`
-	Nodes                enabled `json:"kubernetes-nodes"`
-	NodesCadvisor        enabled `json:"kubernetes-nodes-cadvisor"`
-	ServiceEndpoints     enabled `json:"kubernetes-service-endpoints"`
-	ServiceEndpointsSlow enabled `json:"kubernetes-service-endpoints-slow"`
-	Services             enabled `json:"kubernetes-services"`
-	Pushgateway          enabled `json:"prometheus-pushgateway"`
+	Prometheus           enabled    `json:"prometheus"`
+	Pods                 podScrapes `json:"kubernetes-pods"`
+	PodsSlow             enabled    `json:"kubernetes-pods-slow"`
+	APIServers           enabled    `json:"kubernetes-api-servers"`
+	Nodes                enabled    `json:"kubernetes-nodes"`
+	NodesCadvisor        enabled    `json:"kubernetes-nodes-cadvisor"`
+	ServiceEndpoints     enabled    `json:"kubernetes-service-endpoints"`
+	ServiceEndpointsSlow enabled    `json:"kubernetes-service-endpoints-slow"`
+	Services             enabled    `json:"kubernetes-services"`
+	Pushgateway          enabled    `json:"prometheus-pushgateway"`
+}
+
+type podScrapes struct {
+	Enabled bool `json:"enabled"`
+	// HonorLabels lets a pod say itself which labels its series have, such as the namespace.
+	HonorLabels bool `json:"honor_labels"`
 }
 
 // prometheus returns what the analysis of a rollout needs, and no more: monitoring of the platform itself is Azure
@@ -75,8 +81,9 @@ func prometheus() prometheusValues {
 		},
 		// Pods say by their annotations that they have metrics, as Istio's sidecars do. Endpoints are the same pods over
 		// again; nodes and the API server have nothing that analysis asks for.
-		ScrapeConfigs: prometheusScrapes{Prometheus: enabled{true}, Pods: enabled{true}},
-		// Nobody is alerted by this Prometheus: the analysis aborts the rollout, and Argo CD's notifications tell of it.
+		// The chart honours labels: any pod of the cluster could then count requests as the application's, and sway an analysis.
+		ScrapeConfigs: prometheusScrapes{Prometheus: enabled{true}, Pods: podScrapes{Enabled: true, HonorLabels: false}},
+		// Nobody is alerted by this Prometheus: the analysis aborts the rollout.
 		Alertmanager: enabled{false},
 		// The state of Kubernetes' objects and of the nodes is Azure Monitor's affair, and both would read the whole
 		// cluster, the latter as root of every node.
