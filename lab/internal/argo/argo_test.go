@@ -71,7 +71,7 @@ func TestUnit_AnObserverSeesEachMoveOfTheRequestsAndSaysWhereAReleaseStands(t *t
 	move := func(stable, canary int64) {
 		routes, _, err := unstructured.NestedSlice(virtual.Object, "spec", "http")
 		require.NoError(t, err)
-		split := routes[1].(map[string]any)["route"].([]any)
+		split := routes[len(routes)-1].(map[string]any)["route"].([]any)
 		split[0].(map[string]any)["weight"], split[1].(map[string]any)["weight"] = stable, canary
 		require.NoError(t, unstructured.SetNestedSlice(virtual.Object, routes, "spec", "http"))
 		_, err = client.Resource(VirtualServices).Namespace(naming.NamespaceGridOS).Update(t.Context(), virtual, metav1.UpdateOptions{})

@@ -170,6 +170,9 @@ type Analysis struct {
 	} `json:"status"`
 }
 
+// Background tells whether it goes on during the steps, and is none of them.
+func (a Analysis) Background() bool { return a.Labels["rollout-type"] == "Background" }
+
 // Hash is that of the pods that it judges.
 func (a Analysis) Hash() string { return a.Labels["rollouts-pod-template-hash"] }
 
@@ -211,9 +214,21 @@ type State struct {
 	Routing  Routing
 }
 
-// AnalysesOf are those of one revision.
-func (s State) AnalysesOf(hash string) []Analysis {
-	return slices.DeleteFunc(slices.Clone(s.Analyses), func(a Analysis) bool { return a.Hash() != hash })
+// AnalysesOf are those of one revision, since a time, that are steps.
+func (s State) AnalysesOf(hash string, since time.Time) []Analysis {
+	return s.analysesOf(hash, since, false)
+}
+
+// BackgroundOf are those of one revision, since a time, that go on during the steps.
+func (s State) BackgroundOf(hash string, since time.Time) []Analysis {
+	return s.analysesOf(hash, since, true)
+}
+
+func (s State) analysesOf(hash string, since time.Time, background bool) []Analysis {
+	since = since.Truncate(time.Second) // as the API server notes it
+	return slices.DeleteFunc(slices.Clone(s.Analyses), func(a Analysis) bool {
+		return a.Hash() != hash || a.Background() != background || a.CreationTimestamp.Time.Before(since)
+	})
 }
 
 func read[T any](object *unstructured.Unstructured) (T, error) {
@@ -241,9 +256,11 @@ func routingOf(object *unstructured.Unstructured, stable, canary string) (Routin
 	if err != nil {
 		return Routing{}, err
 	}
-	var routing Routing
 	for _, rule := range virtual.Spec.HTTP {
+		var routing Routing
+		split := map[string]bool{}
 		for _, route := range rule.Route {
+			split[route.Destination.Host] = true
 			switch route.Destination.Host {
 			case stable:
 				routing.Stable = route.Weight
@@ -251,9 +268,9 @@ func routingOf(object *unstructured.Unstructured, stable, canary string) (Routin
 				routing.Canary = route.Weight
 			}
 		}
-		if len(rule.Route) > 0 {
-			break
+		if split[stable] && split[canary] {
+			return routing, nil
 		}
 	}
-	return routing, nil
+	return Routing{}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -59,6 +60,8 @@ type Delivery struct {
 	// Kubeconfig signs in to the cluster as its administrator. gridos-bootstrap must have installed Argo CD there: its configuration is
 	// read from what the release made of it.
 	Kubeconfig []byte
+	// Gateway is the URL that answers requests as the mesh's gateway would, with their path after it.
+	Gateway string
 	// Targets is a URL at which Prometheus discovers the application's pods, by HTTP service discovery.
 	Targets string
 	// Note takes a line about each component that ended by itself, and is being started again. It may be called from several goroutines.
@@ -109,6 +112,10 @@ func (d *Delivery) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("delivery: make a client for the API server: %w", err)
 	}
+	gateway, err := url.Parse(d.Gateway)
+	if err != nil {
+		return fmt.Errorf("delivery: the address of the mesh's gateway: %w", err)
+	}
 	if d.ports, err = newPorts(); err != nil {
 		return fmt.Errorf("delivery: %w", err)
 	}
@@ -117,12 +124,14 @@ func (d *Delivery) Start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	listener, err := loopback.Listen(ctx, "the way to "+PrometheusHost, 0)
+	listener, err := loopback.Listen(ctx, "the way to "+PrometheusHost+" and "+GatewayHost, 0)
 	if err != nil {
 		return err
 	}
 	d.proxyURL = "http://" + listener.Address()
-	d.proxy = listener.Serve(forwardProxy(process.HostPort(d.ports.prometheus)), log.Default())
+	d.proxy = listener.Serve(forwardProxy(map[string]*url.URL{
+		PrometheusHost: {Scheme: "http", Host: process.HostPort(d.ports.prometheus)}, GatewayHost: gateway,
+	}), log.Default())
 	if err := errors.Join(d.writeKubeconfigs(), d.define(ctx, client)); err != nil {
 		return errors.Join(err, d.proxy.Stop())
 	}
@@ -182,7 +191,8 @@ func (d *Delivery) redis() (*process.Process, error) {
 	}, nil
 }
 
-// rollouts is Argo Rollouts' controller. It finds Prometheus under the name that the AnalysisTemplates give, by a proxy.
+// rollouts is Argo Rollouts' controller. It finds Prometheus and the mesh's gateway under the names that the
+// AnalysisTemplates give, by a proxy.
 func (d *Delivery) rollouts() *process.Process {
 	return &process.Process{
 		Path: d.Binaries.ArgoRollouts,

@@ -47,13 +47,16 @@ func TestUnit_AComponentHasTheEnvironmentThatTheReleaseConfigures(t *testing.T) 
 	require.ErrorContains(t, err, Server)
 }
 
-func TestUnit_TheProxyKnowsPrometheusAlone(t *testing.T) {
+func TestUnit_TheProxyKnowsWhatAnalysesAsk(t *testing.T) {
 	t.Parallel()
 	prometheus := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.URL.RequestURI())
 	}))
 	defer prometheus.Close()
-	proxy := httptest.NewServer(forwardProxy(prometheus.Listener.Addr().String()))
+	proxy := httptest.NewServer(forwardProxy(map[string]*url.URL{
+		PrometheusHost: {Scheme: "http", Host: prometheus.Listener.Addr().String()},
+		GatewayHost:    {Scheme: "http", Host: prometheus.Listener.Addr().String(), Path: "/gateway"},
+	}))
 	defer proxy.Close()
 	way, err := url.Parse(proxy.URL)
 	require.NoError(t, err)
@@ -69,6 +72,9 @@ func TestUnit_TheProxyKnowsPrometheusAlone(t *testing.T) {
 	code, text := ask("http://" + PrometheusHost + "/api/v1/query?query=up")
 	assert.Equal(t, http.StatusOK, code)
 	assert.Equal(t, "/api/v1/query?query=up", text)
+	code, text = ask("http://aks-istio-ingressgateway-internal.aks-istio-ingress/version")
+	assert.Equal(t, http.StatusOK, code)
+	assert.Equal(t, "/gateway/version", text)
 	code, text = ask("http://169.254.169.254/metadata")
 	assert.Equal(t, http.StatusBadGateway, code)
 	assert.Contains(t, text, "169.254.169.254")

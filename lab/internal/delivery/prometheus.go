@@ -2,21 +2,26 @@ package delivery
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/lab/internal/process"
+	"github.com/gridos/sharedinfra/naming"
 )
 
 const (
 	// PrometheusHost is what the AnalysisTemplates call Prometheus: the Service of the catalogue's Application prometheus.
 	PrometheusHost = "prometheus-server.monitoring"
+	// GatewayHost is what they call AKS' Service of the mesh's gateway.
+	GatewayHost = naming.IstioInternalIngress + "." + naming.NamespaceIstioIngress
 	// scrapeInterval is a second in place of the chart's minute, for the windows that queries look at are as short.
 	scrapeInterval = time.Second
 )
@@ -52,16 +57,17 @@ func (d *Delivery) prometheus() (*process.Process, error) {
 	}, nil
 }
 
-// forwardProxy is a proxy, as HTTP_PROXY means it, that knows one host: the cluster's name service does not reach host processes.
-func forwardProxy(prometheus string) http.Handler {
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(&url.URL{Scheme: "http", Host: prometheus})
-	}}
+// forwardProxy is a proxy, as HTTP_PROXY means it, that knows the given hosts, each by the URL that stands for it: the cluster's name
+// service does not reach host processes.
+func forwardProxy(hosts map[string]*url.URL) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Host != PrometheusHost {
-			http.Error(w, fmt.Sprintf("the lab has no host %q; it has %s", r.URL.Host, PrometheusHost), http.StatusBadGateway)
+		target := hosts[r.URL.Host]
+		if target == nil {
+			problem := fmt.Sprintf("the lab has no host %q; it has %s", r.URL.Host, slices.Sorted(maps.Keys(hosts)))
+			http.Error(w, problem, http.StatusBadGateway)
 			return
 		}
+		forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
 		forward.ServeHTTP(w, r)
 	})
 }

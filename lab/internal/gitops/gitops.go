@@ -165,7 +165,7 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	defer func() { err = errors.Join(err, users.Stop()) }()
 	controllers := &delivery.Delivery{
 		Dir: filepath.Join(s.options.Dir, "delivery"), Binaries: s.options.Binaries, Kubeconfig: cluster.Kubeconfig,
-		Targets: users.SDURL(), Note: cluster.Note,
+		Targets: users.SDURL(), Gateway: users.GatewayURL(), Note: cluster.Note,
 	}
 	if err := controllers.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)

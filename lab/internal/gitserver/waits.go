@@ -29,6 +29,9 @@ var (
 	window = regexp.MustCompile(`\[(\d+[a-z][a-z0-9]*)\]`)
 	// timed are the fields that a wait is in.
 	timed = []string{"duration", "interval", "initialDelay"}
+	// timedArguments are the arguments of an analysis that are a wait, and placeholder stands for one of them in a template.
+	timedArguments = []string{"window", "delay"}
+	placeholder    = regexp.MustCompile(`\{\{\s*args\.[^}\s]+\s*\}\}`)
 )
 
 // waits multiplies the waits of releases by a factor, in the text of the manifests, so that everything else stays as it is.
@@ -49,7 +52,7 @@ func (w *waits) missing() error {
 	var problem error
 	for what, found := range map[string]int{
 		"pause.duration of a Rollout": w.pauses, "interval of an AnalysisTemplate": w.intervals,
-		"rate window in a query of an AnalysisTemplate": w.windows,
+		"window in a query or an argument of an analysis": w.windows,
 	} {
 		if found == 0 {
 			problem = errors.Join(problem, fmt.Errorf("there is no %s in the manifests; adapt the scaling to where it is now", what))
@@ -83,12 +86,22 @@ func (w *waits) scale(name string, content []byte) ([]byte, error) {
 func (w *waits) document(root *yaml.Node, edits *edits) error {
 	switch text(field(root, "kind")) {
 	case "Rollout":
-		for _, step := range items(field(root, "spec", "strategy", "canary", "steps")) {
-			if err := w.wait(field(step, "pause", "duration"), &w.pauses, edits); err != nil {
+		canary := field(root, "spec", "strategy", "canary")
+		if err := w.arguments(field(canary, "analysis", "args"), edits); err != nil {
+			return err
+		}
+		for _, step := range items(field(canary, "steps")) {
+			if err := errors.Join(
+				w.wait(field(step, "pause", "duration"), &w.pauses, edits),
+				w.arguments(field(step, "analysis", "args"), edits),
+			); err != nil {
 				return err
 			}
 		}
 	case "AnalysisTemplate", "ClusterAnalysisTemplate":
+		if err := w.arguments(field(root, "spec", "args"), edits); err != nil {
+			return err
+		}
 		for _, metric := range items(field(root, "spec", "metrics")) {
 			initial := 0
 			if err := errors.Join(
@@ -116,15 +129,41 @@ func (w *waits) document(root *yaml.Node, edits *edits) error {
 	return nil
 }
 
+// arguments scales those of an analysis that are a wait; a window holds several scrapes.
+func (w *waits) arguments(args *yaml.Node, edits *edits) error {
+	for _, argument := range items(args) {
+		value := field(argument, "value")
+		name := text(field(argument, "name"))
+		if value == nil || !slices.Contains(timedArguments, name) {
+			continue
+		}
+		least, found := leastWait, new(int)
+		if name == "window" {
+			least, found = leastWindow, &w.windows
+		}
+		if err := w.waitOf(value, least, found, edits); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // wait scales a field that is a duration, or a number of seconds.
 func (w *waits) wait(node *yaml.Node, found *int, edits *edits) error {
 	if node == nil {
 		return nil
 	}
+	return w.waitOf(node, leastWait, found, edits)
+}
+
+func (w *waits) waitOf(node *yaml.Node, least time.Duration, found *int, edits *edits) error {
 	if node.Kind != yaml.ScalarNode {
 		return fmt.Errorf("line %d: a wait must be a duration", node.Line)
 	}
-	scaled, err := w.scaled(node.Value, leastWait)
+	if placeholder.MatchString(node.Value) {
+		return nil // the argument is scaled
+	}
+	scaled, err := w.scaled(node.Value, least)
 	if err != nil {
 		return fmt.Errorf("line %d: %w", node.Line, err)
 	}

@@ -3,6 +3,7 @@ package manifests
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 )
@@ -26,18 +27,52 @@ func (o overlay) checkCanary(owner typed[rolloutFields], r *report) {
 			o.checkRoute(owner, routes, wanted, routing+".routes", r)
 		}
 	}
-	for i, step := range c.Steps {
-		if step.Analysis == nil {
-			continue
-		}
-		field := fmt.Sprintf("%s.steps[%d].analysis", canary, i)
-		for _, reference := range step.Analysis.Templates {
+	for field, analysis := range owner.is.analyses() {
+		for _, reference := range analysis.Templates {
 			found, ok := byName(o.templates, reference.TemplateName)
 			if !ok {
 				r.add(owner.Object, field+".templates", "name the AnalysisTemplate %q; %s", reference.TemplateName, namesOf(o.templates))
 				continue
 			}
-			checkArguments(owner, found, step.Analysis.Args, field+".args", r)
+			checkArguments(owner, found, analysis.Args, field+".args", r)
+		}
+	}
+	checkWindows(owner, r)
+}
+
+// analyses are those of a Rollout, with the fields that they are in.
+func (f rolloutFields) analyses() iter.Seq2[string, analysisUse] {
+	return func(yield func(string, analysisUse) bool) {
+		c := f.Spec.Strategy.Canary
+		if c.Analysis != nil && !yield(canary+".analysis", *c.Analysis) {
+			return
+		}
+		for i, step := range c.Steps {
+			if step.Analysis != nil && !yield(fmt.Sprintf("%s.steps[%d].analysis", canary, i), *step.Analysis) {
+				return
+			}
+		}
+	}
+}
+
+// window is the argument of an analysis that says how long the time is that it looks at.
+const window = "window"
+
+// checkWindows compares how far an analysis looks back with how long the pause before it was: a longer time is partly one with
+// another weight, and of a shorter one a part is not judged.
+func checkWindows(owner typed[rolloutFields], r *report) {
+	pause := ""
+	for i, step := range owner.is.Spec.Strategy.Canary.Steps {
+		switch {
+		case step.Pause != nil:
+			pause = step.Pause.Duration
+		case step.Analysis != nil:
+			for _, given := range step.Analysis.Args {
+				if given.Name == window && (given.Value == nil || *given.Value != pause) {
+					r.add(owner.Object, fmt.Sprintf("%s.steps[%d].analysis.args[%s]", canary, i, window),
+						"must be %s, as long as the pause before", pause)
+				}
+			}
 		}
 	}
 }
@@ -102,14 +137,10 @@ func (o overlay) checkTemplates(r *report) {
 		}
 	}
 	for _, owner := range o.rollouts {
-		for i, step := range owner.is.Spec.Strategy.Canary.Steps {
-			if step.Analysis == nil {
-				continue
-			}
-			for _, given := range step.Analysis.Args {
+		for field, analysis := range owner.is.analyses() {
+			for _, given := range analysis.Args {
 				if !declaredSomewhere[given.Name] {
-					field := fmt.Sprintf("%s.steps[%d].analysis.args", canary, i)
-					r.add(owner.Object, field, "give %s, which no AnalysisTemplate wants", given.Name)
+					r.add(owner.Object, field+".args", "give %s, which no AnalysisTemplate wants", given.Name)
 				}
 			}
 		}

@@ -249,7 +249,7 @@ func stepNames(t *testing.T, steps []any) []string {
 		case s.Pause != nil:
 			names = append(names, s.Pause.Duration)
 		case s.Analysis != nil:
-			assert.Len(t, s.Analysis.Templates, 2, "success rate and latency")
+			assert.Len(t, s.Analysis.Templates, 4, "what the gateway saw, failed and refused requests by route, latency")
 			names = append(names, "analysis")
 		}
 	}
@@ -354,7 +354,7 @@ func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
 		},
 		"destination": {
 			"base/ingress.yaml", "host: gridos-canary", "host: gridos-canaries",
-			`base/ingress.yaml: VirtualService gridos: spec.http[primary].route.destination.host is the Service "gridos-canaries"`,
+			`base/ingress.yaml: VirtualService gridos: spec.http[ask-canary].route.destination.host is the Service "gridos-canaries"`,
 		},
 		"weights": {
 			"base/ingress.yaml", "weight: 0", "weight: 10", "base/ingress.yaml: VirtualService gridos: spec.http[primary].route.weight add up to 110",
@@ -365,15 +365,19 @@ func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
 		},
 		"analysis template": {
 			"base/rollout.yaml", "templateName: latency", "templateName: speed",
-			`base/rollout.yaml: Rollout gridos: spec.strategy.canary.steps[2].analysis.templates name the AnalysisTemplate "speed"; there is latency, success-rate`,
+			`base/rollout.yaml: Rollout gridos: spec.strategy.canary.analysis.templates name the AnalysisTemplate "speed"; there is latency, refusals, requests, routes`,
 		},
 		"argument of an analysis": {
-			"base/rollout.yaml", "name: canary-hash", "name: hash",
-			"base/rollout.yaml: Rollout gridos: spec.strategy.canary.steps[2].analysis.args lack canary-hash",
+			"base/rollout.yaml", "name: canary\n", "name: hash\n",
+			"base/rollout.yaml: Rollout gridos: spec.strategy.canary.steps[2].analysis.args lack canary",
+		},
+		"window that is not the pause": {
+			"base/rollout.yaml", "          - name: window\n            value: 2m", "          - name: window\n            value: 1m",
+			"base/rollout.yaml: Rollout gridos: spec.strategy.canary.steps[5].analysis.args[window] must be 2m",
 		},
 		"argument in a query": {
-			"base/analysis-templates.yaml", `{{args.canary-hash}}",code`, `{{args.canary_hash}}",code`,
-			"base/analysis-templates.yaml: AnalysisTemplate success-rate: spec.metrics use args.canary_hash",
+			"base/analysis-templates.yaml", `{{args.canary}}",code`, `{{args.new}}",code`,
+			"base/analysis-templates.yaml: AnalysisTemplate routes: spec.metrics use args.new",
 		},
 		"configuration in a ConfigMap": {
 			"base/deployment.yaml", "- name: DATABASE_NAME\n          value: gridos\n",
@@ -484,7 +488,7 @@ func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 			"base/rollout.yaml: Rollout gridos: spec.strategy.canary.abortScaleDownDelay is unknown",
 		},
 		"unknown field of a VirtualService": {
-			"base/ingress.yaml", "perTryTimeout", "tryTimeout", "base/ingress.yaml: VirtualService gridos: spec.http[1].retries.tryTimeout is unknown",
+			"base/ingress.yaml", "perTryTimeout", "tryTimeout", "base/ingress.yaml: VirtualService gridos: spec.http[3].retries.tryTimeout is unknown",
 		},
 		"unknown field of an AnalysisTemplate": {
 			"base/analysis-templates.yaml", "successCondition", "successcondition",

@@ -56,17 +56,24 @@ type rolloutFields struct {
 						} `json:"virtualService"`
 					} `json:"istio"`
 				} `json:"trafficRouting"`
-				Steps []struct {
-					Analysis *struct {
-						Templates []struct {
-							TemplateName string `json:"templateName"`
-						} `json:"templates"`
-						Args []argument `json:"args"`
-					} `json:"analysis"`
+				Analysis *analysisUse `json:"analysis"`
+				Steps    []struct {
+					Pause *struct {
+						Duration string `json:"duration"`
+					} `json:"pause"`
+					Analysis *analysisUse `json:"analysis"`
 				} `json:"steps"`
 			} `json:"canary"`
 		} `json:"strategy"`
 	} `json:"spec"`
+}
+
+// analysisUse is an analysis at a step of a Rollout, or in the background of several.
+type analysisUse struct {
+	Templates []struct {
+		TemplateName string `json:"templateName"`
+	} `json:"templates"`
+	Args []argument `json:"args"`
 }
 
 // argument is an argument of an analysis; Value is nil where none is given.

@@ -33,6 +33,9 @@ func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {
 			assert.EqualValues(t, 2, *deployment.Spec.Replicas, "AKS' minimum")
 			require.Len(t, deployment.Spec.Template.Spec.Tolerations, 1, "they may run on system nodes")
 			assert.Equal(t, "CriticalAddonsOnly", deployment.Spec.Template.Spec.Tolerations[0].Key)
+			assert.Equal(t, map[string]string{
+				"prometheus.io/scrape": "true", "prometheus.io/port": "15020", "prometheus.io/path": "/stats/prometheus",
+			}, deployment.Spec.Template.Annotations, "what Prometheus goes by")
 			found = append(found, deployment.Name)
 		}
 		return found

@@ -40,9 +40,7 @@ func (s *Stage) reconfigure(ctx context.Context) (commit, tag string, err error)
 	}); err != nil {
 		return "", "", err
 	}
-	image := state.Rollout.Image()
-	_, tag, _ = strings.Cut(image[strings.LastIndex(image, "/"):], ":")
-	return commit, tag, nil
+	return commit, tagOf(state.Rollout.Image()), nil
 }
 
 // configChange changes dev's configuration, and nothing of another environment.

@@ -242,7 +242,7 @@ func prometheusDown(ctx context.Context, s *Stage) (evidence string, err error) 
 		err = errors.Join(err, s.options.Lab.SetAway(back, gitops.Prometheus, false))
 	}()
 	return badRelease(ctx, s, 1, "Error", nil, func(state argo.State, _ string) error {
-		if away || len(state.AnalysesOf(state.Rollout.Status.CurrentPodHash)) == 0 {
+		if away || len(state.AnalysesOf(state.Rollout.Status.CurrentPodHash, time.Time{})) == 0 {
 			return nil
 		}
 		away = true

@@ -57,10 +57,13 @@ func goodRelease(ctx context.Context, s *Stage) (string, error) {
 		return "", fmt.Errorf("there were %d analyses, and there should be one after each of three pauses", len(c.Analyses))
 	}
 	for _, analysis := range c.Analyses {
-		if analysis.Status.Phase != "Successful" || len(analysis.Status.Metrics) != 2 {
+		if analysis.Status.Phase != "Successful" || len(analysis.Status.Metrics) != 4 {
 			return "", fmt.Errorf("%s is %s with %d metrics: %s",
 				analysis.Name, analysis.Status.Phase, len(analysis.Status.Metrics), analysis.Status.Message)
 		}
+	}
+	if len(c.Background) != 1 || len(c.Background[0].Status.Metrics) != 6 {
+		return "", fmt.Errorf("there were %d analyses in the background, and there should be one with 6 metrics", len(c.Background))
 	}
 	if image := c.State.Rollout.Image(); image != b.Reference {
 		return "", fmt.Errorf("the Rollout has the image %s, and %s was pushed", image, b.Reference)
@@ -71,13 +74,17 @@ func goodRelease(ctx context.Context, s *Stage) (string, error) {
 		return "", fmt.Errorf("%d of the users' %d requests failed, and %d versions answered instead of two",
 			failed, requests, len(seen.Revisions))
 	}
-	return fmt.Sprintf("%s at %v %%; 3 analyses of 2 metrics Successful; 0 of %d requests failed", b.Tag, c.Weights, requests), nil
+	return fmt.Sprintf("%s at %v %%; 3 analyses of 4 metrics Successful, one of 6 in the background; 0 of %d requests failed",
+		b.Tag, c.Weights, requests), nil
 }
 
-// badErrors releases a version that answers half of its requests with an error.
+// failing is a version that answers half of its requests with an error.
+var failing = traffic.Behaviour{ErrorShare: .5, P50: traffic.Good.P50, P95: traffic.Good.P95}
+
+// badErrors releases a version that fails from the beginning.
 func badErrors(ctx context.Context, s *Stage) (string, error) {
 	return badRelease(ctx, s, 1, "Failed", func(ctx context.Context, tag string) error {
-		return s.options.Lab.SetBehaviour(ctx, tag, traffic.Behaviour{ErrorShare: .5, P50: traffic.Good.P50, P95: traffic.Good.P95})
+		return s.options.Lab.SetBehaviour(ctx, tag, failing)
 	}, nil)
 }
 
@@ -86,7 +93,7 @@ func badLatency(ctx context.Context, s *Stage) (string, error) {
 	slow := traffic.Behaviour{P50: time.Second, P95: 3 * time.Second}
 	said := false
 	return badRelease(ctx, s, 2, "Failed", nil, func(state argo.State, tag string) error {
-		if said || len(state.AnalysesOf(state.Rollout.Status.CurrentPodHash)) == 0 || state.Routing.Canary <= state.Rollout.Weights()[0] {
+		if said || state.Routing.Canary <= state.Rollout.Weights()[0] {
 			return nil
 		}
 		said = true
@@ -94,9 +101,10 @@ func badLatency(ctx context.Context, s *Stage) (string, error) {
 	})
 }
 
-// badRelease releases a version that is to be aborted at an analysis, counted from 1, with that verdict. prepare and during may be nil.
+// badRelease releases a version that is to be aborted with so many shares of the requests, with that verdict. prepare and during may be
+// nil.
 func badRelease(
-	ctx context.Context, s *Stage, failing int, verdict string,
+	ctx context.Context, s *Stage, shares int, verdict string,
 	prepare func(ctx context.Context, tag string) error, during func(state argo.State, tag string) error,
 ) (string, error) {
 	stable, err := s.stable(ctx)
@@ -128,36 +136,45 @@ func badRelease(
 	if err != nil {
 		return "", err
 	}
-	r := c.State.Rollout
-	if !r.Status.Abort || r.Status.StableRS != stable.hash || c.State.Routing != (argo.Routing{Stable: 100}) {
-		return "", fmt.Errorf("it was not aborted in favour of %s: the Rollout is %s, stable is %s, requests go %s",
-			stable.hash, r.Status.Phase, r.Status.StableRS, c.State.Routing)
-	}
-	if want := r.Weights()[:failing]; !slices.Equal(c.Weights, want) {
-		return "", fmt.Errorf("the canary got %v %% of the requests, and should get %v %%", c.Weights, want)
-	}
-	if len(c.Analyses) != failing {
-		return "", fmt.Errorf("there were %d analyses, and it should be aborted at number %d", len(c.Analyses), failing)
-	}
-	for i, analysis := range c.Analyses {
-		want := "Successful"
-		if i == failing-1 {
-			want = verdict
-		}
-		if analysis.Status.Phase != want {
-			return "", fmt.Errorf("analysis %d is %s, and should be %s: %s", i+1, analysis.Status.Phase, want, analysis.Status.Message)
-		}
+	judged, err := c.aborted(stable.hash, shares, verdict)
+	if err != nil {
+		return "", err
 	}
 	if err := s.keptItsPods(ctx, stable); err != nil {
 		return "", err
 	}
-	last := c.Analyses[failing-1]
 	return fmt.Sprintf("aborted at %d %%, %.0f s after the sync (%s); %d stable pods untouched, 100 %% of the requests",
-		c.Weights[failing-1], time.Since(s.clock.synced).Seconds(), last.Status.Message, len(stable.pods)), nil
+		c.Weights[shares-1], time.Since(s.clock.synced).Seconds(), judged.Status.Message, len(stable.pods)), nil
 }
 
-// promotion returns what was promoted last, by an earlier scenario or now. It can be taken back once: what was before it is one of the
-// last revisions then.
+// aborted returns the analysis that aborted a canary in favour of a stable version, with that verdict, when it had so many shares of
+// the requests. The error says what else became of it.
+func (c course) aborted(stable string, shares int, verdict string) (argo.Analysis, error) {
+	r := c.State.Rollout
+	if !r.Status.Abort || r.Status.StableRS != stable || c.State.Routing != (argo.Routing{Stable: 100}) {
+		return argo.Analysis{}, fmt.Errorf("it was not aborted in favour of %s: the Rollout is %s, stable is %s, requests go %s",
+			stable, r.Status.Phase, r.Status.StableRS, c.State.Routing)
+	}
+	if want := r.Weights()[:shares]; !slices.Equal(c.Weights, want) {
+		return argo.Analysis{}, fmt.Errorf("the canary got %v %% of the requests, and should get %v %%", c.Weights, want)
+	}
+	var judged *argo.Analysis
+	for _, analysis := range slices.Concat(c.Background, c.Analyses) {
+		switch analysis.Status.Phase {
+		case verdict:
+			judged = &analysis
+		case "Failed", "Error", "Inconclusive":
+			return argo.Analysis{}, fmt.Errorf("%s is %s, and should be %s or Successful: %s",
+				analysis.Name, analysis.Status.Phase, verdict, analysis.Status.Message)
+		}
+	}
+	if judged == nil {
+		return argo.Analysis{}, fmt.Errorf("no analysis is %s: %s", verdict, r.Status.Message)
+	}
+	return *judged, nil
+}
+
+// promotion returns what was promoted last, by an earlier scenario or now. It can be taken back once: its commit can be reverted once.
 func (s *Stage) promotion(ctx context.Context) (promotion, error) {
 	if s.last == nil {
 		if err := s.promote(ctx); err != nil {
@@ -179,14 +196,7 @@ func (s *Stage) promote(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	commit, err := s.release(ctx, b)
-	if err != nil {
-		return err
-	}
-	if _, err := s.synced(ctx, commit); err != nil {
-		return err
-	}
-	c, err := s.follow(ctx, b.Tag, throughout)
+	c, commit, err := s.deliver(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -199,14 +209,14 @@ func (s *Stage) promote(ctx context.Context) error {
 
 // back waits until the version of a state is stable again, and returns how many analyses that took.
 func (s *Stage) back(ctx context.Context, to argo.State) (analyses int, err error) {
-	had := len(to.AnalysesOf(to.Rollout.Status.StableRS))
+	had := len(to.AnalysesOf(to.Rollout.Status.StableRS, time.Time{}))
 	ctx, cancel := soon(ctx)
 	defer cancel()
 	state, err := s.observer.UntilSettled(ctx, to.Rollout.Image()+" is back", func(state argo.State) (bool, error) {
 		s.options.Detail(detail(state))
 		return state.Rollout.Status.StableRS == to.Rollout.Status.StableRS && s.promoted(state), nil
 	})
-	return len(state.AnalysesOf(to.Rollout.Status.StableRS)) - had, err
+	return len(state.AnalysesOf(to.Rollout.Status.StableRS, time.Time{})) - had, err
 }
 
 // gitRevert reverts the commit of a version that was promoted.
@@ -215,27 +225,114 @@ func gitRevert(ctx context.Context, s *Stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	reverted, err := s.work.Revert(ctx, p.commit)
-	if err != nil {
-		return "", err
-	}
-	if err := s.push(ctx, reverted, "git revert "+short(p.commit)); err != nil {
+	if _, err := s.revert(ctx, p.commit); err != nil {
 		return "", err
 	}
 	pushed := s.clock.pushed
-	if _, err := s.synced(ctx, reverted); err != nil {
-		return "", err
-	}
-	analyses, err := s.back(ctx, p.before)
+	c, err := s.follow(ctx, tagOf(p.before.Rollout.Image()), throughout)
 	if err != nil {
 		return "", err
 	}
-	s.clock.promoted = time.Now()
-	if analyses > 0 {
-		return "", fmt.Errorf("going back took %d analyses, and should take none", analyses)
+	if !s.promoted(c.State) || c.State.Rollout.Status.StableRS != p.before.Rollout.Status.StableRS {
+		return "", fmt.Errorf("%s is not back: %s", p.before.Rollout.Image(), c.State.Rollout.Status.Message)
+	}
+	if want := c.State.Rollout.Weights(); !slices.Equal(c.Weights, want) || len(c.Analyses) != 3 {
+		return "", fmt.Errorf("going back took %v %% of the requests and %d analyses, and should take %v %% and 3",
+			c.Weights, len(c.Analyses), want)
 	}
 	s.keep = true
-	return fmt.Sprintf("%s replaced by what was before it %.1f s after the push, without steps", p.what, time.Since(pushed).Seconds()), nil
+	return fmt.Sprintf("%s replaced by what was before it at %v %%, with 3 analyses, %.0f s after the push",
+		p.what, c.Weights, time.Since(pushed).Seconds()), nil
+}
+
+// revert reverts a commit and waits until that is synced.
+func (s *Stage) revert(ctx context.Context, commit string) (reverted string, err error) {
+	if reverted, err = s.work.Revert(ctx, commit); err != nil {
+		return "", err
+	}
+	if err := s.push(ctx, reverted, "git revert "+short(commit)); err != nil {
+		return "", err
+	}
+	_, err = s.synced(ctx, reverted)
+	return reverted, err
+}
+
+// tagOf is the tag of an image.
+func tagOf(image string) string {
+	_, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
+	return tag
+}
+
+// condemned has a version aborted, releases a good one on top of it, and reverts that, so that Git asks for the condemned one again.
+func condemned(ctx context.Context, s *Stage) (string, error) {
+	s.last = nil // undo would go back to the version that is condemned here
+	first, err := s.stable(ctx)
+	if err != nil {
+		return "", err
+	}
+	bad, err := s.build(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := s.options.Lab.SetBehaviour(ctx, bad.Tag, failing); err != nil {
+		return "", err
+	}
+	c, _, err := s.deliver(ctx, bad)
+	if err != nil {
+		return "", err
+	}
+	if _, err := c.aborted(first.hash, 1, "Failed"); err != nil {
+		return "", err
+	}
+
+	good, err := s.build(ctx)
+	if err != nil {
+		return "", err
+	}
+	c, commit, err := s.deliver(ctx, good)
+	if err != nil {
+		return "", err
+	}
+	if want := c.State.Rollout.Weights(); !s.promoted(c.State) || !slices.Equal(c.Weights, want) {
+		return "", fmt.Errorf("the version on top of the aborted one got %v %% of the requests and should get %v %%: %s",
+			c.Weights, want, c.State.Rollout.Status.Message)
+	}
+	second := c.State.Rollout.Status.StableRS
+
+	reverted, err := s.revert(ctx, commit)
+	if err != nil {
+		return "", err
+	}
+	if c, err = s.follow(ctx, bad.Tag, throughout); err != nil {
+		return "", err
+	}
+	judged, err := c.aborted(second, 1, "Failed")
+	if err != nil {
+		return "", fmt.Errorf("Git asked for the condemned version again: %w", err)
+	}
+	took := time.Since(s.clock.synced)
+	if _, err := s.revert(ctx, reverted); err != nil {
+		return "", err
+	}
+	if _, err := s.back(ctx, c.State); err != nil {
+		return "", err
+	}
+	s.keep = true
+	return fmt.Sprintf("%s was released on top of %s, which was aborted, with all steps; Git's going back to the latter was aborted at "+
+		"%v %%, %.0f s after the sync (%s)", good.Tag, bad.Tag, c.Weights, took.Seconds(), judged.Status.Message), nil
+}
+
+// deliver releases a version and follows it until it is through.
+func (s *Stage) deliver(ctx context.Context, b build) (course, string, error) {
+	commit, err := s.release(ctx, b)
+	if err != nil {
+		return course{}, "", err
+	}
+	if _, err := s.synced(ctx, commit); err != nil {
+		return course{}, "", err
+	}
+	c, err := s.follow(ctx, b.Tag, throughout)
+	return c, commit, err
 }
 
 // skipReconcile makes Argo CD leave an Application alone.
@@ -260,6 +357,16 @@ func undo(ctx context.Context, s *Stage) (evidence string, err error) {
 		return "", err
 	}
 	s.tell("undo", "kubectl argo rollouts undo %s", argo.RolloutName)
+	if _, err := s.observer.Until(ctx, "Argo Rollouts has begun with it", func(state argo.State) (bool, error) {
+		return state.Rollout.Seen() && state.Rollout.Status.CurrentPodHash == p.before.Rollout.Status.StableRS, nil
+	}); err != nil {
+		return "", err
+	}
+	_, err = s.run(ctx, s.options.RolloutsPlugin, "promote", argo.RolloutName, "--full", "--namespace", naming.NamespaceGridOS)
+	if err != nil {
+		return "", err
+	}
+	s.tell("promote", "kubectl argo rollouts promote %s --full", argo.RolloutName)
 	analyses, err := s.back(ctx, p.before)
 	if err != nil {
 		return "", err

@@ -315,8 +315,8 @@ type course struct {
 	State argo.State
 	// Weights are the shares of the requests that it got, in percent, in their order.
 	Weights []int
-	// Analyses are its own.
-	Analyses []argo.Analysis
+	// Analyses are its own that were steps, and Background those that went on during the steps.
+	Analyses, Background []argo.Analysis
 }
 
 // follow shows a canary until done says so, or it is promoted, or aborted. The error is that of done.
@@ -336,10 +336,15 @@ func (s *Stage) follow(ctx context.Context, tag string, done func(argo.State) (b
 		for _, move := range s.observer.Moves(since) {
 			once(fmt.Sprint(move.At), "weight", "requests: %d %% stable, %d %% canary", move.Stable, move.Canary)
 		}
-		for _, analysis := range state.AnalysesOf(state.Rollout.Status.CurrentPodHash) {
+		hash := state.Rollout.Status.CurrentPodHash
+		for _, analysis := range append(state.AnalysesOf(hash, since), state.BackgroundOf(hash, since)...) {
 			if analysis.Status.Phase != "Running" && analysis.Status.Phase != "Pending" && analysis.Status.Phase != "" {
-				once(analysis.Name, "analysis", "analysis %s: %s",
-					analysis.Status.Phase, cmp.Or(analysis.Summary(), analysis.Status.Message))
+				kind := "analysis"
+				if analysis.Background() {
+					kind = "background analysis"
+				}
+				once(analysis.Name, "analysis", "%s %s: %s",
+					kind, analysis.Status.Phase, cmp.Or(analysis.Summary(), analysis.Status.Message))
 			}
 		}
 		s.options.Detail(detail(state))
@@ -354,7 +359,8 @@ func (s *Stage) follow(ctx context.Context, tag string, done func(argo.State) (b
 	if err != nil {
 		return course{}, err
 	}
-	c := course{State: state, Analyses: state.AnalysesOf(state.Rollout.Status.CurrentPodHash)}
+	hash := state.Rollout.Status.CurrentPodHash
+	c := course{State: state, Analyses: state.AnalysesOf(hash, since), Background: state.BackgroundOf(hash, since)}
 	for _, move := range s.observer.Moves(since) {
 		if move.Canary > 0 {
 			c.Weights = append(c.Weights, move.Canary)
@@ -378,7 +384,7 @@ func detail(state argo.State) string {
 	r := state.Rollout
 	text := fmt.Sprintf("%s, step %d of %d, canary %d %%",
 		r.Status.Phase, r.Status.CurrentStepIndex, len(r.Spec.Strategy.Canary.Steps), state.Routing.Canary)
-	for _, analysis := range state.AnalysesOf(r.Status.CurrentPodHash) {
+	for _, analysis := range state.AnalysesOf(r.Status.CurrentPodHash, time.Time{}) {
 		if analysis.Status.Phase == "Running" {
 			text += ", analysis: " + analysis.Summary()
 		}

@@ -242,7 +242,10 @@ func (c cluster) gatewayPods(gateway mesh.Gateway) {
 		name = "gateway-" + gateway.Revision
 	}
 	pod, err := pods.Create(c.Context(), &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: deployment.Spec.Template.Labels}, Spec: deployment.Spec.Template.Spec,
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Labels: deployment.Spec.Template.Labels, Annotations: deployment.Spec.Template.Annotations,
+		},
+		Spec: deployment.Spec.Template.Spec,
 	}, metav1.CreateOptions{})
 	require.NoError(c, err)
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}

@@ -40,7 +40,8 @@ type replica struct {
 	// due is the part of a request that came and was not counted, and owed that of a failure. Both start at a half, so that
 	// what is counted is the expected number, rounded.
 	due, owed float64
-	answered  uint64
+	// answered are the users' requests, and served all.
+	answered, served uint64
 }
 
 func newReplica(pod *corev1.Pod) *replica {
@@ -65,19 +66,27 @@ func (r *replica) answer(requests float64, behaviour Behaviour) (answered, faile
 	for ; r.due >= 1; r.due-- {
 		request := mix[r.answered%uint64(len(mix))]
 		r.answered++
-		code := http.StatusOK
-		if r.owed += behaviour.ErrorShare; r.owed >= 1 {
-			r.owed--
-			code = http.StatusInternalServerError
+		if r.serve(request.method, request.route, behaviour) != http.StatusOK {
 			failed++
 		}
-		r.requests.WithLabelValues(request.method, request.route, strconv.Itoa(code)).Inc()
-		// Multiples of the golden ratio fall evenly between 0 and 1: a few requests have the distribution of many.
-		_, position := math.Modf(.5 + float64(r.answered)*(math.Phi-1))
-		r.duration.WithLabelValues(request.method, request.route).Observe(behaviour.seconds(position))
 		answered++
 	}
 	return answered, failed
+}
+
+// serve answers one request, and returns the code.
+func (r *replica) serve(method, route string, behaviour Behaviour) (code int) {
+	r.served++
+	code = http.StatusOK
+	if r.owed += behaviour.ErrorShare; r.owed >= 1 {
+		r.owed--
+		code = http.StatusInternalServerError
+	}
+	r.requests.WithLabelValues(method, route, strconv.Itoa(code)).Inc()
+	// Multiples of the golden ratio fall evenly between 0 and 1: a few requests have the distribution of many.
+	_, position := math.Modf(.5 + float64(r.served)*(math.Phi-1))
+	r.duration.WithLabelValues(method, route).Observe(behaviour.seconds(position))
+	return code
 }
 
 // tagOf is the tag of the image of a pod's first container, as the container runtime reads it.

@@ -2,6 +2,8 @@ package traffic
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -22,7 +24,7 @@ type virtualService struct {
 	Spec struct {
 		Gateways []string `json:"gateways"`
 		HTTP     []struct {
-			Match []map[string]any `json:"match"`
+			Match []match `json:"match"`
 			Route []struct {
 				Destination struct {
 					Host string `json:"host"`
@@ -33,21 +35,86 @@ type virtualService struct {
 	} `json:"spec"`
 }
 
-// shareOf is the part of the requests, 0 to 1, that each Service gets of those that came in by one of gateways: by the first route
-// that any path takes.
-func shareOf(object *unstructured.Unstructured, gateways []types.NamespacedName) (map[string]float64, error) {
-	var service virtualService
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &service); err != nil {
-		return nil, fmt.Errorf("VirtualService %s/%s: %w", object.GetNamespace(), object.GetName(), err)
+// match is what a request must have for a route: one of those that a route has.
+type match struct {
+	URI     textMatch            `json:"uri"`
+	Headers map[string]textMatch `json:"headers"`
+}
+
+// textMatch is how a text must be; nothing is asked of it where both are empty.
+type textMatch struct {
+	Exact  string `json:"exact"`
+	Prefix string `json:"prefix"`
+}
+
+func (m textMatch) takes(text string) bool {
+	return (m.Exact == "" || m.Exact == text) && strings.HasPrefix(text, m.Prefix)
+}
+
+func (m match) takes(path string, header http.Header) bool {
+	for name, wanted := range m.Headers {
+		if !wanted.takes(header.Get(name)) {
+			return false
+		}
 	}
-	if !slices.ContainsFunc(service.Spec.Gateways, func(name string) bool {
+	return m.URI.takes(path)
+}
+
+// read returns what decides, or false where the VirtualService is for none of gateways.
+func read(object *unstructured.Unstructured, gateways []types.NamespacedName) (service virtualService, serves bool, err error) {
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &service); err != nil {
+		return service, false, fmt.Errorf("VirtualService %s/%s: %w", object.GetNamespace(), object.GetName(), err)
+	}
+	return service, slices.ContainsFunc(service.Spec.Gateways, func(name string) bool {
 		namespace, short, qualified := strings.Cut(name, "/")
 		if !qualified {
 			namespace, short = object.GetNamespace(), name
 		}
 		return slices.Contains(gateways, types.NamespacedName{Namespace: namespace, Name: short})
-	}) {
-		return nil, nil
+	}), nil
+}
+
+// serviceFor is the Service that a request is for: that of the first route that takes it, by chance where it has several. It is empty
+// where no route does, and where the gateway answers by itself.
+func serviceFor(object *unstructured.Unstructured, gateways []types.NamespacedName, path string, header http.Header) (string, error) {
+	service, serves, err := read(object, gateways)
+	if err != nil || !serves {
+		return "", err
+	}
+	for _, route := range service.Spec.HTTP {
+		if len(route.Match) > 0 && !slices.ContainsFunc(route.Match, func(m match) bool { return m.takes(path, header) }) {
+			continue
+		}
+		var all int64
+		for _, to := range route.Route {
+			all += to.Weight
+		}
+		at := int64(0)
+		if all > 0 {
+			at = rand.Int64N(all)
+		}
+		for _, to := range route.Route {
+			if at -= to.Weight; at < 0 || all == 0 {
+				return serviceName(to.Destination.Host), nil
+			}
+		}
+		return "", nil
+	}
+	return "", nil
+}
+
+// serviceName is the name of a Service of this namespace, whose domain may follow.
+func serviceName(host string) string {
+	name, _, _ := strings.Cut(host, ".")
+	return name
+}
+
+// shareOf is the part of the requests, 0 to 1, that each Service gets of those that came in by one of gateways: by the first route
+// that any path takes.
+func shareOf(object *unstructured.Unstructured, gateways []types.NamespacedName) (map[string]float64, error) {
+	service, serves, err := read(object, gateways)
+	if err != nil || !serves {
+		return nil, err
 	}
 	for _, route := range service.Spec.HTTP {
 		if len(route.Match) > 0 || len(route.Route) == 0 {
@@ -63,8 +130,7 @@ func shareOf(object *unstructured.Unstructured, gateways []types.NamespacedName)
 		shares := map[string]float64{}
 		for _, to := range route.Route {
 			if to.Weight > 0 {
-				name, _, _ := strings.Cut(to.Destination.Host, ".") // of this namespace, whose domain may follow
-				shares[name] += float64(to.Weight) / float64(all)
+				shares[serviceName(to.Destination.Host)] += float64(to.Weight) / float64(all)
 			}
 		}
 		return shares, nil

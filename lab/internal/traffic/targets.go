@@ -42,14 +42,20 @@ func metricsPath(pod string) string { return "/pods/" + pod + "/metrics" }
 // serveTargets lists each pod as a target of its own, so that Prometheus' own series of a target, such as up, have its labels.
 func (t *Traffic) serveTargets(w http.ResponseWriter, _ *http.Request) {
 	groups := []targetGroup{}
+	add := func(pod *corev1.Pod) {
+		if pod.Annotations[scrapeAnnotation] != "true" {
+			return
+		}
+		group := targetGroup{Targets: []string{t.address}, Labels: labels(pod)}
+		group.Labels["__metrics_path__"] = metricsPath(pod.Name)
+		groups = append(groups, group)
+	}
 	t.mu.Lock()
 	for _, r := range t.replicas {
-		if r.pod.Annotations[scrapeAnnotation] != "true" {
-			continue
-		}
-		group := targetGroup{Targets: []string{t.address}, Labels: labels(r.pod)}
-		group.Labels["__metrics_path__"] = metricsPath(r.pod.Name)
-		groups = append(groups, group)
+		add(r.pod)
+	}
+	for _, g := range t.gateways {
+		add(g.pod)
 	}
 	t.mu.Unlock()
 	slices.SortFunc(groups, func(a, b targetGroup) int { return cmp.Compare(a.Labels["pod"], b.Labels["pod"]) })
@@ -57,12 +63,19 @@ func (t *Traffic) serveTargets(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(groups) // a client that went away hears of nothing
 }
 
+func compareNames(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) }
+
 func (t *Traffic) serveMetrics(w http.ResponseWriter, request *http.Request) {
 	var metrics http.Handler
 	t.mu.Lock()
 	for _, r := range t.replicas {
 		if r.pod.Name == request.PathValue("pod") {
 			metrics = r.metrics
+		}
+	}
+	for _, g := range t.gateways {
+		if g.pod.Name == request.PathValue("pod") {
+			metrics = g.metrics
 		}
 	}
 	t.mu.Unlock()

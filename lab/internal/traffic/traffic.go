@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -65,9 +66,13 @@ type Traffic struct {
 	rate       float64
 	behaviours map[string]Behaviour
 	replicas   map[types.UID]*replica
+	gateways   map[types.UID]*gateway
 	revisions  map[string]*Revision
 	unanswered float64
-	lost       error
+	// refused is the part of a request for each Service that found no pod and was not counted by a gateway.
+	refused map[string]float64
+	ticks   int
+	lost    error
 }
 
 // Revision is what users saw of one revision of the service.
@@ -185,6 +190,7 @@ func (t *Traffic) Start(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sd", t.serveTargets)
 	mux.HandleFunc("GET "+metricsPath("{pod}"), t.serveMetrics)
+	mux.HandleFunc(gatewayPath+"/{path...}", t.answerOne)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -226,6 +232,12 @@ func (t *Traffic) Stop() error {
 
 // SDURL is where Prometheus finds the pods, by HTTP service discovery. It is known once Start has returned.
 func (t *Traffic) SDURL() string { return "http://" + t.address + "/sd" }
+
+// GatewayURL is where a request is answered as the mesh's gateway would answer it, with the path after it. It is known once Start has
+// returned.
+func (t *Traffic) GatewayURL() string { return "http://" + t.address + gatewayPath }
+
+const gatewayPath = "/gateway"
 
 // SetRate sets the number of requests per second from now on; with 0 nobody uses the service.
 func (t *Traffic) SetRate(perSecond float64) {
@@ -285,6 +297,7 @@ func (t *Traffic) reset() {
 	defer t.mu.Unlock()
 	t.rate, t.unanswered, t.lost = max(t.Rate, 0), 0, nil
 	t.replicas, t.revisions = map[types.UID]*replica{}, map[string]*Revision{}
+	t.gateways, t.refused = map[types.UID]*gateway{}, map[string]float64{}
 }
 
 // run lets requests come for as long as passes, so that the rate is right on a machine that is too busy for each tick.
@@ -318,39 +331,64 @@ func (t *Traffic) advance(passed time.Duration) error {
 	if err != nil {
 		return err
 	}
+	gateways, err := t.lookAtGateways()
+	if err != nil {
+		return err
+	}
 	in, err := t.entrance.arrive()
 	t.lost = errors.Join(in.Lost, err)
 	shares, shareErr := t.shares(in.Configs)
 	err = errors.Join(err, shareErr)
 	reached := 0.
-	for name, share := range shares {
-		share *= in.Share
+	t.ticks++
+	for _, name := range slices.Sorted(maps.Keys(shares)) {
+		share := shares[name] * in.Share
 		service, serviceErr := t.services.Get(name)
 		if serviceErr != nil && !apierrors.IsNotFound(serviceErr) {
 			err = errors.Join(err, serviceErr)
 		}
 		to := endpoints(service, replicas)
-		for _, r := range to {
-			r.perSecond += t.rate * share / float64(len(to))
-		}
 		if len(to) > 0 {
 			reached += share
 		}
+		t.send(name, t.rate*share, passed, to, gateways)
 	}
 	t.unanswered += t.rate * (1 - reached) * passed.Seconds()
-	for _, r := range replicas {
-		behaviour, said := t.behaviours[r.tag]
-		if !said {
-			behaviour = Good
-		}
-		answered, failed := r.answer(r.perSecond*passed.Seconds(), behaviour)
+	return err
+}
+
+// send lets the requests for a Service come, so many a second, through one of the gateways. All of them take turns.
+func (t *Traffic) send(service string, perSecond float64, passed time.Duration, to []*replica, gateways []*gateway) {
+	count := func(int, uint64) {}
+	if len(gateways) > 0 { // without one none arrives
+		through := gateways[t.ticks%len(gateways)]
+		count = func(code int, requests uint64) { through.count(service, code, requests) }
+	}
+	if len(to) == 0 {
+		whole, rest := math.Modf(t.refused[service] + perSecond*passed.Seconds())
+		t.refused[service] = rest
+		count(http.StatusServiceUnavailable, uint64(whole))
+	}
+	for _, r := range to {
+		each := perSecond / float64(len(to))
+		r.perSecond += each
+		answered, failed := r.answer(each*passed.Seconds(), t.behaviour(r.tag))
+		count(http.StatusOK, answered-failed)
+		count(http.StatusInternalServerError, failed)
 		if answered > 0 {
 			revision := t.revision(r)
 			revision.Requests += answered
 			revision.Failed += failed
 		}
 	}
-	return err
+}
+
+// behaviour is how the version with a tag answers.
+func (t *Traffic) behaviour(tag string) Behaviour {
+	if behaviour, said := t.behaviours[tag]; said {
+		return behaviour
+	}
+	return Good
 }
 
 // look finds the pods that run, and returns them without any requests yet. What one counted that is gone, is gone.
@@ -380,6 +418,15 @@ func (t *Traffic) look() ([]*replica, error) {
 // shares is the part of the requests that each Service gets of those that came in by one of gateways. Before there is a
 // VirtualService, none gets any.
 func (t *Traffic) shares(gateways []types.NamespacedName) (map[string]float64, error) {
+	virtual, err := t.virtualService()
+	if err != nil || virtual == nil {
+		return nil, err
+	}
+	return shareOf(virtual, gateways)
+}
+
+// virtualService is nil where there is none.
+func (t *Traffic) virtualService() (*unstructured.Unstructured, error) {
 	object, err := t.virtual.Get(application)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -391,7 +438,7 @@ func (t *Traffic) shares(gateways []types.NamespacedName) (map[string]float64, e
 	if !ok {
 		return nil, fmt.Errorf("VirtualService %s is a %T", application, object)
 	}
-	return shareOf(virtual, gateways)
+	return virtual, nil
 }
 
 func (t *Traffic) revision(r *replica) *Revision {

@@ -1,9 +1,11 @@
 package traffic
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -141,7 +143,7 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, users.Stop()) })
 	prometheus := startPrometheus(t, path, users.SDURL())
 
-	success, latency := queries(t)
+	queries := queries(t)
 	within := func(expression string, low, high float64) {
 		t.Helper()
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
@@ -152,13 +154,14 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 			}
 		}, 30*time.Second, 250*time.Millisecond, expression)
 	}
-	within(success("new"), .77, .83)
-	within(success("old"), 1, 1)
-	within(latency("new"), .85, .95)
-	within(latency("old"), .06, .1)
+	within(queries["failed"], .17, .23)
+	within(queries["failed-by-route"], .17, .23)
+	within(queries["refused-by-route"], 0, 0)
+	within(queries["latency-p95"], .85, .95)
 	within(`sum(rate(gridos_http_requests_total[5s]))`, 390, 410)
 	within(`sum(rate(gridos_http_requests_total{pod="old-1",namespace="gridos",app_kubernetes_io_name="gridos"}[5s]))`, 175, 185)
-	within(`count(up{job="kubernetes-pods"} == 1)`, 4, 4) // one is not ready, and is asked all the same
+	within(`sum(rate(istio_requests_total{namespace="aks-istio-ingress",reporter="source"}[5s]))`, 390, 410)
+	within(`count(up{job="kubernetes-pods",namespace="gridos"} == 1)`, 4, 4) // one is not ready, and is asked all the same
 	within(`count(gridos_http_requests_total{pod="new-2"}) or vector(0)`, 0, 0)
 	assert.InDelta(t, 180, users.PerSecond("old-1"), 1e-9)
 	assert.InDelta(t, 40, users.PerSecond("new-1"), 1e-9)
@@ -175,10 +178,19 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 
 	// A fix of the behaviour is seen, and so is that nobody comes any more: NaN, which the analysis knows from no answer.
 	require.NoError(t, users.SetBehaviour("v2", Good))
-	within(success("new"), 1, 1)
+	within(queries["failed"], 0, 0)
+	within(queries["failed-by-route"], 0, 0)
+	for revision, version := range map[string]string{"canary": "v2", "stable": "v1"} {
+		code, answer := throughGateway(t, users, "/version", revision)
+		assert.Equal(t, http.StatusOK, code, revision)
+		assert.Contains(t, answer, `"version":"`+version+`"`, revision)
+	}
+	code, _ := throughGateway(t, users, "/metrics", "canary")
+	assert.Equal(t, http.StatusNotFound, code, "the gateway answers by itself")
+	within(`sum(gridos_http_requests_total{route="/version",code="200"})`, 2, 2)
 	users.SetRate(0)
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		values := ask(t.Context(), c, prometheus, success("new"))
+		values := ask(t.Context(), c, prometheus, queries["failed"])
 		if assert.Len(c, values, 1) {
 			assert.True(c, math.IsNaN(values[0]), "%v", values)
 		}
@@ -186,10 +198,14 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 
 	// What a pod counted goes with it, and requests to a Service without pods are not answered.
 	c.remove("new-1")
-	within(`count(up == 1)`, 3, 3)
+	within(`count(up{namespace="gridos"} == 1)`, 3, 3)
 	within(`count(gridos_http_requests_total{rollouts_pod_template_hash="new"}) or vector(0)`, 0, 0)
 	users.SetRate(400)
 	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.Positive(c, users.Seen().Unanswered) }, 10*time.Second, tick)
+	// The gateway knows of the requests that no pod answered, and so does the analysis.
+	within(queries["failed"], 1, 1)
+	code, _ = throughGateway(t, users, "/version", "canary")
+	assert.Equal(t, http.StatusServiceUnavailable, code)
 	c.weigh(100, 0)
 	require.Eventually(t, func() bool { return math.Abs(users.PerSecond("old-2")-200) < 1e-9 }, 10*time.Second, tick)
 	assert.Equal(t, canary.Hash, users.Seen().Revisions[0].Hash, "what users saw is not forgotten")
@@ -230,7 +246,7 @@ func (c cluster) weigh(stable, canary int64) {
 	require.NoError(c, yaml.Unmarshal([]byte(documents[len(documents)-1]), &object.Object))
 	routes, _, err := unstructured.NestedSlice(object.Object, "spec", "http")
 	require.NoError(c, err)
-	primary, ok := routes[1].(map[string]any)
+	primary, ok := routes[len(routes)-1].(map[string]any)
 	require.True(c, ok)
 	to, ok := primary["route"].([]any)
 	require.True(c, ok)
@@ -270,28 +286,54 @@ func (c cluster) remove(pod string) {
 	require.NoError(c, c.core.CoreV1().Pods(naming.NamespaceGridOS).Delete(c.Context(), pod, metav1.DeleteOptions{GracePeriodSeconds: &at}))
 }
 
-// queries are those of the AnalysisTemplates, over five seconds instead of a minute, for a revision.
-func queries(t *testing.T) (success, latency func(hash string) string) {
+// throughGateway asks as Argo Rollouts does, and returns the code and what was answered.
+func throughGateway(t *testing.T, users *Traffic, path, revision string) (code int, answer string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, users.GatewayURL()+path, http.NoBody)
+	require.NoError(t, err)
+	request.Header.Set("gridos-revision", revision)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(text)
+}
+
+// queries are those of the AnalysisTemplates by the names of their metrics, over five seconds, for "new" as the canary and "old" as the
+// stable revision.
+func queries(t *testing.T) map[string]string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(repository, "applications", "gridos", "base", "analysis-templates.yaml"))
 	require.NoError(t, err)
-	var found []func(string) string
+	found := map[string]string{}
 	for document := range strings.SplitSeq(string(content), "\n---\n") {
 		var template struct {
 			Spec struct {
+				Args []struct {
+					Name  string
+					Value string
+				}
 				Metrics []struct {
+					Name     string
 					Provider struct{ Prometheus struct{ Query string } }
 				}
 			}
 		}
 		require.NoError(t, yaml.Unmarshal([]byte(document), &template))
-		require.Len(t, template.Spec.Metrics, 1)
-		query := strings.ReplaceAll(template.Spec.Metrics[0].Provider.Prometheus.Query, "[1m]", "[5s]")
-		require.Contains(t, query, "[5s]")
-		found = append(found, func(hash string) string { return strings.ReplaceAll(query, "{{args.canary-hash}}", hash) })
+		query := template.Spec.Metrics[0].Provider.Prometheus.Query
+		if query == "" {
+			continue
+		}
+		for _, argument := range template.Spec.Args {
+			value := map[string]string{"canary": "new", "stable": "old", "window": "5s"}[argument.Name]
+			query = strings.ReplaceAll(query, "{{args."+argument.Name+"}}", cmp.Or(value, argument.Value))
+		}
+		require.NotContains(t, query, "{{")
+		found[template.Spec.Metrics[0].Name] = query
 	}
-	require.Len(t, found, 2)
-	return found[0], found[1]
+	require.Len(t, found, 4)
+	return found
 }
 
 func startPrometheus(t *testing.T, path, discovery string) string {
