@@ -76,7 +76,7 @@ func All() []Scenario {
 			goodRelease,
 		},
 		{
-			"git-revert", "git revert brings the version before back at once",
+			"git-revert", "git revert brings the version before back, with the steps and analyses of a release",
 			[]Criterion{GitIsTheTruth, NoManualKubectl},
 			gitRevert,
 		},
@@ -91,7 +91,7 @@ func All() []Scenario {
 			basePromotion,
 		},
 		{
-			"undo", "kubectl argo rollouts undo works in an emergency, and Git catches up",
+			"undo", "kubectl argo rollouts undo and promote --full go back within seconds in an emergency, and Git catches up",
 			[]Criterion{GitIsTheTruth},
 			undo,
 		},
@@ -101,14 +101,19 @@ func All() []Scenario {
 			configAbort,
 		},
 		{
-			"bad-errors", "a canary that answers with errors is aborted at the first analysis",
+			"bad-errors", "a canary that answers with errors is aborted at its first share of the requests",
 			[]Criterion{AutoRollback, Progressive},
 			badErrors,
 		},
 		{
-			"bad-latency", "a canary that gets slow under load is aborted at a later analysis",
+			"bad-latency", "a canary that gets slow with its second share of the requests is aborted at it",
 			[]Criterion{AutoRollback, Progressive},
 			badLatency,
+		},
+		{
+			"condemned", "a version is released on top of an aborted one, and a revert to the aborted one is analysed and aborted again",
+			[]Criterion{AutoRollback, GitIsTheTruth},
+			condemned,
 		},
 		{
 			"drift", "what was changed or deleted by hand is put back",
