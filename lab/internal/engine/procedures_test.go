@@ -340,8 +340,21 @@ func TestEngine_TheProcedureForThePasswordOfTheDatabaseWorks(t *testing.T) {
 	r.settled()
 }
 
+// The sender uses its first token meanwhile, which is the same as before.
+func TestEngine_TheProcedureForATokenOfASenderWorks(t *testing.T) {
+	r := read(t)
+	scripts := r.section("Ingest tokens", "sh")
+	require.Len(t, scripts, 2, "one issues a token, and one reads it")
+	require.NoError(t, r.do(scripts[0]))
+	assert.Equal(t, 1, r.last().Changes["replace"], "one token is another one: %v", r.last().Changes)
+	assert.Equal(t, 1, r.last().Changes["update"], "the secret has it: %v", r.last().Changes)
+	r.settled()
+}
+
 // played are the sections of OPERATIONS.md that a test above plays.
-var played = []string{"Kubernetes, minor", "Size of the system pool", "A revision of the mesh", "PostgreSQL, major", "What infra generates"}
+var played = []string{
+	"Kubernetes, minor", "Size of the system pool", "A revision of the mesh", "PostgreSQL, major", "What infra generates", "Ingest tokens",
+}
 
 // notPlayed are the sections with commands for Azure that no test here plays, and why.
 var notPlayed = map[string]string{
