@@ -142,7 +142,8 @@ func TestUnit_TheClusterIsKnownByItsIssuerAndNotByItsKubeconfig(t *testing.T) {
 	assert.True(t, cluster["kubeconfig"].IsSecret())
 }
 
-// An argument that a release is given beside the keys of its chart, the chart may render too: then it is there twice.
+// An argument that a release is given beside the keys of its chart, the chart may render too: then
+// it is there twice.
 func TestUnit_ReleasesAreConfiguredByTheKeysOfTheirCharts(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)

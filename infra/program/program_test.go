@@ -427,7 +427,8 @@ func TestUnit_LogsAreCappedWhereTheyAreNoRecordOfAttacks(t *testing.T) {
 	}
 }
 
-// Reads are most of what the API server is asked: kube-audit, and allLogs with it, has each of them.
+// Reads are most of what the API server is asked: kube-audit, and allLogs with it, has each of
+// them.
 func TestUnit_ReadsOfTheAPIServerAreNotLogged(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {

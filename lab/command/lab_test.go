@@ -239,7 +239,8 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 	})
 }
 
-// dev's whole life is above; of the others, which are protected, and of which prod is private and locked, this is the way up and down.
+// dev's whole life is above; of the others, which are protected, and of which prod is private and
+// locked, this is the way up and down.
 func TestEngine_TestAndProdGoUpStayAndComeDown(t *testing.T) {
 	dir := checkout(t)
 	for _, environment := range naming.Environments()[1:] {

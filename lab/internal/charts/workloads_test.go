@@ -356,7 +356,8 @@ func fact(t *testing.T, name string) (chartFacts, workloadFacts) {
 	return chartFacts{}, workloadFacts{}
 }
 
-// What is said of the chart inside a chart is said of the version that it depends on, which its Chart.lock names.
+// What is said of the chart inside a chart is said of the version that it depends on, which its
+// Chart.lock names.
 func TestUnit_EachVersionOfASubchartIsTheOneInTheFacts(t *testing.T) {
 	t.Parallel()
 	for _, chart := range facts(t) {

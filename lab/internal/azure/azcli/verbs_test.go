@@ -77,8 +77,9 @@ func documentsUse(t *testing.T) used {
 	return found
 }
 
-// The vault of the state is open to every network: the runners of GitHub that sign in to it have no fixed addresses. Any other that the
-// documents have people make lets in themselves and Azure's own services.
+// The vault of the state is open to every network: the runners of GitHub that sign in to it have no
+// fixed addresses. Any other that the documents have people make lets in themselves and Azure's own
+// services.
 func TestUnit_NoDocumentMakesAVaultThatIsOpenToAllNetworks(t *testing.T) {
 	t.Parallel()
 	made := 0
