@@ -1,6 +1,7 @@
 package program_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,6 +52,48 @@ func TestUnit_EveryRegisteredInputIsInTheGoldenFile(t *testing.T) {
 }
 
 const applicationType = "kubernetes:argoproj.io/v1alpha1:Application"
+
+// Git decides what runs. Where nothing is lost by it, a deleted Application takes what it deployed with it.
+func TestUnit_ArgoCDKeepsTheClusterAsGitSays(t *testing.T) {
+	t.Parallel()
+	type facts struct{ project, namespace, source, options string }
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			got := map[string]facts{}
+			for _, app := range recorded.OfType(applicationType) {
+				object := app.Inputs.Mappable()
+				spec, _ := object["spec"].(map[string]any)
+				policy, _ := spec["syncPolicy"].(map[string]any)
+				assert.Equal(t, map[string]any{"prune": true, "selfHeal": true}, policy["automated"], app.Name)
+				cascades := any([]any{"resources-finalizer.argocd.argoproj.io"})
+				if environment == "prod" {
+					cascades = nil
+				}
+				assert.Equal(t, cascades, object["metadata"].(map[string]any)["finalizers"], "%s: in prod, what it deployed stays", app.Name)
+				assert.Equal(t, "10m0s", app.DeleteTimeout(), "%s: what it deployed is deleted first", app.Name)
+				destination, _ := spec["destination"].(map[string]any)
+				assert.Equal(t, "https://kubernetes.default.svc", destination["server"], app.Name)
+				source, _ := spec["source"].(map[string]any)
+				got[app.Name] = facts{
+					project: fmt.Sprint(spec["project"]), namespace: fmt.Sprint(destination["namespace"]),
+					source: fmt.Sprint(source["repoURL"]), options: fmt.Sprint(policy["syncOptions"]),
+				}
+			}
+			assert.Equal(t, map[string]facts{
+				"gridos-" + environment: {
+					fmt.Sprint(mocks.BootstrapOutputs()["projectName"]), fmt.Sprint(mocks.BootstrapOutputs()["workloadNamespace"]),
+					"https://github.com/gridos/sharedinfra.git", "[ApplyOutOfSyncOnly=true]",
+				},
+				"prometheus": {
+					"platform", "monitoring", "https://prometheus-community.github.io/helm-charts", "[ApplyOutOfSyncOnly=true CreateNamespace=true]",
+				},
+			}, got)
+		})
+	}
+}
 
 func TestUnit_ALaterWaveDependsOnWhatItWaitsFor(t *testing.T) {
 	t.Parallel()

@@ -77,7 +77,7 @@ func valuesOf(t *testing.T, s Settings) values {
 }
 
 // What the release is given is read by people here, whole, when it changes.
-func TestUnit_ValuesAreAsRecorded(t *testing.T) {
+func TestUnit_TheValuesAreThoseOfTheGoldenFiles(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string]Settings{
 		"dev":        settingsOf(t, "dev", nil),

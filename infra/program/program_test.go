@@ -355,8 +355,9 @@ func TestUnit_TheLockComesLastAndGoesFirst(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
 	require.NoError(t, err)
-	var scopes []string
+	var scopes, names []string
 	for _, l := range recorded.OfType(lock) {
+		names = append(names, l.Name)
 		assert.Equal(t, "CanNotDelete", l.Inputs["level"].StringValue())
 		scopes = append(scopes, l.Inputs["scope"].StringValue())
 		for _, name := range []string{
@@ -368,6 +369,8 @@ func TestUnit_TheLockComesLastAndGoesFirst(t *testing.T) {
 	}
 	// The group, its network and its private DNS zones have none: it could keep the server from failing over.
 	assert.ElementsMatch(t, []string{"prod-database-server-id", "prod-vault-vault-id", "prod-registry-registry-id"}, scopes)
+	assert.ElementsMatch(t, []string{"prod-database-delete-lock", "prod-vault-delete-lock", "prod-registry-delete-lock"}, names,
+		"under another name it would be deleted and made again")
 	test, err := run("test", map[string]string{"deleteLock": "true"})
 	require.NoError(t, err)
 	assert.Len(t, test.OfType(lock), 3)

@@ -140,6 +140,23 @@ func TestUnit_WhoReachesWhat(t *testing.T) {
 		require.GreaterOrEqual(t, i, 0, packet.subnet)
 		assert.Equal(t, packet.want, passes(groups[i], space, packet.direction, packet.from, packet.to, packet.protocol, packet.port), "%+v", packet)
 	}
+	outbound := map[string]string{} // Azure's own rules let out too, until somebody denies it
+	for _, group := range recorded.OfType(nsg) {
+		for _, rule := range at(group.Inputs, "securityRules").ArrayValue() {
+			if r := rule.ObjectValue(); r["direction"].StringValue() == "Outbound" {
+				outbound[r["destinationAddressPrefix"].StringValue()] = r["protocol"].StringValue() + " " + r["destinationPortRange"].StringValue()
+			}
+		}
+		rules := at(group.Inputs, "securityRules").ArrayValue()
+		for i, rule := range rules {
+			want := 100 + 10*float64(i) // with room between two rules
+			if closing := 2 - (len(rules) - i); closing >= 0 && !strings.HasSuffix(group.Name, "-appgw-nsg") {
+				want = 4095 + float64(closing) // after all others
+			}
+			assert.InDelta(t, want, rule.ObjectValue()["priority"].NumberValue(), 0, "%s, rule %d", group.Name, i)
+		}
+	}
+	assert.Equal(t, map[string]string{"Storage": "Tcp 443", "AzureActiveDirectory": "Tcp 443"}, outbound, "rule N4")
 	// Azure exempts private endpoints from the rules of their subnet unless the subnet says otherwise.
 	for _, s := range recorded.OfType(subnet) {
 		want := "Disabled"
@@ -253,31 +270,35 @@ func TestUnit_PlainRequestsAreSentToHTTPS(t *testing.T) {
 		require.Fail(t, "no such part", "%s %s", list, name)
 		return nil
 	}
-	named := func(of resource.PropertyMap, key string) string {
+	follow := func(of resource.PropertyMap, key, list string) resource.PropertyMap {
 		id := at(of, key, "id").StringValue()
-		return id[strings.LastIndex(id, "/")+1:]
+		name := id[strings.LastIndex(id, "/")+1:]
+		assert.Equal(t, "/subscriptions/s/resourceGroups/prod-group-name/providers/Microsoft.Network/applicationGateways/"+
+			at(in, "applicationGatewayName").StringValue()+"/"+list+"/"+name, id)
+		return part(list, name)
 	}
 	routes := map[string]string{} // by port
 	for _, r := range at(in, "requestRoutingRules").ArrayValue() {
 		rule := r.ObjectValue()
 		assert.Equal(t, "Basic", rule["ruleType"].StringValue())
-		listener := part("httpListeners", named(rule, "httpListener"))
-		port := part("frontendPorts", named(listener, "frontendPort"))["port"].NumberValue()
+		listener := follow(rule, "httpListener", "httpListeners")
+		port := follow(listener, "frontendPort", "frontendPorts")["port"].NumberValue()
+		assert.Contains(t, follow(listener, "frontendIPConfiguration", "frontendIPConfigurations"), resource.PropertyKey("publicIPAddress"))
 		if rule["redirectConfiguration"].IsObject() {
-			redirect := part("redirectConfigurations", named(rule, "redirectConfiguration"))
+			redirect := follow(rule, "redirectConfiguration", "redirectConfigurations")
 			assert.Equal(t, "Permanent", redirect["redirectType"].StringValue())
 			assert.True(t, redirect["includePath"].BoolValue())
 			assert.True(t, redirect["includeQueryString"].BoolValue())
-			assert.Equal(t, "Https", part("httpListeners", named(redirect, "targetListener"))["protocol"].StringValue())
+			assert.Equal(t, "Https", follow(redirect, "targetListener", "httpListeners")["protocol"].StringValue())
 			assert.Equal(t, "Http", listener["protocol"].StringValue())
 			routes[resource.NewProperty(port).String()] = "redirect"
 			continue
 		}
 		assert.Equal(t, "Https", listener["protocol"].StringValue())
-		assert.NotEmpty(t, part("sslCertificates", named(listener, "sslCertificate"))["keyVaultSecretId"].StringValue())
-		settings := part("backendHttpSettingsCollection", named(rule, "backendHttpSettings"))
-		assert.NotEmpty(t, part("backendAddressPools", named(rule, "backendAddressPool"))["backendAddresses"].ArrayValue())
-		probe := part("probes", named(settings, "probe"))
+		assert.NotEmpty(t, follow(listener, "sslCertificate", "sslCertificates")["keyVaultSecretId"].StringValue())
+		settings := follow(rule, "backendHttpSettings", "backendHttpSettingsCollection")
+		assert.NotEmpty(t, follow(rule, "backendAddressPool", "backendAddressPools")["backendAddresses"].ArrayValue())
+		probe := follow(settings, "probe", "probes")
 		assert.Equal(t, "Http", settings["protocol"].StringValue())
 		assert.InDelta(t, 80, settings["port"].NumberValue(), 0)
 		assert.Equal(t, "Disabled", settings["cookieBasedAffinity"].StringValue(), "a rollout moves users with the weights")
@@ -324,7 +345,9 @@ func TestUnit_EachIdentityHasTheRolesOfItsTask(t *testing.T) {
 		"secrets-role":                   {"Key Vault Secrets User", "ServicePrincipal", "prod-secrets-identity-principal"},
 		"vault-deployer-secrets-officer": {"Key Vault Secrets Officer", "User", "o"},
 	}, got)
+	names := []string{}
 	for _, c := range recorded.OfType(credential) {
+		names = append(names, c.Name)
 		assert.Equal(t, []resource.PropertyValue{resource.NewProperty("api://AzureADTokenExchange")}, c.Inputs["audiences"].ArrayValue(), c.Name)
 		issuer, subject := c.Inputs["issuer"].StringValue(), c.Inputs["subject"].StringValue()
 		if strings.Contains(c.Name, "pipeline") {
@@ -336,5 +359,106 @@ func TestUnit_EachIdentityHasTheRolesOfItsTask(t *testing.T) {
 		assert.Contains(t, []string{
 			"system:serviceaccount:gridos:gridos", "system:serviceaccount:external-secrets:external-secrets",
 		}, subject)
+	}
+	assert.ElementsMatch(t, []string{
+		"prod-application-kubernetes", "prod-secrets-kubernetes", "prod-pipeline-github-repo-gridos-sharedinfra-environment-prod",
+	}, names, "a credential with another name is made before the old one goes, and Azure takes no two of one subject")
+}
+
+// What a resource tells of itself: who did what, and how it is. The reads of kube-audit would be nine tenths of the bill.
+func TestUnit_ResourcesTellAllThatIsWatched(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	for _, d := range recorded.OfType(diagnostics) {
+		var logs, metrics []string
+		for _, entry := range at(d.Inputs, "logs").ArrayValue() {
+			for _, kind := range []string{"category", "categoryGroup"} {
+				if value := entry.ObjectValue()[resource.PropertyKey(kind)]; value.IsString() {
+					logs = append(logs, value.StringValue())
+				}
+			}
+		}
+		if list := at(d.Inputs, "metrics"); list.IsArray() {
+			for _, entry := range list.ArrayValue() {
+				metrics = append(metrics, entry.ObjectValue()["category"].StringValue())
+			}
+		}
+		want, measured := []string{"allLogs"}, []string{"AllMetrics"}
+		switch {
+		case strings.HasPrefix(d.Name, "prod-cluster-aks"):
+			want = []string{
+				"kube-apiserver", "kube-audit-admin", "kube-controller-manager", "kube-scheduler", "cluster-autoscaler",
+				"cloud-controller-manager", "guard",
+			}
+		case strings.Contains(d.Name, "-nsg-"):
+			measured = nil // Azure has none of a security group
+		}
+		assert.Equal(t, want, logs, d.Name)
+		assert.Equal(t, measured, metrics, d.Name)
+	}
+}
+
+// Each line is a setting of every environment that no guardrail asks for, because other platforms may do well without it.
+func TestUnit_EveryEnvironmentIsClosedAndWatchedAlike(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			managed := recorded.OfType(cluster)[0].Inputs
+			assert.Equal(t, "UserAssigned", at(managed, "identity", "type").StringValue(), "it has its rights first (rule K1)")
+			ingress := at(managed, "serviceMeshProfile", "istio", "components", "ingressGateways").ArrayValue()
+			require.Len(t, ingress, 1)
+			assert.Equal(t, map[string]any{"enabled": true, "mode": "Internal"}, ingress[0].Mappable(), "the way from the edge into the mesh")
+			assert.Equal(t, "cilium", at(managed, "networkProfile", "networkPolicy").StringValue(), "or no NetworkPolicy is enforced")
+			assert.Equal(t, "standard", at(managed, "networkProfile", "loadBalancerSku").StringValue(), "no other has zones")
+			defended := at(managed, "securityProfile", "defender", "securityMonitoring", "enabled")
+			if environment == "prod" {
+				assert.Equal(t, "system", at(managed, "apiServerAccessProfile", "privateDNSZone").StringValue(), "AKS keeps the API server's name")
+				assert.True(t, defended.IsBool() && defended.BoolValue(), "Defender watches the nodes")
+			} else {
+				assert.True(t, defended.IsNull(), "Defender costs by the core")
+			}
+
+			assert.Equal(t, "Enabled", at(recorded.OfType(server)[0].Inputs, "authConfig", "passwordAuth").StringValue(),
+				"the application signs in with the vault's password")
+			tls := recorded.OfType("azure-native:dbforpostgresql/v20240801:Configuration")
+			require.Len(t, tls, 1)
+			assert.True(t, tls[0].RetainOnDelete(), "a server that goes does not speak older versions of TLS first")
+			for _, a := range recorded.OfType(address) {
+				assert.Regexp(t, "^"+environment+"-(gateway-ip|network-egress-[12])$", a.Name, "under another name it would be another address")
+				assert.Equal(t, "Static", a.Inputs["publicIPAllocationMethod"].StringValue(), a.Name)
+				assert.Equal(t, "IPv4", a.Inputs["publicIPAddressVersion"].StringValue(), a.Name)
+			}
+			services := map[string]string{}
+			for _, s := range recorded.OfType(subnet) {
+				if list := at(s.Inputs, "serviceEndpoints"); list.IsArray() {
+					require.Len(t, list.ArrayValue(), 1, s.Name)
+					services[strings.TrimPrefix(s.Name, environment+"-network-")] = list.ArrayValue()[0].ObjectValue()["service"].StringValue()
+				}
+			}
+			want := map[string]string{"postgres": "Microsoft.Storage"} // where a standby's logs are archived (rule N4)
+			zones := []string{}
+			if environment == "prod" {
+				zones = append(zones, "privatelink.vaultcore.azure.net", "privatelink.azurecr.io")
+			} else {
+				want["aks"] = "Microsoft.KeyVault" // the vault knows the nodes by their subnet
+			}
+			assert.Equal(t, want, services)
+			var private []string
+			for _, z := range recorded.OfType("azure-native:network/v20240601:PrivateZone") {
+				if name := z.Inputs["privateZoneName"].StringValue(); strings.HasPrefix(name, "privatelink.") {
+					private = append(private, name)
+				}
+			}
+			assert.ElementsMatch(t, zones, private, "the names that Azure gives to private endpoints")
+			for _, a := range recorded.OfType(assignment) {
+				assert.Equal(t, "Default", a.Inputs["enforcementMode"].StringValue())
+				assert.Equal(t, []any{"kube-system", "gatekeeper-system", "azure-arc", "aks-istio-system", "aks-istio-ingress", "aks-istio-egress"},
+					at(a.Inputs, "parameters", "excludedNamespaces", "value").Mappable(), "what AKS runs itself, and no more")
+			}
+		})
 	}
 }

@@ -62,6 +62,12 @@ type Resource struct {
 	references map[string][]string
 }
 
+// RetainOnDelete says that the provider is not asked to delete the resource.
+func (r Resource) RetainOnDelete() bool { return r.options.RetainOnDelete }
+
+// DeleteTimeout is how long its deletion may take, or "" for the provider's own.
+func (r Resource) DeleteTimeout() string { return r.options.DeleteTimeout }
+
 // Recorded is what a program did.
 type Recorded struct {
 	Resources []Resource
