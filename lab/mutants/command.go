@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -22,12 +26,22 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// What can be turned round.
+const (
+	kindSettings = "settings"
+	kindCode     = "code"
+	kindSample   = "sample"
+)
+
 type options struct {
+	kind        string
 	seed        uint64
 	count, jobs int
 	changed     string
 	json        bool
-	only        string
+	only, again string
+	work, tests string
+	touching    bool
 }
 
 func newCommand() *cobra.Command {
@@ -43,37 +57,47 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	for _, kind := range []struct{ use, short, long string }{
+	for _, kind := range []struct {
+		use, short, long string
+		count            int
+	}{
 		{
-			"settings", "Turn the literal settings of infra, bootstrap and apps",
+			kindSettings, "Turn the literal settings of infra, bootstrap and apps",
 			"Turns each literal that infra, bootstrap or apps registers, or takes for a default: a bool to its opposite, a number to one " +
 				"more, an enumerated value to another of its kind, a text to another. What is registered as the mutant is compared with " +
-				"the golden files, shown to the simulated Azure, and rated as the report of a pull request would.",
+				"the golden files, shown to the simulated Azure, and rated as the report of a pull request would.", 0,
 		},
 		{
-			"code", "Turn conditions, returns and literals of the programs, policy, changes and pipeline",
+			kindCode, "Turn conditions, returns and literals of the programs, policy, changes and pipeline",
 			"Turns --count places of infra, bootstrap, apps, policy, changes and pipeline, which --seed chooses: operators, negations, " +
-				"returned errors, counters and literals. 0 is all of them.",
+				"returned errors, counters and literals. 0 is all of them.", 300,
+		},
+		{
+			kindSample, "Turn what changed, and a fixed list: a minute and a half",
+			"Turns the mutants of " + sampleFile + ", and --count of those of the lines that differ from --changed. Only the tests of " +
+				"their packages and of their programs look at them.", 20,
 		},
 	} {
-		var o options
+		o := options{kind: kind.use}
 		cmd := &cobra.Command{
 			Use: kind.use, Short: kind.short, Long: kind.long, Args: cobra.NoArgs,
 			Example: "  go run ./lab/mutants " + kind.use + " --json\n  go run ./lab/mutants " + kind.use + " --changed main",
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return run(cmd.Context(), kind.use == "settings", o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				return run(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			},
 		}
-		if kind.use == "code" {
-			cmd.Flags().Uint64Var(&o.seed, "seed", 1, "chooses the places")
-			cmd.Flags().IntVar(&o.count, "count", 300, "how many places; 0 is all")
-		} else {
-			cmd.Flags().Uint64Var(&o.seed, "seed", 1, "chooses the places, with --count")
-			cmd.Flags().IntVar(&o.count, "count", 0, "how many places; 0 is all")
-		}
+		cmd.Flags().Uint64Var(&o.seed, "seed", 1, "chooses the places, with --count")
+		cmd.Flags().IntVar(&o.count, "count", kind.count, "how many places; 0 is all")
 		cmd.Flags().IntVar(&o.jobs, "jobs", runtime.NumCPU(), "how many processes at once")
 		cmd.Flags().StringVar(&o.changed, "changed", "", "only lines that differ from this `commit`")
 		cmd.Flags().StringVar(&o.only, "only", "", "only files whose path begins with this")
+		cmd.Flags().StringVar(&o.tests, "tests", "", "only tests whose name this `expression` matches")
+		cmd.Flags().StringVar(&o.again, "again", "", "only what no test but that of the golden files killed in this `report`, made with --json")
+		if kind.use == kindSettings {
+			cmd.Flags().StringVar(&o.work, "work", "", "keep what the programs register as each mutant in this `folder`, for the next time")
+			cmd.Flags().BoolVar(&o.touching, "touching", false,
+				"run the tests only against what touches access, encryption, exposure, logs, backup or deletion, or is in no golden file")
+		}
 		cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 		root.AddCommand(cmd)
 	}
@@ -92,7 +116,7 @@ type result struct {
 	Plain   []string `json:"plain,omitempty"`
 }
 
-func run(ctx context.Context, settings bool, o options, stdout, stderr io.Writer) error {
+func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	root, err := os.Getwd()
 	if err != nil {
 		return err
@@ -106,14 +130,14 @@ func run(ctx context.Context, settings bool, o options, stdout, stderr io.Writer
 		fmt.Fprintf(stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 	}
 	directories := programs
-	if !settings {
+	if o.kind != kindSettings {
 		directories = slices.Concat(programs, judges)
 	}
 	sources, err := find(ctx, root, directories)
 	if err != nil {
 		return err
 	}
-	chosen, err := choose(ctx, root, sources, settings, o)
+	chosen, err := choose(ctx, root, sources, o)
 	if err != nil {
 		return err
 	}
@@ -122,12 +146,10 @@ func run(ctx context.Context, settings bool, o options, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
-	if o.only != "" {
-		tested = slices.DeleteFunc(tested, func(d string) bool {
-			top, _, _ := strings.Cut(o.only, "/")
-			return d != top && !strings.HasPrefix(d, top+"/")
-		})
-	}
+	tested = slices.DeleteFunc(tested, func(d string) bool {
+		top, _, _ := strings.Cut(o.only, "/")
+		return top != "" && d != top && !strings.HasPrefix(d, top+"/") || o.kind == kindSample && !near(d, chosen)
+	})
 	suites, err := build(ctx, root, scratch, file, tested)
 	if err != nil {
 		return err
@@ -141,19 +163,59 @@ func run(ctx context.Context, settings bool, o options, stdout, stderr io.Writer
 	for _, m := range chosen {
 		results[m.ID] = &result{mutant: m}
 	}
-	if settings {
-		if err := register(ctx, root, scratch, suites, results, o.jobs, say); err != nil {
+	if o.kind == kindSettings {
+		if err := register(ctx, root, scratch, suites, results, o, say); err != nil {
+			return err
+		}
+		maps.DeleteFunc(results, func(_ int, r *result) bool {
+			r.Setting = r.stated || r.Golden
+			return !r.Setting
+		})
+		say("%d of them are settings", len(results))
+	}
+	named, err := regexp.Compile(o.tests)
+	if err != nil {
+		return fmt.Errorf("--tests: %w", err)
+	}
+	passes := []pass{{
+		tests: func(test string) bool {
+			return named.MatchString(test) && (o.kind != kindSettings || !ofGoldenFiles(test))
+		},
+		alive:  func(r *result) bool { return r.By == "" && (!o.touching || len(r.Touches) > 0 || !r.Golden) },
+		killed: func(r *result, by string) { r.By = by },
+	}}
+	if o.kind == kindSettings { // the files of charts' values show what no environment has
+		passes = append(passes, pass{
+			tests:  ofGoldenFiles,
+			alive:  func(r *result) bool { return r.By == "" && !r.Golden },
+			killed: func(r *result, _ string) { r.Golden = true },
+		})
+	}
+	for _, p := range passes {
+		if err := p.hunt(ctx, root, suites, results, o.jobs, say); err != nil {
 			return err
 		}
 	}
-	if err := hunt(ctx, root, suites, results, o.jobs, say); err != nil {
-		return err
-	}
-	return verdict(root, settings, o, results, stdout)
+	return verdict(root, o, results, stdout)
+}
+
+// near tells whether the tests of a directory are those of a mutant's own package, or of its whole program.
+func near(directory string, chosen []*mutant) bool {
+	return slices.ContainsFunc(chosen, func(m *mutant) bool {
+		top, _, _ := strings.Cut(m.File, "/")
+		return directory == filepath.Dir(m.File) || directory == top || directory == filepath.Join(top, "program")
+	})
 }
 
 // choose picks the mutants that the options name.
-func choose(ctx context.Context, root string, sources []*source, settings bool, o options) ([]*mutant, error) {
+func choose(ctx context.Context, root string, sources []*source, o options) ([]*mutant, error) {
+	var always map[string]bool
+	if o.kind == kindSample {
+		var err error
+		if always, err = sample(root); err != nil {
+			return nil, err
+		}
+	}
 	var lines map[string]map[int]bool
 	if o.changed != "" {
 		var err error
@@ -161,10 +223,20 @@ func choose(ctx context.Context, root string, sources []*source, settings bool, 
 			return nil, err
 		}
 	}
-	var chosen []*mutant
+	again, err := survivors(o.again)
+	if err != nil {
+		return nil, err
+	}
+	var fixed, chosen []*mutant
 	for _, s := range sources {
 		for _, m := range s.mutants {
-			if settings && !m.Setting || lines != nil && !lines[m.File][m.Line] || !strings.HasPrefix(m.File, o.only) {
+			if always[m.Key] {
+				fixed = append(fixed, m)
+				delete(always, m.Key)
+				continue
+			}
+			if o.kind == kindSample && lines == nil || o.kind == kindSettings && !m.reaches || again != nil && !again[m.Key] ||
+				lines != nil && !lines[m.File][m.Line] || !strings.HasPrefix(m.File, o.only) {
 				continue
 			}
 			chosen = append(chosen, m)
@@ -175,7 +247,51 @@ func choose(ctx context.Context, root string, sources []*source, settings bool, 
 		random.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
 		chosen = chosen[:o.count]
 	}
-	return chosen, nil
+	for key := range always {
+		return nil, fmt.Errorf("%s has a mutant that there is none of: %s; write what `code --json` calls it now", sampleFile, key)
+	}
+	return append(fixed, chosen...), nil
+}
+
+// sampleFile has the mutants that each change is tried with.
+const sampleFile = "lab/mutants/sample.yaml"
+
+func sample(root string) (map[string]bool, error) {
+	text, err := os.ReadFile(filepath.Join(root, sampleFile))
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	if err := yaml.Unmarshal(text, &list); err != nil {
+		return nil, fmt.Errorf("%s: %w", sampleFile, err)
+	}
+	keys := map[string]bool{}
+	for _, key := range list {
+		keys[key] = true
+	}
+	return keys, nil
+}
+
+// survivors are the mutants that no test killed in a report, but that of the golden files; nil without a report.
+func survivors(report string) (map[string]bool, error) {
+	if report == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(report)
+	if err != nil {
+		return nil, err
+	}
+	var read struct{ Mutants []result }
+	if err := json.Unmarshal(text, &read); err != nil {
+		return nil, fmt.Errorf("%s is no report that --json has printed: %w", report, err)
+	}
+	found := map[string]bool{}
+	for _, r := range read.Mutants {
+		if r.By == "" {
+			found[r.Key] = true
+		}
+	}
+	return found, nil
 }
 
 // changedLines are the lines that differ from a commit, by file.
@@ -212,8 +328,16 @@ func changedLines(ctx context.Context, root, base string) (map[string]map[int]bo
 
 // register lets the programs register what they do as each mutant, and judges it.
 func register(
-	ctx context.Context, root, scratch string, suites []*suite, results map[int]*result, jobs int, say func(string, ...any),
+	ctx context.Context, root, scratch string, suites []*suite, results map[int]*result, o options, say func(string, ...any),
 ) error {
+	dumps := filepath.Join(scratch, "registered")
+	if o.work != "" {
+		digest, err := digestOf(ctx, root)
+		if err != nil {
+			return err
+		}
+		dumps = filepath.Join(o.work, digest)
+	}
 	for _, s := range suites {
 		if !s.golden {
 			continue
@@ -229,10 +353,14 @@ func register(
 			}
 		}
 		slices.SortFunc(plan, func(a, b planned) int { return a.ID - b.ID })
-		dump := filepath.Join(scratch, "registered", s.directory)
+		dump := filepath.Join(dumps, s.directory)
+		missing := slices.DeleteFunc(slices.Clone(plan), func(p planned) bool {
+			_, err := os.Stat(filepath.Join(dump, strconv.Itoa(p.ID)))
+			return err == nil
+		})
 		var lock sync.Mutex
 		work := 0
-		err = parallel(ctx, jobs, slices.Collect(slices.Chunk(plan, 25)), func(ctx context.Context, part []planned) error {
+		err = parallel(ctx, o.jobs, slices.Collect(slices.Chunk(missing, 25)), func(ctx context.Context, part []planned) error {
 			lock.Lock()
 			work++
 			home := filepath.Join(scratch, "tree", strconv.Itoa(work))
@@ -286,6 +414,25 @@ func register(
 	return nil
 }
 
+// digestOf names the state of everything that the programs are made of.
+func digestOf(ctx context.Context, root string) (string, error) {
+	list := exec.CommandContext(ctx, "git", "ls-files", "-z", "*.go", "go.mod", "*Pulumi*.yaml", ":!*_test.go", ":!lab", ":!src", ":!tools")
+	list.Dir = root
+	files, err := list.Output()
+	if err != nil {
+		return "", fmt.Errorf("list the files of the repository: %w", err)
+	}
+	hash := sha256.New()
+	for _, file := range strings.Split(strings.TrimSuffix(string(files), "\x00"), "\x00") {
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "%s %d\n%s", file, len(text), text)
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:16], nil
+}
+
 // tree makes the part of a checkout that a golden test reads and writes, and returns its directory in it.
 func tree(root, home, directory string) (string, error) {
 	for _, program := range slices.Concat(programs, []string{"."}) {
@@ -311,15 +458,24 @@ func tree(root, home, directory string) (string, error) {
 	return here, os.MkdirAll(filepath.Join(here, "testdata"), 0o700)
 }
 
+// pass is one run of some of the tests against the mutants that are still alive.
+type pass struct {
+	tests  func(test string) bool
+	alive  func(r *result) bool
+	killed func(r *result, by string)
+}
+
 // hunt runs the tests that reach each mutant until one of them fails.
-func hunt(ctx context.Context, root string, suites []*suite, results map[int]*result, jobs int, say func(string, ...any)) error {
+func (p pass) hunt(
+	ctx context.Context, root string, suites []*suite, results map[int]*result, jobs int, say func(string, ...any),
+) error {
 	// A package's own tests are quick, and know best.
 	slices.SortStableFunc(suites, func(a, b *suite) int { return cmp.Compare(a.seconds(), b.seconds()) })
 	var lock sync.Mutex
 	for _, s := range suites {
 		var plan []planned
 		for id, r := range results {
-			if tests := s.against(id); r.By == "" && len(tests) > 0 {
+			if tests := s.against(id, p.tests); p.alive(r) && len(tests) > 0 {
 				plan = append(plan, planned{ID: id, Tests: tests})
 			}
 		}
@@ -334,7 +490,7 @@ func hunt(ctx context.Context, root string, suites []*suite, results map[int]*re
 				lock.Lock()
 				defer lock.Unlock()
 				if by != "" {
-					results[id].By = s.directory + " " + by
+					p.killed(results[id], s.directory+" "+by)
 					killed++
 				}
 			})
@@ -383,7 +539,7 @@ func accepted(root string) (map[string]string, error) {
 }
 
 // verdict prints what became of the mutants, and compares the survivors with the accepted ones.
-func verdict(root string, settings bool, o options, results map[int]*result, stdout io.Writer) error {
+func verdict(root string, o options, results map[int]*result, stdout io.Writer) error {
 	reasons, err := accepted(root)
 	if err != nil {
 		return err
@@ -425,7 +581,7 @@ func verdict(root string, settings bool, o options, results map[int]*result, std
 		for _, line := range slices.Concat(lines, wrong) {
 			fmt.Fprintln(out, line)
 		}
-		t.write(out, settings)
+		t.write(out, o)
 	}
 	if err := out.Flush(); err != nil {
 		return err
@@ -465,12 +621,16 @@ func (t *totals) add(r *result) {
 	}
 }
 
-func (t *totals) write(out io.Writer, settings bool) {
-	if !settings {
+func (t *totals) write(out io.Writer, o options) {
+	switch {
+	case o.kind != kindSettings:
 		fmt.Fprintf(out, "%d mutants, %d killed\n", t.All, t.Without)
 		return
+	case o.touching:
+		fmt.Fprintf(out, "%d settings: %d killed with the golden files\n", t.All, t.With)
+	default:
+		fmt.Fprintf(out, "%d settings: %d killed with the golden files, %d without\n", t.All, t.With, t.Without)
 	}
-	fmt.Fprintf(out, "%d settings: %d killed with the golden files, %d without\n", t.All, t.With, t.Without)
 	fmt.Fprintf(out, "%d touch access, encryption, exposure, logs, backup or deletion: "+
 		"%d killed without the golden files, %d called plain\n",
 		t.Touch, t.Caught, t.Plain)

@@ -29,10 +29,12 @@ type mutant struct {
 	Key  string `json:"mutant"`
 	File string `json:"file"`
 	Line int    `json:"line"`
-	// Setting says that the place is a literal that a program registers, or a default of one.
+	// Setting says that the place is a literal that decides a registered input or option, or a default of the configuration.
 	Setting bool `json:"setting"`
 
-	edit edit
+	// reaches says that the place may be a setting: its value goes somewhere. stated says that it stands where settings do.
+	reaches, stated bool
+	edit            edit
 }
 
 // edit replaces the text from one offset to another by what wrap makes of it, with the edits inside it made.
@@ -161,7 +163,7 @@ func (f *finder) visit(n ast.Node) bool {
 		f.operator(e)
 	case *ast.UnaryExpr:
 		if e.Op == token.NOT {
-			f.add(e, e.Pos(), e.End(), f.textOf(e), f.textOf(e.X), false, func(id, inner string) string {
+			f.add(e, e.Pos(), e.End(), f.textOf(e), f.textOf(e.X), func(id, inner string) string {
 				return "(mutant_.On(" + id + ") != (" + inner + "))"
 			})
 		}
@@ -196,7 +198,7 @@ func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
 			return
 		}
 	}
-	setting := f.isSetting(e)
+	reaches := f.reachesSetting(e)
 	basic, ok := tv.Type.Underlying().(*types.Basic)
 	if !ok {
 		return
@@ -211,7 +213,7 @@ func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
 		}
 	case basic.Info()&types.IsNumeric != 0:
 		changed = "(" + text + ") + 1"
-	case basic.Info()&types.IsString != 0 && setting:
+	case basic.Info()&types.IsString != 0 && reaches:
 		if changed = f.sibling(e, text); changed == "" {
 			changed = "(" + text + `) + "-mutant"`
 		}
@@ -222,9 +224,10 @@ func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
 	if named == "" {
 		return
 	}
-	f.add(e, e.Pos(), e.End(), text, changed, setting, func(id, inner string) string {
+	m := f.add(e, e.Pos(), e.End(), text, changed, func(id, inner string) string {
 		return "mutant_.Pick[" + named + "](" + id + ", " + inner + ", " + changed + ")"
 	})
+	m.reaches, m.stated = reaches, reaches && f.isStated(e)
 }
 
 // nameOf writes the type as the file can, or returns "".
@@ -294,9 +297,9 @@ func (f *finder) sibling(e ast.Expr, text string) string {
 	return changed
 }
 
-// isSetting tells whether a constant reaches what is registered: it is a value in a composite literal, an argument of the SDK or of
-// a function of the programs, assigned, or returned.
-func (f *finder) isSetting(e ast.Expr) bool {
+// reachesSetting tells whether a constant may reach what is registered: it is a value in a composite literal, an argument of the SDK or
+// of a function of the programs, assigned, or returned.
+func (f *finder) reachesSetting(e ast.Expr) bool {
 	if !slices.ContainsFunc(programs, func(p string) bool { return strings.HasPrefix(f.path, p+string(filepath.Separator)) }) {
 		return false
 	}
@@ -328,6 +331,82 @@ func (f *finder) isSetting(e ast.Expr) bool {
 	return false
 }
 
+// isStated tells whether a constant stands where the programs state settings: among the values of Pulumi and its providers, or in a
+// composite literal that holds settings.
+func (f *finder) isStated(e ast.Expr) bool {
+	child := ast.Node(e)
+	for _, parent := range slices.Backward(f.parents) {
+		switch p := parent.(type) {
+		case *ast.CompositeLit:
+			if holdsSettings(f.info.TypeOf(p)) {
+				return true
+			}
+		case *ast.CallExpr:
+			if tv := f.info.Types[p.Fun]; p.Fun != child && (tv.IsType() && ofSDK(tv.Type) || f.isOfSDK(p.Fun)) {
+				return true
+			}
+		case *ast.AssignStmt:
+			left, ok := p.Lhs[0].(*ast.SelectorExpr)
+			return ok && holdsSettings(f.info.TypeOf(left.X))
+		case *ast.BlockStmt, *ast.FuncLit:
+			return false
+		}
+		child = parent
+	}
+	return false
+}
+
+// holdsSettings tells whether values of the type are registered or configured: it belongs to Pulumi or one of its providers, is an
+// exported struct of the programs, is written as JSON, or maps names to whatever a chart takes.
+func holdsSettings(t types.Type) bool {
+	if t == nil {
+		return false
+	}
+	if pointer, ok := t.Underlying().(*types.Pointer); ok {
+		t = pointer.Elem()
+	}
+	if ofSDK(t) {
+		return true
+	}
+	switch underlying := t.Underlying().(type) {
+	case *types.Map:
+		element, ok := underlying.Elem().Underlying().(*types.Interface)
+		return ok && element.Empty()
+	case *types.Struct:
+		if named, ok := types.Unalias(t).(*types.Named); ok && named.Obj().Exported() && ofPrograms(named.Obj().Pkg()) {
+			return true
+		}
+		for i := range underlying.NumFields() {
+			if strings.Contains(underlying.Tag(i), `json:"`) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func ofPrograms(p *types.Package) bool {
+	return p != nil && slices.ContainsFunc(programs, func(program string) bool {
+		return strings.HasPrefix(p.Path(), module+"/"+program+"/")
+	})
+}
+
+// ofSDK tells whether a type belongs to Pulumi or to one of its providers.
+func ofSDK(t types.Type) bool {
+	named, ok := types.Unalias(t).(*types.Named)
+	return ok && named.Obj().Pkg() != nil && strings.HasPrefix(named.Obj().Pkg().Path(), "github.com/pulumi/")
+}
+
+// isOfSDK tells whether a call is of a function of Pulumi, such as Protect.
+func (f *finder) isOfSDK(fun ast.Expr) bool {
+	selector, ok := fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	object, ok := f.info.Uses[selector.Sel].(*types.Func)
+	return ok && object.Signature().Recv() == nil && object.Pkg() != nil && strings.HasPrefix(object.Pkg().Path(), "github.com/pulumi/")
+}
+
 func (f *finder) takesSettings(fun ast.Expr) bool {
 	var name *ast.Ident
 	switch fun := fun.(type) {
@@ -346,9 +425,7 @@ func (f *finder) takesSettings(fun ast.Expr) bool {
 			return false
 		}
 		path := object.Pkg().Path()
-		return path == "github.com/pulumi/pulumi/sdk/v3/go/pulumi" ||
-			!strings.HasPrefix(object.Name(), "New") &&
-				slices.ContainsFunc(programs, func(p string) bool { return strings.HasPrefix(path, module+"/"+p+"/") })
+		return path == "github.com/pulumi/pulumi/sdk/v3/go/pulumi" || !strings.HasPrefix(object.Name(), "New") && ofPrograms(object.Pkg())
 	}
 	return false
 }
@@ -366,7 +443,7 @@ func (f *finder) operator(e *ast.BinaryExpr) {
 	}
 	left, right := f.textOf(e.X), f.textOf(e.Y)
 	changed := left + " " + other.String() + " " + right
-	f.add(e, e.Pos(), e.End(), left+" "+e.Op.String()+" "+right, changed, false, func(id, inner string) string {
+	f.add(e, e.Pos(), e.End(), left+" "+e.Op.String()+" "+right, changed, func(id, inner string) string {
 		if e.Op == token.EQL || e.Op == token.NEQ {
 			return "(mutant_.On(" + id + ") != (" + inner + "))"
 		}
@@ -386,7 +463,7 @@ func (f *finder) returns(n *ast.ReturnStmt) {
 	from, to := f.offset(last.Pos()), f.offset(last.End())
 	start, end := f.offset(n.Pos()), f.offset(n.End())
 	changed := string(f.text[start:from]) + "nil" + string(f.text[to:end])
-	f.add(n, n.Pos(), n.End(), string(f.text[start:end]), changed, false, func(id, inner string) string {
+	f.add(n, n.Pos(), n.End(), string(f.text[start:end]), changed, func(id, inner string) string {
 		return "if mutant_.On(" + id + ") { " + changed + " }; " + inner
 	})
 }
@@ -400,7 +477,7 @@ func (f *finder) counts(n *ast.IncDecStmt) {
 	if n.Tok == token.DEC {
 		changed = x + "++"
 	}
-	f.add(n, n.Pos(), n.End(), x+n.Tok.String(), changed, false, func(id, inner string) string {
+	f.add(n, n.Pos(), n.End(), x+n.Tok.String(), changed, func(id, inner string) string {
 		return "if mutant_.On(" + id + ") { " + changed + " } else { " + inner + " }"
 	})
 }
@@ -420,14 +497,15 @@ func (f *finder) textOf(n ast.Node) string {
 }
 
 // add takes note of a mutant. Its name has no line, which other changes of the file would move.
-func (f *finder) add(n ast.Node, from, to token.Pos, original, changed string, setting bool, wrap func(id, inner string) string) {
+func (f *finder) add(n ast.Node, from, to token.Pos, original, changed string, wrap func(id, inner string) string) *mutant {
 	where := f.fset.Position(n.Pos())
 	m := &mutant{
-		File: f.path, Line: where.Line, Setting: setting,
+		File: f.path, Line: where.Line,
 		Key: fmt.Sprintf("%s %s: %s → %s", f.path, f.within, short(original), short(changed)),
 	}
 	m.edit = edit{from: f.offset(from), to: f.offset(to), wrap: func(inner string) string { return wrap(fmt.Sprint(m.ID), inner) }}
 	f.mutants = append(f.mutants, m)
+	return m
 }
 
 func short(text string) string {

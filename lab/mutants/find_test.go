@@ -67,7 +67,7 @@ func load(n int, s settings) (settings, error) {
 	var settings, others []string
 	for _, m := range s.mutants {
 		_, name, _ := strings.Cut(m.Key, ": ")
-		if m.Setting {
+		if m.reaches {
 			settings = append(settings, name)
 		} else {
 			others = append(others, name)
@@ -85,7 +85,7 @@ func load(n int, s settings) (settings, error) {
 	assert.Contains(t, made, "at: mutant_.Pick[level](")
 }
 
-func TestUnit_WhatACallNamesIsNoSetting(t *testing.T) {
+func TestUnit_OnlyWhatDecidesSomethingIsASetting(t *testing.T) {
 	t.Parallel()
 	s, _ := instrument(t, "infra/x/x.go", `package x
 
@@ -94,14 +94,48 @@ import (
 	"strings"
 )
 
+const key = "the key of a configuration"
+
+type Settings struct {
+	Tier string
+	Days []int
+}
+
+type chart struct {
+	Mode string `+"`json:\"mode\"`"+`
+}
+
+type block struct{ key string }
+
 func name(s string) (string, error) {
-	if strings.HasPrefix(s, "pg_") {
-		return "", fmt.Errorf("%q is taken", s)
+	if strings.HasPrefix(s, "a prefix") {
+		return "what goes with an error", fmt.Errorf("a message about %q", s)
 	}
-	return map[string]string{"key": s}["key"], nil
+	return map[string]string{"a name": s}["an index"], nil
+}
+
+func settings() (Settings, any, any) {
+	s := Settings{Tier: "an exported struct", Days: []int{7}}
+	s.Tier = "assigned to a field of it"
+	_ = block{key: key}
+	text := "assigned to a variable"
+	return s, chart{Mode: "written as JSON"}, map[string]any{"b": []string{"an object"}, text: nil}
 }
 `)
+	var reaching, stated []string
 	for _, m := range s.mutants {
-		assert.False(t, m.Setting && !strings.Contains(m.Key, `"" →`), m.Key)
+		_, name, _ := strings.Cut(m.Key, ": ")
+		name, _, _ = strings.Cut(name, " → ")
+		if m.reaches {
+			reaching = append(reaching, name)
+		}
+		if m.stated {
+			stated = append(stated, name)
+		}
 	}
+	assert.ElementsMatch(t, []string{
+		`"an exported struct"`, "7", `"assigned to a field of it"`, `"written as JSON"`, `"an object"`,
+	}, stated)
+	assert.ElementsMatch(t, append(stated, `"what goes with an error"`, "key", `"assigned to a variable"`), reaching,
+		"what these decide is seen when the program runs")
 }

@@ -167,11 +167,14 @@ type planned struct {
 	Tests []string
 }
 
-// against returns the tests of the suite that reach the mutant, the quick ones first, without the golden one.
-func (s *suite) against(id int) []string {
+// ofGoldenFiles tells whether a test compares with files that -update writes again: the name of each says so.
+func ofGoldenFiles(test string) bool { return strings.Contains(test, "GoldenFile") }
+
+// against returns the tests of the suite that reach the mutant and that are wanted, the quick ones first.
+func (s *suite) against(id int, wanted func(test string) bool) []string {
 	var tests []string
 	for _, t := range s.tests {
-		if t.Test != goldenTest && (s.atStart[id] || slices.Contains(t.Reached, id)) {
+		if wanted(t.Test) && (s.atStart[id] || slices.Contains(t.Reached, id)) {
 			tests = append(tests, t.Test)
 		}
 	}
