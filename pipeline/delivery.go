@@ -150,8 +150,10 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 	to := cmd.Flags().String("to", "", "the environment that is to have it: "+strings.Join(promotable, ", ")+" (required)")
 	base := cmd.Flags().String("base", "main", "the branch that the pull request is against")
 	origin, wanted := remote(cmd), target(cmd)
-	branch := cmd.Flags().String("from-branch", "", "the branch with the overlay of the environment before (develop for dev, main for the others)")
-	although := cmd.Flags().String("although", "", "why an image is promoted that the environment before does not run; the pull request shows it")
+	branch := cmd.Flags().String("from-branch", "",
+		"the branch with the overlay of the environment before (develop for dev, main for the others)")
+	although := cmd.Flags().String("although", "",
+		"why an image is promoted that the environment before does not run; the pull request shows it")
 	check := cmd.Flags().Bool("check", false, "only say whether it may be promoted")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		at := slices.Index(naming.Environments(), *to)
@@ -188,7 +190,8 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 			return err
 		}
 		if promoted.Already {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Nothing to do: branch %s has %s, and the manifests of %s, in %s already.\n", *base, image.Image, before, *to)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Nothing to do: branch %s has %s, and the manifests of %s, in %s already.\n",
+				*base, image.Image, before, *to)
 			return err
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Pull request %d %s: %s\n",

@@ -92,7 +92,8 @@ func newCommand() *cobra.Command {
 		cmd.Flags().StringVar(&o.changed, "changed", "", "only lines that differ from this `commit`")
 		cmd.Flags().StringVar(&o.only, "only", "", "only files whose path begins with this")
 		cmd.Flags().StringVar(&o.tests, "tests", "", "only tests whose name this `expression` matches")
-		cmd.Flags().StringVar(&o.again, "again", "", "only what no test but that of the golden files killed in this `report`, made with --json")
+		cmd.Flags().StringVar(&o.again, "again", "",
+			"only what no test but that of the golden files killed in this `report`, made with --json")
 		if kind.use == kindSettings {
 			cmd.Flags().StringVar(&o.work, "work", "", "keep what the programs register as each mutant in this `folder`, for the next time")
 			cmd.Flags().BoolVar(&o.touching, "touching", false,

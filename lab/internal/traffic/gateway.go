@@ -108,7 +108,7 @@ func (t *Traffic) ask(path string, header http.Header) (service, version string,
 	if err != nil || service == "" {
 		return "", "", http.StatusNotFound
 	}
-	through := gateways[rand.IntN(len(gateways))]
+	through := gateways[rand.IntN(len(gateways))] //nolint:gosec // which pod takes a request is no secret
 	object, err := t.services.Get(service)
 	if err != nil {
 		object = nil // a route to a Service that is not there has no pods either
@@ -116,7 +116,7 @@ func (t *Traffic) ask(path string, header http.Header) (service, version string,
 	to := endpoints(object, slices.Collect(maps.Values(t.replicas)))
 	code = http.StatusServiceUnavailable
 	if len(to) > 0 {
-		r := to[rand.IntN(len(to))]
+		r := to[rand.IntN(len(to))] //nolint:gosec // which pod answers is no secret
 		version, code = r.tag, r.serve(http.MethodGet, path, t.behaviour(r.tag))
 	}
 	through.count(service, code, 1)

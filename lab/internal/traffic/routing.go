@@ -91,7 +91,7 @@ func serviceFor(object *unstructured.Unstructured, gateways []types.NamespacedNa
 		}
 		at := int64(0)
 		if all > 0 {
-			at = rand.Int64N(all)
+			at = rand.Int64N(all) //nolint:gosec // which pod answers is no secret
 		}
 		for _, to := range route.Route {
 			if at -= to.Weight; at < 0 || all == 0 {

@@ -51,7 +51,8 @@ type Origin struct {
 
 // Promote proposes a target's image, which the environment from runs, and from's manifests, by a pull request against the branch
 // base. The branch of the pull request, promote/<environment>, is the pipeline's own, and starts again from base when base has changed
-// there. The error is a SupersededError if base, or the open pull request, has the image of a later commit, and a NotThereError if from has another image.
+// there. The error is a SupersededError if base, or the open pull request, has the image of a later commit, and a NotThereError if from
+// has another image.
 func (d Delivery) Promote(ctx context.Context, to *github.Client, from Origin, base string, target Target) (Promoted, error) {
 	branch := "promote/" + target.Environment
 	var already bool

@@ -137,8 +137,8 @@ func check(name, text string, pins pins) []error {
 	}
 	if w.On.ofPullRequests() {
 		if found := deploying.FindString(text); found != "" {
-			mistakes = append(mistakes, fmt.Errorf("code that nobody has reviewed runs on %s, the runner of deployments; take one of its own, "+
-				"such as vars.RUNNER_PREVIEW_DEV", found))
+			mistakes = append(mistakes, fmt.Errorf("code that nobody has reviewed runs on %s, the runner of deployments; take one of "+
+				"its own, such as vars.RUNNER_PREVIEW_DEV", found))
 		}
 		if strings.Contains(text, "pull_request.base.sha") {
 			mistakes = append(mistakes, errors.New("github.event.pull_request.base.sha may be older than what the pull request is merged "+
