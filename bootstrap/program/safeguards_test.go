@@ -114,7 +114,9 @@ func TestUnit_RolesOfArgoCDMayDoTheirTasks(t *testing.T) {
 		"g, role:platform-admin, role:admin",
 		"p, role:ci, applications, get, gridos/*, allow",
 		"p, role:ci, applications, sync, gridos/*, allow",
-		"p, role:developer, applications, action/argoproj.io/Rollout/*, gridos/*, allow",
+		"p, role:developer, applications, action/argoproj.io/Rollout/abort, gridos/*, allow",
+		"p, role:developer, applications, action/argoproj.io/Rollout/resume, gridos/*, allow",
+		"p, role:developer, applications, action/argoproj.io/Rollout/retry, gridos/*, allow",
 		"p, role:developer, applications, get, gridos/*, allow",
 		"p, role:developer, applications, get, platform/*, allow",
 		"p, role:developer, applications, sync, gridos/*, allow",
@@ -129,8 +131,10 @@ func TestUnit_RolesOfArgoCDMayDoTheirTasks(t *testing.T) {
 			"ci": {"p, proj:gridos:ci, applications, get, gridos/*, allow", "p, proj:gridos:ci, applications, sync, gridos/*, allow"},
 			"developer": {
 				"p, proj:gridos:developer, applications, get, gridos/*, allow", "p, proj:gridos:developer, applications, sync, gridos/*, allow",
-				"p, proj:gridos:developer, applications, action/argoproj.io/Rollout/*, gridos/*, allow",
 				"p, proj:gridos:developer, logs, get, gridos/*, allow",
+				"p, proj:gridos:developer, applications, action/argoproj.io/Rollout/abort, gridos/*, allow",
+				"p, proj:gridos:developer, applications, action/argoproj.io/Rollout/resume, gridos/*, allow",
+				"p, proj:gridos:developer, applications, action/argoproj.io/Rollout/retry, gridos/*, allow",
 			},
 		},
 		"platform": {"developer": {
