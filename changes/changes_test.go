@@ -158,6 +158,32 @@ func TestUnit_PropertiesSayWhatIsRiskyAndWhatCostsMoney(t *testing.T) {
 	}
 }
 
+// What a refresh finds gone has happened already: it is looked at, and nothing can be stopped. What it finds changed is judged as usual.
+func TestUnit_WhatARefreshFindsGoneIsLookedAt(t *testing.T) {
+	t.Parallel()
+	diff := map[string]apitype.PropertyDiff{"a": {Kind: apitype.DiffUpdate, InputDiff: true}}
+	for _, test := range []struct {
+		op        apitype.OpType
+		old, made map[string]any
+		want      changes.Level
+		reasons   []string
+	}{
+		{apitype.OpDelete, map[string]any{"a": "1"}, nil, changes.Risky, []string{"is not there any more"}},
+		{apitype.OpUpdate, map[string]any{"a": "1"}, map[string]any{"a": "2"}, changes.Plain, nil},
+	} {
+		found := step(test.op, subnet, "it", test.old, test.made, diff).ResourcePreEvent.Metadata
+		c := changes.Collector{Refresh: true}
+		c.See(apitype.EngineEvent{ResOutputsEvent: &apitype.ResOutputsEvent{Metadata: found}})
+		all := c.Project("gridos-infra", nil).Changes
+		require.Len(t, all, 1)
+		assert.Equal(t, test.want, all[0].Level, test.op)
+		assert.Equal(t, test.reasons, all[0].Reasons, test.op)
+	}
+	// Before an update nothing is gone yet.
+	deleted := collected(nil, step(apitype.OpDelete, "azure-native:insights:Workbook", "it", map[string]any{"a": "1"}, nil, diff))
+	assert.Equal(t, changes.Plain, deleted.Changes[0].Level, deleted.Changes[0].Reasons)
+}
+
 // What protects, opens or records something is never called plain when it is taken back, and is no risk when it is switched on.
 func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 	t.Parallel()
@@ -216,6 +242,10 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		{app, "spec.syncPolicy.automated.prune", true, false, changes.Risky, changes.Risky},
 		{app, "metadata.finalizers[0]", "resources-finalizer.argocd.argoproj.io", nil, changes.Risky, changes.Risky},
 		{namespace, `metadata.labels["pod-security.kubernetes.io/enforce"]`, "restricted", "privileged", changes.Risky, changes.Risky},
+
+		// What protects, and what is known only later.
+		{vault, "properties.enableSoftDelete", false, unknown, changes.Risky, changes.Risky},
+		{vault, "properties.enablePurgeProtection", true, unknown, changes.Risky, changes.Risky},
 
 		// What protects, records or keeps: only back.
 		{vault, "properties.enableSoftDelete", true, false, changes.Risky, changes.Plain},

@@ -92,6 +92,8 @@ func TestUnit_EachRuleRefusesWhatItIsThereFor(t *testing.T) {
 		{"no-public-endpoint", "prod", aks, "", object{"apiServerAccessProfile": object{
 			"enablePrivateCluster": true, "enablePrivateClusterPublicFQDN": unknown,
 		}}, ""},
+		{"no-public-endpoint", "prod", aks, "", ranges("198.0.0.0/7"), "a good part of the Internet"},
+		{"no-public-endpoint", "prod", aks, "", ranges("198.0.0.0/8"), ""},
 		{"no-public-endpoint", "prod", aks, "", with(ranges("198.51.100.0/24"), "serviceMeshProfile", mesh(true, "External")), "its mode is"},
 		{"no-public-endpoint", "prod", aks, "", with(ranges("198.51.100.0/24"), "serviceMeshProfile", mesh(false, "External")), ""},
 		{"no-public-endpoint", "prod", aks, "", with(ranges("198.51.100.0/24"), "serviceMeshProfile", mesh(true, "Internal")), ""},
