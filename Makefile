@@ -66,7 +66,7 @@ lab: ## Bring the dev environment up on this machine and leave it running
 	go run ./lab up --gitops=auto $(LAB_FLAGS)
 
 .PHONY: lab-scenarios
-lab-scenarios: ## Play good and bad releases in the lab and show what was promised, and seen: twelve minutes
+lab-scenarios: ## Play good and bad releases in the lab and show what was promised, and seen: a quarter of an hour
 	go run ./lab up --gitops
 	go run ./lab scenarios $(SCENARIOS)
 
