@@ -37,8 +37,8 @@ PROJECTS_DOWN := . apps bootstrap infra
 
 GOLANGCI_LINT := go tool -modfile=tools/golangci-lint/go.mod golangci-lint
 ACTIONLINT := go tool -modfile=tools/actionlint/go.mod actionlint
-# An engine or cluster test may wait for a control plane to start on a busy machine.
-GO_TEST := go test -timeout 40m $(TEST_FLAGS)
+# An engine or cluster test may wait for a control plane to start on a busy machine. The time is that of all tests of a package.
+GO_TEST := go test -timeout 75m $(TEST_FLAGS)
 # The service in src/ is a module of its own: what is said to the go command here is said there too.
 IN_SRC := cd src &&
 SRC_LINT := go tool -modfile=../tools/golangci-lint/go.mod golangci-lint

@@ -239,35 +239,32 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 	})
 }
 
-// dev's whole life is above; of the others, which are protected, and of which prod is private and
-// locked, this is the way up and down.
-func TestEngine_TestAndProdGoUpStayAndComeDown(t *testing.T) {
+// The whole life of dev is above, and that of test beside it in TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet. prod is private,
+// protected and locked.
+func TestEngine_ProdGoesUpStaysAndComesDown(t *testing.T) {
+	const prod = "prod"
 	dir := checkout(t)
-	for _, environment := range naming.Environments()[1:] {
-		t.Run(environment, func(t *testing.T) {
-			gone := false
-			t.Cleanup(func() {
-				if !gone {
-					_, _, err := lab(t, context.Background(), "down", "-s", environment)
-					assert.NoError(t, err)
-				}
-			})
-			out, _, err := lab(t, t.Context(), "up", "-s", environment)
-			require.NoError(t, err)
-			for _, p := range stacks.Projects() {
-				assert.Regexp(t, `(?m)^`+p.Name+`/`+environment+` +\d+ created +\d+ `, out)
-			}
-			out, _, err = lab(t, t.Context(), "up", "--expect-no-changes", "-s", environment)
-			require.NoError(t, err)
-			assert.Len(t, unchanged.FindAllString(out, -1), 4)
-			out, _, err = lab(t, t.Context(), "down", "-s", environment)
-			require.NoError(t, err)
-			gone = true
-			assert.Contains(t, out, "The simulated Azure has 0 resources left.")
-			assert.NoDirExists(t, filepath.Join(dir, ".lab", environment))
-			assert.Empty(t, processesOf(t, dir))
-		})
+	gone := false
+	t.Cleanup(func() {
+		if !gone {
+			_, _, err := lab(t, context.Background(), "down", "-s", prod)
+			assert.NoError(t, err)
+		}
+	})
+	out, _, err := lab(t, t.Context(), "up", "-s", prod)
+	require.NoError(t, err)
+	for _, p := range stacks.Projects() {
+		assert.Regexp(t, `(?m)^`+p.Name+`/`+prod+` +\d+ created +\d+ `, out)
 	}
+	out, _, err = lab(t, t.Context(), "up", "--expect-no-changes", "-s", prod)
+	require.NoError(t, err)
+	assert.Len(t, unchanged.FindAllString(out, -1), 4)
+	out, _, err = lab(t, t.Context(), "down", "-s", prod)
+	require.NoError(t, err)
+	gone = true
+	assert.Contains(t, out, "The simulated Azure has 0 resources left.")
+	assert.NoDirExists(t, filepath.Join(dir, ".lab", prod))
+	assert.Empty(t, processesOf(t, dir))
 }
 
 func clusterOf(t *testing.T, s site.Site) *rest.Config {
