@@ -137,10 +137,9 @@ need-pulumi:
 
 ##@ Tests: the tier is the beginning of a test's name
 
-# Three packages at a time, whatever the number of cores: their tests wait for clusters and releases more than they compute.
 .PHONY: test
 test: tools ## Run the tests of all tiers
-	$(GO_TEST) -p 3 ./...
+	$(GO_TEST) ./...
 	$(IN_SRC) $(GO_TEST) ./...
 
 .PHONY: test-unit

@@ -156,7 +156,7 @@ func TestCluster_InterruptedStartLeavesNothing(t *testing.T) {
 			err := c.Start(ctx)
 			t.Logf("%s: %v", time.Since(begin).Round(time.Millisecond), err)
 			require.ErrorContains(t, err, "interrupted: ctrl-c")
-			assert.Less(t, time.Since(begin), after+10*time.Second, "who interrupts does not want to wait")
+			assert.Less(t, time.Since(begin), after+time.Minute, "an interrupted start is waited for no longer than its programs take to end")
 			requireNoneLeft(t, dir)
 		})
 	}
