@@ -195,7 +195,7 @@ mutants: ## Turn every literal setting and 300 other places round, and list what
 	bin/mutants code --seed 1 --count 300 $(MUTANT_FLAGS)
 
 .PHONY: mutants-sample
-mutants-sample: ## Turn a fixed list of places round, and twenty of those that differ from BASE=main: a minute and a half
+mutants-sample: ## Turn a fixed list of places round, and twenty of those that differ from BASE=main
 	go build -o bin/mutants ./lab/mutants
 	bin/mutants sample --changed $(BASE) $(MUTANT_FLAGS)
 

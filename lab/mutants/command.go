@@ -73,7 +73,7 @@ func newCommand() *cobra.Command {
 				"returned errors, counters and literals. 0 is all of them.", 300,
 		},
 		{
-			kindSample, "Turn what changed, and a fixed list: a minute and a half",
+			kindSample, "Turn what changed, and a fixed list",
 			"Turns the mutants of " + sampleFile + ", and --count of those of the lines that differ from --changed. Only the tests of " +
 				"their packages and of their programs look at them.", 20,
 		},

@@ -19,7 +19,7 @@ import (
 )
 
 // gateway is what a pod of the mesh's gateway would have counted. The metric and its labels are Istio's ("Istio Standard Metrics",
-// istio.io/latest/docs/reference/config/metrics), of which those are left out that nothing here asks for.
+// istio.io/latest/docs/reference/config/metrics), but for those that nothing here asks for.
 type gateway struct {
 	pod      *corev1.Pod
 	requests *prometheus.CounterVec

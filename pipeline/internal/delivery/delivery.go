@@ -27,7 +27,7 @@ type Delivery struct {
 	Remote string
 	// SetImage sets the image in the overlay in a folder, as overlay.Kustomize does.
 	SetImage func(ctx context.Context, dir string, image overlay.Image) error
-	// Run says who asked, and in which run, such as "someone in https://github.com/…/actions/runs/1"; "" is for what nobody knows of.
+	// Run says who asked, and in which run, such as "someone in https://github.com/…/actions/runs/1"; "" outside of a workflow.
 	Run string
 	// Log is told what goes on, a line each.
 	Log io.Writer
