@@ -6,6 +6,7 @@ package naming
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,6 +92,23 @@ type Names struct {
 	Workspace              string
 	DatabasePasswordSecret string
 	IngestTokenSecret      string
+}
+
+// Overlay is the folder of an environment's overlay of the application, which Argo CD syncs, from the root of the repository
+// and with slashes.
+func Overlay(environment string) string {
+	return path.Join("applications", Application, "overlays", environment)
+}
+
+// Manifests is the folder of the manifests that an environment's overlay changes, from the root of the repository and with slashes.
+// In the first environment it is the base, which developers change. In each other one it is a copy, which a promotion brought there:
+// environments are folders, and a promotion copies files from one to the next.
+// Source: Codefresh, "How to Model Your Gitops Environments and Promote Releases between Them", 2022.
+func Manifests(environment string) string {
+	if environment == Environments()[0] {
+		return path.Join("applications", Application, "base")
+	}
+	return path.Join("applications", Application, "promoted", environment)
 }
 
 // rule is what Azure accepts as the name of one kind of resource; source: the table of names in Azure's

@@ -4,7 +4,6 @@ package application
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -48,11 +47,6 @@ type Args struct {
 	WaitHealthy bool
 	// Spec is the rest.
 	Spec Spec
-}
-
-// OverlayPath returns the directory of an application's overlay for an environment.
-func OverlayPath(app, environment string) string {
-	return path.Join("applications", app, "overlays", environment)
 }
 
 // New registers the Application.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/gridos/sharedinfra/apps/application"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -26,7 +25,7 @@ func shipped(environment string) ([]Entry, error) {
 	return []Entry{
 		{
 			Name:    naming.Application + "-" + environment,
-			Path:    application.OverlayPath(naming.Application, environment),
+			Path:    naming.Overlay(environment),
 			Project: naming.ProjectGridOS,
 		},
 		{

@@ -41,7 +41,7 @@ func checkManifests(cmd *cobra.Command, s site.Site) error {
 	t.AppendHeader(table.Row{"overlay", "objects"})
 	var mistakes []error
 	for _, environment := range naming.Environments() {
-		overlay := filepath.Join("applications", naming.Application, "overlays", environment)
+		overlay := filepath.FromSlash(naming.Overlay(environment))
 		objects, err := manifests.Build(cmd.Context(), paths[toolchain.Kustomize], s.ProjectDir(overlay))
 		if err != nil {
 			return err

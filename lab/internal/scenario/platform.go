@@ -115,7 +115,7 @@ func environments(ctx context.Context, s *Stage) (string, error) {
 }
 
 func (s *Stage) render(ctx context.Context, environment string) ([]manifests.Object, error) {
-	return manifests.Build(ctx, s.options.Kustomize, filepath.Join(s.work.Dir, filepath.FromSlash(overlayOf(environment))))
+	return manifests.Build(ctx, s.options.Kustomize, filepath.Join(s.work.Dir, filepath.FromSlash(naming.Overlay(environment))))
 }
 
 func secrets(ctx context.Context, s *Stage) (string, error) {

@@ -25,7 +25,7 @@ func basePromotion(ctx context.Context, s *Stage) (string, error) {
 	}
 	// It is no change of the pods, so that no canary is waited for.
 	const old, replacement = "revisionHistoryLimit: 5", "revisionHistoryLimit: 6"
-	if err := s.work.Replace(path.Join(manifestsOf(environments[0]), "rollout.yaml"), old, replacement); err != nil {
+	if err := s.work.Replace(path.Join(naming.Manifests(environments[0]), "rollout.yaml"), old, replacement); err != nil {
 		return "", err
 	}
 	for i, environment := range environments {
@@ -60,11 +60,11 @@ func basePromotion(ctx context.Context, s *Stage) (string, error) {
 
 // copyManifests lets an environment have the manifests of another.
 func (s *Stage) copyManifests(from, to string) error {
-	target := filepath.Join(s.work.Dir, filepath.FromSlash(manifestsOf(to)))
+	target := filepath.Join(s.work.Dir, filepath.FromSlash(naming.Manifests(to)))
 	if err := os.RemoveAll(target); err != nil {
 		return err
 	}
-	return os.CopyFS(target, os.DirFS(filepath.Join(s.work.Dir, filepath.FromSlash(manifestsOf(from)))))
+	return os.CopyFS(target, os.DirFS(filepath.Join(s.work.Dir, filepath.FromSlash(naming.Manifests(from)))))
 }
 
 // keepsRevisions waits until the live Rollout keeps that many revisions.

@@ -116,7 +116,8 @@ func (s *Stage) reroute(ctx context.Context) ([]time.Duration, error) {
 			"  - name: retired\n    match:\n    - uri:\n        prefix: /retired\n    directResponse:\n      status: 410\n" + primary,
 		},
 	} {
-		if err := s.work.Replace(path.Join(manifestsOf(s.options.Environment), routesFile), change.old, change.replacement); err != nil {
+		file := path.Join(naming.Manifests(s.options.Environment), routesFile)
+		if err := s.work.Replace(file, change.old, change.replacement); err != nil {
 			return nil, err
 		}
 		if _, err := s.commit(ctx, "feat: "+change.what); err != nil {

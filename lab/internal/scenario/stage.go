@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -122,20 +121,7 @@ func (s *Stage) Close() error {
 func (s *Stage) application() string { return naming.NamespaceGridOS + "-" + s.options.Environment }
 
 // overlay is the folder that the Application syncs.
-func (s *Stage) overlay() string { return overlayOf(s.options.Environment) }
-
-func overlayOf(environment string) string {
-	return path.Join("applications", naming.NamespaceGridOS, "overlays", environment)
-}
-
-// manifestsOf is the folder of the manifests that an environment's overlay changes: the base in the
-// first environment, and in each other one the copy that was promoted there.
-func manifestsOf(environment string) string {
-	if environment == naming.Environments()[0] {
-		return path.Join("applications", naming.NamespaceGridOS, "base")
-	}
-	return path.Join("applications", naming.NamespaceGridOS, "promoted", environment)
-}
+func (s *Stage) overlay() string { return naming.Overlay(s.options.Environment) }
 
 func (s *Stage) begin(scenario string) {
 	s.scenario, s.began, s.clock, s.keep = scenario, time.Now(), clock{}, false

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
 )
@@ -116,7 +117,7 @@ func (d Delivery) commit(ctx context.Context, base string, target Target, manife
 		return "", err
 	}
 	defer func() { err = errors.Join(err, tree.Close(ctx)) }()
-	if err := d.SetImage(ctx, filepath.Join(tree.Dir, filepath.FromSlash(overlay.Dir(target.Environment))), target.Image); err != nil {
+	if err := d.SetImage(ctx, filepath.Join(tree.Dir, filepath.FromSlash(naming.Overlay(target.Environment))), target.Image); err != nil {
 		return "", err
 	}
 	file := overlay.File(target.Environment)
@@ -130,7 +131,7 @@ func (d Delivery) commit(ctx context.Context, base string, target Target, manife
 	}
 	paths := []string{file}
 	if manifests != "" {
-		folder := overlay.Manifests(target.Environment)
+		folder := naming.Manifests(target.Environment)
 		if err := tree.CopyFolder(manifests, folder); err != nil {
 			return "", fmt.Errorf("copy %s to %s: %w", manifests, folder, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 	"github.com/gridos/sharedinfra/pipeline/internal/delivery"
 	"github.com/gridos/sharedinfra/pipeline/internal/github/githubtest"
@@ -89,7 +90,7 @@ func newPlace(t *testing.T) *place {
 	git(t, p.developer, "checkout", "--quiet", "-b", "main")
 	for _, environment := range []string{"dev", "test", "prod"} {
 		p.write(overlay.File(environment), fmt.Sprintf(kustomization, environment, environment+"-0000000"))
-		p.write(overlay.Manifests(environment)+"/service.yaml", "port: 80\n")
+		p.write(naming.Manifests(environment)+"/service.yaml", "port: 80\n")
 	}
 	p.commit("feat: begin", "src/main.go")
 	git(t, p.developer, "push", "--quiet", "origin", "main", "main:develop")
@@ -134,7 +135,7 @@ func (p *place) set(branch string, image delivery.Target) {
 	p.t.Helper()
 	other := filepath.Join(p.t.TempDir(), "other")
 	git(p.t, p.developer, "clone", "--quiet", "--branch", branch, p.bare, other)
-	require.NoError(p.t, setImage(filepath.Join(other, filepath.FromSlash(overlay.Dir(image.Environment))), image.Image))
+	require.NoError(p.t, setImage(filepath.Join(other, filepath.FromSlash(naming.Overlay(image.Environment))), image.Image))
 	git(p.t, other, "-c", "user.name=Other", "-c", "user.email=other@gridos.invalid", "commit", "--quiet", "-am", "other: "+image.Image.Tag)
 	git(p.t, other, "push", "--quiet")
 }
@@ -412,7 +413,7 @@ func TestUnit_ManifestsReachOneEnvironmentAfterTheOther(t *testing.T) {
 	p.set("main", target("prod", image))
 	git(t, p.developer, "checkout", "--quiet", "-B", "main", "origin/main")
 	git(t, p.developer, "pull", "--quiet", "origin", "main")
-	base, test, prod := overlay.Manifests("dev"), overlay.Manifests("test"), overlay.Manifests("prod")
+	base, test, prod := naming.Manifests("dev"), naming.Manifests("test"), naming.Manifests("prod")
 	git(t, p.developer, "mv", base+"/service.yaml", base+"/services.yaml")
 	p.write(base+"/policy.yaml", "deny: all\n")
 	p.commit("feat: a policy", base+"/routes.yaml")

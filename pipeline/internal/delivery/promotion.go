@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 	"github.com/gridos/sharedinfra/pipeline/internal/github"
 	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
@@ -72,7 +73,7 @@ func (d Delivery) Promote(ctx context.Context, to *github.Client, from Origin, b
 			return "", err
 		}
 		manifests, err := d.Checkout.Differences(ctx,
-			tip+":"+overlay.Manifests(target.Environment), tip+":"+overlay.Manifests(from.Environment))
+			tip+":"+naming.Manifests(target.Environment), tip+":"+naming.Manifests(from.Environment))
 		if err != nil {
 			return "", fmt.Errorf("compare the manifests of %s and %s on branch %s: %w", from.Environment, target.Environment, base, err)
 		}
@@ -132,7 +133,7 @@ func (d Delivery) runs(ctx context.Context, from Origin, target Target) error {
 // propose pushes the branch of the pull request. An open one that has the image and the manifests already keeps its commit, and with it
 // its checks and reviews, unless base has changed the same files.
 func (d Delivery) propose(ctx context.Context, to *github.Client, branch, base, tip, from string, target Target, built string) error {
-	manifests := overlay.Manifests(target.Environment)
+	manifests := naming.Manifests(target.Environment)
 	last, err := d.Checkout.Tip(ctx, d.Remote, branch)
 	if err != nil {
 		return err
@@ -150,7 +151,7 @@ func (d Delivery) propose(ctx context.Context, to *github.Client, branch, base, 
 			if err := d.notSuperseded(ctx, target, built, proposed, "the pull request "+open.URL); err != nil {
 				return err
 			}
-			differ, err := d.Checkout.Differences(ctx, last+":"+manifests, tip+":"+overlay.Manifests(from))
+			differ, err := d.Checkout.Differences(ctx, last+":"+manifests, tip+":"+naming.Manifests(from))
 			if err != nil {
 				return err
 			}
@@ -164,7 +165,7 @@ func (d Delivery) propose(ctx context.Context, to *github.Client, branch, base, 
 	if d.Run != "" {
 		message += "\n\nPromoted-by: " + d.Run
 	}
-	commit, err := d.commit(ctx, tip, target, overlay.Manifests(from), message)
+	commit, err := d.commit(ctx, tip, target, naming.Manifests(from), message)
 	if err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func (d Delivery) describe(
 	if len(manifests) == 0 {
 		line("%s has those of %s.\n", target.Environment, from)
 	} else {
-		line("Copied from `%s` to `%s`. These change:\n", overlay.Manifests(from), overlay.Manifests(target.Environment))
+		line("Copied from `%s` to `%s`. These change:\n", naming.Manifests(from), naming.Manifests(target.Environment))
 		for _, file := range manifests {
 			line("- %s", verbatim(file))
 		}

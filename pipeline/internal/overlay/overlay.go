@@ -1,4 +1,4 @@
-// Package overlay reads and sets the application's image in the overlay of an environment, in applications/gridos/overlays.
+// Package overlay reads and sets the application's image in the overlay of an environment.
 package overlay
 
 import (
@@ -14,24 +14,9 @@ import (
 // imageName is what the base calls the image; overlays replace it.
 const imageName = "gridosacr.azurecr.io/gridos"
 
-// Dir is the folder of an environment's overlay, from the root of the repository and with slashes.
-func Dir(environment string) string {
-	return path.Join("applications", naming.Application, "overlays", environment)
-}
-
 // File is the file of an environment's overlay that names the image, from the root of the repository and with slashes.
-func File(environment string) string { return path.Join(Dir(environment), "kustomization.yaml") }
-
-// Manifests is the folder of the manifests that an environment's overlay changes, from the root of the repository and with slashes. In
-// the first environment it is the base, which developers change. In each other one it is a copy, which a promotion brought there:
-// environments are folders, and a promotion copies files from one to the next.
-// Source: Codefresh, "How to Model Your Gitops Environments and Promote Releases between Them", 2022.
-func Manifests(environment string) string {
-	application := path.Join("applications", naming.Application)
-	if environment == naming.Environments()[0] {
-		return path.Join(application, "base")
-	}
-	return path.Join(application, "promoted", environment)
+func File(environment string) string {
+	return path.Join(naming.Overlay(environment), "kustomization.yaml")
 }
 
 // Image is one in a registry.

@@ -49,7 +49,7 @@ func TestCluster_KustomizeSetsTheImageAndNothingElse(t *testing.T) {
 	require.NoError(t, err)
 	kustomize := overlay.Kustomize{Root: tools}
 	image := overlay.Image{Repository: "othergridosacr.azurecr.io/gridos", Tag: "dev-abc1234"}
-	require.NoError(t, kustomize.SetImage(t.Context(), filepath.Join(dir, filepath.FromSlash(overlay.Dir("dev"))), image))
+	require.NoError(t, kustomize.SetImage(t.Context(), filepath.Join(dir, filepath.FromSlash(naming.Overlay("dev"))), image))
 	after, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(overlay.File("dev"))))
 	require.NoError(t, err)
 	set, err := overlay.Parse(after)
@@ -57,7 +57,7 @@ func TestCluster_KustomizeSetsTheImageAndNothingElse(t *testing.T) {
 	assert.Equal(t, image, set)
 	was, err := overlay.Parse(before)
 	require.NoError(t, err)
-	require.NoError(t, kustomize.SetImage(t.Context(), filepath.Join(dir, filepath.FromSlash(overlay.Dir("dev"))), was))
+	require.NoError(t, kustomize.SetImage(t.Context(), filepath.Join(dir, filepath.FromSlash(naming.Overlay("dev"))), was))
 	back, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(overlay.File("dev"))))
 	require.NoError(t, err)
 	assert.Equal(t, string(before), string(back), "the overlay is written as kustomize writes it, so that a release changes two lines")
