@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,18 +16,22 @@ import (
 )
 
 // Three rounds of the hundred that `make chaos` plays, so that chaos itself is not forgotten
-// between its runs.
+// between its runs; with -short two of them, one beside the other.
 func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
 	t.Setenv(asLab, "1") // for the processes that it starts
 	t.Setenv("TMPDIR", t.TempDir())
-	out, _, err := lab(t, t.Context(), "chaos", "--seed", "1", "--rounds", "3", "--json")
+	rounds := 3
+	if testing.Short() {
+		rounds = 2
+	}
+	out, _, err := lab(t, t.Context(), "chaos", "--seed", "1", "--rounds", strconv.Itoa(rounds), "--json")
 	require.NoError(t, err)
 	var answer struct {
 		Seed   uint64
 		Rounds []chaos.Result
 	}
 	require.NoError(t, json.Unmarshal([]byte(out), &answer))
-	require.Len(t, answer.Rounds, 3)
+	require.Len(t, answer.Rounds, rounds)
 	for i, round := range answer.Rounds {
 		assert.Equal(t, i+1, round.Round, "two environments play at once, and the rounds have an order")
 		assert.Positive(t, round.After, round.Plan)

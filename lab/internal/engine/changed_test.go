@@ -301,15 +301,19 @@ func (l *living) registered(t *testing.T, values map[string]any) []string {
 }
 
 // try makes all attempts and notes what comes of each. What the document calls a change in place is made for real, all such changes in
-// one update: it replaces whatever any of them replaces. All else is previewed by itself.
+// one update: it replaces whatever any of them replaces. All else is previewed by itself, with -short only every fourth.
 func (l *living) try(t *testing.T, attempts []attempt, documented map[string]documentedKey, note func(key, found string)) {
 	t.Helper()
 	before, together := l.registered(t, l.values), l.values
 	var joint []attempt
+	single := 0
 	for _, a := range attempts {
 		if !a.apart && slices.Contains(cases(documented[a.key].later), a.named(inPlace)) {
 			joint, together = append(joint, a), a.over(together)
 			assert.NotEqual(t, before, l.registered(t, a.over(l.values)), "another %s changes nothing", a.key)
+			continue
+		}
+		if single++; testing.Short() && single%4 != 1 {
 			continue
 		}
 		note(a.key, l.attempt(t, a))
@@ -368,14 +372,19 @@ func TestEngine_ChangesOfALiveEnvironmentAreAsDocumented(t *testing.T) {
 	if t.Failed() {
 		return // what is missing says nothing about the document
 	}
-	tried := 0
+	tried, all := 0, 0
 	for project, keys := range documented {
 		for key, row := range keys {
 			tried += len(found[project][key])
+			all += len(cases(row.later))
+			if testing.Short() {
+				assert.Subset(t, cases(row.later), found[project][key], "%s:%s, what the document says and what happens", project, key)
+				continue
+			}
 			assert.ElementsMatch(t, cases(row.later), found[project][key], "%s:%s, what the document says and what happens", project, key)
 		}
 	}
-	t.Logf("%d changes in %s", tried, time.Since(began).Round(time.Second))
+	t.Logf("%d of %d changes in %s", tried, all, time.Since(began).Round(time.Second))
 }
 
 // cases are what the column "changed later" tells: the first sentence, at semicolons.
