@@ -36,6 +36,8 @@ var accessProperties = map[string]*regexp.Regexp{
 	"azure-native:network:VirtualNetworkLink":    named(`registrationEnabled`, `resolutionPolicy`, `virtualNetwork`),
 	"azure-native:operationalinsights:Workspace": named(`features`),
 	"pulumi:providers:kubernetes":                named(`kubeconfig`, `cluster`, `context`),
+	// It is rotated by replacing it, which a protected one refuses.
+	"random:index/randomPassword:RandomPassword": named(`\[protect]`),
 	"kubernetes:core:Service": named(`type`, `selector`, `ports`, `externalTrafficPolicy`, `externalIPs`, `loadBalancer\w*`,
 		`service\.beta\.kubernetes\.io/[\w-]+`),
 	// What Argo CD deploys, from where to where, and what it may delete of it.

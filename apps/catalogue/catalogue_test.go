@@ -76,6 +76,14 @@ func TestUnit_EntriesAddToWhatIsShippedOrChangeIt(t *testing.T) {
 	assert.Equal(t, "6GB", server["retentionSize"], "values are merged as Helm merges them")
 }
 
+func TestUnit_AnUpdateWaitsForHealthTenMinutesIfNotToldHowLong(t *testing.T) {
+	t.Parallel()
+	yes := true
+	all := of(t, Entry{Name: "patient", Path: "p", Health: &Health{Wait: &yes}}, Entry{Name: "hasty", Path: "p"})
+	assert.Equal(t, 10*time.Minute, applicationIn(t, all, "patient").Wait)
+	assert.Zero(t, applicationIn(t, all, "hasty").Wait)
+}
+
 func TestUnit_AnEntryCanLeaveAShippedOneOutAndTurnAPathIntoAChart(t *testing.T) {
 	t.Parallel()
 	no := false

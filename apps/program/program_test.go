@@ -11,6 +11,7 @@ import (
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -93,6 +94,15 @@ func TestUnit_ArgoCDKeepsTheClusterAsGitSays(t *testing.T) {
 			}, got)
 		})
 	}
+}
+
+func TestUnit_TheProviderAsksForThePluginOfTheSDK(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", nil)
+	require.NoError(t, err)
+	providers := recorded.OfType("pulumi:providers:kubernetes")
+	require.Len(t, providers, 1)
+	assert.Equal(t, plugins.Kubernetes, providers[0].Version())
 }
 
 func TestUnit_ALaterWaveDependsOnWhatItWaitsFor(t *testing.T) {

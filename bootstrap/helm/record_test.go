@@ -8,6 +8,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/kubernetes/scheme"
 )
 
 func TestUnit_OnlyWhatAKilledUpdateLeftIsStale(t *testing.T) {
@@ -66,14 +71,48 @@ func TestUnit_AReleaseThatWasRolledBackIsStillThePlatforms(t *testing.T) {
 	}
 }
 
-func TestUnit_ADescriptionIsReadFromTheRecord(t *testing.T) {
-	t.Parallel()
+// written returns a record as Helm encodes it, before the API server encodes it again.
+func written(t *testing.T) string {
+	t.Helper()
 	var zipped bytes.Buffer
 	writer := gzip.NewWriter(&zipped)
 	_, err := writer.Write([]byte(`{"name":"argocd","info":{"status":"deployed","description":"` + installedBy + `"}}`))
 	require.NoError(t, err)
 	require.NoError(t, writer.Close())
-	once := base64.StdEncoding.EncodeToString(zipped.Bytes())
+	return base64.StdEncoding.EncodeToString(zipped.Bytes())
+}
+
+// The labels are those that Helm writes (Helm 3.18.6, pkg/storage/driver/secrets.go, newSecretsObject).
+func TestUnit_OnlyRecordsOfTheReleaseAreListed(t *testing.T) {
+	t.Parallel()
+	var objects []runtime.Object
+	for name, labels := range map[string]map[string]string{
+		"sh.helm.release.v1.argocd.v1":        {"owner": "helm", "name": "argocd", "status": "superseded", "version": "1"},
+		"sh.helm.release.v1.argocd.v2":        {"owner": "helm", "name": "argocd", "status": "deployed", "version": "2"},
+		"sh.helm.release.v1.argo-rollouts.v1": {"owner": "helm", "name": "argo-rollouts", "status": "deployed", "version": "1"},
+		"argocd-secret":                       {"name": "argocd"},
+	} {
+		objects = append(objects, &corev1.Secret{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "argocd", Labels: labels},
+			Data:       map[string][]byte{"release": []byte(written(t))},
+		})
+	}
+	secrets := fake.NewSimpleDynamicClient(scheme.Scheme, objects...).
+		Resource(corev1.SchemeGroupVersion.WithResource("secrets")).Namespace("argocd")
+	found, err := listRecords(t.Context(), secrets, "argocd")
+	require.NoError(t, err)
+	statuses := map[string]string{}
+	for _, r := range found.list {
+		assert.Equal(t, installedBy, r.description)
+		statuses[r.revision] = r.status
+	}
+	assert.Equal(t, map[string]string{"1": "superseded", "2": "deployed"}, statuses)
+}
+
+func TestUnit_ADescriptionIsReadFromTheRecord(t *testing.T) {
+	t.Parallel()
+	once := written(t)
 	twice := base64.StdEncoding.EncodeToString([]byte(once))
 
 	description, err := descriptionIn(map[string]any{"data": map[string]any{"release": twice}})

@@ -14,6 +14,7 @@ import (
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -163,6 +164,51 @@ func TestUnit_ReleasesAreConfiguredByTheKeysOfTheirCharts(t *testing.T) {
 		require.True(t, values.IsObject(), r.Name)
 		walk(r.Name, values)
 	}
+}
+
+// The keys that docs/configuration.md has for them.
+func TestUnit_EachChartIsChosenByItsKeys(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", map[string]string{
+		"argocdChart": "argo-cd-mirrored", "argocdChartVersion": "10.1.2",
+		"argoRolloutsChart": "argo-rollouts-mirrored", "argoRolloutsChartVersion": "2.41.1",
+		"externalSecretsChart": "external-secrets-mirrored", "externalSecretsChartVersion": "2.9.1",
+	})
+	require.NoError(t, err)
+	for name, version := range map[string]string{"argocd": "10.1.2", "argo-rollouts": "2.41.1", "external-secrets": "2.9.1"} {
+		inputs := named(t, recorded, release, name).Inputs
+		assert.Equal(t, version, at(inputs, "version").StringValue(), name)
+		assert.Contains(t, at(inputs, "chart").StringValue(), "-mirrored", name)
+	}
+}
+
+func TestUnit_ProvidersAskForThePluginsOfTheSDKs(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", nil)
+	require.NoError(t, err)
+	versions := map[string]string{}
+	for _, r := range recorded.Resources {
+		if name, ok := strings.CutPrefix(r.Type, "pulumi:providers:"); ok {
+			versions[name] = r.Version()
+		}
+	}
+	assert.Equal(t, map[string]string{"kubernetes": plugins.Kubernetes, "random": plugins.Random}, versions)
+}
+
+// Argo CD deploys nothing for a project that is made again, and External Secrets delivers nothing from such a store.
+func TestUnit_WhatConfinesTheApplicationKeepsItsName(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	var names []string
+	for _, token := range []string{project, store} {
+		for _, r := range recorded.OfType(token) {
+			names = append(names, r.Name)
+		}
+	}
+	assert.ElementsMatch(t, []string{
+		"argocd-project-default", "argocd-project-gridos", "argocd-project-platform", "external-secrets-store",
+	}, names)
 }
 
 func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {

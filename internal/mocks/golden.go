@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pmezard/go-difflib/difflib"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"github.com/stretchr/testify/assert"
@@ -40,6 +41,8 @@ type options struct {
 	CreateTimeout       string   `yaml:"createTimeout,omitempty"`
 	UpdateTimeout       string   `yaml:"updateTimeout,omitempty"`
 	DeleteTimeout       string   `yaml:"deleteTimeout,omitempty"`
+	// Version is that of the plugin which a provider asks for.
+	Version string `yaml:"version,omitempty"`
 }
 
 func optionsOf(rpc *pulumirpc.RegisterResourceRequest) options {
@@ -50,7 +53,12 @@ func optionsOf(rpc *pulumirpc.RegisterResourceRequest) options {
 			names = append(names, name)
 		}
 	}
+	version := ""
+	if strings.HasPrefix(rpc.GetType(), "pulumi:providers:") { // for other resources an SDK sends its own
+		version = rpc.GetVersion()
+	}
 	return options{
+		Version: version,
 		Protect: rpc.GetProtect(), RetainOnDelete: rpc.GetRetainOnDelete(), DeleteBeforeReplace: rpc.GetDeleteBeforeReplace(),
 		IgnoreChanges: rpc.GetIgnoreChanges(), ReplaceOnChanges: rpc.GetReplaceOnChanges(),
 		SecretOutputs: rpc.GetAdditionalSecretOutputs(), Aliases: names,
@@ -79,7 +87,11 @@ func (r *Recorded) MatchGolden(t *testing.T, file string) {
 	}
 	want, err := os.ReadFile(file)
 	require.NoError(t, err, "run go test on this package with the flag -update to write the file")
-	assert.Equal(t, string(want), text.String(), "if the change is meant, run go test on this package with the flag -update")
+	difference, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+		A: difflib.SplitLines(string(want)), B: difflib.SplitLines(text.String()), FromFile: file, ToFile: "registered", Context: 5,
+	})
+	require.NoError(t, err)
+	assert.Empty(t, difference, "if the change is meant, run go test on this package with the flag -update")
 }
 
 // plain returns inputs as YAML shows them. A secret is marked: a setting that stops being secret

@@ -65,6 +65,9 @@ type Resource struct {
 // RetainOnDelete says that the provider is not asked to delete the resource.
 func (r Resource) RetainOnDelete() bool { return r.options.RetainOnDelete }
 
+// Version is that of the plugin which a provider asks for, or "" for other resources.
+func (r Resource) Version() string { return r.options.Version }
+
 // DeleteTimeout is how long its deletion may take, or "" for the provider's own.
 func (r Resource) DeleteTimeout() string { return r.options.DeleteTimeout }
 
