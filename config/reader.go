@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"sort"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/agext/levenshtein"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"go.yaml.in/yaml/v3"
 )
 
 // suppliedKey carries, under the project's namespace, the JSON list of keys that the stack was given: the Go SDK answers
@@ -33,9 +35,11 @@ type Reader struct {
 	lookup   func(key string) (string, bool)
 	isSecret func(key string) bool // nil where nobody knows
 	supplied []string
-	defaults map[string]any // of the keys asked for
-	broken   []string       // keys whose values could not be read
-	mistakes []error
+	// miswritten are the keys whose values do not arrive as they are written, with what is wrong.
+	miswritten map[string]string
+	defaults   map[string]any // of the keys asked for
+	broken     []string       // keys whose values could not be read
+	mistakes   []error
 }
 
 // FromContext returns a Reader over what the engine passed to the running program.
@@ -52,6 +56,15 @@ func FromContext(ctx *pulumi.Context) *Reader {
 			r.mistakes = append(r.mistakes, fmt.Errorf("%s:%s: %w", r.project, suppliedKey, err))
 		}
 	}
+	return r.readMiswritten()
+}
+
+func (r *Reader) readMiswritten() *Reader {
+	if text, ok := r.lookup(miswrittenKey); ok {
+		if err := json.Unmarshal([]byte(text), &r.miswritten); err != nil {
+			r.mistakes = append(r.mistakes, fmt.Errorf("%s:%s: %w", r.project, miswrittenKey, err))
+		}
+	}
 	return r
 }
 
@@ -59,7 +72,7 @@ func FromContext(ctx *pulumi.Context) *Reader {
 // Keys of other namespaces are left alone: they configure providers and the engine. Which values are secret a map does not
 // say: Secret takes all.
 func FromMap(project, stack string, values map[string]string) *Reader {
-	return &Reader{
+	r := &Reader{
 		project:  project,
 		stack:    stack,
 		defaults: map[string]any{},
@@ -69,15 +82,34 @@ func FromMap(project, stack string, values map[string]string) *Reader {
 		},
 		supplied: keysOf(project, values),
 	}
+	return r.readMiswritten()
 }
 
-// Strict is the run option with which the projects' main programs start, so that a key nobody reads is refused.
+// Strict is the run option with which the projects' main programs start, so that a key that no program reads is refused, and a value
+// that does not arrive as the stack's file has it.
 func Strict(info *pulumi.RunInfo) {
 	list, err := json.Marshal(keysOf(info.Project, info.Config))
 	if err != nil || info.Config == nil {
 		return // a list of strings always marshals; without configuration there is nothing to be strict about
 	}
+	if file, ok := stackFile(info.Project, info.Stack); ok {
+		Compare(info.Project, file, info.Config)
+	}
 	info.Config[info.Project+":"+suppliedKey] = string(list)
+}
+
+// stackFile returns the text of the stack's file in the working directory, which is the project's when the engine starts the program.
+// A program that runs inside another process, as the lab's do, is somewhere else: its configuration was compared before.
+func stackFile(project, stack string) ([]byte, bool) {
+	text, err := os.ReadFile("Pulumi.yaml")
+	var here struct {
+		Name string `yaml:"name"`
+	}
+	if err != nil || yaml.Unmarshal(text, &here) != nil || here.Name != project {
+		return nil, false
+	}
+	file, err := os.ReadFile("Pulumi." + stack + ".yaml")
+	return file, err == nil
 }
 
 func keysOf(project string, values map[string]string) []string {
@@ -111,6 +143,9 @@ func (r *Reader) String(key, def string) string {
 // Secret returns the value of key, or "". A program's value must have been set with --secret: the engine encrypts it then,
 // wherever it goes. No mistake quotes it.
 func (r *Reader) Secret(key string) string {
+	if _, ok := r.miswritten[key]; ok { // its reason quotes the value
+		r.miswritten[key] = "does not arrive as it is written; encrypt it with `pulumi config set --secret " + key + "`"
+	}
 	value := r.String(key, "")
 	if value != "" && r.isSecret != nil && !r.isSecret(key) {
 		r.Check(key, fmt.Errorf("is in clear text in Pulumi.%s.yaml; encrypt it with `pulumi config set --secret %s`, which asks for "+
@@ -217,6 +252,9 @@ func (r *Reader) DurationBetween(key string, def, low, high time.Duration) time.
 // get returns what the stack says about key, and whether it says anything.
 func (r *Reader) get(key string, def any) (string, bool) {
 	r.defaults[key] = def
+	if reason, ok := r.miswritten[key]; ok {
+		r.unreadable(key, errors.New(reason))
+	}
 	return r.lookup(key)
 }
 
@@ -255,7 +293,7 @@ func (r *Reader) Defaults() map[string]any { return maps.Clone(r.defaults) }
 func (r *Reader) Err() error {
 	known := slices.Sorted(maps.Keys(r.defaults))
 	for _, key := range r.supplied {
-		if key == suppliedKey || slices.Contains(known, key) {
+		if key == suppliedKey || key == miswrittenKey || slices.Contains(known, key) {
 			continue
 		}
 		remedy := "remove it"

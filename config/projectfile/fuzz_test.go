@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,6 +50,11 @@ func FuzzStackFile(f *testing.F) {
 		assert.Contains(t, values, "pulumi:disable-default-providers", "what Pulumi.yaml says is there too")
 		for key := range values {
 			assert.Contains(t, key, ":", "no namespace") // the CLI takes empty names, on both sides of it
+		}
+		for key := range values {
+			if strings.HasSuffix(key, ":__miswritten") {
+				return // a Reader of the values refuses them
+			}
 		}
 		printed, err := yaml.Marshal(map[string]any{"config": values})
 		require.NoError(t, err)

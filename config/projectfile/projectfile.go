@@ -16,6 +16,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+
+	configuration "github.com/gridos/sharedinfra/config"
 )
 
 // Project returns the project that dir's Pulumi.yaml declares.
@@ -33,7 +35,7 @@ func StackFile(dir, stack string) string { return filepath.Join(dir, "Pulumi."+s
 
 // Config returns what a program in dir is given for stack: keys with their namespace ("gridos-infra:location"), lists and
 // objects as JSON, secrets still encrypted. It neither asks for a passphrase nor checks a type: package config does the
-// checking, for all keys at once. A missing stack file is an error that wraps fs.ErrNotExist.
+// checking, for all keys at once, and of what does not arrive as it is written. A missing stack file is an error that wraps fs.ErrNotExist.
 func Config(ctx context.Context, dir, stack string) (map[string]string, error) {
 	project, err := Project(dir)
 	if err != nil {
@@ -66,5 +68,10 @@ func Config(ctx context.Context, dir, stack string) (map[string]string, error) {
 		}
 		values[key.String()] = text
 	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	configuration.Compare(string(project.Name), file, values)
 	return values, nil
 }

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3" // the CLI's own, so that the copy says what the file says
 
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/site"
@@ -63,6 +63,7 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 		values = map[string]any{}
 	}
 	for key, value := range overrides {
+		delete(values, key) // which the CLI takes for the project's, and then either wins
 		values[project.Name+":"+key] = value
 	}
 	secrets := auto.ConfigMap{}
@@ -108,6 +109,10 @@ func withoutSecrets(path string, value any, secrets auto.ConfigMap) any {
 		for key := range v {
 			v[key] = withoutSecrets(fmt.Sprintf("%s[%q]", path, key), v[key], secrets)
 		}
+	case map[any]any: // a key of it is no text, such as 5
+		for key := range v {
+			v[key] = withoutSecrets(fmt.Sprintf("%s[%q]", path, fmt.Sprint(key)), v[key], secrets)
+		}
 	case []any:
 		for i := range v {
 			v[i] = withoutSecrets(fmt.Sprintf("%s[%d]", path, i), v[i], secrets)
@@ -130,9 +135,12 @@ func readYAML(path string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := map[string]any{}
+	var settings map[string]any
 	if err := yaml.Unmarshal(text, &settings); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if settings == nil { // the file is empty, or null
+		settings = map[string]any{}
 	}
 	return settings, nil
 }

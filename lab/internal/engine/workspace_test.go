@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+// copied returns what a program in the lab is given for a stack's file with the overrides of the lab.
+func copied(t *testing.T, file string, overrides map[string]any) map[string]string {
+	t.Helper()
+	repository := t.TempDir()
+	s := site.Site{Repository: repository, Environment: "dev", Dir: filepath.Join(repository, ".lab", "dev")}
+	source := s.ProjectDir(stacks.Infra.Directory)
+	require.NoError(t, os.MkdirAll(source, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(source, "Pulumi.yaml"), []byte("name: gridos-infra\nruntime: go\n"), 0o600))
+	require.NoError(t, os.WriteFile(projectfile.StackFile(source, "dev"), []byte(file), 0o600))
+	_, err := copyFiles(s, stacks.Infra, overrides)
+	require.NoError(t, err)
+	values, err := projectfile.Config(t.Context(), s.WorkDir(stacks.Infra.Name), "dev")
+	require.NoError(t, err)
+	return values
+}
+
+// What the CLI gives to a program, the lab's copy of the file gives to it too.
+func TestUnit_TheLabsCopySaysWhatTheFileSays(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../config/projectfile/testdata/written.yaml")
+	require.NoError(t, err)
+	var rows []struct{ Written, Arrives, Refused string }
+	require.NoError(t, yaml.Unmarshal(text, &rows))
+	for _, row := range rows {
+		if row.Refused != "" {
+			continue // before the lab copies anything
+		}
+		values := copied(t, "config:\n  gridos-infra:key: "+row.Written+"\n", nil)
+		assert.Equal(t, row.Arrives, values["gridos-infra:key"], row.Written)
+	}
+}
+
+// A key without its project's name is the project's.
+func TestUnit_WhatTheLabOverridesAlwaysWins(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"subscriptionId", "gridos-infra:subscriptionId"} {
+		values := copied(t, "config:\n  "+key+": the user's\n  location: westeurope\n", map[string]any{"subscriptionId": "the lab's"})
+		assert.Equal(t, map[string]string{"gridos-infra:subscriptionId": "the lab's", "gridos-infra:location": "westeurope"}, values)
+	}
+}
