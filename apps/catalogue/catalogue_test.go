@@ -125,10 +125,16 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 		"argocd":       {Entry{Name: "x", Path: "p", Namespace: "argocd"}, []string{`namespace "argocd" belongs to`}},
 		"not gridos'":  {Entry{Name: "x", Path: "p", Namespace: "n"}, []string{`"x": namespace "n" is none that the AppProject gridos permits`}},
 		"gridos'":      {Entry{Name: "x", Path: "p", Namespace: "gridos", Project: "platform"}, []string{`AppProject platform permits as destination; use the project gridos`}},
+		"password":     {Entry{Name: "x", Path: "p", RepositoryURL: "https://a:b@h/r"}, []string{"repositoryUrl has a password or token in the address"}},
+		"head":         {Entry{Name: "x", Path: "p", Revision: "HEAD"}, []string{"revision HEAD is the default branch"}},
 		"range":        {Entry{Name: "x", Chart: chart("^1.2.0")}, []string{`chart.version "^1.2.0" is not one exact version`}},
 		"wildcard":     {Entry{Name: "x", Chart: chart("1.2.*")}, []string{`chart.version "1.2.*"`}},
 		"partial":      {Entry{Name: "x", Chart: chart("1.2")}, []string{`chart.version "1.2"`}},
-		"any version":  {Entry{Name: "x", Chart: chart("")}, []string{`chart.version ""`}},
+		"chart's key": {
+			Entry{Name: "x", Chart: &Chart{Repository: "https://a:b@h", Name: "x", Version: "1.2.3"}},
+			[]string{"chart.repository has a password or token"},
+		},
+		"any version": {Entry{Name: "x", Chart: chart("")}, []string{`chart.version ""`}},
 		"chart": {
 			Entry{Name: "x", Revision: "main", Chart: &Chart{Repository: "http://charts.example.com", Name: "../x", Version: "1.2.3"}},
 			[]string{`chart.repository "http://charts.example.com"`, `chart.name "../x"`, "repositoryUrl or revision, which belong to a path"},

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/gridos/sharedinfra/apps/application"
+	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -47,6 +48,9 @@ func protected() []string {
 
 // CheckRepository returns an error unless Argo CD can fetch from the Git repository at url.
 func CheckRepository(url string) error {
+	if err := config.CheckPublic(url); err != nil {
+		return err
+	}
 	if repository.MatchString(url) {
 		return nil
 	}
@@ -57,6 +61,10 @@ func CheckRepository(url string) error {
 func CheckRevision(revision string) error {
 	unfit := func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`~^:?*[\`, r)
+	}
+	if revision == "HEAD" {
+		// (argo-cd#16433): dev's branch may be the default one.
+		return errors.New("HEAD is the default branch of the repository, whichever that is; name the branch, tag or commit")
 	}
 	if revision != "" && !strings.HasPrefix(revision, "-") && !strings.ContainsFunc(revision, unfit) {
 		return nil
@@ -135,7 +143,9 @@ func checkPath(p string) error {
 
 func checkChart(c Chart) []error {
 	var mistakes []error
-	if !chartRepository.MatchString(c.Repository) {
+	if err := config.CheckPublic(c.Repository); err != nil {
+		mistakes = append(mistakes, named("chart.repository", err))
+	} else if !chartRepository.MatchString(c.Repository) {
 		mistakes = append(mistakes, fmt.Errorf("chart.repository %q is not the address of a Helm repository; write it like %s",
 			c.Repository, naming.MonitoringChartsURL))
 	}

@@ -10,6 +10,7 @@ import (
 	_ "time/tzdata" // time zones mean the same on every machine
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/robfig/cron/v3"
 
 	"github.com/gridos/sharedinfra/bootstrap/appproject"
 	"github.com/gridos/sharedinfra/config"
@@ -60,6 +61,9 @@ func repositories(r *config.Reader, key string, def ...string) []string {
 
 // checkRepository refuses patterns: Argo CD takes them, and with one nobody can tell from where a project may sync.
 func checkRepository(repository string) error {
+	if err := config.CheckPublic(repository); err != nil {
+		return err
+	}
 	switch {
 	case strings.ContainsAny(repository, "*?[]{}"):
 		return fmt.Errorf("%q would let the project sync from anywhere that matches; list the repositories", repository)
@@ -89,14 +93,16 @@ func checkDestination(namespace string) error {
 	return nil
 }
 
-// cronField is one of the five fields of a schedule, in numbers: Argo CD's parser also takes names, which nobody needs here.
-var cronField = regexp.MustCompile(`^(\*|[0-9]+(-[0-9]+)?)(/[0-9]+)?(,(\*|[0-9]+(-[0-9]+)?)(/[0-9]+)?)*$`)
-
+// checkSchedule asks the parser that Argo CD 3.4 asks, with the same options (pkg/apis/application/v1alpha1/types.go, SyncWindow.active): with a
+// schedule that it refuses, an Application is not synced at all (argo-cd#19605).
 func checkSchedule(schedule string) error {
-	fields := strings.Fields(schedule)
-	if len(fields) != 5 || slices.ContainsFunc(fields, func(field string) bool { return !cronField.MatchString(field) }) {
-		return fmt.Errorf("%q is not a schedule; write minute, hour, day of the month, month and day of the week "+
-			"as cron does, such as 0 8 * * 1-5", schedule)
+	const remedy = "write minute, hour, day of the month, month and day of the week (0 to 6, Sunday is 0) as cron does, such as 0 8 * * 1-5"
+	if strings.Contains(schedule, "TZ=") {
+		return fmt.Errorf("%q names a time zone; leave it to syncWindowTimeZone, and %s", schedule, remedy)
+	}
+	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+	if _, err := parser.Parse(schedule); err != nil {
+		return fmt.Errorf("%q is not a schedule for Argo CD: %w; %s", schedule, err, remedy)
 	}
 	return nil
 }

@@ -48,6 +48,7 @@ func LoadChartFrom(r *config.Reader, repositoryKey, repository, prefix, chart, v
 
 		TimeoutSeconds: r.IntBetween("releaseTimeoutSeconds", 900, 60, 3600),
 	}
+	r.Check(repositoryKey, config.CheckPublic(c.Repository))
 	if scheme, _, isURL := strings.Cut(c.Repository, "://"); isURL && scheme != "https" && scheme != "http" {
 		r.Check(repositoryKey, fmt.Errorf("%s is no chart repository; use an https address or the path of a folder, and for a chart "+
 			"in an OCI registry set %s empty and %sChart to its whole oci:// address", c.Repository, repositoryKey, prefix))

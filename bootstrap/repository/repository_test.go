@@ -122,6 +122,10 @@ func TestUnit_MistakesAreReportedTogetherAndQuoteNoSecret(t *testing.T) {
 				"repositoryCredentialsUrl: https://h/team is neither a repository nor the beginning of several",
 			},
 		},
+		"a second token in the address": {
+			map[string]string{"repositoryToken": "hush", "repositoryCredentialsUrl": "https://a:hush@h/team/"},
+			[]string{"repositoryCredentialsUrl: has a password or token in the address"},
+		},
 		"a token for nothing": {
 			map[string]string{"repositoryToken": "hush", "repositoryUsername": ""},
 			[]string{"repositoryCredentialsUrl: is empty", "repositoryUsername: is empty"},

@@ -47,6 +47,7 @@ func Load(r *config.Reader) Settings {
 		Username: r.String(usernameKey, "git"),
 		Token:    r.Secret(tokenKey),
 	}
+	r.Check(urlKey, config.CheckPublic(s.URL))
 	kinds := s.kinds()
 	if len(kinds) > 1 {
 		r.Check(kinds[1], fmt.Errorf("is a second kind of credentials beside %s; keep one", kinds[0]))

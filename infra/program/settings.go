@@ -175,6 +175,10 @@ func checkSubject(text, environment string) error {
 	}
 }
 
+// authorizedRanges is how many ranges the API server's list has room for, the addresses of nodes included (MicrosoftDocs/azure-docs#68469,
+// StatCan/aaw#545).
+const authorizedRanges = 200
+
 // checkAccess records when anybody, or nobody, could reach what people and pipelines have to reach.
 func (s Settings) checkAccess(r *config.Reader) {
 	const key = "authorizedRanges"
@@ -188,6 +192,10 @@ func (s Settings) checkAccess(r *config.Reader) {
 	if len(public) > 0 && len(s.AuthorizedRanges) == 0 {
 		r.Check(key, fmt.Errorf("is empty, but these have public addresses: %s; list your own "+
 			"addresses, such as [\"198.51.100.7/32\"], or make these private", strings.Join(public, ", ")))
+	}
+	if room := authorizedRanges - s.Egress.Addresses; !s.Cluster.Private && len(s.AuthorizedRanges) > room {
+		r.Check(key, fmt.Errorf("has %d ranges, but the API server takes %d beside the addresses that nodes leave by; join neighbouring ranges",
+			len(s.AuthorizedRanges), room))
 	}
 	for _, text := range s.AuthorizedRanges {
 		p, err := netip.ParsePrefix(text)

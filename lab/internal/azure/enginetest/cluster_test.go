@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -242,6 +243,20 @@ func TestEngine_K7_APrivateClusterHasNoAuthorizedRanges(t *testing.T) {
 	previewRefuses(t, e, "cluster", mistake{
 		rule: "K7", code: badAccess, property: "apiServerAccessProfile.authorizedIPRanges",
 		says: []string{"a private cluster has no public API server, so authorizedIPRanges have no use", "drop them"},
+	})
+}
+
+func TestEngine_K7_TwoHundredRangesAreTheMost(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	var ranges []string
+	for i := range 201 {
+		ranges = append(ranges, fmt.Sprintf("198.51.100.%d/32", i))
+	}
+	e.cluster.ApiServerAccessProfile = containerservice.ManagedClusterAPIServerAccessProfileArgs{AuthorizedIPRanges: pulumi.ToStringArray(ranges)}
+	previewRefuses(t, e, "cluster", mistake{
+		rule: "K7", code: badAccess, property: "apiServerAccessProfile.authorizedIPRanges",
+		says: []string{"there are 201 ranges, and a cluster takes 200", "join neighbouring ones"},
 	})
 }
 

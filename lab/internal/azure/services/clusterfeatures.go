@@ -8,6 +8,9 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
+// mostAuthorizedRanges is how many ranges may call the API server (MicrosoftDocs/azure-docs#68469).
+const mostAuthorizedRanges = 200
+
 // clusterAccess is K7: a private cluster has a private DNS zone that is system, none or the id of
 // one, and an API server that is public can be limited to ranges of addresses.
 var clusterAccess = arm.Rule{ID: "K7", Code: "InvalidApiServerAccessProfile", Broken: func(s arm.Subject) []arm.Finding {
@@ -18,6 +21,10 @@ var clusterAccess = arm.Rule{ID: "K7", Code: "InvalidApiServerAccessProfile", Br
 	ranges := profile.Items("authorizedIPRanges")
 	if private && len(ranges) > 0 {
 		result = append(result, arm.Found(path+"authorizedIPRanges", "a private cluster has no public API server, so authorizedIPRanges have no use; drop them")...)
+	}
+	if len(ranges) > mostAuthorizedRanges {
+		result = append(result, arm.Found(path+"authorizedIPRanges", "there are %d ranges, and a cluster takes %d; join neighbouring ones",
+			len(ranges), mostAuthorizedRanges)...)
 	}
 	for i, text := range profile.Texts("authorizedIPRanges") {
 		_, errPrefix := parsePrefix(text)
