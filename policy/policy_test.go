@@ -93,6 +93,7 @@ func TestUnit_EachRuleRefusesWhatItIsThereFor(t *testing.T) {
 			"enablePrivateCluster": true, "enablePrivateClusterPublicFQDN": unknown,
 		}}, ""},
 		{"no-public-endpoint", "prod", aks, "", ranges("198.0.0.0/7"), "a good part of the Internet"},
+		{"no-public-endpoint", "prod", aks, "", ranges("198.0.0.0/7"), "none wider than a /8"},
 		{"no-public-endpoint", "prod", aks, "", ranges("198.0.0.0/8"), ""},
 		{"no-public-endpoint", "prod", aks, "", with(ranges("198.51.100.0/24"), "serviceMeshProfile", mesh(true, "External")), "its mode is"},
 		{"no-public-endpoint", "prod", aks, "", with(ranges("198.51.100.0/24"), "serviceMeshProfile", mesh(false, "External")), ""},
@@ -162,6 +163,7 @@ func TestUnit_EachRuleRefusesWhatItIsThereFor(t *testing.T) {
 		{"https-only", "prod", gateway, "", object{"httpListeners": []any{unknown}}, ""},
 		{"https-only", "prod", gateway, "", byPath(object{"defaultRedirectConfiguration": object{"id": "r"}}), ""},
 		{"https-only", "prod", gateway, "", byPath(object{}), `"route" passes plain HTTP on`},
+		{"https-only", "prod", gateway, "", with(byPath(object{}), "urlPathMaps", []any{}), ""},
 		{"https-only", "prod", gateway, "", byPath(object{
 			"defaultRedirectConfiguration": object{"id": "r"}, "pathRules": []any{object{"backendAddressPool": object{"id": "b"}}},
 		}), `"route" passes plain HTTP on`},

@@ -56,6 +56,14 @@ func TestUnit_AWaiverThatIsNotExplicitAndReasonedIsAMistake(t *testing.T) {
 	}
 }
 
+func TestUnit_AReasonOfTenCharactersIsOne(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "dev", []policy.Waiver{{Rule: "tags", Resource: "x", Reason: "ticket 123"}})
+	require.NoError(t, err)
+	_, err = load(t, "dev", []policy.Waiver{{Rule: "tags", Resource: "x", Reason: "ticket 12"}})
+	require.ErrorContains(t, err, "gives no reason")
+}
+
 var heading = regexp.MustCompile("(?m)^## `([a-z-]+)`$")
 
 func TestUnit_EveryRuleIsDocumented(t *testing.T) {

@@ -15,7 +15,7 @@ func gitHost(s Source) string {
 	if s.Chart != "" {
 		return ""
 	}
-	host := ""
+	var host string
 	if address, err := url.Parse(s.RepoURL); err == nil && strings.Contains(s.RepoURL, "://") {
 		host = address.Hostname()
 	} else if _, short, found := strings.Cut(s.RepoURL, "@"); found { // git's short form of ssh: git@github.com:owner/name.git

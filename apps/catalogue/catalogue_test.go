@@ -76,6 +76,22 @@ func TestUnit_EntriesAddToWhatIsShippedOrChangeIt(t *testing.T) {
 	assert.Equal(t, "6GB", server["retentionSize"], "values are merged as Helm merges them")
 }
 
+// The options that an Application may have (Argo CD 3.4, docs/user-guide/sync-options.md).
+func TestUnit_ArgoCDsSyncOptionsAreKnown(t *testing.T) {
+	t.Parallel()
+	no := false
+	all := []string{
+		"ApplyOutOfSyncOnly=true", "ClientSideApplyMigration=false", "CreateNamespace=true", "Delete=false", "FailOnSharedResource=true",
+		"Force=true", "Prune=false", "PruneLast=true", "PrunePropagationPolicy=foreground", "Replace=true",
+		"RespectIgnoreDifferences=true", "ServerSideApply=true", "SkipDryRunOnMissingResource=true", "Validate=false",
+	}
+	found := applicationIn(t, of(t, Entry{Name: "x", Path: "p", SyncPolicy: &SyncPolicy{Automated: &no, Options: all}}), "x")
+	assert.Nil(t, found.Spec.SyncPolicy.Automated, "without prune and selfHeal, which are part of it, nothing contradicts it")
+	for _, option := range all {
+		assert.Contains(t, found.Spec.SyncPolicy.SyncOptions, option)
+	}
+}
+
 func TestUnit_AnUpdateWaitsForHealthTenMinutesIfNotToldHowLong(t *testing.T) {
 	t.Parallel()
 	yes := true

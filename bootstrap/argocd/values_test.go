@@ -320,3 +320,18 @@ func TestUnit_RedisAnswersArgoCDAndPrometheusAlone(t *testing.T) {
 	assert.ElementsMatch(t, []string{"argocd-server", "argocd-repo-server", "argocd-application-controller"}, components,
 		"those that Argo CD's own manifests let in")
 }
+
+// What a notifier refers to as $key, the Secret has.
+func TestUnit_EachNotifierFindsItsSecret(t *testing.T) {
+	t.Parallel()
+	text := "x"
+	for _, n := range []Notifications{
+		{SlackToken: pulumi.String(text), SlackChannel: "c"}, {TeamsURL: pulumi.String(text)}, {WebhookURL: pulumi.String(text)},
+	} {
+		recipients := n.recipients()
+		require.Len(t, recipients, 1)
+		settings, err := json.Marshal(recipients[0].settings)
+		require.NoError(t, err)
+		assert.Contains(t, string(settings), `"$`+recipients[0].key+`"`)
+	}
+}

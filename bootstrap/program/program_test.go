@@ -359,3 +359,11 @@ func TestUnit_MistakesAreReportedTogether(t *testing.T) {
 	assert.Len(t, mistakes.Mistakes, len(keys), "one message per mistake")
 	assert.Empty(t, recorded.Resources)
 }
+
+func TestUnit_NumbersHaveTheBoundsThatAreDocumented(t *testing.T) {
+	t.Parallel()
+	mocks.CheckBounds(t, "../..", stacks.Bootstrap, func(r *config.Reader) error {
+		_, err := program.Load(r, "dev")
+		return err
+	})
+}

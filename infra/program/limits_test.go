@@ -18,8 +18,11 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/program"
+	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/stacks"
 )
 
 // The service is a module of its own, and what stands before it is configured in other places. Each
@@ -120,4 +123,12 @@ func (unitsOfTime) Import(path string) (*types.Package, error) {
 	}
 	units.MarkComplete()
 	return units, nil
+}
+
+func TestUnit_NumbersHaveTheBoundsThatAreDocumented(t *testing.T) {
+	t.Parallel()
+	mocks.CheckBounds(t, "../..", stacks.Infra, func(r *config.Reader) error {
+		_, err := program.Load(r, "dev")
+		return err
+	})
 }

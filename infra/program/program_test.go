@@ -617,6 +617,17 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			map[string]string{"pipelineSubjects": "[" + strings.Repeat(`"repo:g/g:environment:dev",`, 20) + `"repo:g/g:environment:dev"]`},
 			"pipelineSubjects: has 21 subjects, but an identity takes 20",
 		},
+		"a group that is no object id": {
+			"dev", map[string]string{"adminGroupObjectIds": `["admins"]`}, `adminGroupObjectIds: "admins" is no GUID`,
+		},
+		"one mistake in a range that others lie in": {
+			"dev",
+			map[string]string{
+				"addressSpace": "10.10.0.0", "aksSubnet": "10.10.0.0/20", "gatewaySubnet": "10.10.16.0/24", "postgresSubnet": "10.10.17.0/24",
+				"ingressSubnet": "10.10.18.0/24", "endpointsSubnet": "10.10.19.0/24",
+			},
+			`addressSpace: "10.10.0.0" is not`,
+		},
 		"a registry that cannot be private": {
 			"prod",
 			map[string]string{"registrySku": "Standard"},
@@ -633,6 +644,36 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			assert.Empty(t, recorded.Resources)
 		})
 	}
+}
+
+// The names that Azure refuses (learn.microsoft.com, "Quickstart: Create an Azure Database for PostgreSQL flexible server", admin username;
+// Azure/azure-cli, flexible_server, validate_and_format_args; 2026-11).
+func TestUnit_LoginsThatAzureKeepsForItselfAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, login := range []string{
+		"azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public", "pg_monitor", "Gridos", "9lives", "",
+	} {
+		_, err := run("dev", map[string]string{"postgresAdminLogin": login})
+		require.ErrorContains(t, err, "postgresAdminLogin: ", login)
+	}
+}
+
+func TestUnit_WhatLiesInARangeThatAKSReservesIsRefusedByItsKey(t *testing.T) {
+	t.Parallel()
+	_, err := run("dev", map[string]string{"addressSpace": "172.31.0.0/16"})
+	for _, key := range []string{"addressSpace", "aksSubnet", "gatewaySubnet", "postgresSubnet", "ingressSubnet", "endpointsSubnet"} {
+		require.ErrorContains(t, err, "gridos-infra:"+key+": 172.31.", key)
+	}
+}
+
+func TestUnit_ARegionWithoutZonesIsFineForWhatAsksForNone(t *testing.T) {
+	t.Parallel()
+	_, err := run("dev", map[string]string{"location": "westus", "zones": "[]", "gatewayZones": "[]"})
+	if err != nil {
+		assert.NotContains(t, err.Error(), "availability zones")
+	}
+	_, err = run("dev", map[string]string{"location": "westus", "zones": `["1"]`, "gatewayZones": "[]"})
+	require.ErrorContains(t, err, "gridos-infra:zones: ")
 }
 
 // Azure takes a change of the cluster's version only with the versions of all pools, or with none, and the program's request for the
