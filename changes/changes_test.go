@@ -382,6 +382,31 @@ func TestUnit_ReportsLookLikeThis(t *testing.T) {
 	}
 }
 
+func TestUnit_TheVerdictCounts(t *testing.T) {
+	t.Parallel()
+	plain := changes.Change{Op: changes.Update, Level: changes.Plain}
+	dangerous := changes.Change{Op: changes.Delete, Level: changes.Dangerous}
+	follows := changes.Change{Op: changes.Update, Level: changes.Plain, Follows: true}
+	of := func(list ...changes.Change) changes.Report {
+		return changes.Report{Environment: "dev", Projects: []changes.Project{{Name: "gridos-infra", Changes: list}}}
+	}
+	drift, failed := of(), of()
+	drift.Drift = true
+	failed.Projects[0].Error = "no"
+	for want, report := range map[string]changes.Report{
+		"No change.":                      of(),
+		"No drift.":                       drift,
+		"1 stack could not be previewed.": failed,
+		"1 change, none dangerous.":       of(plain),
+		"2 changes, none dangerous.":      of(plain, plain),
+		"1 change; 1 dangerous.":          of(dangerous),
+		"3 changes; 2 dangerous.":         of(dangerous, plain, dangerous),
+		"2 changes, of which 1 may follow from others, none dangerous.": of(plain, follows),
+	} {
+		assert.Equal(t, want, report.Verdict())
+	}
+}
+
 func TestUnit_WordsThatGitHubWouldActOnAreCode(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]string{

@@ -217,6 +217,39 @@ func TestUnit_EachFaultIsFound(t *testing.T) {
 	}
 }
 
+// What is just enough is good, and what is one less is not.
+func TestUnit_OneLessIsNotEnough(t *testing.T) {
+	t.Parallel()
+	const family = "quota standardDDSv5Family" + first
+	for name, test := range map[string]struct {
+		answer string
+		change func(testing.TB, map[string]any)
+		of     string
+		want   string // the beginning of what is found; "" is good
+	}{
+		"no quota at all": {"usages", func(t testing.TB, body map[string]any) {
+			at(t, body, "value", 3)["limit"], at(t, body, "value", 3)["currentValue"] = 0, 0
+		}, family, "problem: "},
+		"a quota that is no number": {"usages", set("limit", -1, "value", 3), family, "not known: "},
+		"one zone is missing": {"skus", set("zones", []any{"1", "3"}, "value", 2, "locationInfo", 0),
+			"VM size Standard_D4ds_v5", "problem: "},
+		"Contributor with a condition": {"roles", func(t testing.TB, body map[string]any) {
+			for i := range at(t, body)["value"].([]any) {
+				properties := at(t, body, "value", i, "properties")
+				properties["condition"], properties["conditionVersion"] = "@Resource[x] StringEquals 'y'", "2.0"
+			}
+		}, "role creating resources, by " + azuretest.Deployer, "not known: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			azure := azuretest.New(t)
+			azure.Change(test.answer, func(body map[string]any) { test.change(t, body) })
+			got := states(ask(t, azure, needs(t, nil)))
+			assert.True(t, strings.HasPrefix(got[test.of], test.want) && got[test.of] != "", "%s: %v", test.of, got)
+		})
+	}
+}
+
 func TestUnit_AllFaultsAreToldInOneRun(t *testing.T) {
 	t.Parallel()
 	azure, found := azuretest.New(t), map[string]string{}

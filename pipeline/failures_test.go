@@ -1,0 +1,47 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A step of a workflow is green when its command ends with 0: none does that without having done its work.
+func TestUnit_ACommandThatDidNotDoItsWorkFails(t *testing.T) {
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, `{"message": "not today"}`, http.StatusForbidden)
+	}))
+	t.Cleanup(broken.Close)
+	t.Setenv("GITHUB_TOKEN", "a token")
+	t.Setenv("GITHUB_REPOSITORY", "gridos/sharedinfra")
+	t.Setenv("GITHUB_API_URL", broken.URL)
+	report := write(t, "dev.json", `{"environment": "dev", "projects": [{"name": "gridos-infra"}]}`)
+	t.Chdir(t.TempDir()) // no checkout
+	require.NoError(t, os.MkdirAll(filepath.Join(".github", "workflows"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(".github", "workflows", "w.yml"), []byte("on: push\njobs: {}\npermissions: write-all\n"), 0o600))
+	image := []string{"--image", "devgridosacr.azurecr.io/gridos", "--tag"}
+	for _, test := range []struct {
+		code int
+		args []string
+	}{
+		{exitFailed, []string{"workflows"}},
+		{exitFailed, []string{"comment", "--head-sha", "0123456789abcdef0123456789abcdef01234567", "--head-repository", "gridos/sharedinfra", report}},
+		{exitFailed, []string{"drift-issue", "--expect", "dev", report}},
+		{exitFailed, []string{"drift-issue", "--expect", "dev", write(t, "broken.json", "{")}},
+		{exitMistake, append([]string{"release", "--environment", "dev"}, append(image, "dev-abc1234")...)},
+		{exitMistake, append([]string{"release", "--environment", "dev"}, append(image, "prod-abc1234")...)},
+		{exitMistake, append([]string{"promote", "--check", "--from", "dev", "--to", "test"}, append(image, "test-abc1234")...)},
+		{exitMistake, append([]string{"promote", "--from", "dev", "--to", "test"}, append(image, "test-abc1234")...)},
+		{exitMistake, []string{"preview", "-s", "dev"}},
+		{exitMistake, []string{"preflight", "-s", "dev"}},
+	} {
+		code, output := runs(t, test.args...)
+		assert.Equal(t, test.code, code, "%v: %s", test.args, output)
+		assert.NotEmpty(t, output, "%v", test.args)
+	}
+}
