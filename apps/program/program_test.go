@@ -15,14 +15,23 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
+func of(stack string, overrides map[string]string) mocks.Run {
 	return mocks.Run{
 		Project: stacks.Apps, Root: "../..", Stack: stack, Config: overrides,
 		Stacks: map[string]map[string]any{
 			stacks.Infra.Name:     mocks.InfraOutputs(),
 			stacks.Bootstrap.Name: mocks.BootstrapOutputs(),
 		},
-	}.Do(program.Program)
+	}
+}
+
+func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
+	return of(stack, overrides).Do(program.Program)
+}
+
+func TestUnit_NoRefusedRegistrationIsSwallowed(t *testing.T) {
+	t.Parallel()
+	of("prod", nil).EachRefusalEnds(t, program.Program)
 }
 
 func TestUnit_EveryEnvironmentHasItsApplicationsAndNothingElse(t *testing.T) {

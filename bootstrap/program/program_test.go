@@ -27,14 +27,23 @@ const (
 	provider  = "pulumi:providers:kubernetes"
 )
 
-func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
+func of(stack string, overrides map[string]string) mocks.Run {
 	return mocks.Run{
 		Project: stacks.Bootstrap, Root: "../..", Stack: stack, Config: overrides,
 		Stacks: map[string]map[string]any{stacks.Infra.Name: mocks.InfraOutputs()},
 		Computed: map[string]map[string]any{
 			"random:index/randomPassword:RandomPassword": {"result": "the password", "bcryptHash": "the hash"},
 		},
-	}.Do(program.Program)
+	}
+}
+
+func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
+	return of(stack, overrides).Do(program.Program)
+}
+
+func TestUnit_NoRefusedRegistrationIsSwallowed(t *testing.T) {
+	t.Parallel()
+	of("prod", nil).EachRefusalEnds(t, program.Program)
 }
 
 // at walks through nested objects. What is not there is null.

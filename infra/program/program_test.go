@@ -58,7 +58,7 @@ users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1
   args: [get-token, --login, devicecode, --server-id, s]}}}]
 `
 
-func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
+func of(stack string, overrides map[string]string) mocks.Run {
 	// The SDK's mocks know no hooks, and waiting is what hooks are used for here; the engine tests of the lab wait.
 	values := map[string]string{"rolePropagation": "0s"}
 	maps.Copy(values, overrides)
@@ -84,7 +84,16 @@ func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
 				"principalId": mocks.OwnName("-principal"), "clientId": mocks.OwnName("-client"),
 			},
 		},
-	}.Do(program.Program)
+	}
+}
+
+func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
+	return of(stack, overrides).Do(program.Program)
+}
+
+func TestUnit_NoRefusedRegistrationIsSwallowed(t *testing.T) {
+	t.Parallel()
+	of("prod", nil).EachRefusalEnds(t, program.Program)
 }
 
 func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
