@@ -75,7 +75,7 @@ func newCommand() *cobra.Command {
 		{
 			kindSample, "Turn what changed, and a fixed list",
 			"Turns the mutants of " + sampleFile + ", and --count of those of the lines that differ from --changed. Only the tests of " +
-				"their packages and of their programs look at them.", 20,
+				"their packages and of their programs look at them. What survives of the changed lines is listed, and fails nothing.", 20,
 		},
 	} {
 		o := options{kind: kind.use}
@@ -232,6 +232,7 @@ func choose(ctx context.Context, root string, sources []*source, o options) ([]*
 	for _, s := range sources {
 		for _, m := range s.mutants {
 			if always[m.Key] {
+				m.fixed = true
 				fixed = append(fixed, m)
 				delete(always, m.Key)
 				continue
@@ -282,7 +283,12 @@ func survivors(report string) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	var read struct{ Mutants []result }
+	var read struct {
+		Mutants []struct {
+			Key string `json:"mutant"`
+			By  string `json:"by"`
+		}
+	}
 	if err := json.Unmarshal(text, &read); err != nil {
 		return nil, fmt.Errorf("%s is no report that --json has printed: %w", report, err)
 	}
@@ -557,6 +563,8 @@ func verdict(root string, o options, results map[int]*result, stdout io.Writer) 
 		survives := r.By == "" && !r.Golden
 		reason, known := reasons[r.Key]
 		switch {
+		case survives && !known && o.kind == kindSample && !r.fixed:
+			lines = append(lines, "no test notices: "+r.Key)
 		case survives && !known:
 			wrong = append(wrong, "survives: "+r.Key)
 		case survives:

@@ -34,7 +34,9 @@ type mutant struct {
 
 	// reaches says that the place may be a setting: its value goes somewhere. stated says that it stands where settings do.
 	reaches, stated bool
-	edit            edit
+	// fixed says that each change is tried with it.
+	fixed bool
+	edit  edit
 }
 
 // edit replaces the text from one offset to another by what wrap makes of it, with the edits inside it made.
