@@ -24,9 +24,10 @@ import (
 // version is set when the image is built, see the Dockerfile.
 var version string
 
-const usage = `usage: gridos [serve | demo [flags] | version]
+const usage = `usage: gridos [serve | migrate | demo [flags] | version]
 
 serve (the default) runs the service; it is configured by environment variables, see docs/service.md.
+migrate prepares the database as the role that owns it, and ends; it is configured like serve.
 demo sends made-up telemetry to a running service:
 `
 
@@ -45,11 +46,19 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 		command, arguments = arguments[0], arguments[1:]
 	}
 	switch command {
-	case "serve":
+	case "serve", "migrate":
 		if len(arguments) > 0 {
-			return errors.New("gridos serve takes no arguments; it is configured by environment variables")
+			return fmt.Errorf("gridos %s takes no arguments; it is configured by environment variables", command)
 		}
-		return serve(ctx, stderr)
+		s, err := settings.Load(os.Getenv)
+		if err != nil {
+			return fmt.Errorf("the environment is not right:\n%w", err)
+		}
+		logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: s.LogLevel})).With("version", buildVersion())
+		if command == "migrate" {
+			return service.Prepare(ctx, s, logger)
+		}
+		return serve(ctx, s, logger)
 	case "demo":
 		return runDemo(ctx, arguments, stderr)
 	case "version":
@@ -60,16 +69,11 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 		demoFlags(&demo.Options{}, stdout).PrintDefaults()
 		return err
 	default:
-		return fmt.Errorf("there is no command %q; use serve, demo or version", command)
+		return fmt.Errorf("there is no command %q; use serve, migrate, demo or version", command)
 	}
 }
 
-func serve(ctx context.Context, stderr io.Writer) error {
-	s, err := settings.Load(os.Getenv)
-	if err != nil {
-		return fmt.Errorf("the environment is not right:\n%w", err)
-	}
-	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: s.LogLevel})).With("version", buildVersion())
+func serve(ctx context.Context, s settings.Settings, logger *slog.Logger) error {
 	replica, err := service.New(ctx, s, buildVersion(), logger)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ import (
 func TestUnit_AMistypedCommandSaysWhatThereIs(t *testing.T) {
 	t.Parallel()
 	var output strings.Builder
-	require.ErrorContains(t, run(t.Context(), []string{"server"}, &output, &output), "use serve, demo or version")
+	require.ErrorContains(t, run(t.Context(), []string{"server"}, &output, &output), "use serve, migrate, demo or version")
 	require.ErrorContains(t, run(t.Context(), []string{"serve", "-p", "80"}, &output, &output), "environment variables")
 	require.ErrorContains(t, run(t.Context(), []string{"demo", "now"}, &output, &output), "does not know")
 	require.NoError(t, run(t.Context(), []string{"help"}, &output, &output))
@@ -61,6 +61,7 @@ func TestService_TheProgramNeedsNothingAroundIt(t *testing.T) {
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()
 	command := exec.CommandContext(ctx, program)
+	first := exec.CommandContext(ctx, program, "migrate") // the pod's init container
 	secret := filepath.Join(image, "secrets/password")
 	roots := filepath.Join(image, "etc/ssl/certs/ca-certificates.crt")
 	if os.Geteuid() == 0 {
@@ -73,6 +74,11 @@ func TestService_TheProgramNeedsNothingAroundIt(t *testing.T) {
 		"HTTP_ADDRESS=127.0.0.1:0", "DATABASE_HOST=localhost", fmt.Sprintf("DATABASE_PORT=%d", database.Port), "DATABASE_NAME=" + database.Name,
 		"DATABASE_USER=" + database.User, "DATABASE_PASSWORD_FILE=" + secret, "SHUTDOWN_DELAY=10ms", "SSL_CERT_FILE=" + roots,
 	}
+	first.Path, first.Dir, first.SysProcAttr, first.Env = command.Path, command.Dir, command.SysProcAttr, command.Env
+	output, err = first.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	assert.NotContains(t, string(output), database.Password)
+	command.Env = append(command.Env, "DATABASE_PREPARED_BY=migrate")
 	log, err := command.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, command.Start())

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +41,7 @@ const (
 	pingTimeout    = time.Second
 	maintainEvery  = time.Hour
 	day            = 24 * time.Hour
-	daysAhead      = 2 // a database that is away for two days, or a service, still finds the partition of today
+	daysAhead      = 7 // whatever adds the partitions may be away for a week
 	retryAtMost    = 10 * time.Second
 	maxHeaderBytes = 16 << 10
 )
@@ -54,8 +56,8 @@ type Service struct {
 	prepared, draining atomic.Bool
 }
 
-// New wires a replica up, which connects to nothing yet. Version is what /version answers.
-func New(ctx context.Context, s settings.Settings, version string, logger *slog.Logger) (*Service, error) {
+// open prepares the connections to the database and connects to nothing yet.
+func open(ctx context.Context, s settings.Settings, logger *slog.Logger) (*store.Store, error) {
 	var credential azcore.TokenCredential
 	if s.Database.Auth == settings.AuthEntra {
 		// Exactly this kind: a chain of credentials would try others, and hide why this one does not work.
@@ -66,7 +68,12 @@ func New(ctx context.Context, s settings.Settings, version string, logger *slog.
 		}
 		credential = workload
 	}
-	database, err := store.Open(ctx, s.Database, credential, logger)
+	return store.Open(ctx, s.Database, credential, logger)
+}
+
+// New wires a replica up, which connects to nothing yet. Version is what /version answers.
+func New(ctx context.Context, s settings.Settings, version string, logger *slog.Logger) (*Service, error) {
+	database, err := open(ctx, s, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -201,11 +208,18 @@ func (r *Service) Run(ctx context.Context, listener net.Listener) error {
 }
 
 // maintain prepares the database, however long that takes to come up, and then looks after its
-// partitions. The replica is ready as soon as there is a place for what is measured today and
-// tomorrow.
+// partitions; or waits until gridos migrate has done so. The replica is ready as soon as there is a
+// place for what is measured today and tomorrow.
 func (r *Service) maintain(ctx context.Context) {
 	work := func(ctx context.Context) error {
 		now := time.Now()
+		if r.settings.Database.PreparedElsewhere {
+			if err := r.store.Prepared(ctx, now, now.Add(day)); err != nil {
+				return err
+			}
+			r.prepared.Store(true)
+			return nil
+		}
 		if !r.prepared.Load() {
 			if err := r.store.Migrate(ctx); err != nil {
 				return err
@@ -220,25 +234,74 @@ func (r *Service) maintain(ctx context.Context) {
 	ticker := time.NewTicker(maintainEvery)
 	defer ticker.Stop()
 	for {
-		backoff := retry.WithJitterPercent(20, retry.WithCappedDuration(retryAtMost, retry.NewExponential(200*time.Millisecond)))
-		// It ends without an error, or with that of ctx.
-		err := retry.Do(ctx, backoff, func(ctx context.Context) error {
-			err := work(ctx)
-			if err != nil && ctx.Err() == nil {
-				r.logger.Error("the database cannot be prepared; trying again", "error", err)
-			}
-			return retry.RetryableError(err)
-		})
-		if err != nil && ctx.Err() != nil {
+		if err := insist(ctx, r.logger, "the database is not prepared; trying again", work); err != nil {
 			return
 		}
-		if err := r.store.DropDays(ctx, time.Now().Add(-r.settings.Retention)); err != nil && ctx.Err() == nil {
-			r.logger.Warn("what is too old is kept for now; the next try is in an hour", "error", err)
+		if !r.settings.Database.PreparedElsewhere {
+			drop(ctx, r.store, r.settings.Retention, r.logger)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+// Prepare is gridos migrate: as the role that owns the tables, it brings the schema up to date, lets
+// the service's role in, adds the partitions of the days that are kept and of a week ahead, and drops
+// older ones. It tries again until it has done so or ctx ends. What a long query keeps from being
+// dropped is no error: the next call drops it.
+func Prepare(ctx context.Context, s settings.Settings, logger *slog.Logger) error {
+	database, err := open(ctx, s, logger)
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	err = insist(ctx, logger, "the database cannot be prepared; trying again", func(ctx context.Context) error {
+		if err := database.Migrate(ctx); err != nil {
+			return err
+		}
+		if user := s.Database.ServiceUser; user != "" {
+			var password string
+			if file := s.Database.ServicePasswordFile; file != "" {
+				content, err := os.ReadFile(file)
+				if err != nil {
+					return fmt.Errorf("DATABASE_SERVICE_PASSWORD_FILE cannot be read; check that the secret is mounted: %w", err)
+				}
+				if password = strings.TrimRight(string(content), "\r\n"); password == "" {
+					return fmt.Errorf("DATABASE_SERVICE_PASSWORD_FILE, %s, is empty; check the secret that is mounted", file)
+				}
+			}
+			if err := database.Authorize(ctx, user, password); err != nil {
+				return err
+			}
+		}
+		now := time.Now()
+		return database.AddDays(ctx, now.Add(-s.Retention), now.Add(daysAhead*day))
+	})
+	if err != nil {
+		return fmt.Errorf("ended before the database was prepared: %w", err)
+	}
+	drop(ctx, database, s.Retention, logger)
+	logger.Info("the database is prepared", "database", s.Database)
+	return nil
+}
+
+// insist repeats work until it succeeds, or returns the error of ctx.
+func insist(ctx context.Context, logger *slog.Logger, complaint string, work func(context.Context) error) error {
+	backoff := retry.WithJitterPercent(20, retry.WithCappedDuration(retryAtMost, retry.NewExponential(200*time.Millisecond)))
+	return retry.Do(ctx, backoff, func(ctx context.Context) error {
+		err := work(ctx)
+		if err != nil && ctx.Err() == nil {
+			logger.Error(complaint, "error", err)
+		}
+		return retry.RetryableError(err)
+	})
+}
+
+func drop(ctx context.Context, database *store.Store, retention time.Duration, logger *slog.Logger) {
+	if err := database.DropDays(ctx, time.Now().Add(-retention)); err != nil && ctx.Err() == nil {
+		logger.Warn("what is too old is kept for now; the next try is in an hour", "error", err)
 	}
 }

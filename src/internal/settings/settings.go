@@ -65,6 +65,14 @@ type Database struct {
 	// PasswordFile is read whenever a connection is made, so that a rotated secret needs no restart. Password is for
 	// when there is no such file. Neither is read when Auth is AuthEntra.
 	PasswordFile, Password string
+	// PreparedElsewhere is that gridos migrate looks after schema and partitions, as the role that owns
+	// them. Otherwise the service does, and its role has to own them (DATABASE_PREPARED_BY: service,
+	// the default, or migrate).
+	PreparedElsewhere bool
+	// ServiceUser is the role that the service connects as, which gridos migrate lets in
+	// (DATABASE_SERVICE_USER, default none). With a ServicePasswordFile it creates the role and sets the
+	// password (DATABASE_SERVICE_PASSWORD_FILE). The service reads neither.
+	ServiceUser, ServicePasswordFile string
 	// SSLMode is disable, require, verify-ca or verify-full (default), the latter against the system's roots.
 	SSLMode string
 	// PoolSize is how many connections this replica may have open (DATABASE_POOL_SIZE, default 8).
@@ -99,7 +107,14 @@ func Load(getenv func(string) string) (Settings, error) {
 			Auth:     e.oneOf("DATABASE_AUTH", AuthPassword, AuthPassword, AuthEntra),
 			SSLMode:  e.oneOf("DATABASE_SSLMODE", "verify-full", "disable", "require", "verify-ca", "verify-full"),
 			PoolSize: int32(e.number("DATABASE_POOL_SIZE", 8, 2, 200)),
+
+			PreparedElsewhere:   e.oneOf("DATABASE_PREPARED_BY", "service", "service", "migrate") == "migrate",
+			ServiceUser:         e.text("DATABASE_SERVICE_USER", ""),
+			ServicePasswordFile: e.file("DATABASE_SERVICE_PASSWORD_FILE"),
 		},
+	}
+	if s.Database.ServicePasswordFile != "" && s.Database.ServiceUser == "" {
+		e.wrong("DATABASE_SERVICE_USER is not set; give the role whose password is in DATABASE_SERVICE_PASSWORD_FILE")
 	}
 	switch s.Database.Auth {
 	case AuthPassword:

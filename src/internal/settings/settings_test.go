@@ -40,17 +40,19 @@ func TestUnit_AllMistakesAreReportedAtOnce(t *testing.T) {
 		"HTTP_ADDRESS": "8080", "LOG_LEVEL": "verbose", "SHUTDOWN_DELAY": "5", "DATABASE_PORT": "70000", "DATABASE_AUTH": "entra",
 		"DATABASE_SSLMODE": "disable", "DATABASE_POOL_SIZE": "1", "TELEMETRY_RETENTION": "1h", "INGEST_TOKEN_FILE": "/nowhere/token",
 		"READ_NETWORKS": "10.0.0.0/8, all", "PROXY_NETWORKS": "10.1.2.3/8", "RATE_LIMIT": "-1",
+		"DATABASE_PREPARED_BY": "serve", "DATABASE_SERVICE_PASSWORD_FILE": "/nowhere/password",
 	})
 	require.Error(t, err)
 	lines := strings.Split(err.Error(), "\n")
 	for _, variable := range []string{
 		"HTTP_ADDRESS", "LOG_LEVEL", "SHUTDOWN_DELAY", "DATABASE_PORT", "DATABASE_HOST", "DATABASE_USER", "DATABASE_SSLMODE",
 		"DATABASE_POOL_SIZE", "TELEMETRY_RETENTION", "INGEST_TOKEN_FILE", "READ_NETWORKS", "PROXY_NETWORKS", "RATE_LIMIT",
+		"DATABASE_PREPARED_BY", "DATABASE_SERVICE_USER", "DATABASE_SERVICE_PASSWORD_FILE",
 	} {
 		named := strings.Count(err.Error(), variable+" is ") + strings.Count(err.Error(), variable+" has ")
 		assert.Equal(t, 1, named, "%s in:\n%v", variable, err)
 	}
-	assert.Len(t, lines, 13)
+	assert.Len(t, lines, 16)
 }
 
 func TestUnit_OneOfTwoPasswordsIsChosen(t *testing.T) {

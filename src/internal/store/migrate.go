@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path"
 	"strconv"
 	"time"
 
@@ -63,6 +64,38 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) (err error) {
 	}
 	if err != nil {
 		return fmt.Errorf("the database cannot be migrated; the service tries again: %w", err)
+	}
+	return nil
+}
+
+// Prepared fails unless the schema is at least as new as this version needs, and each day from first
+// to last has its partition. It changes nothing.
+func (s *Store) Prepared(ctx context.Context, first, last time.Time) error {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return fmt.Errorf("the embedded migrations: %w", err)
+	}
+	var needed, applied int64
+	for _, file := range files {
+		version, err := goose.NumericComponent(path.Base(file))
+		if err != nil {
+			return fmt.Errorf("the embedded migrations: %w", err)
+		}
+		needed = max(needed, version)
+	}
+	err = s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&applied)
+	if err != nil {
+		return fmt.Errorf("the version of the schema cannot be read: %w", err)
+	}
+	if applied < needed {
+		return fmt.Errorf("the schema has version %d, and this program needs %d; run gridos migrate", applied, needed)
+	}
+	existing, err := s.partitions(ctx, s.pool)
+	if err != nil {
+		return err
+	}
+	if missing := missingDays(existing, first, last); len(missing) > 0 {
+		return fmt.Errorf("there is no partition for %s; run gridos migrate", missing[0].Format(time.DateOnly))
 	}
 	return nil
 }

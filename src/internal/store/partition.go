@@ -40,22 +40,29 @@ func (s *Store) AddDays(ctx context.Context, first, last time.Time) error {
 	if err != nil {
 		return err
 	}
-	attached := make(map[string]bool, len(existing))
-	for _, p := range existing {
-		attached[p.name] = p.attached
-	}
 	var wrong []error
-	last = last.UTC().Truncate(day)
-	for from := first.UTC().Truncate(day); !from.After(last); from = from.Add(day) {
+	for _, from := range missingDays(existing, first, last) {
 		name := from.Format(partitionName)
-		if attached[name] {
-			continue
-		}
 		if err := s.addDay(ctx, name, from); err != nil {
 			wrong = append(wrong, fmt.Errorf("the partition %s cannot be added: %w", name, err))
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// missingDays are the days from first to last for which no partition is attached.
+func missingDays(existing []partition, first, last time.Time) (missing []time.Time) {
+	attached := make(map[time.Time]bool, len(existing))
+	for _, p := range existing {
+		attached[p.from] = p.attached
+	}
+	last = last.UTC().Truncate(day)
+	for from := first.UTC().Truncate(day); !from.After(last); from = from.Add(day) {
+		if !attached[from] {
+			missing = append(missing, from)
+		}
+	}
+	return missing
 }
 
 // addDay adds one partition, unless another replica was first.
