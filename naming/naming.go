@@ -68,30 +68,33 @@ func Environments() []string { return []string{"dev", "test", "prod"} }
 
 // Names are the names of one environment's Azure resources. Globally unique ones carry the suffix.
 type Names struct {
-	Environment            string
-	ResourceGroup          string
-	VirtualNetwork         string
-	Cluster                string
-	ClusterDNSPrefix       string
-	NodeResourceGroup      string
-	ClusterIdentity        string
-	Registry               string
-	Vault                  string
-	PostgresServer         string
-	PostgresZone           string
-	Gateway                string
-	GatewayPublicIP        string
-	NATGateway             string
-	FirewallPolicy         string
-	GatewayIdentity        string
-	VaultEndpoint          string
-	RegistryEndpoint       string
-	SecretsIdentity        string
-	WorkloadIdentity       string
-	PipelineIdentity       string
-	Workspace              string
-	DatabasePasswordSecret string
-	IngestTokenSecret      string
+	Environment       string
+	ResourceGroup     string
+	VirtualNetwork    string
+	Cluster           string
+	ClusterDNSPrefix  string
+	NodeResourceGroup string
+	ClusterIdentity   string
+	Registry          string
+	Vault             string
+	PostgresServer    string
+	PostgresZone      string
+	Gateway           string
+	GatewayPublicIP   string
+	NATGateway        string
+	FirewallPolicy    string
+	GatewayIdentity   string
+	VaultEndpoint     string
+	RegistryEndpoint  string
+	SecretsIdentity   string
+	WorkloadIdentity  string
+	PipelineIdentity  string
+	Workspace         string
+	// DatabasePasswordSecret is that of the server's administrator, DatabaseServicePasswordSecret that of
+	// the role that the application connects as.
+	DatabasePasswordSecret        string
+	DatabaseServicePasswordSecret string
+	IngestTokenSecret             string
 }
 
 // Overlay is the folder of an environment's overlay of the application, which Argo CD syncs, from the root of the repository
@@ -162,30 +165,31 @@ func For(environment, suffix string) (Names, error) {
 		unique += "-" + suffix
 	}
 	names := Names{
-		Environment:            environment,
-		ResourceGroup:          base + "-rg",
-		VirtualNetwork:         base + "-vnet",
-		Cluster:                base + "-aks",
-		ClusterDNSPrefix:       base,
-		NodeResourceGroup:      base + "-aks-nodes-rg",
-		ClusterIdentity:        base + "-aks-id",
-		Registry:               environment + Application + "acr" + suffix,
-		Vault:                  base + "-kv" + strings.TrimPrefix(unique, base),
-		PostgresServer:         base + "-pg" + strings.TrimPrefix(unique, base),
-		PostgresZone:           base + ".private.postgres.database.azure.com",
-		Gateway:                base + "-agw",
-		GatewayPublicIP:        base + "-agw-pip",
-		NATGateway:             base + "-nat",
-		FirewallPolicy:         base + "-waf",
-		GatewayIdentity:        base + "-agw-id",
-		VaultEndpoint:          base + "-kv-pe",
-		RegistryEndpoint:       base + "-acr-pe",
-		SecretsIdentity:        base + "-secrets-id",
-		WorkloadIdentity:       base + "-id",
-		PipelineIdentity:       base + "-pipeline-id",
-		Workspace:              base + "-log",
-		DatabasePasswordSecret: Application + "-db-password",
-		IngestTokenSecret:      Application + "-ingest-token",
+		Environment:                   environment,
+		ResourceGroup:                 base + "-rg",
+		VirtualNetwork:                base + "-vnet",
+		Cluster:                       base + "-aks",
+		ClusterDNSPrefix:              base,
+		NodeResourceGroup:             base + "-aks-nodes-rg",
+		ClusterIdentity:               base + "-aks-id",
+		Registry:                      environment + Application + "acr" + suffix,
+		Vault:                         base + "-kv" + strings.TrimPrefix(unique, base),
+		PostgresServer:                base + "-pg" + strings.TrimPrefix(unique, base),
+		PostgresZone:                  base + ".private.postgres.database.azure.com",
+		Gateway:                       base + "-agw",
+		GatewayPublicIP:               base + "-agw-pip",
+		NATGateway:                    base + "-nat",
+		FirewallPolicy:                base + "-waf",
+		GatewayIdentity:               base + "-agw-id",
+		VaultEndpoint:                 base + "-kv-pe",
+		RegistryEndpoint:              base + "-acr-pe",
+		SecretsIdentity:               base + "-secrets-id",
+		WorkloadIdentity:              base + "-id",
+		PipelineIdentity:              base + "-pipeline-id",
+		Workspace:                     base + "-log",
+		DatabasePasswordSecret:        Application + "-db-password",
+		DatabaseServicePasswordSecret: Application + "-db-service-password",
+		IngestTokenSecret:             Application + "-ingest-token",
 	}
 	var broken []error
 	for _, r := range rules {

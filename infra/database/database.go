@@ -1,5 +1,5 @@
-// Package database creates the PostgreSQL flexible server, its database and its password, which is generated here and
-// handed on through the key vault only.
+// Package database creates the PostgreSQL flexible server, its database and two passwords, which are generated here and
+// handed on through the key vault only: the administrator's, and that of the role that the application connects as.
 package database
 
 import (
@@ -154,7 +154,7 @@ type Args struct {
 	ZoneLink pulumi.Resource
 	// NetworkSettled is what the server waits for: Azure refuses it while it works on a subnet of the network (rule N10).
 	NetworkSettled pulumi.Resource
-	// VaultName is the key vault that the password goes to, VaultAccess the right to write there.
+	// VaultName is the key vault that the passwords go to, VaultAccess the right to write there.
 	VaultName   pulumi.StringInput
 	VaultAccess []pulumi.Resource
 	// TenantID is the GUID of the Entra tenant whose identities may sign in.
@@ -177,11 +177,11 @@ type Database struct {
 	Name pulumi.StringOutput
 	// User is the administrator's login.
 	User pulumi.StringOutput
-	// PasswordSecretName is the name of the secret in the key vault.
+	// PasswordSecretName is the name of the administrator's secret in the key vault.
 	PasswordSecretName pulumi.StringOutput
 }
 
-// New registers the server, its database and its password.
+// New registers the server, its database and its passwords.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Database, error) {
 	d := &Database{}
 	if err := ctx.RegisterComponentResource("gridos-infra:database:Database", name, d, opts...); err != nil {
@@ -199,13 +199,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 }
 
 func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error {
-	password, err := random.NewRandomPassword(ctx, name+"-password", &random.RandomPasswordArgs{
-		Length:          pulumi.Int(32),
-		OverrideSpecial: pulumi.String("-_.~"), // no character that a connection URL would need to escape
-		MinLower:        pulumi.Int(1),
-		MinUpper:        pulumi.Int(1),
-		MinNumeric:      pulumi.Int(1),
-	}, pulumi.Parent(d))
+	password, err := newPassword(ctx, name+"-password", pulumi.Parent(d))
 	if err != nil {
 		return err
 	}
@@ -251,14 +245,25 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 	}, pulumi.Parent(d), pulumi.DependsOn([]pulumi.Resource{database}), pulumi.RetainOnDelete(true)); err != nil {
 		return err
 	}
-	secret, err := keyvault.NewSecret(ctx, name+"-password-secret", &keyvault.SecretArgs{
-		ResourceGroupName: args.ResourceGroupName,
-		VaultName:         args.VaultName,
-		SecretName:        pulumi.String(args.Names.DatabasePasswordSecret),
-		Properties:        keyvault.SecretPropertiesArgs{Value: password.Result},
-		Tags:              args.Tags,
-	}, pulumi.Parent(d), pulumi.DependsOn(args.VaultAccess))
+	// The role of the service has a password from its first day; gridos migrate makes the role.
+	servicePassword, err := newPassword(ctx, name+"-service-password", pulumi.Parent(d))
 	if err != nil {
+		return err
+	}
+	keep := func(resource, secret string, value pulumi.StringInput) (*keyvault.Secret, error) {
+		return keyvault.NewSecret(ctx, resource, &keyvault.SecretArgs{
+			ResourceGroupName: args.ResourceGroupName,
+			VaultName:         args.VaultName,
+			SecretName:        pulumi.String(secret),
+			Properties:        keyvault.SecretPropertiesArgs{Value: value},
+			Tags:              args.Tags,
+		}, pulumi.Parent(d), pulumi.DependsOn(args.VaultAccess))
+	}
+	secret, err := keep(name+"-password-secret", args.Names.DatabasePasswordSecret, password.Result)
+	if err != nil {
+		return err
+	}
+	if _, err := keep(name+"-service-password-secret", args.Names.DatabaseServicePasswordSecret, servicePassword.Result); err != nil {
 		return err
 	}
 	d.Host = server.FullyQualifiedDomainName
@@ -266,6 +271,16 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 	d.User = pulumi.String(args.Settings.AdminLogin).ToStringOutput()
 	d.PasswordSecretName = secret.Name
 	return nil
+}
+
+func newPassword(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*random.RandomPassword, error) {
+	return random.NewRandomPassword(ctx, name, &random.RandomPasswordArgs{
+		Length:          pulumi.Int(32),
+		OverrideSpecial: pulumi.String("-_.~"), // no character that a connection URL would need to escape
+		MinLower:        pulumi.Int(1),
+		MinUpper:        pulumi.Int(1),
+		MinNumeric:      pulumi.Int(1),
+	}, opts...)
 }
 
 // entraAdmins registers the administrators as a chain after the server, and returns its last link.

@@ -121,7 +121,7 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 				"azure-native:network/v20240601:VirtualNetworkLink": 1,
 				registry:                                 1,
 				vault:                                    1,
-				"azure-native:keyvault/v20241101:Secret": 2,
+				"azure-native:keyvault/v20241101:Secret": 3,
 				server:                                   1,
 				"azure-native:dbforpostgresql/v20240801:Database":             1,
 				"azure-native:dbforpostgresql/v20240801:Configuration":        1,
@@ -370,8 +370,8 @@ func TestUnit_TheLockComesLastAndGoesFirst(t *testing.T) {
 		assert.Equal(t, "CanNotDelete", l.Inputs["level"].StringValue())
 		scopes = append(scopes, l.Inputs["scope"].StringValue())
 		for _, name := range []string{
-			"prod-cluster-user-pool", "prod-database-password-secret", "prod-gateway-agw", "prod-registry-registry",
-			"prod-network-ingress", "prod-pipeline-role",
+			"prod-cluster-user-pool", "prod-database-password-secret", "prod-database-service-password-secret", "prod-gateway-agw",
+			"prod-registry-registry", "prod-network-ingress", "prod-pipeline-role",
 		} {
 			assert.True(t, dependsOn(l, name), name)
 		}
