@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -19,15 +20,17 @@ import (
 	"github.com/gridos/sharedinfra/src/internal/demo"
 	"github.com/gridos/sharedinfra/src/internal/service"
 	"github.com/gridos/sharedinfra/src/internal/settings"
+	"github.com/gridos/sharedinfra/src/internal/smoke"
 )
 
 // version is set when the image is built, see the Dockerfile.
 var version string
 
-const usage = `usage: gridos [serve | migrate | demo [flags] | version]
+const usage = `usage: gridos [serve | migrate | smoke [flags] | demo [flags] | version]
 
 serve (the default) runs the service; it is configured by environment variables, see docs/service.md.
 migrate prepares the database as the role that owns it, and ends; it is configured like serve.
+smoke asks a running service, through its gateway, whether users get what they should.
 demo sends made-up telemetry to a running service:
 `
 
@@ -59,6 +62,8 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 			return service.Prepare(ctx, s, logger)
 		}
 		return serve(ctx, s, logger)
+	case "smoke":
+		return runSmoke(ctx, arguments, stderr)
 	case "demo":
 		return runDemo(ctx, arguments, stderr)
 	case "version":
@@ -69,7 +74,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 		demoFlags(&demo.Options{}, stdout).PrintDefaults()
 		return err
 	default:
-		return fmt.Errorf("there is no command %q; use serve, migrate, demo or version", command)
+		return fmt.Errorf("there is no command %q; use serve, migrate, smoke, demo or version", command)
 	}
 }
 
@@ -109,6 +114,23 @@ func runDemo(ctx context.Context, arguments []string, stderr io.Writer) error {
 		return fmt.Errorf("gridos demo does not know %q; see gridos help", flags.Args())
 	}
 	return demo.Run(ctx, options, slog.New(slog.NewTextHandler(stderr, nil)))
+}
+
+func runSmoke(ctx context.Context, arguments []string, stderr io.Writer) error {
+	flags := flag.NewFlagSet("smoke", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	address := flags.String("url", "", "address of the gateway, such as http://gateway.example (required)")
+	wait := flags.Duration("wait", time.Minute, "how long to ask again while an answer is wrong")
+	if err := flags.Parse(arguments); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	if target, err := url.Parse(*address); err != nil || target.Host == "" || flags.NArg() > 0 || *wait < 0 {
+		return fmt.Errorf("gridos smoke needs -url with an address such as http://gateway.example, and takes -wait; it got %q", arguments)
+	}
+	return smoke.Run(ctx, *address, *wait, slog.New(slog.NewJSONHandler(stderr, nil)).With("version", buildVersion()))
 }
 
 // buildVersion is what the image was built as, or what the go command knows about the checkout.

@@ -24,9 +24,10 @@ import (
 func TestUnit_AMistypedCommandSaysWhatThereIs(t *testing.T) {
 	t.Parallel()
 	var output strings.Builder
-	require.ErrorContains(t, run(t.Context(), []string{"server"}, &output, &output), "use serve, migrate, demo or version")
+	require.ErrorContains(t, run(t.Context(), []string{"server"}, &output, &output), "use serve, migrate, smoke, demo or version")
 	require.ErrorContains(t, run(t.Context(), []string{"serve", "-p", "80"}, &output, &output), "environment variables")
 	require.ErrorContains(t, run(t.Context(), []string{"demo", "now"}, &output, &output), "does not know")
+	require.ErrorContains(t, run(t.Context(), []string{"smoke"}, &output, &output), "needs -url")
 	require.NoError(t, run(t.Context(), []string{"help"}, &output, &output))
 	assert.Contains(t, output.String(), "-history")
 }
