@@ -15,8 +15,11 @@ func Check(objects []Object) error {
 	r := &report{}
 	o := sorted(objects, r)
 	o.checkObjects(r)
+	for _, pods := range o.podTemplates() {
+		o.checkPods(pods, r)
+	}
 	for _, owner := range o.rollouts {
-		o.checkPods(owner, r)
+		checkService(owner, r)
 		o.checkCanary(owner, r)
 	}
 	o.checkSelectors(r)
@@ -128,7 +131,8 @@ func (o overlay) checkScaling(r *report) {
 
 // checkSecrets looks whether the ExternalSecrets ask for what infra provides.
 func (o overlay) checkSecrets(r *report) {
-	names, err := naming.For(naming.Environments()[0], "") // the name is the same in every environment
+	names, err := naming.For(naming.Environments()[0], "") // the names are the same in every environment
+	written := []string{names.DatabasePasswordSecret, names.DatabaseServicePasswordSecret, names.IngestTokenSecret}
 	for _, secret := range o.externalSecrets {
 		if err != nil {
 			r.add(secret.Object, "spec.data", "cannot be compared with what infra writes: %v", err)
@@ -140,7 +144,7 @@ func (o overlay) checkSecrets(r *report) {
 				store.Kind, store.Name, naming.SecretStore)
 		}
 		for _, data := range secret.is.Spec.Data {
-			if written := []string{names.DatabasePasswordSecret, names.IngestTokenSecret}; !slices.Contains(written, data.RemoteRef.Key) {
+			if !slices.Contains(written, data.RemoteRef.Key) {
 				r.add(secret.Object, "spec.data["+data.SecretKey+"].remoteRef.key", "is %q; infra writes %s into the key vault",
 					data.RemoteRef.Key, strings.Join(written, ", "))
 			}

@@ -322,7 +322,7 @@ func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
 		},
 		"unknown field of a pod": {
 			"base/deployment.yaml", "readOnlyRootFilesystem", "readOnlyRootFileSystem",
-			"base/deployment.yaml: Rollout gridos: spec.template.spec.containers[0].securityContext.readOnlyRootFileSystem is unknown",
+			"base/deployment.yaml: Rollout gridos: spec.template.spec.initContainers[0].securityContext.readOnlyRootFileSystem is unknown",
 		},
 		"missing label": {
 			"base/deployment.yaml", "        app.kubernetes.io/part-of: gridos\n", "",
@@ -382,15 +382,34 @@ func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
 		"configuration in a ConfigMap": {
 			"base/deployment.yaml", "- name: DATABASE_NAME\n          value: gridos\n",
 			"- name: DATABASE_NAME\n          valueFrom:\n            configMapKeyRef:\n              name: gridos-config\n              key: name\n",
-			`base/deployment.yaml: Rollout gridos: spec.template.spec.containers[gridos].env[DATABASE_NAME].valueFrom.configMapKeyRef is the ConfigMap "gridos-config"`,
+			`base/deployment.yaml: Rollout gridos: spec.template.spec.initContainers[migrate].env[DATABASE_NAME].valueFrom.configMapKeyRef is the ConfigMap "gridos-config"`,
 		},
 		"Secret that nobody makes": {
 			"base/external-secret.yaml", "  target:\n    name: gridos-secrets", "  target:\n    name: secrets",
 			`base/deployment.yaml: Rollout gridos: spec.template.spec.volumes[secrets].secret.secretName is the Secret "gridos-secrets"`,
 		},
+		"key that the Secret does not have": {
+			"base/deployment.yaml", "- key: ingest-token", "- key: token",
+			`base/deployment.yaml: Rollout gridos: spec.template.spec.volumes[secrets].secret.items[0].key is the key "token"`,
+		},
+		"Secret of a CronJob that nobody makes": {
+			"base/migrate.yaml", "secretName: gridos-database", "secretName: database",
+			`base/migrate.yaml: CronJob gridos-migrate: spec.jobTemplate.spec.template.spec.volumes[database].secret.secretName is the Secret "database"`,
+		},
+		"CronJob whose pods get requests": {
+			"base/migrate.yaml", "app.kubernetes.io/name: gridos-migrate", "app.kubernetes.io/name: gridos",
+			"base/service.yaml: Service gridos-stable: spec.selector also selects the pods of the CronJob gridos-migrate",
+		},
+		"CronJob that may not leave its pod": {
+			"base/migrate.yaml", "app.kubernetes.io/name: gridos-migrate", "app.kubernetes.io/name: migrate",
+			"base/network-policy.yaml: NetworkPolicy gridos-migrate: spec.podSelector selects no pods of the Rollout or of a CronJob",
+		},
+		"unknown field of a CronJob": {
+			"base/migrate.yaml", "concurrencyPolicy", "concurrency", "base/migrate.yaml: CronJob gridos-migrate: spec.concurrency is unknown",
+		},
 		"secret of the key vault": {
 			"base/external-secret.yaml", "key: gridos-db-password", "key: db-password",
-			`base/external-secret.yaml: ExternalSecret gridos-secrets: spec.data[database-password].remoteRef.key is "db-password"; infra writes gridos-db-password`,
+			`base/external-secret.yaml: ExternalSecret gridos-secrets: spec.data[database-password].remoteRef.key is "db-password"; infra writes gridos-db-password, gridos-db-service-password, gridos-ingest-token`,
 		},
 		"service account": {
 			"base/service-account.yaml", "name: gridos", "name: other",
@@ -464,15 +483,17 @@ func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 				require.NoError(t, err)
 			}
 		}
-		template := o.rollouts[0].is.Spec.Template
-		template.Name = "pod"
-		_, err = client.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
-			&corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		require.NoError(t, err, environment)
-		template.Spec.SecurityContext.RunAsNonRoot = nil
-		_, err = client.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
-			&corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		require.ErrorContains(t, err, "violates PodSecurity", "the namespace enforces it")
+		for _, pods := range o.podTemplates() {
+			template := pods.is
+			template.Name = "pod"
+			_, err = client.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
+				&corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			require.NoError(t, err, "%s: %s", environment, pods.name())
+			template.Spec.SecurityContext.RunAsNonRoot = nil
+			_, err = client.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
+				&corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			require.ErrorContains(t, err, "violates PodSecurity", "the namespace enforces it")
+		}
 	}
 	t.Run("kubectl", func(t *testing.T) {
 		command := exec.CommandContext(t.Context(), tool(t, toolchain.Kubectl), "apply", "--server-side", "--dry-run=server",

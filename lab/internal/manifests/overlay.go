@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -27,6 +28,7 @@ type typed[T any] struct {
 type overlay struct {
 	all             []Object
 	rollouts        []typed[rolloutFields]
+	cronJobs        []typed[batchv1.CronJob]
 	templates       []typed[analysisFields]
 	services        []typed[corev1.Service]
 	configMaps      []typed[corev1.ConfigMap]
@@ -138,6 +140,8 @@ func sorted(objects []Object, r *report) overlay {
 		switch object.GetKind() {
 		case rollout:
 			take(object, &o.rollouts, false, r)
+		case "CronJob":
+			take(object, &o.cronJobs, true, r)
 		case "AnalysisTemplate":
 			take(object, &o.templates, false, r)
 		case "Service":

@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -11,53 +12,96 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-const podSpec = template + ".spec"
+// podTemplate is the template of an object's pods.
+type podTemplate struct {
+	Object
+	// field is where the object has it.
+	field string
+	is    corev1.PodTemplateSpec
+}
 
-// checkPods follows what the pods of a Rollout refer to.
-func (o overlay) checkPods(owner typed[rolloutFields], r *report) {
+// podTemplates are those of all objects that make pods.
+func (o overlay) podTemplates() []podTemplate {
+	var all []podTemplate
+	for _, owner := range o.rollouts {
+		all = append(all, podTemplate{owner.Object, template, owner.is.Spec.Template})
+	}
+	for _, owner := range o.cronJobs {
+		all = append(all, podTemplate{owner.Object, "spec.jobTemplate." + template, owner.is.Spec.JobTemplate.Spec.Template})
+	}
+	return all
+}
+
+// checkPods follows what pods refer to.
+func (o overlay) checkPods(pods podTemplate, r *report) {
+	for _, label := range requiredLabels {
+		if pods.is.Labels[label] == "" {
+			r.add(pods.Object, pods.field+".metadata.labels", "lack %s", label)
+		}
+	}
+	podSpec, spec := pods.field+".spec", pods.is.Spec
+	if _, ok := byName(o.serviceAccounts, spec.ServiceAccountName); !ok {
+		r.add(pods.Object, podSpec+".serviceAccountName", "is %q; %s", spec.ServiceAccountName, namesOf(o.serviceAccounts))
+	}
+	volumes := map[string]bool{}
+	for _, volume := range spec.Volumes {
+		volumes[volume.Name] = true
+		field := podSpec + ".volumes[" + volume.Name + "]"
+		if volume.ConfigMap != nil {
+			refuseConfigMap(pods.Object, field+".configMap.name", volume.ConfigMap.Name, r)
+		}
+		if from := volume.Secret; from != nil {
+			o.checkSecret(pods.Object, field+".secret.secretName", from.SecretName, "", r)
+			for i, item := range from.Items {
+				o.checkSecret(pods.Object, fmt.Sprintf("%s.secret.items[%d].key", field, i), from.SecretName, item.Key, r)
+			}
+		}
+	}
+	for _, container := range spec.InitContainers {
+		o.checkContainer(pods.Object, podSpec+".initContainers["+container.Name+"]", container, volumes, r)
+	}
+	for _, container := range spec.Containers {
+		o.checkContainer(pods.Object, podSpec+".containers["+container.Name+"]", container, volumes, r)
+	}
+	for i, spread := range spec.TopologySpreadConstraints {
+		if !selects(spread.LabelSelector, pods.is.Labels) {
+			r.add(pods.Object, podSpec+".topologySpreadConstraints", "number %d does not select these pods", i)
+		}
+	}
+}
+
+// checkService looks at what only pods that serve have: a selector that finds them, and probes.
+func checkService(owner typed[rolloutFields], r *report) {
 	pods := owner.is.Spec.Template
 	if !selects(&owner.is.Spec.Selector, pods.Labels) {
 		r.add(owner.Object, template+".metadata.labels", "do not match the Rollout's selector, %s",
 			metav1.FormatLabelSelector(&owner.is.Spec.Selector))
 	}
-	for _, label := range requiredLabels {
-		if pods.Labels[label] == "" {
-			r.add(owner.Object, template+".metadata.labels", "lack %s", label)
-		}
-	}
-	if _, ok := byName(o.serviceAccounts, pods.Spec.ServiceAccountName); !ok {
-		r.add(owner.Object, podSpec+".serviceAccountName", "is %q; %s", pods.Spec.ServiceAccountName, namesOf(o.serviceAccounts))
-	}
-	volumes := map[string]bool{}
-	for _, volume := range pods.Spec.Volumes {
-		volumes[volume.Name] = true
-		field := podSpec + ".volumes[" + volume.Name + "]"
-		if volume.ConfigMap != nil {
-			refuseConfigMap(owner, field+".configMap.name", volume.ConfigMap.Name, r)
-		}
-		if volume.Secret != nil {
-			o.checkSecret(owner, field+".secret.secretName", volume.Secret.SecretName, "", r)
-		}
-	}
-	for _, container := range slices.Concat(pods.Spec.InitContainers, pods.Spec.Containers) {
-		o.checkContainer(owner, container, volumes, r)
-	}
-	for i, spread := range pods.Spec.TopologySpreadConstraints {
-		if !selects(spread.LabelSelector, pods.Labels) {
-			r.add(owner.Object, podSpec+".topologySpreadConstraints", "number %d does not select these pods", i)
+	for _, c := range pods.Spec.Containers {
+		field := template + ".spec.containers[" + c.Name + "]"
+		for _, one := range []struct {
+			name  string
+			probe *corev1.Probe
+		}{{"startupProbe", c.StartupProbe}, {"livenessProbe", c.LivenessProbe}, {"readinessProbe", c.ReadinessProbe}} {
+			switch probe := one.probe; {
+			case probe == nil:
+				r.add(owner.Object, field+"."+one.name, "is missing")
+			case probe.HTTPGet != nil && !listens([]corev1.Container{c}, probe.HTTPGet.Port):
+				r.add(owner.Object, field+"."+one.name+".httpGet.port", "is %s, on which the container does not listen",
+					probe.HTTPGet.Port.String())
+			}
 		}
 	}
 }
 
-func (o overlay) checkContainer(owner typed[rolloutFields], c corev1.Container, volumes map[string]bool, r *report) {
-	field := podSpec + ".containers[" + c.Name + "]"
+func (o overlay) checkContainer(owner Object, field string, c corev1.Container, volumes map[string]bool, r *report) {
 	if why := unpinned(c.Image); why != "" {
-		r.add(owner.Object, field+".image", "%q %s; set it in the overlay's kustomization.yaml", c.Image, why)
+		r.add(owner, field+".image", "%q %s; set it in the overlay's kustomization.yaml", c.Image, why)
 	}
 	for _, variable := range c.Env {
 		at := field + ".env[" + variable.Name + "]"
 		if variable.Value != "" && secretName.MatchString(variable.Name) {
-			r.add(owner.Object, at, "looks like a secret; mount it from the Secret that the ExternalSecret makes")
+			r.add(owner, at, "looks like a secret; mount it from the Secret that the ExternalSecret makes")
 		}
 		if variable.ValueFrom == nil {
 			continue
@@ -79,20 +123,8 @@ func (o overlay) checkContainer(owner typed[rolloutFields], c corev1.Container, 
 	}
 	for _, mount := range c.VolumeMounts {
 		if !volumes[mount.Name] {
-			r.add(owner.Object, field+".volumeMounts["+mount.Name+"]", "is no volume of the pod; there is %s",
+			r.add(owner, field+".volumeMounts["+mount.Name+"]", "is no volume of the pod; there is %s",
 				strings.Join(slices.Sorted(maps.Keys(volumes)), ", "))
-		}
-	}
-	for _, one := range []struct {
-		name  string
-		probe *corev1.Probe
-	}{{"startupProbe", c.StartupProbe}, {"livenessProbe", c.LivenessProbe}, {"readinessProbe", c.ReadinessProbe}} {
-		switch probe := one.probe; {
-		case probe == nil:
-			r.add(owner.Object, field+"."+one.name, "is missing")
-		case probe.HTTPGet != nil && !listens([]corev1.Container{c}, probe.HTTPGet.Port):
-			r.add(owner.Object, field+"."+one.name+".httpGet.port", "is %s, on which the container does not listen",
-				probe.HTTPGet.Port.String())
 		}
 	}
 }
@@ -115,18 +147,18 @@ func unpinned(image string) string {
 
 // refuseConfigMap reports a ConfigMap that pods name. The commit that brings another one prunes or
 // changes it, while the pods of the version before still need it as it was.
-func refuseConfigMap(owner typed[rolloutFields], field, name string, r *report) {
-	r.add(owner.Object, field, "is the ConfigMap %q, which a commit takes from the version before while its pods need it; "+
+func refuseConfigMap(owner Object, field, name string, r *report) {
+	r.add(owner, field, "is the ConfigMap %q, which a commit takes from the version before while its pods need it; "+
 		"write the values into the template", name)
 }
 
 // checkSecret looks for the ExternalSecret that makes the Secret.
-func (o overlay) checkSecret(owner typed[rolloutFields], field, name, key string, r *report) {
+func (o overlay) checkSecret(owner Object, field, name, key string, r *report) {
 	i := slices.IndexFunc(o.externalSecrets, func(e typed[externalSecretFields]) bool {
 		return e.is.Spec.Target.Name == name || (e.is.Spec.Target.Name == "" && e.GetName() == name)
 	})
 	if i < 0 {
-		r.add(owner.Object, field, "is the Secret %q, which no ExternalSecret makes; of those %s", name, namesOf(o.externalSecrets))
+		r.add(owner, field, "is the Secret %q, which no ExternalSecret makes; of those %s", name, namesOf(o.externalSecrets))
 		return
 	}
 	secret := o.externalSecrets[i]
@@ -135,10 +167,10 @@ func (o overlay) checkSecret(owner typed[rolloutFields], field, name, key string
 			return
 		}
 	}
-	r.add(owner.Object, field, "is the key %q, which the ExternalSecret %s, in %s, does not bring", key, secret.GetName(), secret.File)
+	r.add(owner, field, "is the key %q, which the ExternalSecret %s, in %s, does not bring", key, secret.GetName(), secret.File)
 }
 
-// checkSelectors looks whether what selects pods finds the Rollout's.
+// checkSelectors looks whether what selects pods finds those that it should.
 func (o overlay) checkSelectors(r *report) {
 	pods := func(selector labels.Selector) (found []corev1.Container, any bool) {
 		for _, owner := range o.rollouts {
@@ -148,8 +180,17 @@ func (o overlay) checkSelectors(r *report) {
 		}
 		return found, any
 	}
+	// What runs by the hour serves nobody, and no Service, budget or Rollout counts it as a pod that does.
+	apart := func(object Object, field string, selector labels.Selector) {
+		for _, job := range o.cronJobs {
+			if selector.Matches(labels.Set(job.is.Spec.JobTemplate.Spec.Template.Labels)) {
+				r.add(object, field, "also selects the pods of the CronJob %s, which serve nobody; it is %s", job.GetName(), selector)
+			}
+		}
+	}
 	for _, service := range o.services {
 		containers, any := pods(labels.SelectorFromSet(service.is.Spec.Selector))
+		apart(service.Object, "spec.selector", labels.SelectorFromSet(service.is.Spec.Selector))
 		if !any {
 			r.add(service.Object, "spec.selector", "selects no pods of the Rollout; it is %s",
 				labels.FormatLabels(service.is.Spec.Selector))
@@ -169,6 +210,9 @@ func (o overlay) checkSelectors(r *report) {
 		} else if _, any := pods(selector); !any {
 			r.add(budget.Object, "spec.selector", "selects no pods of the Rollout; it is %s", selector)
 		}
+		if err == nil {
+			apart(budget.Object, "spec.selector", selector)
+		}
 		if budget.is.Spec.MaxUnavailable == nil || budget.is.Spec.MaxUnavailable.IntValue() == 0 {
 			r.add(budget.Object, "spec.maxUnavailable", "must allow for at least one pod, or no node could be drained")
 		}
@@ -180,8 +224,8 @@ func (o overlay) checkSelectors(r *report) {
 			continue
 		}
 		containers, any := pods(selector)
-		if !any {
-			r.add(policy.Object, "spec.podSelector", "selects no pods of the Rollout; it is %s", selector)
+		if !slices.ContainsFunc(o.podTemplates(), func(p podTemplate) bool { return selector.Matches(labels.Set(p.is.Labels)) }) {
+			r.add(policy.Object, "spec.podSelector", "selects no pods of the Rollout or of a CronJob; it is %s", selector)
 		}
 		for _, rule := range policy.is.Spec.Ingress {
 			for _, port := range rule.Ports {

@@ -39,11 +39,12 @@ func TestUnit_PodsThatCannotStartAgainAreFound(t *testing.T) {
 		objects  []runtime.Object
 		want     string
 	}{
-		"shipped, without its Secret": {
+		"shipped, without its Secrets": {
 			shipped.Spec.Template.Spec, &one, nil, "names the Secret gridos-secrets, which is not there",
 		},
-		"shipped, with its Secret": {shipped.Spec.Template.Spec, &one, []runtime.Object{
+		"shipped, with its Secrets": {shipped.Spec.Template.Spec, &one, []runtime.Object{
 			&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "gridos-secrets", Namespace: naming.NamespaceGridOS}},
+			&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "gridos-database", Namespace: naming.NamespaceGridOS}},
 		}, ""},
 		"variable": {variable, &one, nil, gone},
 		"variable, of an object that is there": {variable, &one, []runtime.Object{
