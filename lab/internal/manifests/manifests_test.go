@@ -210,6 +210,7 @@ func TestCluster_OverlaysAreTheDocuments(t *testing.T) {
 			assert.True(t, prefix.Addr().IsPrivate(), "%s: whose X-Forwarded-For is believed", environment)
 		}
 		assert.Equal(t, names.PostgresServer+".postgres.database.azure.com", env["DATABASE_HOST"])
+		assertOwnersPassword(t, o, names.PostgresServer+".postgres.database.azure.com")
 		assert.Regexp(t, `^`+names.Registry+`\.azurecr\.io/gridos:(dev|test|prod)-[0-9a-f]{7}$`, owner.Template.Spec.Containers[0].Image)
 		pods := owner.Template.Spec
 		assert.True(t, *pods.SecurityContext.RunAsNonRoot)
@@ -229,6 +230,41 @@ func TestCluster_OverlaysAreTheDocuments(t *testing.T) {
 			"10%", "1m", "analysis", "25%", "2m", "analysis", "50%", "3m", "analysis", "100%",
 		}, stepNames(t, steps), "the documents' canary")
 	}
+}
+
+// assertOwnersPassword: the containers that prepare the database sign in as its owner, and no other container can. All of an environment
+// talk to one server, in one version.
+func assertOwnersPassword(t *testing.T, o overlay, host string) {
+	t.Helper()
+	images := map[string]bool{}
+	for _, pods := range o.podTemplates() {
+		owners := map[string]bool{} // volumes with the owner's password
+		for _, volume := range pods.is.Spec.Volumes {
+			if volume.Secret != nil && volume.Secret.SecretName == "gridos-secrets" {
+				require.Len(t, volume.Secret.Items, 1, "%s %s: all of the Secret would be mounted", pods.name(), volume.Name)
+				owners[volume.Name] = volume.Secret.Items[0].Key == "database-password"
+			}
+		}
+		for _, container := range slices.Concat(pods.is.Spec.InitContainers, pods.is.Spec.Containers) {
+			images[container.Image] = true
+			env := map[string]string{}
+			for _, variable := range container.Env {
+				env[variable.Name] = variable.Value
+			}
+			migrates := slices.Equal(container.Args, []string{"migrate"})
+			mounts := slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return owners[m.Name] })
+			assert.Equal(t, migrates, mounts, "%s %s: the owner's password", pods.name(), container.Name)
+			if len(env) == 0 {
+				continue // the smoke test, which asks the gateway
+			}
+			assert.Equal(t, host, env["DATABASE_HOST"], "%s %s", pods.name(), container.Name)
+			want := map[bool]string{true: "gridosadmin", false: "gridos"}[migrates] // infra's postgresAdminLogin, and the role that migrate makes
+			assert.Equal(t, want, env["DATABASE_USER"], "%s %s", pods.name(), container.Name)
+			assert.Equal(t, map[bool]string{false: "migrate"}[migrates], env["DATABASE_PREPARED_BY"], "%s %s", pods.name(), container.Name)
+			assert.Equal(t, map[bool]string{true: "gridos"}[migrates], env["DATABASE_SERVICE_USER"], "%s %s", pods.name(), container.Name)
+		}
+	}
+	assert.Len(t, images, 1, "the version that prepares the database is the one that serves: %v", images)
 }
 
 func stepNames(t *testing.T, steps []any) []string {
