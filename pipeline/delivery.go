@@ -58,6 +58,9 @@ func releaseCommand() *cobra.Command {
 follows. When others push meanwhile, it starts again from what they have pushed. An image of a later commit is never replaced: the
 command fails and says so. When the branch has the image already, nothing is to be done.
 
+It reads Git and no cluster. Whether the release before was aborted is not in Git, so that it is not refused to release on top of one; what
+that means is printed.
+
 It begins with what the branch is in the remote, and leaves the working tree and the branches of the checkout alone. Kustomize is
 the one on PATH, or else the one that the repository pins.`,
 		Example: "  go run ./pipeline release --environment dev --image devgridosacr.azurecr.io/gridos --tag dev-abc1234",
@@ -89,8 +92,8 @@ the one on PATH, or else the one that the repository pins.`,
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Nothing to do: branch %s has %s in %s already.\n", *branch, image.Image, *environment)
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Pushed %s to branch %s: %s runs %s.\n",
-			released.Commit, *branch, *environment, image.Image)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Pushed %s to branch %s: %s is to run %s.\n%s\n",
+			released.Commit, *branch, *environment, image.Image, delivery.OnTopOf(released.Replaced))
 		return err
 	}
 	return cmd

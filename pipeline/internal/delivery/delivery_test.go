@@ -239,6 +239,19 @@ func TestUnit_AReleaseTwiceIsOneCommit(t *testing.T) {
 	assert.Equal(t, 1, p.edits)
 }
 
+// Git does not tell whether the release before was aborted, so that each release says what follows if it was.
+func TestUnit_AReleaseSaysWhatItIsOnTopOf(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	first, second := target("dev", p.built("feat: a widget")), target("dev", p.built("feat: another"))
+	_, err := p.delivery().Release(t.Context(), "develop", first)
+	require.NoError(t, err)
+	released, err := p.delivery().Release(t.Context(), "develop", second)
+	require.NoError(t, err)
+	assert.Equal(t, first.Image, released.Replaced)
+	assert.Contains(t, delivery.OnTopOf(released.Replaced), "revert the commit of "+first.Image.Tag+" before the next release")
+}
+
 func TestUnit_AnOlderReleaseDoesNotReplaceANewerOne(t *testing.T) {
 	t.Parallel()
 	for name, shallow := range map[string]bool{"whole history": false, "of a shallow clone": true} {
@@ -342,6 +355,7 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 	body := g.Pulls[0].GetBody()
 	assert.Contains(t, body, "- "+git(t, p.bare, "rev-parse", "develop")+" ` fix: first `\n")
 	assert.Contains(t, body, "`` feat: say `hello` to @everybody ``", "it is shown as it is, and mentions nobody")
+	assert.Contains(t, body, "> [!NOTE]\n> If the release of test-", "what follows if the version there was aborted")
 	assert.NotContains(t, body, "not in the image")
 	assert.NotContains(t, body, "in test already")
 	assert.NotContains(t, body, "Not in it any more")

@@ -191,6 +191,7 @@ func (d Delivery) describe(
 	line := func(format string, values ...any) { fmt.Fprintf(&text, format+"\n", values...) }
 	line("Sets the image of %s to `%s`, which is the same as `%s` in %s.", target.Environment, target.Image, tagIn(from, target), from)
 	line("Merging this lets Argo CD release it; `git revert` of the merge brings `%s` back.\n", there.Tag)
+	line("> [!NOTE]\n> %s\n", OnTopOf(there))
 	if origin.Although != "" {
 		line("> [!WARNING]\n> %s need not run this image. It is promoted because: %s\n", from, verbatim(origin.Although))
 	}

@@ -3,12 +3,24 @@ package delivery
 import (
 	"context"
 	"fmt"
+
+	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
 )
 
 // Released is what became of a release.
 type Released struct {
 	// Commit is the one that was pushed, or "" if the branch had the image already.
 	Commit string
+	// Replaced is the image that the branch had before.
+	Replaced overlay.Image
+}
+
+// OnTopOf says what it means to release on top of a version that was aborted. Git, which is all that a delivery reads, does not tell
+// whether it was.
+func OnTopOf(there overlay.Image) string {
+	return fmt.Sprintf("If the release of %[1]s was aborted, the new version is compared with the one that still serves, in all steps. "+
+		"But a revert of the new one asks for %[1]s again, which is analysed, and aborted, again. "+
+		"To avoid that, revert the commit of %[1]s before the next release. Git does not tell whether it was aborted.", there.Tag)
 }
 
 // Release commits a target's image to a branch and pushes it. When others push meanwhile, it starts again from what they have
@@ -41,6 +53,6 @@ func (d Delivery) Release(ctx context.Context, branch string, target Target) (Re
 		if err != nil {
 			return Released{}, err
 		}
-		return Released{commit}, d.Checkout.Push(ctx, d.Remote, commit, branch)
+		return Released{Commit: commit, Replaced: there}, d.Checkout.Push(ctx, d.Remote, commit, branch)
 	})
 }
