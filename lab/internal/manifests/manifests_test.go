@@ -267,6 +267,57 @@ func assertOwnersPassword(t *testing.T, o overlay, host string) {
 	assert.Len(t, images, 1, "the version that prepares the database is the one that serves: %v", images)
 }
 
+// What docs/application.md tells people to add to an overlay for Entra ID, and what follows.
+func TestCluster_AnOverlaySignsInByEntra(t *testing.T) {
+	manual, err := os.ReadFile(root + "/docs/application.md")
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)```yaml\\n(   components:.*?)   ```").FindSubmatch(manual)
+	require.NotNil(t, block, "docs/application.md has no overlay with the component")
+	const clientID = "11111111-2222-3333-4444-555555555555"
+	var added, overlay map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(strings.ReplaceAll(string(block[1]), "<workloadClientId>", clientID)), &added))
+	kustomize := tool(t, toolchain.Kustomize)
+	for _, environment := range naming.Environments() {
+		dir := overlayDir(copied(t), environment)
+		file := filepath.Join(dir, "kustomization.yaml")
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, yaml.Unmarshal(text, &overlay))
+		overlay["components"] = added["components"]
+		overlay["patches"] = slices.Concat(overlay["patches"].([]any), added["patches"].([]any))
+		text, err = yaml.Marshal(overlay)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(file, text, 0o600))
+		objects, err := Build(t.Context(), kustomize, dir)
+		require.NoError(t, err, environment)
+		require.NoError(t, Check(objects), environment)
+		r := &report{}
+		o := sorted(objects, r)
+		require.NoError(t, r.err())
+
+		assert.Equal(t, clientID, o.serviceAccounts[0].GetAnnotations()["azure.workload.identity/client-id"])
+		assert.Equal(t, "true", o.rollouts[0].is.Spec.Template.Labels["azure.workload.identity/use"])
+		for _, pods := range o.podTemplates() {
+			for _, container := range slices.Concat(pods.is.Spec.InitContainers, pods.is.Spec.Containers) {
+				env := map[string]string{}
+				for _, variable := range container.Env {
+					env[variable.Name] = variable.Value
+				}
+				switch container.Name {
+				case "gridos":
+					assert.Equal(t, []string{"gridos_entra", "entra"}, []string{env["DATABASE_USER"], env["DATABASE_AUTH"]})
+				case "migrate":
+					assert.Equal(t, []string{"gridosadmin", "gridos_entra"}, []string{env["DATABASE_USER"], env["DATABASE_SERVICE_USER"]})
+					assert.NotContains(t, env, "DATABASE_SERVICE_PASSWORD_FILE", "the role has no password")
+				}
+			}
+		}
+		policy, found := byName(o.networkPolicies, "gridos-entra")
+		require.True(t, found)
+		assert.True(t, selects(&policy.is.Spec.PodSelector, o.rollouts[0].is.Spec.Template.Labels))
+	}
+}
+
 func stepNames(t *testing.T, steps []any) []string {
 	t.Helper()
 	var names []string

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 
 // roles are the two of an environment, in a server of their own.
 type roles struct {
+	server *pgtest.Server
 	// owner is what gridos migrate gets, and pods what the service does.
 	owner, pods settings.Database
 	// file holds the password of the pods.
@@ -46,7 +48,7 @@ func newRoles(t *testing.T) roles {
 	pods := owner
 	pods.User, pods.Password, pods.PasswordFile, pods.PreparedElsewhere = "gridos", "", file, true
 	owner.ServiceUser, owner.ServicePasswordFile = pods.User, file
-	return roles{owner: owner, pods: pods, file: file}
+	return roles{server: server, owner: owner, pods: pods, file: file}
 }
 
 func (r roles) migrate(ctx context.Context) error {
@@ -169,4 +171,29 @@ func TestService_ARoleThatCannotBeLetInIsNamed(t *testing.T) {
 		stop()
 		require.Error(t, <-done, name)
 	}
+}
+
+// The statement of docs/application.md, with which an Entra administrator makes the role. Azure's function makes an ordinary role with
+// a label; this one leaves the label out.
+func TestService_ARoleOfEntraIsLetInWithoutAPassword(t *testing.T) {
+	t.Parallel()
+	manual, err := os.ReadFile("../../../docs/application.md")
+	require.NoError(t, err)
+	statement := regexp.MustCompile(`SELECT \* FROM pg_catalog\.pgaadauth_create_principal_with_oid\('(\w+)', '<object id>'[^;]*;`).FindSubmatch(manual)
+	require.NotNil(t, statement, "docs/application.md does not tell how the role is made")
+	role := string(statement[1])
+	r := newRoles(t)
+	require.NoError(t, r.server.Execute(t.Context(),
+		`CREATE FUNCTION pg_catalog.pgaadauth_create_principal_with_oid(name text, oid text, kind text, admin boolean, mfa boolean) RETURNS text
+		 LANGUAGE plpgsql AS $$ BEGIN
+			PERFORM oid::uuid;
+			IF kind <> 'service' OR admin OR mfa THEN RAISE EXCEPTION 'no ordinary role of a service: % % %', kind, admin, mfa; END IF;
+			EXECUTE format('CREATE ROLE %I LOGIN', name); RETURN 'Created role for ' || name;
+		 END $$`,
+		strings.ReplaceAll(string(statement[0]), "<object id>", "11111111-2222-3333-4444-555555555555")))
+	r.owner.ServiceUser, r.owner.ServicePasswordFile = role, ""
+	require.NoError(t, r.migrate(t.Context()))
+	require.NoError(t, r.server.ExecuteIn(t.Context(), r.owner.Name, `SET ROLE `+role,
+		`INSERT INTO substations VALUES ('nord', 'Nord', 'Coast')`, `SELECT FROM goose_db_version`))
+	require.ErrorContains(t, r.server.ExecuteIn(t.Context(), r.owner.Name, `SET ROLE `+role, `DROP TABLE points`), "42501")
 }
