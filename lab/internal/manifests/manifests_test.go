@@ -258,7 +258,8 @@ func assertOwnersPassword(t *testing.T, o overlay, host string) {
 				continue // the smoke test, which asks the gateway
 			}
 			assert.Equal(t, host, env["DATABASE_HOST"], "%s %s", pods.name(), container.Name)
-			want := map[bool]string{true: "gridosadmin", false: "gridos"}[migrates] // infra's postgresAdminLogin, and the role that migrate makes
+			// infra's postgresAdminLogin, and the role that migrate makes.
+			want := map[bool]string{true: "gridosadmin", false: "gridos"}[migrates]
 			assert.Equal(t, want, env["DATABASE_USER"], "%s %s", pods.name(), container.Name)
 			assert.Equal(t, map[bool]string{false: "migrate"}[migrates], env["DATABASE_PREPARED_BY"], "%s %s", pods.name(), container.Name)
 			assert.Equal(t, map[bool]string{true: "gridos"}[migrates], env["DATABASE_SERVICE_USER"], "%s %s", pods.name(), container.Name)
@@ -274,7 +275,7 @@ func TestCluster_AnOverlaySignsInByEntra(t *testing.T) {
 	block := regexp.MustCompile("(?s)```yaml\\n(   components:.*?)   ```").FindSubmatch(manual)
 	require.NotNil(t, block, "docs/application.md has no overlay with the component")
 	const clientID = "11111111-2222-3333-4444-555555555555"
-	var added, overlay map[string]any
+	var added struct{ Components, Patches []any }
 	require.NoError(t, yaml.Unmarshal([]byte(strings.ReplaceAll(string(block[1]), "<workloadClientId>", clientID)), &added))
 	kustomize := tool(t, toolchain.Kustomize)
 	for _, environment := range naming.Environments() {
@@ -282,9 +283,11 @@ func TestCluster_AnOverlaySignsInByEntra(t *testing.T) {
 		file := filepath.Join(dir, "kustomization.yaml")
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
+		var overlay map[string]any
 		require.NoError(t, yaml.Unmarshal(text, &overlay))
-		overlay["components"] = added["components"]
-		overlay["patches"] = slices.Concat(overlay["patches"].([]any), added["patches"].([]any))
+		patches, ok := overlay["patches"].([]any)
+		require.True(t, ok, "the overlay of %s has no patches", environment)
+		overlay["components"], overlay["patches"] = added.Components, append(patches, added.Patches...)
 		text, err = yaml.Marshal(overlay)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(file, text, 0o600))

@@ -56,7 +56,8 @@ func (r roles) migrate(ctx context.Context) error {
 }
 
 func (r roles) connect(ctx context.Context, password string) (*pgx.Conn, error) {
-	return pgx.Connect(ctx, fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", r.pods.User, password, r.pods.Port, r.pods.Name))
+	return pgx.Connect(ctx, fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable",
+		r.pods.User, password, r.pods.Port, r.pods.Name))
 }
 
 func TestService_ThePodsRoleReadsAndWritesRowsAndNoMore(t *testing.T) {
@@ -77,7 +78,8 @@ func TestService_ThePodsRoleReadsAndWritesRowsAndNoMore(t *testing.T) {
 	for _, statement := range []string{
 		`DROP DATABASE ` + r.pods.Name, `CREATE DATABASE another`, `CREATE ROLE another`, `ALTER ROLE ` + r.owner.User + ` PASSWORD 'x'`,
 		`SET ROLE ` + r.owner.User, `CREATE TABLE another (id integer)`, `CREATE SCHEMA another`,
-		`DROP TABLE points CASCADE`, `DROP TABLE ` + today, `ALTER TABLE telemetry DETACH PARTITION ` + today, `ALTER TABLE points ADD COLUMN x text`,
+		`DROP TABLE points CASCADE`, `DROP TABLE ` + today,
+		`ALTER TABLE telemetry DETACH PARTITION ` + today, `ALTER TABLE points ADD COLUMN x text`,
 		`TRUNCATE telemetry`, `DELETE FROM telemetry`, `DELETE FROM points`, `SELECT FROM ` + today,
 		`UPDATE goose_db_version SET version_id = 0`, `COPY points TO PROGRAM 'true'`,
 	} {
@@ -164,8 +166,9 @@ func TestService_ARoleThatCannotBeLetInIsNamed(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
 		defer stop()
 		done := make(chan error, 1)
+		logger := slog.New(slog.NewTextHandler(log, nil))
 		go func() {
-			done <- service.Prepare(ctx, settings.Settings{Database: database, Retention: 48 * time.Hour}, slog.New(slog.NewTextHandler(log, nil)))
+			done <- service.Prepare(ctx, settings.Settings{Database: database, Retention: 48 * time.Hour}, logger)
 		}()
 		assert.Eventually(t, func() bool { return strings.Contains(log.String(), c.want) }, 4*time.Second, 20*time.Millisecond, name)
 		stop()

@@ -55,7 +55,10 @@ var explained = map[int]string{
 
 // Run asks at the address until all answers are good, or for as long as wait, and then returns what was wrong.
 func Run(ctx context.Context, address string, wait time.Duration, logger *slog.Logger) error {
-	client := &http.Client{Timeout: requestTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{
+		Timeout:       requestTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	var last error
 	err := retry.Do(ctx, retry.WithMaxDuration(wait, retry.NewConstant(min(pause, max(wait/10, time.Millisecond)))),
 		func(ctx context.Context) error {
@@ -92,9 +95,11 @@ func ask(ctx context.Context, client *http.Client, address string) error {
 			if why == "" {
 				why = "see the log of the service"
 			}
-			wrong = append(wrong, fmt.Errorf("GET %s: %s, and users should get %s (%d): %s", check.path, response.Status, check.what, check.status, why))
+			wrong = append(wrong, fmt.Errorf("GET %s: %s, and users should get %s (%d): %s",
+				check.path, response.Status, check.what, check.status, why))
 		case check.good != nil && !check.good(response.Header, body):
-			wrong = append(wrong, fmt.Errorf("GET %s: the answer is not %s; see which service the gateway leads to", check.path, check.what))
+			wrong = append(wrong, fmt.Errorf("GET %s: the answer is not %s; see which service the gateway leads to",
+				check.path, check.what))
 		}
 	}
 	return errors.Join(wrong...)

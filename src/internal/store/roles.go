@@ -46,7 +46,8 @@ func (s *Store) Authorize(ctx context.Context, role, password string) error {
 			if err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, fmt.Sprintf(`%s ROLE %s LOGIN PASSWORD '%s'`, verb, pgx.Identifier{role}.Sanitize(), secret)); err != nil {
+			statement := fmt.Sprintf(`%s ROLE %s LOGIN PASSWORD '%s'`, verb, pgx.Identifier{role}.Sanitize(), secret)
+			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err
 			}
 		}
