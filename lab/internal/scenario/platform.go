@@ -130,16 +130,17 @@ func secrets(ctx context.Context, s *Stage) (string, error) {
 			}
 		}
 	}
-	const name = "gridos-secrets"
-	secret, err := s.client.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return "", err
+	for name, entries := range map[string]int{"gridos-secrets": 2, "gridos-database": 1} {
+		secret, err := s.client.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return "", err
+		}
+		owned := slices.ContainsFunc(secret.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Kind == "ExternalSecret" })
+		if !owned || len(secret.Data) != entries {
+			return "", fmt.Errorf("%s has %d entries, and is not the ExternalSecret's: %v", name, len(secret.Data), secret.OwnerReferences)
+		}
 	}
-	owned := slices.ContainsFunc(secret.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Kind == "ExternalSecret" })
-	if !owned || len(secret.Data) != 2 {
-		return "", fmt.Errorf("%s has %d entries, and is not the ExternalSecret's: %v", name, len(secret.Data), secret.OwnerReferences)
-	}
-	return fmt.Sprintf("%s has its %d entries from the vault; no overlay has a Secret", name, len(secret.Data)), nil
+	return "gridos-secrets and gridos-database have their entries from the vault; no overlay has a Secret", nil
 }
 
 // status asks as docs/GITOPS_COMPLETE_FLOW.md tells people to.

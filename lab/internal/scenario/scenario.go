@@ -131,6 +131,11 @@ func All() []Scenario {
 			routingCanary,
 		},
 		{
+			"smoke-test", "a smoke test that fails makes the Application Degraded, until one succeeds",
+			[]Criterion{ArgoManagesApps},
+			smokeTest,
+		},
+		{
 			"prune", "what is removed from Git disappears from the cluster",
 			[]Criterion{GitIsTheTruth, ArgoManagesApps},
 			prune,
