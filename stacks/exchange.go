@@ -86,7 +86,12 @@ func Read[T any](ctx *pulumi.Context, project Project) (T, error) {
 			values[o.Key] = details.SecretValue
 		}
 	}
-	deployed, err := check(ctx, project, declared, fieldTypes[T](), values)
+	next, err := planned(ctx, project)
+	if err != nil {
+		return outputs, err
+	}
+	unknown := next.over(values, declared)
+	deployed, err := check(ctx, project, declared, fieldTypes[T](), values, unknown)
 	if err != nil {
 		return outputs, err
 	}
@@ -94,7 +99,7 @@ func Read[T any](ctx *pulumi.Context, project Project) (T, error) {
 	if deployed {
 		source = pulumi.ToOutput(values)
 	}
-	fill(&outputs, declared, source)
+	fill(&outputs, declared, source, unknown)
 	return outputs, nil
 }
 
@@ -107,6 +112,11 @@ func ReadPublic[T any](ctx *pulumi.Context, project Project) (T, error) {
 	}
 	args := &readStackOutputsArgs{Name: project.Reference(ctx.Organization(), ctx.Stack())}
 	declared := slices.DeleteFunc(OutputsOf[T](), func(o Output) bool { return o.Secret })
+	next, err := planned(ctx, project)
+	if err != nil {
+		return outputs, err
+	}
+	unknown := next.over(map[string]any{}, declared)
 	answer := ctx.InvokeOutput(readStackOutputs, args, pulumi.MapOutput{}, pulumi.InvokeOutputOptions{})
 	public := answer.ApplyT(func(v map[string]any) (any, error) {
 		all, _ := v["outputs"].(map[string]any)
@@ -114,14 +124,15 @@ func ReadPublic[T any](ctx *pulumi.Context, project Project) (T, error) {
 		for _, o := range declared {
 			values[o.Key] = all[o.Key]
 		}
-		deployed, err := check(ctx, project, declared, fieldTypes[T](), values)
+		next.over(values, declared)
+		deployed, err := check(ctx, project, declared, fieldTypes[T](), values, unknown)
 		if err == nil && !deployed {
 			return pulumi.UnsafeUnknownOutput(nil), nil
 		}
 		return values, err
 	})
 	// An answer with a secret in it is secret as a whole; what is left of it here is not.
-	fill(&outputs, declared, pulumi.Unsecret(public))
+	fill(&outputs, declared, pulumi.Unsecret(public), unknown)
 	return outputs, nil
 }
 
@@ -144,9 +155,9 @@ func probe(ctx *pulumi.Context, project Project) error {
 }
 
 // check returns every way in which values are not what the contract declares. deployed is false, without an error, for a
-// stack that was never brought up while ctx previews.
+// stack that was never brought up while ctx previews. The values of the keys in unknown are not looked at.
 func check(
-	ctx *pulumi.Context, project Project, declared []Output, types map[string]reflect.Type, values map[string]any,
+	ctx *pulumi.Context, project Project, declared []Output, types map[string]reflect.Type, values map[string]any, unknown map[string]bool,
 ) (deployed bool, err error) {
 	reference := project.Reference(ctx.Organization(), ctx.Stack())
 	version := values[versionKey]
@@ -160,6 +171,7 @@ func check(
 	var mistakes []error
 	for _, o := range declared {
 		switch value := values[o.Key]; {
+		case unknown[o.Key]:
 		case value == nil:
 			mistakes = append(mistakes, fmt.Errorf("stack %s has no output %q; %s first",
 				reference, o.Key, howTo(project, ctx.Stack())))
@@ -200,12 +212,17 @@ func conforms(value any, want reflect.Type) bool {
 	}
 }
 
-// fill sets the fields of declared in outputs to what source, a map that was checked, holds for them.
-func fill[T any](outputs *T, declared []Output, source pulumi.Output) {
+// fill sets the fields of declared in outputs to what source, a map that was checked, holds for them, and those of the keys in unknown to
+// unknown values.
+func fill[T any](outputs *T, declared []Output, source pulumi.Output, unknown map[string]bool) {
 	fields := reflect.ValueOf(outputs).Elem()
 	for _, o := range declared {
 		field := fields.Field(o.field)
-		output := valueOf(source, o.Key, field.Type())
+		of := source
+		if unknown[o.Key] {
+			of = pulumi.UnsafeUnknownOutput(nil)
+		}
+		output := valueOf(of, o.Key, field.Type())
 		if o.Secret {
 			output = pulumi.ToSecret(output)
 		}

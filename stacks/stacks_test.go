@@ -1,6 +1,7 @@
 package stacks_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -153,4 +155,33 @@ func TestUnit_ExportRefusesAnOutputWithoutValueAndMakesSecretsSecret(t *testing.
 	password, ok := recorded.Exports["argocdAdminPassword"].(pulumi.Output)
 	require.True(t, ok)
 	assert.True(t, pulumi.IsSecret(password))
+}
+
+// A preview takes what the other stack is going to export for what it exports; what is not known yet is unknown, and neither another
+// contract version there nor a missing output is in the way. An update reads what is there.
+func TestUnit_APreviewOfAllReadsWhatIsGoingToBeExported(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "exports.json")
+	text := fmt.Sprintf(`{"gridos-infra": {"known": {"contractVersion": %d, "clusterName": "the next"}, "unknown": ["clusterId"]}}`,
+		stacks.ContractVersion)
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	t.Setenv(stacks.PlannedVariable, file)
+	outputs := mocks.InfraOutputs()
+	outputs["contractVersion"] = float64(stacks.ContractVersion - 1)
+	delete(outputs, "clusterId")
+	delete(outputs, "kubeconfig")
+	there := map[string]map[string]any{stacks.Infra.Name: outputs}
+
+	infra, err := read(t, mocks.Run{Preview: true, Stacks: there})
+	require.NoError(t, err)
+	name := make(chan string, 1)
+	infra.ClusterName.ApplyT(func(s string) string { name <- s; return s })
+	assert.Equal(t, "the next", <-name)
+	for key, output := range map[string]pulumi.Output{"clusterId": infra.ClusterID, "kubeconfig": infra.Kubeconfig} {
+		result, err := internals.UnsafeAwaitOutput(t.Context(), output)
+		require.NoError(t, err)
+		assert.False(t, result.Known, key)
+	}
+
+	_, err = read(t, mocks.Run{Stacks: there})
+	require.ErrorContains(t, err, "speaks version 0 of the contract")
 }
