@@ -61,7 +61,8 @@ func (r Report) writeMarkdown(out *printer) {
 			out.line("> %s %s: %s.", c.Op, code(c.resource()), plain(strings.Join(c.Reasons, "; ")))
 			out.line(">")
 		}
-		out.line("> The check fails until somebody who may decide that adds the label %s.", code(AllowLabel))
+		out.line("> Somebody who may decide that has to consent to exactly these changes: on a pull request with the label %s, in a "+
+			"deployment that was started by hand with the same code.", code(ConsentPrefix+r.Consent()))
 	}
 	out.line("")
 	out.line("| stack | create | update | replace | delete | same |")

@@ -14,9 +14,6 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// AllowLabel is the label of a pull request with which somebody consents to its dangerous changes.
-const AllowLabel = "allow-dangerous-change"
-
 // Op is what an update would do with a resource.
 type Op string
 

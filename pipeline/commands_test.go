@@ -67,11 +67,32 @@ func runs(t *testing.T, args ...string) (code int, output string) {
 	return run(t.Context(), command, args), out.String()
 }
 
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func guarded(t *testing.T, args ...string) string {
+	t.Helper()
+	_, output := runs(t, append([]string{"guard"}, args...)...)
+	return output
+}
+
 func TestUnit_TheGuardAsksForConsent(t *testing.T) {
 	t.Parallel()
 	plain := write(t, "dev.json", `{"environment":"dev","projects":[{"name":"gridos-apps","changes":[{"op":"create","urn":"u","level":"plain"}]}]}`)
 	dangerous := write(t, "prod.json", `{"environment":"prod","projects":[{"name":"gridos-infra","changes":[
 		{"op":"replace","urn":"urn:of:the:cluster","level":"dangerous","reasons":["deletes and makes again the cluster"]}]}]}`)
+	// The same changes of another environment, and more of the same: their consents are others.
+	elsewhere := write(t, "elsewhere.json", strings.Replace(read(t, dangerous), `"prod"`, `"test"`, 1))
+	wider := write(t, "wider.json", strings.Replace(read(t, dangerous), `"changes":[`,
+		`"changes":[{"op":"delete","urn":"urn:of:the:vault","level":"dangerous"},`, 1))
+	because := write(t, "because.json", strings.Replace(read(t, dangerous), `"reasons"`, `"properties":[{"path":"zone","replaces":true}],"reasons"`, 1))
+	label := regexp.MustCompile(`allow-dangerous-change:prod-[0-9a-f]{20}\b`).FindString(guarded(t, dangerous))
+	require.NotEmpty(t, label)
+	require.LessOrEqual(t, len(label), 50, "GitHub takes no longer labels")
 	unknown := write(t, "test.json", `{"environment":"test","projects":[{"name":"gridos-infra","error":"no stack"}]}`)
 	broken := write(t, "broken.json", `no report`)
 	for _, test := range []struct {
@@ -81,7 +102,11 @@ func TestUnit_TheGuardAsksForConsent(t *testing.T) {
 	}{
 		{[]string{plain}, 0, "Nothing dangerous."},
 		{[]string{plain, dangerous}, exitDangerous, "prod: replace urn:of:the:cluster: deletes and makes again the cluster"},
-		{[]string{"--labels", "bug,allow-dangerous-change", plain, dangerous}, 0, "Allowed by the label"},
+		{[]string{"--labels", "bug," + label, plain, dangerous}, 0, "Allowed by labels for exactly these changes"},
+		{[]string{"--labels", "bug,allow-dangerous-change", plain, dangerous}, exitDangerous, "would allow it"},
+		{[]string{"--labels", label, elsewhere}, exitDangerous, "allow-dangerous-change:test-"},
+		{[]string{"--labels", label, wider}, exitDangerous, "would allow it"},
+		{[]string{"--labels", label, because}, exitDangerous, "would allow it"},
 		{[]string{"--labels", "bug", plain, dangerous}, exitDangerous, "would allow it"},
 		{[]string{"--labels", "allow-dangerous-change", unknown}, exitFailed, "test: gridos-infra: no stack"},
 		{[]string{broken}, exitFailed, "is no report"},
@@ -124,7 +149,7 @@ func TestUnit_NoReportCommandsTheRunner(t *testing.T) {
 
 func TestUnit_MistakesHaveTheirOwnExitCode(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"nothing"}, {"drift"}, {"drift", "-s", "staging"}, {"drift", "--nothing"}, {"workflows", "extra"}} {
+	for _, args := range [][]string{{"nothing"}, {"drift"}, {"drift", "-s", "staging"}, {"drift", "--nothing"}, {"workflows", "extra"}, {"consents"}} {
 		code, output := runs(t, args...)
 		assert.Equal(t, exitMistake, code, "%v: %s", args, output)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	gogithub "github.com/google/go-github/v74/github"
 	"github.com/stretchr/testify/assert"
@@ -81,4 +82,31 @@ func TestUnit_CommandsThatTellGitHubSayWhatTheyMiss(t *testing.T) {
 	for _, name := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
 		assert.Contains(t, output, name)
 	}
+}
+
+// Consents are those on the pull request that was merged as the commit, and no other label of it.
+func TestUnit_ConsentsComeFromThePullRequestThatWasMerged(t *testing.T) {
+	g := githubtest.Start(t)
+	t.Setenv("GITHUB_TOKEN", g.Settings.Token)
+	t.Setenv("GITHUB_REPOSITORY", g.Settings.Repository)
+	t.Setenv("GITHUB_API_URL", g.Settings.APIURL)
+	outputs := write(t, "outputs", "")
+	t.Setenv("GITHUB_OUTPUT", outputs)
+	const sha = "0123456789012345678901234567890123456789"
+	label := "allow-dangerous-change:prod-" + strings.Repeat("0a", 10)
+	merged, open := githubtest.Pull(7, githubtest.Repository, "feature", sha, "main"), githubtest.Pull(8, githubtest.Repository, "other", sha, "main")
+	merged.MergedAt, merged.MergeCommitSHA = &gogithub.Timestamp{Time: time.Now()}, gogithub.Ptr(sha)
+	merged.Labels = []*gogithub.Label{{Name: gogithub.Ptr("bug")}, {Name: &label}, {Name: gogithub.Ptr(label + "\nx=y")}}
+	open.Labels = []*gogithub.Label{{Name: gogithub.Ptr(strings.Replace(label, "0a", "0b", 1))}}
+	g.OfCommit[sha] = []*gogithub.PullRequest{open, merged}
+
+	code, output := runs(t, "consents", "--commit", sha)
+	require.Zero(t, code, output)
+	assert.Equal(t, label+"\n", output)
+	assert.Equal(t, "consents="+label+"\n", read(t, outputs))
+
+	g.OfCommit[sha] = g.OfCommit[sha][:1]
+	code, output = runs(t, "consents", "--commit", sha)
+	assert.Zero(t, code, output)
+	assert.Equal(t, "\n", output)
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/gridos/sharedinfra/changes"
 	"github.com/gridos/sharedinfra/internal/plaintable"
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/pipeline/internal/approval"
+	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 	"github.com/gridos/sharedinfra/pipeline/internal/deployed"
 )
 
@@ -99,18 +101,131 @@ func reporting(
 	})
 }
 
-func deployCommand() *cobra.Command {
-	return onEnvironment(&cobra.Command{
-		Use: "deploy", Short: "Update the four projects of an environment in order",
-		Long: `Updates the four projects in the order in which they read each other's outputs, and stops at the first that fails. It asks no
-questions: a review of the preview comes before it. An update that somebody else runs is not disturbed. In a workflow the outputs
-that other teams read go into the job's summary.`,
-		Example: "  go run ./pipeline deploy -s dev",
-	}, deploy)
+func planCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "plan", Short: "Write down what an update would do to an environment, for somebody to approve",
+		Long: `Previews the four projects as an update of all of them would change them, and writes that to a file. The file has codes in place of
+values, which only those can compute who may decrypt the environment's state, and nothing of secrets. The digest of the file is what is
+approved: deploy does what is in the plan, and nothing else. In a workflow the report goes into the job's summary, and the digest into
+its outputs, as "digest". A project that cannot be previewed cannot be planned. Reading the state, decrypting it, and reading what it
+refers to is all that it needs the right to.`,
+		Example: "  go run ./pipeline plan -s dev --out plan.json",
+	}
+	file := cmd.Flags().String("out", "plan.json", "the file to write the plan to")
+	return onEnvironment(cmd, func(cmd *cobra.Command, e deployed.Environment) error {
+		commit, err := committed(cmd.Context())
+		if err != nil {
+			return err
+		}
+		plan, report, err := e.Plan(cmd.Context(), commit)
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		if os.Getenv("GITHUB_STEP_SUMMARY") == "" {
+			err = report.WriteText(out, false)
+		} else {
+			err = summarize(report)
+		}
+		if err != nil {
+			return err
+		}
+		if failed := report.Errors(); len(failed) > 0 {
+			return fmt.Errorf("there is no plan, because not everything could be previewed: %s", changes.Loggable(failed[0]))
+		}
+		digest, err := plan.Write(*file)
+		if err != nil {
+			return err
+		}
+		if plan.Consent != "" {
+			_, err = fmt.Fprintf(out, "Dangerous changes: deploying needs --consent %s\n", plan.Consent)
+		}
+		_, told := fmt.Fprintf(out, "Plan %s of commit %s\nDigest %s\n", *file, commit, digest)
+		return errors.Join(err, told, output("digest", digest))
+	})
 }
 
-func deploy(cmd *cobra.Command, e deployed.Environment) error {
-	results, err := e.Up(cmd.Context())
+// committed returns the commit of the checkout, whose programs and configuration have to be those of the commit.
+func committed(ctx context.Context) (string, error) {
+	c, err := checkout.Open(ctx, ".")
+	if err != nil {
+		return "", usageError{err}
+	}
+	commit, changed, err := c.Head(ctx)
+	if err == nil && len(changed) > 0 {
+		return "", fmt.Errorf("%s differs from commit %s, which a plan is of; commit or stash the change", changed[0], commit)
+	}
+	return commit, err
+}
+
+// summarize appends a report to the job's summary.
+func summarize(report changes.Report) error {
+	to, done, err := summary(io.Discard)
+	if err != nil {
+		return err
+	}
+	return errors.Join(changes.WriteMarkdown(to, []changes.Report{report}), done())
+}
+
+// output sets an output of the workflow's step; there is none outside of workflows.
+func output(name, value string) error {
+	path := os.Getenv("GITHUB_OUTPUT")
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the step's outputs (GITHUB_OUTPUT): %w", err)
+	}
+	_, err = fmt.Fprintf(file, "%s=%s\n", name, value)
+	return errors.Join(err, file.Close())
+}
+
+func deployCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "deploy --plan FILE --digest DIGEST", Short: "Update the four projects of an environment in order, as approved",
+		Long: fmt.Sprintf(`Updates the four projects in the order in which they read each other's outputs, and stops at the first that fails. It does what is in
+the plan whose digest was approved, or less, and nothing else. Before it touches anything it previews all projects again, and ends with
+exit code %d if they would do something that is not in the plan; it previews each later one once more before its turn. Dangerous changes
+need a consent besides: the code that plan prints, which is that of these changes alone. An update that somebody else runs is not
+disturbed. In a workflow the outputs that other teams read go into the job's summary.`, exitNotApproved),
+		Example: "  go run ./pipeline deploy -s dev --plan plan.json --digest \"$DIGEST\"",
+	}
+	file := cmd.Flags().String("plan", "", "the plan, a file that plan has written (required)")
+	digest := cmd.Flags().String("digest", "", "the digest of the plan that was approved (required)")
+	consents := cmd.Flags().StringSlice("consent", nil, "consents to dangerous changes: codes, or labels with them, separated by commas")
+	return onEnvironment(cmd, func(cmd *cobra.Command, e deployed.Environment) error {
+		if *file == "" || *digest == "" {
+			return usageError{errors.New("name what was approved with --plan and --digest; the command plan makes both")}
+		}
+		plan, err := approval.Read(*file, *digest)
+		if err != nil {
+			return notApproved(cmd, err)
+		}
+		commit, err := committed(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return notApproved(cmd, deploy(cmd, e, plan, commit, *consents))
+	})
+}
+
+// notApproved gives a refusal its own exit code.
+func notApproved(cmd *cobra.Command, err error) error {
+	var refused *approval.RefusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), changes.Loggable(line)); err != nil {
+			return err
+		}
+	}
+	return verdict(exitNotApproved)
+}
+
+func deploy(cmd *cobra.Command, e deployed.Environment, plan approval.Plan, commit string, consents []string) error {
+	results, err := e.Up(cmd.Context(), plan, commit, consents)
 	out := cmd.OutOrStdout()
 	t := plaintable.New(out)
 	header := table.Row{"project"}

@@ -21,6 +21,7 @@ const (
 	exitDangerous   = 4   // preview found some that need somebody's consent, or guard found no consent
 	exitNotKnown    = 5   // vulnerabilities could not look: nothing was audited; preflight does not know all that it asked
 	exitRefused     = 6   // preflight found what Azure would refuse
+	exitNotApproved = 7   // deploy found that it would do what was not approved
 	exitInterrupted = 130 // as shells say it
 )
 
@@ -76,12 +77,13 @@ func newCommand() *cobra.Command {
 		Long: `What the workflows in .github/workflows run, for people too: the rights are those of whoever runs it.
 
 Exit codes: 0 done, or nothing found; 1 failed; 2 a mistake in the command line; 3 changes, or drift; 4 dangerous changes; 5 not
-known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a deployment; 130 interrupted. (go run makes 1 of them
-all; where the code matters, build it with go build -o bin/pipeline ./pipeline.)`,
+known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a deployment; 7 the deployment is not what was approved;
+130 interrupted. (go run makes 1 of them all; where the code matters, build it with go build -o bin/pipeline ./pipeline.)`,
 		Example: `  go run ./pipeline preflight -s dev       can the subscription take dev?
   go run ./pipeline preview -s dev         what would an update change in the real dev?
   go run ./pipeline drift -s prod          what have others changed in it?
-  go run ./pipeline deploy -s dev          update the four projects in order
+  go run ./pipeline plan -s dev            write down what an update would do, for somebody to approve
+  go run ./pipeline deploy --help          update the four projects in order, as approved
   go run ./pipeline smoke --help           send a request by the way that users take
   go run ./pipeline release --help         set the image of an environment, by a commit
   go run ./pipeline promote --help         propose it for the next, by a pull request`,
@@ -90,7 +92,7 @@ all; where the code matters, build it with go build -o bin/pipeline ./pipeline.)
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(previewCommand(), driftCommand(), deployCommand(), reportCommand(), guardCommand(),
+	root.AddCommand(previewCommand(), driftCommand(), planCommand(), deployCommand(), reportCommand(), guardCommand(), consentsCommand(),
 		releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
 		vulnerabilitiesCommand(), preflightCommand(), smokeCommand())
 	return root

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -61,8 +62,9 @@ func guardCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "guard FILE...", Short: "Fail when reports have dangerous changes that nobody has consented to",
 		Long: fmt.Sprintf(`Fails with exit code %d when an update would replace or delete what holds data or carries the environment,
-such as the cluster, the database server, the key vault, the virtual network or the registry, unless the pull request has the label %q. A
-report with a stack that could not be previewed fails too: nobody knows what is in it.`, exitDangerous, changes.AllowLabel),
+such as the cluster, the database server, the key vault, the virtual network or the registry, unless the pull request has a label
+%q with the code of the consent to exactly these changes, which it prints. A label for other changes does not
+count. A report with a stack that could not be previewed fails too: nobody knows what is in it.`, exitDangerous, changes.ConsentPrefix+"…"),
 		Example: "  go run ./pipeline guard --labels \"$LABELS\" dev.json test.json prod.json",
 	}
 	labels := cmd.Flags().StringSlice("labels", nil, "the labels of the pull request, separated by commas")
@@ -73,6 +75,7 @@ report with a stack that could not be previewed fails too: nobody knows what is 
 		}
 		var failed []error
 		dangerous := 0
+		var missing []string
 		out := cmd.OutOrStdout()
 		for _, r := range reports {
 			for _, text := range r.Errors() {
@@ -87,21 +90,57 @@ report with a stack that could not be previewed fails too: nobody knows what is 
 					return err
 				}
 			}
+			if code := r.Consent(); code != "" && !changes.Consented(*labels, code) && !slices.Contains(missing, code) {
+				missing = append(missing, code)
+			}
 		}
 		if err := errors.Join(failed...); err != nil {
 			return fmt.Errorf("not everything could be previewed: %w", err)
 		}
-		allowed := slices.Contains(*labels, changes.AllowLabel)
 		switch {
 		case dangerous == 0:
 			_, err = fmt.Fprintln(out, "Nothing dangerous.")
-		case allowed:
-			_, err = fmt.Fprintf(out, "Allowed by the label %s.\n", changes.AllowLabel)
+		case len(missing) == 0:
+			_, err = fmt.Fprintln(out, "Allowed by labels for exactly these changes.")
 		default:
-			_, err = fmt.Fprintf(out, "The label %s would allow it. Whoever adds it answers for the data.\n", changes.AllowLabel)
+			for _, code := range missing {
+				_, told := fmt.Fprintf(out, "The label %s%s would allow it. Whoever adds it answers for the data.\n", changes.ConsentPrefix, code)
+				err = errors.Join(err, told)
+			}
 			err = errors.Join(err, verdict(exitDangerous))
 		}
 		return err
 	}
 	return cmd
 }
+
+func consentsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "consents --commit SHA", Short: "Tell the consents to dangerous changes on the pull request that made a commit", Args: noArgs,
+		Long: fmt.Sprintf(`Prints the labels %q of the pull request whose merge made the commit, separated by commas, as
+deploy --consent takes them; nothing for a commit that was pushed. In a workflow they are also the output "consents". Needs GITHUB_TOKEN and
+GITHUB_REPOSITORY.`, changes.ConsentPrefix+"…"),
+		Example: "  go run ./pipeline consents --commit \"$GITHUB_SHA\"",
+	}
+	commit := cmd.Flags().String("commit", "", "the commit (required)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *commit == "" {
+			return usageError{errors.New("name the commit with --commit")}
+		}
+		client, err := onGitHub()
+		if err != nil {
+			return err
+		}
+		labels, err := client.LabelsOfMerged(cmd.Context(), *commit)
+		if err != nil {
+			return err
+		}
+		labels = slices.DeleteFunc(labels, func(label string) bool { return !consent.MatchString(label) })
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(labels, ","))
+		return errors.Join(err, output("consents", strings.Join(labels, ",")))
+	}
+	return cmd
+}
+
+// consent is a label that consents: one of another form may have what a workflow's outputs would obey.
+var consent = regexp.MustCompile(`^` + changes.ConsentPrefix + `[a-z]+-[0-9a-f]{20}$`)

@@ -69,6 +69,16 @@ func (c *Checkout) git(ctx context.Context, dir string, args ...string) (string,
 	return text, nil
 }
 
+// Head returns the commit that is checked out, and the files of its that are changed in the working tree.
+func (c *Checkout) Head(ctx context.Context) (commit string, changed []string, err error) {
+	commit, err = c.git(ctx, c.Root, "rev-parse", "--verify", "HEAD^{commit}")
+	if err != nil {
+		return "", nil, err
+	}
+	listed, err := c.git(ctx, c.Root, "diff", "--name-only", "-z", "HEAD")
+	return commit, strings.FieldsFunc(listed, func(r rune) bool { return r == 0 }), err
+}
+
 // Fetch brings all branches of a remote, with their whole history: whether a commit comes before another cannot be told from a part.
 func (c *Checkout) Fetch(ctx context.Context, remote string) error {
 	if _, err := c.git(ctx, c.Root, "remote", "get-url", "--", remote); err != nil {

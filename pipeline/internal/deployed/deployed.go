@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
@@ -14,16 +16,18 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
 
 	"github.com/gridos/sharedinfra/changes"
 	"github.com/gridos/sharedinfra/internal/pulumicli"
+	"github.com/gridos/sharedinfra/pipeline/internal/approval"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
 // Environment is the four stacks of dev, test or prod.
 type Environment struct {
 	name, repository string
-	cli              pulumicli.CLI
+	cli              auto.PulumiCommand
 	log              io.Writer
 }
 
@@ -88,6 +92,8 @@ func (e Environment) watched(
 		return nil, err
 	}
 	channel, ended, seen := make(chan events.EngineEvent), make(chan struct{}), make(chan struct{})
+	var lost error
+	var said []string
 	go func() {
 		defer close(seen)
 		for {
@@ -95,6 +101,12 @@ func (e Environment) watched(
 			case event, open := <-channel:
 				if !open {
 					return
+				}
+				if event.Error != nil { // what nobody has seen is in no report
+					lost = fmt.Errorf("%s/%s: not all that the engine did was told: %w", p.Name, e.name, event.Error)
+				}
+				if d := event.DiagnosticEvent; d != nil && d.Severity == "error" && len(said) < mostSaid {
+					said = append(said, strings.TrimSpace(colors.Never.Colorize(d.Message)))
 				}
 				see(event.EngineEvent)
 			case <-ended: // a CLI that failed early sends no event, and the channel is left open
@@ -106,7 +118,10 @@ func (e Environment) watched(
 	close(ended)
 	<-seen
 	if err != nil {
-		return nil, e.explain(p, err)
+		return nil, errors.New(strings.Join(append([]string{e.explain(p, err).Error()}, said...), "\n"))
+	}
+	if lost != nil {
+		return nil, lost
 	}
 	state, err := stack.Export(ctx)
 	if err != nil {
@@ -127,6 +142,9 @@ func (e Environment) stack(ctx context.Context, p stacks.Project) (auto.Stack, e
 	return stack, nil
 }
 
+// mostSaid bounds how many of the engine's errors are told: the rest follows from the first.
+const mostSaid = 10
+
 // explain makes one sentence of an operation's error: the CLI has said the rest.
 func (e Environment) explain(p stacks.Project, err error) error {
 	if auto.IsConcurrentUpdateError(err) {
@@ -143,36 +161,69 @@ type Result struct {
 	Changes map[string]int
 }
 
-// Up brings the environment up, project by project, each with what the ones before it have left. It stops at the first that
-// fails: those after it read its outputs.
-func (e Environment) Up(ctx context.Context) ([]Result, error) {
+// Up brings the environment up, project by project, each with what the ones before it have left, and does nothing that is not in the
+// approved plan. Before the first project is touched all are previewed, and an update that would do anything else is refused. Each later
+// one is previewed again just before its turn, when what it reads of the others is known. While it runs, the engine is held to that
+// preview: a value that becomes known meanwhile causes no operation that was not planned. It stops at the first that fails: those after
+// it read its outputs.
+func (e Environment) Up(ctx context.Context, approved approval.Plan, commit string, consents []string) ([]Result, error) {
+	if approved.Environment != e.name {
+		return nil, &approval.RefusedError{Reasons: []string{
+			fmt.Sprintf("the plan is of environment %s, and this is %s", approved.Environment, e.name),
+		}}
+	}
+	key, err := e.unseal(ctx, approved.SealedKey)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "gridos-deploy-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := e.check(ctx, approved, commit, consents, key, dir); err != nil {
+		return nil, err
+	}
 	var results []Result
 	for _, p := range stacks.Projects() {
-		stack, err := e.stack(ctx, p)
+		if !first(p) {
+			if err := e.checkStack(ctx, approved, p, key, dir); err != nil {
+				return results, fmt.Errorf("%s/%s was left as it is: %w", p.Name, e.name, err)
+			}
+		}
+		result, err := e.up(ctx, p, constraints(dir, p))
 		if err != nil {
 			return results, err
-		}
-		if _, err := fmt.Fprintf(e.log, "\n== %s/%s\n", p.Name, e.name); err != nil {
-			return results, err
-		}
-		options := []optup.Option{optup.ProgressStreams(e.log), optup.ErrorProgressStreams(e.log), optup.SuppressOutputs()}
-		if p == stacks.Infra {
-			// An update sends the number of nodes that the state knows, which the cluster autoscaler has left behind: Azure may take it
-			// for an order, or refuse it (terraform-provider-azurerm#4429). The other projects have nothing of the kind, and a refresh
-			// takes a release of Helm that is half gone for whole.
-			options = append(options, optup.Refresh())
-		}
-		up, err := stack.Up(ctx, options...)
-		if err != nil {
-			return results, errors.Join(ctx.Err(), e.explain(p, err))
-		}
-		result := Result{Project: p}
-		if up.Summary.ResourceChanges != nil {
-			result.Changes = *up.Summary.ResourceChanges
 		}
 		results = append(results, result)
 	}
 	return results, nil
+}
+
+// up updates one stack within what the engine may do.
+func (e Environment) up(ctx context.Context, p stacks.Project, constraints string) (Result, error) {
+	stack, err := e.stack(ctx, p)
+	if err != nil {
+		return Result{}, err
+	}
+	if _, err := fmt.Fprintf(e.log, "\n== %s/%s\n", p.Name, e.name); err != nil {
+		return Result{}, err
+	}
+	options := []optup.Option{
+		optup.ProgressStreams(e.log), optup.ErrorProgressStreams(e.log), optup.SuppressOutputs(), optup.Plan(constraints),
+	}
+	if refreshed(p) {
+		options = append(options, optup.Refresh())
+	}
+	up, err := stack.Up(ctx, options...)
+	if err != nil {
+		return Result{}, errors.Join(ctx.Err(), e.explain(p, err))
+	}
+	result := Result{Project: p}
+	if up.Summary.ResourceChanges != nil {
+		result.Changes = *up.Summary.ResourceChanges
+	}
+	return result, nil
 }
 
 // Published returns what the root project publishes, by key. It has no secret.

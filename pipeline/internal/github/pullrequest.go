@@ -32,6 +32,26 @@ func (c *Client) PullRequestOf(ctx context.Context, headSHA, headRepository stri
 	return number, c.explain(doing, "pull-requests: read", err)
 }
 
+// LabelsOfMerged returns the labels of the pull requests whose merge made a commit: none for a commit that was pushed.
+func (c *Client) LabelsOfMerged(ctx context.Context, commit string) ([]string, error) {
+	var labels []string
+	for pr, err := range pages(func(at gogithub.ListOptions) ([]*gogithub.PullRequest, *gogithub.Response, error) {
+		return c.api.PullRequests.ListPullRequestsWithCommit(ctx, c.owner, c.name, commit, &at)
+	}) {
+		if err != nil {
+			return nil, c.explain("look for the pull request that made commit "+commit, "pull-requests: read", err)
+		}
+		if pr.MergedAt == nil || pr.GetMergeCommitSHA() != commit ||
+			!strings.EqualFold(pr.GetBase().GetRepo().GetFullName(), c.owner+"/"+c.name) {
+			continue
+		}
+		for _, label := range pr.Labels {
+			labels = append(labels, label.GetName())
+		}
+	}
+	return labels, nil
+}
+
 // head finds the one open pull request of this repository that ends with a commit. What lists them lists others too.
 func (c *Client) head(list iter.Seq2[*gogithub.PullRequest, error], sha, repository string) (int, error) {
 	var numbers []int

@@ -1,0 +1,74 @@
+package changes
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// ConsentPrefix begins the label of a pull request with which somebody consents to dangerous changes. Behind it stands the code of the
+// consent, which is that of exactly these changes: Consent. The longest label has 48 characters, and GitHub takes 50.
+const ConsentPrefix = "allow-dangerous-change:"
+
+// Danger is a dangerous change as a consent is bound to it. It has no values: what is consented to is that the resource is lost.
+type Danger struct {
+	Op  Op     `json:"op"`
+	URN string `json:"urn"`
+	// Was is the URN of the resource that is deleted instead, if the program gives it another name.
+	Was string `json:"was,omitempty"`
+	// Because are the paths of the properties that cause a replacement, sorted.
+	Because []string `json:"because,omitempty"`
+}
+
+// Dangers returns what a consent to the report has to be bound to, sorted.
+func (r Report) Dangers() []Danger {
+	var found []Danger
+	for _, c := range r.Dangerous() {
+		d := Danger{Op: c.Op, URN: c.URN, Was: c.Was}
+		for _, p := range c.Properties {
+			if p.Replaces {
+				d.Because = append(d.Because, p.Path)
+			}
+		}
+		slices.Sort(d.Because)
+		found = append(found, d)
+	}
+	slices.SortFunc(found, func(a, b Danger) int { return cmp.Or(cmp.Compare(a.URN, b.URN), cmp.Compare(a.Op, b.Op)) })
+	return found
+}
+
+// coveredBy tells whether the consent to one danger is a consent to d: the same loss, for no other reason.
+func (d Danger) coveredBy(consented Danger) bool {
+	return d.Op == consented.Op && d.URN == consented.URN && d.Was == consented.Was &&
+		!slices.ContainsFunc(d.Because, func(path string) bool { return !slices.Contains(consented.Because, path) })
+}
+
+// Widened returns the dangers that a consent to others does not cover.
+func Widened(consented, now []Danger) []Danger {
+	return slices.DeleteFunc(slices.Clone(now), func(d Danger) bool { return slices.ContainsFunc(consented, d.coveredBy) })
+}
+
+// Consent returns the code of the consent to the dangerous changes of a report, or "" if there are none: the environment, and 80 bits
+// of a hash over Dangers, for which nobody finds other changes.
+func (r Report) Consent() string {
+	dangers := r.Dangers()
+	if len(dangers) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(dangers)
+	if err != nil {
+		panic(err) // strings can be encoded
+	}
+	sum := sha256.Sum256(append([]byte(r.Environment+"\n"), text...))
+	return r.Environment + "-" + hex.EncodeToString(sum[:10])
+}
+
+// Consented tells whether one of the consents, which are labels or bare codes, is that with the code.
+func Consented(consents []string, code string) bool {
+	return slices.ContainsFunc(consents, func(c string) bool {
+		return strings.TrimPrefix(strings.TrimSpace(c), ConsentPrefix) == code
+	})
+}
