@@ -229,16 +229,19 @@ func TestUnit_TheTableOfOutputsIsTheContract(t *testing.T) {
 	assert.Contains(t, strings.ReplaceAll(string(compiled), "\n\t", "\n"), example)
 }
 
-// Code that nobody has reviewed runs with the identity of pull requests, so whatever the set-up gives to it reads. It names the
-// identity once, and gives it roles in one section.
+// Code that nobody has reviewed runs with the identity of pull requests, and plans are made before anybody has approved them: whatever the
+// set-up gives to their identities reads. It names each identity once, and gives it roles in one section.
 func TestUnit_TheIdentityOfPullRequestsOnlyReads(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("INFRA_PIPELINE_SETUP.md")
 	require.NoError(t, err)
 	document := string(content)
-	_, section, found := strings.Cut(document, "\n### What the read-only identity may, and what it sees\n")
-	require.True(t, found)
-	section, _, _ = strings.Cut(section, "\n## ")
+	sectionOf := func(title string) string {
+		_, section, found := strings.Cut(document, "\n### "+title+"\n")
+		require.True(t, found, title)
+		section, _, _ = strings.Cut(section, "\n##")
+		return section
+	}
 
 	// A kubeconfig of AKS has no credential in it (rule K3).
 	const kubeconfig = "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action"
@@ -263,13 +266,16 @@ func TestUnit_TheIdentityOfPullRequestsOnlyReads(t *testing.T) {
 
 	// Key Vault Crypto User unwraps the keys of the states; it can change neither them nor the vault.
 	builtIn := []string{"Reader", "Storage Blob Data Reader", "Key Vault Crypto User"}
-	given := names(regexp.MustCompile(`--role[ =]"?([^"\n]+?)"? --`), section)
-	assert.ElementsMatch(t, append(own, builtIn...), slices.Collect(maps.Keys(given)), "roles that are assigned")
-	assert.Len(t, regexp.MustCompile(`--role\b[^-]`).FindAllString(section, -1), len(given), "each of them once, where this test sees it")
-	listed := names(regexp.MustCompile(`(?m)^\| ([A-Z][\w ]+) \|`), section)
+	reading := sectionOf("What the read-only identity may, and what it sees")
+	listed := names(regexp.MustCompile(`(?m)^\| ([A-Z][\w ]+) \|`), reading)
 	assert.ElementsMatch(t, builtIn, slices.Collect(maps.Keys(listed)), "roles in the table")
+	for identity, section := range map[string]string{"reader": reading, "planner": sectionOf("What a plan's identity may")} {
+		given := names(regexp.MustCompile(`--role[ =]"?([^"\n]+?)"? --`), section)
+		assert.ElementsMatch(t, append(own, builtIn...), slices.Collect(maps.Keys(given)), "roles that are assigned to the %s", identity)
+		assert.Len(t, regexp.MustCompile(`--role\b[^-]`).FindAllString(section, -1), len(given), "each of them once, where this test sees it")
+		assert.Equal(t, strings.Count(section, "$"+identity), strings.Count(document, "$"+identity), "who gives roles to the %s", identity)
+	}
 	assert.Equal(t, 1, strings.Count(document, "-n gridos-preview "), "who gives roles to the identity")
-	assert.Equal(t, strings.Count(section, "$reader"), strings.Count(document, "$reader"), "who gives roles to the identity")
 }
 
 // A reader's path through the documents: the README first, then the others, in a clone with the lab up. No block takes it down: what

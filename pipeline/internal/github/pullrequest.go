@@ -32,7 +32,9 @@ func (c *Client) PullRequestOf(ctx context.Context, headSHA, headRepository stri
 	return number, c.explain(doing, "pull-requests: read", err)
 }
 
-// LabelsOfMerged returns the labels of the pull requests whose merge made a commit: none for a commit that was pushed.
+// LabelsOfMerged returns the labels of the pull requests whose merge made a commit: none for a commit that was pushed. Whether it was
+// squashed, rebased or merged, GitHub calls the commit that the base branch was left at merge_commit_sha (docs.github.com, REST API, "Get
+// a pull request").
 func (c *Client) LabelsOfMerged(ctx context.Context, commit string) ([]string, error) {
 	var labels []string
 	for pr, err := range pages(func(at gogithub.ListOptions) ([]*gogithub.PullRequest, *gogithub.Response, error) {
