@@ -107,13 +107,16 @@ func planCommand() *cobra.Command {
 		Long: `Previews the four projects as an update of all of them would change them, and writes that to a file. The file has codes in place of
 values, which only those can compute who may decrypt the environment's state, and nothing of secrets. The digest of the file is what is
 approved: deploy does what is in the plan, and nothing else. In a workflow the report goes into the job's summary, and the digest into
-its outputs, as "digest". A project that cannot be previewed cannot be planned. Reading the state, decrypting it, and reading what it
-refers to is all that it needs the right to.`,
+its outputs, as "digest". A project that cannot be previewed cannot be planned; nor can a commit, once a newer one was deployed. Reading
+the state, decrypting it, and reading what it refers to is all that it needs the right to.`,
 		Example: "  go run ./pipeline plan -s dev --out plan.json",
 	}
 	file := cmd.Flags().String("out", "plan.json", "the file to write the plan to")
 	return onEnvironment(cmd, func(cmd *cobra.Command, e deployed.Environment) error {
 		commit, err := committed(cmd.Context())
+		if err == nil {
+			err = notSuperseded(cmd, e, commit)
+		}
 		if err != nil {
 			return err
 		}
@@ -122,27 +125,33 @@ refers to is all that it needs the right to.`,
 			return err
 		}
 		out := cmd.OutOrStdout()
-		if os.Getenv("GITHUB_STEP_SUMMARY") == "" {
+		to, done, err := summary(out)
+		if err != nil {
+			return err
+		}
+		if to == out {
 			err = report.WriteText(out, false)
 		} else {
-			err = summarize(report)
+			err = changes.WriteMarkdown(to, []changes.Report{report})
 		}
-		if err != nil {
-			return err
-		}
-		if failed := report.Errors(); len(failed) > 0 {
-			return fmt.Errorf("there is no plan, because not everything could be previewed: %s", changes.Loggable(failed[0]))
-		}
-		digest, err := plan.Write(*file)
-		if err != nil {
-			return err
-		}
-		if plan.Consent != "" {
-			_, err = fmt.Fprintf(out, "Dangerous changes: deploying needs --consent %s\n", plan.Consent)
-		}
-		_, told := fmt.Fprintf(out, "Plan %s of commit %s\nDigest %s\n", *file, commit, digest)
-		return errors.Join(err, told, output("digest", digest))
+		return errors.Join(err, writePlan(out, to, plan, report, *file), done())
 	})
+}
+
+// writePlan writes the plan to a file, unless not all is in it, and says what is to be approved.
+func writePlan(out, summary io.Writer, plan approval.Plan, report changes.Report, file string) error {
+	if failed := report.Errors(); len(failed) > 0 {
+		return fmt.Errorf("there is no plan, because not everything could be previewed: %s", changes.Loggable(failed[0]))
+	}
+	digest, err := plan.Write(file)
+	if err != nil {
+		return err
+	}
+	if plan.Consent != "" {
+		_, err = fmt.Fprintf(out, "Dangerous changes: deploying needs --consent %s\n", plan.Consent)
+	}
+	_, told := fmt.Fprintf(summary, "\nCommit `%s`, plan `%s`\n", plan.Commit, digest)
+	return errors.Join(err, told, output("digest", digest))
 }
 
 // committed returns the commit of the checkout, whose programs and configuration have to be those of the commit.
@@ -158,13 +167,30 @@ func committed(ctx context.Context) (string, error) {
 	return commit, err
 }
 
-// summarize appends a report to the job's summary.
-func summarize(report changes.Report) error {
-	to, done, err := summary(io.Discard)
+// notSuperseded refuses to go back: a run that was started again, or waited long, has a commit that a later one has replaced.
+func notSuperseded(cmd *cobra.Command, e deployed.Environment, commit string) error {
+	c, err := checkout.Open(cmd.Context(), ".")
 	if err != nil {
 		return err
 	}
-	return errors.Join(changes.WriteMarkdown(to, []changes.Report{report}), done())
+	last, err := e.Commit(cmd.Context())
+	if err != nil || last == "" || last == commit {
+		return err
+	}
+	if _, err := c.Find(cmd.Context(), last); err != nil {
+		if !errors.Is(err, checkout.ErrUnknown) {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Commit %s, which was deployed last, is not in this checkout: it cannot be told whether "+
+			"commit %s is newer.\n", changes.Loggable(last), commit)
+		return err
+	}
+	older, err := c.Contains(cmd.Context(), last, commit)
+	if older {
+		return fmt.Errorf("commit %s was deployed already, and is newer than commit %s; plan the newest commit, and revert there what is "+
+			"not wanted", last, commit)
+	}
+	return err
 }
 
 // output sets an output of the workflow's step; there is none outside of workflows.

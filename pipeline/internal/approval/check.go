@@ -3,6 +3,7 @@ package approval
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
@@ -26,21 +27,29 @@ func refused(reasons []string) error {
 	return &RefusedError{reasons}
 }
 
-// Check returns a RefusedError unless all that another plan of the same environment does is in p, which was approved, and the consents
-// have that to p's dangerous changes.
-func (p Plan) Check(now Plan, consents []string) error {
+// CheckFor returns a RefusedError unless p, which was approved, is of what is about to be deployed, and its dangerous changes have their
+// consent.
+func (p Plan) CheckFor(environment, commit string, contractVersion int, consents []string) error {
 	var reasons []string
-	header := func(what, approved, is string) {
+	same := func(what, approved, is string) {
 		if approved != is {
 			reasons = append(reasons, fmt.Sprintf("the plan is of %s %s, and this is %s", what, approved, is))
 		}
 	}
-	header("environment", p.Environment, now.Environment)
-	header("commit", p.Commit, now.Commit)
-	header("contract version", fmt.Sprint(p.ContractVersion), fmt.Sprint(now.ContractVersion))
-	header("the stacks", projects(p), projects(now))
+	same("environment", p.Environment, environment)
+	same("commit", p.Commit, commit)
+	same("contract version", strconv.Itoa(p.ContractVersion), strconv.Itoa(contractVersion))
 	if p.Consent != "" && !changes.Consented(consents, p.Consent) {
 		reasons = append(reasons, fmt.Sprintf("its dangerous changes need the consent %s, and nobody has given it", p.Consent))
+	}
+	return refused(reasons)
+}
+
+// Check returns a RefusedError unless all that another plan does is in p.
+func (p Plan) Check(now Plan) error {
+	var reasons []string
+	if approved, is := projects(p), projects(now); approved != is {
+		reasons = append(reasons, fmt.Sprintf("the plan is of %s, and this is of %s", approved, is))
 	}
 	for _, s := range now.Stacks {
 		reasons = append(reasons, p.stack(s)...)

@@ -167,10 +167,8 @@ type Result struct {
 // preview: a value that becomes known meanwhile causes no operation that was not planned. It stops at the first that fails: those after
 // it read its outputs.
 func (e Environment) Up(ctx context.Context, approved approval.Plan, commit string, consents []string) ([]Result, error) {
-	if approved.Environment != e.name {
-		return nil, &approval.RefusedError{Reasons: []string{
-			fmt.Sprintf("the plan is of environment %s, and this is %s", approved.Environment, e.name),
-		}}
+	if err := approved.CheckFor(e.name, commit, stacks.ContractVersion, consents); err != nil {
+		return nil, err
 	}
 	key, err := e.unseal(ctx, approved.SealedKey)
 	if err != nil {
@@ -181,7 +179,7 @@ func (e Environment) Up(ctx context.Context, approved approval.Plan, commit stri
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if err := e.check(ctx, approved, commit, consents, key, dir); err != nil {
+	if err := e.check(ctx, approved, key, dir); err != nil {
 		return nil, err
 	}
 	var results []Result
@@ -224,6 +222,22 @@ func (e Environment) up(ctx context.Context, p stacks.Project, constraints strin
 		result.Changes = *up.Summary.ResourceChanges
 	}
 	return result, nil
+}
+
+// Commit returns the commit that the environment was last updated from, or "" if it never was, or not from a repository.
+func (e Environment) Commit(ctx context.Context) (string, error) {
+	stack, err := e.stack(ctx, stacks.Infra)
+	if err != nil {
+		return "", err
+	}
+	updates, err := stack.History(ctx, 1, 1)
+	if err != nil {
+		return "", fmt.Errorf("ask which commit %s was last updated from: %w", e.name, err)
+	}
+	if len(updates) == 0 {
+		return "", nil
+	}
+	return updates[0].Environment["git.head"], nil // so the CLI calls it (pulumi, pkg/backend, GitHead)
 }
 
 // Published returns what the root project publishes, by key. It has no secret.

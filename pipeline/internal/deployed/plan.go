@@ -117,15 +117,15 @@ func constraints(dir string, p stacks.Project) string {
 func refreshed(p stacks.Project) bool { return p == stacks.Infra }
 
 // check previews all stacks as they are now, and returns an error unless what an update would do was approved.
-func (e Environment) check(ctx context.Context, approved approval.Plan, commit string, consents []string, key approval.Key, dir string) error {
-	now, report, err := e.plan(ctx, commit, key, dir)
+func (e Environment) check(ctx context.Context, approved approval.Plan, key approval.Key, dir string) error {
+	now, report, err := e.plan(ctx, approved.Commit, key, dir)
 	if err != nil {
 		return err
 	}
 	if failed := report.Errors(); len(failed) > 0 {
 		return fmt.Errorf("nothing was changed, because what an update would do is not known: %s", failed[0])
 	}
-	return approved.Check(now, consents)
+	return approved.Check(now)
 }
 
 // checkStack is check for one stack, once those before it were updated.
