@@ -12,6 +12,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/sig"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -95,6 +96,16 @@ func TestUnit_AReplacementIsOneChangeAndWhatStandsOnItFollows(t *testing.T) {
 	assert.Equal(t, []changes.Property{{
 		Path: "agentPoolProfiles[0].vnetSubnetID", Old: "/subnets/aks", New: changes.Unknown,
 	}}, second.Properties)
+}
+
+// A secret that differs is told, without what the engine writes in its place.
+func TestUnit_ASecretThatChangesIsTold(t *testing.T) {
+	t.Parallel()
+	hidden := func() map[string]any { return map[string]any{sig.Key: sig.Secret, "ciphertext": "[secret]"} }
+	p := collected(nil, step(apitype.OpUpdate, identity, "id", map[string]any{"password": hidden()}, map[string]any{"password": hidden()},
+		map[string]apitype.PropertyDiff{"password": {Kind: apitype.DiffUpdate, InputDiff: true}}))
+	require.Len(t, p.Changes, 1)
+	assert.Equal(t, []changes.Property{{Path: "password", Old: "[secret]", New: "[secret]"}}, p.Changes[0].Properties)
 }
 
 func TestUnit_ADifferenceOfItsOwnDoesNotFollow(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/sig"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
 )
 
@@ -137,7 +138,7 @@ func properties(step apitype.StepEventMetadata, refresh bool) []Property {
 	for _, path := range slices.Sorted(maps.Keys(step.DetailedDiff)) {
 		diff := step.DetailedDiff[path]
 		old, made := valueAt(step.Old.Inputs, path), valueAt(step.New.Inputs, path)
-		if reflect.DeepEqual(old, made) { // it is what the provider answered that differs
+		if reflect.DeepEqual(old, made) && readable(old) != secret { // it is what the provider answered that differs
 			old = valueAt(step.Old.Outputs, path)
 			if refresh {
 				made = valueAt(step.New.Outputs, path)
@@ -145,7 +146,7 @@ func properties(step apitype.StepEventMetadata, refresh bool) []Property {
 		}
 		p := Property{Path: path, Old: readable(old), New: readable(made)}
 		p.Replaces = !refresh && strings.HasSuffix(string(diff.Kind), "-replace")
-		if !reflect.DeepEqual(p.Old, p.New) || p.Replaces {
+		if !reflect.DeepEqual(p.Old, p.New) || p.Replaces || p.Old == secret {
 			found = append(found, p)
 		}
 	}
@@ -178,7 +179,10 @@ func valueAt(values map[string]any, text string) any {
 	return at
 }
 
-// readable returns the value as people read it: without the engine's mark for what is unknown.
+// secret stands for a secret value. Whether one differs from another the engine's events do not tell, only that the provider says so.
+const secret = "[secret]"
+
+// readable returns the value as people read it: without the engine's marks for what is unknown or secret.
 func readable(value any) any {
 	switch v := value.(type) {
 	case string:
@@ -193,6 +197,9 @@ func readable(value any) any {
 		}
 		return list
 	case map[string]any:
+		if v[sig.Key] == sig.Secret {
+			return secret
+		}
 		object := make(map[string]any, len(v))
 		for key := range v {
 			object[key] = readable(v[key])
