@@ -93,7 +93,7 @@ known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a 
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(previewCommand(), driftCommand(), planCommand(), deployCommand(), reportCommand(), guardCommand(), consentsCommand(),
-		releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
+		againCommand(), releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
 		vulnerabilitiesCommand(), preflightCommand(), smokeCommand())
 	return root
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/pipeline/internal/github"
 )
 
 // readReports reads reports that preview, drift, or the lab's diff has printed as JSON.
@@ -65,9 +67,11 @@ func guardCommand() *cobra.Command {
 such as the cluster, the database server, the key vault, the virtual network or the registry, unless the pull request has a label
 %q with the code of the consent to exactly these changes, which it prints. A label for other changes does not
 count. A report with a stack that could not be previewed fails too: nobody knows what is in it.`, exitDangerous, changes.ConsentPrefix+"…"),
-		Example: "  go run ./pipeline guard --labels \"$LABELS\" dev.json test.json prod.json",
+		Example: "  go run ./pipeline guard --labels-of \"$GITHUB_REF\" dev.json test.json prod.json",
 	}
 	labels := cmd.Flags().StringSlice("labels", nil, "the labels of the pull request, separated by commas")
+	labelsOf := cmd.Flags().String("labels-of", "", "the ref of a pull request, such as refs/pull/7/merge, or of a merge queue: GitHub is "+
+		"asked for the labels that it has now; needs GITHUB_TOKEN and GITHUB_REPOSITORY")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		reports, err := readReports(files)
 		if err != nil {
@@ -75,7 +79,7 @@ count. A report with a stack that could not be previewed fails too: nobody knows
 		}
 		var failed []error
 		dangerous := 0
-		var missing []string
+		var codes []string
 		out := cmd.OutOrStdout()
 		for _, r := range reports {
 			for _, text := range r.Errors() {
@@ -90,13 +94,19 @@ count. A report with a stack that could not be previewed fails too: nobody knows
 					return err
 				}
 			}
-			if code := r.Consent(); code != "" && !changes.Consented(*labels, code) && !slices.Contains(missing, code) {
-				missing = append(missing, code)
+			if code := r.Consent(); code != "" && !slices.Contains(codes, code) {
+				codes = append(codes, code)
 			}
 		}
 		if err := errors.Join(failed...); err != nil {
 			return fmt.Errorf("not everything could be previewed: %w", err)
 		}
+		if len(codes) > 0 && *labelsOf != "" {
+			if *labels, err = currentLabels(cmd.Context(), *labelsOf); err != nil {
+				return err
+			}
+		}
+		missing := slices.DeleteFunc(codes, func(code string) bool { return changes.Consented(*labels, code) })
 		switch {
 		case dangerous == 0:
 			_, err = fmt.Fprintln(out, "Nothing dangerous.")
@@ -144,3 +154,44 @@ GITHUB_REPOSITORY.`, changes.ConsentPrefix+"…"),
 
 // consent is a label that consents: one of another form may have what a workflow's outputs would obey.
 var consent = regexp.MustCompile(`^` + changes.ConsentPrefix + `[a-z]+-[0-9a-f]{20}$`)
+
+// currentLabels asks GitHub for the labels of the pull request of a ref.
+func currentLabels(ctx context.Context, ref string) ([]string, error) {
+	number, err := github.PullRequestOfRef(ref)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	client, err := onGitHub()
+	if err != nil {
+		return nil, err
+	}
+	return client.Labels(ctx, number)
+}
+
+func againCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "again --workflow FILE --job NAME --head-sha SHA", Short: "Start one job of a commit's last run again", Args: noArgs,
+		Long: `Starts one job of the last run of a workflow for a commit again, with what the other jobs of the run have left. A run that has
+not ended is left alone: its job is still to come. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
+		Example: "  go run ./pipeline again --workflow infra-test.yml --job guard --head-sha \"$HEAD_SHA\"",
+	}
+	workflow := cmd.Flags().String("workflow", "", "the file of the workflow (required)")
+	job := cmd.Flags().String("job", "", "the name of the job (required)")
+	sha := cmd.Flags().String("head-sha", "", "the last commit of the pull request (required)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *workflow == "" || *job == "" || *sha == "" {
+			return usageError{errors.New("say what to start again with --workflow, --job and --head-sha")}
+		}
+		client, err := onGitHub()
+		if err != nil {
+			return err
+		}
+		said, err := client.Again(cmd.Context(), *workflow, *job, *sha)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
+		return err
+	}
+	return cmd
+}

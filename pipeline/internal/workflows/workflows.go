@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/gridos/sharedinfra/pipeline/internal/checks"
 )
 
 // workflow is what the checks read of a workflow or, as Runs, of a composite action.
@@ -93,6 +95,8 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 //     after its time-out for a cancelled one (docs.github.com, "Using conditions to control job execution");
 //   - a job of a pull request runs on a runner that no deployment uses (docs.github.com, "Secure use reference", self-hosted runners);
 //   - a pull request is compared with the first parent of its merge: the base of its event may be older (actions/runner, issue 1689);
+//   - the labels of a pull request are asked of GitHub: those of the event are old when a run is started again (docs.github.com, "Re-running
+//     workflows and jobs": the event is the original one);
 //   - pull_request_target, which runs with rights on code that nobody has reviewed, is not used;
 //   - a job has a timeout.
 func Check(repository string) error {
@@ -140,6 +144,10 @@ func check(name, text string, pins pins) []error {
 			mistakes = append(mistakes, fmt.Errorf("code that nobody has reviewed runs on %s, the runner of deployments; take one of "+
 				"its own, such as vars.RUNNER_PREVIEW_DEV", found))
 		}
+		if strings.Contains(text, "pull_request.labels") {
+			mistakes = append(mistakes, errors.New("github.event.pull_request.labels are old when a run is started again; ask GitHub for "+
+				"the labels, as pipeline guard --labels-of does"))
+		}
 		if strings.Contains(text, "pull_request.base.sha") {
 			mistakes = append(mistakes, errors.New("github.event.pull_request.base.sha may be older than what the pull request is merged "+
 				"with; compare with HEAD^1"))
@@ -156,7 +164,7 @@ func check(name, text string, pins pins) []error {
 		for _, mistake := range j.check(w.Concurrency) {
 			mistakes = append(mistakes, fmt.Errorf("job %s: %w", id, mistake))
 		}
-		if condition := strings.Join(strings.Fields(j.If), ""); w.On.ofPullRequests() && slices.Contains(Required(), id) &&
+		if condition := strings.Join(strings.Fields(j.If), ""); w.On.ofPullRequests() && slices.Contains(checks.Required(), id) &&
 			(condition == "" && j.Needs != nil || condition != "" && condition != "always()" && condition != "${{always()}}") {
 			mistakes = append(mistakes, fmt.Errorf("job %s: is a required check, and can be skipped, which GitHub takes for green; "+
 				"its condition must be always()", id))
@@ -169,9 +177,6 @@ func check(name, text string, pins pins) []error {
 	}
 	return mistakes
 }
-
-// Required are the jobs that are required checks of main: docs/INFRA_PIPELINE_SETUP.md protects the branch by them.
-func Required() []string { return []string{"check", "lab", "guard"} }
 
 // deploying is the runner of an environment's deployments.
 var deploying = regexp.MustCompile(`vars\.RUNNER_(?:DEV|TEST|PROD)\b`)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/pipeline/internal/checks"
 	"github.com/gridos/sharedinfra/pipeline/internal/workflows"
 )
 
@@ -94,6 +95,10 @@ func TestUnit_EveryMistakeIsFound(t *testing.T) {
 			good, strings.NewReplacer("on: push", "on: pull_request", "ubuntu-latest", "ubuntu-latest # ${{ github.event.pull_request.base.sha }}").Replace(good),
 			"may be older than what the pull request is merged with",
 		},
+		"old labels": {
+			good, strings.NewReplacer("on: push", "on: pull_request", "ubuntu-latest", "ubuntu-latest # ${{ github.event.pull_request.labels.*.name }}").Replace(good),
+			"are old when a run is started again",
+		},
 
 		"a token":                        {head, signsIn("on: push", ""), ""},
 		"a token for pull requests":      {head, signsIn("on: pull_request", ""), signs},
@@ -147,7 +152,7 @@ func TestUnit_TheRepositorysWorkflowsAreSafe(t *testing.T) {
 	protected := regexp.MustCompile(`"contexts": *\[([^]]*)\]`).FindSubmatch(document)
 	require.NotNil(t, protected)
 	quoted := []string{}
-	for _, job := range workflows.Required() {
+	for _, job := range checks.Required() {
 		quoted = append(quoted, `"`+job+`"`)
 	}
 	assert.Equal(t, strings.Join(quoted, ", "), string(protected[1]))

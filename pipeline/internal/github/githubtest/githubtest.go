@@ -34,6 +34,9 @@ type GitHub struct {
 	Pulls    []*gogithub.PullRequest
 	// OfCommit are the pull requests that GitHub knows of a commit.
 	OfCommit map[string][]*gogithub.PullRequest
+	// Runs are those of workflows, and Jobs those of each run.
+	Runs []*gogithub.WorkflowRun
+	Jobs map[int64][]*gogithub.WorkflowJob
 	// User is whose token it is; without one it is an app's.
 	User *gogithub.User
 	// Author is who writes through the API; nil is Bot.
@@ -96,6 +99,24 @@ func Start(t *testing.T) *GitHub {
 			}
 		}
 		page(w, r, list)
+	})
+	mux.HandleFunc("GET "+repo+"/pulls/{number}", func(w http.ResponseWriter, r *http.Request) {
+		for _, pr := range g.Pulls {
+			if pr.GetNumber() == number(r) {
+				answer(w, http.StatusOK, pr)
+				return
+			}
+		}
+		refuse(w, http.StatusNotFound, "Not Found")
+	})
+	mux.HandleFunc("GET "+repo+"/actions/workflows/{file}/runs", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, gogithub.WorkflowRuns{WorkflowRuns: g.Runs})
+	})
+	mux.HandleFunc("GET "+repo+"/actions/runs/{number}/jobs", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusOK, gogithub.Jobs{Jobs: g.Jobs[int64(number(r))]})
+	})
+	mux.HandleFunc("POST "+repo+"/actions/jobs/{number}/rerun", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusCreated)
 	})
 	mux.HandleFunc("POST "+repo+"/pulls", g.createPull)
 	mux.HandleFunc("PATCH "+repo+"/pulls/{number}", g.editPull)
