@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/naming"
@@ -21,8 +22,13 @@ import (
 func target(cmd *cobra.Command) func(environment string) (delivery.Target, error) {
 	image := cmd.Flags().String("image", "", "the image without its tag, such as devgridosacr.azurecr.io/gridos (required)")
 	tag := cmd.Flags().String("tag", "", "the tag: the environment, and seven digits of the commit, such as dev-abc1234 (required)")
+	digest := cmd.Flags().String("digest", "", "the digest of the image, such as sha256:0123…, as pipeline image push prints it: "+
+		"then the overlay names it too")
 	return func(environment string) (delivery.Target, error) {
 		var mistakes []error
+		if _, err := v1.NewHash(*digest); *digest != "" && err != nil {
+			mistakes = append(mistakes, fmt.Errorf("--digest %q is no digest; hand over what pipeline image push prints: %w", *digest, err))
+		}
 		if _, err := name.NewRepository(*image, name.StrictValidation); err != nil {
 			mistakes = append(mistakes, fmt.Errorf("--image %q is no image with its registry and without a tag; name one such as "+
 				"devgridosacr.azurecr.io/gridos", *image))
@@ -31,7 +37,7 @@ func target(cmd *cobra.Command) func(environment string) (delivery.Target, error
 			mistakes = append(mistakes, fmt.Errorf("--tag %q is no tag of the environment %s; name one such as %s-abc1234, with digits of "+
 				"a commit's hash", *tag, environment, environment))
 		}
-		return delivery.Target{Environment: environment, Image: overlay.Image{Repository: *image, Tag: *tag}}, errors.Join(mistakes...)
+		return delivery.Target{Environment: environment, Image: overlay.Image{Repository: *image, Tag: *tag, Digest: *digest}}, errors.Join(mistakes...)
 	}
 }
 
@@ -84,6 +90,7 @@ the one on PATH, or else the one that the repository pins.`,
 		if err != nil {
 			return err
 		}
+		d.Run = runOf(os.Getenv)
 		released, err := d.Release(cmd.Context(), *branch, image)
 		if err != nil {
 			return err

@@ -50,17 +50,23 @@ func pushCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "push", Short: "Push what image pull has written, and print its digest", Args: noArgs,
 		Long: `Pushes what image pull has written. When the registry has it under that tag already, nothing is to be done; when the tag is
-something else there, the command fails: a tag names one image for ever.`,
+something else there, the command fails: a tag names one image for ever. With --keep it prints the digest of what is there instead: a
+second attempt of a workflow builds other bytes of the same commit, and takes those of the first.`,
 		Example: "  go run ./pipeline image push --from image --ref testgridosacr.azurecr.io/gridos:test-abc1234",
 	}
 	dir := cmd.Flags().String("from", "", "the folder that image pull has written (required)")
 	ref := cmd.Flags().String("ref", "", "the image with its registry and a tag (required)")
+	keep := cmd.Flags().Bool("keep", false, "take what the tag is already, whatever that is")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		to, err := name.NewTag(*ref, name.StrictValidation)
 		if err := errors.Join(notImage(*ref, err), needs("--from", *dir)); err != nil {
 			return usageError{err}
 		}
 		digest, err := image.Push(cmd.Context(), *dir, to)
+		if taken := (*image.TakenError)(nil); *keep && errors.As(err, &taken) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s is there already, and is kept.\n", to)
+			digest, err = taken.There, nil
+		}
 		if err != nil {
 			return err
 		}

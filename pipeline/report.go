@@ -77,6 +77,11 @@ count. A report with a stack that could not be previewed fails too: nobody knows
 		if err != nil {
 			return err
 		}
+		if *labelsOf != "" {
+			if *labels, err = currentLabels(cmd.Context(), *labelsOf); err != nil {
+				return err
+			}
+		}
 		var failed []error
 		dangerous := 0
 		var codes []string
@@ -100,11 +105,6 @@ count. A report with a stack that could not be previewed fails too: nobody knows
 		}
 		if err := errors.Join(failed...); err != nil {
 			return fmt.Errorf("not everything could be previewed: %w", err)
-		}
-		if len(codes) > 0 && *labelsOf != "" {
-			if *labels, err = currentLabels(cmd.Context(), *labelsOf); err != nil {
-				return err
-			}
 		}
 		missing := slices.DeleteFunc(codes, func(code string) bool { return changes.Consented(*labels, code) })
 		switch {

@@ -148,7 +148,12 @@ func setImage(dir string, image overlay.Image) error {
 		return err
 	}
 	content = regexp.MustCompile(`newName: .*`).ReplaceAll(content, []byte("newName: "+image.Repository))
-	content = regexp.MustCompile(`newTag: .*`).ReplaceAll(content, []byte("newTag: "+image.Tag))
+	content = regexp.MustCompile(`\n  digest: .*`).ReplaceAll(content, nil)
+	tag := "newTag: " + image.Tag
+	if image.Digest != "" {
+		tag += "\n  digest: " + image.Digest
+	}
+	content = regexp.MustCompile(`newTag: .*`).ReplaceAll(content, []byte(tag))
 	return os.WriteFile(file, content, 0o600)
 }
 
@@ -498,6 +503,31 @@ func TestUnit_OnlyWhatTheEnvironmentBeforeRunsIsPromoted(t *testing.T) {
 	_, err = d.Promote(t.Context(), client, test, "main", target("prod", image))
 	require.NoError(t, err)
 	assert.Contains(t, g.Pulls[1].GetBody(), "because: ` "+test.Although+" `")
+}
+
+func TestUnit_TheSameBytesArePromoted(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	commit := p.built("feat: a widget")
+	dev, test, other := target("dev", commit), target("test", commit), target("test", commit)
+	dev.Image.Digest, test.Image.Digest = "sha256:"+strings.Repeat("a", 64), "sha256:"+strings.Repeat("a", 64)
+	other.Image.Digest = "sha256:" + strings.Repeat("b", 64)
+	d, client := p.delivery(), githubtest.Start(t).Client(t)
+	d.Run = "octocat in https://github.com/gridos/sharedinfra/actions/runs/1"
+	_, err := d.Release(t.Context(), "develop", dev)
+	require.NoError(t, err)
+	assert.Equal(t, dev.Image.String(), p.image("develop", "dev"))
+	assert.Contains(t, dev.Image.String(), ":dev-"+commit[:7]+"@sha256:aaaa")
+	assert.Equal(t, "Released-by: "+d.Run, p.log1("%(trailers:key=Released-by)", "develop"))
+
+	from := delivery.Origin{Environment: "dev", Branch: "develop"}
+	var otherBytes *delivery.OtherBytesError
+	_, err = d.Promote(t.Context(), client, from, "main", other)
+	require.ErrorAs(t, err, &otherBytes)
+	require.ErrorContains(t, err, "these are not the same bytes")
+	_, err = d.Promote(t.Context(), client, from, "main", test)
+	require.NoError(t, err)
+	assert.Equal(t, test.Image.String(), p.image("promote/test", "test"))
 }
 
 func TestUnit_APromotionSaysWhatItTakesAway(t *testing.T) {

@@ -41,6 +41,20 @@ func (e *NotThereError) Error() string {
 		e.From, tagIn(e.From, e.Target), e.Branch, e.There.Tag, e.From)
 }
 
+// OtherBytesError is a target that is not what the environment before it runs under the same release.
+type OtherBytesError struct {
+	Target Target
+	// From is the environment before, and There the image that it has.
+	From  string
+	There overlay.Image
+}
+
+// Error names both digests.
+func (e *OtherBytesError) Error() string {
+	return fmt.Sprintf("%s is %s, and %s runs %s as %s: these are not the same bytes; copy the image with pipeline image pull and push again",
+		e.Target.Image.Tag, e.Target.Image.Digest, e.From, e.There.Tag, e.There.Digest)
+}
+
 // Origin is the environment that a promotion takes from.
 type Origin struct {
 	Environment string
@@ -126,6 +140,9 @@ func (d Delivery) runs(ctx context.Context, from Origin, target Target) error {
 	there, err := d.imageAt(ctx, tip, from.Environment)
 	if err == nil && there.Tag != tagIn(from.Environment, target) {
 		err = &NotThereError{Target: target, From: from.Environment, Branch: from.Branch, There: there}
+	}
+	if err == nil && there.Digest != "" && target.Image.Digest != "" && there.Digest != target.Image.Digest {
+		err = &OtherBytesError{Target: target, From: from.Environment, There: there}
 	}
 	return err
 }

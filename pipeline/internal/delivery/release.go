@@ -49,6 +49,9 @@ func (d Delivery) Release(ctx context.Context, branch string, target Target) (Re
 			return Released{}, err
 		}
 		message := fmt.Sprintf("chore: update %s image to %s", target.Environment, target.Image.Tag)
+		if d.Run != "" {
+			message += "\n\nReleased-by: " + d.Run
+		}
 		commit, err := d.commit(ctx, tip, target, "", message)
 		if err != nil {
 			return Released{}, err

@@ -70,8 +70,21 @@ func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, 
 	return found.Digest, os.Rename(unfinished, dir)
 }
 
+// TakenError is a tag that is another image already.
+type TakenError struct {
+	Ref name.Tag
+	// There is the digest of what it is, and Wanted of what it would become.
+	There, Wanted v1.Hash
+}
+
+// Error says what the tag is, and what to do.
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("%s is %s already and would become %s; a tag names one image for ever: untag it there if nothing runs it, or "+
+		"release a new commit", e.Ref, e.There, e.Wanted)
+}
+
 // Push pushes what Pull has written into dir, and returns its digest, which is the same. A tag that is there already keeps what it
-// is: if that is something else, it is an error, because pods may run it and nodes keep what they have pulled.
+// is: if that is something else, it is a TakenError, because pods may run it and nodes keep what they have pulled.
 func Push(ctx context.Context, dir string, ref name.Tag) (v1.Hash, error) {
 	from, err := layout.ImageIndexFromPath(dir)
 	if err != nil {
@@ -92,8 +105,7 @@ func Push(ctx context.Context, dir string, ref name.Tag) (v1.Hash, error) {
 	case err == nil && there.Digest == wanted.Digest:
 		return wanted.Digest, nil
 	case err == nil:
-		return v1.Hash{}, fmt.Errorf("%s is %s already and would become %s; a tag names one image for ever: untag it there if nothing "+
-			"runs it, or release a new commit", ref, there.Digest, wanted.Digest)
+		return v1.Hash{}, &TakenError{Ref: ref, There: there.Digest, Wanted: wanted.Digest}
 	case !errors.As(err, &refused) || refused.StatusCode != http.StatusNotFound:
 		return v1.Hash{}, explain("look for", ref, err)
 	}

@@ -14,7 +14,8 @@ import (
 // imageName is what the base calls the image; overlays replace it.
 const imageName = "gridosacr.azurecr.io/gridos"
 
-// File is the file of an environment's overlay that names the image, from the root of the repository and with slashes.
+// File is the file of an environment's overlay that names the image, from the root of the
+// repository and with slashes.
 func File(environment string) string {
 	return path.Join(naming.Overlay(environment), "kustomization.yaml")
 }
@@ -25,15 +26,23 @@ type Image struct {
 	Repository string
 	// Tag is its tag, such as dev-abc1234.
 	Tag string
+	// Digest is that of its bytes, such as sha256:0123…: what the tag is has no say then. "" is for
+	// an image that is not released yet.
+	Digest string
 }
 
-// String is the reference, such as devgridosacr.azurecr.io/gridos:dev-abc1234.
-func (i Image) String() string { return i.Repository + ":" + i.Tag }
+// String is the reference, such as devgridosacr.azurecr.io/gridos:dev-abc1234@sha256:0123….
+func (i Image) String() string {
+	if i.Digest == "" {
+		return i.Repository + ":" + i.Tag
+	}
+	return i.Repository + ":" + i.Tag + "@" + i.Digest
+}
 
 var tagPattern = regexp.MustCompile(`^([a-z]+)-([0-9a-f]{7,40})$`)
 
-// Release returns the environment and the beginning of the commit's hash that a tag of the pipeline is made of, such as dev and
-// abc1234. ok is false for every other tag.
+// Release returns the environment and the beginning of the commit's hash that a tag of the pipeline
+// is made of, such as dev and abc1234. ok is false for every other tag.
 func Release(tag string) (environment, commit string, ok bool) {
 	parts := tagPattern.FindStringSubmatch(tag)
 	if parts == nil {
@@ -56,10 +65,10 @@ func Parse(content []byte) (Image, error) {
 		if image.Name != imageName {
 			continue
 		}
-		if image.Digest != "" {
-			return Image{}, fmt.Errorf("the image %s is set by its digest, which says nothing of its commit; set it by a tag", imageName)
+		if image.NewTag == "" {
+			return Image{}, fmt.Errorf("the image %s is set by its digest alone, which says nothing of its commit; set it by a tag too", imageName)
 		}
-		return Image{Repository: image.NewName, Tag: image.NewTag}, nil
+		return Image{Repository: image.NewName, Tag: image.NewTag, Digest: image.Digest}, nil
 	}
 	return Image{}, fmt.Errorf("the image %s is not among its images; add it", imageName)
 }

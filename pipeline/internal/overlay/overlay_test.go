@@ -3,6 +3,7 @@ package overlay_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -29,7 +30,7 @@ func TestUnit_EveryEnvironmentsOverlayNamesItsImage(t *testing.T) {
 	_, err := overlay.Parse([]byte("images:\n- name: another\n  newTag: dev-abc1234\n"))
 	require.ErrorContains(t, err, "is not among its images")
 	_, err = overlay.Parse([]byte("images:\n- name: gridosacr.azurecr.io/gridos\n  digest: sha256:0\n"))
-	require.ErrorContains(t, err, "by its digest")
+	require.ErrorContains(t, err, "by its digest alone")
 }
 
 // The real program, the one that the repository pins if there is none on PATH, which takes a minute to compile the first time.
@@ -48,7 +49,9 @@ func TestCluster_KustomizeSetsTheImageAndNothingElse(t *testing.T) {
 	tools, err := filepath.Abs(root)
 	require.NoError(t, err)
 	kustomize := overlay.Kustomize{Root: tools}
-	image := overlay.Image{Repository: "othergridosacr.azurecr.io/gridos", Tag: "dev-abc1234"}
+	image := overlay.Image{
+		Repository: "othergridosacr.azurecr.io/gridos", Tag: "dev-abc1234", Digest: "sha256:" + strings.Repeat("0123456789abcdef", 4),
+	}
 	require.NoError(t, kustomize.SetImage(t.Context(), filepath.Join(dir, filepath.FromSlash(naming.Overlay("dev"))), image))
 	after, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(overlay.File("dev"))))
 	require.NoError(t, err)
