@@ -159,6 +159,11 @@ test-cluster: tools ## Run the tests that need a real Kubernetes API server
 test-service: ## Run the service's tests with a real PostgreSQL and a real browser
 	$(IN_SRC) $(GO_TEST) -run '^TestService_' ./...
 
+.PHONY: test-src
+test-src: ## Vet the service, and run all its tests with the race detector
+	$(IN_SRC) go vet ./...
+	$(IN_SRC) $(GO_TEST) -race ./...
+
 # go test fuzzes one target of one package at a time. What is interesting is made small only for a while: by default that takes a minute,
 # which a large input, such as a manifest, uses up. Up to Go 1.26 the end of FUZZTIME itself is now and then taken for a failure, without an
 # input that fails (https://go.dev/issue/75804): only that passes.
@@ -270,7 +275,7 @@ vulnerabilities: ## Look for known vulnerabilities that the code reaches; fails 
 	go run ./pipeline vulnerabilities
 
 .PHONY: sbom
-sbom: ## Write bin/gridos.cdx.json, the bill of materials of the service's binary as its image has it
+sbom: ## Write bin/gridos.cdx.json, the bill of materials of the service's binary as this machine builds it
 	mkdir -p bin
 	$(IN_SRC) CGO_ENABLED=0 GOOS=linux go build -buildvcs=false -trimpath -ldflags "-s -w" -o ../bin/gridos .
 	go tool -modfile=tools/cyclonedx-gomod/go.mod cyclonedx-gomod bin -json -std -version "$(VERSION)" -output bin/gridos.cdx.json bin/gridos

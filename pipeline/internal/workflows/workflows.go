@@ -41,6 +41,7 @@ type job struct {
 
 type step struct {
 	Name string         `yaml:"name"`
+	If   string         `yaml:"if"`
 	Uses use            `yaml:"uses"`
 	Run  string         `yaml:"run"`
 	With map[string]any `yaml:"with"`
@@ -98,7 +99,10 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 //   - the labels of a pull request are asked of GitHub: those of the event are old when a run is started again (docs.github.com, "Re-running
 //     workflows and jobs": the event is the original one);
 //   - pull_request_target, which runs with rights on code that nobody has reviewed, is not used;
-//   - a job has a timeout.
+//   - a job has a timeout;
+//   - no job writes a cache, but one of a workflow that no pull request and no push begins: what others leave in a cache would be
+//     linked into programs that have an identity;
+//   - a job that compiles prints the disk and memory that were free, whatever its end.
 func Check(repository string) error {
 	var files []string
 	for _, pattern := range []string{".github/workflows/*.yml", ".github/workflows/*.yaml", ".github/actions/*/action.yml"} {
@@ -153,6 +157,12 @@ func check(name, text string, pins pins) []error {
 				"with; compare with HEAD^1"))
 		}
 	}
+	for _, s := range w.steps() {
+		if s.writesCache() && (w.Runs.Using != "" || !w.On.onTheirOwn()) {
+			mistakes = append(mistakes, fmt.Errorf("line %d: writes a cache; restore one (actions/cache/restore, or cache: false for "+
+				"setup-go), and let caches.yml write it", s.Uses.line))
+		}
+	}
 	mistakes = append(mistakes, scripts(w.Runs.Steps)...)
 	if w.Runs.Using != "" {
 		return mistakes // an action has no permissions of its own
@@ -189,16 +199,28 @@ func (w workflow) uses() []use {
 			all = append(all, u)
 		}
 	}
-	steps := slices.Clone(w.Runs.Steps)
 	for _, j := range w.Jobs {
 		add(j.Uses)
-		steps = append(steps, j.Steps...)
 	}
-	for _, s := range steps {
+	for _, s := range w.steps() {
 		add(s.Uses)
 	}
 	slices.SortStableFunc(all, func(a, b use) int { return a.line - b.line })
 	return all
+}
+
+// steps are those of all jobs, and of an action.
+func (w workflow) steps() []step {
+	steps := slices.Clone(w.Runs.Steps)
+	for _, j := range w.Jobs {
+		steps = append(steps, j.Steps...)
+	}
+	return steps
+}
+
+// onTheirOwn reports whether the workflow begins by the clock, or when a person starts it, and by nothing else.
+func (e events) onTheirOwn() bool {
+	return !slices.ContainsFunc(e, func(name string) bool { return name != "schedule" && name != "workflow_dispatch" })
 }
 
 // ofPullRequests reports whether a pull request begins the workflow. A review of one does too, and runs the same code.
@@ -209,6 +231,7 @@ func (e events) ofPullRequests() bool {
 const (
 	ownBranch = "github.event.pull_request.head.repo.full_name == github.repository"
 	pushed    = "github.event_name == 'push'"
+	onDevelop = "github.ref == 'refs/heads/develop'" // the ref of a pull request is its own
 )
 
 // trusted reports whether a job of a workflow for pull requests gives none of them a token to sign in with that it must not have: the
@@ -222,7 +245,7 @@ func (j job) trusted() bool {
 	if named, ok := environment.(map[string]any); ok {
 		environment = named["name"]
 	}
-	return demands(j.If, pushed) || environment == "preview" && demands(j.If, ownBranch)
+	return demands(j.If, pushed) || demands(j.If, onDevelop) || environment == "preview" && demands(j.If, ownBranch)
 }
 
 // demands reports whether a condition cannot hold without the term. It understands terms joined by &&, which is all that is needed here;
@@ -243,6 +266,16 @@ func demands(condition, term string) bool {
 	return false
 }
 
+const setup = "./.github/actions/setup"
+
+func (j job) has(wanted func(step) bool) bool { return slices.ContainsFunc(j.Steps, wanted) }
+
+// writesCache reports whether a step leaves something for other runs. setup-go does, unless it is told not to.
+func (s step) writesCache() bool {
+	action, _, _ := strings.Cut(s.Uses.name, "@")
+	return action == "actions/cache" || action == "actions/cache/save" || action == "actions/setup-go" && s.With["cache"] != false
+}
+
 func (j job) check(outer concurrency) []error {
 	mistakes := scripts(j.Steps)
 	if j.Uses.name == "" && j.Timeout == nil {
@@ -251,6 +284,11 @@ func (j job) check(outer concurrency) []error {
 	writes, ok := writesOf(j.Permissions)
 	if j.Permissions != nil && !ok {
 		mistakes = append(mistakes, errors.New("permissions must be listed one by one"))
+	}
+	if sets, prints := j.has(func(s step) bool { return s.Uses.name == setup }), j.has(func(s step) bool {
+		return s.Run == ".ci/space" && s.If == "always()"
+	}); sets && !prints {
+		mistakes = append(mistakes, errors.New("does not say what it had left; end it with the step run: .ci/space, if: always()"))
 	}
 	for _, s := range j.Steps {
 		keeps := strings.HasPrefix(s.Uses.name, "actions/checkout@") && s.With["persist-credentials"] != false

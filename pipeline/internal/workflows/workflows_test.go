@@ -49,6 +49,7 @@ func TestUnit_EveryMistakeIsFound(t *testing.T) {
 	const (
 		pin    = "Other/Action@9123456789012345678901234567890123456789"
 		signs  = "job one: may sign in (id-token: write) for a pull request"
+		hash   = "9123456789012345678901234567890123456789"
 		noFork = "    if: github.event.pull_request.head.repo.full_name == github.repository && vars.ON == 'true'\n"
 	)
 	for name, test := range map[string]struct{ old, made, want string }{
@@ -95,6 +96,15 @@ func TestUnit_EveryMistakeIsFound(t *testing.T) {
 			good, strings.NewReplacer("on: push", "on: pull_request", "ubuntu-latest", "ubuntu-latest # ${{ github.event.pull_request.base.sha }}").Replace(good),
 			"may be older than what the pull request is merged with",
 		},
+		"a cache":                     {"      - run:", "      - uses: actions/cache@" + hash + " # v1\n      - run:", "line 16: writes a cache"},
+		"a cache that is saved":       {"      - run:", "      - uses: actions/cache/save@" + hash + " # v1\n      - run:", "line 16: writes a cache"},
+		"a cache that is restored":    {"      - run:", "      - uses: actions/cache/restore@" + hash + " # v1\n      - run:", ""},
+		"setup-go's cache":            {"      - run:", "      - uses: actions/setup-go@" + hash + " # v1\n      - run:", "line 16: writes a cache"},
+		"no cache of setup-go":        {"      - run:", "      - uses: actions/setup-go@" + hash + " # v1\n        with: {cache: false}\n      - run:", ""},
+		"a cache by the clock":        {"on: push", "on: {schedule: [{cron: '1 2 * * *'}]}\nname: actions/cache", ""},
+		"what is left is not said":    {"      - run:", "      - uses: ./.github/actions/setup\n      - run:", "does not say what it had left"},
+		"what is left is said":        {"      - run:", "      - uses: ./.github/actions/setup\n      - run: .ci/space\n        if: always()\n      - run:", ""},
+		"what is left of what failed": {"      - run:", "      - uses: ./.github/actions/setup\n      - run: .ci/space\n      - run:", "does not say what it had left"},
 		"old labels": {
 			good, strings.NewReplacer("on: push", "on: pull_request", "ubuntu-latest", "ubuntu-latest # ${{ github.event.pull_request.labels.*.name }}").Replace(good),
 			"are old when a run is started again",
@@ -116,6 +126,7 @@ func TestUnit_EveryMistakeIsFound(t *testing.T) {
 		"another condition":              {head, signsIn("on: pull_request", "    environment: preview\n"+strings.Replace(noFork, "==", "!=", 1)), signs},
 		"a condition turned around":      {head, signsIn("on: pull_request", "    environment: preview\n    if: ${{ !(vars.A && github.event.pull_request.head.repo.full_name == github.repository && vars.B) }}\n"), signs},
 		"a token for pushes":             {head, signsIn("on: [push, pull_request]", "    environment: dev\n    if: ${{ github.event_name == 'push' }}\n"), ""},
+		"a token on develop":             {head, signsIn("on: [push, pull_request, workflow_dispatch]", "    environment: dev\n    if: github.ref == 'refs/heads/develop'\n"), ""},
 		"a token for pushes, and others": {head, signsIn("on: [push, pull_request]", "    if: ${{ github.event_name == 'push' || vars.OFF }}\n"), signs},
 		"a condition that is a text":     {head, signsIn("on: [push, pull_request]", "    if: ${{ github.ref }} && github.event_name == 'push'\n"), signs},
 		"a token of a workflow that a pull request calls": {
@@ -156,4 +167,55 @@ func TestUnit_TheRepositorysWorkflowsAreSafe(t *testing.T) {
 		quoted = append(quoted, `"`+job+`"`)
 	}
 	assert.Equal(t, strings.Join(quoted, ", "), string(protected[1]))
+}
+
+// What several places pin is the same everywhere: Pulumi's command line and SDK, kubelogin, and actionlint as program and library.
+func TestUnit_PinsInSeveralPlacesAgree(t *testing.T) {
+	t.Parallel()
+	const repository = "../../.."
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(repository, name))
+		require.NoError(t, err)
+		return string(text)
+	}
+	version := func(module, file string) string {
+		found := regexp.MustCompile(regexp.QuoteMeta(module) + ` v([^\s]+)`).FindStringSubmatch(read(file))
+		require.NotNil(t, found, "%s: %s", file, module)
+		return found[1]
+	}
+	assert.Equal(t, version("github.com/rhysd/actionlint", "tools/actionlint/go.mod"), version("github.com/rhysd/actionlint", "go.mod"))
+	files, err := filepath.Glob(filepath.Join(repository, ".github/workflows/*.yml"))
+	require.NoError(t, err)
+	pulumi, kubelogin := map[string]bool{}, map[string]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, found := range regexp.MustCompile(`pulumi-version: (\S+)`).FindAllStringSubmatch(string(text), -1) {
+			pulumi[found[1]] = true
+		}
+		for _, found := range regexp.MustCompile(`kubelogin-version: (\S+)`).FindAllStringSubmatch(string(text), -1) {
+			kubelogin[found[1]] = true
+		}
+	}
+	assert.Equal(t, map[string]bool{version("github.com/pulumi/pulumi/sdk/v3", "go.mod"): true}, pulumi)
+	assert.Len(t, kubelogin, 1)
+}
+
+func TestUnit_CodeOwnersOwnWhatIsThere(t *testing.T) {
+	t.Parallel()
+	const repository = "../../.."
+	text, err := os.ReadFile(filepath.Join(repository, ".github", "CODEOWNERS"))
+	require.NoError(t, err)
+	owned := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 0 && !strings.HasPrefix(line, "#") {
+			require.Len(t, fields, 2, line)
+			_, err := os.Stat(filepath.Join(repository, fields[0]))
+			require.NoError(t, err)
+			owned[fields[0]] = true
+		}
+	}
+	for _, decides := range []string{"/.ci/", "/.github/", "/changes/", "/pipeline/", "/policy/", "/lab/internal/azure/"} {
+		assert.True(t, owned[decides], "%s decides what the checks of a pull request say", decides)
+	}
 }
