@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -217,5 +218,28 @@ func TestUnit_CodeOwnersOwnWhatIsThere(t *testing.T) {
 	}
 	for _, decides := range []string{"/.ci/", "/.github/", "/changes/", "/pipeline/", "/policy/", "/lab/internal/azure/"} {
 		assert.True(t, owned[decides], "%s decides what the checks of a pull request say", decides)
+	}
+}
+
+// What a deployment is compiled from begins a deployment when it changes.
+func TestUnit_EveryPackageOfADeploymentBeginsIt(t *testing.T) {
+	t.Parallel()
+	const repository = "../../.."
+	text, err := os.ReadFile(filepath.Join(repository, ".github", "workflows", "infra-deploy.yml"))
+	require.NoError(t, err)
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", ".", "./infra", "./bootstrap", "./apps", "./pipeline")
+	list.Dir = repository
+	packages, err := list.Output()
+	require.NoError(t, err)
+	folders := map[string]bool{}
+	for line := range strings.Lines(string(packages)) {
+		if inside, ok := strings.CutPrefix(strings.TrimSpace(line), "github.com/gridos/sharedinfra/"); ok {
+			folder, _, _ := strings.Cut(inside, "/")
+			folders[folder] = true
+		}
+	}
+	assert.Greater(t, len(folders), 8)
+	for folder := range folders {
+		assert.Contains(t, string(text), `- "`+folder+`/**"`, "a change of %s deploys nothing; add it to the paths of infra-deploy.yml", folder)
 	}
 }
