@@ -145,6 +145,8 @@ type each []any
 
 func elements(of any) each {
 	switch of := of.(type) {
+	case each:
+		return of
 	case []any:
 		return of
 	case map[string]any:

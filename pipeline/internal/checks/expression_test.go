@@ -1,0 +1,85 @@
+package checks
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Source of the answers: docs.github.com, "Evaluate expressions in workflows and actions".
+func TestUnit_ConditionsAreThoseOfGitHub(t *testing.T) {
+	t.Parallel()
+	contexts := map[string]any{
+		"github": map[string]any{"event_name": "pull_request", "ref": "refs/heads/Main", "event": map[string]any{
+			"pull_request": map[string]any{"number": 7.0, "labels": []any{map[string]any{"name": "Docs"}, map[string]any{"name": "x"}}},
+		}},
+		"needs": map[string]any{"a": map[string]any{"result": "success"}, "b": map[string]any{"result": "skipped"}},
+		"vars":  map[string]any{"ON": "true", "EMPTY": "", "ZERO": "0"},
+	}
+	well := surroundings{contexts: contexts, success: true}
+	badly := surroundings{contexts: contexts, failure: true}
+	stopped := surroundings{contexts: contexts, cancelled: true}
+	for text, want := range map[string]struct{ well, badly, stopped bool }{
+		"":                                    {true, false, false},
+		"always()":                            {true, true, true},
+		"${{ always() }}":                     {true, true, true},
+		"${{ !cancelled() }}":                 {true, true, false},
+		"success() || failure()":              {true, true, false},
+		"failure()":                           {false, true, false},
+		"cancelled()":                         {false, false, true},
+		"true":                                {true, false, false},
+		"vars.ON == 'TRUE'":                   {true, false, false},
+		"vars.ON == true":                     {false, false, false},
+		"vars.NONE == ''":                     {true, false, false},
+		"vars.NONE":                           {false, false, false},
+		"vars.ZERO":                           {true, false, false},
+		"vars.ZERO == 0":                      {true, false, false},
+		"vars.EMPTY || vars.ON":               {true, false, false},
+		"github.ref == 'refs/heads/main'":     {true, false, false},
+		"startsWith(github.ref, 'REFS/')":     {true, false, false},
+		"endsWith(github.ref, 'main')":        {true, false, false},
+		"contains('abc', 'B')":                {true, false, false},
+		"needs.a.result == 'success'":         {true, false, false},
+		"contains(needs.*.result, 'failure')": {false, false, false},
+		"contains(needs.*.result, 'skipped')": {true, false, false},
+		"contains(github.event.pull_request.labels.*.name, 'docs')":         {true, false, false},
+		"github.event.pull_request.labels[1].name == 'x'":                   {true, false, false},
+		"github.event.pull_request.number > 6 && 2 >= 2 && 1 < 2 && 1 <= 1": {true, false, false},
+		"github['event_name'] != 'push'":                                    {true, false, false},
+		"join(needs.*.result, '') == ''":                                    {false, false, false},
+		"format('{0}-{1}', 'a', 1) == 'a-1'":                                {true, false, false},
+		"fromJSON('[1]')[0] == 1":                                           {true, false, false},
+		"toJSON(vars.ON) == '\"true\"'":                                     {true, false, false},
+		"${{ false }} && ${{ false }}":                                      {true, false, false}, // a text, which is not empty
+		"always() && needs.b.result != 'skipped'":                           {false, false, false},
+	} {
+		for name, one := range map[string]struct {
+			s    surroundings
+			want bool
+		}{"well": {well, want.well}, "badly": {badly, want.badly}, "stopped": {stopped, want.stopped}} {
+			holds, err := condition(text, one.s)
+			require.NoError(t, err, text)
+			assert.Equal(t, one.want, holds, "%q when all goes %s", text, name)
+		}
+	}
+	for _, text := range []string{"vars.", "${{ a", "noSuchFunction('a')", "contains()"} {
+		_, err := condition(text, well)
+		require.Error(t, err, text)
+	}
+}
+
+func TestUnit_PathsAreThoseOfGitHub(t *testing.T) {
+	t.Parallel()
+	for pattern, names := range map[string]map[string]bool{
+		"src/**":            {"src/a": true, "src/a/b": true, "source/a": false},
+		"*.go":              {"main.go": true, "infra/main.go": false},
+		"**/go.sum":         {"go.sum": true, "src/go.sum": true, "go.sums": false},
+		"Pulumi*.yaml":      {"Pulumi.dev.yaml": true, "infra/Pulumi.yaml": false},
+		".github/*deploy.*": {".github/infra-deploy.yml": true},
+	} {
+		for name, want := range names {
+			assert.Equal(t, want, fits(pattern, name), "%s and %s", pattern, name)
+		}
+	}
+}
