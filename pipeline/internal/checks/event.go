@@ -18,6 +18,8 @@ type event struct {
 	scope   string            // what .github/actions/scope says of the change
 	vars    map[string]string // a fork's pull request has none (FreeRADIUS/freeradius-server, pull request 5925)
 	fork    bool
+	label   string // that was added or taken away
+	ended   string // the conclusion of the run whose end this is
 	begun   string // the workflow whose end this is, or that a person starts
 	// unseen: the token of a workflow has made it, and GitHub begins no run for that
 	// (docs.github.com, "Triggering a workflow", 2026-11).
@@ -48,6 +50,9 @@ func events() []event {
 	again.note = "It has the commit and the event of the old run; labels are asked of GitHub, not of the event."
 	label := with("the label of the guard is added, or taken away", "labeled", everything, "infra/main.go")
 	label.waits, label.note = false, "The checks of the commit stay; infra-comment starts guard again, which asks GitHub for the labels."
+	label.label = "allow-dangerous-change"
+	other := with("another label is added, or taken away", "labeled", everything, "infra/main.go")
+	other.waits, other.label, other.note = false, "docs", "The checks of the commit stay."
 	retold := with("the title or the base of a pull request changes", "edited", everything, "infra/main.go")
 	retold.waits, retold.note = false, "The checks stay. main takes no branch that is behind it, so that a new base needs a new commit, or a reopening."
 	promotion := with("a promotion opens a pull request", "opened", light, "applications/gridos/overlays/test/kustomization.yaml")
@@ -65,7 +70,7 @@ func events() []event {
 		with("a pull request of manifests, such as a promotion or its revert", "reopened", light, "applications/gridos/overlays/prod/kustomization.yaml"),
 		with("a pull request of documents", "opened", light, "docs/OPERATIONS.md"),
 		with("a draft becomes ready", "ready_for_review", everything, "infra/main.go"),
-		commit, again, label, retold, group,
+		commit, again, label, other, retold, group,
 		push("a merge of infrastructure to develop", "develop", "infra/main.go"),
 		push("a merge of the service to develop", "develop", "src/main.go"),
 		push("a merge of infrastructure to main", "main", "infra/main.go"),
@@ -73,8 +78,9 @@ func events() []event {
 		release,
 		{name: "a person starts a promotion", hook: "workflow_dispatch", branch: "main", begun: "promote"},
 		promotion,
-		{name: "the end of infra-test", hook: "workflow_run", action: "completed", branch: "main", begun: "infra-test"},
-		{name: "the end of consent", hook: "workflow_run", action: "completed", branch: "main", begun: "consent"},
+		{name: "the end of infra-test", hook: "workflow_run", action: "completed", branch: "main", begun: "infra-test", ended: failed},
+		{name: "the end of consent", hook: "workflow_run", action: "completed", branch: "main", begun: "consent", ended: succeeded},
+		{name: "the end of consent for another label", hook: "workflow_run", action: "completed", branch: "main", begun: "consent", ended: skipped},
 	}
 }
 
@@ -96,10 +102,10 @@ func (e event) contexts() map[string]any {
 		payload["pull_request"] = map[string]any{
 			"number": 1.0, "head": map[string]any{"repo": map[string]any{"full_name": head}}, "labels": []any{}, "draft": false,
 		}
-		payload["label"] = map[string]any{"name": "allow-dangerous-change"}
+		payload["label"] = map[string]any{"name": e.label}
 		github["ref"] = "refs/pull/1/merge"
 	case "workflow_run":
-		payload["workflow_run"] = map[string]any{"event": "pull_request", "name": e.begun, "head_sha": "abc1234", "conclusion": succeeded}
+		payload["workflow_run"] = map[string]any{"event": "pull_request", "name": e.begun, "head_sha": "abc1234", "conclusion": e.ended}
 	}
 	vars := map[string]any{}
 	if !e.fork {
