@@ -37,7 +37,8 @@ func target(cmd *cobra.Command) func(environment string) (delivery.Target, error
 			mistakes = append(mistakes, fmt.Errorf("--tag %q is no tag of the environment %s; name one such as %s-abc1234, with digits of "+
 				"a commit's hash", *tag, environment, environment))
 		}
-		return delivery.Target{Environment: environment, Image: overlay.Image{Repository: *image, Tag: *tag, Digest: *digest}}, errors.Join(mistakes...)
+		set := overlay.Image{Repository: *image, Tag: *tag, Digest: *digest}
+		return delivery.Target{Environment: environment, Image: set}, errors.Join(mistakes...)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	registryclient "github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -25,7 +25,7 @@ func TestUnit_ATagThatIsThereIsKeptOnRequest(t *testing.T) {
 		require.NoError(t, err)
 		ref, err := name.NewTag(at + tag)
 		require.NoError(t, err)
-		require.NoError(t, remote.Write(ref, made))
+		require.NoError(t, registryclient.Write(ref, made))
 		digest, err := made.Digest()
 		require.NoError(t, err)
 		digests = append(digests, digest.String())

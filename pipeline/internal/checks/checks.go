@@ -38,8 +38,15 @@ func work(check string, e event) []string {
 		return []string{"make test-unit manifests", "make verify coverage"}
 	case check == "lab" && e.scope != light:
 		return []string{".ci/run"}
-	case check == "guard" && e.scope == everything:
-		all := []string{"bin/lab diff", "pipeline guard"}
+	case check == "guard":
+		var all []string
+		if e.hook == "pull_request" {
+			all = append(all, ".base.ref")
+		}
+		if e.scope != everything {
+			return all
+		}
+		all = append(all, "bin/lab diff", "pipeline guard")
 		if e.hook == "pull_request" && !e.fork && e.vars["PREVIEW_AZURE"] == "true" {
 			all = append(all, "bin/pipeline preview")
 		}
@@ -189,7 +196,7 @@ func (r *Repository) Check() error {
 				if result := o.checks[check]; result == succeeded || result == skipped {
 					for _, piece := range work(check, e) {
 						if !o.did(piece) {
-							say(check, "green", "ends green (%s) although %q was not done: %s, and %s; its job must run always and look at the results "+
+							say(check, result+piece, "ends green (%s) although %q was not done: %s, and %s; its job must run always and look at the results "+
 								"of those that it needs", result, piece, e.name, m)
 						}
 					}

@@ -47,7 +47,7 @@ func TestUnit_AGreenCheckWithoutItsWorkIsFound(t *testing.T) {
 		"as it is": {"", "", ""},
 		"guard unless a preview was cancelled": {
 			always, "    if: always() && needs.preview.result != 'cancelled'\n",
-			`required check guard: ends green (skipped) although "bin/lab diff" was not done`,
+			"required check guard: ends green (skipped)",
 		},
 		"guard unless the run is cancelled": {always, "    if: ${{ !cancelled() }}\n", "required check guard: ends green (skipped)"},
 		"guard unless it is cancelled, for pull requests": {
@@ -72,7 +72,10 @@ func TestUnit_AGreenCheckWithoutItsWorkIsFound(t *testing.T) {
 		"guard that takes any skipped preview": {
 			`test "$AZURE_WANTED" = false`, `test "$AZURE" = skipped`, `required check guard: ends green (success) although "bin/pipeline preview" was not done`,
 		},
-		"red by itself":     {`test "$AZURE_WANTED" = false`, `test "$AZURE" = failure`, "required check guard: ends as failure for: a pull request from a branch"},
+		"red by itself": {`test "$AZURE_WANTED" = false`, `test "$AZURE" = failure`, "required check guard: ends as failure for: a pull request from a branch"},
+		"a base that is not asked for": {
+			"        if: github.event_name == 'pull_request'\n", "        if: github.event_name == 'push'\n", `required check guard: ends green (success) although ".base.ref"`,
+		},
 		"work that is gone": {"      - run: make test-unit manifests\n", "", `required check check: ends green (success) although "make test-unit manifests"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,7 @@ type event struct {
 	vars    map[string]string // a fork's pull request has none (FreeRADIUS/freeradius-server, pull request 5925)
 	fork    bool
 	label   string // that was added or taken away
+	based   bool   // the base of the pull request has changed
 	ended   string // the conclusion of the run whose end this is
 	begun   string // the workflow whose end this is, or that a person starts
 	// unseen: the token of a workflow has made it, and GitHub begins no run for that
@@ -53,8 +54,11 @@ func events() []event {
 	label.label = "allow-dangerous-change"
 	other := with("another label is added, or taken away", "labeled", everything, "infra/main.go")
 	other.waits, other.label, other.note = false, "docs", "The checks of the commit stay."
-	retold := with("the title or the base of a pull request changes", "edited", everything, "infra/main.go")
-	retold.waits, retold.note = false, "The checks stay. main takes no branch that is behind it, so that a new base needs a new commit, or a reopening."
+	retold := with("another title", "edited", everything, "infra/main.go")
+	retold.waits, retold.note = false, "The checks of the commit stay."
+	retargeted := with("another base of a pull request", "edited", everything, "infra/main.go")
+	retargeted.waits, retargeted.based = false, true
+	retargeted.note = "guard starts again, and is red until the pull request is closed and opened again: it was checked with the old base."
 	promotion := with("a promotion opens a pull request", "opened", light, "applications/gridos/overlays/test/kustomization.yaml")
 	promotion.unseen, promotion.waits = true, false
 	promotion.note = "A person starts the checks, by the button in the pull request."
@@ -70,7 +74,7 @@ func events() []event {
 		with("a pull request of manifests, such as a promotion or its revert", "reopened", light, "applications/gridos/overlays/prod/kustomization.yaml"),
 		with("a pull request of documents", "opened", light, "docs/OPERATIONS.md"),
 		with("a draft becomes ready", "ready_for_review", everything, "infra/main.go"),
-		commit, again, label, other, retold, group,
+		commit, again, label, other, retold, retargeted, group,
 		push("a merge of infrastructure to develop", "develop", "infra/main.go"),
 		push("a merge of the service to develop", "develop", "src/main.go"),
 		push("a merge of infrastructure to main", "main", "infra/main.go"),
@@ -101,6 +105,9 @@ func (e event) contexts() map[string]any {
 		}
 		payload["pull_request"] = map[string]any{
 			"number": 1.0, "head": map[string]any{"repo": map[string]any{"full_name": head}}, "labels": []any{}, "draft": false,
+		}
+		if e.based {
+			payload["changes"] = map[string]any{"base": map[string]any{"ref": map[string]any{"from": "develop"}}}
 		}
 		payload["label"] = map[string]any{"name": e.label}
 		github["ref"] = "refs/pull/1/merge"

@@ -279,7 +279,7 @@ func (r *run) playLegs(id string, j *actionlint.Job, s surroundings) error {
 	}
 	result := worst(results)
 	r.checks[r.shown(j)] = result
-	if result == failed && j.ContinueOnError != nil && (j.ContinueOnError.Value || j.ContinueOnError.Expression != nil) {
+	if result == failed && may(j.ContinueOnError) {
 		result = succeeded
 	}
 	r.results[id] = result
@@ -318,11 +318,16 @@ func (r *run) playSteps(j *actionlint.Job, outer surroundings, struck bool) (str
 			s.success, s.cancelled = false, true
 		}
 		r.note(script, well)
-		if !well && result == succeeded && (step.ContinueOnError == nil || !step.ContinueOnError.Value && step.ContinueOnError.Expression == nil) {
+		if !well && result == succeeded && !may(step.ContinueOnError) {
 			result, s.success, s.failure = failed, false, true
 		}
 	}
 	return result, nil
+}
+
+// may reports whether continue-on-error is set, or may be: an expression is taken for true.
+func may(continueOnError *actionlint.Bool) bool {
+	return continueOnError != nil && (continueOnError.Value || continueOnError.Expression != nil)
 }
 
 // note keeps whether a script was run and went well, everywhere.
