@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,9 +30,9 @@ without its work, or never ends, is a mistake. --table shows what was played.`,
 			return err
 		}
 		if *table || *asJSON {
-			return printTable(cmd.OutOrStdout(), repository, *asJSON)
+			return printTable(cmd.Context(), cmd.OutOrStdout(), repository, *asJSON)
 		}
-		if err := errors.Join(workflows.Check("."), repository.Check()); err != nil {
+		if err := errors.Join(workflows.Check("."), repository.Check(cmd.Context())); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), "The workflows are as they should be.")
@@ -40,8 +41,8 @@ without its work, or never ends, is a mistake. --table shows what was played.`,
 	return cmd
 }
 
-func printTable(out io.Writer, repository *checks.Repository, asJSON bool) error {
-	rows, err := repository.Table()
+func printTable(ctx context.Context, out io.Writer, repository *checks.Repository, asJSON bool) error {
+	rows, err := repository.Table(ctx)
 	if err != nil {
 		return err
 	}

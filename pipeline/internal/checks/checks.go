@@ -5,6 +5,7 @@ package checks
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -102,14 +103,14 @@ type outcome struct {
 
 // happen plays all runs that an event begins. The mishap is of the workflow named in front of its
 // job, as file:job.
-func (r *Repository) happen(e event, m mishap) (outcome, error) {
+func (r *Repository) happen(ctx context.Context, e event, m mishap) (outcome, error) {
 	o := outcome{runs: map[string]*run{}, checks: map[string]string{}}
 	file, job, _ := strings.Cut(m.job, ":")
 	for path, w := range r.workflows {
 		if !e.begins(w) {
 			continue
 		}
-		one := &run{workflow: w, called: r.workflows, contexts: e.contexts(), outputs: map[string]string{"scope.scope": e.scope}}
+		one := &run{workflow: w, called: r.workflows, contexts: e.contexts(), shell: inShell(ctx), outputs: map[string]string{"scope.scope": e.scope}}
 		if filepath.Base(path) == file {
 			one.mishap = mishap{kind: m.kind, job: job, step: m.step}
 		}
@@ -171,7 +172,7 @@ func (r *Repository) mishaps(e event) []mishap {
 // Check returns everything that is wrong with the required checks, joined: one that ends green
 // without its work, one that waits for ever, one that two workflows report, and one that is red
 // although nothing goes wrong.
-func (r *Repository) Check() error {
+func (r *Repository) Check(ctx context.Context) error {
 	var mistakes []error
 	seen := map[string]bool{}
 	say := func(check, kind, format string, arguments ...any) {
@@ -185,7 +186,7 @@ func (r *Repository) Check() error {
 			continue
 		}
 		for _, m := range r.mishaps(e) {
-			o, err := r.happen(e, m)
+			o, err := r.happen(ctx, e, m)
 			if err != nil {
 				return err
 			}
@@ -228,7 +229,7 @@ func (r *Repository) askWhole(e event, check string, o outcome, say func(check, 
 
 // Table returns what happens: one row for each event and, for some pull requests of main and a
 // merge group, one for each mishap in a workflow with required checks.
-func (r *Repository) Table() ([]Row, error) {
+func (r *Repository) Table(ctx context.Context) ([]Row, error) {
 	var rows []Row
 	for _, e := range events() {
 		mishaps := []mishap{{}}
@@ -237,7 +238,7 @@ func (r *Repository) Table() ([]Row, error) {
 		}
 		known := map[string]int{} // the row with these results
 		for _, m := range mishaps {
-			o, err := r.happen(e, m)
+			o, err := r.happen(ctx, e, m)
 			if err != nil {
 				return nil, err
 			}

@@ -22,8 +22,8 @@ func TestUnit_EveryRequiredCheckDoesItsWorkOrIsNotGreen(t *testing.T) {
 	t.Parallel()
 	repository, err := checks.Load(checkout)
 	require.NoError(t, err)
-	require.NoError(t, repository.Check())
-	rows, err := repository.Table()
+	require.NoError(t, repository.Check(t.Context()))
+	rows, err := repository.Table(t.Context())
 	require.NoError(t, err)
 	var table strings.Builder
 	for _, row := range rows {
@@ -83,7 +83,7 @@ func TestUnit_AGreenCheckWithoutItsWorkIsFound(t *testing.T) {
 			dir := copyOf(t, test.old, test.made)
 			repository, err := checks.Load(dir)
 			require.NoError(t, err)
-			err = repository.Check()
+			err = repository.Check(t.Context())
 			if test.want == "" {
 				require.NoError(t, err)
 				return
@@ -103,7 +103,7 @@ func TestUnit_TheOldWorkflowFails(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ".github", "workflows", "infra-test.yml"), old, 0o600))
 	repository, err := checks.Load(dir)
 	require.NoError(t, err)
-	err = repository.Check()
+	err = repository.Check(t.Context())
 	require.ErrorContains(t, err, "required check guard: ends green (skipped)")
 	require.ErrorContains(t, err, "is never reported for: a merge group")
 }

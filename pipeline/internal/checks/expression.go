@@ -96,7 +96,7 @@ func asksStatus(node actionlint.ExprNode) bool {
 func (s surroundings) value(node actionlint.ExprNode) (any, error) {
 	switch n := node.(type) {
 	case *actionlint.NullNode:
-		return nil, nil //nolint:nilnil // null is a value
+		return nil, nil
 	case *actionlint.BoolNode:
 		return n.Value, nil
 	case *actionlint.IntNode:

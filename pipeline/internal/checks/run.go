@@ -68,6 +68,7 @@ type run struct {
 	contexts map[string]any
 	outputs  map[string]string // of steps, such as changes.scope
 	mishap   mishap
+	shell    func(script *syntax.File, environment []string) (well bool, err error)
 	prefix   string // the job that calls this workflow, and a slash
 
 	results map[string]string // of each job that has ended, or was skipped
@@ -371,17 +372,24 @@ func (r *run) goesWell(step *actionlint.Step, script string, s surroundings) (bo
 	if err != nil {
 		return false, err
 	}
-	shell, err := interp.New(
-		interp.Env(expand.ListEnviron(environment...)), interp.StdIO(nil, io.Discard, io.Discard), interp.Params("-e"),
-		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc {
-			return func(context.Context, []string) error { return nil }
-		}),
-		interp.OpenHandler(func(context.Context, string, int, os.FileMode) (io.ReadWriteCloser, error) { return nowhere{}, nil }),
-	)
-	if err != nil {
-		return false, err
+	return r.shell(program, environment)
+}
+
+// inShell runs a script in a shell in which every program succeeds and says nothing.
+func inShell(ctx context.Context) func(script *syntax.File, environment []string) (bool, error) {
+	return func(script *syntax.File, environment []string) (bool, error) {
+		shell, err := interp.New(
+			interp.Env(expand.ListEnviron(environment...)), interp.StdIO(nil, io.Discard, io.Discard), interp.Params("-e"),
+			interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc {
+				return func(context.Context, []string) error { return nil }
+			}),
+			interp.OpenHandler(func(context.Context, string, int, os.FileMode) (io.ReadWriteCloser, error) { return nowhere{}, nil }),
+		)
+		if err != nil {
+			return false, err
+		}
+		return shell.Run(ctx, script) == nil, ctx.Err()
 	}
-	return shell.Run(context.Background(), program) == nil, nil
 }
 
 // nowhere is a file that keeps nothing.
