@@ -110,7 +110,10 @@ func (r *Repository) happen(ctx context.Context, e event, m mishap) (outcome, er
 		if !e.begins(w) {
 			continue
 		}
-		one := &run{workflow: w, called: r.workflows, contexts: e.contexts(), shell: inShell(ctx), outputs: map[string]string{"scope.scope": e.scope}}
+		one := &run{
+			workflow: w, called: r.workflows, contexts: e.contexts(), shell: inShell(ctx),
+			outputs: map[string]string{"scope.scope": e.scope},
+		}
 		if filepath.Base(path) == file {
 			one.mishap = mishap{kind: m.kind, job: job, step: m.step}
 		}
@@ -197,8 +200,8 @@ func (r *Repository) Check(ctx context.Context) error {
 				if result := o.checks[check]; result == succeeded || result == skipped {
 					for _, piece := range work(check, e) {
 						if !o.did(piece) {
-							say(check, result+piece, "ends green (%s) although %q was not done: %s, and %s; its job must run always and look at the results "+
-								"of those that it needs", result, piece, e.name, m)
+							say(check, result+piece, "ends green (%s) although %q was not done: %s, and %s; its job must run always and look at "+
+								"the results of those that it needs", result, piece, e.name, m)
 						}
 					}
 				}

@@ -58,11 +58,12 @@ func events() []event {
 	retold.waits, retold.note = false, "The checks of the commit stay."
 	retargeted := with("another base of a pull request", "edited", everything, "infra/main.go")
 	retargeted.waits, retargeted.based = false, true
-	retargeted.note = "guard starts again, and is red until the pull request is closed and opened again: it was checked with the old base."
+	retargeted.note = "guard starts again, and is red until the pull request is closed and opened again."
 	promotion := with("a promotion opens a pull request", "opened", light, "applications/gridos/overlays/test/kustomization.yaml")
 	promotion.unseen, promotion.waits = true, false
 	promotion.note = "A person starts the checks, by the button in the pull request."
-	group := event{name: "a merge group", hook: "merge_group", action: "checks_requested", branch: "main", scope: everything, waits: true, mishaps: true}
+	group := event{name: "a merge group", hook: "merge_group", action: "checks_requested", branch: "main", scope: everything}
+	group.waits, group.mishaps = true, true
 	push := func(name, branch string, changed ...string) event {
 		return event{name: name, hook: "push", branch: branch, scope: everything, changed: changed}
 	}
@@ -71,7 +72,8 @@ func events() []event {
 	return []event{
 		own, azure, fork,
 		with("a pull request of the service", "opened", service, "src/main.go"),
-		with("a pull request of manifests, such as a promotion or its revert", "reopened", light, "applications/gridos/overlays/prod/kustomization.yaml"),
+		with("a pull request of manifests, such as a promotion or its revert", "reopened", light,
+			"applications/gridos/overlays/prod/kustomization.yaml"),
 		with("a pull request of documents", "opened", light, "docs/OPERATIONS.md"),
 		with("a draft becomes ready", "ready_for_review", everything, "infra/main.go"),
 		commit, again, label, other, retold, retargeted, group,
@@ -84,7 +86,8 @@ func events() []event {
 		promotion,
 		{name: "the end of infra-test", hook: "workflow_run", action: "completed", branch: "main", begun: "infra-test", ended: failed},
 		{name: "the end of consent", hook: "workflow_run", action: "completed", branch: "main", begun: "consent", ended: succeeded},
-		{name: "the end of consent for another label", hook: "workflow_run", action: "completed", branch: "main", begun: "consent", ended: skipped},
+		{name: "the end of consent for another label", hook: "workflow_run", action: "completed", branch: "main", begun: "consent",
+			ended: skipped},
 	}
 }
 

@@ -178,7 +178,8 @@ func (r *run) playJob(j *actionlint.Job) error {
 	s := surroundings{contexts: maps.Clone(r.contexts), success: true}
 	needs := map[string]any{}
 	for _, needed := range j.Needs {
-		needs[strings.ToLower(needed.Value)] = map[string]any{"result": r.results[strings.ToLower(needed.Value)], "outputs": map[string]any{}}
+		name := strings.ToLower(needed.Value)
+		needs[name] = map[string]any{"result": r.results[name], "outputs": map[string]any{}}
 	}
 	s.contexts["needs"] = needs
 	for _, ancestor := range r.ancestors(id) {

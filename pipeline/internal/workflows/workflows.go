@@ -96,8 +96,8 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 //     after its time-out for a cancelled one (docs.github.com, "Using conditions to control job execution");
 //   - a job of a pull request runs on a runner that no deployment uses (docs.github.com, "Secure use reference", self-hosted runners);
 //   - a pull request is compared with the first parent of its merge: the base of its event may be older (actions/runner, issue 1689);
-//   - the labels of a pull request are asked of GitHub: those of the event are old when a run is started again (docs.github.com, "Re-running
-//     workflows and jobs": the event is the original one);
+//   - the labels of a pull request are asked of GitHub: those of the event are old when a run is
+//     started again (docs.github.com, "Re-running workflows and jobs": the event is the original one);
 //   - pull_request_target, which runs with rights on code that nobody has reviewed, is not used;
 //   - a job has a timeout;
 //   - no job writes a cache, but one of a workflow that no pull request and no push begins: what others leave in a cache would be
