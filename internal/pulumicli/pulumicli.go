@@ -21,17 +21,19 @@ type CLI struct {
 	auto.PulumiCommand // answers the version
 	path               string
 	patience           time.Duration
+	environment        func() []string
 }
 
 // Find returns the CLI that PATH leads to. An interrupted CLI that has not brought to an end what is under way after patience is
-// killed; 0 never kills it. The error says that there is none, or that its version is not one that the Automation API can drive.
-func Find(patience time.Duration) (CLI, error) {
+// killed; 0 never kills it. environment returns the variables that each run starts from, such as os.Environ. The error says that
+// there is no CLI, or that its version is not one that the Automation API can drive.
+func Find(patience time.Duration, environment func() []string) (CLI, error) {
 	path, err := exec.LookPath("pulumi")
 	if err != nil {
 		return CLI{}, err
 	}
 	known, err := auto.NewPulumiCommand(nil)
-	return CLI{PulumiCommand: known, path: path, patience: patience}, err
+	return CLI{PulumiCommand: known, path: path, patience: patience, environment: environment}, err
 }
 
 // Run implements auto.PulumiCommand; it returns what the CLI wrote to its standard output and error, and its exit code.
@@ -44,7 +46,7 @@ func (c CLI) Run(ctx context.Context, workdir string, stdin io.Reader, moreOutpu
 	command.Stdin = stdin
 	command.Stdout = io.MultiWriter(append(slices.Clone(moreOutput), &out)...)
 	command.Stderr = io.MultiWriter(append(slices.Clone(moreErrorOutput), &errOut)...)
-	command.Env = slices.Concat(os.Environ(), moreVariables, []string{"PULUMI_AUTOMATION_API=true"})
+	command.Env = slices.Concat(c.environment(), moreVariables, []string{"PULUMI_AUTOMATION_API=true"})
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = c.patience

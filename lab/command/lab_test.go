@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,10 +65,22 @@ func TestMain(m *testing.M) {
 
 // checkout makes a checkout with nothing but what the lab reads, and changes into it. Its dev is
 // taken down in the end, and then nothing may be left in the system's folder for temporary files.
+// The path has what a URL, a shell or a template might take for something else, and the environment what would change the work of
+// the programs that the lab runs.
 func checkout(t *testing.T) string {
 	t.Helper()
-	dir, temporary := t.TempDir(), t.TempDir()
+	dir, temporary := filepath.Join(t.TempDir(), "issue #1, 50%2F ü"), t.TempDir()
+	require.NoError(t, os.Mkdir(dir, 0o700))
 	t.Setenv("TMPDIR", temporary)
+	for name, value := range map[string]string{
+		"PULUMI_OPTION_TARGET": "urn:pulumi:none", "PULUMI_OPTION_REFRESH": "true", "PULUMI_CONFIG_PASSPHRASE": "another", "PULUMI_PARALLEL": "1",
+		"PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY": "false", "PULUMI_IGNORE_AMBIENT_PLUGINS": "true", "HELM_NAMESPACE": "elsewhere",
+		"HELM_REPOSITORY_CONFIG": "/nowhere", "GIT_DIR": "/nowhere", "GIT_CONFIG_PARAMETERS": "'core.bare=true'", "KUBECONFIG": "/nowhere",
+		"KUBERNETES_MASTER": "http://127.0.0.1:1", "ARM_SUBSCRIPTION_ID": "another", "HTTPS_PROXY": "http://127.0.0.1:1",
+		"HTTP_PROXY": "http://127.0.0.1:1", "ARGOCD_OPTS": "--nothing",
+	} {
+		t.Setenv(name, value)
+	}
 	checkoutOf(t, dir)
 	t.Cleanup(func() {
 		if _, _, err := lab(t, context.Background(), "down"); err != nil {
@@ -189,7 +202,9 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 		script := out + "\nprintf '%s' \"$PULUMI_BACKEND_URL\"; command -v pulumi >/dev/null"
 		shown, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output()
 		require.NoError(t, err)
-		assert.Equal(t, "file://"+s.BackendDir()+"?metadata=skip", string(shown))
+		backend, err := url.Parse(string(shown))
+		require.NoError(t, err)
+		assert.Equal(t, []string{"file", s.BackendDir(), "metadata=skip"}, []string{backend.Scheme, backend.Path, backend.RawQuery})
 		assert.Contains(t, out, "export KUBECONFIG='"+s.KubeconfigFile()+"'")
 	})
 	t.Run("status counts what exists", func(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/pulumicli"
+	"github.com/gridos/sharedinfra/lab/internal/process"
 	"github.com/gridos/sharedinfra/lab/internal/progress"
 	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/stacks"
@@ -44,15 +45,16 @@ type Engine struct {
 // New returns an engine that runs the CLI of the record's tools, for which it puts their directories first on this
 // process' PATH: the Automation API looks there. It returns an error when the CLI does not answer.
 func New(s site.Site, record site.Record, display *progress.Display) (*Engine, error) {
-	err := errors.Join(
-		os.Setenv("PATH", s.Variables(record)["PATH"]),
-		// It would win over the lab's own passphrase, even when it is empty.
-		os.Unsetenv("PULUMI_CONFIG_PASSPHRASE"),
-	)
+	err := os.Setenv("PATH", s.Variables(record)["PATH"])
+	for _, variable := range os.Environ() { // the programs run in this process
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "PULUMI_") {
+			err = errors.Join(err, os.Unsetenv(name))
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	command, err := pulumicli.Find(interruptedEnd)
+	command, err := pulumicli.Find(interruptedEnd, func() []string { return process.Environment(s.HomeDir()) })
 	if err != nil {
 		return nil, fmt.Errorf("the Pulumi CLI does not answer: %w", err)
 	}

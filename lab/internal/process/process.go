@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -33,7 +34,7 @@ type Process struct {
 	// Path is the absolute path of the binary.
 	Path string
 	Args []string
-	// Env has variables, NAME=value, that are added to the calling process' own.
+	// Env has variables, NAME=value, that are added to those of Environment.
 	Env []string
 	// Dir is the folder that it works in; the calling process' own if it is empty.
 	Dir string
@@ -68,7 +69,7 @@ func (c *Process) Start(ctx context.Context) error {
 	command := exec.Command(c.Path, c.Args...)
 	command.Stdout, command.Stderr = log, log
 	command.Dir = c.Dir
-	command.Env = append(command.Environ(), c.Env...)
+	command.Env = append(Environment(filepath.Dir(c.Log)), c.Env...)
 	command.SysProcAttr = childAttributes()
 
 	done := make(chan struct{})

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,7 +32,10 @@ func (s Site) Variables(record Record) map[string]string {
 // backendURL has the backend keep no metadata beside its files: it replaces a file at once, but writes metadata in place.
 // Whoever reads meanwhile finds it cut short, and so does everybody after the engine was killed there: "failed to load
 // checkpoint: EOF".
-func (s Site) backendURL() string { return "file://" + s.BackendDir() + "?metadata=skip" }
+func (s Site) backendURL() string {
+	address := url.URL{Scheme: "file", Path: s.BackendDir(), RawQuery: "metadata=skip"} // escapes # and % of the path (pulumi/pulumi#16414)
+	return address.String()
+}
 
 // withFirst returns path with dirs before everything else.
 func withFirst(dirs []string, path string) string {

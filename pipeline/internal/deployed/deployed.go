@@ -34,7 +34,7 @@ type Environment struct {
 // Open returns an environment whose projects are in the checkout repository. What the CLI says goes to log. It returns an error
 // when there is no CLI that can be driven.
 func Open(repository, name string, log io.Writer) (Environment, error) {
-	cli, err := pulumicli.Find(0) // an update in Azure takes as long as it takes
+	cli, err := pulumicli.Find(0, os.Environ) // an update in Azure takes as long as it takes
 	if err != nil {
 		return Environment{}, fmt.Errorf("the Pulumi CLI is needed; install it (https://www.pulumi.com/docs/install): %w", err)
 	}
