@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/scheme"
+	clienttesting "k8s.io/client-go/testing"
 )
 
 func TestUnit_OnlyWhatAKilledUpdateLeftIsStale(t *testing.T) {
@@ -108,6 +111,18 @@ func TestUnit_OnlyRecordsOfTheReleaseAreListed(t *testing.T) {
 		statuses[r.revision] = r.status
 	}
 	assert.Equal(t, map[string]string{"1": "superseded", "2": "deployed"}, statuses)
+}
+
+func TestUnit_ARecordThatCannotBeDeletedIsAnError(t *testing.T) {
+	t.Parallel()
+	resource := corev1.SchemeGroupVersion.WithResource("secrets")
+	client := fake.NewSimpleDynamicClient(scheme.Scheme)
+	of := records{secrets: client.Resource(resource).Namespace("argocd")}
+	require.NoError(t, of.remove(t.Context(), record{secret: "gone", uid: "1"}), "another has deleted it")
+	client.PrependReactor("delete", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(resource.GroupResource(), "kept", errors.New("not for you"))
+	})
+	require.ErrorContains(t, of.remove(t.Context(), record{secret: "kept", uid: "1"}), "not for you")
 }
 
 func TestUnit_ADescriptionIsReadFromTheRecord(t *testing.T) {

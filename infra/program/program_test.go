@@ -667,6 +667,33 @@ func TestUnit_LoginsThatAzureKeepsForItselfAreRefused(t *testing.T) {
 	}
 }
 
+func TestUnit_TheOldestAndNewestKubernetesOfARevisionGoWithIt(t *testing.T) {
+	t.Parallel()
+	for version, goes := range map[string]bool{"1.29": false, "1.30": true, "1.35": true, "1.36": false} {
+		_, err := run("dev", map[string]string{"istioRevisions": `["asm-1-28"]`, "kubernetesVersion": version})
+		if goes {
+			require.NoError(t, err, version)
+		} else {
+			require.ErrorContains(t, err, "asm-1-28 goes with Kubernetes 1.30 to 1.35", version)
+		}
+	}
+}
+
+// An address is of one zone, of all or of none (learn.microsoft.com, "Public IP addresses in Azure", availability zone; 2026-11).
+func TestUnit_NodesOfOneZoneLeaveByAnAddressOfAll(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", map[string]string{"zones": `["1"]`})
+	require.NoError(t, err)
+	found := 0
+	for _, r := range recorded.OfType(address) {
+		if !strings.Contains(r.Name, "gateway") {
+			found++
+			assert.Len(t, r.Inputs["zones"].ArrayValue(), 3)
+		}
+	}
+	assert.Positive(t, found)
+}
+
 func TestUnit_WhatLiesInARangeThatAKSReservesIsRefusedByItsKey(t *testing.T) {
 	t.Parallel()
 	_, err := run("dev", map[string]string{"addressSpace": "172.31.0.0/16"})

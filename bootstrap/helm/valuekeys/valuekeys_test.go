@@ -34,3 +34,11 @@ func TestUnit_AKeyThatTheChartDoesNotKnowIsNamed(t *testing.T) {
 	_, err = valuekeys.Unknown(map[string]any{}, file+".missing")
 	require.Error(t, err)
 }
+
+func TestUnit_ValuesAreAnObject(t *testing.T) {
+	t.Parallel()
+	_, err := valuekeys.Unknown([]string{"a"}, "a file")
+	require.ErrorContains(t, err, "[]string is no object in JSON")
+	_, err = valuekeys.Unknown(func() {}, "a file")
+	require.ErrorContains(t, err, "cannot be written as JSON")
+}
