@@ -15,7 +15,8 @@ import (
 // has them, with what is wrong. See Compare.
 const miswrittenKey = "__miswritten"
 
-// maxInteger is the largest integer that each number of a resource's inputs can be: they are IEEE 754 doubles (Pulumi's resource.PropertyValue).
+// maxInteger is the largest integer up to which a resource's inputs have each one: their numbers are
+// IEEE 754 doubles (resource.PropertyValue of Pulumi).
 const maxInteger = 1 << 53
 
 // ciphertext is what Pulumi's secrets managers write: v1:nonce:text with a passphrase, base64 alone with a key of a cloud. The
@@ -96,7 +97,7 @@ func compareInside(at string, written *yaml.Node, arrived any) string {
 			}
 			value, ok := object[key.Value]
 			if !ok {
-				return prefixed(at, fmt.Sprintf("the key %s does not arrive as it is written; write it in quotes: %q", key.Value, key.Value))
+				return prefixed(at, fmt.Sprintf("the key %s does not arrive as written; write it in quotes: %q", key.Value, key.Value))
 			}
 			if reason := compareInside(strings.TrimPrefix(at+"."+key.Value, "."), written.Content[i+1], value); reason != "" {
 				return reason

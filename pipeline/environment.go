@@ -104,11 +104,12 @@ func reporting(
 func planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "plan", Short: "Write down what an update would do to an environment, for somebody to approve",
-		Long: `Previews the four projects as an update of all of them would change them, and writes that to a file. The file has codes in place of
-values, which only those can compute who may decrypt the environment's state, and nothing of secrets. The digest of the file is what is
-approved: deploy does what is in the plan, and nothing else. In a workflow the report goes into the job's summary, and the digest into
-its outputs, as "digest". A project that cannot be previewed cannot be planned; nor can a commit, once a newer one was deployed. Reading
-the state, decrypting it, and reading what it refers to is all that it needs the right to.`,
+		Long: `Previews the four projects as an update of all of them would change them, and writes that to a file. The
+file has codes in place of values, which only those can compute who may decrypt the environment's state, and nothing of secrets.
+The digest of the file is what is approved: deploy does what is in the plan, and nothing else. In a workflow the report goes into
+the job's summary, and the digest into its outputs, as "digest". A project that cannot be previewed cannot be planned; nor can a
+commit, once a newer one was deployed. Reading the state, decrypting it, and reading what it refers to is all that it needs the
+right to.`,
 		Example: "  go run ./pipeline plan -s dev --out plan.json",
 	}
 	file := cmd.Flags().String("out", "plan.json", "the file to write the plan to")
@@ -210,11 +211,12 @@ func output(name, value string) error {
 func deployCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "deploy --plan FILE --digest DIGEST", Short: "Update the four projects of an environment in order, as approved",
-		Long: fmt.Sprintf(`Updates the four projects in the order in which they read each other's outputs, and stops at the first that fails. It does what is in
-the plan whose digest was approved, or less, and nothing else. Before it touches anything it previews all projects again, and ends with
-exit code %d if they would do something that is not in the plan; it previews each later one once more before its turn. Dangerous changes
-need a consent besides: the code that plan prints, which is that of these changes alone. An update that somebody else runs is not
-disturbed. In a workflow the outputs that other teams read go into the job's summary.`, exitNotApproved),
+		Long: fmt.Sprintf(`Updates the four projects in the order in which they read each other's outputs, and stops at the first
+that fails. It does what is in the plan whose digest was approved, or less, and nothing else. Before it touches anything it
+previews all projects again, and ends with exit code %d if they would do something that is not in the plan; it previews each later
+one once more before its turn. Dangerous changes need a consent besides: the code that plan prints, which is that of these changes
+alone. An update that somebody else runs is not disturbed. In a workflow the outputs that other teams read go into the job's
+summary.`, exitNotApproved),
 		Example: "  go run ./pipeline deploy -s dev --plan plan.json --digest \"$DIGEST\"",
 	}
 	file := cmd.Flags().String("plan", "", "the plan, a file that plan has written (required)")

@@ -114,7 +114,8 @@ count. A report with a stack that could not be previewed fails too: nobody knows
 			_, err = fmt.Fprintln(out, "Allowed by labels for exactly these changes.")
 		default:
 			for _, code := range missing {
-				_, told := fmt.Fprintf(out, "The label %s%s would allow it. Whoever adds it answers for the data.\n", changes.ConsentPrefix, code)
+				_, told := fmt.Fprintf(out, "The label %s%s would allow it. Whoever adds it answers for the data.\n",
+					changes.ConsentPrefix, code)
 				err = errors.Join(err, told)
 			}
 			err = errors.Join(err, verdict(exitDangerous))
@@ -171,8 +172,8 @@ func currentLabels(ctx context.Context, ref string) ([]string, error) {
 func againCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "again --workflow FILE --job NAME --head-sha SHA", Short: "Start one job of a commit's last run again", Args: noArgs,
-		Long: `Starts one job of the last run of a workflow for a commit again, with what the other jobs of the run have left. A run that has
-not ended is left alone: its job is still to come. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
+		Long: `Starts one job of the last run of a workflow for a commit again, with what the other jobs of the run have left. A run
+that has not ended is left alone: its job is still to come. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
 		Example: "  go run ./pipeline again --workflow infra-test.yml --job guard --head-sha \"$HEAD_SHA\"",
 	}
 	workflow := cmd.Flags().String("workflow", "", "the file of the workflow (required)")

@@ -93,8 +93,9 @@ func checkDestination(namespace string) error {
 	return nil
 }
 
-// checkSchedule asks the parser that Argo CD 3.4 asks, with the same options (pkg/apis/application/v1alpha1/types.go, SyncWindow.active): with a
-// schedule that it refuses, an Application is not synced at all (argo-cd#19605).
+// checkSchedule asks the parser that Argo CD 3.4 asks, with the same options
+// (pkg/apis/application/v1alpha1/types.go, SyncWindow.active). With a schedule that it refuses, an
+// Application is not synced at all (argo-cd#19605).
 func checkSchedule(schedule string) error {
 	const remedy = "write minute, hour, day of the month, month and day of the week (0 to 6, Sunday is 0) as cron does, such as 0 8 * * 1-5"
 	if strings.Contains(schedule, "TZ=") {

@@ -592,7 +592,8 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			"dev", map[string]string{"authorizedRanges": `["0.0.0.0/0"]`}, "authorizedRanges: 0.0.0.0/0 is everybody",
 		},
 		"more ranges than the API server takes": {
-			"dev", map[string]string{"authorizedRanges": `["198.51.100.7/32"` + strings.Repeat(`,"198.51.100.7/32"`, 199) + `]`},
+			"dev",
+			map[string]string{"authorizedRanges": `["198.51.100.7/32"` + strings.Repeat(`,"198.51.100.7/32"`, 199) + `]`},
 			"authorizedRanges: has 200 ranges, but the API server takes 199 beside the addresses that nodes leave by",
 		},
 		"a private range is never seen from outside": {

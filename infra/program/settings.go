@@ -194,8 +194,8 @@ func (s Settings) checkAccess(r *config.Reader) {
 			"addresses, such as [\"198.51.100.7/32\"], or make these private", strings.Join(public, ", ")))
 	}
 	if room := authorizedRanges - s.Egress.Addresses; !s.Cluster.Private && len(s.AuthorizedRanges) > room {
-		r.Check(key, fmt.Errorf("has %d ranges, but the API server takes %d beside the addresses that nodes leave by; join neighbouring ranges",
-			len(s.AuthorizedRanges), room))
+		r.Check(key, fmt.Errorf("has %d ranges, but the API server takes %d beside the addresses that nodes leave by; "+
+			"join neighbouring ranges", len(s.AuthorizedRanges), room))
 	}
 	for _, text := range s.AuthorizedRanges {
 		p, err := netip.ParsePrefix(text)

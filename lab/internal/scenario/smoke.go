@@ -80,5 +80,5 @@ func smokeTest(ctx context.Context, s *Stage) (_ string, err error) {
 	}); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("the Application was Degraded %.1f s after a run that failed, and Healthy after one that did not", took.Seconds()), nil
+	return fmt.Sprintf("the Application was Degraded %.1f s after a failed run, and Healthy after a good one", took.Seconds()), nil
 }

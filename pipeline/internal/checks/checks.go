@@ -200,7 +200,8 @@ func (r *Repository) Check(ctx context.Context) error {
 				if result := o.checks[check]; result == succeeded || result == skipped {
 					for _, piece := range work(check, e) {
 						if !o.did(piece) {
-							say(check, result+piece, "ends green (%s) although %q was not done: %s, and %s; its job must run always and look at "+
+							say(check, result+piece, "ends green (%s) although %q was not done: %s, and %s; "+
+								"its job must run always and look at "+
 								"the results of those that it needs", result, piece, e.name, m)
 						}
 					}

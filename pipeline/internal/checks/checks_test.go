@@ -134,9 +134,20 @@ func TestUnit_TheScopeOfAChange(t *testing.T) {
 		},
 		"service": {{"src/main.go"}, {"src/go.mod", "docs/service.md", "applications/gridos/base/x.yaml"}},
 		"everything": {
-			{"infra/main.go"}, {"docs/docs_test.go"}, {"go.mod"}, {"Makefile"}, {".github/workflows/infra-test.yml"}, {"lab/testdata/README.md"},
-			{"new-folder/file"}, {"new file"}, {"src/main.go", "policy/x.go"}, {"infra/Pulumi.prod.yaml", "src/main.go"}, {"a\nsrc/b"},
-			{"lab/internal/manifests/testdata/fuzz/x"}, {".ci/scope"}, {"applications/x.go"},
+			{"infra/main.go"},
+			{"docs/docs_test.go"},
+			{"go.mod"},
+			{"Makefile"},
+			{".github/workflows/infra-test.yml"},
+			{"lab/testdata/README.md"},
+			{"new-folder/file"},
+			{"new file"},
+			{"src/main.go", "policy/x.go"},
+			{"infra/Pulumi.prod.yaml", "src/main.go"},
+			{"a\nsrc/b"},
+			{"lab/internal/manifests/testdata/fuzz/x"},
+			{".ci/scope"},
+			{"applications/x.go"},
 		},
 	} {
 		for _, files := range cases {

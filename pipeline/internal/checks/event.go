@@ -86,8 +86,10 @@ func events() []event {
 		promotion,
 		{name: "the end of infra-test", hook: "workflow_run", action: "completed", branch: "main", begun: "infra-test", ended: failed},
 		{name: "the end of consent", hook: "workflow_run", action: "completed", branch: "main", begun: "consent", ended: succeeded},
-		{name: "the end of consent for another label", hook: "workflow_run", action: "completed", branch: "main", begun: "consent",
-			ended: skipped},
+		{
+			name: "the end of consent for another label", hook: "workflow_run", action: "completed", branch: "main", begun: "consent",
+			ended: skipped,
+		},
 	}
 }
 

@@ -51,7 +51,8 @@ type OtherBytesError struct {
 
 // Error names both digests.
 func (e *OtherBytesError) Error() string {
-	return fmt.Sprintf("%s is %s, and %s runs %s as %s: these are not the same bytes; copy the image with pipeline image pull and push again",
+	return fmt.Sprintf("%s is %s, and %s runs %s as %s: these are not the same bytes; copy the image again, "+
+		"with pipeline image pull and push",
 		e.Target.Image.Tag, e.Target.Image.Digest, e.From, e.There.Tag, e.There.Digest)
 }
 

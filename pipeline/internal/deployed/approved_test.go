@@ -51,8 +51,11 @@ var changed = []struct {
 	}},
 	{"operation", func(d *deployment) {
 		ways := [][2]apitype.OpType{
-			{apitype.OpCreate, apitype.OpUpdate}, {apitype.OpUpdate, apitype.OpDelete}, {apitype.OpUpdate, apitype.OpCreate},
-			{apitype.OpCreate, apitype.OpImport}, {apitype.OpReplace, apitype.OpDelete},
+			{apitype.OpCreate, apitype.OpUpdate},
+			{apitype.OpUpdate, apitype.OpDelete},
+			{apitype.OpUpdate, apitype.OpCreate},
+			{apitype.OpCreate, apitype.OpImport},
+			{apitype.OpReplace, apitype.OpDelete},
 		}
 		way := ways[d.random.IntN(len(ways))]
 		project, i := d.now.any(d.random, way[0], everywhere...)

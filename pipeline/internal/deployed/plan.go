@@ -74,7 +74,8 @@ func (e Environment) planStack(
 		err = os.WriteFile(exports, text, 0o600)
 	}
 	if err != nil {
-		return approval.Stack{}, changes.Project{}, stacks.PlannedOutputs{}, fmt.Errorf("hand over what stacks are going to export: %w", err)
+		return approval.Stack{}, changes.Project{}, stacks.PlannedOutputs{},
+			fmt.Errorf("hand over what stacks are going to export: %w", err)
 	}
 	if _, err := fmt.Fprintf(e.log, "\n== plan of %s/%s\n", p.Name, e.name); err != nil {
 		return approval.Stack{}, changes.Project{}, stacks.PlannedOutputs{}, err

@@ -18,7 +18,7 @@ var refOfPull = regexp.MustCompile(`^refs/(?:pull/(\d+)/merge|heads/gh-readonly-
 func PullRequestOfRef(ref string) (int, error) {
 	found := refOfPull.FindStringSubmatch(ref)
 	if found == nil {
-		return 0, fmt.Errorf("%q is the ref of no pull request; hand over GITHUB_REF of a run that a pull request or a merge queue has begun", ref)
+		return 0, fmt.Errorf("%q is the ref of no pull request; pass GITHUB_REF of a run of a pull request or a merge queue", ref)
 	}
 	return strconv.Atoi(found[1] + found[2])
 }
@@ -60,7 +60,8 @@ func (c *Client) Again(ctx context.Context, workflow, job, headSHA string) (stri
 	case newest.GetStatus() != "completed":
 		return fmt.Sprintf("The run %s has not ended: its job %s is still to come.", newest.GetHTMLURL(), job), nil
 	}
-	jobs, _, err := c.api.Actions.ListWorkflowJobs(ctx, c.owner, c.name, newest.GetID(), &gogithub.ListWorkflowJobsOptions{Filter: "latest"})
+	latest := &gogithub.ListWorkflowJobsOptions{Filter: "latest"}
+	jobs, _, err := c.api.Actions.ListWorkflowJobs(ctx, c.owner, c.name, newest.GetID(), latest)
 	if err != nil {
 		return "", explain(err)
 	}

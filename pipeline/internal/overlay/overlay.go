@@ -66,7 +66,7 @@ func Parse(content []byte) (Image, error) {
 			continue
 		}
 		if image.NewTag == "" {
-			return Image{}, fmt.Errorf("the image %s is set by its digest alone, which says nothing of its commit; set it by a tag too", imageName)
+			return Image{}, fmt.Errorf("the image %s is set by its digest alone, which does not name its commit; set a tag too", imageName)
 		}
 		return Image{Repository: image.NewName, Tag: image.NewTag, Digest: image.Digest}, nil
 	}

@@ -231,8 +231,10 @@ func TestUnit_OneLessIsNotEnough(t *testing.T) {
 			at(t, body, "value", 3)["limit"], at(t, body, "value", 3)["currentValue"] = 0, 0
 		}, family, "problem: "},
 		"a quota that is no number": {"usages", set("limit", -1, "value", 3), family, "not known: "},
-		"one zone is missing": {"skus", set("zones", []any{"1", "3"}, "value", 2, "locationInfo", 0),
-			"VM size Standard_D4ds_v5", "problem: "},
+		"one zone is missing": {
+			"skus", set("zones", []any{"1", "3"}, "value", 2, "locationInfo", 0),
+			"VM size Standard_D4ds_v5", "problem: ",
+		},
 		"Contributor with a condition": {"roles", func(t testing.TB, body map[string]any) {
 			for i := range at(t, body)["value"].([]any) {
 				properties := at(t, body, "value", i, "properties")
