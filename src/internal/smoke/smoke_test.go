@@ -79,7 +79,7 @@ func TestUnit_WhatUsersMissIsNamed(t *testing.T) {
 		"readers are refused":       {"/api/v1/substations", answer(403, "application/json", "{}"), "READ_NETWORKS"},
 		"no list":                   {"/api/v1/substations", answer(200, "application/json", `{}`), "the answer is not the substations"},
 		"probes are reachable":      {"/readyz", answer(200, "application/json", `{}`), "GET /readyz: 200 OK"},
-		"a redirect to another way": {"/version", http.RedirectHandler("https://example.com", 302).ServeHTTP, "GET /version: 302 Found"},
+		"a redirect to another way": {"/version", http.RedirectHandler("https://example.com", http.StatusFound).ServeHTTP, "GET /version: 302 Found"},
 	} {
 		handlers := maps.Clone(good)
 		handlers[c.path] = c.handler
@@ -90,7 +90,7 @@ func TestUnit_WhatUsersMissIsNamed(t *testing.T) {
 			}
 		}
 		server := httptest.NewServer(mux)
-		assert.ErrorContains(t, smoke.Run(t.Context(), server.URL, 0, slog.New(slog.DiscardHandler)), c.want, name)
+		require.ErrorContains(t, smoke.Run(t.Context(), server.URL, 0, slog.New(slog.DiscardHandler)), c.want, name)
 		server.Close()
 	}
 	require.ErrorContains(t, smoke.Run(t.Context(), "http://127.0.0.1:1", 0, slog.New(slog.DiscardHandler)), "no answer: ")
