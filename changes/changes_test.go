@@ -357,6 +357,16 @@ func TestUnit_AResourceUnderAnotherNameIsOneChange(t *testing.T) {
 	assert.Equal(t, []changes.Property{{Path: "resourceName", Old: "old-id", New: "new-id"}}, renamed.Properties)
 	assert.Contains(t, strings.Join(renamed.Reasons, "; "), "an alias of old would keep it")
 
+	const application = "kubernetes:argoproj.io/v1alpha1:Application"
+	p = collected(nil,
+		step(apitype.OpCreate, application, "reporting", nil, inputs("reporting"), nil),
+		step(apitype.OpDelete, application, "reports", inputs("reports"), nil, nil),
+	)
+	require.Len(t, p.Changes, 1)
+	reasons := strings.Join(p.Changes[0].Reasons, "; ")
+	assert.Contains(t, reasons, "reports goes, and takes its workloads along unless cascadeDelete is off")
+	assert.NotContains(t, reasons, "alias", "no entry of the catalogue can have one")
+
 	p = collected(nil,
 		step(apitype.OpCreate, identity, "new", nil, map[string]any{"x": "1", "y": "2"}, nil),
 		step(apitype.OpDelete, identity, "old", map[string]any{"x": "3", "y": "2"}, nil, nil),

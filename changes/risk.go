@@ -146,7 +146,12 @@ func rate(c *Change, refresh bool) {
 		}
 	}
 	if c.Was != "" {
-		note(Risky, "has another name in the program; an alias of "+c.Was[strings.LastIndex(c.Was, ":")+1:]+" would keep it")
+		was := c.Was[strings.LastIndex(c.Was, ":")+1:]
+		if kind == "kubernetes:argoproj.io:Application" { // the catalogue names it (argo-cd#22607)
+			note(Risky, "is another Application: "+was+" goes, and takes its workloads along unless cascadeDelete is off; keep the name")
+		} else {
+			note(Risky, "has another name in the program; an alias of "+was+" would keep it")
+		}
 	}
 	c.Reasons = unique(c.Reasons)
 }

@@ -9,8 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+
+	"golang.org/x/mod/semver"
 )
 
 // git runs the git binary apart from whoever uses the lab: without their configuration, hooks, templates, credentials and proxies,
@@ -36,7 +39,26 @@ func findGit(home string) (git, error) {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return git{}, fmt.Errorf("make a home for git: %w", err)
 	}
-	return git{path: path, home: home}, nil
+	g := git{path: path, home: home}
+	said, err := g.run(context.Background(), home, nil, "version")
+	if err != nil {
+		return git{}, err
+	}
+	return g, checkVersion(said)
+}
+
+// oldest is the first Git that reads GIT_CONFIG_COUNT (its release notes, 2.31.0): without it a push has no password.
+const oldest = "v2.31.0"
+
+var numbered = regexp.MustCompile(`\d+\.\d+(\.\d+)?`)
+
+// checkVersion returns an error if what git version prints is an older one. What has no number is let pass.
+func checkVersion(said string) error {
+	found := numbered.FindString(said)
+	if found == "" || semver.Compare("v"+found, oldest) >= 0 {
+		return nil
+	}
+	return fmt.Errorf("git %s is too old for the lab; install %s or newer", found, strings.TrimPrefix(oldest, "v"))
 }
 
 // authorized is git that shows a name and a password to the server that it talks to. They are in the environment: arguments can be

@@ -412,9 +412,11 @@ spec:
 		factor         float64
 		want           string
 	}{
-		"factor":        {good, harmless, 0, "above 0"},
-		"anchor":        {strings.Replace(good, "20s", "&wait 20s", 1), harmless, 0.5, "line 9"},
-		"no pause":      {strings.Replace(good, `duration: "90"`, "", 1), harmless, 1, "pause.duration"},
+		"factor": {good, harmless, 0, "above 0"},
+		"anchor": {strings.Replace(good, "20s", "&wait 20s", 1), harmless, 0.5, "line 9"},
+		"no pause": {
+			strings.Replace(good, `, {pause: {}}, {pause: &long {duration: "90"}}, {pause: *long}`, "", 1), harmless, 1, "pause.duration",
+		},
 		"no window":     {strings.Replace(good, "a[1m] / b[2m]", "a / b", 1), harmless, 1, "window"},
 		"no duration":   {strings.Replace(good, "40s", "soon", 1), harmless, 1, `"soon"`},
 		"no YAML":       {"{", harmless, 1, "a.yaml"},

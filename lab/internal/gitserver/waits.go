@@ -91,6 +91,9 @@ func (w *waits) document(root *yaml.Node, edits *edits) error {
 			return err
 		}
 		for _, step := range items(field(canary, "steps")) {
+			if pause := field(step, "pause"); pause != nil && field(pause, "duration") == nil {
+				w.pauses++ // it lasts until somebody promotes: there is nothing to scale
+			}
 			if err := errors.Join(
 				w.wait(field(step, "pause", "duration"), &w.pauses, edits),
 				w.arguments(field(step, "analysis", "args"), edits),

@@ -3,17 +3,21 @@ package world
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 
 	apps "github.com/gridos/sharedinfra/apps/program"
+	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/argo"
@@ -112,7 +116,7 @@ func (m *machine) findGitOps(ctx context.Context) error {
 		m.paths[name] = path
 	}
 	m.gitops = &gitops.Options{
-		Dir: m.site.GitOpsDir(), Repository: m.site.Repository, Branch: settings.TargetRevision,
+		Dir: m.site.GitOpsDir(), Repository: m.site.Repository, Branch: branchFor(settings.TargetRevision),
 		Binaries: delivery.Binaries{
 			ArgoCD: paths[toolchain.ArgoCD], ArgoRollouts: paths[toolchain.ArgoRollouts], Kustomize: paths[toolchain.Kustomize],
 			RedisServer: found["redis-server"], Prometheus: found["prometheus"],
@@ -135,12 +139,70 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	if err != nil {
 		return err
 	}
-	overrides[stacks.Bootstrap.Name]["sourceRepositories"] = []string{status.GitURL}
+	values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Apps.Directory), m.site.Environment)
+	if err != nil {
+		return err
+	}
+	settings, err := m.appsSettings(ctx)
+	if err != nil {
+		return err
+	}
+	permitted, err := m.sourceRepositories(ctx)
+	if err != nil {
+		return err
+	}
+	entries, err := withoutPrometheus(values[stacks.Apps.Name+":applications"])
+	if err != nil {
+		return err
+	}
+	// What the user permits beside the repository itself stays permitted: an entry of the catalogue may be from there.
+	overrides[stacks.Bootstrap.Name]["sourceRepositories"] = append([]string{status.GitURL}, permitted...)
 	overrides[stacks.Apps.Name]["repositoryUrl"] = status.GitURL
-	// Its chart comes from a repository that the lab may not reach; Prometheus runs beside the
-	// cluster instead.
-	overrides[stacks.Apps.Name]["applications"] = []map[string]any{{"name": "prometheus", "enabled": false}}
+	overrides[stacks.Apps.Name]["applications"] = entries
+	if branch := branchFor(settings.TargetRevision); branch != settings.TargetRevision {
+		overrides[stacks.Apps.Name]["targetRevision"] = branch
+		m.display.Printf("targetRevision is the commit %s; the lab's Git has the working tree on a branch %s, which Argo CD follows instead.",
+			settings.TargetRevision, branch)
+	}
 	return nil
+}
+
+// commitHash is a commit by its whole hash, or by the beginning of it.
+var commitHash = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
+
+// branchFor is the branch of the lab's Git that has the working tree: the configured revision, unless that is a commit, which cannot be
+// made again.
+func branchFor(revision string) string {
+	if commitHash.MatchString(revision) {
+		return "main"
+	}
+	return revision
+}
+
+// withoutPrometheus returns the entries of the user's catalogue, as JSON has them, without Prometheus: its chart comes from a repository
+// that the lab may not reach, and Prometheus runs beside the cluster instead.
+func withoutPrometheus(catalogue string) ([]map[string]any, error) {
+	var entries []map[string]any
+	if catalogue != "" {
+		if err := json.Unmarshal([]byte(catalogue), &entries); err != nil {
+			return nil, fmt.Errorf("%s:applications: %w", stacks.Apps.Name, err)
+		}
+	}
+	entries = slices.DeleteFunc(entries, func(entry map[string]any) bool { return entry["name"] == prometheusEntry })
+	return append(entries, map[string]any{"name": prometheusEntry, "enabled": false}), nil
+}
+
+// prometheusEntry is the name of the catalogue's entry for Prometheus.
+const prometheusEntry = "prometheus"
+
+// sourceRepositories are what gridos-bootstrap permits the application's project to sync from.
+func (m *machine) sourceRepositories(ctx context.Context) ([]string, error) {
+	values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Bootstrap.Directory), m.site.Environment)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := bootstrap.Load(config.FromMap(stacks.Bootstrap.Name, m.site.Environment, values), m.site.Environment)
+	return settings.ArgoCD.Projects.SourceRepositories, err
 }
 
 // errNoGitOps returns the error that the environment does not deliver from Git.

@@ -37,7 +37,8 @@ func extract(ctx context.Context, repository, commit, dir string) error {
 // working tree's that differ (go help build, -overlay). What the commit does not have is not there
 // for it.
 func (b *Baseline) writeOverlay(ctx context.Context, file string) error {
-	differ, err := git(ctx, b.site.Repository, "diff", "--name-only", "--no-renames", "-z", b.Commit)
+	// The checkout may be a folder of a larger repository; git ls-files names files as seen from there by itself.
+	differ, err := git(ctx, b.site.Repository, "diff", "--name-only", "--relative", "--no-renames", "-z", b.Commit)
 	if err != nil {
 		return fmt.Errorf("git diff %s: %w", b.Commit, err)
 	}
