@@ -31,7 +31,7 @@ const (
 	authorEmail = "lab@gridos.invalid"
 )
 
-func findGit(home string) (git, error) {
+func findGit(ctx context.Context, home string) (git, error) {
 	path, err := exec.LookPath("git")
 	if err != nil {
 		return git{}, fmt.Errorf("there is no git on PATH (%w); install git", err)
@@ -40,7 +40,7 @@ func findGit(home string) (git, error) {
 		return git{}, fmt.Errorf("make a home for git: %w", err)
 	}
 	g := git{path: path, home: home}
-	said, err := g.run(context.Background(), home, nil, "version")
+	said, err := g.run(ctx, home, nil, "version")
 	if err != nil {
 		return git{}, err
 	}

@@ -69,7 +69,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the Git server: %w", err)
 	}
-	g, err := findGit(filepath.Join(options.Dir, "home"))
+	g, err := findGit(ctx, filepath.Join(options.Dir, "home"))
 	if err != nil {
 		return nil, err
 	}

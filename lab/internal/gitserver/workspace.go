@@ -53,7 +53,7 @@ func Clone(ctx context.Context, origin Origin, dir string) (*Workspace, error) {
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of a clone: %w", err)
 	}
-	g, err := findGit(filepath.Join(dir, "home"))
+	g, err := findGit(ctx, filepath.Join(dir, "home"))
 	if err != nil {
 		return nil, err
 	}

@@ -161,7 +161,7 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	overrides[stacks.Apps.Name]["applications"] = entries
 	if branch := branchFor(settings.TargetRevision); branch != settings.TargetRevision {
 		overrides[stacks.Apps.Name]["targetRevision"] = branch
-		m.display.Printf("targetRevision is the commit %s; the lab's Git has the working tree on a branch %s, which Argo CD follows instead.",
+		m.display.Printf("targetRevision is the commit %s; in the lab Argo CD follows a branch %s with the working tree instead.",
 			settings.TargetRevision, branch)
 	}
 	return nil
