@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -53,18 +53,18 @@ func Widened(consented, now []Danger) []Danger {
 }
 
 // Consent returns the code of the consent to the dangerous changes of a report, or "" if there are none: the environment, and 80 bits
-// of a hash over Dangers, for which nobody finds other changes.
+// of a hash over Dangers: no other changes with the same code can be found.
 func (r Report) Consent() string {
 	dangers := r.Dangers()
 	if len(dangers) == 0 {
 		return ""
 	}
-	text, err := json.Marshal(dangers)
-	if err != nil {
-		panic(err) // strings can be encoded
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%q\n", r.Environment)
+	for _, d := range dangers {
+		fmt.Fprintf(sum, "%q %q %q %q\n", d.Op, d.URN, d.Was, d.Because)
 	}
-	sum := sha256.Sum256(append([]byte(r.Environment+"\n"), text...))
-	return r.Environment + "-" + hex.EncodeToString(sum[:10])
+	return r.Environment + "-" + hex.EncodeToString(sum.Sum(nil)[:10])
 }
 
 // Consented tells whether one of the consents, which are labels or bare codes, is that with the code.
