@@ -76,7 +76,7 @@ func compare(written *yaml.Node, arrived string) string {
 	decoder := json.NewDecoder(strings.NewReader(arrived))
 	decoder.UseNumber()
 	if decoder.Decode(&value) != nil {
-		return "" // it is no object or list any more, which whoever reads the key reports
+		return "" // it is no object or list any more: the reader of the key reports that
 	}
 	return compareInside("", written, value)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/diag/colors"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"go.yaml.in/yaml/v3" // the CLI's own, so that a copy says what the file says
 
 	configuration "github.com/gridos/sharedinfra/config"
 )
@@ -32,6 +33,23 @@ func Project(dir string) (*workspace.Project, error) {
 
 // StackFile returns the path of the configuration of stack in the project of dir.
 func StackFile(dir, stack string) string { return filepath.Join(dir, "Pulumi."+stack+".yaml") }
+
+// Read returns what a stack's file says, as YAML has it: secrets are maps with the one key secure. It is empty for an empty file.
+// A missing file is an error that wraps fs.ErrNotExist.
+func Read(file string) (map[string]any, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var content map[string]any
+	if err := yaml.Unmarshal(text, &content); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if content == nil {
+		content = map[string]any{}
+	}
+	return content, nil
+}
 
 // Config returns what a program in dir is given for stack: keys with their namespace ("gridos-infra:location"), lists and
 // objects as JSON, secrets still encrypted. It neither asks for a passphrase nor checks a type: package config does the

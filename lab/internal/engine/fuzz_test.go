@@ -50,7 +50,7 @@ func FuzzStackFile(f *testing.F) {
 			return
 		}
 		to := projectfile.StackFile(s.WorkDir(project.Name), s.Environment)
-		written, err := readYAML(to)
+		written, err := projectfile.Read(to)
 		require.NoError(t, err)
 		for _, key := range []string{"secretsprovider", "encryptedkey", "encryptionsalt", "environment"} {
 			assert.NotContains(t, written, key)
@@ -62,7 +62,7 @@ func FuzzStackFile(f *testing.F) {
 		for path := range secrets {
 			assert.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(values)), func(key string) bool { return strings.HasPrefix(path, key) }), path)
 		}
-		original, err := readYAML(from)
+		original, err := projectfile.Read(from)
 		require.NoError(t, err)
 		if given, ok := original["config"].(map[string]any); ok && len(secrets) == 0 {
 			delete(given, "protect")

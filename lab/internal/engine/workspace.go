@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-	"go.yaml.in/yaml/v3" // the CLI's own, so that the copy says what the file says
+	"go.yaml.in/yaml/v3"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/site"
@@ -36,11 +36,11 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 		return nil, err
 	}
 
-	settings, err := readYAML(projectfile.StackFile(source, s.Environment))
+	settings, err := projectfile.Read(projectfile.StackFile(source, s.Environment))
 	if err != nil {
 		return nil, err
 	}
-	earlier, err := readYAML(projectfile.StackFile(work, s.Environment))
+	earlier, err := projectfile.Read(projectfile.StackFile(work, s.Environment))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 // of SHA-256 each.
 func saltOfOthers(s site.Site) (any, error) {
 	for _, p := range line() {
-		settings, err := readYAML(projectfile.StackFile(s.WorkDir(p.Name), s.Environment))
+		settings, err := projectfile.Read(projectfile.StackFile(s.WorkDir(p.Name), s.Environment))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -128,19 +128,4 @@ func replaceFile(path string, text []byte) error {
 		return err
 	}
 	return os.Rename(unfinished, path)
-}
-
-func readYAML(path string) (map[string]any, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var settings map[string]any
-	if err := yaml.Unmarshal(text, &settings); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if settings == nil { // the file is empty, or null
-		settings = map[string]any{}
-	}
-	return settings, nil
 }

@@ -102,7 +102,7 @@ func (e Environment) watched(
 				if !open {
 					return
 				}
-				if event.Error != nil { // what nobody has seen is in no report
+				if event.Error != nil { // what was not seen is in no report
 					lost = fmt.Errorf("%s/%s: not all that the engine did was told: %w", p.Name, e.name, event.Error)
 				}
 				if d := event.DiagnosticEvent; d != nil && d.Severity == "error" && len(said) < mostSaid {

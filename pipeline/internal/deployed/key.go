@@ -36,7 +36,7 @@ func (e Environment) seal(ctx context.Context, key approval.Key) (string, error)
 	if _, err := e.config(ctx, key.String(), file, "set", sealedName, "--secret"); err != nil {
 		return "", fmt.Errorf("seal the plan's key with the secrets provider of %s/%s: %w", keeper.Name, e.name, err)
 	}
-	content, err := readStackFile(file)
+	content, err := projectfile.Read(file)
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +58,7 @@ func (e Environment) unseal(ctx context.Context, sealed string) (approval.Key, e
 	defer done()
 	text, err := e.config(ctx, "", file, "get", sealedName)
 	if err != nil {
-		return nil, fmt.Errorf("unseal the plan's key with the secrets provider of %s/%s; whoever deploys needs the right to decrypt "+
+		return nil, fmt.Errorf("unseal the plan's key with the secrets provider of %s/%s; the identity that deploys needs the right to decrypt "+
 			"with it, and the plan has to be of this environment: %w", keeper.Name, e.name, err)
 	}
 	return approval.ParseKey(text)
@@ -77,7 +77,7 @@ func (e Environment) config(ctx context.Context, input, file string, args ...str
 
 // copyOfFile copies the stack's file to where it can be written to, with a value for sealedName unless that is nil.
 func (e Environment) copyOfFile(value any) (file string, done func(), err error) {
-	content, err := readStackFile(projectfile.StackFile(filepath.Join(e.repository, keeper.Directory), e.name))
+	content, err := projectfile.Read(projectfile.StackFile(filepath.Join(e.repository, keeper.Directory), e.name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", nil, err
 	}
@@ -100,18 +100,9 @@ func (e Environment) copyOfFile(value any) (file string, done func(), err error)
 	if err != nil {
 		return "", nil, err
 	}
-	file = filepath.Join(dir, "Pulumi."+e.name+".yaml")
-	return file, func() { os.RemoveAll(dir) }, os.WriteFile(file, text, 0o600)
-}
-
-func readStackFile(file string) (map[string]any, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+	file = projectfile.StackFile(dir, e.name)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	var content map[string]any
-	if err := yaml.Unmarshal(text, &content); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return content, nil
+	return file, func() { os.RemoveAll(dir) }, nil
 }
