@@ -65,11 +65,7 @@ var chartSources = []chartSource{
 // source. A decision holds for the life of the environment: a release does not change its chart
 // because the network does.
 func (m *machine) charts(ctx context.Context) (map[string]any, error) {
-	values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Bootstrap.Directory), m.site.Environment)
-	if err != nil {
-		return nil, err
-	}
-	settings, err := bootstrap.Load(config.FromMap(stacks.Bootstrap.Name, m.site.Environment, values), m.site.Environment)
+	settings, err := m.bootstrapSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +78,14 @@ func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 		maps.Copy(overrides, changes)
 	}
 	return overrides, nil
+}
+
+func (m *machine) bootstrapSettings(ctx context.Context) (bootstrap.Settings, error) {
+	values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Bootstrap.Directory), m.site.Environment)
+	if err != nil {
+		return bootstrap.Settings{}, err
+	}
+	return bootstrap.Load(config.FromMap(stacks.Bootstrap.Name, m.site.Environment, values), m.site.Environment)
 }
 
 func (m *machine) chartsOf(ctx context.Context, source chartSource, settings bootstrap.Settings) (map[string]any, error) {

@@ -17,7 +17,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	apps "github.com/gridos/sharedinfra/apps/program"
-	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/argo"
@@ -147,7 +146,7 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	if err != nil {
 		return err
 	}
-	permitted, err := m.sourceRepositories(ctx)
+	platform, err := m.bootstrapSettings(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,7 +155,7 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 		return err
 	}
 	// What the user permits beside the repository itself stays permitted: an entry of the catalogue may be from there.
-	overrides[stacks.Bootstrap.Name]["sourceRepositories"] = append([]string{status.GitURL}, permitted...)
+	overrides[stacks.Bootstrap.Name]["sourceRepositories"] = append([]string{status.GitURL}, platform.ArgoCD.Projects.SourceRepositories...)
 	overrides[stacks.Apps.Name]["repositoryUrl"] = status.GitURL
 	overrides[stacks.Apps.Name]["applications"] = entries
 	if branch := branchFor(settings.TargetRevision); branch != settings.TargetRevision {
@@ -194,16 +193,6 @@ func withoutPrometheus(catalogue string) ([]map[string]any, error) {
 
 // prometheusEntry is the name of the catalogue's entry for Prometheus.
 const prometheusEntry = "prometheus"
-
-// sourceRepositories are what gridos-bootstrap permits the application's project to sync from.
-func (m *machine) sourceRepositories(ctx context.Context) ([]string, error) {
-	values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Bootstrap.Directory), m.site.Environment)
-	if err != nil {
-		return nil, err
-	}
-	settings, err := bootstrap.Load(config.FromMap(stacks.Bootstrap.Name, m.site.Environment, values), m.site.Environment)
-	return settings.ArgoCD.Projects.SourceRepositories, err
-}
 
 // errNoGitOps returns the error that the environment does not deliver from Git.
 func errNoGitOps(s site.Site) error {
