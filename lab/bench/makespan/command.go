@@ -59,7 +59,8 @@ Exit codes: 0 done, 1 failed, or a ratio is above --max-ratio.`,
 	flags.StringSliceVarP(&o.stacks, "stack", "s", naming.Environments(), "environments to measure")
 	flags.Float64Var(&o.scale, "scale", 1.0/10, "the part of Azure's time to wait here; below 1/50 the engine's own time counts")
 	flags.IntVar(&o.parallel, "parallel", parallel, "resources that the engine works on at once; 0 lets the CLI choose")
-	flags.Float64Var(&o.maxRatio, "max-ratio", 1.15, "the highest ratio of makespan to chain")
+	flags.Float64Var(&o.maxRatio, "max-ratio", 1.25, // prod's in lab/bench/bounds.json
+		"the highest ratio of makespan to chain")
 	flags.BoolVar(&o.json, "json", false, "print JSON, for machines")
 	flags.BoolVar(&o.each, "each", false, "print every resource, not only the critical path")
 	return cmd
