@@ -180,11 +180,11 @@ func (o overlay) checkSelectors(r *report) {
 		}
 		return found, any
 	}
-	// What runs by the hour serves nobody, and no Service, budget or Rollout counts it as a pod that does.
+	// What runs by the hour serves no request, and no Service, budget or Rollout counts it as a pod that does.
 	apart := func(object Object, field string, selector labels.Selector) {
 		for _, job := range o.cronJobs {
 			if selector.Matches(labels.Set(job.is.Spec.JobTemplate.Spec.Template.Labels)) {
-				r.add(object, field, "also selects the pods of the CronJob %s, which serve nobody; it is %s", job.GetName(), selector)
+				r.add(object, field, "also selects the pods of the CronJob %s, which serve no request; it is %s", job.GetName(), selector)
 			}
 		}
 	}

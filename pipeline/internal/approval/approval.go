@@ -127,7 +127,7 @@ func Read(file, digest string) (Plan, error) {
 	return p, nil
 }
 
-// The digest is of codes that nobody can compute without the key, so that it tells nothing of the values behind them.
+// The digest is of codes, which cannot be computed without the key: it reveals no value.
 func digestOf(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])

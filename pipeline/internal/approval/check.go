@@ -40,7 +40,7 @@ func (p Plan) CheckFor(environment, commit string, contractVersion int, consents
 	same("commit", p.Commit, commit)
 	same("contract version", strconv.Itoa(p.ContractVersion), strconv.Itoa(contractVersion))
 	if p.Consent != "" && !changes.Consented(consents, p.Consent) {
-		reasons = append(reasons, fmt.Sprintf("its dangerous changes need the consent %s, and nobody has given it", p.Consent))
+		reasons = append(reasons, fmt.Sprintf("its dangerous changes need the consent %s, which was not given", p.Consent))
 	}
 	return refused(reasons)
 }
