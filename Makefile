@@ -141,6 +141,10 @@ need-pulumi:
 test: tools ## Run the tests of all tiers
 	$(GO_TEST) ./...
 	$(IN_SRC) $(GO_TEST) ./...
+ifneq (,$(findstring -short,$(TEST_FLAGS)))
+	@echo "With -short these were skipped, and others played a sample; make test plays all:"
+	@grep -rhoE --include='*_test.go' --exclude-dir=.lab '"-short: [^"]*"' . | tr -d '"' | sort
+endif
 
 .PHONY: test-unit
 test-unit: ## Run the tests that start no process of the lab: seconds

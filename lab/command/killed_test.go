@@ -28,6 +28,9 @@ import (
 // upgrade: each time the next update has to find its way, and the last one has to leave nothing to
 // do.
 func TestEngine_AKilledReleaseIsTakenOver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it kills five releases, one after the other")
+	}
 	dir := checkout(t)
 	s, err := site.Open("dev")
 	require.NoError(t, err)

@@ -257,6 +257,9 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 // The whole life of dev is above, and that of test beside it in TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet. prod is private,
 // protected and locked.
 func TestEngine_ProdGoesUpStaysAndComesDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: prod is previewed from nothing, and its infra goes up and down in package engine")
+	}
 	const prod = "prod"
 	dir := checkout(t)
 	gone := false
@@ -619,7 +622,7 @@ func TestEngine_EveryEnvironmentIsPreviewedFromNothing(t *testing.T) {
 	assert.Empty(t, processesOf(t, dir))
 }
 
-// Ctrl-C at three moments of up and one of down, while another environment is up beside the one
+// Ctrl-C at three moments of up, with -short at one, and at one of down, while another environment is up beside the one
 // that is interrupted.
 func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	dir := checkout(t)
@@ -633,17 +636,22 @@ func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 		}
 	})
 
-	for _, moment := range []struct {
+	type moment struct {
 		name  string
 		reach func() bool
-	}{
+	}
+	moments := []moment{
 		// Which is also the longest one: it leaves the time for a look at the status.
 		{"while Azure's resources are made", func() bool {
 			return sizeOf(s.AzureFile()) > 8000 && statusAnswers(t)
 		}},
 		{"while the releases are awaited", func() bool { return sizeOf(s.LogFile("gridos-bootstrap-up")) > 600 }},
 		{"while the Applications are made", func() bool { return sizeOf(s.LogFile("gridos-apps-up")) > 0 }},
-	} {
+	}
+	if testing.Short() {
+		moments = moments[:1]
+	}
+	for _, moment := range moments {
 		code, output := interrupt(t, dir, "up", moment.reach)
 		assert.Equal(t, exitInterrupted, code, moment.name)
 		assert.Contains(t, output, "Stopped. `go run ./lab up` goes on from here", moment.name)

@@ -39,6 +39,9 @@ const bounded = 90 * time.Second
 // A chart moves to another version, the engine goes and comes back, and in the end the cluster is
 // gone: one environment, because each takes the one before as it left it.
 func TestEngine_DefinitionsAreUpgradedAndKeptAndAGoneClusterHangsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it installs the charts twice")
+	}
 	checkout(t)
 	s, err := site.Open("dev")
 	require.NoError(t, err)

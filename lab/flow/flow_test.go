@@ -91,8 +91,8 @@ func (u user) fails(t *testing.T, code int, text string, args ...string) {
 // sample is what -short plays: the line, a release of each outcome, what Git changes beside an image, a killed controller, and one
 // intruder.
 var sample = []string{
-	"infrastructure", "bootstrap", "environments", "secrets", scenario.GoodRelease, "git-revert", "config-abort", "bad-errors", "condemned",
-	"drift", "routing-canary", "broken-manifest", "rollouts-killed", "git-down", "intruder", "foreign-account", "audit",
+	"infrastructure", "bootstrap", scenario.GoodRelease, "git-revert", "config-abort", "bad-errors", "condemned", "drift", "routing-canary",
+	"rollouts-killed", "intruder", "audit",
 }
 
 // Every promise of docs/GITOPS_COMPLETE_FLOW.md, in an environment that delivers from Git.

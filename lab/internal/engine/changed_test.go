@@ -301,7 +301,7 @@ func (l *living) registered(t *testing.T, values map[string]any) []string {
 }
 
 // try makes all attempts and notes what comes of each. What the document calls a change in place is made for real, all such changes in
-// one update: it replaces whatever any of them replaces. All else is previewed by itself, with -short only every fourth.
+// one update: it replaces whatever any of them replaces. All else is previewed by itself, with -short only every eighth.
 func (l *living) try(t *testing.T, attempts []attempt, documented map[string]documentedKey, note func(key, found string)) {
 	t.Helper()
 	before, together := l.registered(t, l.values), l.values
@@ -313,7 +313,7 @@ func (l *living) try(t *testing.T, attempts []attempt, documented map[string]doc
 			assert.NotEqual(t, before, l.registered(t, a.over(l.values)), "another %s changes nothing", a.key)
 			continue
 		}
-		if single++; testing.Short() && single%4 != 1 {
+		if single++; testing.Short() && single%8 != 1 {
 			continue
 		}
 		note(a.key, l.attempt(t, a))

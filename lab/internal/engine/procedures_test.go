@@ -222,6 +222,9 @@ func TestEngine_TheProcedureForKubernetesWorks(t *testing.T) {
 
 // A command that ends before all pools are raised leaves the rest to the second block of the section.
 func TestEngine_TheProcedureForAPoolThatStayedBehindWorks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the procedure for Kubernetes raises pools too")
+	}
 	r := read(t)
 	scripts := r.section("Kubernetes, minor", "sh")
 	// The old way raises the control plane alone.
@@ -264,6 +267,9 @@ func TestEngine_APoolThatIsNotWhatTheProgramWantsIsRefused(t *testing.T) {
 }
 
 func TestEngine_TheProcedureForTheMeshWorks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: the rules of a mesh's revisions are tried in package enginetest")
+	}
 	const heading = "A revision of the mesh"
 	r := read(t)
 	revisions := func() []string {

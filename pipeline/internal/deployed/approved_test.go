@@ -195,7 +195,7 @@ func TestUnit_WhatIsApprovedIsWhatRuns(t *testing.T) {
 	repository := projects(t)
 	all := make([]outcome, 2*cases)
 	group := errgroup.Group{}
-	group.SetLimit(16) // each waits for its events more than it computes
+	group.SetLimit(cases) // each waits for its events more than it computes
 	for i := range uint64(cases) {
 		class := changed[i%uint64(len(changed))]
 		group.Go(func() error {
