@@ -27,18 +27,19 @@ const (
 // standIns are the packages that do in a test or in the lab what a program or a service does
 // elsewhere.
 var standIns = []string{
-	"lab/internal/azure/arm", "lab/internal/azure/azcli", "lab/internal/azure/services", "lab/internal/charts",
-	"lab/internal/cloudcontroller", "lab/internal/controlplane", "lab/internal/delivery", "lab/internal/gitserver",
-	"lab/internal/image", "lab/internal/mesh", "lab/internal/random", "lab/internal/registry", "lab/internal/scheduling",
-	"lab/internal/standins", "lab/internal/traffic", "pipeline/internal/github/githubtest", "pipeline/internal/preflight/azuretest",
+	"lab/internal/azure/arm", "lab/internal/azure/azcli", "lab/internal/azure/services", "lab/internal/cluster/cloudcontroller",
+	"lab/internal/cluster/controlplane", "lab/internal/cluster/mesh", "lab/internal/cluster/scheduling", "lab/internal/cluster/standins",
+	"lab/internal/delivery", "lab/internal/delivery/gitserver", "lab/internal/delivery/image", "lab/internal/delivery/registry",
+	"lab/internal/delivery/traffic", "lab/internal/offline/charts", "lab/internal/offline/random", "pipeline/internal/github/githubtest",
+	"pipeline/internal/preflight/azuretest",
 }
 
 // others are the packages of the lab that stand in for nothing: they drive real programs and
 // stand-ins, or look at them.
 var others = []string{
-	"apitest", "argo", "argocluster", "azure", "azure/enginetest", "azure/schema", "chaos", "daemon", "drill", "engine", "gitops",
-	"integrity", "labcli", "loopback", "manifests", "process", "progress", "providers", "scenario", "scratch", "site", "toolchain", "world",
-	"world/baseline",
+	"azure", "azure/enginetest", "azure/schema", "cluster/apitest", "cluster/argocluster", "daemon", "delivery/argo", "delivery/gitops",
+	"delivery/manifests", "engine", "engine/providers", "host/loopback", "host/process", "host/progress", "host/site", "host/toolchain",
+	"scenario", "world", "world/baseline",
 }
 
 // row is a line of a table, by the titles of the columns.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/gridos/sharedinfra/lab/bench/figures"
 	"github.com/gridos/sharedinfra/lab/bench/makespan"
-	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 )
 
 // options are the flags of the measurements.

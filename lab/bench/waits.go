@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/gridos/sharedinfra/lab/internal/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/naming"
 )
 

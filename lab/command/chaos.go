@@ -16,12 +16,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/internal/plaintable"
-	"github.com/gridos/sharedinfra/lab/internal/chaos"
-	"github.com/gridos/sharedinfra/lab/internal/labcli"
-	"github.com/gridos/sharedinfra/lab/internal/progress"
-	"github.com/gridos/sharedinfra/lab/internal/scratch"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/world"
+	"github.com/gridos/sharedinfra/lab/proofs/chaos"
+	"github.com/gridos/sharedinfra/lab/proofs/labcli"
+	"github.com/gridos/sharedinfra/lab/proofs/scratch"
 )
 
 // inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all

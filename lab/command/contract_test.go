@@ -11,7 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/lab/internal/scratch"
+	"github.com/gridos/sharedinfra/lab/proofs/scratch"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gridos/sharedinfra/changes"
-	"github.com/gridos/sharedinfra/lab/internal/progress"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/world"
 )
 

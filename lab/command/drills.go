@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/internal/plaintable"
-	"github.com/gridos/sharedinfra/lab/internal/drill"
-	"github.com/gridos/sharedinfra/lab/internal/labcli"
-	"github.com/gridos/sharedinfra/lab/internal/progress"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/world"
+	"github.com/gridos/sharedinfra/lab/proofs/drill"
+	"github.com/gridos/sharedinfra/lab/proofs/labcli"
 )
 
 func drillsCommand() *cobra.Command {

@@ -15,10 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/internal/plaintable"
-	"github.com/gridos/sharedinfra/lab/internal/gitops"
-	"github.com/gridos/sharedinfra/lab/internal/progress"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/scenario"
-	"github.com/gridos/sharedinfra/lab/internal/site"
 	"github.com/gridos/sharedinfra/lab/internal/world"
 )
 

@@ -25,8 +25,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/scenario"
-	"github.com/gridos/sharedinfra/lab/internal/site"
 )
 
 // user is somebody with a checkout and the lab's command.

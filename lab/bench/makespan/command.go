@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gridos/sharedinfra/lab/internal/progress"
-	"github.com/gridos/sharedinfra/lab/internal/site"
-	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -20,15 +20,15 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/cloudcontroller"
-	"github.com/gridos/sharedinfra/lab/internal/controlplane"
-	"github.com/gridos/sharedinfra/lab/internal/gitops"
-	"github.com/gridos/sharedinfra/lab/internal/mesh"
-	"github.com/gridos/sharedinfra/lab/internal/providers"
-	"github.com/gridos/sharedinfra/lab/internal/random"
-	"github.com/gridos/sharedinfra/lab/internal/site"
-	"github.com/gridos/sharedinfra/lab/internal/standins"
-	"github.com/gridos/sharedinfra/lab/internal/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/cloudcontroller"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
+	"github.com/gridos/sharedinfra/lab/internal/offline/random"
 )
 
 // Config is what the background process is told by the command that starts it.

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gridos/sharedinfra/lab/internal/controlplane"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
 // Command is the hidden command of the lab that runs Serve; its argument is the site's directory.

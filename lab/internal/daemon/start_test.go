@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/gitops"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
 func TestUnit_ARunningProcessIsKeptWhileItDoesWhatIsWanted(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/standins"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 )
 
 // readSecret is Entra ID and Key Vault for a workload of the cluster. Entra ID verifies a token with the keys that the cluster publishes;

@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/gridos/sharedinfra/lab/internal/process"
+	"github.com/gridos/sharedinfra/lab/internal/host/process"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -20,8 +20,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/gridos/sharedinfra/lab/internal/loopback"
-	"github.com/gridos/sharedinfra/lab/internal/process"
+	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
+	"github.com/gridos/sharedinfra/lab/internal/host/process"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/gridos/sharedinfra/lab/internal/process"
+	"github.com/gridos/sharedinfra/lab/internal/host/process"
 	"github.com/gridos/sharedinfra/naming"
 )
 

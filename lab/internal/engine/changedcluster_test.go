@@ -21,12 +21,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/gridos/sharedinfra/lab/internal/argocluster"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/cloudcontroller"
-	"github.com/gridos/sharedinfra/lab/internal/controlplane"
-	"github.com/gridos/sharedinfra/lab/internal/mesh"
-	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/argocluster"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/cloudcontroller"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )

@@ -7,7 +7,7 @@ import (
 	"github.com/gridos/sharedinfra/config/projectfile"
 	infra "github.com/gridos/sharedinfra/infra/program"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
-	"github.com/gridos/sharedinfra/lab/internal/loopback"
+	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 )
 
 // noProgram is a language host for commands that run no program: the CLI asks one for the plugins of the program all the same. For

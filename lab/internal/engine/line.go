@@ -11,7 +11,7 @@ import (
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
 	infra "github.com/gridos/sharedinfra/infra/program"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	published "github.com/gridos/sharedinfra/program"
 	"github.com/gridos/sharedinfra/stacks"
 )

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
 // endOrphans ends the providers of engines that were killed, and waits for their end: nothing else tells them, and they may still be at

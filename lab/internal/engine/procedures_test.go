@@ -378,7 +378,7 @@ var notPlayed = map[string]string{
 	"In the paired region":      "restores data, in a network that no program makes",
 	"Key vault":                 "recovers a secret, and the simulated Azure deletes and recovers secrets with their vault alone",
 	"A state file":              "the lab's states are files and not blobs",
-	"The cluster, from nothing": "lab/internal/drill deletes the cluster and brings it up",
+	"The cluster, from nothing": "lab/proofs/drill deletes the cluster and brings it up",
 	"Teardown":                  "TestEngine_InfraLivesAsDesigned takes all environments down; the links of others are played in azcli",
 	"Break-glass":               "signs in where nothing else works: roles, a way into the cluster, a lock of the state",
 	"Drift":                     "is a command of the pipeline, which reads and changes nothing",

@@ -14,7 +14,7 @@ import (
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/internal/object"
-	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
 // providerSchema is what the tests compare with.

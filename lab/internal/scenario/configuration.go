@@ -11,8 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/gridos/sharedinfra/lab/internal/argo"
-	"github.com/gridos/sharedinfra/lab/internal/mesh"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -9,9 +9,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gridos/sharedinfra/lab/internal/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
-	"github.com/gridos/sharedinfra/lab/internal/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 )
 
 // kill ends a component without a chance to tidy up, and returns how to wait until the kubelet's stand-in has started it again.

@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/gridos/sharedinfra/lab/internal/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -13,8 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/gridos/sharedinfra/lab/internal/argo"
-	"github.com/gridos/sharedinfra/lab/internal/manifests"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/manifests"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/gridos/sharedinfra/lab/internal/argo"
-	"github.com/gridos/sharedinfra/lab/internal/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/naming"
 )
 

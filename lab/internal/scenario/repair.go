@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"github.com/gridos/sharedinfra/lab/internal/argo"
-	"github.com/gridos/sharedinfra/lab/internal/gitserver"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/gridos/sharedinfra/lab/internal/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -17,12 +17,12 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/gridos/sharedinfra/lab/internal/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
-	"github.com/gridos/sharedinfra/lab/internal/gitops"
-	"github.com/gridos/sharedinfra/lab/internal/gitserver"
-	"github.com/gridos/sharedinfra/lab/internal/image"
-	"github.com/gridos/sharedinfra/lab/internal/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/image"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -15,8 +15,8 @@ import (
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
-	"github.com/gridos/sharedinfra/lab/internal/charts"
-	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
+	"github.com/gridos/sharedinfra/lab/internal/offline/charts"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

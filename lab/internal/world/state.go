@@ -7,8 +7,8 @@ import (
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
-	"github.com/gridos/sharedinfra/lab/internal/progress"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
 // Running returns an engine for an environment that is up.

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
-	"github.com/gridos/sharedinfra/lab/internal/gitops"
-	"github.com/gridos/sharedinfra/lab/internal/progress"
-	"github.com/gridos/sharedinfra/lab/internal/site"
-	"github.com/gridos/sharedinfra/lab/internal/toolchain"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

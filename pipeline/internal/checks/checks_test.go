@@ -130,7 +130,7 @@ func TestUnit_TheScopeOfAChange(t *testing.T) {
 			{"docs/OPERATIONS.md"},
 			{"README.md", "docs/images/a b.png"},
 			{"applications/gridos/overlays/prod/kustomization.yaml", "applications/gridos/promoted/prod/x.yaml"},
-			{"applications/gridos/base/deployment.yaml", "lab/internal/manifests/testdata/base.yaml", "lab/internal/manifests/testdata/dev.diff"},
+			{"applications/gridos/base/deployment.yaml", "lab/internal/delivery/manifests/testdata/base.yaml", "lab/internal/delivery/manifests/testdata/dev.diff"},
 		},
 		"service": {{"src/main.go"}, {"src/go.mod", "docs/service.md", "applications/gridos/base/x.yaml"}},
 		"everything": {
@@ -145,7 +145,7 @@ func TestUnit_TheScopeOfAChange(t *testing.T) {
 			{"src/main.go", "policy/x.go"},
 			{"infra/Pulumi.prod.yaml", "src/main.go"},
 			{"a\nsrc/b"},
-			{"lab/internal/manifests/testdata/fuzz/x"},
+			{"lab/internal/delivery/manifests/testdata/fuzz/x"},
 			{".ci/scope"},
 			{"applications/x.go"},
 		},

@@ -17,8 +17,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
-	"github.com/gridos/sharedinfra/lab/internal/progress"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
 // folder is where it all is, inside of the lab's.

@@ -1,0 +1,133 @@
+// Package argocluster is a real API server with the official CustomResourceDefinitions of Argo CD, and without Argo CD: for what
+// has to be accepted by the API server, and for measurements that must not count controllers.
+package argocluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Cluster is a running one. Call Start to get one, and Stop at the end.
+type Cluster struct {
+	// Kubeconfig signs in as an administrator.
+	Kubeconfig []byte
+	// Objects reads and writes objects of any kind.
+	Objects dynamic.Interface
+
+	plane *controlplane.ControlPlane
+}
+
+// Applications and AppProjects are Argo CD's kinds.
+var (
+	Applications = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "applications"}
+	AppProjects  = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "appprojects"}
+)
+
+// Start brings the cluster up in dir with the namespace of Argo CD in it and, as gridos-bootstrap would leave them, the AppProjects
+// of the given names. The resolver finds the programs.
+func Start(ctx context.Context, resolver *toolchain.Resolver, dir string, projects ...string) (c *Cluster, err error) {
+	paths, err := resolver.Resolve(ctx, toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
+		toolchain.KubeScheduler, toolchain.Kwok)
+	if err != nil {
+		return nil, err
+	}
+	kwok, err := resolver.ModuleDir(ctx, toolchain.Kwok, "sigs.k8s.io/kwok")
+	if err != nil {
+		return nil, err
+	}
+	argo, err := resolver.ModuleDir(ctx, "argo-cd", "github.com/argoproj/argo-cd/v3")
+	if err != nil {
+		return nil, err
+	}
+	c = &Cluster{plane: &controlplane.ControlPlane{
+		Dir: dir,
+		Binaries: controlplane.Binaries{
+			Etcd: paths[toolchain.Etcd], KubeAPIServer: paths[toolchain.KubeAPIServer],
+			KubeControllerManager: paths[toolchain.KubeControllerManager], KubeScheduler: paths[toolchain.KubeScheduler],
+			Kwok: paths[toolchain.Kwok],
+		},
+		KwokModuleDir: kwok,
+	}}
+	if err := c.plane.Start(ctx); err != nil {
+		return nil, err
+	}
+	c.Kubeconfig = c.plane.Kubeconfig()
+	if err := c.fill(ctx, argo, projects); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
+}
+
+func (c *Cluster) fill(ctx context.Context, argo string, projects []string) error {
+	config, err := clientcmd.RESTConfigFromKubeConfig(c.Kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read the administrator's kubeconfig: %w", err)
+	}
+	if c.Objects, err = dynamic.NewForConfig(config); err != nil {
+		return fmt.Errorf("make a client for the API server: %w", err)
+	}
+	definitions := envtest.CRDInstallOptions{
+		Paths: []string{
+			filepath.Join(argo, "manifests", "crds", "application-crd.yaml"),
+			filepath.Join(argo, "manifests", "crds", "appproject-crd.yaml"),
+		},
+		ErrorIfPathMissing: true,
+	}
+	if _, err := envtest.InstallCRDs(config, definitions); err != nil {
+		return fmt.Errorf("install the CustomResourceDefinitions of Argo CD: %w", err)
+	}
+	if err := createNamespace(ctx, config); err != nil {
+		return err
+	}
+	for _, name := range projects {
+		project := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+			"metadata": map[string]any{"name": name}, "spec": map[string]any{
+				"destinations":             []any{map[string]any{"server": "*", "namespace": "*"}},
+				"sourceRepos":              []any{"*"},
+				"clusterResourceWhitelist": []any{map[string]any{"group": "*", "kind": "*"}},
+			},
+		}}
+		_, err := c.Objects.Resource(AppProjects).Namespace(naming.NamespaceArgoCD).Create(ctx, project, metav1.CreateOptions{})
+		if err != nil {
+			return fmt.Errorf("create the AppProject %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func createNamespace(ctx context.Context, config *rest.Config) error {
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make a client for the API server: %w", err)
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.NamespaceArgoCD}}
+	if _, err := client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("create the namespace %s: %w", naming.NamespaceArgoCD, err)
+	}
+	return nil
+}
+
+// SetNodes makes nodes the nodes of the cluster, which has none at first.
+func (c *Cluster) SetNodes(ctx context.Context, nodes []controlplane.Node) error {
+	return c.plane.SetNodes(ctx, nodes)
+}
+
+// Stop ends the cluster.
+func (c *Cluster) Stop() error { return c.plane.Stop() }

@@ -1,0 +1,82 @@
+package standins_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// startCluster runs a whole control plane until the test ends, with a node, the kind Rollout and the application's namespace.
+func startCluster(t *testing.T) (*rest.Config, kubernetes.Interface) {
+	t.Helper()
+	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}
+	paths, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
+		toolchain.KubeScheduler, toolchain.Kwok)
+	require.NoError(t, err)
+	kwok, err := resolver.ModuleDir(t.Context(), toolchain.Kwok, "sigs.k8s.io/kwok")
+	require.NoError(t, err)
+	argo, err := resolver.ModuleDir(t.Context(), "argo-rollouts", "github.com/argoproj/argo-rollouts")
+	require.NoError(t, err)
+	plane := &controlplane.ControlPlane{
+		Dir: t.TempDir(),
+		Binaries: controlplane.Binaries{
+			Etcd: paths[toolchain.Etcd], KubeAPIServer: paths[toolchain.KubeAPIServer],
+			KubeControllerManager: paths[toolchain.KubeControllerManager], KubeScheduler: paths[toolchain.KubeScheduler],
+			Kwok: paths[toolchain.Kwok],
+		},
+		KwokModuleDir: kwok,
+	}
+	require.NoError(t, plane.Start(t.Context()))
+	t.Cleanup(func() { assert.NoError(t, plane.Stop()) })
+	require.NoError(t, plane.SetNodes(t.Context(), []controlplane.Node{
+		{Name: "user-0", Pool: "user", Mode: "User", VMSize: "Standard_D4s_v5"},
+	}))
+	config, err := clientcmd.RESTConfigFromKubeConfig(plane.Kubeconfig())
+	require.NoError(t, err)
+	_, err = envtest.InstallCRDs(config, envtest.CRDInstallOptions{
+		Paths: []string{filepath.Join(argo, "manifests", "crds", "rollout-crd.yaml")}, ErrorIfPathMissing: true,
+	})
+	require.NoError(t, err)
+	client, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	_, err = client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{Name: naming.NamespaceGridOS},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return config, client
+}
+
+// createReplicaSet makes two pods that ask for as much CPU as the application's.
+func createReplicaSet(t *testing.T, client kubernetes.Interface, labels map[string]string) {
+	t.Helper()
+	replicas := int32(2)
+	_, err := client.AppsV1().ReplicaSets(naming.NamespaceGridOS).Create(t.Context(), &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "gridos"},
+		Spec: appsv1.ReplicaSetSpec{
+			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{
+					Name: "gridos", Image: "gridos:v1", Resources: corev1.ResourceRequirements{
+						Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m")},
+					},
+				}}},
+			},
+		},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+}

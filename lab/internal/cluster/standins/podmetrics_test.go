@@ -1,0 +1,105 @@
+package standins_test
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// The application's own HorizontalPodAutoscaler judges the pods of its Rollout, and scales it when users ask for more.
+func TestCluster_TheAutoscalerSeesWhatPodsUse(t *testing.T) {
+	config, client := startCluster(t)
+	objects, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	labels := map[string]string{"app.kubernetes.io/name": "gridos"}
+	createReplicaSet(t, client, labels)
+	rollouts := objects.Resource(schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}).
+		Namespace(naming.NamespaceGridOS)
+	rollout, err := rollouts.Create(t.Context(), &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": map[string]any{"name": "gridos"},
+		"spec": map[string]any{"replicas": int64(2)},
+	}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	// As Argo Rollouts would say of itself, which does not run here.
+	rollout.Object["status"] = map[string]any{"HPAReplicas": int64(2), "selector": "app.kubernetes.io/name=gridos"}
+	_, err = rollouts.UpdateStatus(t.Context(), rollout, metav1.UpdateOptions{})
+	require.NoError(t, err)
+
+	var perSecond atomic.Uint64
+	perSecond.Store(math.Float64bits(30))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- standins.PodMetrics(ctx, config, naming.NamespaceGridOS, func(string) float64 {
+			return math.Float64frombits(perSecond.Load())
+		})
+	}()
+	t.Cleanup(func() {
+		stop()
+		assert.NoError(t, <-done)
+	})
+
+	content, err := os.ReadFile(filepath.Join(repository, "applications", "gridos", "base", "autoscaling.yaml"))
+	require.NoError(t, err)
+	wanted := &autoscalingv2.HorizontalPodAutoscaler{}
+	require.NoError(t, yaml.UnmarshalStrict(content, wanted))
+	autoscalers := client.AutoscalingV2().HorizontalPodAutoscalers(naming.NamespaceGridOS)
+	_, err = autoscalers.Create(t.Context(), wanted, metav1.CreateOptions{})
+	require.NoError(t, err)
+
+	judges := func(utilization, replicas int32) {
+		t.Helper()
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			scaler, err := autoscalers.Get(t.Context(), "gridos", metav1.GetOptions{})
+			require.NoError(c, err)
+			for _, condition := range scaler.Status.Conditions {
+				if condition.Type != autoscalingv2.ScalingLimited {
+					assert.Equal(c, corev1.ConditionTrue, condition.Status, "%s: %s", condition.Type, condition.Message)
+				}
+			}
+			require.Len(c, scaler.Status.Conditions, 3)
+			require.Len(c, scaler.Status.CurrentMetrics, 1)
+			require.NotNil(c, scaler.Status.CurrentMetrics[0].Resource)
+			assert.Equal(c, utilization, *scaler.Status.CurrentMetrics[0].Resource.Current.AverageUtilization)
+			assert.Equal(c, replicas, scaler.Status.DesiredReplicas)
+		}, time.Minute, 250*time.Millisecond)
+	}
+	judges(35, 2) // of 100m: 5m, and 30 requests per second
+	perSecond.Store(math.Float64bits(100))
+	judges(105, 3)
+	rollout, err = rollouts.Get(t.Context(), "gridos", metav1.GetOptions{})
+	require.NoError(t, err)
+	replicas, _, err := unstructured.NestedInt64(rollout.Object, "spec", "replicas")
+	require.NoError(t, err)
+	assert.EqualValues(t, 3, replicas)
+
+	// The numbers of a pod that is gone go with it.
+	metrics := objects.Resource(schema.GroupVersionResource{Group: "metrics.k8s.io", Version: "v1beta1", Resource: "pods"}).
+		Namespace(naming.NamespaceGridOS)
+	before, err := metrics.List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=gridos"})
+	require.NoError(t, err)
+	require.Len(t, before.Items, 2)
+	require.NoError(t, client.AppsV1().ReplicaSets(naming.NamespaceGridOS).Delete(t.Context(), "gridos", metav1.DeleteOptions{}))
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		after, err := metrics.List(t.Context(), metav1.ListOptions{})
+		require.NoError(c, err)
+		assert.Empty(c, after.Items)
+	}, time.Minute, 250*time.Millisecond)
+}

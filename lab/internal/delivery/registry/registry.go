@@ -1,0 +1,104 @@
+// Package registry is the container registry of a lab, on the loopback interface. Everyone may pull; a push
+// requires the token.
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
+)
+
+// User is the name that goes with the token.
+const User = "gridos"
+
+// Options say how a registry is to be.
+type Options struct {
+	// Dir keeps the layers of images and the log. Tags live as long as the process: the lab's pods pull nothing,
+	// and a release pushes its image before it names it in Git.
+	Dir string
+	// Port of the loopback interface to listen on; 0 takes a free one. It is part of the names of images, so
+	// that a registry that comes back needs the same port again.
+	Port int
+}
+
+// Registry is a running one.
+type Registry struct {
+	address string
+	token   string
+	images  http.Handler
+	server  *loopback.Server
+	end     func() error
+}
+
+// Start begins to serve. The caller stops it.
+func Start(ctx context.Context, options Options) (r *Registry, err error) {
+	blobs := filepath.Join(options.Dir, "blobs")
+	if err := os.MkdirAll(blobs, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the registry: %w", err)
+	}
+	logFile, err := os.OpenFile(filepath.Join(options.Dir, "registry.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the log of the registry: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, logFile.Close())
+		}
+	}()
+	logger := log.New(logFile, "", log.LstdFlags)
+	r = &Registry{
+		token:  rand.Text(),
+		images: registry.New(registry.Logger(logger), registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs))),
+	}
+	listener, err := loopback.Listen(ctx, "the registry", options.Port)
+	if err != nil {
+		return nil, err
+	}
+	r.address = listener.Address()
+	r.server = listener.Serve(http.HandlerFunc(r.answer), logger)
+	r.end = func() error { return errors.Join(r.server.Stop(), logFile.Close()) }
+	return r, nil
+}
+
+// Stop waits for requests that run, and ends the registry. Stopping twice is no error.
+func (r *Registry) Stop() error {
+	if r.end == nil {
+		return nil
+	}
+	end := r.end
+	r.end = nil
+	return end()
+}
+
+// SetAway has the registry answer nothing but 503 Service Unavailable until it is set back.
+func (r *Registry) SetAway(away bool) { r.server.SetAway(away) }
+
+// Address is what names of images begin with, host:port.
+func (r *Registry) Address() string { return r.address }
+
+// Token is the password, with User, of those who may push. It is another one after each start.
+func (r *Registry) Token() string { return r.token }
+
+func (r *Registry) answer(response http.ResponseWriter, request *http.Request) {
+	if request.Method == http.MethodGet || request.Method == http.MethodHead {
+		r.images.ServeHTTP(response, request)
+		return
+	}
+	user, password, _ := request.BasicAuth()
+	if user != User || subtle.ConstantTimeCompare([]byte(password), []byte(r.token)) != 1 {
+		response.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+		http.Error(response, "pushing requires the token", http.StatusUnauthorized)
+		return
+	}
+	r.images.ServeHTTP(response, request)
+}

@@ -1,0 +1,124 @@
+package traffic
+
+import (
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	corev1 "k8s.io/api/core/v1"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// gateway is what a pod of the mesh's gateway would have counted. The metric and its labels are Istio's ("Istio Standard Metrics",
+// istio.io/latest/docs/reference/config/metrics), but for those that nothing here asks for.
+type gateway struct {
+	pod      *corev1.Pod
+	requests *prometheus.CounterVec
+	metrics  http.Handler
+}
+
+func newGateway(pod *corev1.Pod) *gateway {
+	g := &gateway{pod: pod, requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "istio_requests_total", Help: "Requests by the Service that they were for and what was answered.",
+	}, []string{
+		"reporter", "destination_service", "destination_service_name", "destination_service_namespace", "response_code", "response_flags",
+	})}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(g.requests)
+	g.metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	return g
+}
+
+// noPod is how Envoy marks a request for which there was no healthy upstream, which it answers with 503 (Envoy, "Access logging",
+// %RESPONSE_FLAGS%).
+const noPod = "UH"
+
+// count counts requests for a Service of the application that were answered with a code.
+func (g *gateway) count(service string, code int, requests uint64) {
+	if requests == 0 {
+		return // the series are there from the first request that they count
+	}
+	flags := "-"
+	if code == http.StatusServiceUnavailable {
+		flags = noPod
+	}
+	g.requests.WithLabelValues("source", service+"."+naming.NamespaceGridOS+".svc.cluster.local", service, naming.NamespaceGridOS,
+		strconv.Itoa(code), flags).Add(float64(requests))
+}
+
+// lookAtGateways finds the pods of the gateway that take requests, in the order of their names.
+func (t *Traffic) lookAtGateways() ([]*gateway, error) {
+	pods, err := t.entrance.pods.List(k8slabels.SelectorFromSet(k8slabels.Set{"istio": naming.IstioInternalIngress}))
+	if err != nil {
+		return nil, err
+	}
+	present := map[types.UID]*gateway{}
+	var ready []*gateway
+	for _, pod := range pods {
+		g := t.gateways[pod.UID]
+		if g == nil {
+			g = newGateway(pod)
+		}
+		g.pod = pod
+		present[pod.UID] = g
+		if mesh.Ready(pod) {
+			ready = append(ready, g)
+		}
+	}
+	t.gateways = present
+	slices.SortFunc(ready, func(a, b *gateway) int { return compareNames(a.pod, b.pod) })
+	return ready, nil
+}
+
+// answerOne answers a request from inside the cluster to the gateway's own Service, as Envoy would. Users' requests are counted by
+// advance; this one is none of theirs.
+func (t *Traffic) answerOne(w http.ResponseWriter, request *http.Request) {
+	service, version, code := t.ask("/"+request.PathValue("path"), request.Header)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"version": version, "service": service}) // a client that went away hears of nothing
+}
+
+// ask sends one request through the routes, and returns which Service it was for, the version that answered and its code.
+func (t *Traffic) ask(path string, header http.Header) (service, version string, code int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	gateways, err := t.lookAtGateways()
+	if err != nil || len(gateways) == 0 {
+		return "", "", http.StatusBadGateway
+	}
+	in, err := t.entrance.arrive()
+	if err != nil || len(in.Configs) == 0 {
+		return "", "", http.StatusBadGateway // nothing listens
+	}
+	virtual, err := t.virtualService()
+	if err != nil || virtual == nil {
+		return "", "", http.StatusNotFound
+	}
+	service, err = serviceFor(virtual, in.Configs, path, header)
+	if err != nil || service == "" {
+		return "", "", http.StatusNotFound
+	}
+	through := gateways[rand.IntN(len(gateways))] //nolint:gosec // which pod takes a request is no secret
+	object, err := t.services.Get(service)
+	if err != nil {
+		object = nil // a route to a Service that is not there has no pods either
+	}
+	to := endpoints(object, slices.Collect(maps.Values(t.replicas)))
+	code = http.StatusServiceUnavailable
+	if len(to) > 0 {
+		r := to[rand.IntN(len(to))] //nolint:gosec // which pod answers is no secret
+		version, code = r.tag, r.serve(http.MethodGet, path, t.behaviour(r.tag))
+	}
+	through.count(service, code, 1)
+	return service, version, code
+}

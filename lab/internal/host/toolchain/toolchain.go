@@ -1,0 +1,266 @@
+// Package toolchain finds the programs that the lab runs: the Pulumi CLI, its Kubernetes provider, and the parts of a
+// Kubernetes control plane.
+//
+// Nobody has to install them. Each is looked for in this order, and the first hit is taken:
+//
+//  1. on PATH, or in the tool's own cache (Pulumi's, envtest's), if it has the pinned version;
+//  2. in the lab's cache folder, where an earlier build of the same pin lies;
+//  3. from the tool's own downloader, if the network allows;
+//  4. built from its pinned Go module in tools/ into the lab's cache folder.
+//
+// The pin is the tool's go.mod and go.sum: what is cached is keyed by them, so that every checkout with the same pin
+// shares one build and a changed pin never meets an old binary.
+package toolchain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+)
+
+const (
+	// EnvCache names the environment variable that moves the lab's cache folder away from the user's cache folder.
+	EnvCache = "GRIDOS_LAB_CACHE"
+	// EnvOffline names the environment variable that, set to anything but "0", skips the tools' own downloaders. Builds
+	// still ask the Go module proxy for what the module cache lacks; GOPROXY=off forbids that.
+	EnvOffline = "GRIDOS_LAB_OFFLINE"
+)
+
+// Resolver finds tools. ToolsDir is required; the other fields have useful zero values.
+type Resolver struct {
+	// ToolsDir is the repository's tools/ folder with one nested Go module per tool.
+	ToolsDir string
+	// CacheDir is where builds are kept; DefaultCacheDir if empty.
+	CacheDir string
+	// Progress shows one step for each tool that takes long; nothing is shown if it is nil. Tools that are found at once
+	// stay silent.
+	Progress *progress.Display
+	// Offline skips the tools' own downloaders, as EnvOffline does.
+	Offline bool
+
+	catalogue []Tool // replaced by tests; the package's catalogue if nil
+}
+
+// Paths maps a tool's name to the absolute path of its binary.
+type Paths map[string]string
+
+// Dirs returns the folders of the binaries, each once, in the order in which they belong on a PATH: folders that are on
+// the caller's own PATH come last, because they may also hold other tools in other versions.
+func (p Paths) Dirs() []string {
+	var own, shared []string
+	onPath := filepath.SplitList(os.Getenv("PATH"))
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		dir := filepath.Dir(p[name])
+		switch {
+		case slices.Contains(own, dir) || slices.Contains(shared, dir):
+		case slices.Contains(onPath, dir):
+			shared = append(shared, dir)
+		default:
+			own = append(own, dir)
+		}
+	}
+	return append(own, shared...)
+}
+
+// DefaultCacheDir returns the folder that all labs of this user share: the value of EnvCache, or gridos-lab in the user's
+// cache folder ($XDG_CACHE_HOME or ~/.cache on Linux).
+func DefaultCacheDir() (string, error) {
+	if dir := os.Getenv(EnvCache); dir != "" {
+		return filepath.Abs(dir)
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no folder to keep the lab's tools in, set %s: %w", EnvCache, err)
+	}
+	return filepath.Join(dir, "gridos-lab"), nil
+}
+
+// Resolve returns the paths of the named tools, downloading or building what is missing, one after the other: a build
+// uses all cores by itself. It fails with one sentence for the first tool that cannot be had: what was tried, and what
+// to do. A cancelled ctx ends a running build and leaves nothing half-made behind; the error then wraps ctx.Err().
+func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) {
+	paths := Paths{}
+	var missing []*search
+	for _, name := range names {
+		s, err := r.newSearch(name)
+		if err != nil {
+			return nil, err
+		}
+		path, err := s.find(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if path == "" {
+			missing = append(missing, s)
+			continue
+		}
+		paths[name] = path
+	}
+	unreachable := map[string]error{}
+	for _, s := range missing {
+		path, err := s.obtain(ctx, unreachable)
+		if err != nil {
+			return nil, err
+		}
+		paths[s.tool.Name] = path
+	}
+	return paths, nil
+}
+
+// search is the look-up of one tool: it collects why the earlier sources did not have it.
+type search struct {
+	*Resolver
+	tool    Tool
+	version string // the pinned version, without a leading v
+	cached  string // the path in the lab's cache, there or not
+	tried   []string
+}
+
+func (r *Resolver) newSearch(name string) (*search, error) {
+	tool, err := r.tool(name)
+	if err != nil {
+		return nil, err
+	}
+	version, err := r.Version(name)
+	if err != nil {
+		return nil, err
+	}
+	cached, err := r.cachedPath(tool, version)
+	if err != nil {
+		return nil, err
+	}
+	return &search{Resolver: r, tool: tool, version: version, cached: cached}, nil
+}
+
+// title names the tool and its pin, as in "etcd 3.6.6".
+func (s *search) title() string { return s.tool.Name + " " + s.version }
+
+// find looks where no work is needed and returns "" if the tool is not there. Its error is only a cancelled ctx.
+func (s *search) find(ctx context.Context) (string, error) {
+	if len(s.tool.Patches) > 0 {
+		s.tried = append(s.tried, "other copies lack the changes that the lab needs")
+	} else if path, err := exec.LookPath(s.tool.Name); err != nil {
+		s.tried = append(s.tried, "it is not on PATH")
+	} else if s.accept(ctx, path) {
+		return filepath.Abs(path)
+	}
+	if path := s.findInOwnCache(ctx); path != "" {
+		return path, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("looking for %s: %w", s.title(), err)
+	}
+	if isExecutable(s.cached) {
+		return s.cached, nil
+	}
+	return "", nil
+}
+
+// findInOwnCache looks where the tool's own downloader puts its binaries.
+func (s *search) findInOwnCache(ctx context.Context) string {
+	if s.tool.ownCache == nil {
+		return ""
+	}
+	places, err := s.tool.ownCache(s.Resolver, s.version)
+	if err != nil {
+		s.tried = append(s.tried, err.Error())
+		return ""
+	}
+	for _, path := range places {
+		if isExecutable(path) && s.accept(ctx, path) {
+			return path
+		}
+	}
+	return ""
+}
+
+// accept says whether the binary has the pinned version, and notes it if not.
+func (s *search) accept(ctx context.Context, path string) bool {
+	found, err := s.tool.readVersion(ctx, path)
+	if err != nil {
+		s.tried = append(s.tried, fmt.Sprintf("%s does not tell its version (%v)", path, err))
+		return false
+	}
+	if !s.tool.Match.accepts(s.version, found) {
+		s.tried = append(s.tried, fmt.Sprintf("%s is version %s", path, found))
+		return false
+	}
+	return true
+}
+
+// obtain downloads or builds the tool.
+func (s *search) obtain(ctx context.Context, unreachable map[string]error) (string, error) {
+	display := s.Progress
+	if display == nil {
+		display = progress.New(io.Discard)
+		defer display.Stop()
+	}
+	step := display.Start(s.title())
+	path, how, err := s.downloadOrBuild(ctx, step, unreachable)
+	if err != nil {
+		// The sentence itself is the caller's to print, once.
+		outcome := errors.New("not available")
+		if ctx.Err() != nil {
+			outcome = errors.New("interrupted")
+		}
+		step.Fail(outcome)
+		return "", err
+	}
+	step.Done(s.explain(how))
+	return path, nil
+}
+
+func (s *search) downloadOrBuild(
+	ctx context.Context, step *progress.Step, unreachable map[string]error,
+) (path, how string, err error) {
+	path, err = s.download(ctx, step, unreachable)
+	if err == nil && path != "" {
+		return path, "downloaded", nil
+	}
+	if err != nil {
+		s.tried = append(s.tried, err.Error())
+	}
+	if err := ctx.Err(); err != nil {
+		return "", "", fmt.Errorf("getting %s: %w", s.title(), err)
+	}
+	if err = s.build(ctx, step); err != nil {
+		if ctx.Err() != nil {
+			return "", "", fmt.Errorf("building %s: %w", s.title(), ctx.Err())
+		}
+		return "", "", s.unavailable(err)
+	}
+	return s.cached, "built", nil
+}
+
+// explain adds to a step's detail that a version which the user has installed was passed over.
+func (s *search) explain(detail string) string {
+	for _, note := range s.tried {
+		if strings.HasPrefix(note, string(filepath.Separator)) {
+			return detail + " (" + note + ")"
+		}
+	}
+	return detail
+}
+
+// unavailable is the last word on a tool that no source has.
+func (s *search) unavailable(cause error) error {
+	remedy := fmt.Sprintf("put %s on PATH, or connect to the Go module proxy (GOPROXY) so that it can be built", s.title())
+	if errors.Is(cause, errNoGo) {
+		remedy = fmt.Sprintf("put %s on PATH, or install Go (https://go.dev/dl) so that it can be built", s.title())
+	}
+	return fmt.Errorf("no %s: %s; building it failed: %w; remedy: %s", s.title(), strings.Join(s.tried, "; "), cause, remedy)
+}
+
+func isExecutable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+}

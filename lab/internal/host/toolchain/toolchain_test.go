@@ -1,0 +1,375 @@
+package toolchain
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+)
+
+// fakeModule is a nested module like those in tools/, small enough to be built in a second and without a network. Its
+// program prints its version.
+var fakeModule = map[string]string{
+	"go.mod": `module example.com/tools/fake
+
+go 1.26.0
+
+require example.com/pin v1.2.3
+
+replace example.com/pin => ./pin
+`,
+	"go.sum": "",
+	"main.go": `package main
+
+import (
+	_ "embed"
+	"fmt"
+)
+
+//go:embed words.txt
+var words string
+
+var version string
+
+func main() { fmt.Println(words, version) }
+`,
+	"words.txt":  "fake version",
+	"pin/go.mod": "module example.com/pin\n\ngo 1.26.0\n",
+}
+
+// bench is a resolver over the fake module, with folders of its own and nothing on PATH but the Go command.
+type bench struct {
+	*Resolver
+	pathDir string // an empty folder that comes first on PATH
+	out     *bytes.Buffer
+	display *progress.Display
+	fetches int
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	goCommand, err := exec.LookPath("go")
+	require.NoError(t, err)
+	goOnly := t.TempDir()
+	require.NoError(t, os.Symlink(goCommand, filepath.Join(goOnly, "go")))
+
+	b := &bench{pathDir: t.TempDir(), out: &bytes.Buffer{}}
+	t.Setenv("PATH", b.pathDir+string(filepath.ListSeparator)+goOnly)
+	t.Setenv(EnvOffline, "")
+	b.display = progress.New(b.out)
+	b.Resolver = &Resolver{
+		ToolsDir: t.TempDir(), CacheDir: t.TempDir(), Progress: b.display,
+		catalogue: []Tool{{
+			Name: "fake", Module: "fake", Package: ".", Pin: "example.com/pin", LDFlags: "-X main.version=v{version}",
+			Match: SameMinor, versionArgs: []string{"--version"},
+		}},
+	}
+	for name, content := range fakeModule {
+		b.write(t, filepath.Join(b.ToolsDir, "fake", name), content, 0o600)
+	}
+	return b
+}
+
+func (b *bench) write(t *testing.T, path, content string, mode fs.FileMode) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(t, os.WriteFile(path, []byte(content), mode))
+}
+
+// script puts a program that prints a version where the test wants it.
+func (b *bench) script(t *testing.T, path, version string) string {
+	t.Helper()
+	b.write(t, path, "#!/bin/sh\necho fake version "+version+"\n", 0o700)
+	return path
+}
+
+// fetchInto gives the tool an own cache and a downloader that fills it.
+func (b *bench) fetchInto(t *testing.T, path, version, url string) {
+	t.Helper()
+	tool := &b.catalogue[0]
+	tool.ownCache = func(*Resolver, string) ([]string, error) { return []string{path}, nil }
+	tool.fetch = &fetcher{url: url, run: func(context.Context, *Resolver, string) error {
+		b.fetches++
+		b.script(t, path, version)
+		return nil
+	}}
+}
+
+func (b *bench) resolve(t *testing.T) string {
+	t.Helper()
+	paths, err := b.Resolve(t.Context(), "fake")
+	require.NoError(t, err)
+	require.Contains(t, paths, "fake")
+	return paths["fake"]
+}
+
+func TestUnit_LookUpTakesSourcesInOrder(t *testing.T) {
+	b := newBench(t)
+	own := filepath.Join(t.TempDir(), "fake")
+	server := httpServer(t)
+	b.fetchInto(t, own, "1.2.9", server)
+
+	// Nothing is there, the network is: the downloader wins over building.
+	assert.Equal(t, own, b.resolve(t))
+	assert.Equal(t, 1, b.fetches)
+	// What it brought is found next time.
+	assert.Equal(t, own, b.resolve(t))
+	assert.Equal(t, 1, b.fetches, "no second download")
+	// PATH comes before the tool's own cache.
+	onPath := b.script(t, filepath.Join(b.pathDir, "fake"), "v1.2.0")
+	assert.Equal(t, onPath, b.resolve(t))
+	// Another minor version on PATH does not count.
+	b.script(t, onPath, "v1.3.0")
+	assert.Equal(t, own, b.resolve(t))
+	// A downloader that brings another version is no source: the tool is built.
+	require.NoError(t, os.Remove(own))
+	b.fetchInto(t, own, "1.1.0", server)
+	built := b.resolve(t)
+	assert.True(t, strings.HasPrefix(built, b.CacheDir), built)
+	assert.Contains(t, b.out.String(), onPath+" is version 1.3.0", "the step says why PATH was passed over")
+	// A build is found before the downloader is tried again.
+	fetches := b.fetches
+	assert.Equal(t, built, b.resolve(t))
+	assert.Equal(t, fetches, b.fetches)
+}
+
+func TestUnit_NoDownloadWhenSwitchedOffOrUnreachable(t *testing.T) {
+	for name, prepare := range map[string]func(*testing.T, *bench){
+		"field":       func(_ *testing.T, b *bench) { b.Offline = true },
+		"environment": func(t *testing.T, _ *bench) { t.Helper(); t.Setenv(EnvOffline, "1") },
+		// Nobody listens on port 1 of this machine.
+		"closed network": func(_ *testing.T, b *bench) { b.catalogue[0].fetch.url = "http://127.0.0.1:1/" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.fetchInto(t, filepath.Join(t.TempDir(), "fake"), "1.2.3", httpServer(t))
+			prepare(t, b)
+			assert.True(t, strings.HasPrefix(b.resolve(t), b.CacheDir), "it is built instead")
+			assert.Zero(t, b.fetches)
+		})
+	}
+}
+
+func TestUnit_BuildIsMadeOnceForEachPin(t *testing.T) {
+	b := newBench(t)
+	first := b.resolve(t)
+	output, err := exec.Command(first).Output()
+	require.NoError(t, err)
+	assert.Equal(t, "fake version v1.2.3\n", string(output), "the pinned version is linked in")
+	assert.Contains(t, b.out.String(), "fake 1.2.3: done  built")
+
+	// A second checkout with the same pin shares the build, silently.
+	b.out.Reset()
+	other := *b.Resolver
+	other.ToolsDir = t.TempDir()
+	require.NoError(t, os.CopyFS(other.ToolsDir, os.DirFS(b.ToolsDir)))
+	t.Setenv("PATH", b.pathDir) // no go command: nothing can be built
+	paths, err := other.Resolve(t.Context(), "fake")
+	require.NoError(t, err)
+	assert.Equal(t, first, paths["fake"])
+	assert.Empty(t, b.out.String())
+
+	// Whatever makes another binary makes another key.
+	for file, content := range map[string]string{
+		"go.mod":  strings.Replace(fakeModule["go.mod"], "v1.2.3", "v1.2.4", 1),
+		"go.sum":  "example.com/pin v1.2.3 h1:0000000000000000000000000000000000000000000=\n",
+		"main.go": fakeModule["main.go"] + "\n// changed\n",
+	} {
+		path := filepath.Join(other.ToolsDir, "fake", file)
+		b.write(t, path, content, 0o600)
+		s, err := other.newSearch("fake")
+		require.NoError(t, err)
+		assert.NotEqual(t, first, s.cached, file)
+		b.write(t, path, fakeModule[file], 0o600)
+	}
+	other.catalogue = []Tool{b.catalogue[0]}
+	other.catalogue[0].LDFlags += " -s"
+	s, err := other.newSearch("fake")
+	require.NoError(t, err)
+	assert.NotEqual(t, first, s.cached, "flags")
+}
+
+func TestUnit_EmbeddedFilesComeFromTheDependency(t *testing.T) {
+	b := newBench(t)
+	require.NoError(t, os.Remove(filepath.Join(b.ToolsDir, "fake", "words.txt")))
+	elsewhere := t.TempDir()
+	b.write(t, filepath.Join(elsewhere, "gen", "words.txt"), "generated", 0o600)
+	// The stand-in answers "go mod download" and leaves all else to the real go command.
+	goCommand, err := exec.LookPath("go")
+	require.NoError(t, err)
+	b.write(t, filepath.Join(b.pathDir, "go"), `#!/bin/sh
+if [ "$1" = mod ]; then echo '{"Dir":"`+elsewhere+`"}'; exit; fi
+exec `+goCommand+` "$@"
+`, 0o700)
+	b.catalogue[0].Embed = Embed{Module: "example.com/pin", Dir: "gen", Files: []string{"words.txt"}}
+	// As in a copy of a checkout: the go command compares paths without links.
+	link := filepath.Join(t.TempDir(), "tools")
+	require.NoError(t, os.Symlink(b.ToolsDir, link))
+	b.ToolsDir = link
+
+	output, err := exec.Command(b.resolve(t)).Output()
+	require.NoError(t, err)
+	assert.Equal(t, "generated v1.2.3\n", string(output))
+}
+
+func TestUnit_TwoLabsDoNotBuildTheSameToolTwice(t *testing.T) {
+	b := newBench(t)
+	goCommand, err := exec.LookPath("go")
+	require.NoError(t, err)
+	log := filepath.Join(t.TempDir(), "log")
+	b.write(t, filepath.Join(b.pathDir, "go"), "#!/bin/sh\necho $1 >>"+log+"\nexec "+goCommand+" \"$@\"\n", 0o700)
+
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			_, err := b.Resolve(t.Context(), "fake")
+			assert.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	calls, err := os.ReadFile(log)
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(string(calls), "build"), string(calls))
+}
+
+func TestUnit_CancelEndsTheBuildAndLeavesNothing(t *testing.T) {
+	b := newBench(t)
+	dir := t.TempDir()
+	pidFile := filepath.Join(dir, "pid")
+	// This go command has a child, like a compiler, and a half-written output.
+	b.write(t, filepath.Join(b.pathDir, "go"), `#!/bin/sh
+[ $1 = build ] || exit 0
+echo half >$4
+/bin/sleep 60 &
+echo $! >`+pidFile+`.new && /bin/mv `+pidFile+`.new `+pidFile+`
+wait
+`, 0o700)
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := b.Resolve(ctx, "fake")
+		failed <- err
+	}()
+	var child int
+	require.Eventually(t, func() bool {
+		content, err := os.ReadFile(pidFile)
+		if err != nil {
+			return false
+		}
+		child, err = strconv.Atoi(strings.TrimSpace(string(content)))
+		return err == nil
+	}, 20*time.Second, 10*time.Millisecond)
+	cancel()
+
+	select {
+	case err := <-failed:
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Equal(t, "building fake 1.2.3: context canceled", err.Error())
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "Resolve goes on")
+	}
+	assert.Eventually(t, func() bool { return errors.Is(syscall.Kill(child, 0), syscall.ESRCH) || isZombie(child) },
+		5*time.Second, 10*time.Millisecond, "the child of the go command runs on")
+	entries, err := os.ReadDir(filepath.Join(b.CacheDir, "tools"))
+	require.NoError(t, err)
+	for _, entry := range entries {
+		assert.Equal(t, ".lock", entry.Name(), "left behind")
+	}
+}
+
+// isZombie tells an ended process that nobody has waited for yet, as happens to orphans in a container without an init.
+func isZombie(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	return err == nil && bytes.Contains(stat, []byte(") Z "))
+}
+
+func TestUnit_UnavailableToolIsOneClearSentence(t *testing.T) {
+	b := newBench(t)
+	b.fetchInto(t, filepath.Join(t.TempDir(), "fake"), "1.2.3", "http://127.0.0.1:1/")
+	b.script(t, filepath.Join(b.pathDir, "fake"), "0.9.0")
+
+	// Code that does not compile stands for every failing build.
+	b.write(t, filepath.Join(b.ToolsDir, "fake", "main.go"), "package main\n\nfunc main() { undefined() }\n", 0o600)
+	_, err := b.Resolve(t.Context(), "fake")
+	require.Error(t, err)
+	assert.Regexp(t, `^no fake 1\.2\.3: \S+/fake is version 0\.9\.0; its downloader has no network \(.+\); `+
+		`building it failed: go build in `, err.Error())
+	assert.Contains(t, err.Error(), "undefined: undefined", "the go command's own words")
+	assert.Contains(t, err.Error(), "remedy: put fake 1.2.3 on PATH")
+
+	t.Setenv("PATH", b.pathDir)
+	_, err = b.Resolve(t.Context(), "fake")
+	require.ErrorIs(t, err, errNoGo)
+	assert.Regexp(t, `^no fake 1\.2\.3: .*; building it failed: there is no go command on PATH; `+
+		`remedy: put fake 1\.2\.3 on PATH, or install Go \(https://go\.dev/dl\) so that it can be built$`, err.Error())
+
+	_, err = b.Resolve(t.Context(), "unknown")
+	assert.ErrorContains(t, err, `there is no tool "unknown"`)
+}
+
+func TestUnit_MatchAcceptsOnlyWhatThePinAllows(t *testing.T) {
+	for _, c := range []struct {
+		match         Match
+		pinned, found string
+		want          bool
+	}{
+		{Exact, "3.246.0", "v3.246.0", true},
+		{Exact, "3.246.0", "3.246.1", false},
+		{SameMinor, "1.35.0", "1.35.7", true},
+		{SameMinor, "1.35.0", "1.34.9", false},
+		{SameMinor, "1.35.0", "2.35.0", false},
+		{SameMinor, "1.35.0", "1.35.1-rc.0", false},
+		{SameMinor, "1.35.0", "nonsense", false},
+	} {
+		assert.Equal(t, c.want, c.match.accepts(c.pinned, c.found), "%+v", c)
+	}
+}
+
+// The repository's own tools: every one has a readable pin, and the two numbers that the engine compares are the same.
+func TestUnit_CatalogueMatchesTheNestedModules(t *testing.T) {
+	r := &Resolver{ToolsDir: filepath.Join("..", "..", "..", "tools"), CacheDir: t.TempDir()}
+	for _, name := range append(All(), setupEnvtest) {
+		s, err := r.newSearch(name)
+		require.NoError(t, err, name)
+		assert.Regexp(t, `^\d+\.\d+\.\d+$`, s.version, name)
+	}
+	root, err := os.ReadFile(filepath.Join("..", "..", "..", "go.mod"))
+	require.NoError(t, err)
+	for tool, module := range map[string]string{
+		Pulumi: "github.com/pulumi/pulumi/sdk/v3", PulumiKubernetes: "github.com/pulumi/pulumi-kubernetes/sdk/v4",
+	} {
+		version, err := r.Version(tool)
+		require.NoError(t, err)
+		assert.Contains(t, string(root), module+" v"+version+"\n", "%s and the SDK in go.mod go together", tool)
+	}
+}
+
+func TestUnit_FoldersOnTheUsersPATHComeLast(t *testing.T) {
+	t.Setenv("PATH", "/usr/bin")
+	paths := Paths{"a": "/usr/bin/a", "b": "/cache/b/b", "c": "/cache/c/c", "d": "/cache/b/d"}
+	assert.Equal(t, []string{"/cache/b", "/cache/c", "/usr/bin"}, paths.Dirs())
+}
+
+// httpServer stands for a download site that answers.
+func httpServer(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	return server.URL
+}

@@ -1,0 +1,358 @@
+// Package drill plays disasters in a lab that delivers from Git, and the documented way out of each.
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/proofs/integrity"
+	"github.com/gridos/sharedinfra/lab/proofs/labcli"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+// Drill is a disaster.
+type Drill struct {
+	// Name is what the command line calls it.
+	Name string
+	// Promise is what is checked after the way out, in a sentence.
+	Promise string
+	// disaster makes it happen.
+	disaster func(ctx context.Context, s *stage) error
+	// sameSecrets says that every password must be the same afterwards.
+	sameSecrets bool
+	// held returns what was seen, or why the promise does not hold.
+	held func(ctx context.Context, s *stage) (evidence string, err error)
+}
+
+// Result is how a drill went.
+type Result struct {
+	Name    string `json:"name"`
+	Promise string `json:"promise"`
+	// Recovery and Up are what the two commands took, in seconds.
+	Recovery float64 `json:"recoverySeconds"`
+	Up       float64 `json:"upSeconds"`
+	Evidence string  `json:"evidence,omitempty"`
+	Error    string  `json:"error,omitempty"`
+}
+
+// All are the drills, in the order in which they are played.
+func All() []Drill {
+	return []Drill{
+		{
+			"argocd-deleted", "bootstrap restores Argo CD, neither Applications nor what they deployed are touched, and no user notices",
+			deleteArgoCD, true, workloadsAreTheSame,
+		},
+		{
+			"vault-purged", "the key vault is back with the secrets that it had, and nothing else was created or replaced",
+			purgeVault, true, onlyTheVaultIsNew,
+		},
+		{
+			"state-lost", "everything in Azure is adopted, nothing is replaced, and no user notices",
+			loseState, false, nothingIsNew,
+		},
+		{
+			"cluster-lost", "cluster, platform and application come back from the state and from Git",
+			loseCluster, true, theApplicationIsBack,
+		},
+	}
+}
+
+// stage is the lab in which a drill is played.
+type stage struct {
+	lab labcli.Lab
+	// creations tell the resources in Azure before the disaster from later ones with the same id.
+	creations map[string]string
+	// workloads are the UIDs, by kind and name, of what Argo CD keeps and deploys; image is what the application ran.
+	workloads map[string]string
+	image     string
+	// users have seen this much.
+	users traffic.Seen
+}
+
+// Play plays drills one after the other in an environment that is up with --gitops. The error is of the first whose promise did
+// not hold.
+func Play(ctx context.Context, lab labcli.Lab, drills []Drill, display *progress.Display) ([]Result, error) {
+	var results []Result
+	for _, d := range drills {
+		step := display.Start(d.Name)
+		result, err := play(ctx, lab, d)
+		if err != nil {
+			result.Error = err.Error()
+			step.Fail(err)
+			return append(results, result), fmt.Errorf("%s: %w", d.Name, err)
+		}
+		step.Done(fmt.Sprintf("recovered in %.0f s, up in %.0f s: %s", result.Recovery, result.Up, result.Evidence))
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+func play(ctx context.Context, lab labcli.Lab, d Drill) (Result, error) {
+	result := Result{Name: d.Name, Promise: d.Promise}
+	s := &stage{lab: lab}
+	if err := s.look(ctx); err != nil {
+		return result, err
+	}
+	secrets, err := integrity.Read(ctx, lab.Site)
+	if err != nil {
+		return result, err
+	}
+	if err := d.disaster(ctx, s); err != nil {
+		return result, fmt.Errorf("the disaster did not happen: %w", err)
+	}
+	for _, command := range []struct {
+		name string
+		took *float64
+	}{{"recover", &result.Recovery}, {"up", &result.Up}} {
+		began := time.Now()
+		if _, err := lab.Run(ctx, command.name); err != nil {
+			return result, err
+		}
+		*command.took = time.Since(began).Seconds()
+	}
+	if !d.sameSecrets {
+		secrets = nil
+	}
+	if err := integrity.Check(ctx, lab.Site, secrets); err != nil {
+		return result, err
+	}
+	if result.Evidence, err = d.held(ctx, s); err != nil {
+		return result, err
+	}
+	_, err = lab.Run(ctx, "up", "--expect-no-changes")
+	return result, err
+}
+
+// look notes what there is.
+func (s *stage) look(ctx context.Context) error {
+	cloud, err := s.cloud()
+	if err != nil {
+		return err
+	}
+	s.creations = map[string]string{}
+	for _, r := range azure.Unseeded(cloud.Inventory()) {
+		s.creations[r.ID] = cloud.Creation(r.ID)
+	}
+	if s.workloads, s.image, err = s.deployed(ctx); err != nil {
+		return err
+	}
+	s.users, err = s.seen(ctx)
+	return err
+}
+
+// seen is what users have seen since the background process was started.
+func (s *stage) seen(ctx context.Context) (traffic.Seen, error) {
+	client, ok, err := gitops.Connect(s.lab.Site.GitOpsDir())
+	if err == nil && !ok {
+		err = errors.New("nobody uses the application; bring the lab up with --gitops")
+	}
+	if err != nil {
+		return traffic.Seen{}, err
+	}
+	return client.Seen(ctx)
+}
+
+func (s *stage) cloud() (*azure.Cloud, error) {
+	return azure.Open(azure.Options{StateFile: s.lab.Site.AzureFile()})
+}
+
+func (s *stage) config() (*rest.Config, error) {
+	return clientcmd.BuildConfigFromFlags("", s.lab.Site.KubeconfigFile())
+}
+
+// deployed returns the UIDs of the Applications and of the application's objects, and the image that it runs.
+func (s *stage) deployed(ctx context.Context) (uids map[string]string, image string, err error) {
+	config, err := s.config()
+	if err != nil {
+		return nil, "", err
+	}
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, "", err
+	}
+	uids = map[string]string{}
+	for _, kind := range []struct {
+		resource  dynamic.NamespaceableResourceInterface
+		namespace string
+	}{
+		{objects.Resource(argo.Applications), naming.NamespaceArgoCD},
+		{objects.Resource(argo.Rollouts), naming.NamespaceGridOS},
+		{objects.Resource(argo.VirtualServices), naming.NamespaceGridOS},
+	} {
+		list, err := kind.resource.Namespace(kind.namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, "", err
+		}
+		for _, object := range list.Items {
+			uids[object.GetKind()+" "+object.GetName()] = string(object.GetUID())
+		}
+	}
+	observer, err := argo.Observe(ctx, config, naming.NamespaceGridOS+"-"+s.lab.Site.Environment)
+	if err != nil {
+		return nil, "", err
+	}
+	defer observer.Stop()
+	state, err := observer.State()
+	if err != nil {
+		return nil, "", err
+	}
+	if state.Rollout.Image() == "" {
+		return nil, "", errors.New("the application is not deployed; bring the lab up with --gitops")
+	}
+	return uids, state.Rollout.Image(), nil
+}
+
+// behindItsBack changes what Azure has while the background process, which would not notice, is stopped.
+func (s *stage) behindItsBack(ctx context.Context, change func(cloud *azure.Cloud) error) error {
+	if err := daemon.Stop(ctx, s.lab.Site); err != nil {
+		return err
+	}
+	cloud, err := s.cloud()
+	if err != nil {
+		return err
+	}
+	return change(cloud)
+}
+
+// forget deletes the one resource of an ARM type, with what is in it.
+func (s *stage) forget(ctx context.Context, kind string) error {
+	return s.behindItsBack(ctx, func(cloud *azure.Cloud) error {
+		var found []string
+		for _, r := range azure.Unseeded(cloud.Inventory()) {
+			if strings.EqualFold(r.Type, kind) {
+				found = append(found, r.ID)
+			}
+		}
+		if len(found) != 1 {
+			return fmt.Errorf("there are %d resources of type %s; there must be one", len(found), kind)
+		}
+		return cloud.Forget(found[0])
+	})
+}
+
+// newInAzure are the ids of the resources that are not the ones from before the disaster.
+func (s *stage) newInAzure() ([]string, error) {
+	cloud, err := s.cloud()
+	if err != nil {
+		return nil, err
+	}
+	var created []string
+	for _, r := range azure.Unseeded(cloud.Inventory()) {
+		if cloud.Creation(r.ID) != s.creations[r.ID] {
+			created = append(created, r.ID)
+		}
+	}
+	return created, nil
+}
+
+// workloadsAreTheSame compares UIDs, for what was deleted and made again has another one, and asks the users.
+func workloadsAreTheSame(ctx context.Context, s *stage) (string, error) {
+	now, image, err := s.deployed(ctx)
+	if err != nil {
+		return "", err
+	}
+	var problems []error
+	for name, uid := range s.workloads {
+		if now[name] != uid {
+			problems = append(problems, fmt.Errorf("%s is not the one that it was", name))
+		}
+	}
+	if image != s.image {
+		problems = append(problems, fmt.Errorf("the application runs %s instead of %s", image, s.image))
+	}
+	after, err := s.seen(ctx)
+	if err != nil {
+		return "", err
+	}
+	requests, failed := after.Since(s.users).Requests()
+	if failed > 0 || requests < traffic.Enough {
+		problems = append(problems, fmt.Errorf("%d of the users' %d requests failed; none should, of %d or more",
+			failed, requests, traffic.Enough))
+	}
+	return fmt.Sprintf("%d objects are the same, 0 of %d requests failed", len(s.workloads), requests), errors.Join(problems...)
+}
+
+func purgeVault(ctx context.Context, s *stage) error {
+	return s.forget(ctx, "Microsoft.KeyVault/vaults")
+}
+
+func onlyTheVaultIsNew(_ context.Context, s *stage) (string, error) {
+	created, err := s.newInAzure()
+	if err != nil {
+		return "", err
+	}
+	vault, others := 0, []error{}
+	for _, id := range created {
+		if strings.Contains(strings.ToLower(id), "/providers/microsoft.keyvault/vaults/") {
+			vault++
+			continue
+		}
+		others = append(others, fmt.Errorf("%s was created again", id))
+	}
+	if vault == 0 {
+		others = append(others, errors.New("the vault is still the old one"))
+	}
+	evidence := fmt.Sprintf("the vault and %d resources in it are new, no other is", vault-1)
+	return evidence, errors.Join(others...)
+}
+
+// loseState deletes the states of all projects, and their history.
+func loseState(_ context.Context, s *stage) error {
+	return os.RemoveAll(s.lab.Site.BackendDir())
+}
+
+func nothingIsNew(ctx context.Context, s *stage) (string, error) {
+	created, err := s.newInAzure()
+	if err != nil {
+		return "", err
+	}
+	if len(created) > 0 {
+		return "", fmt.Errorf("created again: %s", strings.Join(created, ", "))
+	}
+	same, err := workloadsAreTheSame(ctx, s)
+	return fmt.Sprintf("%d resources of Azure and %s", len(s.creations), same), err
+}
+
+// loseCluster deletes the cluster in Azure, with everything that was in it.
+func loseCluster(ctx context.Context, s *stage) error {
+	if err := s.forget(ctx, "Microsoft.ContainerService/managedClusters"); err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(s.lab.Site.ControlPlaneDir()), os.RemoveAll(s.lab.Site.KubeconfigFile()))
+}
+
+func theApplicationIsBack(ctx context.Context, s *stage) (string, error) {
+	now, image, err := s.deployed(ctx)
+	if err != nil {
+		return "", err
+	}
+	var problems []error
+	for name, uid := range s.workloads {
+		switch now[name] {
+		case "":
+			problems = append(problems, fmt.Errorf("%s is not back", name))
+		case uid:
+			problems = append(problems, fmt.Errorf("%s was never away", name))
+		}
+	}
+	if image != s.image {
+		problems = append(problems, fmt.Errorf("the application runs %s instead of %s", image, s.image))
+	}
+	return fmt.Sprintf("%d objects are back, with the image from before", len(s.workloads)), errors.Join(problems...)
+}

@@ -1,0 +1,63 @@
+// Package labcli runs the lab's own commands as processes, as a person would, for what breaks and mends a lab from outside.
+package labcli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
+)
+
+// hang is how long a command may take: many times what it takes.
+const hang = 5 * time.Minute
+
+// Lab is a binary of the lab, and an environment that it works on.
+type Lab struct {
+	// Binary is the path of the program.
+	Binary string
+	// Env has variables, NAME=value, that are added to this process' own.
+	Env []string
+	// Site is the environment; the commands run in its checkout.
+	Site site.Site
+}
+
+// interruptedEnd is how long a command may take that was interrupted before it is killed: longer than it gives to the CLI that it runs.
+const interruptedEnd = 40 * time.Second
+
+// Command returns a command of the lab that is not started. It does not see the terminal's Ctrl-C, and is interrupted as by one when ctx
+// ends.
+func (l Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, l.Binary, append(args, "--stack", l.Site.Environment)...)
+	command.Dir = l.Site.Repository
+	command.Env = append(command.Environ(), l.Env...)
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = interruptedEnd
+	return command
+}
+
+// Run runs a command to its end and returns what it printed to standard output. The error has everything that it said; after the end of
+// ctx it is that of ctx.
+func (l Lab) Run(ctx context.Context, args ...string) (string, error) {
+	limited, cancel := context.WithTimeout(ctx, hang)
+	defer cancel()
+	command := l.Command(limited, args...)
+	var out, errOut bytes.Buffer
+	command.Stdout, command.Stderr = &out, &errOut
+	err := command.Run()
+	switch {
+	case err == nil:
+		return out.String(), nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("lab %s: %w", strings.Join(args, " "), ctx.Err())
+	case limited.Err() != nil:
+		err = fmt.Errorf("it did not end within %s", hang)
+	}
+	return "", fmt.Errorf("lab %s: %w\n%s%s", strings.Join(args, " "), err, out.String(), errOut.String())
+}
