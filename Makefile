@@ -212,11 +212,11 @@ mutants-sample: ## Turn a fixed list of places round, and twenty of those that d
 
 .PHONY: chaos
 chaos: ## Kill up, preview and down at ROUNDS random moments, and check that all is whole again: an hour for 100
-	go run ./lab chaos --rounds $(ROUNDS) $(CHAOS_FLAGS)
+	go run ./lab/proofs chaos --rounds $(ROUNDS) $(CHAOS_FLAGS)
 
 .PHONY: drills
 drills: ## Lose the cluster, the states, Argo CD and the key vault, one after the other, and get them back: five minutes
-	go run ./lab drills $(DRILLS)
+	go run ./lab/proofs drills $(DRILLS)
 
 # Here a test that lacks a program fails instead of being skipped: what is not tried must not look as if it were.
 .PHONY: faults

@@ -38,7 +38,7 @@ var standIns = []string{
 // stand-ins, or look at them.
 var others = []string{
 	"azure", "azure/enginetest", "azure/schema", "cluster/apitest", "cluster/argocluster", "daemon", "delivery/argo", "delivery/gitops",
-	"delivery/manifests", "engine", "engine/providers", "host/loopback", "host/process", "host/progress", "host/site", "host/toolchain",
+	"delivery/manifests", "engine", "host/loopback", "host/process", "host/progress", "host/site", "host/toolchain", "providers",
 	"scenario", "world", "world/baseline",
 }
 

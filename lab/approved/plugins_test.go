@@ -22,7 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -11,8 +11,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/bench/figures"
 	"github.com/gridos/sharedinfra/lab/bench/floor"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

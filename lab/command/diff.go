@@ -10,13 +10,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/world"
 )
 
 func diffCommand() *cobra.Command {
-	cmd := withJSON(&cobra.Command{
+	cmd := cli.WithJSON(&cobra.Command{
 		Use: "diff", Short: "Show what the working tree would change in an environment that a commit made",
 		Args: cobra.NoArgs, RunE: at(diff),
 		Long: `Brings an environment up in a lab of its own with the code of the commit at which the checkout left --base, previews the
@@ -53,7 +54,7 @@ func diff(cmd *cobra.Command, s site.Site) error {
 		return err
 	}
 	if ref == "" {
-		return usageError{errors.New("say what to compare with, such as --base main")}
+		return cli.UsageError{Err: errors.New("say what to compare with, such as --base main")}
 	}
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()
@@ -76,10 +77,7 @@ func diff(cmd *cobra.Command, s site.Site) error {
 }
 
 func printReport(cmd *cobra.Command, report changes.Report) error {
-	asJSON, err := cmd.Flags().GetBool("json")
-	if err != nil {
-		return err
-	}
+	asJSON := cli.JSON(cmd)
 	asMarkdown, err := cmd.Flags().GetBool("markdown")
 	if err != nil {
 		return err
@@ -87,7 +85,7 @@ func printReport(cmd *cobra.Command, report changes.Report) error {
 	out := cmd.OutOrStdout()
 	switch {
 	case asJSON:
-		return printJSON(out, report)
+		return cli.PrintJSON(out, report)
 	case asMarkdown:
 		return changes.WriteMarkdown(out, []changes.Report{report})
 	default:

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/world"
@@ -26,7 +26,7 @@ func at(do func(cmd *cobra.Command, s site.Site) error) func(*cobra.Command, []s
 		}
 		s, err := site.Open(environment)
 		if err != nil {
-			return usageError{err}
+			return cli.UsageError{Err: err}
 		}
 		err = do(cmd, s)
 		if err != nil && cmd.Context().Err() != nil {
@@ -65,7 +65,7 @@ func deliveryOf(cmd *cobra.Command) (world.Delivery, error) {
 	}
 	wanted := world.Delivery(text)
 	if !slices.Contains([]world.Delivery{world.DeliveryAsItIs, world.DeliveryYes, world.DeliveryNo, world.DeliveryAuto}, wanted) {
-		return "", usageError{fmt.Errorf("--%s=%s: use yes, no or auto", gitOpsFlag, text)}
+		return "", cli.UsageError{Err: fmt.Errorf("--%s=%s: use yes, no or auto", gitOpsFlag, text)}
 	}
 	return wanted, nil
 }
@@ -73,19 +73,4 @@ func deliveryOf(cmd *cobra.Command) (world.Delivery, error) {
 func expecting(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().Bool("expect-no-changes", false, "fail when a stack changes, or would change")
 	return cmd
-}
-
-func withJSON(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().Bool("json", false, "print JSON, for machines")
-	return cmd
-}
-
-// onlyOf accepts any of the names as arguments; the error lists them.
-func onlyOf(names []string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := cobra.OnlyValidArgs(cmd, args); err != nil {
-			return fmt.Errorf("%w; use some of %s", err, strings.Join(names, ", "))
-		}
-		return nil
-	}
 }

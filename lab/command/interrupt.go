@@ -1,11 +1,10 @@
 package command
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
@@ -31,7 +30,7 @@ func (e interruptedError) Error() string {
 		text = fmt.Sprintf("Stopped. %s goes on from here.", command("down"))
 	}
 	lines := []string{text}
-	for _, err := range besidesCancellation(e.err) {
+	for _, err := range cli.BesidesInterruption(e.err) {
 		lines = append(lines, "Error: "+err.Error())
 	}
 	return strings.Join(lines, "\n")
@@ -39,19 +38,3 @@ func (e interruptedError) Error() string {
 
 // Unwrap returns all that went wrong.
 func (e interruptedError) Unwrap() error { return e.err }
-
-// besidesCancellation takes joined errors apart and leaves out those that only say that the command
-// was interrupted. What remains could not be tidied up, and the user must hear of it.
-func besidesCancellation(err error) []error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		var rest []error
-		for _, single := range several.Unwrap() {
-			rest = append(rest, besidesCancellation(single)...)
-		}
-		return rest
-	}
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return []error{err}
-}

@@ -35,6 +35,7 @@ import (
 
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/manifests"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
@@ -115,7 +116,7 @@ func lab(t *testing.T, ctx context.Context, args ...string) (stdout, stderr stri
 	command := newCommand()
 	command.SetOut(&out)
 	command.SetErr(&progress)
-	err = execute(ctx, command, args)
+	err = cli.Execute(ctx, command, args)
 	shown := out.String()
 	if slices.Contains(args, showSecrets) {
 		shown = "(secrets)\n" // everyone can read the log of a test
@@ -653,7 +654,7 @@ func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	}
 	for _, moment := range moments {
 		code, output := interrupt(t, dir, "up", moment.reach)
-		assert.Equal(t, exitInterrupted, code, moment.name)
+		assert.Equal(t, cli.Interrupted, code, moment.name)
 		assert.Contains(t, output, "Stopped. `go run ./lab up` goes on from here", moment.name)
 		assert.NotContains(t, output, "Error:", moment.name)
 	}
@@ -662,7 +663,7 @@ func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	_, _, err = lab(t, t.Context(), "up", "--expect-no-changes")
 	require.NoError(t, err)
 	code, output := interrupt(t, dir, "down", func() bool { return sizeOf(s.LogFile("gridos-infra-down")) > 0 })
-	assert.Equal(t, exitInterrupted, code)
+	assert.Equal(t, cli.Interrupted, code)
 	assert.Contains(t, output, "Stopped. `go run ./lab down` goes on from here.")
 	assert.NotContains(t, output, "Error:")
 	out, _, err := lab(t, t.Context(), "down")
@@ -722,7 +723,7 @@ func sizeOf(path string) int64 {
 func TestUnit_CommandLineMistakesHaveTheirOwnExitCode(t *testing.T) {
 	for _, args := range [][]string{{"upp"}, {"up", "--nonsense"}, {"up", "extra"}, {"up", "-s", "staging"}} {
 		_, _, err := lab(t, t.Context(), args...)
-		var usage usageError
+		var usage cli.UsageError
 		require.ErrorAs(t, err, &usage, strings.Join(args, " "))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/internal/plaintable"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
@@ -20,7 +21,7 @@ import (
 )
 
 func outputsCommand() *cobra.Command {
-	cmd := withJSON(&cobra.Command{
+	cmd := cli.WithJSON(&cobra.Command{
 		Use: "outputs", Short: "Show the outputs of every stack", Args: cobra.NoArgs, RunE: at(outputs),
 		Example: "  go run ./lab outputs\n  go run ./lab outputs --json | jq -r '.gridos.gatewayPublicIp'",
 	})
@@ -30,10 +31,7 @@ func outputsCommand() *cobra.Command {
 
 // outputs prints the outputs of every stack.
 func outputs(cmd *cobra.Command, s site.Site) error {
-	asJSON, err := cmd.Flags().GetBool("json")
-	if err != nil {
-		return err
-	}
+	asJSON := cli.JSON(cmd)
 	secrets, err := cmd.Flags().GetBool("show-secrets")
 	if err != nil {
 		return err
@@ -56,7 +54,7 @@ func outputs(cmd *cobra.Command, s site.Site) error {
 			values[project][key] = shown(output, secrets)
 		}
 	}
-	return printJSON(cmd.OutOrStdout(), values)
+	return cli.PrintJSON(cmd.OutOrStdout(), values)
 }
 
 // hidden stands for a secret.

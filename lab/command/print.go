@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -11,13 +10,6 @@ import (
 	"github.com/gridos/sharedinfra/internal/plaintable"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 )
-
-func printJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
-}
 
 func resultTable(w io.Writer, environment string, results []engine.Result) error {
 	if _, err := fmt.Fprintln(w); err != nil {

@@ -35,7 +35,7 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
 	root.AddCommand(
 		upCommand(), previewCommand(), diffCommand(), downCommand(), recoverCommand(),
 		statusCommand(), outputsCommand(), envCommand(),
-		commitCommand(), scenariosCommand(), chaosCommand(), drillsCommand(),
+		commitCommand(), scenariosCommand(),
 		manifestsCommand(), toolsCommand(), serveCommand(),
 	)
 	return root

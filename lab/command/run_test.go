@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
@@ -21,10 +22,10 @@ func TestUnit_AnEndHasItsExitCode(t *testing.T) {
 	}{
 		{nil, 0, ""},
 		{broken, 1, "Error: broken"},
-		{usageError{broken}, 2, "Error: broken"},
+		{cli.UsageError{Err: broken}, 2, "Error: broken"},
 		{foundChanges{}, 3, ""},
 		{foundChanges{dangerous: 1}, 4, ""},
-		{interruptedError{verb: "status", site: site.Site{Environment: "dev"}, err: usageError{broken}}, 130, "Stopped.\nError: broken"},
+		{interruptedError{verb: "status", site: site.Site{Environment: "dev"}, err: cli.UsageError{Err: broken}}, 130, "Stopped.\nError: broken"},
 	} {
 		code, message := outcome(test.err)
 		assert.Equal(t, test.code, code, "%v", test.err)

@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/internal/plaintable"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
@@ -27,7 +28,7 @@ func scenariosCommand() *cobra.Command {
 	for _, s := range scenario.All() {
 		names = append(names, s.Name)
 	}
-	cmd := withJSON(&cobra.Command{
+	cmd := cli.WithJSON(&cobra.Command{
 		Use: "scenarios [NAME...]", Short: "Play releases, good and bad, and check what the documents promise of them",
 		Long: `Plays releases in an environment that is up with --gitops, and what can go wrong with them: from a commit to promoted
 pods, or back. Each scenario checks one promise in the live objects and puts back what it changed. Without names all are played,
@@ -37,7 +38,7 @@ All that happens is also written to .lab/<stack>/logs/scenarios.jsonl, an event 
 		Example: "  go run ./lab scenarios\n  go run ./lab scenarios good-release bad-errors\n  go run ./lab scenarios --list\n" +
 			"  go run ./lab scenarios --json | jq '.[] | select(.passed | not)'",
 		ValidArgs: names,
-		Args:      onlyOf(names),
+		Args:      cli.OnlyOf(names),
 	})
 	cmd.Flags().Bool("list", false, "list the scenarios and play none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -64,7 +65,7 @@ func listScenarios(w io.Writer) error {
 }
 
 func commitCommand() *cobra.Command {
-	return withJSON(&cobra.Command{
+	return cli.WithJSON(&cobra.Command{
 		Use: "commit", Short: "Play one release, from a commit to promoted pods", Args: cobra.NoArgs, RunE: at(commit),
 		Long: `Plays the scenario good-release in an environment that is up with --gitops, and shows each step: a change of the
 service is committed and built, its image is pushed, the overlay's image is set by a commit, Argo CD syncs it, and Argo Rollouts
@@ -79,10 +80,7 @@ func commit(cmd *cobra.Command, s site.Site) error {
 }
 
 func playScenarios(cmd *cobra.Command, s site.Site, names []string) error {
-	asJSON, err := cmd.Flags().GetBool("json")
-	if err != nil {
-		return err
-	}
+	asJSON := cli.JSON(cmd)
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
 		player := &player{display: display}
 		return world.Play(ctx, s, display, func(text string) { player.step.Update(text) }, func(stage *scenario.Stage) error {
@@ -92,7 +90,7 @@ func playScenarios(cmd *cobra.Command, s site.Site, names []string) error {
 			var err error
 			switch {
 			case asJSON:
-				err = printJSON(cmd.OutOrStdout(), results)
+				err = cli.PrintJSON(cmd.OutOrStdout(), results)
 			case len(results) > 0:
 				err = scenarioTables(cmd.OutOrStdout(), results, time.Since(began), len(results) == len(scenario.All()))
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/internal/plaintable"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
@@ -20,7 +21,7 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	return withJSON(&cobra.Command{
+	return cli.WithJSON(&cobra.Command{
 		Use: "status", Short: "Show what runs and what exists", Args: cobra.NoArgs, RunE: at(status),
 		Example: "  go run ./lab status\n  go run ./lab status --json",
 	})
@@ -35,10 +36,7 @@ type stackState struct {
 
 // status prints what runs and what exists.
 func status(cmd *cobra.Command, s site.Site) error {
-	asJSON, err := cmd.Flags().GetBool("json")
-	if err != nil {
-		return err
-	}
+	asJSON := cli.JSON(cmd)
 	record, up, err := s.Running()
 	if err != nil {
 		return err
@@ -69,7 +67,7 @@ func status(cmd *cobra.Command, s site.Site) error {
 		}
 	}
 	if asJSON {
-		return printJSON(cmd.OutOrStdout(), answer)
+		return cli.PrintJSON(cmd.OutOrStdout(), answer)
 	}
 	if !up {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is not up. `%s` brings it up.\n", s.Environment, s.Command("up"))

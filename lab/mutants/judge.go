@@ -18,7 +18,7 @@ import (
 
 	"github.com/gridos/sharedinfra/changes"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/naming"
 )
 

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
 // Tokens as programs register them.

@@ -26,9 +26,9 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/offline/random"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
 // Config is what the background process is told by the command that starts it.

@@ -19,7 +19,7 @@ import (
 
 	"github.com/gridos/sharedinfra/changes"
 	"github.com/gridos/sharedinfra/internal/mocks"
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

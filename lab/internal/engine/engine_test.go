@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/lab/internal/offline/random"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

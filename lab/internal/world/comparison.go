@@ -10,10 +10,10 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/offline/random"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/lab/internal/world/baseline"
 )
 

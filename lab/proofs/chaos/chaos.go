@@ -117,7 +117,7 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 func again(seed uint64, rounds []int) string {
 	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(rounds), " ", ","), "[]")
 	return fmt.Sprintf("what it found was left by the rounds before it in the same environment; play them again with "+
-		"`go run ./lab chaos --parallel 1 --seed %d --round %s`", seed, numbers)
+		"`go run ./lab/proofs chaos --parallel 1 --seed %d --round %s`", seed, numbers)
 }
 
 // calibrate brings the environment up and measures how long the commands take when there is something to do.

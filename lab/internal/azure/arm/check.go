@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
 // check returns everything that is wrong with inputs by themselves, so that a preview refuses it.

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
 // Function is a provider function.

@@ -32,8 +32,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
 const (

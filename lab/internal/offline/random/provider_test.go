@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/gridos/sharedinfra/lab/internal/engine/providers"
 	"github.com/gridos/sharedinfra/lab/internal/offline/random"
+	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
 const urn = "urn:pulumi:dev::project::random:index/randomPassword:RandomPassword::password"

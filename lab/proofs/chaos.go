@@ -1,57 +1,31 @@
-package command
+package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/internal/plaintable"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/world"
 	"github.com/gridos/sharedinfra/lab/proofs/chaos"
 	"github.com/gridos/sharedinfra/lab/proofs/labcli"
-	"github.com/gridos/sharedinfra/lab/proofs/scratch"
 )
-
-// inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all
-// went well, or was interrupted.
-func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted world.Delivery, do func(s site.Site) error) error {
-	dir, err := os.MkdirTemp("", "gridos-lab-")
-	if err != nil {
-		return err
-	}
-	copied, err := scratch.Copy(s.Repository, dir, s.Environment)
-	if err == nil {
-		// The commands that do runs have minutes; tools that must be built take longer.
-		err = world.FindTools(ctx, copied, display, wanted)
-	}
-	if err == nil {
-		err = do(copied)
-	}
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%w\nits environment still runs in %s, with its logs; to end it: "+
-			"`go build -o bin/lab ./lab && (cd %s && %s down -s %s) && rm -r %s`",
-			err, dir, dir, filepath.Join(s.Repository, "bin", "lab"), s.Environment, dir)
-	}
-	return errors.Join(err, world.Discard(context.WithoutCancel(ctx), copied), os.RemoveAll(dir))
-}
 
 func chaosCommand() *cobra.Command {
 	var rounds, parallel int
 	var seed uint64
 	var only []int
-	cmd := withJSON(&cobra.Command{
+	cmd := cli.WithJSON(&cobra.Command{
 		Use: "chaos", Short: "Kill up, preview and down at random moments, and check that one command makes all whole again",
 		Args: cobra.NoArgs,
 		Long: `Kills the engine, the program, a provider, the simulated Azure or a controller with SIGKILL, at a random moment of up,
@@ -61,25 +35,22 @@ Helm's releases say: no orphan, no duplicate, no secret lost, no lock and no unf
 the seed and the number of the round, so that rounds can be played again.
 
 It works in copies of this checkout, beside whatever lab is up. A round takes 30 to 60 seconds on two cores.`,
-		Example: "  go run ./lab chaos\n  go run ./lab chaos --rounds 10 --parallel 1 --seed 7\n  go run ./lab chaos --seed 7 --round 3",
+		Example: "  go run ./lab/proofs chaos\n  go run ./lab/proofs chaos --rounds 10 --parallel 1 --seed 7\n  go run ./lab/proofs chaos --seed 7 --round 3",
 	})
 	cmd.Flags().IntVar(&rounds, "rounds", 100, "how many rounds to play")
 	cmd.Flags().IntVar(&parallel, "parallel", 2, "how many rounds to play at once, each in an environment of its own")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides; 0 is another one each time")
 	cmd.Flags().IntSliceVar(&only, "round", nil, "play these rounds of the seed alone")
 	cmd.RunE = at(func(cmd *cobra.Command, s site.Site) error {
-		asJSON, err := cmd.Flags().GetBool("json")
-		if err != nil {
-			return err
-		}
+		asJSON := cli.JSON(cmd)
 		if rounds < 1 {
-			return usageError{fmt.Errorf("--rounds is %d; it must be 1 or more", rounds)}
+			return cli.UsageError{Err: fmt.Errorf("--rounds is %d; it must be 1 or more", rounds)}
 		}
 		if parallel < 1 {
-			return usageError{fmt.Errorf("--parallel is %d; it must be 1 or more", parallel)}
+			return cli.UsageError{Err: fmt.Errorf("--parallel is %d; it must be 1 or more", parallel)}
 		}
 		if len(only) > 0 && seed == 0 {
-			return usageError{errors.New("--round needs the --seed of the run that it was a round of")}
+			return cli.UsageError{Err: errors.New("--round needs the --seed of the run that it was a round of")}
 		}
 		numbers := only
 		if len(only) == 0 {
@@ -92,7 +63,7 @@ It works in copies of this checkout, beside whatever lab is up. A round takes 30
 		}
 		results, err := playChaos(cmd, s, seed, numbers, parallel)
 		if asJSON {
-			return errors.Join(err, printJSON(cmd.OutOrStdout(), map[string]any{"seed": seed, "rounds": results}))
+			return errors.Join(err, cli.PrintJSON(cmd.OutOrStdout(), map[string]any{"seed": seed, "rounds": results}))
 		}
 		if len(results) == 0 {
 			return err
@@ -105,12 +76,13 @@ It works in copies of this checkout, beside whatever lab is up. A round takes 30
 // playChaos plays the rounds, as many at once as there are to be environments, each in a copy of
 // the checkout of its own.
 func playChaos(cmd *cobra.Command, s site.Site, seed uint64, numbers []int, environments int) ([]chaos.Result, error) {
-	self, err := os.Executable()
+	display := progress.New(cmd.ErrOrStderr())
+	defer display.Stop()
+	binary, remove, err := buildLab(cmd.Context(), s, display)
 	if err != nil {
 		return nil, err
 	}
-	display := progress.New(cmd.ErrOrStderr())
-	defer display.Stop()
+	defer remove()
 	rounds := make(chan int, len(numbers))
 	for _, n := range numbers {
 		rounds <- n
@@ -124,7 +96,7 @@ func playChaos(cmd *cobra.Command, s site.Site, seed uint64, numbers []int, envi
 			errs[i] = inCopy(cmd.Context(), s, display, world.DeliveryNo, func(copied site.Site) error {
 				var err error
 				results[i], err = chaos.Run(cmd.Context(), chaos.Options{
-					Lab: labcli.Lab{Binary: self, Site: copied}, Rounds: rounds, Seed: seed, Display: display,
+					Lab: labcli.Lab{Binary: binary, Site: copied}, Rounds: rounds, Seed: seed, Display: display,
 				})
 				return err
 			})

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
+	"github.com/gridos/sharedinfra/lab/internal/world"
+	"github.com/gridos/sharedinfra/lab/proofs/scratch"
+)
+
+// buildLab builds the lab of a checkout. remove deletes the binary.
+func buildLab(ctx context.Context, s site.Site, display *progress.Display) (binary string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "gridos-proofs-")
+	if err != nil {
+		return "", nil, err
+	}
+	binary, remove = filepath.Join(dir, "lab"), func() { os.RemoveAll(dir) }
+	step := display.Start("go build ./lab")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./lab")
+	build.Dir = s.Repository
+	if output, err := build.CombinedOutput(); err != nil {
+		remove()
+		err = errors.Join(fmt.Errorf("go build ./lab: %w\n%s", err, output), ctx.Err())
+		step.Fail(err)
+		return "", nil, err
+	}
+	step.Done("")
+	return binary, remove, nil
+}
+
+// inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all
+// went well, or was interrupted.
+func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted world.Delivery, do func(s site.Site) error) error {
+	dir, err := os.MkdirTemp("", "gridos-lab-")
+	if err != nil {
+		return err
+	}
+	copied, err := scratch.Copy(s.Repository, dir, s.Environment)
+	if err == nil {
+		// The commands that do runs have minutes; tools that must be built take longer.
+		err = world.FindTools(ctx, copied, display, wanted)
+	}
+	if err == nil {
+		err = do(copied)
+	}
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w\nits environment still runs in %s, with its logs; to end it: "+
+			"`go build -o bin/lab ./lab && (cd %s && %s down -s %s) && rm -r %s`",
+			err, dir, dir, filepath.Join(s.Repository, "bin", "lab"), s.Environment, dir)
+	}
+	return errors.Join(err, world.Discard(context.WithoutCancel(ctx), copied), os.RemoveAll(dir))
+}

@@ -1,0 +1,78 @@
+// Command proofs breaks labs on purpose, each in a copy of the checkout, and checks that the documented way out makes them whole again.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/internal/cli"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
+	"github.com/gridos/sharedinfra/naming"
+)
+
+func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	ctx, cancel := cli.UntilStopped(ctx)
+	defer cancel()
+	root := newCommand()
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := cli.Execute(ctx, root, args)
+	if err != nil && ctx.Err() != nil {
+		fmt.Fprintln(stderr, "Stopped.")
+		for _, besides := range cli.BesidesInterruption(err) {
+			fmt.Fprintln(stderr, "Error:", besides)
+		}
+		return cli.Interrupted
+	}
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, "Error:", err)
+	if errors.As(err, new(cli.UsageError)) {
+		return cli.Mistake
+	}
+	return cli.Failed
+}
+
+const stackFlag = "stack"
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "proofs",
+		Short: "Break labs on purpose, and check the way out",
+		Long: `Breaks labs of its own, in copies of this checkout, and checks that what the documents promise brings them back.
+
+Exit codes: 0 done, 1 failed, 2 a mistake in the command line, 130 interrupted. (go run makes 1 of them all; where the code
+matters, build it with go build -o bin/proofs ./lab/proofs.)`,
+		Example: `  go run ./lab/proofs chaos --rounds 10     kill something, ten times
+  go run ./lab/proofs drills state-lost     lose the states, and get them back`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().StringP(stackFlag, "s", naming.Environments()[0], "environment: "+strings.Join(naming.Environments(), ", "))
+	root.AddCommand(chaosCommand(), drillsCommand())
+	return root
+}
+
+// at has a command do its work with the environment that --stack names.
+func at(do func(cmd *cobra.Command, s site.Site) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		environment, err := cmd.Flags().GetString(stackFlag)
+		if err != nil {
+			return err
+		}
+		s, err := site.Open(environment)
+		if err != nil {
+			return cli.UsageError{Err: err}
+		}
+		return do(cmd, s)
+	}
+}
