@@ -93,7 +93,7 @@ func newCommand() *cobra.Command {
 		cmd.Flags().StringVar(&o.only, "only", "", "only files whose path begins with this")
 		cmd.Flags().StringVar(&o.tests, "tests", "", "only tests whose name this `expression` matches")
 		cmd.Flags().StringVar(&o.again, "again", "",
-			"only what no test but that of the golden files killed in this `report`, made with --json")
+			"only what no test but that of the golden files killed, or was called plain, in this `report`, made with --json")
 		if kind.use == kindSettings {
 			cmd.Flags().StringVar(&o.work, "work", "", "keep what the programs register as each mutant in this `folder`, for the next time")
 			cmd.Flags().BoolVar(&o.touching, "touching", false,
@@ -274,7 +274,8 @@ func sample(root string) (map[string]bool, error) {
 	return keys, nil
 }
 
-// survivors are the mutants that no test killed in a report, but that of the golden files; nil without a report.
+// survivors are the mutants of a report that no test killed, but that of the golden files, or that were called plain; nil without a
+// report.
 func survivors(report string) (map[string]bool, error) {
 	if report == "" {
 		return nil, nil
@@ -285,8 +286,9 @@ func survivors(report string) (map[string]bool, error) {
 	}
 	var read struct {
 		Mutants []struct {
-			Key string `json:"mutant"`
-			By  string `json:"by"`
+			Key   string   `json:"mutant"`
+			By    string   `json:"by"`
+			Plain []string `json:"plain"`
 		}
 	}
 	if err := json.Unmarshal(text, &read); err != nil {
@@ -294,7 +296,7 @@ func survivors(report string) (map[string]bool, error) {
 	}
 	found := map[string]bool{}
 	for _, r := range read.Mutants {
-		if r.By == "" {
+		if r.By == "" || len(r.Plain) > 0 {
 			found[r.Key] = true
 		}
 	}
@@ -412,6 +414,9 @@ func register(
 			}
 			r.Golden = r.Golden || j.Differs
 			r.Touches, r.Plain = j.Touches, j.Plain
+			for _, plain := range r.Plain {
+				say("is called plain: %s: %s", plain, r.Key)
+			}
 			if j.Refused != "" {
 				r.By = "the simulated Azure: " + short(j.Refused)
 			}
@@ -472,12 +477,23 @@ type pass struct {
 	killed func(r *result, by string)
 }
 
+// progress is how often a hunt says how far it is.
+const progress = 20 * time.Second
+
 // hunt runs the tests that reach each mutant until one of them fails.
 func (p pass) hunt(
 	ctx context.Context, root string, suites []*suite, results map[int]*result, jobs int, say func(string, ...any),
 ) error {
 	// A package's own tests are quick, and know best.
 	slices.SortStableFunc(suites, func(a, b *suite) int { return cmp.Compare(a.seconds(), b.seconds()) })
+	last := map[int]*suite{} // the one that decides whether the mutant survives
+	for _, s := range suites {
+		for id := range results {
+			if len(s.against(id, p.tests)) > 0 {
+				last[id] = s
+			}
+		}
+	}
 	var lock sync.Mutex
 	for _, s := range suites {
 		var plan []planned
@@ -491,14 +507,25 @@ func (p pass) hunt(
 		}
 		slices.SortFunc(plan, func(a, b planned) int { return a.ID - b.ID })
 		size := max(1, min(40, len(plan)/jobs+1))
-		killed, began := 0, time.Now()
+		killed, decided, began := 0, 0, time.Now()
+		said := began
 		err := parallel(ctx, jobs, slices.Collect(slices.Chunk(plan, size)), func(ctx context.Context, part []planned) error {
 			return s.kill(ctx, root, part, func(id int, by string) {
 				lock.Lock()
 				defer lock.Unlock()
-				if by != "" {
-					p.killed(results[id], s.directory+" "+by)
+				decided++
+				switch r := results[id]; {
+				case by != "":
+					p.killed(r, s.directory+" "+by)
 					killed++
+				case last[id] == s && len(r.Touches) > 0:
+					say("touches %s, and only golden files may show it: %s", strings.Join(r.Touches, ", "), r.Key)
+				case last[id] == s && !r.Golden:
+					say("survives these tests: %s", r.Key)
+				}
+				if time.Since(said) > progress {
+					said = time.Now()
+					say("%s has decided %d of %d", s.directory, decided, len(plan))
 				}
 			})
 		})
