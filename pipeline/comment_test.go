@@ -28,6 +28,7 @@ func TestUnit_OneCommentAndOneIssueAreKept(t *testing.T) {
 	comment := func(file string) {
 		code, output := runs(t, "comment", "--head-sha", sha, "--head-repository", fork, file)
 		require.Zero(t, code, output)
+		assert.Regexp(t, `^(created|updated) https://\S+/pull/7\S*\n$`, output)
 	}
 	comment(report(`{"op":"delete","level":"dangerous","type":"t:Vault","name":"the-vault"}`))
 	require.Len(t, g.Comments[7], 1)

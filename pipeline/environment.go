@@ -86,19 +86,25 @@ func reporting(
 		} else {
 			err = report.WriteText(cmd.OutOrStdout(), false)
 		}
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case len(report.Errors()) > 0:
-			return errors.New(report.Verdict())
-		case len(report.Dangerous()) > 0:
-			return verdict(exitDangerous)
-		case len(report.All()) > 0:
-			return verdict(exitChanges)
-		default:
-			return nil
 		}
+		return outcome(report)
 	})
+}
+
+// outcome is the error of a command that prints a report. A report without a change is none.
+func outcome(report changes.Report) error {
+	switch {
+	case len(report.Errors()) > 0:
+		return errors.New(report.Verdict())
+	case len(report.Dangerous()) > 0:
+		return verdict(exitDangerous)
+	case len(report.All()) > 0:
+		return verdict(exitChanges)
+	default:
+		return nil
+	}
 }
 
 func planCommand() *cobra.Command {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/changes"
 )
 
 // A step of a workflow is green when its command ends with 0: none does that without having done its work.
@@ -44,4 +46,22 @@ func TestUnit_ACommandThatDidNotDoItsWorkFails(t *testing.T) {
 		assert.Equal(t, test.code, code, "%v: %s", test.args, output)
 		assert.NotEmpty(t, output, "%v", test.args)
 	}
+	_, output := runs(t, append([]string{"release", "--environment", "dev"}, append(image, "prod-abc1234")...)...)
+	assert.Contains(t, output, `--tag "prod-abc1234" is no tag of the environment dev`)
+}
+
+// What a command ends with is the worst of what its report has.
+func TestUnit_AReportEndsWithTheWorstThatItHas(t *testing.T) {
+	t.Parallel()
+	of := func(projects ...changes.Project) changes.Report {
+		return changes.Report{Environment: "dev", Projects: projects}
+	}
+	all := []changes.Change{{Op: changes.Update, Level: changes.Plain}, {Op: changes.Delete, Level: changes.Dangerous}}
+	require.NoError(t, outcome(of(changes.Project{Name: "p", Same: 1})))
+	assert.Equal(t, verdict(exitChanges), outcome(of(changes.Project{Name: "p", Changes: all[:1]})))
+	assert.Equal(t, verdict(exitDangerous), outcome(of(changes.Project{Name: "p", Changes: all[1:]})))
+	assert.Equal(t, verdict(exitDangerous), outcome(of(changes.Project{Name: "p", Changes: all})))
+	err := outcome(of(changes.Project{Name: "p", Changes: all}, changes.Project{Name: "q", Error: "no stack"}))
+	require.Error(t, err)
+	assert.NotErrorAs(t, err, new(verdict))
 }

@@ -93,7 +93,8 @@ func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
 
 func TestUnit_NoRefusedRegistrationIsSwallowed(t *testing.T) {
 	t.Parallel()
-	of("prod", nil).EachRefusalEnds(t, program.Program)
+	of("prod", map[string]string{"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`}).
+		EachRefusalEnds(t, program.Program)
 }
 
 func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {

@@ -545,6 +545,7 @@ func TestUnit_APromotionSaysWhatItTakesAway(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, g.Pulls, 1)
 	assert.Regexp(t, `(?s)### New since .*feat: from main.*### Not in it any more.*`+hotfix+` .*only in test`, g.Pulls[0].GetBody())
+	assert.NotContains(t, g.Pulls[0].GetBody(), "No commit changes", "each list has a commit")
 
 	// prod has had no release.
 	_, err = d.Promote(t.Context(), g.Client(t), fromTest, "main", target("prod", hotfix))

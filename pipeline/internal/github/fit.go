@@ -29,9 +29,6 @@ func fit(text, rest string) string {
 		if closing := open.closing(); length+utf8.RuneCountInString(closing) <= room {
 			kept, ending = at, closing
 		}
-		if length > room {
-			break
-		}
 	}
 	return text[:kept] + ending + note
 }

@@ -2,6 +2,8 @@ package github_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -160,8 +162,9 @@ func TestUnit_ThePullRequestOfAForkIsFoundByItsHead(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, number)
 	}
-	_, err = c.PullRequestOf(t.Context(), "fff", fork)
+	number, err = c.PullRequestOf(t.Context(), "fff", fork)
 	require.ErrorIs(t, err, github.ErrNoPullRequest)
+	assert.Zero(t, number)
 	_, err = c.PullRequestOf(t.Context(), "eee", fork)
 	require.ErrorContains(t, err, "[15 16]")
 	g.Pulls[3].State = gogithub.Ptr("closed")
@@ -195,4 +198,19 @@ func TestUnit_ARefusalSaysWhatIsMissing(t *testing.T) {
 	g.Settings.Repository = "gridos/other"
 	_, err = g.Client(t).UpsertIssue(t.Context(), marker, "title", "text", nil, true)
 	require.ErrorContains(t, err, "issues: write in gridos/other")
+
+	// A token that may read issues, and not write them.
+	readOnly := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/issues") {
+			fmt.Fprintf(w, `[{"number": 1, "state": "open", "user": {"login": %q, "type": "Bot"}, "body": "<!-- %s -->"}]`,
+				githubtest.Bot.GetLogin(), marker)
+			return
+		}
+		http.Error(w, `{"message": "Resource not accessible by integration"}`, http.StatusForbidden)
+	}))
+	t.Cleanup(readOnly.Close)
+	c, err := github.New(github.Settings{Token: "t", Repository: githubtest.Repository, APIURL: readOnly.URL})
+	require.NoError(t, err)
+	_, err = c.UpsertIssue(t.Context(), marker, "title", "text", nil, true)
+	require.ErrorContains(t, err, "issues: write in "+githubtest.Repository)
 }

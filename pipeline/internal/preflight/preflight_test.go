@@ -235,6 +235,11 @@ func TestUnit_OneLessIsNotEnough(t *testing.T) {
 			"skus", set("zones", []any{"1", "3"}, "value", 2, "locationInfo", 0),
 			"VM size Standard_D4ds_v5", "problem: ",
 		},
+		"a restriction of another region": {"skus", set("restrictions", []any{map[string]any{
+			"type": "Location", "restrictionInfo": map[string]any{"locations": []any{"elsewhere"}},
+		}}, "value", 2), "VM size Standard_D4ds_v5", ""},
+		"an offer that is disabled": {"postgres", set("status", "Disabled", "value", 0),
+			"PostgreSQL the offer in " + azuretest.Location, "problem: disabled"},
 		"Contributor with a condition": {"roles", func(t testing.TB, body map[string]any) {
 			for i := range at(t, body)["value"].([]any) {
 				properties := at(t, body, "value", i, "properties")
@@ -247,7 +252,8 @@ func TestUnit_OneLessIsNotEnough(t *testing.T) {
 			azure := azuretest.New(t)
 			azure.Change(test.answer, func(body map[string]any) { test.change(t, body) })
 			got := states(ask(t, azure, needs(t, nil)))
-			assert.True(t, strings.HasPrefix(got[test.of], test.want) && got[test.of] != "", "%s: %v", test.of, got)
+			assert.Equal(t, test.want == "", got[test.of] == "", "%s: %v", test.of, got)
+			assert.True(t, strings.HasPrefix(got[test.of], test.want), "%s: %v", test.of, got)
 		})
 	}
 }
@@ -576,4 +582,6 @@ func TestUnit_EveryEnvironmentHasNeeds(t *testing.T) {
 		assert.Len(t, n.Pools, 2)
 		assert.NotEmpty(t, n.Vault)
 	}
+	_, err := preflight.Read(t.Context(), "../../..", "staging")
+	require.ErrorContains(t, err, `there is no stack "staging"`)
 }
