@@ -147,6 +147,20 @@ func TestUnit_WhatIsGuardedIsDangerousOnlyWhenItIsTakenAway(t *testing.T) {
 	}
 }
 
+// What is paid for by being there is told when it comes, and logs are paid for by what there is of them.
+func TestUnit_WhatCostsMoneyIsToldWhenItComes(t *testing.T) {
+	t.Parallel()
+	for typ, want := range map[string]changes.Level{
+		cluster: changes.Costly,
+		"azure-native:insights/v20210501preview:DiagnosticSetting": changes.Costly,
+		"azure-native:insights:Workbook":                           changes.Plain,
+	} {
+		p := collected(nil, step(apitype.OpCreate, typ, "it", nil, map[string]any{"a": "1"}, nil))
+		require.Len(t, p.Changes, 1)
+		assert.Equal(t, want, p.Changes[0].Level, typ)
+	}
+}
+
 func TestUnit_PropertiesSayWhatIsRiskyAndWhatCostsMoney(t *testing.T) {
 	t.Parallel()
 	const release = "kubernetes:helm.sh/v3:Release"
@@ -261,7 +275,7 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		// What protects, records or keeps: only back.
 		{vault, "properties.enableSoftDelete", true, false, changes.Risky, changes.Plain},
 		{vault, "properties.enablePurgeProtection", true, nil, changes.Risky, changes.Plain},
-		{vault, "properties.softDeleteRetentionInDays", 90.0, 7.0, changes.Risky, changes.Plain},
+		{vault, "properties.softDeleteRetentionInDays", 90.0, 7.0, changes.Risky, changes.Risky},
 		{cluster, "securityProfile.workloadIdentity.enabled", true, false, changes.Risky, changes.Plain},
 		{cluster, "securityProfile.defender", map[string]any{"securityMonitoring": "on"}, nil, changes.Risky, changes.Plain},
 		{cluster, "securityProfile.defender.securityMonitoring.enabled", true, false, changes.Risky, changes.Plain},
@@ -274,7 +288,7 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		{setting, "logs[0].category", "kube-audit-admin", "kube-scheduler", changes.Risky, changes.Risky},
 		{setting, "workspaceId", "/workspaces/a", "/workspaces/b", changes.Risky, changes.Risky},
 		{network, "enableDdosProtection", true, false, changes.Risky, changes.Plain},
-		{images, "policies.retentionPolicy.days", 30.0, 1.0, changes.Risky, changes.Plain},
+		{images, "policies.retentionPolicy.days", 30.0, 1.0, changes.Risky, changes.Costly},
 
 		// Such, where more of it is paid for.
 		{server, "backup.geoRedundantBackup", "Enabled", "Disabled", changes.Risky, changes.Costly},

@@ -78,13 +78,16 @@ var billed = []string{
 	"azure-native:network:PrivateEndpoint",
 	"azure-native:containerregistry:Registry",
 	"azure-native:operationalinsights:Workspace",
+	// Logs are paid for by the gigabyte that a workspace takes in (azure.microsoft.com/pricing/details/monitor).
+	"azure-native:insights:DiagnosticSetting",
 }
 
 var (
-	// costProperty are properties, of resources in Azure, that are paid for.
+	// costProperty are properties, of resources in Azure, that are paid for. A registry's images are paid for by the gigabyte that it
+	// keeps above what its tier includes (azure-docs, container-registry/container-registry-skus).
 	costProperty = regexp.MustCompile(`(?i)(^|\.)(sku|vmSize|count|minCount|maxCount|capacity|minCapacity|maxCapacity|storage|` +
 		`storageSizeGB|iops|tier|retentionInDays|backupRetentionDays|geoRedundantBackup|highAvailability|zoneRedundancy|` +
-		`dailyQuotaGb|workspaceCapping|osDiskSizeGB)(\.|\[|$)`)
+		`dailyQuotaGb|workspaceCapping|osDiskSizeGB|retentionPolicy)(\.|\[|$)`)
 	// release are the properties of a Helm release that bring other software.
 	release = regexp.MustCompile(`^(version|chart|repositoryOpts)(\.|$)`)
 	// apiVersion is the version in a type token: azure-native:network/v20240501:Subnet, kubernetes:helm.sh/v3:Release.

@@ -21,7 +21,8 @@ var accessProperties = map[string]*regexp.Regexp{
 		`quarantinePolicy`, `dataEndpointEnabled`),
 	"azure-native:dbforpostgresql:Server":        named(`network`, `administratorLogin\w*`),
 	"azure-native:dbforpostgresql:Configuration": named(`value`, `configurationName`),
-	"azure-native:keyvault:Vault":                named(`enabledFor\w+`, `tenantId`),
+	// Azure refuses to change how long a vault can be recovered, in either direction (azure-docs, key-vault/general/soft-delete-overview).
+	"azure-native:keyvault:Vault": named(`enabledFor\w+`, `tenantId`, `softDeleteRetentionInDays`),
 	"azure-native:network:ApplicationGateway": named(`httpListeners`, `frontendPorts`, `frontendIPConfigurations`,
 		`requestRoutingRules`, `redirectConfigurations`, `urlPathMaps`, `rewriteRuleSets`, `backendAddressPools`,
 		`backendHttpSettingsCollection`, `trustedRootCertificates`, `webApplicationFirewallConfiguration`),
@@ -52,7 +53,7 @@ var accessProperties = map[string]*regexp.Regexp{
 // safeguards are the properties that protect what is stored, keep a record, or let it be had back. To switch one on, or to let it
 // reach further, is no risk.
 var safeguards = map[string]*regexp.Regexp{
-	"": named(`enablePurgeProtection`, `enableSoftDelete`, `softDeleteRetentionInDays`, `\w*[eE]ncrypt\w*`, `enableFIPS`,
+	"": named(`enablePurgeProtection`, `enableSoftDelete`, `\w*[eE]ncrypt\w*`, `enableFIPS`,
 		`securityProfile`, `retentionInDays`, `backup\w*`, `geoRedundantBackup`, `workspaceCapping`, `dailyQuotaGb`, `\w*[dD]dos\w*`,
 		`enableVmProtection`, `retentionPolicy`, `softDeletePolicy`, `\[protect]`, `\[retainOnDelete]`),
 	"azure-native:containerservice:ManagedCluster": named(`addonProfiles\.(azurepolicy|omsagent|azureKeyvaultSecretsProvider)`,
