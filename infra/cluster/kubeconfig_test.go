@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 const header = `apiVersion: v1
@@ -54,4 +55,19 @@ func TestUnit_AMalformedKubeconfigIsAnError(t *testing.T) {
 	t.Parallel()
 	_, err := signInWithKubelogin("no: [kubeconfig", "azurecli")
 	require.ErrorContains(t, err, "the kubeconfig that Azure returned is malformed")
+}
+
+// A credential beside kubelogin would be used without asking the directory.
+func TestUnit_NothingSignsInBesideKubelogin(t *testing.T) {
+	t.Parallel()
+	text, err := signInWithKubelogin(header+`{exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: kubelogin, args: [get-token]},
+  token: t, tokenFile: /t, username: a, password: b, client-certificate: /c, client-certificate-data: YQ==, client-key: /k,
+  client-key-data: YQ==, auth-provider: {name: azure}}}]`, "azurecli")
+	require.NoError(t, err)
+	config, err := clientcmd.Load([]byte(text))
+	require.NoError(t, err)
+	user := config.AuthInfos["u"]
+	require.NotNil(t, user.Exec)
+	user.Exec, user.LocationOfOrigin, user.Extensions = nil, "", nil
+	assert.Equal(t, clientcmdapi.AuthInfo{}, *user)
 }

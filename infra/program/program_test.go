@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -255,6 +256,11 @@ func TestUnit_SecretsAreSecretAndNothingElseCarriesThem(t *testing.T) {
 	signsIn := <-text
 	assert.Contains(t, signsIn, "azurecli", "the configured mode replaces the interactive one")
 	assert.NotContains(t, signsIn, "devicecode")
+	// The other format, azure, is a sign-in that kubectl lost in 1.26 (specification containerservice 2024-09-01, parameter format;
+	// kubernetes, CHANGELOG-1.26).
+	asked := recorded.Calls["azure-native:containerservice/v20240901:listManagedClusterUserCredentials"]
+	require.Len(t, asked, 1)
+	assert.Equal(t, resource.NewProperty("exec"), asked[0]["format"])
 }
 
 func TestUnit_SubnetsFormAChainAndTheServerWaitsForItsName(t *testing.T) {
@@ -312,11 +318,16 @@ func TestUnit_TheOperatorsNetworkIsPeeredAndLinked(t *testing.T) {
 	assert.True(t, dependsOn(ours, "prod-network-ingress"), "one operation on a network at a time")
 	assert.Equal(t, "ops-rg", theirs.Inputs["resourceGroupName"].StringValue())
 	assert.Equal(t, "ops-vnet", theirs.Inputs["virtualNetworkName"].StringValue())
+	assert.Equal(t, "operators", ours.Inputs["virtualNetworkPeeringName"].StringValue())
 	assert.Equal(t, "prod-gridos", theirs.Inputs["virtualNetworkPeeringName"].StringValue())
+	for _, side := range peerings { // without it a side is connected, and its hosts reach nothing on the other
+		assert.Equal(t, resource.NewProperty(true), side.Inputs["allowVirtualNetworkAccess"], side.Name)
+	}
 	assert.True(t, dependsOn(theirs, ours.Name))
 	elsewhere := recorded.OfType("pulumi:providers:azure-native")
 	require.Len(t, elsewhere, 2)
 	assert.Equal(t, "11111111-1111-1111-1111-111111111111", elsewhere[1].Inputs["subscriptionId"].StringValue())
+	assert.Equal(t, elsewhere[0].Version(), elsewhere[1].Version(), "one version of the plugin")
 
 	links := 0
 	zones := recorded.OfType("azure-native:network/v20240601:PrivateZone")
@@ -1042,6 +1053,14 @@ func TestUnit_ConfiguredPrincipalsGetTheirRoles(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string]string{deployer: "ServicePrincipal", group: "Group"}, kinds, "who administers the cluster")
+}
+
+// docs/configuration.md says so; in tests nothing waits.
+func TestUnit_ANewRoleIsWaitedForHalfAMinute(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		assert.Equal(t, 30*time.Second, program.Defaults(environment).Propagation, environment)
+	}
 }
 
 func TestUnit_NobodyIsSignedIn(t *testing.T) {

@@ -462,3 +462,42 @@ func TestUnit_EveryEnvironmentIsClosedAndWatchedAlike(t *testing.T) {
 		})
 	}
 }
+
+// Under another name in the program a resource is deleted and made again: a password becomes another one, a store is empty, an identity
+// has no right.
+func TestUnit_WhatCannotBeMadeAgainKeepsItsName(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		t.Run(environment, func(t *testing.T) {
+			t.Parallel()
+			recorded, err := run(environment, nil)
+			require.NoError(t, err)
+			names := func(token string) []string {
+				found := []string{}
+				for _, r := range recorded.OfType(token) {
+					found = append(found, strings.TrimPrefix(r.Name, environment+"-"))
+				}
+				return found
+			}
+			identities := []string{"cluster-identity", "application-identity", "secrets-identity", "pipeline-identity"}
+			if environment != "dev" { // HTTPS
+				identities = append(identities, "gateway-identity")
+			}
+			for token, want := range map[string][]string{
+				group: {"group"}, vnet: {"network-vnet"}, cluster: {"cluster-aks"}, pool: {"cluster-user-pool"},
+				server: {"database-server"}, "azure-native:dbforpostgresql/v20240801:Database": {"database-gridos"},
+				vault: {"vault-vault"}, registry: {"registry-registry"}, workspace: {"monitoring-workspace"},
+				subnet: {"network-aks", "network-appgw", "network-postgres", "network-ingress", "network-endpoints"},
+				"random:index/randomPassword:RandomPassword": {
+					"database-password", "database-service-password", "ingest-token-gateways-first", "ingest-token-gateways-second",
+				},
+				"azure-native:keyvault/v20241101:Secret": {
+					"database-password-secret", "database-service-password-secret", "ingest-token-secret",
+				},
+				"azure-native:managedidentity/v20230131:UserAssignedIdentity": identities,
+			} {
+				assert.ElementsMatch(t, want, names(token), token)
+			}
+		})
+	}
+}

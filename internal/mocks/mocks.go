@@ -76,6 +76,8 @@ type Recorded struct {
 	Resources []Resource
 	// Exports are the stack's outputs.
 	Exports map[string]pulumi.Input
+	// Calls are the arguments of each call of a provider's function, by token.
+	Calls map[string][]resource.PropertyMap
 
 	stack string
 }
@@ -116,7 +118,7 @@ func (r Run) Do(program pulumi.RunFunc) (*Recorded, error) {
 	for key, value := range r.Config {
 		values[r.Project.Name+":"+key] = value
 	}
-	m := &monitor{run: r, recorded: &Recorded{stack: r.Stack}}
+	m := &monitor{run: r, recorded: &Recorded{stack: r.Stack, Calls: map[string][]resource.PropertyMap{}}}
 	err = pulumi.RunErr(func(ctx *pulumi.Context) error {
 		defer func() { m.recorded.Exports = maps.Clone(ctx.GetCurrentExportMap()) }()
 		return program(ctx)
@@ -209,6 +211,9 @@ func (m *monitor) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	if args.Token == "pulumi:pulumi:readStackOutputs" {
 		return m.reference(args.Args["name"].StringValue()), nil
 	}
+	m.mu.Lock()
+	m.recorded.Calls[args.Token] = append(m.recorded.Calls[args.Token], args.Args)
+	m.mu.Unlock()
 	if err := m.run.Failing[args.Token]; err != nil {
 		return nil, err
 	}

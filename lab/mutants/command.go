@@ -40,7 +40,8 @@ type options struct {
 	changed     string
 	json        bool
 	only, again string
-	work, tests string
+	work        string
+	tests, skip string
 	touching    bool
 }
 
@@ -92,6 +93,7 @@ func newCommand() *cobra.Command {
 		cmd.Flags().StringVar(&o.changed, "changed", "", "only lines that differ from this `commit`")
 		cmd.Flags().StringVar(&o.only, "only", "", "only files whose path begins with this")
 		cmd.Flags().StringVar(&o.tests, "tests", "", "only tests whose name this `expression` matches")
+		cmd.Flags().StringVar(&o.skip, "skip", "", "no test whose name this `expression` matches, as one that takes long and decides nothing")
 		cmd.Flags().StringVar(&o.again, "again", "",
 			"only what no test but that of the golden files killed, or was called plain, in this `report`, made with --json")
 		if kind.use == kindSettings {
@@ -178,9 +180,13 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("--tests: %w", err)
 	}
+	skipped, err := regexp.Compile(o.skip)
+	if err != nil {
+		return fmt.Errorf("--skip: %w", err)
+	}
 	passes := []pass{{
 		tests: func(test string) bool {
-			return named.MatchString(test) && (o.kind != kindSettings || !ofGoldenFiles(test))
+			return named.MatchString(test) && (o.skip == "" || !skipped.MatchString(test)) && (o.kind != kindSettings || !ofGoldenFiles(test))
 		},
 		alive:  func(r *result) bool { return r.By == "" && (!o.touching || len(r.Touches) > 0 || !r.Golden) },
 		killed: func(r *result, by string) { r.By = by },
