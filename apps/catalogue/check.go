@@ -222,17 +222,16 @@ func checkRetry(r Retry) []error {
 	if r.Backoff == nil {
 		return mistakes
 	}
-	first, err := positive("retry.backoff.duration", r.Backoff.Duration)
-	mistakes = append(mistakes, err)
-	longest, err := positive("retry.backoff.maxDuration", r.Backoff.MaxDuration)
-	mistakes = append(mistakes, err)
-	if wrong := slices.ContainsFunc(mistakes, func(err error) bool { return err != nil }); !wrong {
+	first, wrongFirst := positive("retry.backoff.duration", r.Backoff.Duration)
+	longest, wrongLongest := positive("retry.backoff.maxDuration", r.Backoff.MaxDuration)
+	mistakes = append(mistakes, wrongFirst, wrongLongest)
+	if wrongFirst == nil && wrongLongest == nil {
 		// What is left out has its default, which what is given has to go with.
 		effective := retry(&r).Backoff
 		first, longest = durationOr(effective.Duration, first), durationOr(effective.MaxDuration, longest)
-	}
-	if first > 0 && longest > 0 && first > longest {
-		mistakes = append(mistakes, fmt.Errorf("retry.backoff.duration %s is above maxDuration %s; lower it", first, longest))
+		if first > longest {
+			mistakes = append(mistakes, fmt.Errorf("retry.backoff.duration %s is above maxDuration %s; lower it", first, longest))
+		}
 	}
 	if factor := value(r.Backoff.Factor, 1); factor < 1 {
 		mistakes = append(mistakes, fmt.Errorf("retry.backoff.factor is %d; it must be 1 or more", factor))
