@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -158,6 +159,19 @@ func TestUnit_WhatCostsMoneyIsToldWhenItComes(t *testing.T) {
 		p := collected(nil, step(apitype.OpCreate, typ, "it", nil, map[string]any{"a": "1"}, nil))
 		require.Len(t, p.Changes, 1)
 		assert.Equal(t, want, p.Changes[0].Level, typ)
+	}
+}
+
+// What people read is bounded, and says where it was cut; the widest value is whole.
+func TestUnit_ALongValueIsCut(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[int]string{120: strings.Repeat("x", 120), 121: strings.Repeat("x", 119) + "…"} {
+		p := collected(nil, step(apitype.OpUpdate, cluster, "it", map[string]any{"a": "y"}, map[string]any{"a": strings.Repeat("x", length)},
+			map[string]apitype.PropertyDiff{"a": {Kind: apitype.DiffUpdate, InputDiff: true}}))
+		var text strings.Builder
+		require.NoError(t, changes.Report{Environment: "dev", Projects: []changes.Project{p}}.WriteText(&text, false))
+		shown := regexp.MustCompile("x{9,}…?").FindString(text.String())
+		assert.Equal(t, want, shown)
 	}
 }
 

@@ -95,9 +95,11 @@ func TestUnit_ArgoCDsSyncOptionsAreKnown(t *testing.T) {
 func TestUnit_AnUpdateWaitsForHealthTenMinutesIfNotToldHowLong(t *testing.T) {
 	t.Parallel()
 	yes := true
-	all := of(t, Entry{Name: "patient", Path: "p", Health: &Health{Wait: &yes}}, Entry{Name: "hasty", Path: "p"})
+	all := of(t, Entry{Name: "patient", Path: "p", Health: &Health{Wait: &yes}}, Entry{Name: "hasty", Path: "p"},
+		Entry{Name: "silent", Path: "p", Health: &Health{}, SyncPolicy: &SyncPolicy{SelfHeal: &yes, Prune: &yes}}) // automated by default
 	assert.Equal(t, 10*time.Minute, applicationIn(t, all, "patient").Wait)
 	assert.Zero(t, applicationIn(t, all, "hasty").Wait)
+	assert.Zero(t, applicationIn(t, all, "silent").Wait)
 }
 
 func TestUnit_AnEntryCanLeaveAShippedOneOutAndTurnAPathIntoAChart(t *testing.T) {

@@ -1,6 +1,7 @@
 package program_test
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/infra/identity"
 	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -326,9 +328,10 @@ func TestUnit_EachIdentityHasTheRolesOfItsTask(t *testing.T) {
 	}
 	recorded, err := run("prod", map[string]string{"adminGroupObjectIds": `["22222222-2222-2222-2222-222222222222"]`})
 	require.NoError(t, err)
-	got := map[string][3]string{}
+	got, given := map[string][3]string{}, map[identity.Role]bool{}
 	for _, r := range recorded.OfType(role) {
 		definition := r.Inputs["roleDefinitionId"].StringValue()
+		given[identity.Role(definition[strings.LastIndex(definition, "/")+1:])] = true
 		got[strings.TrimPrefix(r.Name, "prod-")] = [3]string{
 			builtIn[definition[strings.LastIndex(definition, "/")+1:]], r.Inputs["principalType"].StringValue(), r.Inputs["principalId"].StringValue(),
 		}
@@ -345,6 +348,7 @@ func TestUnit_EachIdentityHasTheRolesOfItsTask(t *testing.T) {
 		"secrets-role":                   {"Key Vault Secrets User", "ServicePrincipal", "prod-secrets-identity-principal"},
 		"vault-deployer-secrets-officer": {"Key Vault Secrets Officer", "User", "o"},
 	}, got)
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(given)), identity.Assigned(), "what a deployer has to be allowed to assign")
 	names := []string{}
 	for _, c := range recorded.OfType(credential) {
 		names = append(names, c.Name)

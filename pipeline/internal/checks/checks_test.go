@@ -108,6 +108,15 @@ func TestUnit_TheOldWorkflowFails(t *testing.T) {
 	require.ErrorContains(t, err, "is never reported for: a merge group")
 }
 
+func TestUnit_AWorkflowWithOneMistakeIsNotRead(t *testing.T) {
+	t.Parallel()
+	dir := copyOf(t, "", "")
+	const text = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps: []\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".github", "workflows", "mistaken.yml"), []byte(text), 0o600))
+	_, err := checks.Load(dir)
+	require.ErrorContains(t, err, "mistaken.yml")
+}
+
 // copyOf copies the workflows, with one text of infra-test.yml changed.
 func copyOf(t *testing.T, old, made string) string {
 	t.Helper()

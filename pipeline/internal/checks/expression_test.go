@@ -63,7 +63,7 @@ func TestUnit_ConditionsAreThoseOfGitHub(t *testing.T) {
 			assert.Equal(t, one.want, holds, "%q when all goes %s", text, name)
 		}
 	}
-	for _, text := range []string{"vars.", "${{ a", "noSuchFunction('a')", "contains()"} {
+	for _, text := range []string{"vars.", "${{ a", "noSuchFunction('a')", "noSuchFunction('a').*.b", "contains()"} {
 		_, err := condition(text, well)
 		require.Error(t, err, text)
 	}

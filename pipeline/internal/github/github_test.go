@@ -172,6 +172,25 @@ func TestUnit_ThePullRequestOfAForkIsFoundByItsHead(t *testing.T) {
 	require.ErrorIs(t, err, github.ErrNoPullRequest)
 }
 
+// Of a commit that it does not show, GitHub says 404 or 422 (docs.github.com, REST API, "Troubleshooting the REST API").
+func TestUnit_ACommitThatGitHubDoesNotShowIsLookedForAmongThePullRequests(t *testing.T) {
+	t.Parallel()
+	hidden := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/commits/") {
+			http.Error(w, `{"message": "Not Found"}`, http.StatusNotFound)
+			return
+		}
+		fmt.Fprintf(w, `[{"number": 8, "state": "open", "head": {"sha": "aaa", "repo": {"full_name": "somebody/sharedinfra"}},
+			"base": {"repo": {"full_name": %q}}}]`, githubtest.Repository)
+	}))
+	t.Cleanup(hidden.Close)
+	c, err := github.New(github.Settings{Token: "t", Repository: githubtest.Repository, APIURL: hidden.URL})
+	require.NoError(t, err)
+	number, err := c.PullRequestOf(t.Context(), "aaa", "somebody/sharedinfra")
+	require.NoError(t, err)
+	assert.Equal(t, 8, number)
+}
+
 func TestUnit_WhatIsMissingInTheEnvironmentIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := github.SettingsFrom(func(string) string { return "" })

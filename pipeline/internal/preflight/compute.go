@@ -163,8 +163,8 @@ func (n Needs) judgeSize(name string, s size) Check {
 func (s size) cores() (int64, bool) {
 	for _, c := range s.Capabilities {
 		if c.Name == "vCPUs" {
-			n, err := strconv.ParseInt(c.Value, 10, 16)
-			return n, err == nil && n > 0
+			n, err := strconv.Atoi(c.Value)
+			return int64(n), err == nil && n > 0
 		}
 	}
 	return 0, false

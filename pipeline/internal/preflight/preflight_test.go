@@ -240,6 +240,12 @@ func TestUnit_OneLessIsNotEnough(t *testing.T) {
 		}}, "value", 2), "VM size Standard_D4ds_v5", ""},
 		"an offer that is disabled": {"postgres", set("status", "Disabled", "value", 0),
 			"PostgreSQL the offer in " + azuretest.Location, "problem: disabled"},
+		"tiers without a name": {"postgres", func(t testing.TB, body map[string]any) {
+			for i := range at(t, body, "value", 0)["supportedServerEditions"].([]any) {
+				at(t, body, "value", 0, "supportedServerEditions", i)["name"] = ""
+			}
+		}, "PostgreSQL GeneralPurpose", "not known: "},
+		"a size whose name is no text": {"skus", set("name", 5, "value", 2), "VM size Standard_D4ds_v5", "not known: "},
 		"Contributor with a condition": {"roles", func(t testing.TB, body map[string]any) {
 			for i := range at(t, body)["value"].([]any) {
 				properties := at(t, body, "value", i, "properties")
