@@ -369,6 +369,29 @@ func TestUnit_SoftDeletedVaultKeepsItsName(t *testing.T) {
 	assert.Empty(t, h.cloud.SoftDeleted())
 }
 
+// A workspace that is created where it was deleted is the deleted one again, with its logs; elsewhere its name is taken.
+func TestUnit_ADeletedWorkspaceComesBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "azure.json")
+	h := open(t, azure.Options{StateFile: path})
+	h.must(tokenGroup, groupInputs)
+	workspace := in{"resourceGroupName": "rg", "workspaceName": "dev-gridos-log", "location": "westeurope"}
+	id, made := h.must(tokenWorkspace, workspace)
+	require.NoError(t, h.delete(tokenWorkspace, id))
+
+	h = open(t, azure.Options{StateFile: path})
+	text := h.refused(tokenWorkspace, with(workspace, in{"location": "northeurope"}))
+	assert.Contains(t, text, "The workspace name is not unique")
+	assert.Contains(t, text, "was deleted in westeurope, and keeps its name for 14 days")
+	_, again := h.must(tokenWorkspace, workspace)
+	assert.Equal(t, made["customerId"], again["customerId"], "what sends logs to it finds it")
+	assert.Empty(t, h.cloud.SoftDeleted())
+
+	require.NoError(t, h.delete(tokenWorkspace, id))
+	require.NoError(t, h.cloud.Purge(id))
+	_, another := h.must(tokenWorkspace, with(workspace, in{"location": "northeurope"}))
+	assert.NotEqual(t, made["customerId"], another["customerId"])
+}
+
 func TestUnit_NamesInAllOfAzure(t *testing.T) {
 	h := open(t, azure.Options{})
 	h.must(tokenGroup, groupInputs)

@@ -90,9 +90,9 @@ type SoftDeletion struct {
 	Conflict func(gone *Record) Violation
 	// Protected, if set, returns for how long the deleted resource cannot be purged, or "".
 	Protected func(gone *Record) string
-	// Recovers, if set, tells from the inputs of a new resource that it is the deleted one brought
-	// back.
-	Recovers func(in Document) bool
+	// Recovers, if set, tells of a new resource with the id of the deleted one that it is that one
+	// brought back.
+	Recovers func(s Subject, gone *Record) bool
 }
 
 // NameRule is Azure's rule for a name. Source: "Naming rules and restrictions for Azure resources".
@@ -166,9 +166,9 @@ func (s Subject) Location() string {
 	return s.Cloud.groupLocation(s.ID)
 }
 
-// recovers says whether the resource is to be the soft-deleted one of the same id.
-func (s Subject) recovers() bool {
-	return s.SoftDeletes != nil && s.SoftDeletes.Recovers != nil && s.SoftDeletes.Recovers(s.In)
+// recovers says whether the resource is to be the soft-deleted one.
+func (s Subject) recovers(gone *Record) bool {
+	return Key(gone.ID) == Key(s.ID) && s.SoftDeletes != nil && s.SoftDeletes.Recovers != nil && s.SoftDeletes.Recovers(s, gone)
 }
 
 // Label is how errors name the resource.

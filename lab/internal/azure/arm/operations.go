@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -87,7 +88,7 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s Subject, inputs resou
 	outputs := c.settled(stored, s, inputs)
 	undo := c.change(func() {
 		c.live[Key(s.ID)] = stored
-		delete(c.deleted, Key(s.ID)) // a recovered vault
+		delete(c.deleted, Key(s.ID)) // it is recovered
 	})
 	if err := c.save(); err != nil {
 		undo()
@@ -100,7 +101,7 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s Subject, inputs resou
 func (c *Cloud) settled(stored *Record, s Subject, inputs resource.PropertyMap) resource.PropertyMap {
 	s.Cloud = &View{c}
 	stored.Creation, stored.Created = uuid.NewString(), time.Now()
-	if existing := c.live[Key(s.ID)]; existing != nil {
+	if existing := cmp.Or(c.live[Key(s.ID)], c.deleted[Key(s.ID)]); existing != nil { // what is recovered is no other
 		stored.Creation, stored.Created, stored.Seeded = existing.Creation, existing.Created, existing.Seeded
 	}
 	s.Creation = stored.Creation
@@ -293,7 +294,7 @@ func (c *Cloud) nameConflicts(s Subject) []Violation {
 	name := s.In.Text(s.Path.nameParameter())
 	for _, gone := range Sorted(c.deleted) {
 		same := Key(gone.ID) == Key(s.ID) || s.Global && strings.EqualFold(gone.Kind, s.Kind) && strings.EqualFold(gone.Name(), name)
-		if same && !(Key(gone.ID) == Key(s.ID) && s.recovers()) {
+		if same && !s.recovers(gone) {
 			violations = append(violations, c.softDeletionOf(gone).Conflict(gone))
 		}
 	}

@@ -129,6 +129,17 @@ func TestEngine_Logs_AreKeptForAMonthAtLeast(t *testing.T) {
 	})
 }
 
+// A workspace cannot move: the engine deletes it and creates it elsewhere, where its name is still taken.
+func TestEngine_Logs_ADeletedWorkspaceKeepsItsName(t *testing.T) {
+	t.Parallel()
+	e := valid()
+	e.workspace.Location = pulumi.String("northeurope")
+	thenRefuses(t, e, mistake{
+		code: "Conflict", property: "workspaceName",
+		says: []string{"The workspace name is not unique", "keeps its name for 14 days", "or use another name"},
+	}, "workspace")
+}
+
 func TestEngine_V2_TheDeployerMayDeleteSecrets(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})

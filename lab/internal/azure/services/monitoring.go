@@ -1,7 +1,9 @@
 package services
 
 import (
+	"fmt"
 	"regexp"
+	"strings"
 
 	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20210501preview"
 	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
@@ -27,7 +29,13 @@ func monitoringTypes() []arm.Definition {
 			Immutable: []string{"location"},
 			Checks:    []arm.Rule{workspaceRetention},
 			InUse:     "WorkspaceInUse",
-			Compute:   func(s arm.Subject) arm.Document { return arm.Document{"customerId": arm.GUIDFor(s.ID, "customer")} },
+			SoftDeletes: &arm.SoftDeletion{
+				Conflict: workspaceConflict,
+				Recovers: func(s arm.Subject, gone *arm.Record) bool {
+					return strings.EqualFold(s.Location(), gone.Outputs.Text("location"))
+				},
+			},
+			Compute: func(s arm.Subject) arm.Document { return arm.Document{"customerId": s.Issued("customer")} },
 		}),
 		arm.Typed[insights.DiagnosticSetting, insights.DiagnosticSettingArgs](arm.Definition{
 			Path: "{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}",
@@ -40,6 +48,15 @@ func monitoringTypes() []arm.Definition {
 			Demands: []arm.Rule{settingUnique},
 		}),
 	}
+}
+
+// workspaceConflict is Azure's answer to a name that a deleted workspace of another location still has: created where it was, it is that
+// one again, with its logs. Source: "Workspaces - Delete" of the Log Analytics REST API 2025-07-01, and for the answer azure-docs#41719.
+func workspaceConflict(gone *arm.Record) arm.Violation {
+	return arm.Violation{Code: "Conflict", Property: "workspaceName", Message: fmt.Sprintf(
+		"The workspace name is not unique: '%s' was deleted in %s, and keeps its name for 14 days. Create it there again, which brings it and "+
+			"its logs back, and delete it with force, or use another name",
+		gone.ID, gone.Outputs.Text("location"))}
 }
 
 // workspaceRetention: a workspace that is paid per GB keeps logs for 30 to 730 days.

@@ -50,7 +50,7 @@ func vaultTypes() []arm.Definition {
 					}
 					return retentionOf(gone)
 				},
-				Recovers: func(in arm.Document) bool { return in.Text("properties.createMode") == "recover" },
+				Recovers: func(s arm.Subject, _ *arm.Record) bool { return s.In.Text("properties.createMode") == "recover" },
 			},
 			InUse: "VaultInUse",
 			Compute: func(s arm.Subject) arm.Document {
