@@ -6,6 +6,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,6 +66,9 @@ func (r *Reader) readMiswritten() *Reader {
 			r.mistakes = append(r.mistakes, fmt.Errorf("%s:%s: %w", r.project, miswrittenKey, err))
 		}
 	}
+	if reason, ok := r.miswritten[everyKey]; ok {
+		r.mistakes = append(r.mistakes, errors.New(reason))
+	}
 	return r
 }
 
@@ -92,24 +96,42 @@ func Strict(info *pulumi.RunInfo) {
 	if err != nil || info.Config == nil {
 		return // a list of strings always marshals; without configuration there is nothing to be strict about
 	}
-	if file, ok := stackFile(info.Project, info.Stack); ok {
-		Compare(info.Project, file, info.Config)
+	if here(info.Project) {
+		compareFile(info)
 	}
 	info.Config[info.Project+":"+suppliedKey] = string(list)
 }
 
-// stackFile returns the text of the stack's file in the working directory, which is the project's when the engine starts the program.
-// A program that runs inside another process, as the lab's do, is somewhere else: its configuration was compared before.
-func stackFile(project, stack string) ([]byte, bool) {
+// configFile is the variable by which the CLI is told to read another file than the one beside Pulumi.yaml: its flag --config-file
+// (declareFlagsAsEnvironmentVariables in pkg/cmd/pulumi/pulumi.go of Pulumi 3.246). The flag itself a program does not get to know.
+const configFile = "PULUMI_OPTION_CONFIG_FILE"
+
+// compareFile compares the program's configuration with the file that the CLI has read it from. One that is older than the stack's
+// own file is refused: what it says may not be what the stack's file says now.
+func compareFile(info *pulumi.RunInfo) {
+	own := "Pulumi." + info.Stack + ".yaml"
+	path := cmp.Or(os.Getenv(configFile), own)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return // the engine has read none either, and there is no configuration
+	}
+	read, err := os.Stat(path)
+	if written, failed := os.Stat(own); err == nil && failed == nil && written.ModTime().After(read.ModTime()) {
+		refuse(info.Project, map[string]string{everyKey: fmt.Sprintf("%s is newer than %s, from which %s has pulumi read the configuration; "+
+			"in the lab evaluate `go run ./lab env` again, elsewhere unset the variable", own, path, configFile)}, info.Config)
+		return
+	}
+	Compare(info.Project, file, info.Config)
+}
+
+// here tells whether the working directory is the project's, as it is when the engine starts the program. A program that runs inside
+// another process, as the lab's do, is somewhere else: its configuration was compared before.
+func here(project string) bool {
 	text, err := os.ReadFile("Pulumi.yaml")
-	var here struct {
+	var found struct {
 		Name string `yaml:"name"`
 	}
-	if err != nil || yaml.Unmarshal(text, &here) != nil || here.Name != project {
-		return nil, false
-	}
-	file, err := os.ReadFile("Pulumi." + stack + ".yaml")
-	return file, err == nil
+	return err == nil && yaml.Unmarshal(text, &found) == nil && found.Name == project
 }
 
 func keysOf(project string, values map[string]string) []string {

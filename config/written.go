@@ -15,6 +15,9 @@ import (
 // has them, with what is wrong. See Compare.
 const miswrittenKey = "__miswritten"
 
+// everyKey stands in that object for the whole configuration.
+const everyKey = "*"
+
 // maxInteger is the largest integer up to which a resource's inputs have each one: their numbers are
 // IEEE 754 doubles (resource.PropertyValue of Pulumi).
 const maxInteger = 1 << 53
@@ -26,10 +29,13 @@ var ciphertext = regexp.MustCompile(`^(v\d+:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+|[A-Z
 // Compare adds to the values of a project, by key with namespace, what of them does not arrive as the text of the stack's file has
 // it: a Reader of the values refuses it.
 func Compare(project string, file []byte, values map[string]string) {
-	wrong := miswritten(project, file, values)
-	if len(wrong) == 0 {
-		return
+	if wrong := miswritten(project, file, values); len(wrong) > 0 {
+		refuse(project, wrong, values)
 	}
+}
+
+// refuse has a Reader of the values refuse them, with what is wrong by key.
+func refuse(project string, wrong, values map[string]string) {
 	if text, err := json.Marshal(wrong); err == nil { // a map of strings always marshals
 		values[project+":"+miswrittenKey] = string(text)
 	}

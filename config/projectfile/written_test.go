@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
@@ -104,4 +105,30 @@ func TestUnit_AProgramComparesItsOwnFile(t *testing.T) {
 		}
 		require.NoError(t, r.Err(), "it runs inside another process, in the folder of another project")
 	}
+}
+
+// The CLI reads another file where PULUMI_OPTION_CONFIG_FILE says so: what is in that one counts, unless it is older than the stack's own.
+func TestUnit_AProgramComparesTheFileThatTheCLIHasRead(t *testing.T) {
+	dir := projectIn(t, "config:\n  p:key: the stack's\n")
+	t.Chdir(dir)
+	other := filepath.Join(t.TempDir(), "other.yaml")
+	require.NoError(t, os.WriteFile(other, []byte("config:\n  p:key: the other's\n  p:octal: 0042\n"), 0o600))
+	t.Setenv("PULUMI_OPTION_CONFIG_FILE", other)
+	readKeys := func() error {
+		info := pulumi.RunInfo{Project: "p", Stack: "dev", Config: map[string]string{"p:key": "the other's", "p:octal": "34"}}
+		config.Strict(&info)
+		r := config.FromMap("p", "dev", info.Config)
+		r.String("key", "")
+		r.String("octal", "")
+		return r.Err()
+	}
+	err := readKeys()
+	require.ErrorContains(t, err, "p:octal: 0042 arrives as 34")
+	assert.NotContains(t, err.Error(), "p:key")
+
+	own, err := os.Stat(projectfile.StackFile(dir, "dev"))
+	require.NoError(t, err)
+	old := own.ModTime().Add(-time.Second)
+	require.NoError(t, os.Chtimes(other, old, old))
+	require.ErrorContains(t, readKeys(), "Pulumi.dev.yaml is newer than "+other)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/world"
 )
@@ -31,13 +32,26 @@ func env(cmd *cobra.Command, s site.Site) error {
 	if !up {
 		return world.ErrNotUp(s)
 	}
-	// A shell skips the first line and a person reads it. The second is for a passphrase of the
-	// user's, which would win.
-	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "# pulumi itself writes the salt of the passphrase into the projects' "+
-		"Pulumi.%s.yaml; git restore takes it out again.\nunset PULUMI_CONFIG_PASSPHRASE\n", s.Environment); err != nil {
+	// What cannot be brought up to date is told, and is no reason to keep kubectl from the lab: a program refuses a configuration that
+	// is older than its stack's file.
+	err = working(cmd, s, func(ctx context.Context, display *progress.Display) error { return world.Configure(ctx, s, display) })
+	if cmd.Context().Err() != nil {
+		return err
+	}
+	if err != nil {
+		if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "pulumi does not see what the stack files say now: %v\n", err); err != nil {
+			return err
+		}
+	}
+	// A shell skips the first two lines and a person reads them. The third is for a passphrase of the user's, which would win.
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "# pulumi takes the configuration of %[1]s from %[2]s: what the stack files\n"+
+		"# say, and what the lab changes. After a change of a stack file, do this again.\nunset PULUMI_CONFIG_PASSPHRASE\n",
+		s.Environment, s.ConfigurationFile()); err != nil {
 		return err
 	}
 	variables := s.Variables(record)
+	// The flag --config-file of every command that has it (declareFlagsAsEnvironmentVariables in pkg/cmd/pulumi/pulumi.go of Pulumi 3.246).
+	variables["PULUMI_OPTION_CONFIG_FILE"] = s.ConfigurationFile()
 	if err := addArgoCD(cmd.Context(), s, variables); err != nil {
 		return err
 	}

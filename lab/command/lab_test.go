@@ -21,6 +21,9 @@ import (
 	"time"
 
 	"github.com/prometheus/procfs"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -33,8 +36,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	apps "github.com/gridos/sharedinfra/apps/program"
+	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
+	infra "github.com/gridos/sharedinfra/infra/program"
 	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/manifests"
@@ -42,6 +48,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/lab/proofs/scratch"
 	"github.com/gridos/sharedinfra/naming"
+	published "github.com/gridos/sharedinfra/program"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -208,6 +215,8 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 		assert.Equal(t, []string{"file", s.BackendDir(), "metadata=skip"}, []string{backend.Scheme, backend.Path, backend.RawQuery})
 		assert.Contains(t, out, "export KUBECONFIG='"+s.KubeconfigFile()+"'")
 	})
+	t.Run("with env the plain CLI sees what the lab sees", func(t *testing.T) { thePlainCLISeesTheSame(t, dir, s) })
+	t.Run("so does its own language host", func(t *testing.T) { theLanguageHostSeesTheSame(t, s) })
 	t.Run("status counts what exists", func(t *testing.T) {
 		out, _, err := lab(t, t.Context(), "status", "--json")
 		require.NoError(t, err)
@@ -253,6 +262,69 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, out, "dev is not up")
 	})
+}
+
+// thePlainCLISeesTheSame previews each project in its own folder, with no more than what env prints. The lab's own preview shows no
+// change.
+func thePlainCLISeesTheSame(t *testing.T, dir string, s site.Site) {
+	t.Helper()
+	variables := exported(t, s)
+	for _, p := range stacks.Projects() {
+		folder := filepath.Join(dir, p.Directory)
+		before, err := os.ReadFile(projectfile.StackFile(folder, "dev"))
+		require.NoError(t, err)
+		workspace, err := auto.NewLocalWorkspace(t.Context(), auto.WorkDir(folder), auto.EnvVars(variables), auto.Program(programs[p.Name]))
+		require.NoError(t, err)
+		stack, err := auto.SelectStack(t.Context(), "dev", workspace)
+		require.NoError(t, err)
+		_, err = stack.Preview(t.Context(), optpreview.ExpectNoChanges())
+		require.NoError(t, err, p.Name)
+		after, err := os.ReadFile(projectfile.StackFile(folder, "dev"))
+		require.NoError(t, err)
+		assert.Equal(t, string(before), string(after), "a stack's file stays as it is in Git")
+	}
+}
+
+// theLanguageHostSeesTheSame has the CLI compile and start the programs, whose sources are where the checkout is a copy of.
+func theLanguageHostSeesTheSame(t *testing.T, s site.Site) {
+	t.Helper()
+	if _, err := exec.LookPath("pulumi-language-go"); err != nil {
+		t.Skipf("%v; it is in Pulumi's own download, which needs no account", err) // .ci/run says at its end that this was not tried
+	}
+	from, err := filepath.Abs(repository)
+	require.NoError(t, err)
+	for _, p := range stacks.Projects() {
+		preview := exec.CommandContext(t.Context(), "pulumi", "-C", filepath.Join(from, p.Directory), "preview", "-s", "dev",
+			"--expect-no-changes", "--non-interactive")
+		preview.Env = os.Environ()
+		for name, value := range exported(t, s) {
+			preview.Env = append(preview.Env, name+"="+value)
+		}
+		output, err := preview.CombinedOutput()
+		require.NoError(t, err, "%s\n%s", p.Name, output)
+	}
+}
+
+// exported is what a shell has of env, and a folder for the kubeconfigs that the Kubernetes provider leaves among the temporary files.
+func exported(t *testing.T, s site.Site) map[string]string {
+	t.Helper()
+	script, _, err := lab(t, t.Context(), "env")
+	require.NoError(t, err)
+	set, err := exec.CommandContext(t.Context(), "sh", "-c", script+"\nenv -0").Output()
+	require.NoError(t, err)
+	variables := map[string]string{"TMPDIR": s.TemporaryDir()}
+	for variable := range strings.SplitSeq(string(set), "\x00") {
+		if name, value, _ := strings.Cut(variable, "="); strings.Contains(script, "\nexport "+name+"='") {
+			variables[name] = value
+		}
+	}
+	return variables
+}
+
+// programs are what the projects' main functions run.
+var programs = map[string]pulumi.RunFunc{
+	stacks.Infra.Name: infra.Program, stacks.Bootstrap.Name: bootstrap.Program, stacks.Apps.Name: apps.Program,
+	stacks.Published.Name: published.Program,
 }
 
 // The whole life of dev is above, and that of test beside it in TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet. prod is private,

@@ -281,8 +281,25 @@ func configured(overrides Overrides) func(ctx context.Context, e *Engine, p part
 		if err == nil && len(secrets) > 0 {
 			err = stack.SetAllConfigWithOptions(ctx, secrets, &auto.ConfigOptions{Path: true})
 		}
+		if err == nil {
+			err = joinCopies(e.site)
+		}
 		return stack, err == nil, err
 	}
+}
+
+// Configure brings what the plain CLI reads to where the stack files are now, and does nothing else.
+func (e *Engine) Configure(ctx context.Context, overrides Overrides) error {
+	for _, p := range line() {
+		secrets, err := copyFiles(e.site, p.Project, overrides[p.Name])
+		if err == nil && len(secrets) > 0 { // only the CLI can encrypt
+			_, _, err = configured(overrides)(ctx, e, p)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	return joinCopies(e.site)
 }
 
 // workspace returns the project's workspace as the last operation left it; ok is false when there is none.

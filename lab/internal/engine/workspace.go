@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"go.yaml.in/yaml/v3"
@@ -71,11 +73,48 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 		values[key] = withoutSecrets(key, value, secrets)
 	}
 	settings["config"] = values
-	out, err := yaml.Marshal(settings)
-	if err != nil {
-		return nil, err
+	return secrets, writeSettings(projectfile.StackFile(work, s.Environment), settings)
+}
+
+// joinCopies writes the file that the plain CLI reads as the stack's file of each project: the lab's copies in one. A program reads
+// only what is under its project's name, and the passphrase has one salt. A key of the engine's or of a provider's is that of the first
+// project that has it.
+func joinCopies(s site.Site) error {
+	joined, settings := map[string]any{}, map[string]any{}
+	for _, p := range line() {
+		copied, err := projectfile.Read(projectfile.StackFile(s.WorkDir(p.Name), s.Environment))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if salt, ok := copied["encryptionsalt"]; ok {
+			settings["encryptionsalt"] = salt
+		}
+		values, _ := copied["config"].(map[string]any)
+		for key, value := range values {
+			namespace, _, qualified := strings.Cut(key, ":")
+			if !qualified {
+				namespace, key = p.Name, p.Name+":"+key
+			}
+			_, given := joined[key]
+			ofAnother := slices.ContainsFunc(line(), func(other part) bool { return other.Name == namespace && other.Name != p.Name })
+			if !given && !ofAnother {
+				joined[key] = value
+			}
+		}
 	}
-	return secrets, replaceFile(projectfile.StackFile(work, s.Environment), out)
+	settings["config"] = joined
+	return writeSettings(s.ConfigurationFile(), settings)
+}
+
+func writeSettings(path string, settings map[string]any) error {
+	text, err := yaml.Marshal(settings)
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, text)
 }
 
 // saltOfOthers returns the salt of the passphrase that the environment's other projects have, or nil before the first has one. It is one

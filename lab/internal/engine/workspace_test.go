@@ -54,3 +54,30 @@ func TestUnit_WhatTheLabOverridesAlwaysWins(t *testing.T) {
 		assert.Equal(t, map[string]string{"gridos-infra:subscriptionId": "the lab's", "gridos-infra:location": "westeurope"}, values)
 	}
 }
+
+// Each project finds in the one file what it has in its own copy.
+func TestUnit_OneFileConfiguresAllProjects(t *testing.T) {
+	t.Parallel()
+	repository := t.TempDir()
+	s := site.Site{Repository: repository, Environment: "dev", Dir: filepath.Join(repository, ".lab", "dev")}
+	for name, text := range map[string]string{
+		stacks.Infra.Name:     "encryptionsalt: v1:salt\nconfig:\n  location: westeurope\n  gridos-apps:targetRevision: not infra's to say\n",
+		stacks.Bootstrap.Name: "config:\n  gridos-bootstrap:repositoryToken: {secure: v1:a:b}\n  pulumi:tags: {team: platform}\n",
+		stacks.Apps.Name:      "config:\n  gridos-apps:targetRevision: develop\n  pulumi:tags: {team: another}\n",
+	} {
+		require.NoError(t, os.MkdirAll(s.WorkDir(name), 0o700))
+		require.NoError(t, os.WriteFile(projectfile.StackFile(s.WorkDir(name), "dev"), []byte(text), 0o600))
+	}
+	require.NoError(t, joinCopies(s))
+	settings, err := projectfile.Read(s.ConfigurationFile())
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{
+		"encryptionsalt": "v1:salt",
+		"config": map[string]any{
+			"gridos-infra:location":            "westeurope",
+			"gridos-bootstrap:repositoryToken": map[string]any{"secure": "v1:a:b"},
+			"gridos-apps:targetRevision":       "develop",
+			"pulumi:tags":                      map[string]any{"team": "platform"},
+		},
+	}, settings)
+}

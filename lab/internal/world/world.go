@@ -115,6 +115,27 @@ func Preview(ctx context.Context, s site.Site, display *progress.Display) (resul
 	return e.Preview(ctx, overrides)
 }
 
+// Configure brings what the plain Pulumi CLI reads to where the stack files of an environment that
+// is up are now.
+func Configure(ctx context.Context, s site.Site, display *progress.Display) error {
+	if err := engine.CheckConfiguration(ctx, s); err != nil {
+		return Mistake{err}
+	}
+	m, err := prepare(ctx, s, display, DeliveryAsItIs)
+	if err != nil {
+		return err
+	}
+	overrides, err := m.overrides(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := Running(s, display)
+	if err != nil {
+		return err
+	}
+	return e.Configure(ctx, overrides)
+}
+
 // prepare finds the tools.
 func prepare(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) (*machine, error) {
 	m := &machine{site: s, display: display, resolver: &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}}

@@ -18,6 +18,7 @@ import (
 	"github.com/gofrs/flock"
 	"golang.org/x/mod/modfile"
 
+	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -122,6 +123,9 @@ func (s Site) ToolsDir() string { return filepath.Join(s.Repository, "tools") }
 
 // WorkDir is where the engine runs for the named project: copies of the project's files, which the engine may write to.
 func (s Site) WorkDir(project string) string { return filepath.Join(s.Dir, "work", project) }
+
+// ConfigurationFile has the configuration of all projects, as the lab's engine reads it, for the plain Pulumi CLI.
+func (s Site) ConfigurationFile() string { return projectfile.StackFile(s.Dir, s.Environment) }
 
 // BackendDir holds the stacks' states.
 func (s Site) BackendDir() string { return filepath.Join(s.Dir, "backend") }
