@@ -4,6 +4,13 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# The go command does the same for everyone: GOFLAGS and a workspace of the user's do not count, and TEST_FLAGS is for more flags of
+# go test. With -trimpath a package that was compiled in one checkout is not compiled again in another. Without -buildvcs=false nothing is
+# built in a checkout that belongs to another user, whose history Git does not tell.
+override GOFLAGS := -trimpath -buildvcs=false
+override GOWORK := off
+export GOFLAGS GOWORK
+
 # The environment that preview, up and down work on: dev, test or prod.
 STACK ?= dev
 # What diff compares with: a branch, tag or commit.
