@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gridos/sharedinfra/internal/gitsays"
 )
 
 // Checkout is a clone that somebody works in, or a workflow.
@@ -36,8 +38,12 @@ func Open(ctx context.Context, dir string) (*Checkout, error) {
 	}
 	c := &Checkout{Root: dir, environment: append(os.Environ(), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0")}
 	root, err := c.git(ctx, dir, "rev-parse", "--show-toplevel")
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		return nil, gitsays.Explain(dir, refused.said, refused.error)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("this is no checkout of the repository; change into one: %w", err)
+		return nil, err
 	}
 	c.Root = root
 	// Git makes up a name from the machine's otherwise, or refuses.
@@ -64,10 +70,22 @@ func (c *Checkout) git(ctx context.Context, dir string, args ...string) (string,
 		if said == "" {
 			said = strings.TrimSpace(text)
 		}
-		return text, fmt.Errorf("git %s: %w: %s", strings.Join(args, " "), err, said)
+		return text, &refusedError{fmt.Errorf("git %s: %w", strings.Join(args, " "), err), said}
 	}
 	return text, nil
 }
+
+// refusedError is a command that Git did not carry out, with what it said.
+type refusedError struct {
+	error
+	said string
+}
+
+// Error names the command, and quotes Git.
+func (e *refusedError) Error() string { return e.error.Error() + ": " + e.said }
+
+// Unwrap gives access to the command's exit code.
+func (e *refusedError) Unwrap() error { return e.error }
 
 // Head returns the commit that is checked out, and the files of its that are changed in the working tree.
 func (c *Checkout) Head(ctx context.Context) (commit string, changed []string, err error) {

@@ -107,12 +107,20 @@ func findRepository() (string, error) {
 	for dir := start; ; dir = filepath.Dir(dir) {
 		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err == nil && modfile.ModulePath(text) == module {
-			return dir, nil
+			return dir, checkPath(dir)
 		}
 		if dir == filepath.Dir(dir) {
 			return "", fmt.Errorf("%s is in no checkout of %s; change into one", start, module)
 		}
 	}
+}
+
+// checkPath refuses a checkout at a path that KUBECONFIG and PATH cannot have: a colon divides their elements.
+func checkPath(dir string) error {
+	if strings.ContainsRune(dir, os.PathListSeparator) {
+		return fmt.Errorf("the checkout is at %s, and a colon divides the paths in KUBECONFIG and PATH; move it to a path without one", dir)
+	}
+	return nil
 }
 
 // ProjectDir is the directory of a Pulumi project, relative as in stacks.Project.

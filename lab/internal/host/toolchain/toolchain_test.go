@@ -373,3 +373,22 @@ func httpServer(t *testing.T) string {
 	t.Cleanup(server.Close)
 	return server.URL
 }
+
+// A container may have no home: then nothing of the user's is there, and the lab finds or builds its tools as on a new machine.
+func TestUnit_WithoutAHomeNothingIsFoundThere(t *testing.T) {
+	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "KUBEBUILDER_ASSETS"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("PULUMI_HOME", "")
+	r := &Resolver{ToolsDir: "../../../tools"}
+	for _, name := range []string{Pulumi, Etcd, KubeAPIServer} {
+		tool, err := r.tool(name)
+		require.NoError(t, err)
+		places, err := tool.ownCache(r, "1.2.3")
+		require.NoError(t, err, name)
+		assert.Empty(t, places, name)
+	}
+	t.Setenv(EnvCache, "")
+	_, err := DefaultCacheDir()
+	require.ErrorContains(t, err, "no folder to keep the lab's tools in, set "+EnvCache)
+}

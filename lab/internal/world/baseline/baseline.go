@@ -40,6 +40,9 @@ type Baseline struct {
 // have put onto ref since is no change of the working tree's. The errors say what is wrong with
 // ref.
 func Find(ctx context.Context, s site.Site, ref string) (string, error) {
+	if err := readable(ctx, s.Repository); err != nil {
+		return "", err
+	}
 	tip, err := git(ctx, s.Repository, "rev-parse", "--verify", "--quiet", "--end-of-options", ref+"^{commit}")
 	if err != nil {
 		return "", fmt.Errorf("there is no commit %q in this checkout; fetch it, or name another", ref)

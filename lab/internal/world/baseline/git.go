@@ -1,19 +1,25 @@
 package baseline
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/gridos/sharedinfra/internal/gitsays"
 )
 
 // extract writes the files of a commit into a directory, without Git noticing.
 func extract(ctx context.Context, repository, commit, dir string) error {
-	archive := exec.CommandContext(ctx, "git", "archive", "--format=tar", commit)
-	archive.Dir = repository
+	archive := command(ctx, repository, "archive", "--format=tar", commit)
+	var said strings.Builder
+	archive.Stderr = &said
 	tar := exec.CommandContext(ctx, "tar", "-x", "-C", dir)
 	stream, err := archive.StdoutPipe()
 	if err != nil {
@@ -28,7 +34,7 @@ func extract(ctx context.Context, repository, commit, dir string) error {
 		return err
 	}
 	if err := archive.Wait(); err != nil {
-		return fmt.Errorf("git archive %s: %w", commit, err)
+		return fmt.Errorf("git archive %s: %w: %s", commit, err, strings.TrimSpace(said.String()))
 	}
 	return nil
 }
@@ -40,11 +46,11 @@ func (b *Baseline) writeOverlay(ctx context.Context, file string) error {
 	// The checkout may be a folder of a larger repository; git ls-files names files as seen from there by itself.
 	differ, err := git(ctx, b.site.Repository, "diff", "--name-only", "--relative", "--no-renames", "-z", b.Commit)
 	if err != nil {
-		return fmt.Errorf("git diff %s: %w", b.Commit, err)
+		return err
 	}
 	untracked, err := git(ctx, b.site.Repository, "ls-files", "--others", "--exclude-standard", "-z")
 	if err != nil {
-		return fmt.Errorf("git ls-files: %w", err)
+		return err
 	}
 	replace := map[string]string{}
 	for path := range strings.SplitSeq(differ+"\x00"+untracked, "\x00") {
@@ -65,10 +71,46 @@ func (b *Baseline) writeOverlay(ctx context.Context, file string) error {
 }
 
 func git(ctx context.Context, repository string, arguments ...string) (string, error) {
-	command := exec.CommandContext(ctx, "git", arguments...)
-	command.Dir = repository
-	output, err := command.Output()
-	return strings.TrimSpace(string(output)), err
+	output, err := command(ctx, repository, arguments...).Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		err = fmt.Errorf("git %s: %w: %s", arguments[0], err, bytes.TrimSpace(failed.Stderr))
+	}
+	return strings.TrimSuffix(string(output), "\n"), err
+}
+
+// readable returns why Git does not tell the history of the checkout, or nil.
+func readable(ctx context.Context, repository string) error {
+	if _, err := exec.LookPath("git"); err != nil {
+		return fmt.Errorf("there is no git on PATH (%w); install git", err)
+	}
+	_, err := command(ctx, repository, "rev-parse", "--git-dir").Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		return gitsays.Explain(repository, string(failed.Stderr), err)
+	}
+	return err
+}
+
+// local are the variables that point Git to a repository, such as a hook has that the lab is started by, or set what is in its
+// configuration: what git rev-parse --local-env-vars lists (Git 2.39).
+var local = []string{
+	"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_OBJECT_DIRECTORY", "GIT_DIR",
+	"GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE",
+	"GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_COMMON_DIR",
+}
+
+// command is git in a checkout, in whatever repository that is. The user's configuration counts: it says which repositories of other
+// owners Git may read.
+func command(ctx context.Context, checkout string, arguments ...string) *exec.Cmd {
+	git := exec.CommandContext(ctx, "git", arguments...)
+	git.Dir = checkout
+	git.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains(local, name)
+	})
+	git.Env = append(git.Env, "LC_ALL=C")
+	return git
 }
 
 // explain adds what a command said to its error.
