@@ -9,7 +9,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
@@ -22,49 +21,6 @@ func projectIn(t *testing.T, file string) (dir string) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "Pulumi.yaml"), []byte("name: p\nruntime: go\n"), 0o600))
 	require.NoError(t, os.WriteFile(projectfile.StackFile(dir, "dev"), []byte(file), 0o600))
 	return dir
-}
-
-// read returns what a program reads as a key, or why it is refused.
-func read(t *testing.T, file string) (string, error) {
-	t.Helper()
-	values, err := projectfile.Config(t.Context(), projectIn(t, file), "dev")
-	if err != nil {
-		return "", err
-	}
-	r := config.FromMap("p", "dev", values)
-	value := r.String("key", "the default")
-	return value, r.Err()
-}
-
-// A value arrives as it is written, or is refused.
-func TestUnit_WhatIsWrittenArrivesOrIsRefused(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("testdata/written.yaml")
-	require.NoError(t, err)
-	var rows []struct{ Written, Arrives, Refused string }
-	require.NoError(t, yaml.Unmarshal(text, &rows))
-	for _, row := range rows {
-		for _, key := range []string{"p:key", "key"} {
-			value, err := read(t, "config:\n  "+key+": "+row.Written+"\n")
-			if row.Refused != "" {
-				require.ErrorContains(t, err, row.Refused, row.Written)
-				continue
-			}
-			require.NoError(t, err, row.Written)
-			assert.Equal(t, row.Arrives, value, row.Written)
-		}
-	}
-}
-
-func TestUnit_AKeyThatIsGivenTwiceIsRefused(t *testing.T) {
-	t.Parallel()
-	for _, file := range []string{"config:\n  key: a\n  p:key: b\n", "config:\n  p:key: b\n  key: a\n"} {
-		_, err := read(t, file)
-		require.ErrorContains(t, err, "either may win; remove key")
-	}
-	value, err := read(t, "config:\n  key: a\n  other:key: b\n  pulumi:key: 0042\n")
-	require.NoError(t, err, "a provider's keys are its own")
-	assert.Equal(t, "a", value)
 }
 
 // What is written in clear text where a secret belongs is in no message.

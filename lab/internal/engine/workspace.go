@@ -70,6 +70,9 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 	}
 	secrets := auto.ConfigMap{}
 	for key, value := range values {
+		if value == nil { // nothing behind the colon, which is an empty text; null would be written for it
+			value = ""
+		}
 		values[key] = withoutSecrets(key, value, secrets)
 	}
 	settings["config"] = values

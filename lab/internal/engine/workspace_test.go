@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
@@ -28,22 +27,6 @@ func copied(t *testing.T, file string, overrides map[string]any) map[string]stri
 	values, err := projectfile.Config(t.Context(), s.WorkDir(stacks.Infra.Name), "dev")
 	require.NoError(t, err)
 	return values
-}
-
-// What the CLI gives to a program, the lab's copy of the file gives to it too.
-func TestUnit_TheLabsCopySaysWhatTheFileSays(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../../../config/projectfile/testdata/written.yaml")
-	require.NoError(t, err)
-	var rows []struct{ Written, Arrives, Refused string }
-	require.NoError(t, yaml.Unmarshal(text, &rows))
-	for _, row := range rows {
-		if row.Refused != "" {
-			continue // before the lab copies anything
-		}
-		values := copied(t, "config:\n  gridos-infra:key: "+row.Written+"\n", nil)
-		assert.Equal(t, row.Arrives, values["gridos-infra:key"], row.Written)
-	}
 }
 
 // A key without its project's name is the project's.
