@@ -44,8 +44,8 @@ func env(cmd *cobra.Command, s site.Site) error {
 		}
 	}
 	// A shell skips the first two lines and a person reads them. The third is for a passphrase of the user's, which would win.
-	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "# pulumi takes the configuration of %[1]s from %[2]s: what the stack files\n"+
-		"# say, and what the lab changes. After a change of a stack file, do this again.\nunset PULUMI_CONFIG_PASSPHRASE\n",
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "# pulumi reads and writes the configuration of %[1]s in %[2]s: what the stack\n"+
+		"# files say, and what the lab changes. After a change of a stack file, do this again.\nunset PULUMI_CONFIG_PASSPHRASE\n",
 		s.Environment, s.ConfigurationFile()); err != nil {
 		return err
 	}
