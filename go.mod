@@ -9,6 +9,8 @@ require (
 	github.com/apparentlymart/go-cidr v1.1.1
 	github.com/blang/semver v3.5.1+incompatible
 	github.com/cenkalti/backoff/v5 v5.0.3
+	github.com/digitorus/pkcs7 v0.0.0-20230818184609-3a137a874352
+	github.com/digitorus/timestamp v0.0.0-20231217203849-220c5c2851b7
 	github.com/gofrs/flock v0.13.1
 	github.com/google/go-containerregistry v0.20.6
 	github.com/google/go-github/v74 v74.0.0

@@ -3,24 +3,32 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/pipeline/internal/image"
+	"github.com/gridos/sharedinfra/pipeline/internal/provenance"
 )
 
 func imageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "image", Short: "Take an image from one registry to another", Args: noArgs,
 		Long: `Takes an image from one registry to another by way of a folder: each environment's identity may pull from and push to its own
-registry only. The digest stays the same, and so do all platforms of an image that is for several. The credentials are those that
-az acr login or docker login has left.`,
+registry only. The digest stays the same, and so do all platforms of an image that is for several. Its signed provenance goes with it. The
+credentials are those that az acr login or docker login has left.`,
 		Example: `  go run ./pipeline image pull --ref devgridosacr.azurecr.io/gridos:dev-abc1234 --to image
+  go run ./pipeline image verify --help
   go run ./pipeline image push --from image --ref testgridosacr.azurecr.io/gridos:test-abc1234`,
-		RunE: func(*cobra.Command, []string) error { return usageError{errors.New("say image pull or image push")} },
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{errors.New("say image pull, image verify or image push")}
+		},
 	}
-	cmd.AddCommand(pullCommand(), pushCommand())
+	cmd.AddCommand(pullCommand(), verifyCommand(), pushCommand())
 	return cmd
 }
 
@@ -45,6 +53,65 @@ func pullCommand() *cobra.Command {
 	}
 	return cmd
 }
+
+func verifyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "verify", Short: "Verify by which workflow, from which commit, the image in a folder was built", Args: noArgs,
+		Long: `Verifies the signed provenance of what image pull has written, and prints the digest of the image. A provenance counts if GitHub
+issued the certificate that it is signed with to the workflow, on a runner of GitHub, for the repository, the branch and the commit; if the
+signature was made while that certificate was valid, as GitHub's timestamp of it says; and if it names this image's digest. One that is
+missing or says something else is refused.
+
+It verifies what GitHub signs for private repositories. For public ones the public Sigstore signs, without a timestamp and with an
+entry in a public log, which is not read here. GitHub's keys are those that the trusted roots name: write them with gh attestation trusted-root.`,
+		Example: `  gh attestation trusted-root >roots.jsonl
+  go run ./pipeline image verify --from image --trusted-roots roots.jsonl --commit abc1234 --repository https://github.com/<owner>/<name>`,
+	}
+	dir := cmd.Flags().String("from", "", "the folder that image pull has written (required)")
+	file := cmd.Flags().String("trusted-roots", "", "the file that gh attestation trusted-root has written (required)")
+	repository := cmd.Flags().String("repository", "", "where the source is, such as https://github.com/owner/name (required)")
+	workflow := cmd.Flags().String("workflow", ".github/workflows/ci-cd.yml", "the workflow that builds")
+	ref := cmd.Flags().String("ref", "refs/heads/develop", "the branch that it builds")
+	commit := cmd.Flags().String("commit", "", "the commit that was built, such as the digits in the image's tag (required)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var mistakes []error
+		if !isCommit.MatchString(*commit) {
+			mistakes = append(mistakes, fmt.Errorf("--commit %q is no beginning of a commit's hash; name seven digits at least", *commit))
+		}
+		if at, err := url.Parse(*repository); err != nil || at.Scheme != "https" || at.Host == "" || strings.Count(at.Path, "/") != 2 {
+			mistakes = append(mistakes, fmt.Errorf("--repository %q is no repository; name one such as https://github.com/owner/name", *repository))
+		}
+		if *file == "" {
+			mistakes = append(mistakes, errors.New("--trusted-roots is missing; name the file that gh attestation trusted-root has written"))
+		}
+		if err := errors.Join(append(mistakes, needs("--from", *dir))...); err != nil {
+			return usageError{err}
+		}
+		text, err := os.ReadFile(*file)
+		if err != nil {
+			return err
+		}
+		roots, err := provenance.ReadRoots(text)
+		if err != nil {
+			return err
+		}
+		digest, bundles, err := image.Provenance(*dir)
+		if err != nil {
+			return err
+		}
+		if err := provenance.Verify(roots, bundles, provenance.Wanted{
+			Digest: digest, Repository: *repository, Workflow: *workflow, Ref: *ref, Commit: *commit,
+		}); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), digest)
+		return err
+	}
+	return cmd
+}
+
+// isCommit is the hash of a commit, or its beginning, as a tag has it.
+var isCommit = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 
 func pushCommand() *cobra.Command {
 	cmd := &cobra.Command{

@@ -24,8 +24,8 @@ func options(ctx context.Context) []remote.Option {
 	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 }
 
-// Pull writes an image, or an index with the images of all platforms, as an OCI layout into dir, which is not there yet or is empty.
-// It returns the digest.
+// Pull writes an image, or an index with the images of all platforms, as an OCI layout into dir, which is not there yet or is empty,
+// and the provenance that is attached to it. It returns the digest.
 func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, err error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return v1.Hash{}, fmt.Errorf("%s is not empty; name another folder, or remove it", dir)
@@ -61,6 +61,9 @@ func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, 
 			err = to.AppendImage(image)
 		}
 	}
+	if err == nil {
+		err = pullProvenance(ctx, ref.Context().Digest(found.Digest.String()), to)
+	}
 	if err != nil {
 		return v1.Hash{}, explain("pull", ref, err)
 	}
@@ -86,47 +89,30 @@ func (e *TakenError) Error() string {
 // Push pushes what Pull has written into dir, and returns its digest, which is the same. A tag that is there already keeps what it
 // is: if that is something else, it is a TakenError, because pods may run it and nodes keep what they have pulled.
 func Push(ctx context.Context, dir string, ref name.Tag) (v1.Hash, error) {
-	from, err := layout.ImageIndexFromPath(dir)
+	from, err := open(dir)
 	if err != nil {
-		return v1.Hash{}, fmt.Errorf("%s is no OCI layout; make one with image pull: %w", dir, err)
+		return v1.Hash{}, err
 	}
-	manifest, err := from.IndexManifest()
-	if err != nil {
-		return v1.Hash{}, fmt.Errorf("read the OCI layout in %s: %w", dir, err)
-	}
-	if len(manifest.Manifests) != 1 {
-		return v1.Hash{}, fmt.Errorf("the OCI layout in %s has %d images and should have one; make one with image pull",
-			dir, len(manifest.Manifests))
-	}
-	wanted := manifest.Manifests[0]
+	digest := from.image.Digest
 	there, err := remote.Head(ref, options(ctx)...)
 	refused := (*transport.Error)(nil)
 	switch {
-	case err == nil && there.Digest == wanted.Digest:
-		return wanted.Digest, nil
+	case err == nil && there.Digest == digest: // its provenance may still be missing
 	case err == nil:
-		return v1.Hash{}, &TakenError{Ref: ref, There: there.Digest, Wanted: wanted.Digest}
+		return v1.Hash{}, &TakenError{Ref: ref, There: there.Digest, Wanted: digest}
 	case !errors.As(err, &refused) || refused.StatusCode != http.StatusNotFound:
 		return v1.Hash{}, explain("look for", ref, err)
-	}
-	if wanted.MediaType.IsIndex() {
-		index, err := from.ImageIndex(wanted.Digest)
-		if err != nil {
-			return v1.Hash{}, fmt.Errorf("read the OCI layout in %s: %w", dir, err)
+	default:
+		if err := from.push(ctx, ref); err != nil {
+			return v1.Hash{}, err
 		}
-		if err := same(wanted.Digest, index); err != nil {
-			return v1.Hash{}, fmt.Errorf("the OCI layout in %s: %w", dir, err)
+	}
+	for _, attached := range from.attached {
+		if err := remote.Write(ref.Context().Digest(attached.digest.String()), attached.manifest, options(ctx)...); err != nil {
+			return v1.Hash{}, explain("push the provenance of", ref, err)
 		}
-		return wanted.Digest, explain("push", ref, remote.WriteIndex(ref, index, options(ctx)...))
 	}
-	image, err := from.Image(wanted.Digest)
-	if err != nil {
-		return v1.Hash{}, fmt.Errorf("read the OCI layout in %s: %w", dir, err)
-	}
-	if err := same(wanted.Digest, image); err != nil {
-		return v1.Hash{}, fmt.Errorf("the OCI layout in %s: %w", dir, err)
-	}
-	return wanted.Digest, explain("push", ref, remote.Write(ref, image, options(ctx)...))
+	return digest, nil
 }
 
 // same compares a manifest with its name in the layout: a registry checks the layers, and gives the manifest whatever digest it has.
@@ -139,6 +125,78 @@ func same(wanted v1.Hash, has interface{ Digest() (v1.Hash, error) }) error {
 		return fmt.Errorf("%s has become %s; pull it again", wanted, digest)
 	}
 	return nil
+}
+
+// folder is an OCI layout with an image, and what is attached to that.
+type folder struct {
+	dir      string
+	index    v1.ImageIndex
+	image    v1.Descriptor
+	attached []attached
+}
+
+// open reads an OCI layout. What is attached to an image names it as its subject.
+func open(dir string) (folder, error) {
+	unreadable := func(err error) (folder, error) {
+		return folder{}, fmt.Errorf("read the OCI layout in %s: %w", dir, err)
+	}
+	index, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		return folder{}, fmt.Errorf("%s is no OCI layout; make one with image pull: %w", dir, err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return unreadable(err)
+	}
+	f := folder{dir: dir, index: index}
+	images := 0
+	for _, one := range manifest.Manifests {
+		if one.MediaType.IsImage() {
+			manifest, err := index.Image(one.Digest)
+			of, err := asAttached(one.Digest, manifest, err)
+			if err != nil {
+				return unreadable(err)
+			}
+			if of.subject != nil {
+				f.attached = append(f.attached, of)
+				continue
+			}
+		}
+		f.image = one
+		images++
+	}
+	if images != 1 {
+		return folder{}, fmt.Errorf("the OCI layout in %s has %d images and should have one; make one with image pull", dir, images)
+	}
+	for _, one := range f.attached {
+		if one.subject.Digest != f.image.Digest {
+			return folder{}, fmt.Errorf("the OCI layout in %s has what is attached to %s, and the image %s; make one with image pull",
+				dir, one.subject.Digest, f.image.Digest)
+		}
+	}
+	return f, nil
+}
+
+// push pushes the image alone.
+func (f folder) push(ctx context.Context, ref name.Tag) error {
+	if f.image.MediaType.IsIndex() {
+		index, err := f.index.ImageIndex(f.image.Digest)
+		if err == nil {
+			err = same(f.image.Digest, index)
+		}
+		if err != nil {
+			return fmt.Errorf("read the OCI layout in %s: %w", f.dir, err)
+		}
+		return explain("push", ref, remote.WriteIndex(ref, index, options(ctx)...))
+	}
+	image, err := f.index.Image(f.image.Digest)
+	if err == nil {
+		err = same(f.image.Digest, image)
+	}
+	if err != nil {
+		return fmt.Errorf("read the OCI layout in %s: %w", f.dir, err)
+	}
+	return explain("push", ref, remote.Write(ref, image, options(ctx)...))
 }
 
 // explain says what to do about a registry's refusal.
