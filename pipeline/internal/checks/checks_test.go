@@ -63,6 +63,8 @@ func TestUnit_AGreenCheckWithoutItsWorkIsFound(t *testing.T) {
 		"a step that may fail":                 {"      - run: .ci/run\n", "      - run: .ci/run\n        continue-on-error: true\n", `required check lab: ends green (success) although ".ci/run"`},
 		"work for some branches":               {"      - run: .ci/run\n        if: steps", "      - run: .ci/run\n        if: vars.LAB == 'true' && steps", "required check lab: ends green (success)"},
 		"a job for some branches":              {"  lab:\n", "  lab:\n    if: github.event_name == 'pull_request'\n", "required check lab: ends green (skipped)"},
+		"a job that leaves drafts out":         {"  lab:\n", "  lab:\n    if: ${{ !github.event.pull_request.draft }}\n", "required check lab: ends green (skipped)"},
+		"work that leaves drafts out":          {"      - run: .ci/run\n        if: steps", "      - run: .ci/run\n        if: github.event.pull_request.draft != true && steps", "required check lab: ends green (success) although \".ci/run\" was not done: a draft"},
 		"a job that waits for another":         {"  lab:\n", "  lab:\n    needs: check\n", "required check lab: ends green (skipped)"},
 		"nothing for a merge queue":            {"  merge_group:\n", "", "required check check: is never reported for: a merge group"},
 		"nothing for other paths":              {"  merge_group:\n", "    paths: [infra/**]\n  merge_group:\n", "required check check: is never reported for: a pull request of the service"},

@@ -20,6 +20,7 @@ type event struct {
 	fork    bool
 	label   string // that was added or taken away
 	based   bool   // the base of the pull request has changed
+	draft   bool   // the pull request is one
 	ended   string // the conclusion of the run whose end this is
 	begun   string // the workflow whose end this is, or that a person starts
 	// unseen: the token of a workflow has made it, and GitHub begins no run for that
@@ -41,6 +42,8 @@ func events() []event {
 	}
 	own := with("a pull request from a branch", "opened", everything, "infra/main.go", "src/main.go")
 	own.mishaps = true
+	draft := with("a draft", "opened", everything, "infra/main.go")
+	draft.draft, draft.note = true, "GitHub merges no draft; its checks stay when it becomes ready, and start again."
 	azure := with("a pull request from a branch, with previews of Azure", "opened", everything, "infra/main.go")
 	azure.vars, azure.mishaps = map[string]string{"PREVIEW_AZURE": "true"}, true
 	fork := with("a pull request from a fork", "opened", everything, "infra/main.go")
@@ -70,7 +73,7 @@ func events() []event {
 	release := push("a release sets dev's image", "develop", "applications/gridos/overlays/dev/kustomization.yaml")
 	release.unseen, release.note = true, "Argo CD takes the commit."
 	return []event{
-		own, azure, fork,
+		own, draft, azure, fork,
 		with("a pull request of the service", "opened", service, "src/main.go"),
 		with("a pull request of manifests, such as a promotion or its revert", "reopened", light,
 			"applications/gridos/overlays/prod/kustomization.yaml"),
@@ -109,7 +112,7 @@ func (e event) contexts() map[string]any {
 			head = "stranger/sharedinfra"
 		}
 		payload["pull_request"] = map[string]any{
-			"number": 1.0, "head": map[string]any{"repo": map[string]any{"full_name": head}}, "labels": []any{}, "draft": false,
+			"number": 1.0, "head": map[string]any{"repo": map[string]any{"full_name": head}}, "labels": []any{}, "draft": e.draft,
 		}
 		if e.based {
 			payload["changes"] = map[string]any{"base": map[string]any{"ref": map[string]any{"from": "develop"}}}
