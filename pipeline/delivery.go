@@ -149,7 +149,8 @@ func promoteCommand() *cobra.Command {
 manifests of the environment before it (applications/gridos/base for test, applications/gridos/promoted/test for prod), and opens a
 pull request with both, or brings the open one up to date. The pull request lists the commits that are new and the manifests that change.
 The image must have been copied to the environment's registry before: see image pull and image push. An image that the environment
-before does not run is refused; --although promotes it all the same, and shows the reason in the pull request.
+before does not run is refused, and so is one that it has not had for as long as --soak says; --although promotes it all the same, and
+shows the reason in the pull request. Since when it has it is read from Git, which does not tell whether it was healthy: smoke --serves asks.
 
 With --check it says whether the environment before runs the image, and proposes nothing: ask before the image is copied.
 
@@ -164,12 +165,16 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 	branch := cmd.Flags().String("from-branch", "",
 		"the branch with the overlay of the environment before (develop for dev, main for the others)")
 	although := cmd.Flags().String("although", "",
-		"why an image is promoted that the environment before does not run; the pull request shows it")
+		"why an image is promoted that the environment before does not run, or not for long enough; the pull request shows it")
+	soak := cmd.Flags().Duration("soak", 0, "how long the environment before has to have had the image, such as 30m or 24h")
 	check := cmd.Flags().Bool("check", false, "only say whether it may be promoted")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		at := slices.Index(naming.Environments(), *to)
 		if at < 1 {
 			return usageError{fmt.Errorf("nothing is promoted to %q; name one of %s with --to", *to, strings.Join(promotable, ", "))}
+		}
+		if *soak < 0 {
+			return usageError{fmt.Errorf("--soak %s is negative; give 0 for an image that may be promoted at once", *soak)}
 		}
 		before := naming.Environments()[at-1]
 		if *source != "" && *source != before {
@@ -178,7 +183,7 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 		if *branch == "" {
 			*branch = branchOf(before)
 		}
-		from := delivery.Origin{Environment: before, Branch: *branch, Although: *although}
+		from := delivery.Origin{Environment: before, Branch: *branch, Although: *although, Soak: *soak}
 		image, mistakes := wanted(*to)
 		if *check {
 			return isPromotable(cmd, *origin, from, image, mistakes)

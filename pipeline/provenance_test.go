@@ -110,6 +110,10 @@ func TestUnit_NothingIsPromotedBeforeItsProvenanceIsVerified(t *testing.T) {
 		last = at
 	}
 	for _, file := range []string{"promote.yml", "ci-cd.yml"} {
+		workflow := read(t, filepath.Join("..", ".github", "workflows", file))
+		pushed, locked := strings.LastIndex(workflow, "image push"), strings.LastIndex(workflow, "--write-enabled false")
+		assert.Greater(t, locked, pushed, "%s locks the tag", file)
+		assert.Greater(t, locked, strings.LastIndex(workflow, "push-to-registry"), "what is attached is there before the image is locked")
 		assert.NotContains(t, read(t, filepath.Join("..", ".github", "workflows", file)), "vars.ATTEST == 'true'", "without a word of the owner")
 	}
 }

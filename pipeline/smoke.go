@@ -17,6 +17,9 @@ import (
 const (
 	// smokePath is a read of the service that needs its database and no token.
 	smokePath = "/api/v1/substations"
+	// versionPath tells the version of the image, and the header lets the mesh's gateway ask what all users get, not a canary
+	// (applications/gridos/base/ingress.yaml).
+	versionPath, revisionHeader, stable = "/version", "gridos-revision", "stable"
 	// smokeAnswer is the longest answer that is read, in bytes.
 	smokeAnswer = 64 << 20
 )
@@ -37,10 +40,15 @@ func smokeCommand() *cobra.Command {
 		Use: "smoke", Short: "Send a request to the service by the way that users take", Args: noArgs,
 		Long: `Reads the substations at a public address, through the Application Gateway, the load balancer and the gateway of the mesh,
 to a pod and its database. The probes of these do not show that: they ask at ports of their own. The command repeats a request that
-fails until --wait is over, and then says where on the way it ended.`,
-		Example: "  go run ./pipeline smoke --url https://gridos.example.com",
+fails until --wait is over, and then says where on the way it ended.
+
+With --serves it also asks which version all users get, which is the last one that went through all steps of its release: a canary, or a
+release that was aborted, is not.`,
+		Example: `  go run ./pipeline smoke --url https://gridos.example.com
+  go run ./pipeline smoke --url https://gridos.example.com --serves dev-abc1234`,
 	}
 	address := cmd.Flags().String("url", "", "where users reach the service, such as https://gridos.example.com (required)")
+	serves := cmd.Flags().String("serves", "", "the version that it has to serve: the tag of the image in dev, where it was built")
 	patience := cmd.Flags().Duration("wait", 2*time.Minute, "how long to go on while there is no good answer")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		target, err := url.Parse(*address)
@@ -54,7 +62,13 @@ fails until --wait is over, and then says where on the way it ended.`,
 			return usageError{fmt.Errorf("--wait %s is negative; give 0 for a single request", *patience)}
 		}
 		to := target.JoinPath(smokePath).String()
-		found, err := backoff.Retry(cmd.Context(), func() (string, error) { return substations(cmd.Context(), to) },
+		found, err := backoff.Retry(cmd.Context(), func() (string, error) {
+			found, err := substations(cmd.Context(), to)
+			if err == nil && *serves != "" {
+				err = served(cmd.Context(), target.JoinPath(versionPath).String(), *serves)
+			}
+			return found, err
+		},
 			backoff.WithBackOff(backoff.NewConstantBackOff(min(5*time.Second, max(*patience/10, time.Millisecond)))),
 			backoff.WithMaxElapsedTime(max(*patience, time.Nanosecond)))
 		if err != nil {
@@ -102,4 +116,32 @@ func substations(ctx context.Context, from string) (string, error) {
 		return "", fmt.Errorf("%s answers 200 and no list of substations: another service has that address; correct --url", from)
 	}
 	return fmt.Sprintf("with %d substations", len(answer.Substations)), nil
+}
+
+// served returns no error if all users get a version.
+func served(ctx context.Context, from, version string) error {
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, http.NoBody)
+	if err != nil {
+		return backoff.Permanent(err)
+	}
+	request.Header.Set(revisionHeader, stable)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("no answer from the Application Gateway: %w", err)
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Version string `json:"version"`
+	}
+	err = json.NewDecoder(io.LimitReader(response.Body, smokeAnswer)).Decode(&answer)
+	if response.StatusCode != http.StatusOK || err != nil {
+		return fmt.Errorf("%s answers %s and no version: see the log of the service", from, response.Status)
+	}
+	if answer.Version != version {
+		return fmt.Errorf("%s serves %q and not %s: its release is not through, was aborted, or Argo CD has not synced it; see "+
+			"kubectl argo rollouts get rollout gridos -n gridos", from, answer.Version, version)
+	}
+	return nil
 }

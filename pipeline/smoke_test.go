@@ -105,3 +105,36 @@ func smoke(t *testing.T, arguments ...string) (code int, output string) {
 	require.NotEmpty(t, out.String())
 	return code, out.String()
 }
+
+// What is promoted is what all users get, not what a canary has, and not what was aborted.
+func TestUnit_ASmokeTestTellsWhichVersionUsersGet(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/api/v1/substations":
+			_, _ = io.WriteString(w, `{"substations":[]}`)
+		case r.Header.Get("gridos-revision") == "stable":
+			_, _ = io.WriteString(w, `{"version":"dev-abc1234"}`)
+		default:
+			_, _ = io.WriteString(w, `{"version":"dev-def5678"}`)
+		}
+	}))
+	defer server.Close()
+	code, output := smoke(t, "--url", server.URL, "--wait", "0", "--serves", "dev-abc1234")
+	assert.Zero(t, code, output)
+	code, output = smoke(t, "--url", server.URL, "--wait", "0", "--serves", "dev-def5678")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, output, `serves "dev-abc1234" and not dev-def5678: its release is not through, was aborted`)
+
+	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/version" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, `{"substations":[]}`)
+	}))
+	defer old.Close()
+	code, output = smoke(t, "--url", old.URL, "--wait", "0", "--serves", "dev-def5678")
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, output, "answers 404 Not Found and no version")
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -180,6 +181,32 @@ func (c *Checkout) Since(ctx context.Context, from, to string, paths ...string) 
 		commits = append(commits, Commit{sha, subject})
 	}
 	return commits, nil
+}
+
+// Version is a commit of a branch that changes a file.
+type Version struct {
+	SHA string
+	// When it came onto the branch, says who committed it: for the merge of a pull request that is GitHub.
+	When time.Time
+}
+
+// Versions lists the commits that change a file, the newest first, as the branch sees them that ends with a commit: what a merge
+// brought is the merge's.
+func (c *Checkout) Versions(ctx context.Context, branch, name string) ([]Version, error) {
+	listed, err := c.git(ctx, c.Root, "log", "--first-parent", "--diff-merges=first-parent", "--format=%H %ct", branch, "--", name)
+	if err != nil {
+		return nil, err
+	}
+	var versions []Version
+	for line := range strings.Lines(listed) {
+		sha, seconds, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		at, err := strconv.ParseInt(seconds, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("the date of commit %s: %w", sha, err)
+		}
+		versions = append(versions, Version{sha, time.Unix(at, 0)})
+	}
+	return versions, nil
 }
 
 // File returns what a file has in a commit. Its name has slashes and begins at the root.

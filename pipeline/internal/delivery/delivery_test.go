@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/stretchr/testify/assert"
@@ -503,6 +504,64 @@ func TestUnit_OnlyWhatTheEnvironmentBeforeRunsIsPromoted(t *testing.T) {
 	_, err = d.Promote(t.Context(), client, test, "main", target("prod", image))
 	require.NoError(t, err)
 	assert.Contains(t, g.Pulls[1].GetBody(), "because: ` "+test.Although+" `")
+}
+
+// setAt lets a branch have an image in an overlay since a moment.
+func (p *place) setAt(branch string, image delivery.Target, when time.Time) {
+	p.t.Helper()
+	p.set(branch, image)
+	other := filepath.Join(p.t.TempDir(), "dated")
+	git(p.t, p.developer, "clone", "--quiet", "--branch", branch, p.bare, other)
+	command := exec.CommandContext(p.t.Context(), "git", "-c", "user.name=Other", "-c", "user.email=other@gridos.invalid",
+		"commit", "--quiet", "--amend", "--no-edit", "--allow-empty")
+	command.Dir, command.Env = other, append(os.Environ(), fmt.Sprintf("GIT_COMMITTER_DATE=%d +0000", when.Unix()))
+	output, err := command.CombinedOutput()
+	require.NoError(p.t, err, string(output))
+	git(p.t, other, "push", "--quiet", "--force")
+}
+
+func TestUnit_AReleaseRunsForAWhileBeforeItIsPromoted(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	first, second := p.built("feat: first"), p.built("feat: second")
+	d := p.delivery()
+	now := time.Now()
+	refused := func(image delivery.Target, soak time.Duration) *delivery.TooSoonError {
+		t.Helper()
+		var soon *delivery.TooSoonError
+		err := d.Promotable(t.Context(), delivery.Origin{Environment: "dev", Branch: "develop", Soak: soak}, image)
+		if err != nil {
+			require.ErrorAs(t, err, &soon)
+		}
+		return soon
+	}
+	p.setAt("develop", target("dev", first), now.Add(-3*time.Hour))
+	assert.Nil(t, refused(target("test", first), 2*time.Hour))
+	assert.Nil(t, refused(target("test", first), 0))
+	soon := refused(target("test", first), 4*time.Hour)
+	require.NotNil(t, soon)
+	at := now.Add(-3 * time.Hour)
+	assert.Equal(t, at.Unix(), soon.Since.Unix())
+	require.ErrorContains(t, soon, "dev has dev-"+first[:7]+" since "+at.UTC().Format(time.RFC3339))
+	require.ErrorContains(t, soon, "promote it after "+at.Add(4*time.Hour).UTC().Format(time.RFC3339)+", or, if it cannot wait, say why with --although")
+
+	// Another change of the same file is no new release.
+	git(t, p.developer, "checkout", "--quiet", "develop")
+	git(t, p.developer, "pull", "--quiet", "--rebase", "origin", "develop")
+	text, err := os.ReadFile(filepath.Join(p.developer, filepath.FromSlash(overlay.File("dev"))))
+	require.NoError(t, err)
+	p.write(overlay.File("dev"), string(text)+"# a comment\n")
+	p.commit("docs: a comment in the overlay", "docs.md")
+	p.push("develop")
+	assert.Nil(t, refused(target("test", first), 2*time.Hour))
+
+	// What comes back after another one begins again.
+	p.setAt("develop", target("dev", second), now.Add(-90*time.Minute))
+	p.setAt("develop", target("dev", first), now.Add(-time.Hour))
+	require.NotNil(t, refused(target("test", first), 2*time.Hour))
+	assert.Nil(t, refused(target("test", first), 30*time.Minute))
+	require.NoError(t, d.Promotable(t.Context(),
+		delivery.Origin{Environment: "dev", Branch: "develop", Soak: 2 * time.Hour, Although: "dev is on fire"}, target("test", first)))
 }
 
 func TestUnit_TheSameBytesArePromoted(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
@@ -56,13 +57,32 @@ func (e *OtherBytesError) Error() string {
 		e.Target.Image.Tag, e.Target.Image.Digest, e.From, e.There.Tag, e.There.Digest)
 }
 
+// TooSoonError is a target whose image the environment before it has not run for long enough.
+type TooSoonError struct {
+	Target Target
+	// From is the environment before, which has the image since the commit Set, at the moment Since.
+	From, Set string
+	Since     time.Time
+	// Soak is how long it has to run there.
+	Soak time.Duration
+}
+
+// Error says since when it runs there, and when it may be promoted.
+func (e *TooSoonError) Error() string {
+	return fmt.Sprintf("%s has %s since %s (commit %.7s), and it should run there for %s before it is promoted to %s: promote it after %s, "+
+		"or, if it cannot wait, say why with --although", e.From, tagIn(e.From, e.Target), e.Since.UTC().Format(time.RFC3339), e.Set, e.Soak,
+		e.Target.Environment, e.Since.Add(e.Soak).UTC().Format(time.RFC3339))
+}
+
 // Origin is the environment that a promotion takes from.
 type Origin struct {
 	Environment string
 	// Branch is the one that has its overlay.
 	Branch string
-	// Although is why an image is promoted that the environment does not run; "" is for none that it does not.
+	// Although is why an image is promoted that the environment does not run, or not for long enough; "" is for none of these.
 	Although string
+	// Soak is how long the environment has to have had an image that is promoted. Git tells that, and not whether it was healthy.
+	Soak time.Duration
 }
 
 // Promote proposes a target's image, which the environment from runs, and from's manifests, by a pull request against the branch
@@ -117,7 +137,8 @@ func (d Delivery) Promote(ctx context.Context, to *github.Client, from Origin, b
 	return Promoted{PullRequest: result}, err
 }
 
-// Promotable is a NotThereError if the environment before does not run the target's image. Ask before anything is copied.
+// Promotable is a NotThereError if the environment before does not run the target's image, and a TooSoonError if it has not for long
+// enough. Ask before anything is copied.
 func (d Delivery) Promotable(ctx context.Context, from Origin, target Target) error {
 	if err := d.Checkout.Fetch(ctx, d.Remote); err != nil {
 		return err
@@ -145,7 +166,33 @@ func (d Delivery) runs(ctx context.Context, from Origin, target Target) error {
 	if err == nil && there.Digest != "" && target.Image.Digest != "" && there.Digest != target.Image.Digest {
 		err = &OtherBytesError{Target: target, From: from.Environment, There: there}
 	}
+	if err == nil {
+		err = d.soaked(ctx, from, tip, target, there)
+	}
 	return err
+}
+
+// soaked is a TooSoonError if an environment has not had the image there for long enough, without a break.
+func (d Delivery) soaked(ctx context.Context, from Origin, tip string, target Target, there overlay.Image) error {
+	if from.Soak <= 0 {
+		return nil
+	}
+	versions, err := d.Checkout.Versions(ctx, tip, overlay.File(from.Environment))
+	if err != nil {
+		return err
+	}
+	var set checkout.Version
+	for _, version := range versions {
+		image, err := d.imageAt(ctx, version.SHA, from.Environment)
+		if err != nil || image != there {
+			break // before that it had another one, or none
+		}
+		set = version
+	}
+	if time.Since(set.When) < from.Soak {
+		return &TooSoonError{Target: target, From: from.Environment, Set: set.SHA, Since: set.When, Soak: from.Soak}
+	}
+	return nil
 }
 
 // propose pushes the branch of the pull request. An open one that has the image and the manifests already keeps its commit, and with it
