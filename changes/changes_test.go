@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -489,4 +490,72 @@ func TestUnit_AReportSurvivesItsJSON(t *testing.T) {
 	require.NoError(t, changes.WriteMarkdown(&want, []changes.Report{report()}))
 	require.NoError(t, changes.WriteMarkdown(&got, []changes.Report{read}))
 	assert.Equal(t, want.String(), got.String())
+}
+
+// A comment has 65,536 characters, and is cut at its end.
+func TestUnit_EveryEnvironmentsDangerIsToldBeforeAnyDetail(t *testing.T) {
+	t.Parallel()
+	tagged := func(environment, base string) changes.Report {
+		var all []changes.Change
+		for i := range 120 {
+			all = append(all, changes.Change{
+				Op: changes.Update, Level: changes.Plain, Type: "azure-native:network:Subnet", Name: fmt.Sprintf("%s-resource-%d", environment, i),
+				Properties: []changes.Property{{Path: "tags.costCentre", Old: strings.Repeat("old ", 40), New: strings.Repeat("new ", 40)}},
+			})
+		}
+		all[7].Level, all[7].Op, all[7].Name = changes.Dangerous, changes.Delete, "danger-in-"+environment+base
+		return changes.Report{Environment: environment, Base: base, Projects: []changes.Project{{Name: "gridos-infra", Changes: all}}}
+	}
+	var text strings.Builder
+	require.NoError(t, changes.WriteMarkdown(&text, []changes.Report{
+		tagged("dev", ""), tagged("prod", ""), tagged("test", ""), tagged("dev", "main"), tagged("prod", "main"), tagged("test", "main"),
+	}))
+	kept := text.String()[:60_000]
+	last := 0
+	for _, heading := range []string{
+		"dev, as deployed", "dev, in the lab", "test, as deployed", "test, in the lab", "prod, as deployed", "prod, in the lab",
+	} {
+		row := strings.Index(kept, "| **"+heading+"** |")
+		assert.Greater(t, row, last, heading)
+		last = row
+		assert.Equal(t, 1, strings.Count(kept, "\n### "+heading+"\n"), "its table is not cut")
+		assert.Less(t, strings.Index(kept, "> **"+heading+"**"), strings.Index(kept, "### dev"), heading)
+	}
+	for _, name := range []string{"dev", "devmain", "test", "testmain", "prod", "prodmain"} {
+		at := strings.Index(kept, "danger-in-"+name+"`")
+		assert.Positive(t, at, name)
+		assert.Less(t, at, strings.Index(kept, "### dev"), name)
+	}
+	assert.Greater(t, strings.Index(text.String(), "<summary>Properties"), strings.LastIndex(text.String(), "\n### "))
+}
+
+// differing are the properties of an update that differ.
+func differing(t *testing.T, old, made map[string]any, paths ...string) []changes.Property {
+	t.Helper()
+	diff := map[string]apitype.PropertyDiff{}
+	for _, path := range paths {
+		diff[path] = apitype.PropertyDiff{Kind: apitype.DiffUpdate, InputDiff: true}
+	}
+	p := collected(nil, step(apitype.OpUpdate, identity, "id", old, made, diff))
+	require.Len(t, p.Changes, 1)
+	return p.Changes[0].Properties
+}
+
+func TestUnit_WhatIsNamedLikeASecretIsWithheld(t *testing.T) {
+	t.Parallel()
+	p := differing(t, map[string]any{
+		"password": "hunter1", "secretName": "a", "values": map[string]any{"apiKey": "k1", "host": "a", "list": []any{map[string]any{"token": "t1"}}},
+		"env": []any{map[string]any{"clientSecret": "c1"}}, "tokenFile": "/a", "enableToken": true,
+	}, map[string]any{
+		"password": "hunter2", "secretName": "b", "values": map[string]any{"apiKey": "k2", "host": "b", "list": []any{map[string]any{"token": "t2"}}},
+		"env": []any{map[string]any{"clientSecret": "c2"}}, "tokenFile": "/b", "enableToken": false,
+	}, "password", "secretName", "values", "env[0].clientSecret", "tokenFile", "enableToken")
+	text := fmt.Sprint(p)
+	for _, hidden := range []string{"hunter", "k1", "k2", "t1", "t2", "c1", "c2"} {
+		assert.NotContains(t, text, hidden)
+	}
+	assert.Len(t, p, 6, "that they change is told")
+	for _, seen := range []string{"~ secretName: a → b", `"host":"a"`, `"host":"b"`, "~ tokenFile: /a → /b", "~ enableToken: true → false", "~ password: [withheld] → [withheld]"} {
+		assert.Contains(t, text, seen)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -129,7 +130,7 @@ func properties(step apitype.StepEventMetadata, refresh bool) []Property {
 	if step.DetailedDiff == nil { // a provider that only knows which properties differ
 		for _, key := range slices.Sorted(slices.Values(step.Diffs)) {
 			found = append(found, Property{
-				Path: key, Old: readable(step.Old.Inputs[key]), New: readable(step.New.Inputs[key]),
+				Path: key, Old: withheld(key, readable(step.Old.Inputs[key])), New: withheld(key, readable(step.New.Inputs[key])),
 				Replaces: slices.Contains(step.Keys, key),
 			})
 		}
@@ -147,6 +148,8 @@ func properties(step apitype.StepEventMetadata, refresh bool) []Property {
 		p := Property{Path: path, Old: readable(old), New: readable(made)}
 		p.Replaces = !refresh && strings.HasSuffix(string(diff.Kind), "-replace")
 		if !reflect.DeepEqual(p.Old, p.New) || p.Replaces || p.Old == secret {
+			name := path[strings.LastIndexByte(path, '.')+1:]
+			p.Old, p.New = withheld(name, p.Old), withheld(name, p.New)
 			found = append(found, p)
 		}
 	}
@@ -203,6 +206,38 @@ func readable(value any) any {
 		object := make(map[string]any, len(v))
 		for key := range v {
 			object[key] = readable(v[key])
+		}
+		return object
+	default:
+		return v
+	}
+}
+
+// Withheld stands for a text that nobody has marked as a secret, at a name that says that it is one.
+const Withheld = "[withheld]"
+
+// secretName is the end of such a name. What only names a secret, such as secretName or tokenFile, ends with something else.
+var secretName = regexp.MustCompile(
+	`(?i)(passw(or)?d|passphrase|secret|token|(api|access|private)_?key|connection_?string|credentials?)"?\]?$`)
+
+// withheld returns a value without the texts whose names are those of secrets: a second line behind what Pulumi marks.
+func withheld(name string, value any) any {
+	switch v := value.(type) {
+	case string:
+		if v != "" && v != secret && v != Unknown && secretName.MatchString(name) {
+			return Withheld
+		}
+		return v
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = withheld(name, v[i])
+		}
+		return list
+	case map[string]any:
+		object := make(map[string]any, len(v))
+		for key := range v {
+			object[key] = withheld(key, v[key])
 		}
 		return object
 	default:

@@ -106,7 +106,8 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 			for i := range node.Lines().Len() {
 				line := node.Lines().At(i)
 				assert.Contains(t, []string{
-					"<details><summary>Properties</summary>", "<details><summary>Graph of what changes</summary>", "</details>",
+					"<details><summary>Properties, " + report.Environment + "</summary>",
+					"<details><summary>Graph of what changes, " + report.Environment + "</summary>", "</details>",
 				}, strings.TrimSpace(string(line.Value(comment))), "%s", comment)
 			}
 		}

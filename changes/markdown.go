@@ -1,26 +1,33 @@
 package changes
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/gridos/sharedinfra/naming"
 )
 
-// WriteMarkdown writes the reports of several environments as one Markdown text, as a comment on a pull request shows it. Names
-// and values come from code that nobody has reviewed yet: none of them is taken for Markdown, a mention or a link.
+// WriteMarkdown writes the reports of several environments as one Markdown text, as a comment on a pull request shows it. What needs
+// attention is first, in all environments, because a comment that is too long is cut at its end: what failed and what is dangerous, then
+// what changes, then its properties. Names and values come from code that nobody has reviewed yet: none of them is taken for Markdown,
+// a mention or a link.
 func WriteMarkdown(w io.Writer, reports []Report) error {
 	out := &printer{w: w}
 	title := "## What this changes"
 	if len(reports) > 0 && reports[0].Drift {
 		title = "## What others have changed"
 	}
+	reports = inOrder(reports)
 	out.line("%s", title)
 	out.line("")
 	out.line("| environment | create | update | replace | delete | |")
 	out.line("|---|--:|--:|--:|--:|---|")
-	for _, r := range reports {
-		row := "| **" + r.Environment + "** |"
+	for i, r := range reports {
+		row := "| **" + heading(reports, i) + "** |"
 		for _, op := range Ops() {
 			n := 0
 			for _, p := range r.Projects {
@@ -30,15 +37,70 @@ func WriteMarkdown(w io.Writer, reports []Report) error {
 		}
 		out.line("%s %s |", row, r.Verdict())
 	}
-	for _, r := range reports {
-		r.writeMarkdown(out)
+	for i, r := range reports {
+		r.writeAlarms(out, heading(reports, i))
+	}
+	shown := min(mostRows, mostRowsOfAll/max(1, len(reports)))
+	for i, r := range reports {
+		r.writeChanges(out, heading(reports, i), shown)
+	}
+	for i, r := range reports {
+		r.writeDetails(out, heading(reports, i), shown)
 	}
 	return out.err
 }
 
-func (r Report) writeMarkdown(out *printer) {
+// inOrder sorts reports by environment, and by what they compare with: the environment as it is deployed, then the lab.
+func inOrder(reports []Report) []Report {
+	sorted := slices.Clone(reports)
+	slices.SortStableFunc(sorted, func(a, b Report) int {
+		environments := naming.Environments()
+		return cmp.Or(cmp.Compare(slices.Index(environments, a.Environment), slices.Index(environments, b.Environment)),
+			cmp.Compare(min(len(a.Base), 1), min(len(b.Base), 1)))
+	})
+	return sorted
+}
+
+// heading names the environment of a report, and what it compares with if there is another report of that environment.
+func heading(reports []Report, at int) string {
+	r := reports[at]
+	for i, other := range reports {
+		if i != at && other.Environment == r.Environment {
+			if r.Base == "" {
+				return r.Environment + ", as deployed"
+			}
+			return r.Environment + ", in the lab"
+		}
+	}
+	return r.Environment
+}
+
+// writeAlarms writes what failed and what is dangerous.
+func (r Report) writeAlarms(out *printer, heading string) {
+	if failed := r.Errors(); len(failed) > 0 {
+		out.line("")
+		out.line("> [!WARNING]")
+		out.line("> **%s**: not everything could be previewed.", heading)
+		fenced(out, "text", failed)
+	}
+	if dangerous := r.Dangerous(); len(dangerous) > 0 && !r.Drift {
+		out.line("")
+		out.line("> [!CAUTION]")
+		out.line("> **%s**", heading)
+		out.line(">")
+		for _, c := range dangerous {
+			out.line("> %s %s: %s.", c.Op, code(c.resource()), plain(strings.Join(c.Reasons, "; ")))
+			out.line(">")
+		}
+		out.line("> Somebody who may decide that has to consent to exactly these changes: on a pull request with the label %s, in a "+
+			"deployment that was started by hand with the same code.", code(ConsentPrefix+r.Consent()))
+	}
+}
+
+// writeChanges writes what changes, so many rows at most.
+func (r Report) writeChanges(out *printer, heading string, rows int) {
 	out.line("")
-	out.line("### %s", r.Environment)
+	out.line("### %s", heading)
 	out.line("")
 	switch {
 	case r.Drift:
@@ -47,22 +109,6 @@ func (r Report) writeMarkdown(out *printer) {
 		out.line("Compared with the environment as it is deployed.")
 	default:
 		out.line("Compared with what %s makes in the lab.", code(r.Base))
-	}
-	if failed := r.Errors(); len(failed) > 0 {
-		out.line("")
-		out.line("> [!WARNING]")
-		out.line("> Not everything could be previewed.")
-		fenced(out, "text", failed)
-	}
-	if dangerous := r.Dangerous(); len(dangerous) > 0 && !r.Drift {
-		out.line("")
-		out.line("> [!CAUTION]")
-		for _, c := range dangerous {
-			out.line("> %s %s: %s.", c.Op, code(c.resource()), plain(strings.Join(c.Reasons, "; ")))
-			out.line(">")
-		}
-		out.line("> Somebody who may decide that has to consent to exactly these changes: on a pull request with the label %s, in a "+
-			"deployment that was started by hand with the same code.", code(ConsentPrefix+r.Consent()))
 	}
 	out.line("")
 	out.line("| stack | create | update | replace | delete | same |")
@@ -78,7 +124,7 @@ func (r Report) writeMarkdown(out *printer) {
 	if len(all) == 0 {
 		return
 	}
-	shown := all[:min(len(all), mostRows)]
+	shown := all[:min(len(all), rows)]
 	out.line("")
 	out.line("| attention | change | resource | why |")
 	out.line("|---|---|---|---|")
@@ -91,10 +137,18 @@ func (r Report) writeMarkdown(out *printer) {
 	}
 	if len(all) > len(shown) {
 		out.line("")
-		out.line("And %d more, which need less attention; the report's JSON has all.", len(all)-len(shown))
+		out.line("And %d more, which need less attention; the report's JSON, an artifact of the run, has all.", len(all)-len(shown))
+	}
+}
+
+// writeDetails writes the properties of what changes, and what depends on what.
+func (r Report) writeDetails(out *printer, heading string, rows int) {
+	all := r.All()
+	if len(all) == 0 {
+		return
 	}
 	var lines []string
-	for _, c := range shown {
+	for _, c := range all[:min(len(all), rows)] {
 		if len(c.Properties) > 0 {
 			lines = append(lines, "  "+string(c.Op)+" "+c.resource())
 		}
@@ -104,18 +158,19 @@ func (r Report) writeMarkdown(out *printer) {
 	}
 	if len(lines) > 0 {
 		out.line("")
-		out.line("<details><summary>Properties</summary>")
+		out.line("<details><summary>Properties, %s</summary>", heading)
 		fenced(out, "diff", lines)
 		out.line("</details>")
 	}
 	out.line("")
-	out.line("<details><summary>Graph of what changes</summary>")
+	out.line("<details><summary>Graph of what changes, %s</summary>", heading)
 	fenced(out, "mermaid", r.graph())
 	out.line("</details>")
 }
 
-// mostRows bounds the tables of one environment: a new environment is a hundred resources, and nobody reads more.
-const mostRows = 100
+// mostRows bounds the table of one report: a new environment is a hundred resources, and nobody reads more. mostRowsOfAll bounds those
+// of all reports, so that a comment has room for the tables of each environment.
+const mostRows, mostRowsOfAll = 100, 240
 
 // diff writes the difference as lines that GitHub colours.
 func (p Property) diff() []string {

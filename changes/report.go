@@ -78,7 +78,8 @@ type Change struct {
 	inputs map[string]any // of what is created or deleted
 }
 
-// Property is one input that differs. A secret value is "[secret]" and one that is known only after the update is Unknown.
+// Property is one input that differs. A secret value is "[secret]", one that is known only after the update is Unknown, and one that has
+// the name of a secret is Withheld.
 type Property struct {
 	// Path is the property's, such as properties.agentPoolProfiles[0].count.
 	Path string `json:"path"`

@@ -74,6 +74,31 @@ func TestUnit_OneCommentAndOneIssueAreKept(t *testing.T) {
 	assert.Equal(t, "closed", g.Issues[0].GetState())
 }
 
+// A report is made by the code that it is about.
+func TestUnit_AReportThatItsOwnPullRequestCouldHaveMadeUpSaysSo(t *testing.T) {
+	g := githubtest.Start(t)
+	t.Setenv("GITHUB_TOKEN", g.Settings.Token)
+	t.Setenv("GITHUB_REPOSITORY", g.Settings.Repository)
+	t.Setenv("GITHUB_API_URL", g.Settings.APIURL)
+	const sha = "0123456789012345678901234567890123456789"
+	file := write(t, "dev.json", `{"environment":"dev","projects":[{"name":"gridos-infra","changes":[]}]}`)
+	body := func(repository string, files ...string) string {
+		g.Pulls = []*gogithub.PullRequest{githubtest.Pull(7, repository, "feature", sha, "develop")}
+		g.OfCommit[sha], g.Files = g.Pulls, map[int][]string{7: files}
+		code, output := runs(t, "comment", "--head-sha", sha, "--head-repository", repository, file)
+		require.Zero(t, code, output)
+		return g.Comments[7][0].GetBody()
+	}
+	const doubt = "it may say what it likes"
+	assert.NotContains(t, body(g.Settings.Repository, "a", "infra/main.go", "docs/lab/x.md", "b", "src/pipeline/x.go"), doubt)
+	for _, name := range []string{"changes/risk.go", ".github/workflows/infra-test.yml", "lab/x`\n@everybody", "policy/x.go", "go.mod"} {
+		text := body(g.Settings.Repository, "a", "b", "c", name) // on the second page
+		assert.Contains(t, text, doubt, name)
+		assert.NotContains(t, text, "@everybody")
+	}
+	assert.Contains(t, body("somebody/sharedinfra", "README.md"), "comes from a fork, and its own code made what follows")
+}
+
 func TestUnit_CommandsThatTellGitHubSayWhatTheyMiss(t *testing.T) {
 	for _, name := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
 		t.Setenv(name, "")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -66,7 +67,11 @@ taken for Markdown. A pull request that has moved on is left alone. Needs GITHUB
 		if err != nil {
 			return err
 		}
-		body, err := comment(reports, *expected, *sha, *run, time.Now())
+		doubt, err := doubtful(cmd.Context(), client, number, *repository)
+		if err != nil {
+			return err
+		}
+		body, err := comment(reports, *expected, *sha, *run, doubt, time.Now())
 		if err != nil {
 			return err
 		}
@@ -81,7 +86,7 @@ taken for Markdown. A pull request that has moved on is left alone. Needs GITHUB
 }
 
 // comment is the Markdown of the reports on a commit, which a run had at a moment.
-func comment(reports []changes.Report, expected []string, commit, run string, at time.Time) (string, error) {
+func comment(reports []changes.Report, expected []string, commit, run, doubt string, at time.Time) (string, error) {
 	for _, environment := range expected {
 		if !slices.ContainsFunc(reports, func(r changes.Report) bool { return r.Environment == environment }) {
 			reports = append(reports, changes.Report{Environment: environment, Projects: []changes.Project{{
@@ -95,8 +100,37 @@ func comment(reports []changes.Report, expected []string, commit, run string, at
 		fmt.Fprintf(&body, ", [run](%s)", run)
 	}
 	fmt.Fprintf(&body, ", %s. After another commit this is out of date.\n\n", at.UTC().Format("2006-01-02 15:04 UTC"))
+	if doubt != "" {
+		fmt.Fprintf(&body, "> [!IMPORTANT]\n> %s\n\n", doubt)
+	}
 	err := changes.WriteMarkdown(&body, reports)
 	return body.String(), err
+}
+
+// judges are the folders whose code makes reports, or decides what a report has.
+var judges = []string{".ci/", ".github/", "changes/", "lab/", "pipeline/", "policy/", "tools/", "Makefile", "go.mod"}
+
+// doubtful says why a report may not be what the pull request does, or "": reports are made by the code of the pull request itself.
+func doubtful(ctx context.Context, client *github.Client, number int, repository string) (string, error) {
+	if !strings.EqualFold(repository, os.Getenv("GITHUB_REPOSITORY")) {
+		return "The pull request comes from a fork, and its own code made what follows: it may say what it likes. Read the change itself.", nil
+	}
+	file, err := client.Touches(ctx, number, judges...)
+	if err != nil || file == "" {
+		return "", err
+	}
+	return "The pull request changes the code that made what follows, among others in `" + folderOf(file) + "`: it may say what it likes. " +
+		"Read that change first.", nil
+}
+
+// folderOf is the one of the judges that a file is in: the name of a file is whatever its author likes.
+func folderOf(file string) string {
+	for _, folder := range judges {
+		if strings.HasPrefix(file, folder) {
+			return folder
+		}
+	}
+	return "more files than GitHub lists"
 }
 
 func driftIssueCommand() *cobra.Command {

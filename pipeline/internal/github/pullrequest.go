@@ -77,6 +77,28 @@ func (c *Client) head(list iter.Seq2[*gogithub.PullRequest, error], sha, reposit
 	}
 }
 
+// Touches returns the first file that a pull request changes below one of the folders, or "" if there is none. GitHub lists 3000 files
+// at most (docs.github.com, REST API, "List pull requests files"): a pull request with more than that touches whatever it likes.
+func (c *Client) Touches(ctx context.Context, number int, folders ...string) (string, error) {
+	files := 0
+	for file, err := range pages(func(at gogithub.ListOptions) ([]*gogithub.CommitFile, *gogithub.Response, error) {
+		return c.api.PullRequests.ListFiles(ctx, c.owner, c.name, number, &at)
+	}) {
+		if err != nil {
+			return "", c.explain(fmt.Sprintf("list the files of pull request %d", number), "pull-requests: read", err)
+		}
+		files++
+		for _, folder := range folders {
+			for _, name := range []string{file.GetFilename(), file.GetPreviousFilename()} {
+				if strings.HasPrefix(name, folder) || files == 3000 {
+					return name, nil
+				}
+			}
+		}
+	}
+	return "", nil
+}
+
 // OpenPullRequest returns the open pull request of a branch of the repository itself, or one with the number 0 if there is none.
 func (c *Client) OpenPullRequest(ctx context.Context, branch, base string) (Result, error) {
 	pr, err := c.openPullRequest(ctx, branch, base)

@@ -34,6 +34,8 @@ type GitHub struct {
 	Pulls    []*gogithub.PullRequest
 	// OfCommit are the pull requests that GitHub knows of a commit.
 	OfCommit map[string][]*gogithub.PullRequest
+	// Files are the names of the files that each pull request changes.
+	Files map[int][]string
 	// Runs are those of workflows, and Jobs those of each run.
 	Runs []*gogithub.WorkflowRun
 	Jobs map[int64][]*gogithub.WorkflowJob
@@ -108,6 +110,13 @@ func Start(t *testing.T) *GitHub {
 			}
 		}
 		refuse(w, http.StatusNotFound, "Not Found")
+	})
+	mux.HandleFunc("GET "+repo+"/pulls/{number}/files", func(w http.ResponseWriter, r *http.Request) {
+		var files []*gogithub.CommitFile
+		for _, name := range g.Files[number(r)] {
+			files = append(files, &gogithub.CommitFile{Filename: &name})
+		}
+		page(w, r, files)
 	})
 	mux.HandleFunc("GET "+repo+"/actions/workflows/{file}/runs", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, gogithub.WorkflowRuns{WorkflowRuns: g.Runs})
