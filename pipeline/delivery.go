@@ -69,7 +69,7 @@ It reads Git and no cluster. Whether the release before was aborted is not in Gi
 that means is printed.
 
 It begins with what the branch is in the remote, and leaves the working tree and the branches of the checkout alone. Kustomize is
-the one on PATH, or else the one that the repository pins.`,
+the one that the repository pins: from PATH if the version is that, or else built.`,
 		Example: "  go run ./pipeline release --environment dev --image devgridosacr.azurecr.io/gridos --tag dev-abc1234",
 	}
 	environment := cmd.Flags().String("environment", "", "environment: "+strings.Join(naming.Environments(), ", ")+" (required)")
@@ -149,8 +149,9 @@ func promoteCommand() *cobra.Command {
 manifests of the environment before it (applications/gridos/base for test, applications/gridos/promoted/test for prod), and opens a
 pull request with both, or brings the open one up to date. The pull request lists the commits that are new and the manifests that change.
 The image must have been copied to the environment's registry before: see image pull and image push. An image that the environment
-before does not run is refused, and so is one that it has not had for as long as --soak says; --although promotes it all the same, and
-shows the reason in the pull request. Since when it has it is read from Git, which does not tell whether it was healthy: smoke --serves asks.
+before does not run is refused, and so is one that it has not had for as long as --soak says; --although promotes it all the same,
+and shows the reason in the pull request. Since when it has it is read from Git, which does not tell whether it was healthy: smoke
+--serves asks.
 
 With --check it says whether the environment before runs the image, and proposes nothing: ask before the image is copied.
 

@@ -117,3 +117,16 @@ func TestUnit_NothingIsPromotedBeforeItsProvenanceIsVerified(t *testing.T) {
 		assert.NotContains(t, read(t, filepath.Join("..", ".github", "workflows", file)), "vars.ATTEST == 'true'", "without a word of the owner")
 	}
 }
+
+// What makes the image is as fixed as what it is made of.
+func TestUnit_TheBuilderIsPinned(t *testing.T) {
+	t.Parallel()
+	text := read(t, filepath.Join("..", ".github", "workflows", "ci-cd.yml"))
+	for _, use := range []string{`docker buildx create --use --driver docker-container --driver-opt "image=$BUILDER"`, `generator=$SCANNER"`} {
+		assert.Contains(t, text, use)
+	}
+	for _, name := range []string{"BUILDER", "SCANNER"} {
+		assert.Regexp(t, `(?m)^ +`+name+`: [a-z/-]+:[\w.-]+@sha256:[0-9a-f]{64}$`, text)
+	}
+	assert.NotContains(t, text, "--sbom=true", "takes the scanner of the day")
+}

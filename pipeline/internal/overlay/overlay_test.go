@@ -3,6 +3,7 @@ package overlay_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,6 +32,38 @@ func TestUnit_EveryEnvironmentsOverlayNamesItsImage(t *testing.T) {
 	require.ErrorContains(t, err, "is not among its images")
 	_, err = overlay.Parse([]byte("images:\n- name: gridosacr.azurecr.io/gridos\n  digest: sha256:0\n"))
 	require.ErrorContains(t, err, "by its digest alone")
+}
+
+// What a runner has on PATH is whatever its image has.
+func TestUnit_AnotherVersionOfKustomizeIsNotUsed(t *testing.T) {
+	bin, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
+	place := func(name, script string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script), 0o700))
+	}
+	t.Setenv("PATH", bin)
+	t.Setenv("LOG", log)
+	tools, err := filepath.Abs(root)
+	require.NoError(t, err)
+	pins, err := os.ReadFile(filepath.Join(tools, "tools", "kustomize", "go.mod"))
+	require.NoError(t, err)
+	pinned := regexp.MustCompile(`kustomize/v5 (v[0-9.]+)`).FindStringSubmatch(string(pins))[1]
+	place("go", `echo "go $1" >>"$LOG"`)
+	image := overlay.Image{Repository: "a/b", Tag: "dev-abc1234"}
+	for version, uses := range map[string]string{pinned: "kustomize edit\n", "v5.0.0": "go run\n", pinned + "-dirty": "go run\n"} {
+		require.NoError(t, os.WriteFile(log, nil, 0o600))
+		place("kustomize", `if [ "$1" = version ]; then echo `+version+`; else echo "kustomize $1" >>"$LOG"; fi`)
+		require.NoError(t, overlay.Kustomize{Root: tools}.SetImage(t.Context(), t.TempDir(), image))
+		used, err := os.ReadFile(log)
+		require.NoError(t, err)
+		assert.Equal(t, uses, string(used), version)
+	}
+	require.NoError(t, os.Remove(filepath.Join(bin, "kustomize")))
+	require.NoError(t, os.WriteFile(log, nil, 0o600))
+	require.NoError(t, overlay.Kustomize{Root: tools}.SetImage(t.Context(), t.TempDir(), image))
+	used, err := os.ReadFile(log)
+	require.NoError(t, err)
+	assert.Equal(t, "go run\n", string(used))
 }
 
 // The real program, the one that the repository pins if there is none on PATH, which takes a minute to compile the first time.
