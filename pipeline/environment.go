@@ -21,6 +21,7 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/approval"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 	"github.com/gridos/sharedinfra/pipeline/internal/deployed"
+	"github.com/gridos/sharedinfra/stacks"
 )
 
 // onStack completes a command that works on one environment, which the flag -s names, in the root of a checkout.
@@ -276,7 +277,7 @@ func deploy(cmd *cobra.Command, e deployed.Environment, plan approval.Plan, comm
 	}
 	t.Render()
 	if err != nil {
-		return err
+		return errors.Join(err, afterwards(out, err, cmd.Flag("stack").Value.String(), len(results)))
 	}
 	outputs, err := e.Published(cmd.Context())
 	if err != nil {
@@ -293,6 +294,24 @@ func deploy(cmd *cobra.Command, e deployed.Environment, plan approval.Plan, comm
 		return err
 	}
 	return errors.Join(outputTable(to, published), done())
+}
+
+// afterwards tells in the job's summary how to go on after an update that failed or was cancelled: a process that is killed leaves its lock
+// on the stack. A refusal has touched nothing.
+func afterwards(out io.Writer, failed error, environment string, done int) error {
+	var refused *approval.RefusedError
+	if errors.As(failed, &refused) || done >= len(stacks.Projects()) {
+		return nil
+	}
+	to, closed, err := summary(out)
+	if err != nil {
+		return err
+	}
+	folder := stacks.Projects()[done].Directory
+	_, err = fmt.Fprintf(to, "\n### The update has ended in `%[1]s`\n\nLook into the log first. If it was cancelled or killed, and nobody "+
+		"else works on the stack:\n\n```sh\npulumi -C %[1]s cancel %[2]s\npulumi -C %[1]s refresh -s %[2]s --clear-pending-creates\n```\n\n"+
+		"docs/recovery.md tells what each does. Then plan again.\n", folder, environment)
+	return errors.Join(err, closed())
 }
 
 // outputTable writes outputs as a Markdown table.
