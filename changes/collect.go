@@ -24,8 +24,9 @@ type Collector struct {
 	// Refresh is set for the events of a refresh, which tell what has become of the resources since the last update.
 	Refresh bool
 
-	changes []Change
-	same    int
+	changes    []Change
+	same       int
+	registered registered
 }
 
 // See takes note of one event of the engine. It is to be called for all of them, one after the other.
@@ -49,6 +50,9 @@ func (c *Collector) See(event apitype.EngineEvent) {
 	op, changed := opOf(step.Op)
 	if options := optionsOf(step); step.Op == apitype.OpSame && len(options) > 0 { // to the engine, options are no change
 		op, changed = Update, true
+	}
+	if !c.Refresh && (changed || step.Op == apitype.OpSame) {
+		c.registered.see(step)
 	}
 	if !changed {
 		if step.Op == apitype.OpSame {
@@ -250,7 +254,7 @@ func isUnknown(value any) bool { return value == Unknown }
 // Project returns what was collected, rated and sorted. State are the resources that the stack has now: they tell what depends
 // on what.
 func (c *Collector) Project(name string, state []apitype.ResourceV3) Project {
-	p := Project{Name: name, Changes: mergeRenames(c.changes), Same: c.same}
+	p := Project{Name: name, Changes: mergeRenames(c.changes), Same: c.same, registered: c.registered}
 	changed := map[string]bool{}
 	for _, change := range p.Changes {
 		changed[change.URN] = true

@@ -35,6 +35,10 @@ func FuzzReport(f *testing.F) {
 			`{"op":"replace","urn":"u","type":"t","name":"n","level":"dangerous","reasons":["@all","cc &#64;all, \\@all","#12","see GH-12",` +
 			`"a/b#12","https://a.example/@all","ftp://a.example","www.a.example","a@b.example",":warning: $x$"]},` +
 			`{"op":"update","urn":"v","type":"t","name":"n","level":"plain","follows":true,"dependsOn":["::@all","::http://a.example"]}]}]}`,
+		`{"environment":"dev","cost":{"currency":"@all | $","before":{"low":-1e308,"high":1e308},"after":{"low":1,"high":2},"unpriced":["a|b","@c","## d"],` +
+			`"prices":-3,"elsewhere":1,"old":2,"oldest":"[x](http://y)","resources":[{"urn":"u","type":"a:b:C|","name":"x\\|<img src=x>@all",` +
+			`"after":{"lines":[{"meter":"m","month":{"low":1,"high":2}}]}},{"urn":"","type":"","name":"","before":{"lines":null}}]},` +
+			`"projects":[{"name":"p","changes":null,"same":1}]}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -118,6 +122,9 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 	expected := 2
 	if len(report.All()) > 0 {
 		expected = 3
+	}
+	if report.Cost != nil {
+		expected++
 	}
 	assert.Equal(t, expected, tables, "%s", comment)
 	// GitHub splits a row at each | that no backslash is before, and two backslashes are one that means nothing.

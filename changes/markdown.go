@@ -35,7 +35,7 @@ func WriteMarkdown(w io.Writer, reports []Report) error {
 			}
 			row += fmt.Sprintf(" %d |", n)
 		}
-		out.line("%s %s |", row, r.Verdict())
+		out.line("%s %s%s |", row, r.Verdict(), r.Cost.markdown())
 	}
 	for i, r := range reports {
 		r.writeAlarms(out, heading(reports, i))
@@ -119,6 +119,9 @@ func (r Report) writeChanges(out *printer, heading string, rows int) {
 			row += fmt.Sprintf(" %d |", p.Count(op))
 		}
 		out.line("%s %d |", row, p.Same)
+	}
+	if r.Cost != nil {
+		r.Cost.writeMarkdown(out, r.Environment)
 	}
 	all := r.All()
 	if len(all) == 0 {

@@ -38,6 +38,8 @@ type Report struct {
 	Drift bool `json:"drift,omitempty"`
 	// Projects are in the order in which they go up.
 	Projects []Project `json:"projects"`
+	// Cost is what the environment costs a month; nil if nothing of it was priced.
+	Cost *Cost `json:"cost,omitempty"`
 }
 
 // Project is what an update would do to one stack.
@@ -50,6 +52,8 @@ type Project struct {
 	Same int `json:"same"`
 	// Error is why the stack could not be previewed; Changes is then empty.
 	Error string `json:"error,omitempty"`
+
+	registered registered // until Price
 }
 
 // Change is what an update would do with one resource. Components are left out: they are nothing but their parts.

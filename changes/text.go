@@ -48,6 +48,9 @@ func (r Report) WriteText(w io.Writer, colour bool) error {
 			out.line("           %s", printable(p.String()))
 		}
 	}
+	if r.Cost != nil {
+		r.Cost.writeText(out, r.Environment)
+	}
 	for _, err := range r.Errors() {
 		out.line("")
 		lines := strings.Split(err, "\n")

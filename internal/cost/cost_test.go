@@ -139,3 +139,24 @@ func TestUnit_ABookWithMistakesIsRefused(t *testing.T) {
 		assert.ErrorContains(t, err, mistake)
 	}
 }
+
+func TestUnit_BudgetsWithMistakesAreRefused(t *testing.T) {
+	t.Parallel()
+	for text, mistake := range map[string]string{"dev: {year: 1}": "field year not found", "dev: {month: -1}": "the budget of dev is below 0"} {
+		_, err := cost.ParseBudgets([]byte(text))
+		require.ErrorContains(t, err, mistake)
+	}
+	shipped, err := cost.Budgets()
+	require.NoError(t, err)
+	book, err := cost.Shipped()
+	require.NoError(t, err)
+	for _, environment := range []string{"dev", "test", "prod"} { // what is shipped is within its budget
+		var sum cost.Range
+		for _, e := range book.Estimates(registered(t, environment)) {
+			sum = sum.Plus(e.Month())
+		}
+		assert.Less(t, sum.High, shipped[environment].Month, environment)
+		assert.Greater(t, sum.High, shipped[environment].Month/2, environment)
+		assert.NotZero(t, shipped[environment].More, environment)
+	}
+}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,7 +27,10 @@ func (e *Engine) Report(ctx context.Context, overrides Overrides) (changes.Repor
 			return err
 		})
 	}
-	return report, group.Wait()
+	if err := group.Wait(); err != nil {
+		return report, err
+	}
+	return report, report.Price(time.Now())
 }
 
 func (e *Engine) reportOne(ctx context.Context, overrides Overrides, p part) (changes.Project, error) {

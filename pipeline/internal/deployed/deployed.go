@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
@@ -79,7 +80,10 @@ func (e Environment) report(
 		}
 		report.Projects = append(report.Projects, project)
 	}
-	return report, nil
+	if report.Drift { // what others have changed is no decision about money
+		return report, nil
+	}
+	return report, report.Price(time.Now())
 }
 
 // watched runs an operation on a project's stack, shows its events to see, and returns the resources of the stack's state.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
@@ -56,7 +57,7 @@ func (e Environment) plan(ctx context.Context, commit string, key approval.Key, 
 		}
 	}
 	plan.Dangers, plan.Consent = report.Dangers(), report.Consent()
-	return plan, report, nil
+	return plan, report, report.Price(time.Now())
 }
 
 // planStack previews one stack, for which the stacks in next are going to export what it says.
