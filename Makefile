@@ -32,6 +32,8 @@ FUZZTIME ?= 10s
 # The folders whose fuzz targets run, and the drills that are played; all of them if it is empty.
 FUZZ_IN ?= .
 DRILLS ?=
+# The region whose prices are asked for.
+REGION ?= francecentral
 # More flags for the mutants, such as --changed main or --json.
 MUTANT_FLAGS ?=
 # What the bill of materials calls the version of the service.
@@ -284,6 +286,10 @@ lint: ## Run the linters, and check the workflows and their pins
 .PHONY: vulnerabilities
 vulnerabilities: ## Look for known vulnerabilities that the code reaches; fails too where vuln.go.dev cannot be read
 	go run ./pipeline vulnerabilities
+
+.PHONY: prices
+prices: ## Bring the price book up to date from Azure's public price list, for REGION=francecentral
+	go run ./pipeline prices --region $(REGION)
 
 .PHONY: sbom
 sbom: ## Write bin/gridos.cdx.json, the bill of materials of the service's binary as this machine builds it

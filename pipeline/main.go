@@ -94,7 +94,7 @@ known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a 
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(previewCommand(), driftCommand(), planCommand(), deployCommand(), reportCommand(), guardCommand(), consentsCommand(),
 		againCommand(), releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
-		vulnerabilitiesCommand(), preflightCommand(), smokeCommand())
+		vulnerabilitiesCommand(), preflightCommand(), smokeCommand(), pricesCommand())
 	return root
 }
 

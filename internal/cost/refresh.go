@@ -1,13 +1,252 @@
 package cost
 
-// Query finds a meter in Azure's retail price API (learn.microsoft.com/rest/api/cost-management/retail-prices/azure-retail-prices).
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// RetailPrices is the address of Azure's public price list. It asks for no credentials.
+const RetailPrices = "https://prices.azure.com/api/retail/prices"
+
+// Query finds a meter in the price list (learn.microsoft.com/rest/api/cost-management/retail-prices/azure-retail-prices).
 type Query struct {
 	Service string `yaml:"service"`
 	Product string `yaml:"product"`
 	Meter   string `yaml:"meter"`
 	ArmSKU  string `yaml:"armSku"`
-	// Region is the API's name of where the price holds, if that is no region of Azure.
+	// Region is the list's name of where the price holds, if that is no region of Azure.
 	Region string `yaml:"region"`
-	// Per is how many of the meter's units one of the API's has; none is one.
+	// Per is how many of the meter's units one of the list's has; none is one.
 	Per float64 `yaml:"per"`
+}
+
+// Answer is what the list has of one meter in one region.
+type Answer struct {
+	Meter, Region string
+	// Was is the price of the book, or 0, and Price that of the list, unless Err tells why there is none.
+	Was, Price float64
+	Err        error
+}
+
+// The answers that give no price. The book keeps the one that it has.
+var (
+	ErrNoMatch        = errors.New("the price list has no such meter")
+	ErrSeveralMatches = errors.New("the price list has several prices for it; name more in its query")
+)
+
+// Ask asks the price list at an address for all meters of a book in a region.
+func (b Book) Ask(ctx context.Context, client *http.Client, address, region string) ([]Answer, error) {
+	var answers []Answer
+	for _, m := range b.Meters {
+		query := m.query(region)
+		answer := Answer{Meter: m.Name, Region: region}
+		if m.Query.Region != "" || m.Prices[0].Region == Everywhere {
+			answer.Region = Everywhere
+		}
+		for _, p := range m.Prices {
+			if p.Region == answer.Region {
+				answer.Was = p.Price
+			}
+		}
+		items, err := b.items(ctx, client, address, query)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil {
+			answer.Price, err = choose(items)
+		}
+		if answer.Err = err; err == nil && query.Per > 0 {
+			answer.Price /= query.Per
+		}
+		answers = append(answers, answer)
+	}
+	return answers, nil
+}
+
+// query is what finds the meter in a region. A machine is found by its size.
+func (m Meter) query(region string) Query {
+	q := m.Query
+	if size, ok := strings.CutPrefix(m.Name, "machine/"); ok {
+		q = Query{Service: "Virtual Machines", ArmSKU: size}
+	}
+	if q.Region == "" {
+		q.Region = region
+	}
+	return q
+}
+
+// item is an entry of the price list, as far as it is looked at.
+type item struct {
+	RetailPrice      float64 `json:"retailPrice"`
+	TierMinimumUnits float64 `json:"tierMinimumUnits"`
+	EffectiveEndDate string  `json:"effectiveEndDate"`
+	ProductName      string  `json:"productName"`
+	SKUName          string  `json:"skuName"`
+	UnitOfMeasure    string  `json:"unitOfMeasure"`
+}
+
+// mostPages bounds what is read for one meter: a query that matches more is no query for a meter.
+const mostPages = 20
+
+// items reads all pages of what a query matches.
+func (b Book) items(ctx context.Context, client *http.Client, address string, q Query) ([]item, error) {
+	start, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	conditions := []string{"priceType eq 'Consumption'"}
+	for _, c := range []struct{ field, value string }{
+		{"serviceName", q.Service}, {"productName", q.Product}, {"meterName", q.Meter}, {"armSkuName", q.ArmSKU}, {"armRegionName", q.Region},
+	} {
+		if c.value != "" {
+			conditions = append(conditions, c.field+" eq '"+strings.ReplaceAll(c.value, "'", "''")+"'")
+		}
+	}
+	start.RawQuery = url.Values{
+		"api-version": {"2023-01-01-preview"}, "currencyCode": {b.Currency}, "$filter": {strings.Join(conditions, " and ")},
+	}.Encode()
+	var all []item
+	next := start
+	for range mostPages {
+		page, following, err := read(ctx, client, next.String())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if following == "" {
+			return all, nil
+		}
+		if next, err = url.Parse(following); err != nil || next.Host != start.Host || next.Scheme != start.Scheme {
+			return nil, fmt.Errorf("the next page is at %q, which is not the price list that was asked", following)
+		}
+	}
+	return nil, fmt.Errorf("there are more than %d pages; name more in the query of the meter", mostPages)
+}
+
+// mostBytes bounds one page: a hundred entries have less than a tenth of it.
+const mostBytes = 10 << 20
+
+func read(ctx context.Context, client *http.Client, address string) (items []item, next string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return nil, "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, "", err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, "", fmt.Errorf("the price list answers %s", response.Status)
+	}
+	var page struct {
+		Items        []item `json:"Items"`
+		NextPageLink string `json:"NextPageLink"`
+	}
+	if err := json.NewDecoder(io.LimitReader(response.Body, mostBytes)).Decode(&page); err != nil {
+		return nil, "", fmt.Errorf("the answer of the price list cannot be read: %w", err)
+	}
+	return page.Items, page.NextPageLink, nil
+}
+
+// choose returns the price that is paid: of what is still sold, and not at a discount or with a licence of Windows, the first tier that
+// is not free.
+func choose(items []item) (float64, error) {
+	var chosen *item
+	for i := range items {
+		it := &items[i]
+		discounted := strings.Contains(it.SKUName, "Spot") || strings.Contains(it.SKUName, "Low Priority")
+		if it.RetailPrice <= 0 || it.EffectiveEndDate != "" || discounted || strings.Contains(it.ProductName, "Windows") ||
+			strings.HasPrefix(it.ProductName, "Cloud Services") {
+			continue
+		}
+		switch {
+		case chosen == nil || it.TierMinimumUnits < chosen.TierMinimumUnits:
+			chosen = it
+		case it.TierMinimumUnits == chosen.TierMinimumUnits && it.RetailPrice != chosen.RetailPrice:
+			return 0, ErrSeveralMatches
+		}
+	}
+	if chosen == nil {
+		return 0, ErrNoMatch
+	}
+	return chosen.RetailPrice, nil
+}
+
+// Rewrite returns the text of a book with the prices of the answers, of a day. What has no answer, and all comments, stay.
+func Rewrite(text []byte, answers []Answer, day time.Time) ([]byte, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, fmt.Errorf("the price book cannot be read: %w", err)
+	}
+	root := document.Content[0]
+	sources := field(root, "sources")
+	if field(sources, "retail-prices") == nil {
+		sources.Content = append(sources.Content, scalar("retail-prices"), mapping(
+			"what", "Azure's retail price API", "url", RetailPrices))
+	}
+	meters := map[string]*yaml.Node{}
+	for _, meter := range field(root, "meters").Content {
+		meters[field(meter, "name").Value] = field(meter, "prices")
+	}
+	for _, a := range answers {
+		if a.Err != nil {
+			continue
+		}
+		entry := mapping("region", a.Region, "price", strconv.FormatFloat(a.Price, 'g', 6, 64),
+			"asOf", day.Format(time.DateOnly), "source", "retail-prices")
+		entry.Style = yaml.FlowStyle
+		prices := meters[a.Meter]
+		replaced := false
+		for i, old := range prices.Content {
+			if field(old, "region").Value == a.Region {
+				prices.Content[i], replaced = entry, true
+			}
+		}
+		if !replaced {
+			prices.Content = append(prices.Content, entry)
+		}
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&document); err != nil {
+		return nil, err
+	}
+	if _, err := Parse(out.Bytes()); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// field is the value of a key of a mapping, or nil.
+func field(mapping *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			return mapping.Content[i+1]
+		}
+	}
+	return nil
+}
+
+func scalar(value string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: value} }
+
+// mapping is a mapping of keys and their values, in turns.
+func mapping(pairs ...string) *yaml.Node {
+	node := &yaml.Node{Kind: yaml.MappingNode}
+	for _, value := range pairs {
+		node.Content = append(node.Content, scalar(value))
+	}
+	return node
 }
