@@ -18,13 +18,14 @@ import (
 // Cost is what the resources of an environment cost a month, as far as the price book has prices.
 type Cost struct {
 	Currency string `json:"currency"`
-	// Before and After are the sums. What is not priced is not in them, and what autoscaling or use decides is a range.
+	// Before and After are the sums. What is not priced is not in them, and what autoscaling or use
+	// decides is a range.
 	Before cost.Range `json:"before"`
 	After  cost.Range `json:"after"`
 	// Unpriced are the meters that the book has no price of, sorted.
 	Unpriced []string `json:"unpriced,omitempty"`
-	// Prices is how many prices were used; of these, Elsewhere are of another region, and Old are older than cost.MaxAge, the oldest of
-	// Oldest.
+	// Prices is how many prices were used; of these, Elsewhere are of another region, and Old are
+	// older than cost.MaxAge, the oldest of Oldest.
 	Prices    int    `json:"prices"`
 	Elsewhere int    `json:"elsewhere"`
 	Old       int    `json:"old"`
@@ -52,7 +53,8 @@ func month(e *cost.Estimate) cost.Range {
 // difference is how much more the resource costs.
 func (c ResourceCost) difference() cost.Range { return month(c.After).Minus(month(c.Before)) }
 
-// registered are the inputs of a project's resources before and after an update. They may have secrets, and are in no report.
+// registered are the inputs of a project's resources before and after an update. They may have
+// secrets, and are in no report.
 type registered struct{ before, after []cost.Resource }
 
 // see notes the two sides of a step. One side is missing of what is created or deleted.
@@ -65,8 +67,9 @@ func (r *registered) see(step apitype.StepEventMetadata) {
 	}
 }
 
-// Price sets what the environment costs a month on a day, and how much attention the changes need that make it more expensive than its
-// budget allows. It is called once, when all projects are in the report.
+// Price sets what the environment costs a month on a day, and how much attention the changes need
+// that make it more expensive than its budget allows. It is called once, when all projects are in
+// the report.
 func (r *Report) Price(on time.Time) error {
 	book, err := cost.Shipped()
 	if err != nil {
@@ -183,8 +186,8 @@ func (c *Change) needs(level Level, reason string) {
 
 func (c Cost) money(n float64) string { return amount(n) + " " + c.Currency }
 
-// amount writes a number of a currency. Reports of pull requests are written by code that was not reviewed: whatever the number, the
-// text is short.
+// amount writes a number of a currency. Reports of pull requests are written by code that was not
+// reviewed: whatever the number, the text is short.
 func amount(n float64) string {
 	if math.Abs(n) >= 1e9 {
 		return fmt.Sprintf("%.3g", n)
@@ -256,7 +259,8 @@ func (c Cost) rows(environment string) []costRow {
 	return append(rows, costRow{environment, between(c.Before), between(c.After), signed(c.After.Minus(c.Before))})
 }
 
-// remarks tell what the sums are made of, and what is not in them. The texts of the report are quoted.
+// remarks tell what the sums are made of, and what is not in them. The texts of the report are
+// quoted.
 func (c Cost) remarks(quoted func(string) string) []string {
 	var remarks []string
 	if len(c.Unpriced) > 0 {

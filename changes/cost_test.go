@@ -40,7 +40,8 @@ func database(size string) map[string]any {
 	}
 }
 
-// priced is a report of an environment whose pool gets larger nodes, which loses an address, gets a registry, and keeps the rest.
+// priced is a report of an environment whose pool gets larger nodes, which loses an address, gets a
+// registry, and keeps the rest.
 func priced(t *testing.T, environment string, on time.Time) changes.Report {
 	t.Helper()
 	differs := func(path string) map[string]apitype.PropertyDiff {
@@ -81,7 +82,8 @@ func TestUnit_ReportsTellWhatAMonthCosts(t *testing.T) {
 	checkShape(t, markdown.Bytes(), report)
 }
 
-// 730 hours of one to three nodes, whose price doubles from $0.264, a registry for 30 days and an address less.
+// 730 hours of one to three nodes, whose price doubles from $0.264, a registry for 30 days and an
+// address less.
 func TestUnit_ThePriceOfAChangeIsWhatDiffersAndWhatIsThere(t *testing.T) {
 	t.Parallel()
 	c := priced(t, "dev", today).Cost
@@ -115,8 +117,8 @@ func TestUnit_WhatIsCountedIsNotInTheReport(t *testing.T) {
 	assert.JSONEq(t, string(text), string(again))
 }
 
-// What costs more than its budget is looked at, with the figures. The same change is nothing special where the budget is larger, and
-// what saves money never is.
+// What costs more than its budget is looked at, with the figures. The same change is nothing
+// special where the budget is larger, and what saves money never is.
 func TestUnit_WhatPassesABudgetIsRisky(t *testing.T) {
 	t.Parallel()
 	levels := func(environment string) (map[string]changes.Level, string) {
@@ -136,7 +138,8 @@ func TestUnit_WhatPassesABudgetIsRisky(t *testing.T) {
 	assert.NotContains(t, reasons, "budget")
 }
 
-// The whole environment has a budget too: whatever makes it dearer is looked at once it has passed it.
+// The whole environment has a budget too: whatever makes it dearer is looked at once it has passed
+// it.
 func TestUnit_AnEnvironmentOverItsBudgetIsTold(t *testing.T) {
 	t.Parallel()
 	r := changes.Report{Environment: "dev", Projects: []changes.Project{collected(nil,

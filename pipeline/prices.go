@@ -17,9 +17,9 @@ import (
 func pricesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "prices", Short: "Bring the price book up to date from Azure's public price list", Args: noArgs,
-		Long: `Asks Azure's public price list, which takes no credentials, for every meter of the price book in one region, writes the prices into
-the book, and prints what has changed. A meter that the list does not have, or has several prices of, keeps the price and the day that it
-has in the book. Look at the difference before you commit it.`,
+		Long: `Asks Azure's public price list, which takes no credentials, for every meter of the price book in
+one region, writes the prices into the book, and prints what has changed. A meter that the list does not have, or has
+several prices of, keeps the price and the day that it has in the book. Look at the difference before you commit it.`,
 		Example: "  go run ./pipeline prices\n  go run ./pipeline prices --region westeurope",
 	}
 	region := cmd.Flags().String("region", "francecentral", "the region of Azure whose prices are asked for")
@@ -61,7 +61,7 @@ has in the book. Look at the difference before you commit it.`,
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(*file, made, 0o644); err != nil { //nolint:gosec // it is a file of the repository, for all to read
+		if err := os.WriteFile(*file, made, 0o644); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d of %d prices are of today now, in %s.\n", found, len(answers), *file)

@@ -1,5 +1,6 @@
-// Package cost tells what resources of Azure cost a month, by the prices of a book that is part of the repository. It knows what
-// is counted of each type that infra registers, and no price: what the book has no price of is not priced, and never free.
+// Package cost tells what resources of Azure cost a month, by the prices of a book that is part of
+// the repository. It knows what is counted of each type that infra registers, and no price: what
+// the book has no price of is not priced, and never free.
 package cost
 
 import (
@@ -126,7 +127,8 @@ func (b Book) check() error {
 	return errors.Join(mistakes...)
 }
 
-// find returns the price of a meter in a region: that of the region, one that holds everywhere, or the first that there is.
+// find returns the price of a meter in a region: that of the region, one that holds everywhere, or
+// the first that there is.
 func (b Book) find(name, region string) (Meter, Price, bool) {
 	for _, m := range b.Meters {
 		if m.Name != name {

@@ -19,7 +19,8 @@ func (l Line) Old(on time.Time) bool {
 	return err != nil || on.Sub(day) > MaxAge
 }
 
-// Budget is what an environment may cost a month before the changes that make it dearer are risky. A number that is 0 is no budget.
+// Budget is what an environment may cost a month before the changes that make it dearer are risky.
+// A number that is 0 is no budget.
 type Budget struct {
 	// Month is for all that is there, at the most.
 	Month float64 `yaml:"month"`

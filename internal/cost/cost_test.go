@@ -31,7 +31,8 @@ func registered(t *testing.T, environment string) []cost.Resource {
 	return resources
 }
 
-// Whatever infra registers is counted or known to be free, and what is not priced is so for want of a public price.
+// Whatever infra registers is counted or known to be free, and what is not priced is so for want of
+// a public price.
 func TestUnit_AllThatInfraRegistersIsCounted(t *testing.T) {
 	t.Parallel()
 	book, err := cost.Shipped()
@@ -51,7 +52,8 @@ func TestUnit_AllThatInfraRegistersIsCounted(t *testing.T) {
 	}
 }
 
-// What is not known is told by its name. It is never counted as 0, and does not keep the rest from being counted.
+// What is not known is told by its name. It is never counted as 0, and does not keep the rest from
+// being counted.
 func TestUnit_WhatIsNotKnownIsNotPriced(t *testing.T) {
 	t.Parallel()
 	book, err := cost.Shipped()
@@ -136,7 +138,7 @@ func TestUnit_ABookWithMistakesIsRefused(t *testing.T) {
 		`the price book cannot be read: y`: " [",
 	} {
 		_, err := cost.Parse([]byte(strings.Replace(bookWith(""), "REGIONS", prices, 1)))
-		assert.ErrorContains(t, err, mistake)
+		require.ErrorContains(t, err, mistake)
 	}
 }
 

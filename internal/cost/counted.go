@@ -21,8 +21,9 @@ var counted = map[string]func(c *count, in inputs){
 	"azure-native:operationalinsights:Workspace":   workspace,
 }
 
-// cluster is the control plane, the pools that are registered with it, and the load balancers and the address that AKS makes: one
-// balancer for what is internal, and another with an address if it is the way out. Up to five rules of a balancer cost the same.
+// cluster is the control plane, the pools that are registered with it, and the load balancers and
+// the address that AKS makes: one balancer for what is internal, and another with an address if it
+// is the way out. Up to five rules of a balancer cost the same.
 func cluster(c *count, in inputs) {
 	switch tier := in.text("sku", "tier"); tier {
 	case "":
@@ -85,8 +86,8 @@ func nodesOf(in inputs) (Range, bool) {
 	return Exactly(nodes), ok
 }
 
-// series are names of sizes that have the number of processors in them: Standard_D4ds_v5. Those of the second version and before count
-// sizes instead.
+// series are names of sizes that have the number of processors in them: Standard_D4ds_v5. Those of
+// the second version and before count sizes instead.
 var series = regexp.MustCompile(`^Standard_([A-Z]+)(\d+)([a-z]*)(?:_v([3-9]))?$`)
 
 // coresOf is the number of processors of a size.
@@ -115,7 +116,8 @@ func diskOf(gigabytes float64, known bool) string {
 	return "disk/larger than P40"
 }
 
-// database is the server, its storage and the backups that are larger than it. A standby server costs what the first one does.
+// database is the server, its storage and the backups that are larger than it. A standby server
+// costs what the first one does.
 func database(c *count, in inputs) {
 	servers := 1.0
 	if mode := in.text("highAvailability", "mode"); mode == "ZoneRedundant" || mode == "SameZone" {
@@ -137,8 +139,9 @@ func database(c *count, in inputs) {
 	c.backup(in, storage)
 }
 
-// backup is what is kept beyond the size of the storage, which is free: "((2 x local backup size) - provisioned storage size)" if the
-// backups are geo-redundant. The first snapshot is full, and those after it differ by what changed (MicrosoftDocs/azure-databases-docs,
+// backup is what is kept beyond the size of the storage, which is free: "((2 x local backup size) -
+// provisioned storage size)" if the backups are geo-redundant. The first snapshot is full, and
+// those after it differ by what changed (MicrosoftDocs/azure-databases-docs,
 // articles/postgresql/backup-restore/concepts-backup-restore.md of 28 November 2024).
 func (c *count) backup(in inputs, storage float64) {
 	days, ok := in.number("backup", "backupRetentionDays")
@@ -154,8 +157,9 @@ func (c *count) backup(in inputs, storage float64) {
 	c.of("postgresql/backup", Range{0, max(0, copies*local-storage)})
 }
 
-// gateway has a fixed price and one by capacity units, of which each instance of the autoscaling has ten: the least are reserved and
-// paid for (MicrosoftDocs/azure-docs, application-gateway/understanding-pricing.md of 3 October 2022).
+// gateway has a fixed price and one by capacity units, of which each instance of the autoscaling
+// has ten: the least are reserved and paid for (MicrosoftDocs/azure-docs,
+// application-gateway/understanding-pricing.md of 3 October 2022).
 func gateway(c *count, in inputs) {
 	const unitsPerInstance = 10
 	tier := in.text("sku", "tier")
@@ -199,8 +203,8 @@ func vault(c *count, in inputs) {
 	c.of("vault/"+in.text("properties", "sku", "name"), c.book.Assumptions.VaultOperations.Times(1.0/perUnit))
 }
 
-// workspace is what comes in, up to the daily cap if there is one, and what is kept longer than the 31 days that are free
-// (azure-docs, azure-monitor/logs/cost-logs.md).
+// workspace is what comes in, up to the daily cap if there is one, and what is kept longer than the
+// 31 days that are free (azure-docs, azure-monitor/logs/cost-logs.md).
 func workspace(c *count, in inputs) {
 	const freeDays = 31
 	name := "logs/" + in.text("sku", "name")

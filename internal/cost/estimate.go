@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// What Azure counts by the month and by the day (MicrosoftDocs/azure-docs, application-gateway/understanding-pricing.md of 3 October
-// 2022; infracost counts the days of a registry so).
+// What Azure counts by the month and by the day (MicrosoftDocs/azure-docs,
+// application-gateway/understanding-pricing.md of 3 October 2022; infracost counts the days of a
+// registry so).
 const (
 	hoursPerMonth = 730
 	daysPerMonth  = 30
@@ -51,7 +52,8 @@ type Line struct {
 	Quantity Range   `json:"quantity"`
 	Unit     string  `json:"unit,omitempty"`
 	Price    float64 `json:"price,omitempty"`
-	// Region is the price's, and AsOf its day; Elsewhere tells that the resource is in another region.
+	// Region is the price's, and AsOf its day; Elsewhere tells that the resource is in another
+	// region.
 	Region    string `json:"region,omitempty"`
 	Elsewhere bool   `json:"elsewhere,omitempty"`
 	AsOf      string `json:"asOf,omitempty"`
@@ -88,8 +90,8 @@ func (e Estimate) Unpriced() []string {
 // apiVersion is the version in a type token: azure-native:network/v20240501:Subnet.
 var apiVersion = regexp.MustCompile(`/v[^:/]*:`)
 
-// Estimates returns what each resource of a stack costs a month. They are looked at together: a node pool has no region of its own, and
-// its nodes cost more in a cluster that Defender watches.
+// Estimates returns what each resource of a stack costs a month. They are looked at together: a
+// node pool has no region of its own, and its nodes cost more in a cluster that Defender watches.
 func (b Book) Estimates(resources []Resource) []Estimate {
 	var home string
 	var watched bool
@@ -146,13 +148,14 @@ func (c *count) of(meter string, quantity Range) {
 	})
 }
 
-// unpriced notes what cannot be counted: a type or a size that is not known here, or a quantity that is known only later.
+// unpriced notes what cannot be counted: a type or a size that is not known here, or a quantity
+// that is known only later.
 func (c *count) unpriced(what string) {
 	c.estimate.Lines = append(c.estimate.Lines, Line{Meter: what, Unpriced: true})
 }
 
-// inputs are those of a resource as the engine's events have them. A secret is an object there, and what is not known yet a text: neither
-// is taken for a number.
+// inputs are those of a resource as the engine's events have them. A secret is an object there, and
+// what is not known yet a text: neither is taken for a number.
 type inputs map[string]any
 
 func (in inputs) at(path ...string) any {

@@ -56,7 +56,8 @@ func workspace(days, quota float64) object {
 
 func sku(name string) object { return object{"sku": object{"name": name}} }
 
-// The expected amounts are units × hours × price, written out by hand. The prices are public, with their days, and not the book's:
+// The expected amounts are units × hours × price, written out by hand. The prices are public, with
+// their days, and not the book's:
 //
 //   - machines in France Central, 18 June 2026: Azure/karpenter-provider-azure, zz_generated.pricing.go
 //   - PostgreSQL D2ds_v5 in West US $148.19 a month, storage $0.138 and backups $0.095 a GB, 4 July 2025; a node's P10 disk $19.71,

@@ -19,7 +19,8 @@ import (
 // RetailPrices is the address of Azure's public price list. It asks for no credentials.
 const RetailPrices = "https://prices.azure.com/api/retail/prices"
 
-// Query finds a meter in the price list (learn.microsoft.com/rest/api/cost-management/retail-prices/azure-retail-prices).
+// Query finds a meter in the price list
+// (learn.microsoft.com/rest/api/cost-management/retail-prices/azure-retail-prices).
 type Query struct {
 	Service string `yaml:"service"`
 	Product string `yaml:"product"`
@@ -34,7 +35,8 @@ type Query struct {
 // Answer is what the list has of one meter in one region.
 type Answer struct {
 	Meter, Region string
-	// Was is the price of the book, or 0, and Price that of the list, unless Err tells why there is none.
+	// Was is the price of the book, or 0, and Price that of the list, unless Err tells why there is
+	// none.
 	Was, Price float64
 	Err        error
 }
@@ -107,7 +109,8 @@ func (b Book) items(ctx context.Context, client *http.Client, address string, q 
 	}
 	conditions := []string{"priceType eq 'Consumption'"}
 	for _, c := range []struct{ field, value string }{
-		{"serviceName", q.Service}, {"productName", q.Product}, {"meterName", q.Meter}, {"armSkuName", q.ArmSKU}, {"armRegionName", q.Region},
+		{"serviceName", q.Service}, {"productName", q.Product}, {"meterName", q.Meter},
+		{"armSkuName", q.ArmSKU}, {"armRegionName", q.Region},
 	} {
 		if c.value != "" {
 			conditions = append(conditions, c.field+" eq '"+strings.ReplaceAll(c.value, "'", "''")+"'")
@@ -160,8 +163,8 @@ func read(ctx context.Context, client *http.Client, address string) (items []ite
 	return page.Items, page.NextPageLink, nil
 }
 
-// choose returns the price that is paid: of what is still sold, and not at a discount or with a licence of Windows, the first tier that
-// is not free.
+// choose returns the price that is paid: of what is still sold, and not at a discount or with a
+// licence of Windows, the first tier that is not free.
 func choose(items []item) (float64, error) {
 	var chosen *item
 	for i := range items {
@@ -184,7 +187,8 @@ func choose(items []item) (float64, error) {
 	return chosen.RetailPrice, nil
 }
 
-// Rewrite returns the text of a book with the prices of the answers, of a day. What has no answer, and all comments, stay.
+// Rewrite returns the text of a book with the prices of the answers, of a day. What has no answer,
+// and all comments, stay.
 func Rewrite(text []byte, answers []Answer, day time.Time) ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
