@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/changes"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
@@ -80,8 +82,12 @@ func TestEngine_InfraLivesAsDesigned(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, "no change", again.Summary(), "the second up changes nothing")
 
-			tag, err := e.one(t.Context(), previewOperation(with("costCentre", "another")), infra)
+			var seen changes.Collector
+			retagged := previewOperation(with("costCentre", "another"))
+			retagged.see = seen.See
+			tag, err := e.one(t.Context(), retagged, infra)
 			require.NoError(t, err)
+			costsNothing(t, environment, seen.Project(infra.Name, nil))
 			assert.Greater(t, tag.Changes["update"], 20, "a tag is on everything")
 			changedOnly(t, tag, "update")
 
@@ -112,6 +118,19 @@ func TestEngine_InfraLivesAsDesigned(t *testing.T) {
 			assert.Empty(t, azure.Unseeded(cloud.Inventory()))
 		})
 	}
+}
+
+// costsNothing: all that is there is priced from what the engine tells of it, changed or not, and a tag changes none of it.
+func costsNothing(t *testing.T, environment string, project changes.Project) {
+	t.Helper()
+	r := changes.Report{Environment: environment, Projects: []changes.Project{project}}
+	require.NoError(t, r.Price(time.Now()))
+	require.NotNil(t, r.Cost)
+	assert.Equal(t, r.Cost.Before, r.Cost.After)
+	assert.Equal(t, []string{"egress/Internet"}, r.Cost.Unpriced)
+	document, err := os.ReadFile("../../../docs/cost.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(document), fmt.Sprintf(" %.2f to %.2f |", r.Cost.After.Low, r.Cost.After.High), "the sums of the defaults")
 }
 
 // noSecretIsReadable: what the state knows as a secret is nowhere to be read: not in the state's file, not in a log, not in what
