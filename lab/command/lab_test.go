@@ -625,6 +625,12 @@ func mistakesAreRefused(t *testing.T, dir string, s site.Site) {
 	after, err := os.ReadFile(s.AzureFile())
 	require.NoError(t, err)
 	assert.Equal(t, string(before), string(after))
+
+	// kubectl is pointed at the lab all the same.
+	out, said, err := lab(t, t.Context(), "env")
+	require.NoError(t, err)
+	assert.Contains(t, out, "\nexport KUBECONFIG='")
+	assert.Contains(t, said, "pulumi does not see what the stack files say now: gridos-infra: 7 mistakes")
 }
 
 func aForeignRepositoryIsRefused(t *testing.T, dir string) {
