@@ -13,7 +13,7 @@ import (
 
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
-	"github.com/gridos/sharedinfra/lab/internal/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
