@@ -112,6 +112,10 @@ func inputs(args Args) pulumi.Map {
 		"atomic":      pulumi.Bool(true),
 		"description": pulumi.String(installedBy),
 		"maxHistory":  pulumi.Int(maxHistory),
+		// Without it the provider drops values that are known only after another resource's creation from what it plans: a plan
+		// then says nothing of them, and an update that is held to it is refused (pulumi-kubernetes 4.24.0,
+		// provider/pkg/provider/helm_release.go: decodeRelease makes them nil, excludeNulls deletes them). No value of ours is null.
+		"allowNullValues": pulumi.Bool(true),
 		// The SDK sends it with every release; without it the provider keeps to an older shape of the inputs.
 		"compat": pulumi.String("true"),
 	}

@@ -24,7 +24,7 @@ func TestUnit_EveryInputIsOneThatTheProviderKnows(t *testing.T) {
 		Namespace: pulumi.String("argocd"),
 		Values:    pulumi.Map{},
 	})
-	assert.Len(t, in, 13)
+	assert.Len(t, in, 14)
 	assert.Equal(t, pulumi.Int(5), in["maxHistory"], "without it Helm keeps every record")
 	for key := range in {
 		assert.Contains(t, known, key)

@@ -15,19 +15,19 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// checkout is a repository with the four projects, whose stacks are in a backend of files.
+// checkout is a repository with the four projects, whose stacks are in a backend of files. More tools than the engine may be on its PATH.
 type checkout struct {
 	t                       *testing.T
 	dir, journal, said, out string
 	variables               []string
 }
 
-func newCheckout(t *testing.T) *checkout {
+func newCheckout(t *testing.T, more ...string) *checkout {
 	t.Helper()
 	tools, err := filepath.Abs("../../tools")
 	require.NoError(t, err)
 	resolver := toolchain.Resolver{ToolsDir: tools}
-	paths, err := resolver.Resolve(t.Context(), toolchain.Pulumi)
+	paths, err := resolver.Resolve(t.Context(), append(more, toolchain.Pulumi)...)
 	require.NoError(t, err)
 	bin, self := t.TempDir(), os.Args[0]
 	if !filepath.IsAbs(self) {

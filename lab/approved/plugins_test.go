@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -108,6 +109,11 @@ type desired struct {
 	Secret string `json:"secret"`
 	// Moves says that the second thing of infra is at the site that the first one's result says.
 	Moves bool `json:"moves"`
+	// Chart is the folder of a chart that bootstrap installs into the cluster of a kubeconfig. A value of the chart is Text, another is
+	// the result of infra's first thing, and a secret one that of its own.
+	Chart      string `json:"chart"`
+	Kubeconfig string `json:"kubeconfig"`
+	Text       string `json:"text"`
 }
 
 // thing is a resource: its result is made of its value, and it is replaced when its site changes.
@@ -155,10 +161,28 @@ func run(ctx *pulumi.Context, dir string) error {
 		if err == nil {
 			_, err = made("reader", infra.ClusterName, pulumi.String("here"))
 		}
+		if err == nil && want.Chart != "" {
+			err = install(ctx, want, infra.ClusterName, result)
+		}
 		return err
 	default:
 		return nil
 	}
+}
+
+// install installs the chart, as bootstrap does its own.
+func install(ctx *pulumi.Context, want desired, infras, own pulumi.StringOutput) error {
+	var kubernetes pulumi.ProviderResourceState
+	err := ctx.RegisterResource("pulumi:providers:kubernetes", "cluster", pulumi.Map{"kubeconfig": pulumi.String(want.Kubeconfig)}, &kubernetes)
+	if err != nil {
+		return err
+	}
+	values := pulumi.Map{"text": pulumi.String(want.Text), "result": infras, "secrets": pulumi.Map{"own": pulumi.ToSecret(own)}}
+	_, err = helm.NewRelease(ctx, "chart", helm.Args{
+		Chart: helm.Chart{Name: want.Chart, Version: "1.0.0", TimeoutSeconds: 60}, Name: "drill", Namespace: pulumi.String("default"),
+		Values: values,
+	}, pulumi.Provider(&kubernetes))
+	return err
 }
 
 // exportInfra exports all that the contract says; the name of the cluster is what a thing has made.
