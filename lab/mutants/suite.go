@@ -18,8 +18,12 @@ import (
 	"time"
 )
 
-// silence is how long a mutant may go without a word before it counts as killed: it loops, or waits for ever.
-const silence = 90 * time.Second
+// A mutant that goes without a word for the time of its suite, slowness times, and silence on top, counts as killed: it loops, or waits
+// for ever. On a machine that does other work the tests take a multiple of the time that they were traced with.
+const (
+	silence  = 90 * time.Second
+	slowness = 10
+)
 
 // suite is one test binary, or one of the two packages in it.
 type suite struct {
@@ -123,7 +127,8 @@ func (s *suite) play(ctx context.Context, directory, mode, plan, dump string, id
 			if read() {
 				heard = time.Now()
 			}
-			if time.Since(heard) > silence && mode != "trace" {
+			patience := silence + time.Duration(slowness*s.seconds()*float64(time.Second))
+			if time.Since(heard) > patience && mode != "trace" {
 				cancel()
 				<-ended
 				read()
