@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/infra/gateway"
 	"github.com/gridos/sharedinfra/infra/program"
 	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/naming"
@@ -82,5 +83,21 @@ func TestUnit_TheFirewallPreventsInEveryEnvironment(t *testing.T) {
 			assert.Equal(t, map[string]any{"id": policies[0].Name + "-id"}, gateway["firewallPolicy"])
 			assert.Equal(t, 1, strings.Count(fmt.Sprint(gateway), "firewallPolicy:"), "that of a listener or a path would take its place")
 		})
+	}
+}
+
+// What is no certificate in a vault, or names one version of it, would stay as it is when the certificate is renewed.
+func TestUnit_OnlyASecretWithoutAVersionIsACertificate(t *testing.T) {
+	t.Parallel()
+	vault, secret, err := gateway.Certificate{SecretID: "https://kv.vault.azure.net/secrets/tls"}.Parse()
+	require.NoError(t, err)
+	assert.Equal(t, "kv/tls", vault+"/"+secret)
+	for _, address := range []string{
+		"https://kv.vault.azure.net/secrets/tls/1", "https://kv.vault.azure.net/certificates/tls", "https://kv.vault.azure.net/secrets/",
+		"https://kv.example.com/secrets/tls", "https://.vault.azure.net/secrets/tls", "http://kv.vault.azure.net/secrets/tls",
+		"https://kv.vault.azure.net/secrets/tls?version=1", "kv", "%",
+	} {
+		_, _, err := gateway.Certificate{SecretID: address}.Parse()
+		require.ErrorContains(t, err, "is not the address of a secret in a key vault", address)
 	}
 }

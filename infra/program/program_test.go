@@ -435,6 +435,11 @@ func TestUnit_TheServerGrowsAndIsUpdatedWhenItIsConvenient(t *testing.T) {
 	assert.NotContains(t, pg.IgnoreChanges, "storage.storageSizeGB")
 	assert.Equal(t, map[string]any{"customWindow": "Enabled", "dayOfWeek": 3.0, "startHour": 3.0, "startMinute": 30.0},
 		pg.Inputs["maintenanceWindow"].Mappable())
+	for number, day := range []string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"} {
+		recorded, err = run("dev", map[string]string{"postgresMaintenanceDay": day})
+		require.NoError(t, err, day)
+		assert.InDelta(t, number, at(recorded.OfType(server)[0].Inputs, "maintenanceWindow", "dayOfWeek").NumberValue(), 0, day)
+	}
 	_, err = run("dev", map[string]string{"postgresMaintenanceDay": "Caturday", "postgresMaintenanceStart": "2 am", "postgresVersion": "14"})
 	require.ErrorContains(t, err, "postgresMaintenanceDay: ")
 	require.ErrorContains(t, err, `postgresMaintenanceStart: "2 am" is not a time of day`)
@@ -668,6 +673,14 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 	}
 }
 
+func TestUnit_WhatJustFitsIsTaken(t *testing.T) {
+	t.Parallel()
+	_, err := run("prod", map[string]string{"gatewaySubnet": "10.30.16.0/28", "gatewayMaxCapacity": "11"})
+	require.NoError(t, err)
+	_, err = run("dev", map[string]string{"authorizedRanges": `["198.51.100.7/32"` + strings.Repeat(`,"198.51.100.7/32"`, 198) + `]`})
+	require.NoError(t, err)
+}
+
 // The names that Azure refuses (learn.microsoft.com, "Quickstart: Create an Azure Database for PostgreSQL flexible server", admin username;
 // Azure/azure-cli, flexible_server, validate_and_format_args; 2026-11).
 func TestUnit_LoginsThatAzureKeepsForItselfAreRefused(t *testing.T) {
@@ -680,14 +693,18 @@ func TestUnit_LoginsThatAzureKeepsForItselfAreRefused(t *testing.T) {
 	}
 }
 
+// Source: azure-aks-docs, istio-support-policy (15 May 2026).
 func TestUnit_TheOldestAndNewestKubernetesOfARevisionGoWithIt(t *testing.T) {
 	t.Parallel()
-	for version, goes := range map[string]bool{"1.29": false, "1.30": true, "1.35": true, "1.36": false} {
-		_, err := run("dev", map[string]string{"istioRevisions": `["asm-1-28"]`, "kubernetesVersion": version})
-		if goes {
-			require.NoError(t, err, version)
-		} else {
-			require.ErrorContains(t, err, "asm-1-28 goes with Kubernetes 1.30 to 1.35", version)
+	for istio, minors := range map[int][2]int{25: {29, 33}, 26: {29, 34}, 27: {29, 35}, 28: {30, 35}, 29: {31, 36}, 30: {32, 36}} {
+		for minor, goes := range map[int]bool{minors[0] - 1: false, minors[0]: true, minors[1]: true, minors[1] + 1: false} {
+			_, err := program.Load(config.FromMap(stacks.Infra.Name, "dev", map[string]string{
+				stacks.Infra.Name + ":istioRevisions":    fmt.Sprintf(`["asm-1-%d"]`, istio),
+				stacks.Infra.Name + ":kubernetesVersion": fmt.Sprintf("1.%d", minor),
+			}), "dev")
+			require.Error(t, err, "what has no default is missing")
+			refused := strings.Contains(err.Error(), fmt.Sprintf("asm-1-%d goes with Kubernetes 1.%d to 1.%d", istio, minors[0], minors[1]))
+			assert.Equal(t, !goes, refused, "asm-1-%d and Kubernetes 1.%d: %v", istio, minor, err)
 		}
 	}
 }

@@ -7,16 +7,9 @@ import (
 	"strings"
 )
 
-// zoned are regions with availability zones, and zoneless those without. Azure opens regions and adds zones: what is in neither
-// list is not judged. Source: learn.microsoft.com, reliability/regions-list.
+// zoneless are regions without availability zones. Azure opens regions and adds zones: what is not listed is not judged. Source:
+// learn.microsoft.com, reliability/regions-list.
 var (
-	zoned = []string{
-		"australiaeast", "brazilsouth", "canadacentral", "centralindia", "centralus", "eastasia", "eastus", "eastus2",
-		"francecentral", "germanywestcentral", "israelcentral", "italynorth", "japaneast", "japanwest", "koreacentral",
-		"mexicocentral", "newzealandnorth", "northeurope", "norwayeast", "polandcentral", "qatarcentral", "southafricanorth",
-		"southcentralus", "southeastasia", "spaincentral", "swedencentral", "switzerlandnorth", "uaenorth", "uksouth",
-		"westeurope", "westus2", "westus3",
-	}
 	zoneless = []string{
 		"australiacentral", "australiasoutheast", "canadaeast", "francesouth", "germanynorth", "koreasouth", "northcentralus",
 		"norwaywest", "southafricawest", "southindia", "switzerlandwest", "uaecentral", "ukwest", "westcentralus", "westindia",

@@ -95,7 +95,8 @@ func newCommand() *cobra.Command {
 		cmd.Flags().StringVar(&o.tests, "tests", "", "only tests whose name this `expression` matches")
 		cmd.Flags().StringVar(&o.skip, "skip", "", "no test whose name this `expression` matches, as one that takes long and decides nothing")
 		cmd.Flags().StringVar(&o.again, "again", "",
-			"only what no test but that of the golden files killed, or was called plain, in this `report`, made with --json")
+			"only what no test but that of the golden files killed, or was called plain, in this `report`, made with --json; "+
+				"only the tests of their packages and of their programs look at it")
 		if kind.use == kindSettings {
 			cmd.Flags().StringVar(&o.work, "work", "", "keep what the programs register as each mutant in this `folder`, for the next time")
 			cmd.Flags().BoolVar(&o.touching, "touching", false,
@@ -151,7 +152,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	tested = slices.DeleteFunc(tested, func(d string) bool {
 		top, _, _ := strings.Cut(o.only, "/")
-		return top != "" && d != top && !strings.HasPrefix(d, top+"/") || o.kind == kindSample && !near(d, chosen)
+		return top != "" && d != top && !strings.HasPrefix(d, top+"/") || (o.kind == kindSample || o.again != "") && !near(d, chosen)
 	})
 	suites, err := build(ctx, root, scratch, file, tested)
 	if err != nil {
@@ -498,6 +499,11 @@ func (p pass) hunt(
 			if len(s.against(id, p.tests)) > 0 {
 				last[id] = s
 			}
+		}
+	}
+	for id, r := range results {
+		if last[id] == nil && p.alive(r) && !r.Golden {
+			say("none of these tests reaches: %s", r.Key)
 		}
 	}
 	var lock sync.Mutex

@@ -3,6 +3,7 @@ package checks
 import (
 	"testing"
 
+	"github.com/rhysd/actionlint"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -81,5 +82,27 @@ func TestUnit_PathsAreThoseOfGitHub(t *testing.T) {
 		for name, want := range names {
 			assert.Equal(t, want, fits(pattern, name), "%s and %s", pattern, name)
 		}
+	}
+}
+
+// Source: docs.github.com, "Running variations of jobs in a workflow": a row with one value is one leg, what is included is one more.
+func TestUnit_AMatrixHasALegForEachCombination(t *testing.T) {
+	t.Parallel()
+	row := func(values ...string) *actionlint.MatrixRow {
+		var row actionlint.MatrixRow
+		for _, value := range values {
+			row.Values = append(row.Values, &actionlint.RawYAMLString{Value: value})
+		}
+		return &row
+	}
+	for _, test := range []struct {
+		rows map[string]*actionlint.MatrixRow
+		want []map[string]any
+	}{
+		{nil, []map[string]any{{}}},
+		{map[string]*actionlint.MatrixRow{"a": row("1")}, []map[string]any{{"a": "1"}}},
+		{map[string]*actionlint.MatrixRow{"a": row("1", "2"), "b": row("3")}, []map[string]any{{"a": "1", "b": "3"}, {"a": "2", "b": "3"}}},
+	} {
+		assert.Equal(t, test.want, combinations(&actionlint.Strategy{Matrix: &actionlint.Matrix{Rows: test.rows}}))
 	}
 }
