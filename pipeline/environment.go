@@ -308,8 +308,9 @@ func afterwards(out io.Writer, failed error, environment string, done int) error
 		return err
 	}
 	folder := stacks.Projects()[done].Directory
-	_, err = fmt.Fprintf(to, "\n### The update has ended in `%[1]s`\n\nLook into the log first. If it was cancelled or killed, and nobody "+
-		"else works on the stack:\n\n```sh\npulumi -C %[1]s cancel %[2]s\npulumi -C %[1]s refresh -s %[2]s --clear-pending-creates\n```\n\n"+
+	_, err = fmt.Fprintf(to, "\n### The update has ended in `%[1]s`\n\n"+
+		"Look into the log first. If it was cancelled or killed, and no other update of the stack is running:\n\n"+
+		"```sh\npulumi -C %[1]s cancel %[2]s\npulumi -C %[1]s refresh -s %[2]s --clear-pending-creates\n```\n\n"+
 		"docs/recovery.md tells what each does. Then plan again.\n", folder, environment)
 	return errors.Join(err, closed())
 }

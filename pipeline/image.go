@@ -57,13 +57,14 @@ func pullCommand() *cobra.Command {
 func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Verify by which workflow, from which commit, the image in a folder was built", Args: noArgs,
-		Long: `Verifies the signed provenance of what image pull has written, and prints the digest of the image. A provenance counts if GitHub
-issued the certificate that it is signed with to the workflow, on a runner of GitHub, for the repository, the branch and the commit; if the
-signature was made while that certificate was valid, as GitHub's timestamp of it says; and if it names this image's digest. One that is
-missing or says something else is refused.
+		Long: `Verifies the signed provenance of what image pull has written, and prints the digest of the image. A provenance counts
+if GitHub issued the certificate that it is signed with to the workflow, on a runner of GitHub, for the repository, the branch and the
+commit; if the signature was made while that certificate was valid, as GitHub's timestamp of it says; and if it names this image's
+digest. One that is missing or says something else is refused.
 
 It verifies what GitHub signs for private repositories. For public ones the public Sigstore signs, without a timestamp and with an
-entry in a public log, which is not read here. GitHub's keys are those that the trusted roots name: write them with gh attestation trusted-root.`,
+entry in a public log, which is not read here. GitHub's keys are those that the trusted roots name: write them with
+gh attestation trusted-root.`,
 		Example: `  gh attestation trusted-root >roots.jsonl
   go run ./pipeline image verify --from image --trusted-roots roots.jsonl --commit abc1234 --repository https://github.com/<owner>/<name>`,
 	}
@@ -79,10 +80,12 @@ entry in a public log, which is not read here. GitHub's keys are those that the 
 			mistakes = append(mistakes, fmt.Errorf("--commit %q is no beginning of a commit's hash; name seven digits at least", *commit))
 		}
 		if at, err := url.Parse(*repository); err != nil || at.Scheme != "https" || at.Host == "" || strings.Count(at.Path, "/") != 2 {
-			mistakes = append(mistakes, fmt.Errorf("--repository %q is no repository; name one such as https://github.com/owner/name", *repository))
+			mistakes = append(mistakes, fmt.Errorf("--repository %q is no repository; name one such as "+
+				"https://github.com/owner/name", *repository))
 		}
 		if *file == "" {
-			mistakes = append(mistakes, errors.New("--trusted-roots is missing; name the file that gh attestation trusted-root has written"))
+			mistakes = append(mistakes, errors.New("--trusted-roots is missing; name the file that gh attestation trusted-root has "+
+				"written"))
 		}
 		if err := errors.Join(append(mistakes, needs("--from", *dir))...); err != nil {
 			return usageError{err}

@@ -66,7 +66,8 @@ func guardCommand() *cobra.Command {
 		Long: fmt.Sprintf(`Fails with exit code %d when an update would replace or delete what holds data or carries the environment,
 such as the cluster, the database server, the key vault, the virtual network or the registry, unless the pull request has a label
 %q with the code of the consent to exactly these changes, which it prints. A label for other changes does not
-count. A report with a stack that could not be previewed fails too, because what would change is not known.`, exitDangerous, changes.ConsentPrefix+"…"),
+count. A report with a stack that could not be previewed fails too, because what would change is not known.`,
+			exitDangerous, changes.ConsentPrefix+"…"),
 		Example: "  go run ./pipeline guard --labels-of \"$GITHUB_REF\" dev.json test.json prod.json",
 	}
 	labels := cmd.Flags().StringSlice("labels", nil, "the labels of the pull request, separated by commas")

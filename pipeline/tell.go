@@ -113,13 +113,15 @@ var judges = []string{".ci/", ".github/", "changes/", "lab/", "pipeline/", "poli
 // doubtful says why a report may not be what the pull request does, or "": reports are made by the code of the pull request itself.
 func doubtful(ctx context.Context, client *github.Client, number int, repository string) (string, error) {
 	if !strings.EqualFold(repository, os.Getenv("GITHUB_REPOSITORY")) {
-		return "The pull request comes from a fork, and its own code made what follows: it may say what it likes. Read the change itself.", nil
+		return "The pull request comes from a fork, and its own code made what follows: it may say what it likes. Read the change " +
+			"itself.", nil
 	}
 	file, err := client.Touches(ctx, number, judges...)
 	if err != nil || file == "" {
 		return "", err
 	}
-	return "The pull request changes the code that made what follows, among others in `" + folderOf(file) + "`: it may say what it likes. " +
+	return "The pull request changes the code that made what follows, among others in `" + folderOf(file) +
+		"`: it may say what it likes. " +
 		"Read that change first.", nil
 }
 

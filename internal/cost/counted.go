@@ -164,14 +164,16 @@ func gateway(c *count, in inputs) {
 	const unitsPerInstance = 10
 	tier := in.text("sku", "tier")
 	c.of("gateway/"+tier, Exactly(hoursPerMonth))
-	instances := Range{}
+	var instances Range
 	least, some := in.number("autoscaleConfiguration", "minCapacity")
 	most, all := in.number("autoscaleConfiguration", "maxCapacity")
-	if fixed, ok := in.number("sku", "capacity"); ok {
+	fixed, ok := in.number("sku", "capacity")
+	switch {
+	case ok:
 		instances = Exactly(fixed)
-	} else if some && all {
+	case some && all:
 		instances = Range{least, most}
-	} else {
+	default:
 		c.unpriced("gateway/capacity")
 		return
 	}

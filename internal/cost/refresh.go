@@ -109,8 +109,11 @@ func (b Book) items(ctx context.Context, client *http.Client, address string, q 
 	}
 	conditions := []string{"priceType eq 'Consumption'"}
 	for _, c := range []struct{ field, value string }{
-		{"serviceName", q.Service}, {"productName", q.Product}, {"meterName", q.Meter},
-		{"armSkuName", q.ArmSKU}, {"armRegionName", q.Region},
+		{"serviceName", q.Service},
+		{"productName", q.Product},
+		{"meterName", q.Meter},
+		{"armSkuName", q.ArmSKU},
+		{"armRegionName", q.Region},
 	} {
 		if c.value != "" {
 			conditions = append(conditions, c.field+" eq '"+strings.ReplaceAll(c.value, "'", "''")+"'")

@@ -15,7 +15,8 @@ var exception = regexp.MustCompile(`git config --global --add safe\.directory .+
 func Explain(dir, said string, err error) error {
 	said = strings.TrimSpace(said)
 	if remedy := exception.FindString(said); remedy != "" {
-		return fmt.Errorf("git does not read %s, because it belongs to another user; if you trust what is in it, run %s: %w", dir, remedy, err)
+		return fmt.Errorf("git does not read %s, because it belongs to another user; if you trust what is in it, run %s: %w",
+			dir, remedy, err)
 	}
 	if strings.Contains(said, "not a git repository") {
 		return fmt.Errorf("%s is in no Git repository; change into a clone, which a downloaded archive is not: %w", dir, err)

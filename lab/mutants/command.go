@@ -50,8 +50,7 @@ func newCommand() *cobra.Command {
 		Use:   "mutants",
 		Short: "Turn the programs round, one place at a time, and list what no test notices",
 		Long: "Turns literals, conditions and returns round, one at a time, and runs the unit tests that reach the place. What " +
-			"survives is " +
-			"listed, and compared with lab/mutants/accepted.yaml, which has a reason for each.\n\n" +
+			"survives is listed, and compared with lab/mutants/accepted.yaml, which has a reason for each.\n\n" +
 			"Exit codes: 0 what survives is accepted; 3 a mutant survived that is not accepted, or one was killed that is; 1 failed.",
 		Example: "  go run ./lab/mutants settings\n  go run ./lab/mutants settings --changed main\n" +
 			"  go run ./lab/mutants code --seed 1 --count 300 --json | jq -r '.mutants[] | select(.by == \"\") | .mutant'",
@@ -93,7 +92,8 @@ func newCommand() *cobra.Command {
 		cmd.Flags().StringVar(&o.changed, "changed", "", "only lines that differ from this `commit`")
 		cmd.Flags().StringVar(&o.only, "only", "", "only files whose path begins with this")
 		cmd.Flags().StringVar(&o.tests, "tests", "", "only tests whose name this `expression` matches")
-		cmd.Flags().StringVar(&o.skip, "skip", "", "no test whose name this `expression` matches, as one that takes long and decides nothing")
+		cmd.Flags().StringVar(&o.skip, "skip", "",
+			"no test whose name this `expression` matches, as one that takes long and decides nothing")
 		cmd.Flags().StringVar(&o.again, "again", "",
 			"only what no test but that of the golden files killed, or was called plain, in this `report`, made with --json; "+
 				"only the tests of their packages and of their programs look at it")
@@ -187,7 +187,8 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	passes := []pass{{
 		tests: func(test string) bool {
-			return named.MatchString(test) && (o.skip == "" || !skipped.MatchString(test)) && (o.kind != kindSettings || !ofGoldenFiles(test))
+			return named.MatchString(test) && (o.skip == "" || !skipped.MatchString(test)) &&
+				(o.kind != kindSettings || !ofGoldenFiles(test))
 		},
 		alive:  func(r *result) bool { return r.By == "" && (!o.touching || len(r.Touches) > 0 || !r.Golden) },
 		killed: func(r *result, by string) { r.By = by },

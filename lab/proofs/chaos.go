@@ -35,7 +35,8 @@ Helm's releases say: no orphan, no duplicate, no secret lost, no lock and no unf
 the seed and the number of the round, so that rounds can be played again.
 
 It works in copies of this checkout, beside whatever lab is up. A round takes 30 to 60 seconds on two cores.`,
-		Example: "  go run ./lab/proofs chaos\n  go run ./lab/proofs chaos --rounds 10 --parallel 1 --seed 7\n  go run ./lab/proofs chaos --seed 7 --round 3",
+		Example: "  go run ./lab/proofs chaos\n  go run ./lab/proofs chaos --rounds 10 --parallel 1 --seed 7\n" +
+			"  go run ./lab/proofs chaos --seed 7 --round 3",
 	})
 	cmd.Flags().IntVar(&rounds, "rounds", 100, "how many rounds to play")
 	cmd.Flags().IntVar(&parallel, "parallel", 2, "how many rounds to play at once, each in an environment of its own")

@@ -22,7 +22,8 @@ func TestUnit_ACheckoutIsOpenedOrRefusedWithTheCause(t *testing.T) {
 	_, err = checkout.Open(t.Context(), main)
 	require.ErrorContains(t, err, main+" is in no Git repository; change into a clone")
 	for _, args := range [][]string{
-		{"init", "--quiet"}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--allow-empty", "-m", "first"},
+		{"init", "--quiet"},
+		{"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--allow-empty", "-m", "first"},
 		{"worktree", "add", "--quiet", "-b", "linked", linked},
 	} {
 		command := exec.CommandContext(t.Context(), "git", args...)

@@ -69,8 +69,9 @@ type TooSoonError struct {
 
 // Error says since when it runs there, and when it may be promoted.
 func (e *TooSoonError) Error() string {
-	return fmt.Sprintf("%s has %s since %s (commit %.7s), and it should run there for %s before it is promoted to %s: promote it after %s, "+
-		"or, if it cannot wait, say why with --although", e.From, tagIn(e.From, e.Target), e.Since.UTC().Format(time.RFC3339), e.Set, e.Soak,
+	return fmt.Sprintf("%s has %s since %s (commit %.7s), and it should run there for %s before it is promoted to %s: promote it "+
+		"after %s, or, if it cannot wait, say why with --although",
+		e.From, tagIn(e.From, e.Target), e.Since.UTC().Format(time.RFC3339), e.Set, e.Soak,
 		e.Target.Environment, e.Since.Add(e.Soak).UTC().Format(time.RFC3339))
 }
 

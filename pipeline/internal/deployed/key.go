@@ -58,8 +58,8 @@ func (e Environment) unseal(ctx context.Context, sealed string) (approval.Key, e
 	defer done()
 	text, err := e.config(ctx, "", file, "get", sealedName)
 	if err != nil {
-		return nil, fmt.Errorf("unseal the plan's key with the secrets provider of %s/%s; the identity that deploys needs the right to decrypt "+
-			"with it, and the plan has to be of this environment: %w", keeper.Name, e.name, err)
+		return nil, fmt.Errorf("unseal the plan's key with the secrets provider of %s/%s; the identity that deploys needs the right "+
+			"to decrypt with it, and the plan has to be of this environment: %w", keeper.Name, e.name, err)
 	}
 	return approval.ParseKey(text)
 }

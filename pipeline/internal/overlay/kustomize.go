@@ -27,7 +27,8 @@ func (k Kustomize) SetImage(ctx context.Context, dir string, image Image) error 
 	}
 	program := []string{"kustomize"}
 	// One that is not there, or does not tell, has another version.
-	if version, err := exec.CommandContext(ctx, program[0], "version").Output(); err != nil || strings.TrimSpace(string(version)) != pinned {
+	version, err := exec.CommandContext(ctx, program[0], "version").Output()
+	if err != nil || strings.TrimSpace(string(version)) != pinned {
 		program = []string{"go", "run", "-modfile=" + pins, kustomizeModule}
 	}
 	args := append(program[1:], "edit", "set", "image", imageName+"="+image.String())

@@ -238,8 +238,10 @@ func TestUnit_OneLessIsNotEnough(t *testing.T) {
 		"a restriction of another region": {"skus", set("restrictions", []any{map[string]any{
 			"type": "Location", "restrictionInfo": map[string]any{"locations": []any{"elsewhere"}},
 		}}, "value", 2), "VM size Standard_D4ds_v5", ""},
-		"an offer that is disabled": {"postgres", set("status", "Disabled", "value", 0),
-			"PostgreSQL the offer in " + azuretest.Location, "problem: disabled"},
+		"an offer that is disabled": {
+			"postgres", set("status", "Disabled", "value", 0),
+			"PostgreSQL the offer in " + azuretest.Location, "problem: disabled",
+		},
 		"tiers without a name": {"postgres", func(t testing.TB, body map[string]any) {
 			for i := range at(t, body, "value", 0)["supportedServerEditions"].([]any) {
 				at(t, body, "value", 0, "supportedServerEditions", i)["name"] = ""

@@ -37,8 +37,8 @@ type MissingError struct{ Digest v1.Hash }
 
 // Error says how an image gets a provenance.
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("image %s has no signed provenance; release it again with ci-cd.yml, which signs it, or, where GitHub does not sign, "+
-		"set the repository variable ATTEST to false", e.Digest)
+	return fmt.Sprintf("image %s has no signed provenance; release it again with ci-cd.yml, which signs it, or, where GitHub does not "+
+		"sign, set the repository variable ATTEST to false", e.Digest)
 }
 
 // Verify returns no error if one of the bundles that are attached to an image is a provenance that says what is wanted. Others may be
@@ -122,7 +122,10 @@ func (w Wanted) of(certificate *x509.Certificate) error {
 		id             asn1.ObjectIdentifier
 		what, is, then string
 	}{
-		{issuer, "the issuer of the workflow's token", "https://token.actions.githubusercontent.com", "have it signed in a workflow of GitHub"},
+		{
+			issuer, "the issuer of the workflow's token", "https://token.actions.githubusercontent.com",
+			"have it signed in a workflow of GitHub",
+		},
 		{environment, "the kind of runner", "github-hosted", "build on a runner of GitHub"},
 		{repository, "the repository", w.Repository, "promote what was built from this one"},
 		{ref, "the branch", w.Ref, "promote what was built from this one"},
@@ -133,7 +136,8 @@ func (w Wanted) of(certificate *x509.Certificate) error {
 		}
 	}
 	if said := claimed(certificate, commit); w.Commit == "" || !strings.HasPrefix(said, w.Commit) {
-		mistakes = append(mistakes, fmt.Errorf("names as the commit %q, and the tag %q; release that commit, and promote it", said, w.Commit))
+		mistakes = append(mistakes, fmt.Errorf("names as the commit %q, and the tag %q; release that commit, and promote it",
+			said, w.Commit))
 	}
 	return errors.Join(mistakes...)
 }

@@ -59,13 +59,14 @@ func ReadRoots(text []byte) (Roots, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err = errors.Join(err, add(&roots.signers, root.CertificateAuthorities), add(&roots.clocks, root.TimestampAuthorities)); err != nil {
+		err = errors.Join(err, add(&roots.signers, root.CertificateAuthorities), add(&roots.clocks, root.TimestampAuthorities))
+		if err != nil {
 			return Roots{}, fmt.Errorf("the trusted roots cannot be read; write them with gh attestation trusted-root: %w", err)
 		}
 	}
 	if len(roots.signers) == 0 || len(roots.clocks) == 0 {
-		return Roots{}, fmt.Errorf("the trusted roots name %d authorities of certificates and %d of timestamps, and both are needed; write them "+
-			"with gh attestation trusted-root", len(roots.signers), len(roots.clocks))
+		return Roots{}, fmt.Errorf("the trusted roots name %d authorities of certificates and %d of timestamps, and both are needed; "+
+			"write them with gh attestation trusted-root", len(roots.signers), len(roots.clocks))
 	}
 	return roots, nil
 }

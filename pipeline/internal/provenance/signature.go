@@ -70,8 +70,9 @@ func (s *signed) verify(roots Roots) error {
 		return fmt.Errorf("is not what was signed, or not with the key of its certificate; release the commit again: %w", err)
 	}
 	if len(s.timestamps) == 0 {
-		return errors.New("has no timestamp of an authority: GitHub signs so for public repositories, with the public Sigstore, whose log " +
-			"is not read here; make the repository private, or verify with gh attestation verify, and set the repository variable ATTEST to false")
+		return errors.New("has no timestamp of an authority: GitHub signs so for public repositories, with the public Sigstore, whose " +
+			"log is not read here; make the repository private, or verify with gh attestation verify, and set the repository variable " +
+			"ATTEST to false")
 	}
 	var refused []error
 	for _, stamp := range s.timestamps {
@@ -94,8 +95,8 @@ func envelope(payload []byte) []byte {
 
 // issued returns no error if an authority issued a certificate that signs code, valid at a moment.
 func (r Roots) issued(certificate *x509.Certificate, at time.Time) error {
-	refused := []error{fmt.Errorf("is signed at %s with a certificate that no authority of the trusted roots issued for then; get the roots "+
-		"again with gh attestation trusted-root, and see who signed it", at.UTC().Format(time.RFC3339))}
+	refused := []error{fmt.Errorf("is signed at %s with a certificate that no authority of the trusted roots issued for then; get the "+
+		"roots again with gh attestation trusted-root, and see who signed it", at.UTC().Format(time.RFC3339))}
 	for _, authority := range r.signers {
 		_, err := certificate.Verify(authority.options(at, x509.ExtKeyUsageCodeSigning))
 		if err == nil && authority.valid(at) {
@@ -109,8 +110,8 @@ func (r Roots) issued(certificate *x509.Certificate, at time.Time) error {
 // stamped returns the moment at which an authority has seen a signature. Source: RFC 3161, section 2.4.2.
 func (r Roots) stamped(response, signature []byte) (time.Time, error) {
 	fail := func(err error) (time.Time, error) {
-		return time.Time{}, fmt.Errorf("has a timestamp that no authority of the trusted roots made of this signature; get the roots again with "+
-			"gh attestation trusted-root, and see who signed it: %w", err)
+		return time.Time{}, fmt.Errorf("has a timestamp that no authority of the trusted roots made of this signature; get the roots "+
+			"again with gh attestation trusted-root, and see who signed it: %w", err)
 	}
 	stamp, err := timestamp.ParseResponse(response)
 	if err != nil {

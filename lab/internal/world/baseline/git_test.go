@@ -27,7 +27,8 @@ func repositoryIn(t *testing.T, root string, linked bool) (git func(arguments ..
 	if linked {
 		other := t.TempDir()
 		for _, arguments := range [][]string{
-			{"init", "--quiet", other}, {"-C", other, "commit", "--quiet", "--allow-empty", "-m", "empty"},
+			{"init", "--quiet", other},
+			{"-C", other, "commit", "--quiet", "--allow-empty", "-m", "empty"},
 			{"-C", other, "worktree", "add", "--quiet", "-b", "linked", root},
 		} {
 			git(arguments...)

@@ -147,7 +147,8 @@ func (s *Sigstore) sign(issuer, clock *Sigstore, statement []byte, claims Claims
 	} {
 		value, err := asn1.MarshalWithParams(text, "utf8")
 		require.NoError(s.t, err)
-		as.ExtraExtensions = append(as.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, id}, Value: value})
+		oid := asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, id}
+		as.ExtraExtensions = append(as.ExtraExtensions, pkix.Extension{Id: oid, Value: value})
 	}
 	leaf := s.issue(issuer.signer, "", []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}, as)
 	const kind = "application/vnd.in-toto+json"
