@@ -21,7 +21,7 @@ import (
 
 func testControlPlane(t *testing.T, dir string) *ControlPlane {
 	t.Helper()
-	resolver := toolchain.Resolver{ToolsDir: filepath.Join("..", "..", "..", "tools")}
+	resolver := toolchain.Resolver{ToolsDir: filepath.Join("..", "..", "..", "..", "tools")}
 	tools, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
 		toolchain.KubeScheduler, toolchain.Kwok)
 	require.NoError(t, err)

@@ -343,13 +343,13 @@ func TestUnit_MatchAcceptsOnlyWhatThePinAllows(t *testing.T) {
 
 // The repository's own tools: every one has a readable pin, and the two numbers that the engine compares are the same.
 func TestUnit_CatalogueMatchesTheNestedModules(t *testing.T) {
-	r := &Resolver{ToolsDir: filepath.Join("..", "..", "..", "tools"), CacheDir: t.TempDir()}
+	r := &Resolver{ToolsDir: filepath.Join("..", "..", "..", "..", "tools"), CacheDir: t.TempDir()}
 	for _, name := range append(All(), setupEnvtest) {
 		s, err := r.newSearch(name)
 		require.NoError(t, err, name)
 		assert.Regexp(t, `^\d+\.\d+\.\d+$`, s.version, name)
 	}
-	root, err := os.ReadFile(filepath.Join("..", "..", "..", "go.mod"))
+	root, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "go.mod"))
 	require.NoError(t, err)
 	for tool, module := range map[string]string{
 		Pulumi: "github.com/pulumi/pulumi/sdk/v3", PulumiKubernetes: "github.com/pulumi/pulumi-kubernetes/sdk/v4",
@@ -380,7 +380,7 @@ func TestUnit_WithoutAHomeNothingIsFoundThere(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	t.Setenv("PULUMI_HOME", "")
-	r := &Resolver{ToolsDir: "../../../tools"}
+	r := &Resolver{ToolsDir: "../../../../tools"}
 	for _, name := range []string{Pulumi, Etcd, KubeAPIServer} {
 		tool, err := r.tool(name)
 		require.NoError(t, err)
