@@ -35,7 +35,7 @@ func (c *Collector) See(event apitype.EngineEvent) {
 	switch {
 	case !c.Refresh && event.ResourcePreEvent != nil:
 		step = event.ResourcePreEvent.Metadata
-	case c.Refresh && event.ResOutputsEvent != nil: // before, nobody knows what the refresh will find
+	case c.Refresh && event.ResOutputsEvent != nil: // before that, the result of the refresh is unknown
 		step = event.ResOutputsEvent.Metadata
 	default:
 		return
@@ -217,7 +217,7 @@ func readable(value any) any {
 	}
 }
 
-// Withheld stands for a text that nobody has marked as a secret, at a name that says that it is one.
+// Withheld replaces a text that is not marked as a secret, but has the name of one.
 const Withheld = "[withheld]"
 
 // secretName is the end of such a name. What only names a secret, such as secretName or tokenFile, ends with something else.

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// ConsentPrefix begins the label of a pull request with which somebody consents to dangerous changes. Behind it stands the code of the
-// consent, which is that of exactly these changes: Consent. The longest label has 48 characters, and GitHub takes 50 (github/docs, issue
-// 32156).
+// ConsentPrefix begins the label of a pull request with which a reviewer consents to dangerous
+// changes. The code of exactly these changes follows it: see Consent. The longest label has 48
+// characters; GitHub allows 50 (github/docs, issue 32156).
 const ConsentPrefix = "allow-dangerous-change:"
 
 // Danger is a dangerous change as a consent is bound to it. It has no values: what is consented to is that the resource is lost.

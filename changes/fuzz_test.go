@@ -20,8 +20,9 @@ import (
 	"github.com/gridos/sharedinfra/changes"
 )
 
-// FuzzReport: a report comes from code that nobody has reviewed. It is refused, or it is the same when it is written again, and the
-// comment that is made of it has the shape that the program gives it, whatever the names and values in it are.
+// FuzzReport: a report comes from code that is not reviewed yet. Either the program refuses it, or
+// it stays the same when it is written again, and the comment made from it has the shape that the
+// program gives it, whatever names and values it has.
 func FuzzReport(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `null`, `{"environment":"dev","projects":[{"name":"gridos-infra","changes":null,"same":3}]}`,

@@ -11,10 +11,11 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// WriteMarkdown writes the reports of several environments as one Markdown text, as a comment on a pull request shows it. What needs
-// attention is first, in all environments, because a comment that is too long is cut at its end: what failed and what is dangerous, then
-// what changes, then its properties. Names and values come from code that nobody has reviewed yet: none of them is taken for Markdown,
-// a mention or a link.
+// WriteMarkdown writes the reports of several environments as one Markdown text, for a comment on a
+// pull request. A comment that is too long is cut at its end, so the most important parts of all
+// environments come first: failures and dangerous changes, then the other changes, then their
+// properties. Names and values come from code that is not reviewed yet: none of them works as
+// Markdown, a mention or a link.
 func WriteMarkdown(w io.Writer, reports []Report) error {
 	out := &printer{w: w}
 	title := "## What this changes"
@@ -171,8 +172,9 @@ func (r Report) writeDetails(out *printer, heading string, rows int) {
 	out.line("</details>")
 }
 
-// mostRows bounds the table of one report: a new environment is a hundred resources, and nobody reads more. mostRowsOfAll bounds those
-// of all reports, so that a comment has room for the tables of each environment.
+// mostRows bounds the table of one report: a new environment has a hundred resources, and people do
+// not read more. mostRowsOfAll bounds those of all reports, so that a comment has room for the
+// tables of each environment.
 const mostRows, mostRowsOfAll = 100, 240
 
 // diff writes the difference as lines that GitHub colours.
@@ -229,10 +231,11 @@ var (
 	marked = regexp.MustCompile(`^(.+?)([.,;:]?)$`)
 )
 
-// plain writes a text so that none of it is Markdown or HTML, notifies somebody, refers to an issue or is a link. Escaping is not
-// enough: GitHub looks for these in what comes out of Markdown, where \# and &#64; are # and @ again (github/cmark-gfm, issue 181). It
-// leaves alone what is code, so every word becomes code that is not plainly prose. A zero-width space behind each @, # and the like
-// would help against those that one thinks of, and whoever copies the text would copy it too.
+// plain writes a text so that none of it is Markdown or HTML, notifies a user, refers to an issue
+// or is a link. Escaping is not enough: GitHub looks for these in the output of Markdown, where \#
+// and &#64; are # and @ again (github/cmark-gfm, issue 181). GitHub leaves code alone, so plain
+// writes every word as code that is not plainly prose. A zero-width space after each @, # and the
+// like would cover only the known cases, and people who copy the text would copy it too.
 func plain(s string) string {
 	words := strings.Fields(s)
 	for i, word := range words {

@@ -73,8 +73,9 @@ type Change struct {
 	Reasons []string `json:"reasons,omitempty"`
 	// DependsOn are the URNs of other resources in this report that the resource depends on.
 	DependsOn []string `json:"dependsOn,omitempty"`
-	// Follows is set when nobody asked for the change: each property that differs is made of what another change in this report
-	// will yield, so that its value, and whether it differs at all, is known only afterwards.
+	// Follows is set when the change only follows from others: each property that differs uses an
+	// output of another change in this report, so its value, and whether it differs at all, is
+	// known only after the update.
 	Follows bool `json:"follows,omitempty"`
 	// Was is the URN of the resource that is deleted for this one to be made, if the program gives the same resource another name.
 	Was string `json:"was,omitempty"`
@@ -115,8 +116,9 @@ const (
 // Levels returns the levels, the highest first.
 func Levels() []Level { return []Level{Dangerous, Risky, Costly, Plain} }
 
-// Validate returns an error for a report that was read and is none: an empty one would pass for one without changes. Reports of pull
-// requests are written by code that nobody has reviewed.
+// Validate returns an error when the file that was read is not a report: an empty one would pass
+// for a report without changes. Reports of pull requests are written by code that is not reviewed
+// yet.
 func (r Report) Validate() error {
 	if !slices.Contains(naming.Environments(), r.Environment) {
 		return fmt.Errorf("it is of %q, which is no environment", Loggable(r.Environment))
@@ -156,7 +158,7 @@ func (r Report) All() []Change {
 	return all
 }
 
-// Dangerous returns the changes that need somebody's explicit consent.
+// Dangerous returns the changes that need a reviewer's explicit consent.
 func (r Report) Dangerous() []Change {
 	return slices.DeleteFunc(r.All(), func(c Change) bool { return c.Level != Dangerous })
 }

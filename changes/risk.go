@@ -9,8 +9,8 @@ import (
 // holder is a type of resource that loses something for good when it is deleted or replaced, and what.
 type holder struct{ kind, loses string }
 
-// guarded are the types whose deletion or replacement needs somebody's explicit consent: what they hold, or what stands on them,
-// does not come back by itself.
+// guarded are the types whose deletion or replacement needs a reviewer's explicit consent: their
+// data, or the resources that depend on them, do not come back by themselves.
 var guarded = []holder{
 	{"azure-native:containerservice:ManagedCluster", "the cluster with all that runs in it"},
 	{"azure-native:containerservice:AgentPool", "the nodes that workloads run on, which have no others until there is another pool"},

@@ -181,7 +181,8 @@ func (Property) value(value any) string {
 	return text.Snip(strings.Join(strings.Fields(printable(oneLine(value))), " "), widest, "…")
 }
 
-// printable is a text without what a terminal would obey: names come from code that nobody has reviewed, too.
+// printable returns a text without control characters, which a terminal would obey: names, too,
+// come from code that is not reviewed yet.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

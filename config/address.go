@@ -13,8 +13,9 @@ var userinfo = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)@`)
 // authentication", "GitHub's token formats"; GitLab's, "Token overview", "Token prefixes"; 2026-11).
 var token = regexp.MustCompile(`^(gh[pousr]_|github_pat_|gl[a-z]+-)`)
 
-// CheckPublic returns an error when an address carries a password or a token: addresses are in states, outputs, objects in the cluster
-// and comments, for everybody to read. A name alone is fine; Azure DevOps writes its addresses with one. The error does not quote it.
+// CheckPublic returns an error when an address carries a password or a token: addresses are in
+// states, outputs, objects in the cluster and comments, where many people can read them. A name
+// alone is fine; Azure DevOps writes its addresses with one. The error does not quote it.
 func CheckPublic(address string) error {
 	found := userinfo.FindStringSubmatch(address)
 	if found == nil {

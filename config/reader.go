@@ -24,8 +24,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// suppliedKey carries, under the project's namespace, the JSON list of keys that the stack was given: the Go SDK answers
-// questions about single keys only, and a mistyped key is one that nobody ever asks about. See Strict.
+// suppliedKey carries, under the project's namespace, the JSON list of keys that the stack was
+// given: the Go SDK answers questions about single keys only, and the program never asks for a
+// mistyped key. See Strict.
 const suppliedKey = "__supplied"
 
 // Reader reads the keys of one project, collecting mistakes instead of stopping at the first. Its zero value is not
@@ -34,7 +35,7 @@ type Reader struct {
 	project  string
 	stack    string
 	lookup   func(key string) (string, bool)
-	isSecret func(key string) bool // nil where nobody knows
+	isSecret func(key string) bool // nil where it is not known
 	supplied []string
 	// miswritten are the keys whose values do not arrive as they are written, with what is wrong.
 	miswritten map[string]string
@@ -311,8 +312,8 @@ func (r *Reader) unreadable(key string, err error) {
 // objects. The documentation's test compares them with docs/configuration.md.
 func (r *Reader) Defaults() map[string]any { return maps.Clone(r.defaults) }
 
-// Err returns nil or one *Error with every mistake: values that are wrong and keys that nobody asked for. Call it when all
-// keys have been read.
+// Err returns nil or one *Error with every mistake: wrong values, and keys that the program never
+// read. Call it when all keys have been read.
 func (r *Reader) Err() error {
 	known := slices.Sorted(maps.Keys(r.defaults))
 	for _, key := range r.supplied {

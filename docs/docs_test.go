@@ -229,8 +229,9 @@ func TestUnit_TheTableOfOutputsIsTheContract(t *testing.T) {
 	assert.Contains(t, strings.ReplaceAll(string(compiled), "\n\t", "\n"), example)
 }
 
-// Code that nobody has reviewed runs with the identity of pull requests, and plans are made before anybody has approved them: whatever the
-// set-up gives to their identities reads. It names each identity once, and gives it roles in one section.
+// Unreviewed code runs with the identity of pull requests, and plans are made before a reviewer
+// approves them: every role that the set-up gives to these identities only reads. The set-up names
+// each identity once, and gives it roles in one section.
 func TestUnit_TheIdentityOfPullRequestsOnlyReads(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("INFRA_PIPELINE_SETUP.md")

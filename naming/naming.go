@@ -31,8 +31,8 @@ const (
 	// mesh add-on for Azure Kubernetes Service".
 	NamespaceIstioIngress = "aks-istio-ingress"
 	IstioInternalIngress  = "aks-istio-ingressgateway-internal"
-	// The subnets: of the cluster's nodes, the gateway, the database server, the edge load balancer with its fixed address, and
-	// private endpoints. Whoever renames one moves everything that is in it.
+	// The subnets: of the cluster's nodes, the gateway, the database server, the edge load balancer
+	// with its fixed address, and private endpoints. Renaming one moves everything that is in it.
 	SubnetAKS       = "aks"
 	SubnetGateway   = "appgw"
 	SubnetPostgres  = "postgres"

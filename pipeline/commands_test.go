@@ -124,7 +124,8 @@ func TestUnit_TheGuardAsksForConsent(t *testing.T) {
 	}
 }
 
-// A report comes from code that nobody has reviewed, and what is said about it is in the log of a job that may write.
+// A report comes from code that is not reviewed yet, and messages about it are in the log of a job
+// that may write.
 func TestUnit_NoReportCommandsTheRunner(t *testing.T) {
 	t.Parallel()
 	const command = `\n::add-mask::x\n  ::error::x\r::error::x\n##[error]x`

@@ -1,5 +1,6 @@
-// Command pipeline is what the workflows in .github/workflows run: previews of real environments, updates, drift, releases of the
-// application. Each command can be run by hand too, with the rights of whoever runs it.
+// Command pipeline is what the workflows in .github/workflows run: previews of real environments,
+// updates, drift, releases of the application. A user can run each command by hand too, with their
+// own rights.
 package main
 
 import (
@@ -18,7 +19,7 @@ const (
 	exitFailed      = 1
 	exitMistake     = 2   // in the command line: nothing was touched
 	exitChanges     = 3   // preview or drift found some
-	exitDangerous   = 4   // preview found some that need somebody's consent, or guard found no consent
+	exitDangerous   = 4   // preview found some that need a reviewer's consent, or guard found no consent
 	exitNotKnown    = 5   // vulnerabilities could not look: nothing was audited; preflight does not know all that it asked
 	exitRefused     = 6   // preflight found what Azure would refuse
 	exitNotApproved = 7   // deploy found that it would do what was not approved
@@ -67,7 +68,8 @@ func (e usageError) Unwrap() error { return e.error }
 // verdict is the end of a command that found what its exit code says.
 type verdict int
 
-// Error implements error; nobody prints it, because the command has told it in its own words.
+// Error implements error; main does not print it, because the command has already reported it in
+// its own words.
 func (v verdict) Error() string { return fmt.Sprintf("exit code %d", int(v)) }
 
 func newCommand() *cobra.Command {

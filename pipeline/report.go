@@ -36,7 +36,7 @@ func readReports(files []string) ([]changes.Report, error) {
 		if errors.As(err, &unreadable) {
 			err = unreadable.Err // without the name, which is said once
 		}
-		if err != nil { // the file's name, too, is of whoever made the report
+		if err != nil { // the file's name, too, comes from the report's author
 			mistakes = append(mistakes, fmt.Errorf("%q is no report: %w", changes.Loggable(file), err))
 		}
 	}

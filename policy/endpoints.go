@@ -99,7 +99,7 @@ func publicMesh(r Resource) []finding {
 }
 
 var (
-	// everybody are the sources of a security rule that are the whole Internet.
+	// everybody lists the sources of a security rule that mean the whole Internet.
 	everybody = []string{"*", "Any", "Internet", "0.0.0.0/0", "::/0"}
 	// webPorts may be open to it.
 	webPorts = []string{"80", "443"}

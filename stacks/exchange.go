@@ -151,7 +151,7 @@ func probe(ctx *pulumi.Context, project Project) error {
 	if _, fromEngine := status.FromError(err); err != nil && fromEngine {
 		return unreadable(ctx, project, err)
 	}
-	return nil // or the SDK objects to secrets in the answer, which nobody looks at here
+	return nil // or the SDK objects to secrets in the answer, which is not used here
 }
 
 // check returns every way in which values are not what the contract declares. deployed is false, without an error, for a

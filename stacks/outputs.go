@@ -137,8 +137,8 @@ type AppsValues struct {
 	TargetRevision  string   `json:"targetRevision"`
 }
 
-// PublishedOutputs is what the root project publishes to other teams. It has no secret: whoever reads a stack reads all
-// of it, and this is the only stack that other teams are given access to.
+// PublishedOutputs is what the root project publishes to other teams. It has no secret: who can
+// read a stack can read all of it, and this is the only stack to which other teams get access.
 type PublishedOutputs struct {
 	// ContractVersion is the version of this contract.
 	ContractVersion pulumi.IntOutput `output:"contractVersion"`

@@ -83,7 +83,7 @@ func prometheus() prometheusValues {
 		// again; nodes and the API server have nothing that analysis asks for.
 		// The chart honours labels: any pod of the cluster could then count requests as the application's, and sway an analysis.
 		ScrapeConfigs: prometheusScrapes{Prometheus: enabled{true}, Pods: podScrapes{Enabled: true, HonorLabels: false}},
-		// Nobody is alerted by this Prometheus: the analysis aborts the rollout.
+		// This Prometheus sends no alerts: the analysis aborts the rollout.
 		Alertmanager: enabled{false},
 		// The state of Kubernetes' objects and of the nodes is Azure Monitor's affair, and both would read the whole
 		// cluster, the latter as root of every node.

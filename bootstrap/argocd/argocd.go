@@ -98,7 +98,8 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 const releaseName = "argocd"
 
 func (a *ArgoCD) install(ctx *pulumi.Context, name string, s Settings) (*helm.Release, error) {
-	// The hash is part of what is generated once: hashing at each run would salt anew and change the release every time.
+	// The hash is generated once, with the password: a new hash in each run would have a new salt
+	// and change the release every time.
 	password, err := random.NewRandomPassword(ctx, name+"-admin-password", &random.RandomPasswordArgs{
 		Length:  pulumi.Int(32),
 		Special: pulumi.Bool(false),

@@ -25,9 +25,11 @@ type Notifications struct {
 	// SlackChannel is the channel's name; SlackToken is that of a bot which is in it.
 	SlackChannel string
 	SlackToken   pulumi.StringInput
-	// TeamsURL is the address of a workflow in Microsoft Teams; whoever knows it can write there.
+	// TeamsURL is the address of a workflow in Microsoft Teams; everyone who knows it can write
+	// there.
 	TeamsURL pulumi.StringInput
-	// WebhookURL is an address that is sent a JSON object; whoever knows it can send others.
+	// WebhookURL is an address to which Argo CD sends a JSON object; everyone who knows it can send
+	// others.
 	WebhookURL pulumi.StringInput
 }
 

@@ -59,7 +59,8 @@ func repositories(r *config.Reader, key string, def ...string) []string {
 	return list
 }
 
-// checkRepository refuses patterns: Argo CD takes them, and with one nobody can tell from where a project may sync.
+// checkRepository refuses patterns: Argo CD accepts them, but a pattern does not say from which
+// repositories a project may sync.
 func checkRepository(repository string) error {
 	if err := config.CheckPublic(repository); err != nil {
 		return err

@@ -54,7 +54,8 @@ func Load(r *config.Reader, environment string) Settings {
 		RepoServerReplicas:     r.IntBetween("argocdRepoServerReplicas", 2, 1, maxReplicas),
 		ApplicationSetReplicas: r.IntBetween("argocdApplicationSetReplicas", 2, 1, maxReplicas),
 		RedisReplicas:          r.IntBetween("argocdRedisReplicas", 3, 3, 7),
-		// A shared password names nobody in the log; outside dev people sign in as themselves, or not at all.
+		// A shared password leaves no name in the log; outside dev people sign in as themselves, or
+		// not at all.
 		Admin:               r.Bool("argocdAdmin", environment == "dev"),
 		AdminPasswordIssued: r.Text("argocdAdminPasswordIssued", "2024-01-01T00:00:00Z"),
 		SSO:                 loadSSO(r),

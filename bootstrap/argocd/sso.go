@@ -15,7 +15,8 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// SSO is how people sign in with Microsoft Entra ID. Without a client id nobody does.
+// SSO configures how people sign in with Microsoft Entra ID. Without a client id this sign-in is
+// off.
 type SSO struct {
 	// TenantID is the GUID of the directory, ClientID that of the app registration.
 	TenantID, ClientID string
@@ -114,7 +115,7 @@ type claimDemand struct {
 	Essential bool `json:"essential"`
 }
 
-// oidc returns the entry oidc.config, or "" when nobody signs in.
+// oidc returns the entry oidc.config, or "" when this sign-in is off.
 func (s SSO) oidc() (string, error) {
 	if !s.configured() {
 		return "", nil
@@ -138,15 +139,16 @@ func (s SSO) oidc() (string, error) {
 	return string(text), nil
 }
 
-// The roles of Argo CD. Whoever has none sees nothing.
+// The roles of Argo CD. A user without a role sees nothing.
 const (
 	rolePlatformAdmin = "role:platform-admin"
 	roleDeveloper     = "role:developer"
 	roleCI            = "role:ci"
 )
 
-// policy returns the entry policy.csv of argocd-rbac-cm: what each role may do and which groups have it. Nobody but
-// platform admins changes what is deployed other than by a commit: syncing applies what Git says.
+// policy returns the entry policy.csv of argocd-rbac-cm: what each role may do and which groups
+// have it. Only platform admins can change a deployment without a commit: a sync applies what Git
+// says.
 func (g Groups) policy() string {
 	allow := func(role, permission, object string) string {
 		return "p, " + role + ", " + permission + ", " + object + ", allow"

@@ -68,7 +68,8 @@ type configValues struct {
 type configMapValues struct {
 	AdminEnabled     bool `json:"admin.enabled"`
 	AnonymousEnabled bool `json:"users.anonymous.enabled"`
-	// ExecEnabled would give a shell in pods to whoever has the right in the user interface.
+	// ExecEnabled would give a shell in pods to every user who has that right in the user
+	// interface.
 	ExecEnabled bool   `json:"exec.enabled"`
 	OIDC        string `json:"oidc.config,omitempty"`
 	// TrackingMethod says by what Argo CD knows its own: the label that it would use otherwise is one that charts set too.
@@ -94,7 +95,7 @@ type paramValues struct {
 }
 
 type rbacValues struct {
-	// DefaultPolicy is the role of whoever has no other; empty means none.
+	// DefaultPolicy is the role of users who have no other; empty means none.
 	DefaultPolicy string `json:"policy.default"`
 	PolicyCSV     string `json:"policy.csv"`
 	// Scopes are the claims of a person's token that policies name.
@@ -447,7 +448,7 @@ func oneAtATime() *disruptionBudgetValues {
 	return &disruptionBudgetValues{Enabled: true, MaxUnavailable: 1}
 }
 
-// secrets are what the release takes and nobody may see.
+// secrets are the values of the release that must stay secret.
 type secrets struct {
 	// AdminPasswordHash is made by bcrypt.
 	AdminPasswordHash pulumi.StringInput

@@ -19,8 +19,8 @@ type Settings struct {
 	Chart helm.Chart
 	// Replicas is the number of controllers, of webhooks and of certificate controllers. Of the controllers, one leads.
 	Replicas int
-	// Namespaces are those whose ExternalSecrets may read the key vault. Whoever can write ExternalSecrets there can read every
-	// secret in it.
+	// Namespaces are those whose ExternalSecrets may read the key vault. Everyone who can write
+	// ExternalSecrets there can read every secret in the vault.
 	Namespaces []string
 }
 

@@ -15,14 +15,16 @@ import (
 // recoveryTimeout bounds each request to the API server, so that a cluster that is gone is an error and not a wait.
 const recoveryTimeout = 30 * time.Second
 
-// RecoverReleases lets every release that the program registers from here on survive an update that was killed. Helm keeps no
-// lock but the status of its newest record: when the process that held it is gone, nothing ever changes that status, and each
-// later attempt ends with "another operation is in progress" or "cannot re-use a name that is still in use" (pulumi-kubernetes
-// issues 2054, 2751 and 2758). Before a release is created or updated, the records that a killed update left are removed; what
-// the chart installed stays, and Helm takes it over again by its labels and annotations. A preview removes nothing.
+// RecoverReleases lets every release that the program registers after this call survive an update
+// that was killed. Helm's only lock is the status of its newest record: when the process that set
+// it has died, nothing ever changes that status, and each later attempt fails with "another
+// operation is in progress" or "cannot re-use a name that is still in use" (pulumi-kubernetes
+// issues 2054, 2751 and 2758). Before a release is created or updated, the records that a killed
+// update left are deleted; the chart's objects stay, and Helm adopts them again by their labels and
+// annotations. A preview deletes nothing.
 //
-// That nobody works on the release is what Pulumi's lock on the stack says: it is taken before the program starts, and who
-// installs releases past Pulumi is not expected in the namespaces of the platform.
+// Pulumi's lock on the stack guarantees that no other update works on the release: Pulumi takes it
+// before the program starts. In the platform's namespaces only Pulumi installs releases.
 //
 // It is a transformation of the stack, and not part of NewRelease, because only the program has the kubeconfig: it is the one
 // that the provider of the releases uses.

@@ -119,8 +119,8 @@ func privateKey(text string) error {
 	return nil
 }
 
-// checkURL returns what is wrong with the address. A prefix ends in a slash: without one, the credentials for /team would be sent
-// to /team-of-somebody-else too.
+// checkURL returns the mistakes in the address. A prefix ends in a slash: without one, the
+// credentials for /team would also be sent to /team-of-others.
 func (s Settings) checkURL() error {
 	var errs []error
 	ssh := strings.HasPrefix(s.URL, "ssh://") || strings.HasPrefix(s.URL, "git@")

@@ -58,7 +58,7 @@ type Cluster struct {
 	ID, Name pulumi.StringOutput
 	// OIDCIssuerURL is the issuer of its service accounts' tokens.
 	OIDCIssuerURL pulumi.StringOutput
-	// Kubeconfig signs in as whoever uses it; it is secret.
+	// Kubeconfig signs in as the user who runs the client; it is secret.
 	Kubeconfig pulumi.StringOutput
 }
 

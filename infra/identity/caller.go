@@ -10,7 +10,7 @@ import (
 	"github.com/gridos/sharedinfra/config"
 )
 
-// Caller is whoever runs the program, as Azure sees them.
+// Caller is the identity that runs the program, as Azure sees it.
 type Caller struct {
 	// ClientID is the GUID of the application that signed in.
 	ClientID string `pulumi:"clientId"`

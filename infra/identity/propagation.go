@@ -8,12 +8,15 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// AssignBefore registers the role assignment and returns the option for what needs it: a resource with the option depends on the
-// assignment and, when it is created or updated, waits until the assignment is propagation old. Azure accepts an assignment at once and
-// honours it later (rule I5). An assignment that existed before this update keeps nobody waiting, and neither does a preview.
+// AssignBefore registers the role assignment and returns an option for the resources that need it:
+// a resource with the option depends on the assignment and, when it is created or updated, waits
+// until the assignment has existed for the time propagation. Azure accepts an assignment at once
+// and honours it later (rule I5). For an assignment that existed before this update no resource
+// waits, nor does any in a preview.
 //
-// The resource waits, and not the assignment: the engine holds the state of a resource locked during its hook after creation, and
-// with it every other resource whose end it wants to write down (seen in Pulumi 3.246, step.go, CreateStep.Apply).
+// The resource waits, and not the assignment: the engine holds the state of a resource locked
+// during its hook after creation, and with it every other resource whose result it wants to record
+// (seen in Pulumi 3.246, step.go, CreateStep.Apply).
 func AssignBefore(
 	ctx *pulumi.Context, name string, a Assignment, propagation time.Duration, opts ...pulumi.ResourceOption,
 ) (pulumi.ResourceOption, error) {

@@ -16,8 +16,8 @@ const MaxCredentials = 20
 // GitHubIssuer is the issuer of the tokens that GitHub gives to workflows.
 const GitHubIssuer = "https://token.actions.githubusercontent.com"
 
-// Credential lets whoever holds a token of an issuer for a subject sign in as an identity. Azure accepts a wrong issuer or
-// subject, and the sign-in fails later (rule I4).
+// Credential lets every holder of a token that an issuer made for a subject sign in as an identity.
+// Azure accepts a wrong issuer or subject, and the sign-in fails later (rule I4).
 type Credential struct {
 	// Name is the credential's name in the identity, 3 to 120 letters, digits, hyphens and underscores.
 	Name string

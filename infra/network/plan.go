@@ -86,7 +86,7 @@ var special = []netip.Prefix{
 type block struct {
 	key     string
 	prefix  netip.Prefix
-	derived bool // nobody chose it
+	derived bool // the configuration does not set it
 }
 
 // Load reads the address plan, with the defaults d. Mistakes are recorded in r; the plan is complete only when r.Err is nil.
@@ -192,7 +192,8 @@ func parse(r *config.Reader, key, text string) netip.Prefix {
 	return netip.Prefix{}
 }
 
-// disjoint records the blocks that overlap others, each once: of two, the one that somebody chose, or else the later.
+// disjoint records the blocks that overlap others, each once: of two, the one that the
+// configuration sets, or else the later.
 func disjoint(r *config.Reader, blocks []block) {
 	overlaps := map[string][]string{}
 	for i, b := range blocks {

@@ -18,9 +18,10 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// FuzzSettings: whatever stands in a stack's file, it is refused with messages that name keys, always the same, or it makes an
-// environment that nobody reaches, or pushes images to, who should not, and that has room for what is to run in it. A line of the text
-// is a key and a value.
+// FuzzSettings: whatever a stack's file says, the program either refuses it, with messages that
+// name keys and are always the same, or accepts it. An accepted environment is out of reach, also
+// for pushing images, of everyone who has no right to it, and has room for what is to run in it. A
+// line of the text is a key and a value.
 func FuzzSettings(f *testing.F) {
 	for number, environment := range naming.Environments() {
 		values, err := projectfile.Config(f.Context(), filepath.Join("..", "..", "infra"), environment)

@@ -929,7 +929,8 @@ func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {
 	assert.True(t, dependsOn(pipeline[1], pipeline[0].Name))
 }
 
-// Whoever signs in as the pipeline may push what the environment runs: nobody may but jobs in the GitHub environment of its name.
+// The identity of the pipeline may push what the environment runs: only jobs in the GitHub
+// environment of its name may sign in as it.
 func TestUnit_OnlyJobsOfTheEnvironmentPushItsImages(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {

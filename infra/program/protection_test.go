@@ -142,7 +142,7 @@ func TestUnit_WhoReachesWhat(t *testing.T) {
 		require.GreaterOrEqual(t, i, 0, packet.subnet)
 		assert.Equal(t, packet.want, passes(groups[i], space, packet.direction, packet.from, packet.to, packet.protocol, packet.port), "%+v", packet)
 	}
-	outbound := map[string]string{} // Azure's own rules let out too, until somebody denies it
+	outbound := map[string]string{} // Azure's own rules allow outbound traffic too, until a rule denies it
 	for _, group := range recorded.OfType(nsg) {
 		for _, rule := range at(group.Inputs, "securityRules").ArrayValue() {
 			if r := rule.ObjectValue(); r["direction"].StringValue() == "Outbound" {

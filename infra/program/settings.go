@@ -179,7 +179,8 @@ func checkSubject(text, environment string) error {
 // StatCan/aaw#545).
 const authorizedRanges = 200
 
-// checkAccess records when anybody, or nobody, could reach what people and pipelines have to reach.
+// checkAccess records a mistake when the whole Internet could reach the API server or the vault, or
+// when the people and pipelines that need them could not.
 func (s Settings) checkAccess(r *config.Reader) {
 	const key = "authorizedRanges"
 	var public []string

@@ -31,8 +31,8 @@ type Plan struct {
 	Commit string `json:"commit"`
 	// ContractVersion is that of the programs (package stacks).
 	ContractVersion int `json:"contractVersion"`
-	// SealedKey is the key of the values, encrypted with the secrets provider of the environment's stacks: who may decrypt the
-	// environment's state, and nobody else, can tell what a value is.
+	// SealedKey is the key of the values, encrypted with the secrets provider of the environment's
+	// stacks: only who may decrypt the environment's state can find out a value.
 	SealedKey string `json:"sealedKey"`
 	// Stacks are in the order in which they are updated.
 	Stacks []Stack `json:"stacks"`

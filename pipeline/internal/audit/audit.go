@@ -17,7 +17,7 @@ import (
 // Database is the vulnerability database of the Go project.
 const Database = "https://vuln.go.dev"
 
-// ErrNotAudited says that nobody has looked: whether there are vulnerabilities is not known.
+// ErrNotAudited says that the audit could not look: whether there are vulnerabilities is not known.
 var ErrNotAudited = errors.New("NOTHING WAS AUDITED")
 
 // Audit is one look at some modules.

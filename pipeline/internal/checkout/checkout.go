@@ -1,5 +1,6 @@
-// Package checkout works on the Git repository that a command was started in: it fetches, commits and pushes, and leaves the
-// working tree, the index and the branches of whoever started the command as they are.
+// Package checkout works on the Git repository that a command was started in: it fetches, commits
+// and pushes, and leaves the working tree, the index and the branches of the user who started the
+// command as they are.
 package checkout
 
 import (
@@ -17,7 +18,7 @@ import (
 	"github.com/gridos/sharedinfra/internal/gitsays"
 )
 
-// Checkout is a clone that somebody works in, or a workflow.
+// Checkout is a clone in which a user or a workflow works.
 type Checkout struct {
 	// Root is the folder of its working tree.
 	Root string
@@ -231,7 +232,8 @@ func (c *Checkout) ChangedSince(ctx context.Context, branch, made string, names 
 	return changed != "", err
 }
 
-// RejectedError is a push that came too late: somebody else had pushed to the branch, or was just doing it.
+// RejectedError says that a push came too late: another one to the branch was faster, or is still
+// running.
 type RejectedError struct {
 	Remote, Branch string
 	// Reason is Git's word for it, such as "[rejected] (fetch first)".
@@ -275,7 +277,8 @@ func (c *Checkout) push(ctx context.Context, remote, commit, branch string, opti
 		branch, remote, err)
 }
 
-// cameTooLate tells pushes that somebody else was faster with from those that a hook or a protected branch refuses.
+// cameTooLate distinguishes pushes that lost to a faster one from those that a hook or a protected
+// branch refuses.
 func cameTooLate(summary string) bool {
 	if strings.HasPrefix(summary, "[rejected]") {
 		return true

@@ -186,7 +186,7 @@ func (r *run) playJob(j *actionlint.Job) error {
 		s.success = s.success && r.results[ancestor] == succeeded
 		s.failure = s.failure || r.results[ancestor] == failed
 	}
-	wanted, err := condition(value(j.If), s) // had nobody cancelled the run
+	wanted, err := condition(value(j.If), s) // if no user had cancelled the run
 	if err != nil {
 		return err
 	}

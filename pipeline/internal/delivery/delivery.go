@@ -71,8 +71,9 @@ func (d Delivery) commitOf(ctx context.Context, target Target) (string, error) {
 	return commit, nil
 }
 
-// notSuperseded is a SupersededError if there, the image that an overlay has, was built from a later commit than the target's.
-// An image whose commit nobody knows, such as that of an environment without a release, cannot be later.
+// notSuperseded returns a SupersededError if there, the image that an overlay has, was built from a
+// later commit than the target's. An image whose commit is unknown, such as that of an environment
+// without a release, cannot be later.
 func (d Delivery) notSuperseded(ctx context.Context, target Target, commit string, there overlay.Image, where string) error {
 	_, abbreviated, ok := overlay.Release(there.Tag)
 	if !ok {

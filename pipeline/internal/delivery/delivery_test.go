@@ -23,7 +23,8 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
 )
 
-// TestMain lets git be as on a fresh machine, whoever runs the tests.
+// TestMain gives git the configuration of a fresh machine, without that of the user who runs the
+// tests.
 func TestMain(m *testing.M) {
 	home, err := os.MkdirTemp("", "git-home-")
 	if err == nil {
@@ -378,7 +379,7 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 	assert.Equal(t, "unchanged", string(promoted.PullRequest.Action))
 	assert.Equal(t, tip, p.log1("%H", "promote/test"))
 
-	// A newer one replaces it on top of main, while somebody pushes to the branch.
+	// A newer one replaces it on top of main, while a developer pushes to the branch.
 	git(t, p.developer, "checkout", "--quiet", "develop")
 	second := target("test", p.built("fix: second"))
 	p.edits, p.during = 0, func() {

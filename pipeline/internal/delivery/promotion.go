@@ -300,8 +300,8 @@ func (d Delivery) describe(
 	return text.String(), nil
 }
 
-// list names commits that change the source. GitHub makes links of the hashes; what people have written in the subjects is shown as
-// it is, so that it mentions nobody and closes nothing.
+// list names commits that change the source. GitHub makes links of the hashes; the subjects, which
+// people have written, are shown as code, so they mention no user and close no issue.
 func list(line func(string, ...any), commits []checkout.Commit, from, to string) {
 	if len(commits) == 0 {
 		line("No commit changes `%s/`.", source)

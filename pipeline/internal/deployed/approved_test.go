@@ -44,7 +44,7 @@ var changed = []struct {
 		project, i := d.now.any(d.random, []apitype.OpType{apitype.OpCreate, apitype.OpUpdate}[d.random.IntN(2)], everywhere...)
 		m := d.now[project][i]
 		if m.Op == apitype.OpUpdate && d.random.IntN(3) == 0 {
-			m.Old.Inputs["count"] = -1.0 // somebody has changed it meanwhile
+			m.Old.Inputs["count"] = -1.0 // a user has changed it in Azure
 			return
 		}
 		m.New.Inputs["count"] = different(m.New.Inputs["count"])
@@ -278,8 +278,8 @@ func TestUnit_LessThanWasApprovedMayBeDone(t *testing.T) {
 	assert.Equal(t, everywhere, e.updated)
 }
 
-// The values of the cases are few: whoever has a hash of one knows the value. The plan has codes that need the key, which it has
-// encrypted, and each place has another code for the same value.
+// The cases have few values, so a plain hash would give a value away. The plan has codes that need
+// the key instead, and it has the key encrypted; each place has another code for the same value.
 func TestUnit_APlanTellsNoValue(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 22))
@@ -355,7 +355,7 @@ func TestUnit_APlanIsReadOnlyAsItWasApproved(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A preview whose end nobody saw may have had more to tell.
+// A preview that was cut off may have had more to report.
 func TestUnit_AnIncompletePreviewIsNoPlan(t *testing.T) {
 	t.Parallel()
 	r := approval.Recorder{Key: approval.NewKey()}

@@ -43,7 +43,8 @@ func state(project, typ, name string, inputs map[string]any) *apitype.StepEventS
 	}
 }
 
-// inputsOf are those of some resource. What the numbers and words are is nobody's business: 0 to 9, and few words.
+// inputsOf returns inputs for a resource. Their values do not matter: the numbers 0 to 9, and few
+// words.
 func inputsOf(random *rand.Rand) map[string]any {
 	return map[string]any{
 		"count": float64(random.IntN(10)), "enabled": random.IntN(2) == 0, "location": word(random), "password": secret(),

@@ -1,4 +1,5 @@
-// Package deployed works on the stacks of a real environment, with the Pulumi CLI and the credentials of whoever runs it.
+// Package deployed works on the stacks of a real environment, with the Pulumi CLI and the
+// credentials of the user who runs it.
 package deployed
 
 import (

@@ -24,8 +24,9 @@ var keeper = stacks.Infra
 // stack's file.
 const sealedName = "planKey"
 
-// seal encrypts the key of a plan with the secrets provider of the environment's stacks, as the CLI encrypts a secret of the
-// configuration. Whoever may read the secrets in the stacks' states can decrypt it, with every backend and secrets provider.
+// seal encrypts the key of a plan with the secrets provider of the environment's stacks, as the CLI
+// encrypts a secret of the configuration. Everyone who may read the secrets in the stacks' states
+// can decrypt it, with every backend and secrets provider.
 func (e Environment) seal(ctx context.Context, key approval.Key) (string, error) {
 	file, done, err := e.copyOfFile(nil)
 	if err != nil {

@@ -129,7 +129,7 @@ func TestUnit_OneIssueIsOpenedUpdatedClosedAndReopened(t *testing.T) {
 	assert.Equal(t, "closed", issue.GetState())
 	assert.Equal(t, "<!-- gridos-drift -->\nclean", issue.GetBody())
 	assert.Equal(t, github.Unchanged, keep("still clean", false).Action)
-	issue.Labels = issue.Labels[1:] // somebody takes the label off
+	issue.Labels = issue.Labels[1:] // a user removes the label
 	assert.Equal(t, github.Reopened, keep("test", true).Action)
 	assert.Equal(t, "open", issue.GetState())
 	assert.Equal(t, "<!-- gridos-drift -->\ntest", issue.GetBody())

@@ -1,5 +1,5 @@
-// Package image takes images from one registry to another by way of a folder, so that nobody needs rights in both: what is pushed
-// is what was pulled, byte for byte.
+// Package image copies images from one registry to another through a folder, so that no identity
+// needs rights in both: the pushed image equals the pulled one, byte for byte.
 package image
 
 import (

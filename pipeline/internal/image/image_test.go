@@ -27,7 +27,8 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/image"
 )
 
-// start starts a registry that lets in who shows a user and password; without a user, everybody.
+// start starts a registry that requires the user and a password; without a user it requires
+// nothing.
 func start(t *testing.T, user string) string {
 	t.Helper()
 	images := registry.New(registry.Logger(log.New(io.Discard, "", 0)))

@@ -84,10 +84,11 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 // Check returns everything that is wrong with the workflows in .github/workflows and the actions in .github/actions of a
 // repository, joined. The rules:
 //
-//   - an action of somebody else's is pinned by the full hash of a commit, with the version behind it in a comment, and has the
-//     same pin everywhere: a tag can be moved (docs.github.com, "Secure use reference");
+//   - an action from another repository is pinned by the full hash of a commit, with the version in
+//     a comment after it, and has the same pin everywhere: a tag can be moved (docs.github.com,
+//     "Secure use reference");
 //   - a workflow has permissions, which only read; jobs add what they need;
-//   - a script has no ${{ }} in it: what somebody writes into a branch's name would be run (same source);
+//   - a script has no ${{ }} in it: the shell would run text from a branch's name (same source);
 //   - a job that writes nothing to the repository does not keep the credential that checked it out;
 //   - what updates an environment is in a concurrency group that does not cancel;
 //   - in a workflow that a pull request begins no job gets a token to sign in with, unless it runs for pushes only, or in the
@@ -98,7 +99,7 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 //   - a pull request is compared with the first parent of its merge: the base of its event may be older (actions/runner, issue 1689);
 //   - the labels of a pull request are asked of GitHub: those of the event are old when a run is
 //     started again (docs.github.com, "Re-running workflows and jobs": the event is the original one);
-//   - pull_request_target, which runs with rights on code that nobody has reviewed, is not used;
+//   - pull_request_target, which runs unreviewed code with rights, is not used;
 //   - a job has a timeout;
 //   - no job writes a cache, but one of a workflow that no pull request and no push begins: what others leave in a cache would be
 //     linked into programs that have an identity;

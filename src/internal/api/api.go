@@ -347,7 +347,8 @@ func (a *API) limit(client string) error {
 	}
 }
 
-// decode reads the one JSON value that a request consists of, of bounded size and without fields that nobody knows.
+// decode reads the one JSON value that a request consists of, of bounded size and without unknown
+// fields.
 func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return refuse(http.StatusUnsupportedMediaType, "the body is not declared as JSON; send Content-Type: application/json")

@@ -128,7 +128,7 @@ func evaluate[T any](t *testing.T, b *browser, expression string) T {
 	return value
 }
 
-// clean asserts that nothing went wrong in the page, and that it asked nobody but the service.
+// clean asserts that nothing went wrong in the page, and that it sent requests to the service only.
 func (b *browser) clean(t *testing.T, service string) {
 	t.Helper()
 	b.mutex.Lock()

@@ -158,7 +158,7 @@ func (r *recorder) WriteHeader(code int) {
 		r.code = code
 	}
 	if code == StatusClientGone {
-		code = http.StatusServiceUnavailable // nobody reads it, and 499 is not a registered code
+		code = http.StatusServiceUnavailable // the client is gone, and 499 is not a registered code
 	}
 	r.ResponseWriter.WriteHeader(code)
 }

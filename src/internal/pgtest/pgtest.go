@@ -224,7 +224,8 @@ func (s *Server) connect(ctx context.Context, database string) (*pgx.Conn, error
 	return pgx.Connect(ctx, fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/%s?sslmode=disable", s.password, s.port, database))
 }
 
-// unprivileged is a user whom PostgreSQL accepts: its own if the package is installed, or nobody.
+// unprivileged is a user whom PostgreSQL accepts: its own if the package is installed, or the
+// system's user without rights.
 func unprivileged() (*syscall.Credential, error) {
 	account, err := user.Lookup("postgres")
 	if err != nil {

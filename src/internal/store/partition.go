@@ -94,10 +94,10 @@ func (s *Store) addDay(ctx context.Context, name string, from time.Time) error {
 }
 
 // DropDays drops the partitions of the days that end before the time given. One replica does so at
-// a time; the others do nothing. No read and no write waits for it: the partition is detached
-// concurrently first, which waits for those that use it and keeps nobody out (PostgreSQL
-// documentation, ALTER TABLE, DETACH PARTITION). DROP TABLE alone would lock all of telemetry. What
-// a long query still holds is in the error, and a later call drops it.
+// a time; the others do nothing. No read and no write waits for it: DropDays first detaches the
+// partition concurrently, which waits for the queries that use it and locks none out (PostgreSQL
+// documentation, ALTER TABLE, DETACH PARTITION). DROP TABLE alone would lock all of telemetry. The
+// error names the partitions that a long query still holds; a later call drops them.
 func (s *Store) DropDays(ctx context.Context, before time.Time) (err error) {
 	connection, err := s.pool.Acquire(ctx)
 	if err != nil {
