@@ -4,9 +4,9 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The go command does the same for everyone: GOFLAGS and a workspace of the user's do not count, and TEST_FLAGS is for more flags of
-# go test. With -trimpath a package that was compiled in one checkout is not compiled again in another. Without -buildvcs=false nothing is
-# built in a checkout that belongs to another user, whose history Git does not tell.
+# The go command does the same for everyone: the user's GOFLAGS and workspace do not count, and TEST_FLAGS is for more flags of go test.
+# With -trimpath a package that was compiled in one checkout is not compiled again in another. Without -buildvcs=false the build fails in a
+# checkout that belongs to another user, because Git does not show its history.
 override GOFLAGS := -trimpath -buildvcs=false
 override GOWORK := off
 export GOFLAGS GOWORK
@@ -48,12 +48,12 @@ GOLANGCI_LINT := go tool -modfile=tools/golangci-lint/go.mod golangci-lint
 ACTIONLINT := go tool -modfile=tools/actionlint/go.mod actionlint
 # An engine or cluster test may wait for a control plane to start on a busy machine. The time is that of all tests of a package.
 GO_TEST := go test -timeout 75m $(TEST_FLAGS)
-# The service in src/ is a module of its own: what is said to the go command here is said there too.
+# The service in src/ is a module of its own: each go command here is run there too.
 IN_SRC := cd src &&
 SRC_LINT := go tool -modfile=../tools/golangci-lint/go.mod golangci-lint
 # The packages that have tests of a tier: linking the others only to run nothing would take longer than the tests.
 with_tests = $(sort $(dir $(shell grep -rl --include='*_test.go' --exclude-dir=.lab --exclude-dir=tools --exclude-dir=src '^func $(1)' .)))
-# What the last column of a document's table names: its tests, and its scenarios. TestUnit_EveryRowNamesItsTest sees to the names.
+# The names in the last column of a document's table: its tests, and its scenarios. TestUnit_EveryRowNamesItsTest checks the names.
 proofs_of = $(shell awk -F'|' '/^\|/ { print $$(NF-1) }' $(1) | grep -oE $(2) | tr -d '`' | sort -u)
 tests_of = $(call proofs_of,$(1),'`(Test|Fuzz)[A-Za-z0-9_]+`')
 scenarios_of = $(call proofs_of,$(1),'`[a-z][a-z-]*`')
@@ -102,7 +102,7 @@ tools: ## Get all programs that the lab runs, building what cannot be downloaded
 
 ##@ A real subscription, with your own Pulumi CLI and login
 
-# go run makes 1 of every exit code but 0: the codes of preflight are for scripts.
+# go run turns every exit code but 0 into 1, and scripts need the codes of preflight.
 .PHONY: preflight
 preflight: ## Ask the subscription whether STACK=dev|test|prod can be deployed to it, and change nothing
 	go build -o bin/pipeline ./pipeline
@@ -177,9 +177,9 @@ test-src: ## Vet the service, and run all its tests with the race detector
 	$(IN_SRC) go vet ./...
 	$(IN_SRC) $(GO_TEST) -race ./...
 
-# go test fuzzes one target of one package at a time. What is interesting is made small only for a while: by default that takes a minute,
-# which a large input, such as a manifest, uses up. Up to Go 1.26 the end of FUZZTIME itself is now and then taken for a failure, without an
-# input that fails (https://go.dev/issue/75804): only that passes.
+# go test fuzzes one target of one package at a time. Minimising an interesting input is limited in time: the default is a minute, and a
+# large input, such as a manifest, uses it all. Up to Go 1.26 go test sometimes reports the end of FUZZTIME itself as a failure, without an
+# input that fails (https://go.dev/issue/75804): the target ignores only that failure.
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME, one after the other
 	@log=$$(mktemp) && trap 'rm -f "$$log"' EXIT; \
@@ -227,7 +227,7 @@ chaos: ## Kill up, preview and down at ROUNDS random moments, and check that all
 drills: ## Lose the cluster, the states, Argo CD and the key vault, one after the other, and get them back: five minutes
 	go run ./lab/proofs drills $(DRILLS)
 
-# Here a test that lacks a program fails instead of being skipped: what is not tried must not look as if it were.
+# Here a test that lacks a program fails instead of being skipped: a test that did not run must not look as if it had passed.
 .PHONY: faults
 faults: tools ## Provoke every fault of docs/faults.md: four minutes; leaves the lab running
 	CI=true $(GO_TEST) -run '$(call any_of,$(call tests_of,docs/faults.md))' $(call with_any,$(call tests_of,docs/faults.md))

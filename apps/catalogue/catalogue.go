@@ -171,9 +171,9 @@ func completed(e Entry, defaults Defaults) Entry {
 	return e
 }
 
-// ownedByControllers are the fields that progressive delivery writes. A sync that has something
-// else to change in the object writes Git's value too. Argo Rollouts puts its weights back at once.
-// Replicas must not be in Git (argo-rollouts issue 3565).
+// ownedByControllers are the fields that progressive delivery writes. A sync that changes another
+// field of the object writes Git's value of these fields too. Argo Rollouts sets its weights again
+// at once. Replicas must not be in Git (argo-rollouts issue 3565).
 func ownedByControllers() []application.IgnoreDifference {
 	return []application.IgnoreDifference{
 		// The HorizontalPodAutoscaler owns the replicas.
@@ -283,7 +283,8 @@ func value[T any](given *T, otherwise T) T {
 	return *given
 }
 
-// durationOr returns otherwise for what check has refused already.
+// durationOr returns the duration in given, or the value otherwise for a text that check has
+// already refused.
 func durationOr(given string, otherwise time.Duration) time.Duration {
 	if d, err := time.ParseDuration(given); err == nil {
 		return d

@@ -198,7 +198,7 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 	}
 }
 
-// Helm takes no notice of a value whose key the chart does not have.
+// Helm ignores a value whose key the chart does not have.
 func TestUnit_TheChartKnowsEveryValue(t *testing.T) {
 	t.Parallel()
 	file, err := os.Open("testdata/prometheus-" + prometheusVersion + ".keys.txt")

@@ -226,7 +226,7 @@ func checkRetry(r Retry) []error {
 	longest, wrongLongest := positive("retry.backoff.maxDuration", r.Backoff.MaxDuration)
 	mistakes = append(mistakes, wrongFirst, wrongLongest)
 	if wrongFirst == nil && wrongLongest == nil {
-		// What is left out has its default, which what is given has to go with.
+		// A field that is left out has its default, and the given fields have to fit it.
 		effective := retry(&r).Backoff
 		first, longest = durationOr(effective.Duration, first), durationOr(effective.MaxDuration, longest)
 		if first > longest {

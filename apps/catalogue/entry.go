@@ -1,5 +1,5 @@
-// Package catalogue is the list of the Argo CD Applications of an environment: what the platform ships, and what the
-// configuration adds to it, changes in it or takes out of it.
+// Package catalogue is the list of the Argo CD Applications of an environment: those that the
+// platform ships, with those that the configuration adds, changes or removes.
 package catalogue
 
 import "github.com/gridos/sharedinfra/apps/application"

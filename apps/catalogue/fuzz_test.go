@@ -18,8 +18,8 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// FuzzEntries: a catalogue that is accepted has only Applications that Argo CD can sync, from where it should, into where it may; and
-// means the same when it is written again.
+// FuzzEntries: a catalogue that is accepted has only Applications that Argo CD can sync, from
+// permitted sources into permitted namespaces; and it means the same when it is written again.
 func FuzzEntries(f *testing.F) {
 	for _, text := range []string{
 		`[]`, `null`, `[{}]`,

@@ -68,11 +68,12 @@ func prometheus() prometheusValues {
 		Server: prometheusServer{
 			// The first pause of a rollout is a minute: at the chart's own interval, a minute, a rate would have one sample.
 			Global: prometheusGlobal{ScrapeInterval: "15s"},
-			// Analysis looks back minutes, and a person who asks why a rollout was aborted a few days. The size is what
-			// keeps the volume from filling up, and leaves room for the write-ahead log.
+			// An analysis looks back minutes, and a person who asks why a rollout was aborted looks
+			// back a few days. The size is what keeps the volume from filling up, and leaves room
+			// for the write-ahead log.
 			Retention: "7d", RetentionSize: "6GB",
-			// On a volume, so that a rollout that is under way while Prometheus moves to another node does not fail for
-			// want of data.
+			// On a volume: a rollout that is under way while Prometheus moves to another node must
+			// not fail because data is missing.
 			PersistentVolume: prometheusVolume{Enabled: true, Size: "8Gi"},
 			// Without a limit on the CPU: a throttled Prometheus misses scrapes.
 			Resources: resources{

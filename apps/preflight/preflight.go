@@ -1,6 +1,6 @@
-// Package preflight asks the cluster whether it is ready for Applications. The Kubernetes provider would say of a cluster
-// without Argo CD that it knows no such kind, and Argo CD of an Application whose AppProject is missing nothing that an update
-// sees.
+// Package preflight asks the cluster whether it is ready for Applications. For a cluster without
+// Argo CD the Kubernetes provider would report only an unknown kind, and for an Application whose
+// AppProject is missing Argo CD reports nothing that an update sees.
 package preflight
 
 import (
@@ -49,10 +49,10 @@ type Use struct {
 }
 
 // Run returns an error unless the cluster serves Applications and has the AppProjects, which permit
-// what is used. What it reads are outputs of other stacks, so that waiting for them is safe: at a
-// preview they are known, or, where the other stack was never brought up, they will not be before
-// the update, and the update checks. Run registers nothing and decides nothing but whether the
-// program goes on. Under the SDK's mocks, where there is no cluster, it does nothing.
+// what is used. It reads outputs of other stacks, so waiting for them is safe: in a preview they
+// are known, or, if the other stack was never brought up, they are known only in the update, and
+// the update checks. Run registers nothing and only decides whether the program goes on. Under the
+// SDK's mocks, where there is no cluster, it does nothing.
 func Run(ctx *pulumi.Context, args Args) error {
 	if ctx.RunningWithMocks() {
 		return nil
@@ -107,8 +107,8 @@ func Check(
 	return cluster.permits(projects, uses)
 }
 
-// cluster is an API server. It is asked over plain HTTP requests: two answers of which a field each is read are not worth a
-// client for all of Kubernetes.
+// cluster is an API server. The check uses plain HTTP requests: it reads one field each of two
+// answers, which is not worth a client for all of Kubernetes.
 type cluster struct {
 	client              *http.Client
 	server, environment string
@@ -134,7 +134,7 @@ func (c cluster) servesApplications(ctx context.Context) error {
 	return err
 }
 
-// project is an AppProject as far as it is looked at.
+// project has the fields of an AppProject that the check reads.
 type project struct {
 	Metadata struct {
 		Name string `json:"name"`

@@ -97,7 +97,7 @@ func TestUnit_WhatIsMissingIsOneSentenceWithTheRemedy(t *testing.T) {
 // uses is what the Applications of the project gridos need of it.
 func uses(use preflight.Use) map[string]preflight.Use { return map[string]preflight.Use{"gridos": use} }
 
-// What is the same to Argo CD is the same here, and nothing else is.
+// Two addresses are equal here exactly if they are equal to Argo CD.
 func TestUnit_ASourceIsPermittedAsArgoCDComparesIt(t *testing.T) {
 	t.Parallel()
 	cluster := serve(t, http.StatusOK, served, projects)

@@ -96,8 +96,9 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	cluster, err := kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{
 		Kubeconfig:        infra.Kubeconfig,
 		ClusterIdentifier: infra.OIDCIssuerURL, // as in gridos-bootstrap
-		// Applied from the server's side, every Application would be sent to the API server at a preview too, which takes several
-		// times as long as all else. What that would find out, tests against the official definition have.
+		// With server-side apply, every Application would be sent to the API server in a preview
+		// too, which takes several times as long as everything else. Tests against the official
+		// definition find the same mistakes.
 		EnableServerSideApply: pulumi.Bool(false),
 		KubeClientSettings:    kubernetes.KubeClientSettingsArgs{Qps: pulumi.Float64(clientRate), Burst: pulumi.Int(clientBurst)},
 	}, pulumi.Version(plugins.Kubernetes))
@@ -114,8 +115,9 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	})
 }
 
-// registerAll registers one wave after the other. Argo CD syncs each Application by itself, so that a wave means something only
-// where the ones before it are waited for: those are what a later wave depends on.
+// registerAll registers one wave after the other. Argo CD syncs each Application by itself, so a
+// wave has an effect only if the update waits for the earlier ones: a later wave depends on the
+// Applications that are waited for.
 func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.BootstrapOutputs, cluster pulumi.ResourceOption) error {
 	var earlier, waited []pulumi.Resource // of earlier waves, and those of this one
 	for i, a := range settings.Applications {
@@ -123,7 +125,8 @@ func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.Bootst
 			earlier = append(earlier, waited...)
 			waited = nil
 		}
-		// The state remembers them: a removal, which runs no program, goes by what the last update said.
+		// The state keeps them: a removal runs no program, and uses the timeouts of the last
+		// update.
 		timeouts := &pulumi.CustomTimeouts{Delete: settings.DeleteTimeout.String()}
 		if a.Wait > 0 {
 			timeouts.Create = a.Wait.Round(time.Second).String()

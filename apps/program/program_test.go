@@ -63,7 +63,8 @@ func TestUnit_EveryRegisteredInputIsInTheGoldenFile(t *testing.T) {
 
 const applicationType = "kubernetes:argoproj.io/v1alpha1:Application"
 
-// Git decides what runs. Where nothing is lost by it, a deleted Application takes what it deployed with it.
+// Git decides what runs. Where no data is lost by it, deleting an Application deletes its workloads
+// too.
 func TestUnit_ArgoCDKeepsTheClusterAsGitSays(t *testing.T) {
 	t.Parallel()
 	type facts struct{ project, namespace, source, options string }

@@ -1,10 +1,11 @@
 // Package appproject spells Argo CD's AppProject as far as the platform uses it, and the projects
 // that the platform has, Argo CD's own among them. An AppProject is the part of the bootstrap
-// boundary that the cluster itself enforces: what an Application may be synced from, where to, and
-// which kinds it may create.
+// boundary that the cluster itself enforces: the repositories and namespaces that an Application
+// may sync from and to, and the kinds that it may create.
 //
-// Argo CD's own module would bring most of Kubernetes with it. A test in the lab has a real API server judge what these
-// types render against the official definition, under strict field validation.
+// Argo CD's own module would bring most of Kubernetes with it. In a test of the lab a real API
+// server checks the output of these types against the official definition, with strict field
+// validation.
 package appproject
 
 // APIVersion and Kind are those of an AppProject.
@@ -28,8 +29,9 @@ type Spec struct {
 	Destinations []Destination `json:"destinations"`
 	// ClusterResourceWhitelist has the kinds outside namespaces that may be synced; empty means none.
 	ClusterResourceWhitelist []GroupKind `json:"clusterResourceWhitelist"`
-	// NamespaceResourceWhitelist has the kinds inside namespaces that may be synced; nil means all. Argo CD also shows
-	// nothing else in an Application's tree, so it has to name what controllers create from what is synced.
+	// NamespaceResourceWhitelist has the kinds inside namespaces that may be synced; nil means all.
+	// Argo CD also shows no other kinds in an Application's tree, so the list has to name the
+	// objects that controllers create from the synced ones.
 	NamespaceResourceWhitelist []GroupKind `json:"namespaceResourceWhitelist,omitempty"`
 	Roles                      []Role      `json:"roles,omitempty"`
 	// SyncWindows are when Applications may sync; none means always.

@@ -62,8 +62,8 @@ func Default() Project {
 	}}
 }
 
-// orphans warns of what belongs to no Application, but for what the mesh puts into every namespace; what Kubernetes puts there Argo CD
-// knows by itself.
+// orphans warns of objects that belong to no Application, except those that the mesh creates in
+// every namespace; Argo CD itself excludes those that Kubernetes creates there.
 func orphans() OrphanedResources {
 	return OrphanedResources{Warn: true, Ignore: []OrphanedKey{{Kind: "ConfigMap", Name: "istio-ca-root-cert"}}}
 }

@@ -1,5 +1,5 @@
-// Package argocd installs Argo CD, highly available, tells it about the cluster that it runs in, and confines it to the
-// AppProjects of the platform.
+// Package argocd installs Argo CD, highly available, describes to it the cluster that it runs in,
+// and confines it to the AppProjects of the platform.
 package argocd
 
 import (
@@ -78,8 +78,8 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 			// Its name when it was the only project: it is updated, not replaced under the Applications that belong to it.
 			opts = append(opts, pulumi.Aliases([]pulumi.Alias{{Name: pulumi.String(name + "-project")}}))
 		}
-		// An Application that belongs to the closed project is none of the platform's: it keeps
-		// nothing.
+		// An Application that belongs to the closed project is not the platform's: it does not keep
+		// the project.
 		registered, err := newProject(ctx, name+"-project-"+project.Name, project,
 			s.Projects.KeepUsed && project.Name != naming.ProjectDefault, opts...)
 		if err != nil {

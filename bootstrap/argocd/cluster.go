@@ -8,9 +8,10 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// newCluster registers the Secret by which Argo CD knows the cluster that it runs in. It grants nothing that Argo CD does
-// not have: its labels and annotations tell ApplicationSets about the environment, with a `clusters` generator, so that
-// manifests need not repeat what Azure decided. Labels are what generators select by, annotations what templates read.
+// newCluster registers the Secret by which Argo CD knows the cluster that it runs in. It grants
+// nothing that Argo CD does not have: its labels and annotations tell ApplicationSets about the
+// environment, with a `clusters` generator, so that manifests need not repeat values that Azure
+// decided. Generators select by labels; templates read annotations.
 func newCluster(
 	ctx *pulumi.Context, name, environment string, infra stacks.InfraOutputs, namespace pulumi.StringInput, opts ...pulumi.ResourceOption,
 ) error {

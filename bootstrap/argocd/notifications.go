@@ -16,7 +16,8 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// Notifications is whom Argo CD tells what became of a commit. Without any recipient the controller is not installed.
+// Notifications lists the recipients to which Argo CD reports the result of a commit. Without any
+// recipient the controller is not installed.
 type Notifications struct {
 	// GitHubAppID and GitHubInstallationID are the numbers of a GitHub App that may write commit statuses, and of its
 	// installation; GitHubKey is its private key in PEM.
@@ -95,7 +96,7 @@ func (n Notifications) recipients() []recipient {
 		list = append(list, recipient{
 			service: "github", name: "github", key: "github-private-key", value: n.GitHubKey,
 			// GitHub has no commit of a chart's repository or of another host. It would answer 404,
-			// and a notification that was not delivered is sent again at each look at the
+			// and Argo CD sends an undelivered notification again each time it looks at the
 			// Application.
 			selector: naming.LabelGitHost + " in (github.com, ssh.github.com)",
 			settings: map[string]any{
@@ -126,7 +127,7 @@ func (n Notifications) recipients() []recipient {
 	return list
 }
 
-// event is something that happens to an Application and is told.
+// event is something that happens to an Application and is reported.
 type event struct {
 	// name is both the trigger's and the template's.
 	name string
@@ -170,7 +171,7 @@ func (e event) template(environment string) map[string]any {
 		"message": sentence + "\n" + tellURL,
 		"github": map[string]any{
 			"status": map[string]string{"state": e.state, "label": "argocd/" + tellName, "targetURL": tellURL},
-			// Every recipient's message is refused where this one cannot be written.
+			// If this field cannot be rendered, the messages to all recipients fail.
 			"revisionPath": tellCommit,
 		},
 		"teams-workflows": map[string]any{

@@ -27,7 +27,8 @@ type Projects struct {
 	PlatformNamespaces []string
 	// Windows are when both may sync; none means always.
 	Windows []appproject.SyncWindow
-	// KeepUsed has Argo CD keep an AppProject, and so gridos-bootstrap Argo CD, as long as an Application belongs to it.
+	// KeepUsed makes Argo CD keep an AppProject as long as an Application belongs to it;
+	// gridos-bootstrap then keeps Argo CD as well.
 	KeepUsed bool
 }
 
@@ -145,12 +146,15 @@ func (s Settings) projects() []appproject.Project {
 }
 
 const (
-	// usedFinalizer makes Argo CD keep an AppProject until no Application belongs to it (Argo CD's documentation, "Projects"). The
-	// release goes after the AppProjects: as long as one stays, Argo CD is there to finish what it has begun to delete. A hook of the
-	// engine before the release is deleted could say so at once, but with one `pulumi destroy` always needs the program.
+	// usedFinalizer makes Argo CD keep an AppProject until no Application belongs to it (Argo CD's
+	// documentation, "Projects"). The release is deleted after the AppProjects: as long as one
+	// stays, Argo CD is there to finish the deletions that it has begun. A hook of the engine
+	// before the deletion of the release could report this at once, but with a hook `pulumi
+	// destroy` always needs the program.
 	usedFinalizer = "resources-finalizer.argocd.argoproj.io"
-	// letGo is how long Argo CD may take to let an unused AppProject go: a moment, but up to its three minutes between two looks at
-	// everything where the AppProject was still used when its deletion was asked for.
+	// letGo is how long Argo CD may take to release an unused AppProject: usually a moment, but up
+	// to the three minutes between two full reconciliations if the AppProject was still used when
+	// its deletion was requested.
 	letGo = "4m"
 )
 

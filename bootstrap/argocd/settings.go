@@ -17,10 +17,10 @@ type Settings struct {
 	Environment string
 	// Domain is the host name of the user interface.
 	Domain string
-	// ControllerReplicas is the number of application controllers. They divide clusters among each
-	// other, and none takes over from another (Argo CD 3.4.4, controller/sharding/sharding.go).
-	// With one cluster a second one is idle, or it has the cluster and waits, at each restart,
-	// until the idle one is ready.
+	// ControllerReplicas is the number of application controllers. They divide the clusters among
+	// themselves, and none takes over from another (Argo CD 3.4.4,
+	// controller/sharding/sharding.go). With one cluster a second controller is idle, or it has the
+	// cluster and at each restart waits until the idle one is ready.
 	ControllerReplicas int
 	// ServerMinReplicas and ServerMaxReplicas bound the API server's autoscaling.
 	ServerMinReplicas, ServerMaxReplicas       int

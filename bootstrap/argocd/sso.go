@@ -25,10 +25,10 @@ type SSO struct {
 	ClientSecret pulumi.StringInput
 }
 
-// configured tells whether anybody can sign in.
+// configured reports whether this sign-in is on.
 func (s SSO) configured() bool { return s.ClientID != "" }
 
-// workloadIdentity tells whether Argo CD signs in to the directory without a secret.
+// workloadIdentity reports whether Argo CD signs in to the directory without a secret.
 func (s SSO) workloadIdentity() bool { return s.configured() && s.ClientSecret == nil }
 
 // Groups are the object ids (GUIDs) of the directory's groups, by the role that they have in Argo CD.

@@ -43,7 +43,7 @@ type spreadValues struct {
 }
 
 type networkPolicyValues struct {
-	// Create gives each component a policy that lets in who has business with it.
+	// Create gives each component a policy that allows only the clients that need it.
 	Create bool `json:"create"`
 	// DefaultDenyIngress would close every other pod of the namespace too. The pods of Redis have
 	// the policies of their own chart: see [redisPolicyValues].
@@ -51,7 +51,7 @@ type networkPolicyValues struct {
 }
 
 type crdValues struct {
-	// Install has them in the release, so that an update of the chart updates them.
+	// Install makes them part of the release, so that an update of the chart updates them.
 	Install bool `json:"install"`
 	// Keep leaves the CRDs, and with them every Application, when the release is uninstalled.
 	Keep bool `json:"keep"`
@@ -72,17 +72,20 @@ type configMapValues struct {
 	// interface.
 	ExecEnabled bool   `json:"exec.enabled"`
 	OIDC        string `json:"oidc.config,omitempty"`
-	// TrackingMethod says by what Argo CD knows its own: the label that it would use otherwise is one that charts set too.
+	// TrackingMethod says how Argo CD recognises the objects that it manages: charts also set the
+	// label of the default method.
 	TrackingMethod string `json:"application.resourceTrackingMethod"`
 	// ApplicationHealth is a Lua script. Argo CD has none of its own for an Application, and without one an application of
 	// applications starts its next wave before the last one is healthy.
 	ApplicationHealth string `json:"resource.customizations.health.argoproj.io_Application"`
-	// Reconciliation is how often Git is asked, and ReconciliationJitter up to how much later, so that not every Application is looked
-	// at at once. A look that comes a little too early for the last one is skipped, so that a commit is found after twice the one and
-	// once the other at the latest: with the chart's 120s and 60s that would be five minutes, and three are promised.
+	// Reconciliation is how often Argo CD asks Git; ReconciliationJitter adds a random delay of at
+	// most that long, so that Argo CD does not refresh all Applications at once. Argo CD skips a
+	// refresh that comes a little too early after the last one, so it finds a commit after twice
+	// the first and once the second at the latest: with the chart's 120s and 60s that would be five
+	// minutes, and the platform promises three.
 	Reconciliation       string `json:"timeout.reconciliation"`
 	ReconciliationJitter string `json:"timeout.reconciliation.jitter"`
-	// MaxWebhookPayload bounds what anybody can make the server read, in megabytes.
+	// MaxWebhookPayload bounds the request that any client can make the server read, in megabytes.
 	MaxWebhookPayload string `json:"webhook.maxPayloadSizeMB"`
 }
 
@@ -219,9 +222,9 @@ type exporterValues struct {
 	Resources resourceValues `json:"resources"`
 }
 
-// redisPolicyValues let in who has business with the pods. Redis asks for a password, but Sentinel
-// asks for none: without a policy every pod of the cluster could name it another Redis to follow,
-// and read the password from what it sends there.
+// redisPolicyValues let in only the clients that need the pods. Redis asks for a password, but
+// Sentinel asks for none: without a policy every pod of the cluster could name another Redis for it
+// to follow, and read the password that Sentinel sends there.
 type redisPolicyValues struct {
 	Enabled bool `json:"enabled"`
 	// IngressRules are added to those that the chart has anyway: for Redis from Redis and HAProxy,
@@ -231,8 +234,8 @@ type redisPolicyValues struct {
 
 type ingressRuleValues struct {
 	Selectors []peerValues `json:"selectors"`
-	// Ports are those of Redis and Sentinel where there are none. To those of a rule for HAProxy
-	// the chart adds them.
+	// Without Ports a rule has those of Redis and Sentinel. In a rule for HAProxy the chart adds
+	// its ports to these.
 	Ports []portValues `json:"ports,omitempty"`
 }
 
@@ -438,7 +441,8 @@ func request(cpu, memory string) resourceValues {
 	return resourceValues{Requests: requestValues{CPU: cpu, Memory: memory}}
 }
 
-// spread asks for an even spread and takes what it can get: a zone that is down must not keep a pod from starting.
+// spread asks for an even spread but does not require it: a zone that is down must not keep a pod
+// from starting.
 func spread(over string) spreadValues {
 	return spreadValues{MaxSkew: 1, TopologyKey: over, WhenUnsatisfiable: "ScheduleAnyway"}
 }

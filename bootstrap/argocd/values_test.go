@@ -76,7 +76,7 @@ func valuesOf(t *testing.T, s Settings) values {
 	return v
 }
 
-// What the release is given is read by people here, whole, when it changes.
+// People review the complete values of the release here when they change.
 func TestUnit_TheValuesAreThoseOfTheGoldenFiles(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string]Settings{
@@ -289,8 +289,8 @@ func commitIsAlwaysKnown(t *testing.T, text string) {
 	}
 }
 
-// Sentinel asks for no password: a pod that reaches it can name another Redis to follow, and is
-// sent the password.
+// Sentinel asks for no password: a pod that reaches it can name another Redis to follow, and
+// receives the password.
 func TestUnit_RedisAnswersArgoCDAndPrometheusAlone(t *testing.T) {
 	t.Parallel()
 	redis := valuesOf(t, settingsOf(t, "prod", nil)).RedisHA
@@ -321,7 +321,7 @@ func TestUnit_RedisAnswersArgoCDAndPrometheusAlone(t *testing.T) {
 		"those that Argo CD's own manifests let in")
 }
 
-// What a notifier refers to as $key, the Secret has.
+// The Secret has every $key to which a notifier refers.
 func TestUnit_EachNotifierFindsItsSecret(t *testing.T) {
 	t.Parallel()
 	text := "x"

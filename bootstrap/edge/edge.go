@@ -33,8 +33,9 @@ type Edge struct {
 	pulumi.ResourceState
 }
 
-// New registers the Service. AKS has made the namespace, the gateway's pods and a Service of its own for them by the time that
-// the mesh is on. AKS lets its Service have a chosen address too; docs/design/0003 says why this is another one.
+// New registers the Service. When the mesh is on, AKS has already created the namespace, the
+// gateway's pods and its own Service for them. That Service could have a chosen address too;
+// docs/design/0003 says why the platform has a second one.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Edge, error) {
 	e := &Edge{}
 	if err := ctx.RegisterComponentResource("gridos-bootstrap:edge:Edge", name, e, opts...); err != nil {
@@ -43,8 +44,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	_, err := object.NewService(ctx, name+"-service", object.Metadata{
 		Name:      pulumi.String("gridos-edge"),
 		Namespace: pulumi.String(naming.NamespaceIstioIngress),
-		// istiod takes the ports of the oldest Service of a gateway that has not opted out. AKS' own is to decide, also when AKS
-		// has made it again and it is the younger one.
+		// istiod takes the ports of the oldest Service of a gateway that has not opted out. AKS'
+		// own Service must decide, even when AKS has recreated it and it is the younger one.
 		Labels: pulumi.StringMap{noTranslation: pulumi.String("true")},
 		Annotations: pulumi.StringMap{
 			internal: pulumi.String("true"),
@@ -56,10 +57,11 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		// The pods of every revision of the mesh, as AKS' own Service selects them: an upgrade has two side by side (azure-aks-docs,
 		// istio-upgrade.md, "Minor revision upgrades with ingress and egress gateways").
 		"selector": pulumi.StringMap{"istio": pulumi.String(naming.IstioInternalIngress)},
-		// Only nodes with a gateway that is ready get traffic, because the load balancer then probes the health check port that
-		// Kubernetes keeps for just that. With Cluster it would probe every node at each port of the gateway, whose answer to
-		// a bare request says nothing about its health, and traffic would take one more hop, with the node as its source: the
-		// mesh would no longer see that it is the Application Gateway's.
+		// Only nodes with a gateway that is ready get traffic, because the load balancer then
+		// probes the health check port that Kubernetes keeps for just that. With Cluster it would
+		// probe every node at each port of the gateway, whose answer to a bare request says nothing
+		// about its health. Traffic would take one more hop, with the node as its source: the mesh
+		// would no longer see that it comes from the Application Gateway.
 		//
 		// There are no loadBalancerSourceRanges: the network's security groups already let in the Application Gateway alone.
 		"externalTrafficPolicy": pulumi.String("Local"),

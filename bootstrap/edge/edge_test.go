@@ -14,7 +14,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Where its ports lead is for lab/internal/delivery/traffic to test, which knows AKS' own Service and what Envoy makes of both.
+// lab/internal/delivery/traffic tests where its ports lead: it knows AKS' own Service, and how
+// Envoy uses both.
 func TestUnit_TheGatewayIsReachedAtTheAddressThatInfraChoseAndAtNoOther(t *testing.T) {
 	t.Parallel()
 	recorded, err := mocks.Run{Project: stacks.Bootstrap, Root: "../..", Stack: "prod"}.Do(func(ctx *pulumi.Context) error {
