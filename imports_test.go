@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The bootstrap boundary, and the time that a cold build takes, are decided by what each program imports, however
-// indirectly.
+// The direct and indirect imports of each program decide the bootstrap boundary, and the time of a
+// cold build.
 func TestUnit_ProgramsImportOnlyWhatTheirSideOfTheBoundaryNeeds(t *testing.T) {
 	t.Parallel()
 	const (

@@ -100,7 +100,7 @@ func TestUnit_AReplacementIsOneChangeAndWhatStandsOnItFollows(t *testing.T) {
 	}}, second.Properties)
 }
 
-// A secret that differs is told, without what the engine writes in its place.
+// The report names a secret that differs, without the text that the engine writes in its place.
 func TestUnit_ASecretThatChangesIsTold(t *testing.T) {
 	t.Parallel()
 	hidden := func() map[string]any { return map[string]any{sig.Key: sig.Secret, "ciphertext": "[secret]"} }
@@ -149,7 +149,8 @@ func TestUnit_WhatIsGuardedIsDangerousOnlyWhenItIsTakenAway(t *testing.T) {
 	}
 }
 
-// What is paid for by being there is told when it comes, and logs are paid for by what there is of them.
+// The report marks resources that cost money by existing when they are created, and logs, which
+// cost by their volume.
 func TestUnit_WhatCostsMoneyIsToldWhenItComes(t *testing.T) {
 	t.Parallel()
 	for typ, want := range map[string]changes.Level{
@@ -163,7 +164,8 @@ func TestUnit_WhatCostsMoneyIsToldWhenItComes(t *testing.T) {
 	}
 }
 
-// What people read is bounded, and says where it was cut; the widest value is whole.
+// Texts for people are bounded, and say where they were cut; a value of exactly the greatest width
+// stays whole.
 func TestUnit_ALongValueIsCut(t *testing.T) {
 	t.Parallel()
 	for length, want := range map[int]string{120: strings.Repeat("x", 120), 121: strings.Repeat("x", 119) + "…"} {
@@ -198,7 +200,8 @@ func TestUnit_PropertiesSayWhatIsRiskyAndWhatCostsMoney(t *testing.T) {
 	}
 }
 
-// What a refresh finds gone has happened already: it is looked at, and nothing can be stopped. What it finds changed is judged as usual.
+// A deletion that a refresh finds has already happened: people should look at it, but it cannot be
+// stopped. A change that it finds is rated as usual.
 func TestUnit_WhatARefreshFindsGoneIsLookedAt(t *testing.T) {
 	t.Parallel()
 	diff := map[string]apitype.PropertyDiff{"a": {Kind: apitype.DiffUpdate, InputDiff: true}}
@@ -224,7 +227,8 @@ func TestUnit_WhatARefreshFindsGoneIsLookedAt(t *testing.T) {
 	assert.Equal(t, changes.Plain, deleted.Changes[0].Level, deleted.Changes[0].Reasons)
 }
 
-// What protects, opens or records something is never called plain when it is taken back, and is no risk when it is switched on.
+// A property that protects, opens or records something is never plain when it is switched off, and
+// no risk when it is switched on.
 func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 	t.Parallel()
 	const (
@@ -249,7 +253,7 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		there     changes.Level // from old to made
 		back      changes.Level
 	}{
-		// Who reaches or does what: either way.
+		// Access and reachability: risky in both directions.
 		{cluster, "enableRBAC", true, false, changes.Risky, changes.Risky},
 		{cluster, "aadProfile.managed", true, false, changes.Risky, changes.Risky},
 		{cluster, "aadProfile.enableAzureRBAC", true, false, changes.Risky, changes.Risky},
@@ -283,11 +287,11 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		{app, "metadata.finalizers[0]", "resources-finalizer.argocd.argoproj.io", nil, changes.Risky, changes.Risky},
 		{namespace, `metadata.labels["pod-security.kubernetes.io/enforce"]`, "restricted", "privileged", changes.Risky, changes.Risky},
 
-		// What protects, and what is known only later.
+		// Protection, and values that are known only later.
 		{vault, "properties.enableSoftDelete", false, unknown, changes.Risky, changes.Risky},
 		{vault, "properties.enablePurgeProtection", true, unknown, changes.Risky, changes.Risky},
 
-		// What protects, records or keeps: only back.
+		// Protection, records and retention: risky only when reduced.
 		{vault, "properties.enableSoftDelete", true, false, changes.Risky, changes.Plain},
 		{vault, "properties.enablePurgeProtection", true, nil, changes.Risky, changes.Plain},
 		{vault, "properties.softDeleteRetentionInDays", 90.0, 7.0, changes.Risky, changes.Risky},
@@ -305,14 +309,14 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		{network, "enableDdosProtection", true, false, changes.Risky, changes.Plain},
 		{images, "policies.retentionPolicy.days", 30.0, 1.0, changes.Risky, changes.Costly},
 
-		// Such, where more of it is paid for.
+		// The same kind, where more of it costs money.
 		{server, "backup.geoRedundantBackup", "Enabled", "Disabled", changes.Risky, changes.Costly},
 		{server, "backup.backupRetentionDays", 35.0, 7.0, changes.Risky, changes.Costly},
 		{server, "highAvailability.mode", "ZoneRedundant", "Disabled", changes.Risky, changes.Costly},
 		{logs, "retentionInDays", 90.0, 30.0, changes.Risky, changes.Costly},
 		{logs, "workspaceCapping.dailyQuotaGb", -1.0, 2.0, changes.Risky, changes.Costly},
 
-		// What has none of it.
+		// Properties of no such kind.
 		{cluster, "tags.encryption", "a", "b", changes.Plain, changes.Plain},
 		{"kubernetes:core/v1:ConfigMap", "data.project", "a", "b", changes.Plain, changes.Plain},
 		{release, "values.server.replicas", 1.0, 2.0, changes.Plain, changes.Plain},

@@ -21,7 +21,8 @@ const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 // Collector makes a Project out of the events of one operation on its stack. Its zero value is ready for the events of a preview.
 type Collector struct {
-	// Refresh is set for the events of a refresh, which tell what has become of the resources since the last update.
+	// Refresh is set for the events of a refresh, which report how the resources have changed since
+	// the last update.
 	Refresh bool
 
 	changes    []Change
@@ -29,7 +30,7 @@ type Collector struct {
 	registered registered
 }
 
-// See takes note of one event of the engine. It is to be called for all of them, one after the other.
+// See records one event of the engine. Call it for all of them, one after the other.
 func (c *Collector) See(event apitype.EngineEvent) {
 	var step apitype.StepEventMetadata
 	switch {
@@ -91,7 +92,7 @@ func opOf(op apitype.OpType) (Op, bool) {
 	}
 }
 
-// optionsOf are the resource's options that differ and decide what becomes of it when it is deleted.
+// optionsOf returns the resource's options that differ and that decide what a deletion does to it.
 func optionsOf(step apitype.StepEventMetadata) []Property {
 	if step.Old == nil || step.New == nil {
 		return nil
@@ -112,7 +113,8 @@ const (
 	optionRetain  = "[retainOnDelete]"
 )
 
-// OfOptions tells that no input changes: what Pulumi's state says about the resource does, and nothing in the cloud.
+// OfOptions reports that no input changes: only the resource's options in Pulumi's state do, and
+// nothing in the cloud.
 func (c Change) OfOptions() bool {
 	return c.Op == Update && len(c.Properties) > 0 && !slices.ContainsFunc(c.Properties, func(p Property) bool {
 		return p.Path != optionProtect && p.Path != optionRetain
@@ -186,7 +188,8 @@ func valueAt(values map[string]any, text string) any {
 	return at
 }
 
-// secret stands for a secret value. Whether one differs from another the engine's events do not tell, only that the provider says so.
+// secret stands for a secret value. The engine's events do not show whether two secret values
+// differ, only that the provider says so.
 const secret = "[secret]"
 
 // readable returns the value as people read it: without the engine's marks for what is unknown or secret.
@@ -224,7 +227,8 @@ const Withheld = "[withheld]"
 var secretName = regexp.MustCompile(
 	`(?i)(passw(or)?d|passphrase|secret|token|(api|access|private)_?key|connection_?string|credentials?)"?\]?$`)
 
-// withheld returns a value without the texts whose names are those of secrets: a second line behind what Pulumi marks.
+// withheld returns a value without the texts whose names are those of secrets: a second line of
+// defence after Pulumi's own marks.
 func withheld(name string, value any) any {
 	switch v := value.(type) {
 	case string:
@@ -251,8 +255,8 @@ func withheld(name string, value any) any {
 
 func isUnknown(value any) bool { return value == Unknown }
 
-// Project returns what was collected, rated and sorted. State are the resources that the stack has now: they tell what depends
-// on what.
+// Project returns the collected changes, rated and sorted. The argument state has the resources
+// that the stack has now: they say what depends on what.
 func (c *Collector) Project(name string, state []apitype.ResourceV3) Project {
 	p := Project{Name: name, Changes: mergeRenames(c.changes), Same: c.same, registered: c.registered}
 	changed := map[string]bool{}
@@ -270,7 +274,8 @@ func (c *Collector) Project(name string, state []apitype.ResourceV3) Project {
 	for i := range p.Changes {
 		change := &p.Changes[i]
 		change.DependsOn = slices.Compact(slices.Sorted(slices.Values(dependencies[change.URN])))
-		// What is unknown although nothing that it depends on changes was not known before either.
+		// A value that is unknown although none of its dependencies change was not known before
+		// either.
 		change.Follows = change.Follows && len(change.DependsOn) > 0
 		rate(change, c.Refresh)
 	}

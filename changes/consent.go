@@ -14,7 +14,8 @@ import (
 // characters; GitHub allows 50 (github/docs, issue 32156).
 const ConsentPrefix = "allow-dangerous-change:"
 
-// Danger is a dangerous change as a consent is bound to it. It has no values: what is consented to is that the resource is lost.
+// Danger is a dangerous change as a consent is bound to it. It has no values: the consent is to the
+// loss of the resource.
 type Danger struct {
 	Op  Op     `json:"op"`
 	URN string `json:"urn"`
@@ -41,7 +42,8 @@ func (r Report) Dangers() []Danger {
 	return found
 }
 
-// coveredBy tells whether the consent to one danger is a consent to d: the same loss, for no other reason.
+// coveredBy reports whether the consent to one danger also covers d: the same loss, for no other
+// reason.
 func (d Danger) coveredBy(consented Danger) bool {
 	return d.Op == consented.Op && d.URN == consented.URN && d.Was == consented.Was &&
 		!slices.ContainsFunc(d.Because, func(path string) bool { return !slices.Contains(consented.Because, path) })
@@ -52,8 +54,9 @@ func Widened(consented, now []Danger) []Danger {
 	return slices.DeleteFunc(slices.Clone(now), func(d Danger) bool { return slices.ContainsFunc(consented, d.coveredBy) })
 }
 
-// Consent returns the code of the consent to the dangerous changes of a report, or "" if there are none: the environment, and 80 bits
-// of a hash over Dangers: no other changes with the same code can be found.
+// Consent returns the code of the consent to the dangerous changes of a report, or "" if there are
+// none: the environment, and 80 bits of a hash over Dangers: too many to find other changes with
+// the same code.
 func (r Report) Consent() string {
 	dangers := r.Dangers()
 	if len(dangers) == 0 {
@@ -67,7 +70,8 @@ func (r Report) Consent() string {
 	return r.Environment + "-" + hex.EncodeToString(sum.Sum(nil)[:10])
 }
 
-// Consented tells whether one of the consents, which are labels or bare codes, is that with the code.
+// Consented reports whether one of the consents, which are labels or bare codes, is that with the
+// code.
 func Consented(consents []string, code string) bool {
 	return slices.ContainsFunc(consents, func(c string) bool {
 		return strings.TrimPrefix(strings.TrimSpace(c), ConsentPrefix) == code

@@ -18,8 +18,8 @@ import (
 // Cost is what the resources of an environment cost a month, as far as the price book has prices.
 type Cost struct {
 	Currency string `json:"currency"`
-	// Before and After are the sums. What is not priced is not in them, and what autoscaling or use
-	// decides is a range.
+	// Before and After are the sums. Resources without a price are not in them; a quantity that
+	// autoscaling or use decides makes a range.
 	Before cost.Range `json:"before"`
 	After  cost.Range `json:"after"`
 	// Unpriced are the meters that the book has no price of, sorted.
@@ -67,9 +67,9 @@ func (r *registered) see(step apitype.StepEventMetadata) {
 	}
 }
 
-// Price sets what the environment costs a month on a day, and how much attention the changes need
-// that make it more expensive than its budget allows. It is called once, when all projects are in
-// the report.
+// Price sets what the environment costs a month on a day, and raises the level of the changes that
+// make it more expensive than its budget allows. It is called once, when all projects are in the
+// report.
 func (r *Report) Price(on time.Time) error {
 	book, err := cost.Shipped()
 	if err != nil {
@@ -223,7 +223,7 @@ func signed(r cost.Range) string {
 	return low + " to " + high
 }
 
-// markdown is the difference in one sentence behind another, or empty where there is none.
+// markdown returns the difference as a sentence to append to another, or "" if there is none.
 func (c *Cost) markdown() string {
 	if c == nil || c.After == c.Before {
 		return ""
@@ -231,7 +231,7 @@ func (c *Cost) markdown() string {
 	return " " + signed(c.After.Minus(c.Before)) + " " + plain(c.Currency) + " a month."
 }
 
-// costRow is one row of what a report tells of costs.
+// costRow is one row of the costs in a report.
 type costRow struct{ what, before, after, difference string }
 
 // rows are the resources whose cost changes, the dearest first, all others together, and the sum.
@@ -259,7 +259,7 @@ func (c Cost) rows(environment string) []costRow {
 	return append(rows, costRow{environment, between(c.Before), between(c.After), signed(c.After.Minus(c.Before))})
 }
 
-// remarks tell what the sums are made of, and what is not in them. The texts of the report are
+// remarks say what the sums consist of, and what is missing in them. The texts of the report are
 // quoted.
 func (c Cost) remarks(quoted func(string) string) []string {
 	var remarks []string

@@ -102,7 +102,7 @@ func TestUnit_ThePriceOfAChangeIsWhatDiffersAndWhatIsThere(t *testing.T) {
 	assert.Equal(t, byName["pg"].Before, byName["pg"].After)
 }
 
-// Inputs are only counted: none of them is in a report.
+// Inputs are only used for counting: none of them is in a report.
 func TestUnit_WhatIsCountedIsNotInTheReport(t *testing.T) {
 	t.Parallel()
 	text, err := json.Marshal(priced(t, "dev", today))
@@ -117,8 +117,8 @@ func TestUnit_WhatIsCountedIsNotInTheReport(t *testing.T) {
 	assert.JSONEq(t, string(text), string(again))
 }
 
-// What costs more than its budget is looked at, with the figures. The same change is nothing
-// special where the budget is larger, and what saves money never is.
+// A change that costs more than its budget is risky, with the figures. The same change is plain
+// where the budget is larger, and a change that saves money is never risky.
 func TestUnit_WhatPassesABudgetIsRisky(t *testing.T) {
 	t.Parallel()
 	levels := func(environment string) (map[string]changes.Level, string) {
@@ -138,8 +138,8 @@ func TestUnit_WhatPassesABudgetIsRisky(t *testing.T) {
 	assert.NotContains(t, reasons, "budget")
 }
 
-// The whole environment has a budget too: whatever makes it dearer is looked at once it has passed
-// it.
+// The whole environment has a budget too: once it is exceeded, every change that makes the
+// environment dearer is risky.
 func TestUnit_AnEnvironmentOverItsBudgetIsTold(t *testing.T) {
 	t.Parallel()
 	r := changes.Report{Environment: "dev", Projects: []changes.Project{collected(nil,

@@ -66,11 +66,12 @@ func FuzzReport(f *testing.F) {
 	})
 }
 
-// obeyed is what GitHub makes something of in a text that is no code, after it was Markdown: who is mentioned is notified, and an issue
-// that is referred to says so.
+// obeyed matches texts on which GitHub acts in rendered Markdown outside code: it notifies
+// mentioned users, and adds a note to a referenced issue.
 var obeyed = regexp.MustCompile(`(?i)@[a-z0-9]|#[0-9]|gh-[0-9]|://|www\.|:[a-z0-9_+-]+:|\$`)
 
-// checkShape parses a comment as GitHub does and looks for what only the program may put there.
+// checkShape parses a comment as GitHub does and checks that only the program has put structure
+// into it.
 func checkShape(t *testing.T, comment []byte, report changes.Report) {
 	t.Helper()
 	root := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(comment))
@@ -87,7 +88,7 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 		case *ast.CodeSpan:
 			outsideOfCode.WriteByte('\n')
 			return ast.WalkSkipChildren, nil
-		case *ast.Text: // what comes out of it: neither a backslash nor an entity keeps anything from GitHub
+		case *ast.Text: // the rendered text: neither a backslash nor an entity hides anything from GitHub
 			out := util.UnescapePunctuations(node.Segment.Value(comment))
 			outsideOfCode.Write(util.ResolveEntityNames(util.ResolveNumericReferences(out)))
 			if node.SoftLineBreak() || node.HardLineBreak() {
@@ -128,7 +129,8 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 		expected++
 	}
 	assert.Equal(t, expected, tables, "%s", comment)
-	// GitHub splits a row at each | that no backslash is before, and two backslashes are one that means nothing.
+	// GitHub splits a row at each | without a backslash before it, and two backslashes stand for
+	// one plain backslash.
 	for line := range strings.Lines(string(comment)) {
 		if strings.HasPrefix(line, "| ") {
 			plain := strings.NewReplacer(`\\`, "", `\|`, "").Replace(line)

@@ -214,8 +214,9 @@ func fenced(out *printer, language string, lines []string) {
 	out.line("")
 }
 
-// code writes a text as a code span that may stand in a table. GitHub takes two backslashes before a | for one that is none, and
-// the | for the end of the cell, so that a backslash of the text is kept away from it.
+// code writes a text as a code span that may stand in a table. GitHub reads two backslashes before
+// a | as one plain backslash, and the | as the end of the cell, so code separates a backslash of
+// the text from the |.
 func code(s string) string {
 	s = strings.ReplaceAll(s, `\|`, `\ |`)
 	s = backticks.ReplaceAllString(strings.Join(strings.Fields(s), " "), "'")
@@ -223,11 +224,13 @@ func code(s string) string {
 }
 
 var (
-	// prose is a word that is nothing but itself, to Markdown and to GitHub: letters, joined by what joins words.
+	// prose matches a word without a meaning in Markdown or on GitHub: letters, joined by
+	// apostrophes, slashes or hyphens.
 	prose = regexp.MustCompile(`^\p{L}+(?:['/-]\p{L}+)*[.,;:]?$`)
-	// linked is what GitHub may make a link although it is only letters: the beginning of an address, and the hash of a commit.
+	// linked matches letters that GitHub may turn into a link: the beginning of an address, and the
+	// hash of a commit.
 	linked = regexp.MustCompile(`(?i)\b(?:www|[a-f]{7,40})\b`)
-	// marked is a word, and behind it the mark that belongs to the sentence.
+	// marked matches a word, and the punctuation after it.
 	marked = regexp.MustCompile(`^(.+?)([.,;:]?)$`)
 )
 

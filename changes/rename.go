@@ -6,12 +6,13 @@ import (
 	"slices"
 )
 
-// fewDiffer is how many values of two resources may differ for one to pass for the other under a new name: the name itself, and
-// what is made of it.
+// fewDiffer is how many values of two resources may differ for one to pass for the other under a
+// new name: the name itself, and a value that is derived from it.
 const fewDiffer = 2
 
-// mergeRenames makes one change out of each pair of a deletion and a creation that are the same resource under another name. In
-// the program it was renamed, perhaps by accident; the engine can only take one away and make the other.
+// mergeRenames makes one change out of each pair of a deletion and a creation that are the same
+// resource under another name. The program has renamed it, perhaps by accident; the engine can only
+// delete the one and create the other.
 func mergeRenames(changes []Change) []Change {
 	var merged []Change
 	taken := map[int]bool{}

@@ -56,7 +56,8 @@ type Project struct {
 	registered registered // until Price
 }
 
-// Change is what an update would do with one resource. Components are left out: they are nothing but their parts.
+// Change is what an update would do with one resource. Components are left out: they consist of
+// their parts only.
 type Change struct {
 	Op Op `json:"op"`
 	// URN identifies the resource.
@@ -188,5 +189,5 @@ func sortByWeight(changes []Change) {
 	})
 }
 
-// opWeight puts what takes something away first.
+// opWeight puts deletions and replacements first.
 func opWeight(op Op) int { return -slices.Index(Ops(), op) }

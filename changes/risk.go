@@ -23,7 +23,8 @@ var guarded = []holder{
 	{"azure-native:resources:ResourceGroup", "the resource group with everything in it"},
 }
 
-// interrupts are types whose deletion or replacement is felt, although what they were can be made again.
+// interrupts are types whose deletion or replacement interrupts a service, although they can be
+// created again.
 var interrupts = []holder{
 	{"azure-native:network:ApplicationGateway", "no request gets through until there is another"},
 	{"azure-native:network:PublicIPAddress", "clients reach the environment at another address, or others see it with another one"},
@@ -45,7 +46,8 @@ var interrupts = []holder{
 	{"kubernetes:core:Service", "clients lose the Service's address"},
 }
 
-// access are types that decide who may do what, and who reaches what: any change of theirs is looked at.
+// access are types that decide who may do what, and who reaches what: every change of them is
+// risky.
 var access = []string{
 	"azure-native:authorization:RoleAssignment",
 	"azure-native:authorization:ManagementLockByScope",
@@ -67,7 +69,7 @@ var access = []string{
 	"kubernetes:argoproj.io:AppProject",
 }
 
-// billed are types that cost money by being there.
+// billed are types that cost money by existing.
 var billed = []string{
 	"azure-native:containerservice:ManagedCluster",
 	"azure-native:containerservice:AgentPool",
@@ -97,7 +99,8 @@ var (
 // kindOf is the type without the version of its API.
 func kindOf(token string) string { return apiVersion.ReplaceAllString(token, ":") }
 
-// rate sets how much attention a change needs, and why. What was found by a refresh has happened already.
+// rate sets how much attention a change needs, and why. A change that a refresh found has already
+// happened.
 func rate(c *Change, refresh bool) {
 	c.Level, c.Reasons = Plain, nil
 	note := func(level Level, reason string) {

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// accessProperties are the properties that decide who reaches a resource, who may do what with it, or what goes by which way. A
-// change of theirs is looked at in either direction: what keeps strangers out may keep colleagues out. The keys are the types, without
-// API versions; the expressions match a part of a path from one dot to another.
+// accessProperties are the properties that decide who reaches a resource, who may do what with it,
+// or which way traffic takes. A change of them is risky in either direction: a rule that keeps
+// strangers out may keep colleagues out. The keys are the types, without API versions; the
+// expressions match a part of a path from one dot to another.
 var accessProperties = map[string]*regexp.Regexp{
 	// Of whatever resource, known here or not.
 	"": named(`publicNetworkAccess\w*`, `networkAcls`, `networkRule\w*`, `ipRules`, `virtualNetworkRules`, `authorizedIPRanges`,
@@ -50,8 +51,8 @@ var accessProperties = map[string]*regexp.Regexp{
 		`service\.type`, `dashboard\.enabled`, `extraObjects`, `notifications\.enabled`, `domain`),
 }
 
-// safeguards are the properties that protect what is stored, keep a record, or let it be had back. To switch one on, or to let it
-// reach further, is no risk.
+// safeguards are the properties that protect stored data, keep records, or make a recovery
+// possible. Switching one on, or extending it, is no risk.
 var safeguards = map[string]*regexp.Regexp{
 	"": named(`enablePurgeProtection`, `enableSoftDelete`, `\w*[eE]ncrypt\w*`, `enableFIPS`,
 		`securityProfile`, `retentionInDays`, `backup\w*`, `geoRedundantBackup`, `workspaceCapping`, `dailyQuotaGb`, `\w*[dD]dos\w*`,
@@ -70,7 +71,7 @@ func named(names ...string) *regexp.Regexp {
 }
 
 func matches(of map[string]*regexp.Regexp, kind, path string) bool {
-	if strings.HasPrefix(path, "tags") { // which anybody may name as they like
+	if strings.HasPrefix(path, "tags") { // people may give tags any name
 		return false
 	}
 	if of[""].MatchString(path) {
@@ -82,12 +83,14 @@ func matches(of map[string]*regexp.Regexp, kind, path string) bool {
 
 func decidesAccess(kind, path string) bool { return matches(accessProperties, kind, path) }
 
-// weakens tells whether the change of a property takes back a safeguard, or a part of one. What is known only later may.
+// weakens reports whether the change of a property removes a safeguard, or a part of one. A value
+// that is known only later may do so.
 func weakens(kind string, p Property) bool {
 	return matches(safeguards, kind, p.Path) && !strengthens(p.Old, p.New)
 }
 
-// strengthens tells whether a safeguard reaches further afterwards: it was absent, off or smaller before.
+// strengthens reports whether a safeguard reaches further afterwards: it was absent, off or smaller
+// before.
 func strengthens(old, made any) bool {
 	switch was := old.(type) {
 	case nil:

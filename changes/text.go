@@ -192,6 +192,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// Loggable is a text of a report as it may stand in the log of a workflow, behind something else on the line: GitHub's runner obeys a
-// line that begins with ::, and ##[…] anywhere in a line, so that quotes alone do not stop it (actions/runner, ActionCommand.cs).
+// Loggable returns a text of a report in a form that is safe in the log of a workflow, after other
+// text on the line: GitHub's runner obeys a line that begins with ::, and ##[…] anywhere in a line,
+// so quotes alone do not stop it (actions/runner, ActionCommand.cs).
 func Loggable(s string) string { return strings.ReplaceAll(printable(s), "##[", "## [") }

@@ -59,8 +59,8 @@ func (v values) print(t *testing.T) map[string]string {
 	}
 }
 
-// FuzzReader: a value that is accepted is one that its key allows, and means the same when it is written again; of a value that is not,
-// the message names the key.
+// FuzzReader: the reader accepts only values that the key allows, and an accepted value means the
+// same when it is written again; for a refused value the message names the key.
 func FuzzReader(f *testing.F) {
 	f.Add("westeurope", "Standard", "3", "true", `["1","2","3"]`, "30s", `[{"name": "a", "role": "b", "on": ["c"]}]`, "locaton", "x")
 	f.Add("", "Gold", "three", "yes", "1,2", "soon", `[{"name": "a", "rule": "b"}]`, "", "")

@@ -73,9 +73,9 @@ func (r *Reader) readMiswritten() *Reader {
 	return r
 }
 
-// FromMap returns a Reader over values, whose keys carry their namespace as in the stack's file ("gridos-infra:location").
-// Keys of other namespaces are left alone: they configure providers and the engine. Which values are secret a map does not
-// say: Secret takes all.
+// FromMap returns a Reader over values, whose keys carry their namespace as in the stack's file
+// ("gridos-infra:location"). Keys of other namespaces are left alone: they configure providers and
+// the engine. A map does not say which values are secret: Secret accepts all.
 func FromMap(project, stack string, values map[string]string) *Reader {
 	r := &Reader{
 		project:  project,
@@ -103,12 +103,14 @@ func Strict(info *pulumi.RunInfo) {
 	info.Config[info.Project+":"+suppliedKey] = string(list)
 }
 
-// configFile is the variable by which the CLI is told to read another file than the one beside Pulumi.yaml: its flag --config-file
-// (declareFlagsAsEnvironmentVariables in pkg/cmd/pulumi/pulumi.go of Pulumi 3.246). The flag itself a program does not get to know.
+// configFile is the variable that makes the CLI read another file than the one beside Pulumi.yaml:
+// its flag --config-file (declareFlagsAsEnvironmentVariables in pkg/cmd/pulumi/pulumi.go of Pulumi
+// 3.246). A program cannot see the flag itself.
 const configFile = "PULUMI_OPTION_CONFIG_FILE"
 
-// compareFile compares the program's configuration with the file that the CLI has read it from. One that is older than the stack's
-// own file is refused: what it says may not be what the stack's file says now.
+// compareFile compares the program's configuration with the file that the CLI has read it from. A
+// file that is older than the stack's own file is refused: its values may differ from those in the
+// stack's file now.
 func compareFile(info *pulumi.RunInfo) {
 	own := "Pulumi." + info.Stack + ".yaml"
 	path := cmp.Or(os.Getenv(configFile), own)
@@ -126,8 +128,9 @@ func compareFile(info *pulumi.RunInfo) {
 	Compare(info.Project, file, info.Config)
 }
 
-// here tells whether the working directory is the project's, as it is when the engine starts the program. A program that runs inside
-// another process, as the lab's do, is somewhere else: its configuration was compared before.
+// here reports whether the working directory is the project's, as it is when the engine starts the
+// program. A program that runs inside another process, as the lab's do, is somewhere else: its
+// configuration was compared before.
 func here(project string) bool {
 	text, err := os.ReadFile("Pulumi.yaml")
 	var found struct {
@@ -164,8 +167,8 @@ func (r *Reader) String(key, def string) string {
 	return def
 }
 
-// Secret returns the value of key, or "". A program's value must have been set with --secret: the engine encrypts it then,
-// wherever it goes. No mistake quotes it.
+// Secret returns the value of key, or "". A program's value must have been set with --secret: the
+// engine then encrypts it everywhere. No mistake quotes it.
 func (r *Reader) Secret(key string) string {
 	if _, ok := r.miswritten[key]; ok { // its reason quotes the value
 		r.miswritten[key] = "does not arrive as it is written; encrypt it with `pulumi config set --secret " + key + "`"
@@ -282,9 +285,9 @@ func (r *Reader) get(key string, def any) (string, bool) {
 	return r.lookup(key)
 }
 
-// Check records every error joined in err as a mistake in key; a nil err records nothing. Checks that span several keys
-// name the one that should change. A key whose value could not even be read has its mistake already: nothing that follows
-// from it is recorded.
+// Check records every error joined in err as a mistake in key; a nil err records nothing. Checks
+// that span several keys name the one that should change. A key whose value could not even be read
+// already has its mistake: Check records nothing more for it.
 func (r *Reader) Check(key string, err error) {
 	if err == nil || slices.Contains(r.broken, key) {
 		return

@@ -26,30 +26,31 @@ const maxInteger = 1 << 53
 // nonce and the tag alone have 28 bytes (AES-GCM; sdk/go/common/resource/config/crypt.go of Pulumi 3.246).
 var ciphertext = regexp.MustCompile(`^(v\d+:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+|[A-Za-z0-9+/]{38,}={0,2})$`)
 
-// Compare adds to the values of a project, by key with namespace, what of them does not arrive as the text of the stack's file has
-// it: a Reader of the values refuses it.
+// Compare adds to the values of a project, by key with namespace, a list of those that do not
+// arrive as the stack's file has them: a Reader of the values refuses them.
 func Compare(project string, file []byte, values map[string]string) {
 	if wrong := miswritten(project, file, values); len(wrong) > 0 {
 		refuse(project, wrong, values)
 	}
 }
 
-// refuse has a Reader of the values refuse them, with what is wrong by key.
+// refuse makes a Reader of the values refuse them, with the mistake of each key.
 func refuse(project string, wrong, values map[string]string) {
 	if text, err := json.Marshal(wrong); err == nil { // a map of strings always marshals
 		values[project+":"+miswrittenKey] = string(text)
 	}
 }
 
-// miswritten compares the values of a project's keys with what arrived of them, by key with namespace, and returns what is wrong with
-// those that differ, by key without it. YAML makes 34 of 0042, 1.3 of 1.30, and 1.234e+59 of the commit 1234e56
-// (https://yaml.org/spec/1.2.2, "Core Schema"; pulumi/pulumi#11518), and the program is given no more than that.
+// miswritten compares the values of a project's keys with those that arrived, by key with
+// namespace, and returns the mistakes of those that differ, by key without it. YAML makes 34 of
+// 0042, 1.3 of 1.30, and 1.234e+59 of the commit 1234e56 (https://yaml.org/spec/1.2.2, "Core
+// Schema"; pulumi/pulumi#11518), and the program gets only the result.
 func miswritten(project string, file []byte, arrived map[string]string) map[string]string {
 	var document struct {
 		Config yaml.Node `yaml:"config"`
 	}
 	if yaml.Unmarshal(file, &document) != nil || document.Config.Kind != yaml.MappingNode {
-		return nil // what is no stack file at all, the engine refuses
+		return nil // the engine refuses a file that is no stack file
 	}
 	wrong, given := map[string]string{}, map[string]string{}
 	for i := 0; i+1 < len(document.Config.Content); i += 2 {
@@ -144,7 +145,8 @@ func compareScalar(written *yaml.Node, arrived any) string {
 	}
 }
 
-// compareText returns why a scalar does not arrive as it is written, or "". What stands in quotes does, and a block of text.
+// compareText returns why a scalar does not arrive as it is written, or "". A quoted text does, and
+// so does a block of text.
 func compareText(written *yaml.Node, arrived string) string {
 	quoted := written.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	switch {

@@ -1,5 +1,5 @@
-// Package docs_test holds the documents to what they say: links lead somewhere, commands exist, and those that need nothing but a
-// checkout and the lab are run.
+// Package docs_test checks the documents: links lead somewhere, commands exist, and commands that
+// need only a checkout and the lab work.
 package docs_test
 
 import (
@@ -38,7 +38,7 @@ type document struct {
 // block is a code block of shell commands.
 type block struct {
 	text string
-	// needs is what its first line says that it needs beyond a checkout and the lab, or empty.
+	// needs is the requirement beyond a checkout and the lab that its first line names, or empty.
 	needs string
 }
 
@@ -194,7 +194,7 @@ func names(pattern *regexp.Regexp, text string) map[string]bool {
 	return found
 }
 
-// help is what a command of the repository says of itself.
+// help returns the help text of a command of the repository.
 func help(t *testing.T, command string) string {
 	t.Helper()
 	run := exec.CommandContext(t.Context(), "go", "run", command, "--help")
@@ -204,7 +204,7 @@ func help(t *testing.T, command string) string {
 	return string(output)
 }
 
-// What other teams read is what the contract has.
+// The document for other teams has exactly the outputs of the contract.
 func TestUnit_TheTableOfOutputsIsTheContract(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("CONSUMING_OUTPUTS.md")
@@ -279,8 +279,8 @@ func TestUnit_TheIdentityOfPullRequestsOnlyReads(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(document, "-n gridos-preview "), "who gives roles to the identity")
 }
 
-// A reader's path through the documents: the README first, then the others, in a clone with the lab up. No block takes it down: what
-// does that is run by .ci/run. With -short it is the README alone.
+// A reader's path through the documents: the README first, then the others, in a clone with the lab
+// up. No block takes it down: .ci/run does that. With -short it is the README alone.
 func TestCluster_EveryCommandInTheDocumentsWorks(t *testing.T) {
 	repository, err := filepath.Abs(root)
 	require.NoError(t, err)
@@ -322,7 +322,8 @@ func TestCluster_EveryCommandInTheDocumentsWorks(t *testing.T) {
 	}
 }
 
-// uncommitted brings what is changed in the working tree to the clone, so that the documents are tried as they are.
+// uncommitted copies the changes of the working tree to the clone, so that the test tries the
+// documents as they are.
 func uncommitted(t *testing.T, repository, clone string) {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--modified", "--others", "--exclude-standard")

@@ -72,7 +72,7 @@ func TestUnit_ABlockOfTheSetUpNeedsNoOther(t *testing.T) {
 	}
 }
 
-// What the documents hand to our own programs are flags that these have.
+// Our own programs have the flags that the documents give them.
 func TestUnit_FlagsInTheDocumentsExist(t *testing.T) {
 	t.Parallel()
 	known := map[string]string{} // the help of each command

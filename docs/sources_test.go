@@ -24,8 +24,7 @@ const (
 	verifyPage   = "docs/to-verify.md"
 )
 
-// standIns are the packages that do in a test or in the lab what a program or a service does
-// elsewhere.
+// standIns are the packages that replace a real program or service in a test or in the lab.
 var standIns = []string{
 	"lab/internal/azure/arm", "lab/internal/azure/azcli", "lab/internal/azure/services", "lab/internal/cluster/cloudcontroller",
 	"lab/internal/cluster/controlplane", "lab/internal/cluster/mesh", "lab/internal/cluster/scheduling", "lab/internal/cluster/standins",
@@ -122,7 +121,7 @@ func basesOf(t *testing.T, r row) []basis {
 }
 
 var (
-	// What the source of each basis has to say.
+	// The form of the source of each basis.
 	specification = regexp.MustCompile(`\bspecification [a-z]+ \d{4}-\d{2}-\d{2}\b`)
 	dated         = regexp.MustCompile(`\b(January|February|March|April|May|June|July|August|September|October|November|December) \d{4}\b` +
 		`|^github/docs at [0-9a-f]{7}`) // whose articles have no dates

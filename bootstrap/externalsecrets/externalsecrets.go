@@ -68,8 +68,9 @@ type ExternalSecrets struct {
 	Version pulumi.StringOutput
 	// StoreName names the ClusterSecretStore that ExternalSecrets refer to.
 	StoreName pulumi.StringOutput
-	// Release is the operator's, for what has to be gone before the operator. To depend on the component is not enough: that means those
-	// of its resources that happen to be registered by then.
+	// Release is the operator's release: resources that must be deleted before the operator depend
+	// on it. Depending on the component is not enough: that covers only those of its resources that
+	// are registered by then.
 	Release *helm.Release
 }
 

@@ -13,7 +13,7 @@ import (
 // storeSpec is the spec of a ClusterSecretStore (external-secrets.io/v1), as far as the platform uses it.
 type storeSpec struct {
 	Provider storeProvider `json:"provider"`
-	// Conditions say who may use the store: who meets one of them.
+	// Conditions say which namespaces may use the store: those that meet one of them.
 	Conditions []storeCondition `json:"conditions"`
 }
 
@@ -52,7 +52,7 @@ func newStoreSpec(s Settings) storeSpec {
 	}
 }
 
-// newStore registers the store. Only what infra exports is an output, so that a preview shows the rest.
+// newStore registers the store. Only infra's values are outputs, so that a preview shows the rest.
 func newStore(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*object.Object, error) {
 	spec, err := untyped.MapOf(newStoreSpec(args.Settings))
 	if err != nil {

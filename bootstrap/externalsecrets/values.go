@@ -20,7 +20,8 @@ type values struct {
 	// certificate would undo each other's work. Source: external-secrets 2.9.0,
 	// templates/cert-controller-deployment.yaml.
 	LeaderElect bool `json:"leaderElect"`
-	// What the platform does not use needs no rights: secrets flow from the key vault into the cluster, one namespace at a time.
+	// Kinds that the platform does not use need no rights: secrets flow from the key vault into the
+	// cluster, one namespace at a time.
 	ProcessClusterExternalSecret bool `json:"processClusterExternalSecret"`
 	ProcessClusterPushSecret     bool `json:"processClusterPushSecret"`
 	ProcessPushSecret            bool `json:"processPushSecret"`
@@ -78,8 +79,9 @@ const (
 	releaseName = "external-secrets"
 	// metricsPort is the port of the chart's metrics Services.
 	metricsPort = "8080"
-	// clientIDAnnotation tells whom a service account signs in to Entra as, and useLabel that a pod does. Source:
-	// azure.github.io/azure-workload-identity, "Service Account Labels and Annotations".
+	// clientIDAnnotation names the identity as which a service account signs in to Entra; useLabel
+	// says that a pod does so. Source: azure.github.io/azure-workload-identity, "Service Account
+	// Labels and Annotations".
 	clientIDAnnotation = "azure.workload.identity/client-id"
 	useLabel           = "azure.workload.identity/use"
 )
@@ -103,7 +105,8 @@ func newValues(s Settings) values {
 	return values{
 		componentValues: component("external-secrets", "50m", "128Mi", "512Mi"),
 		InstallCRDs:     true,
-		// Without its definition every ExternalSecret would go, and with it the Secret that it owns.
+		// Without its definition Kubernetes would delete every ExternalSecret, and with it the
+		// Secret that it owns.
 		CRDs:        crdValues{Annotations: map[string]string{"helm.sh/resource-policy": "keep"}},
 		LeaderElect: true,
 		ServiceAccount: serviceAccountValues{

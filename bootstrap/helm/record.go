@@ -17,8 +17,8 @@ import (
 
 // installedBy is the description of each release that the platform installs. Helm writes it into
 // the record when the release is deployed, and leaves it there when a later record supersedes that
-// one: it tells a release that Pulumi installed, and did not come to note, from one that was
-// installed past Pulumi.
+// one. It distinguishes a release that Pulumi installed but could not record any more from one that
+// was installed without Pulumi.
 const installedBy = "installed by gridos-bootstrap"
 
 // record is what Helm keeps of one revision of a release: a Secret sh.helm.release.v1.<release>.v<revision>.
@@ -29,7 +29,7 @@ type record struct {
 	description      string
 }
 
-// pending are the statuses of an operation that goes on, or of which the process is gone.
+// pending lists the statuses of an operation that is running, or whose process has died.
 var pending = []string{"pending-install", "pending-upgrade", "pending-rollback"}
 
 // staleForUpgrade returns the records that make Helm refuse an upgrade. The revision before
@@ -38,12 +38,12 @@ func staleForUpgrade(list []record) []record {
 	return slices.DeleteFunc(slices.Clone(list), func(r record) bool { return !slices.Contains(pending, r.status) })
 }
 
-// staleForInstall returns the records that make Helm refuse an installation, although
-// Pulumi's state does not have the release: those of what never was deployed, and all of a release
+// staleForInstall returns the records that make Helm refuse an installation, although Pulumi's
+// state does not have the release: those of a release that was never deployed, and all of a release
 // that the platform deployed. One record with the platform's description is enough. Helm describes
 // a rollback as "Rollback to 3" (Helm 3.18.6, pkg/action/rollback.go), and the record that it went
-// back to is superseded by then. After three failed updates in a row maxHistory has removed that
-// one too: such a release is not taken over.
+// back to is superseded by then. After three failed updates in a row maxHistory has deleted that
+// record too: the platform does not adopt such a release.
 func staleForInstall(list []record) []record {
 	ours := slices.ContainsFunc(list, func(r record) bool { return r.description == installedBy })
 	return slices.DeleteFunc(slices.Clone(list), func(r record) bool {
@@ -77,7 +77,7 @@ func listRecords(ctx context.Context, secrets dynamic.ResourceInterface, release
 	return all, nil
 }
 
-// remove deletes the very record that was read; that it is gone already is no error.
+// remove deletes exactly the record that was read; if it is gone already, that is no error.
 func (rs records) remove(ctx context.Context, r record) error {
 	err := rs.secrets.Delete(ctx, r.secret, *metav1.NewPreconditionDeleteOptions(r.uid))
 	if apierrors.IsNotFound(err) {

@@ -31,8 +31,8 @@ func TestUnit_OnlyWhatAKilledUpdateLeftIsStale(t *testing.T) {
 		{"failed", "Release failed", true, false},
 		{"deployed", installedBy, true, false},
 		{"superseded", installedBy, true, false},
-		{"deployed", "Install complete", false, false}, // past Pulumi
-		{"deployed", "Rollback to 1", false, false},    // whose, nothing tells
+		{"deployed", "Install complete", false, false}, // installed without Pulumi
+		{"deployed", "Rollback to 1", false, false},    // the description does not say whose it is
 	} {
 		list := []record{{status: c.status, description: c.description}}
 		assert.Equal(t, c.install, len(staleForInstall(list)) == 1, "install: %s, %s", c.status, c.description)

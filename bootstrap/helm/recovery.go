@@ -73,7 +73,8 @@ func RecoverReleases(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error {
 	})
 }
 
-// removeRecords removes the stale ones of the records that Helm keeps of the release with those inputs.
+// removeRecords deletes the stale ones among the records that Helm keeps of the release with those
+// inputs.
 func removeRecords(ctx *pulumi.Context, kubeconfig string, inputs resource.PropertyMap, stale func([]record) []record) error {
 	name, namespace := textOf(inputs["name"]), textOf(inputs["namespace"])
 	records, err := readRecords(ctx.Context(), kubeconfig, namespace, name)

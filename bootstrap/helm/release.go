@@ -26,7 +26,7 @@ type Chart struct {
 	// Repository is the address of a chart repository; or the path of a folder of charts as `helm pull` leaves them,
 	// <name>-<version>.tgz; or "".
 	Repository string
-	// TimeoutSeconds is how long to wait for what the chart installs to become ready.
+	// TimeoutSeconds is how long to wait until the chart's objects are ready.
 	TimeoutSeconds int
 }
 
@@ -56,13 +56,15 @@ func LoadChartFrom(r *config.Reader, repositoryKey, repository, prefix, chart, v
 	return c
 }
 
-// InFolder tells whether the chart comes from a folder of packaged charts: a repository's copy for a network that reaches none.
+// InFolder reports whether the chart comes from a folder of packaged charts: a copy of a
+// repository, for a network that reaches none.
 func (c Chart) InFolder() bool { return c.Repository != "" && !strings.Contains(c.Repository, "://") }
 
 // Args is what a Release needs. Every field is required.
 type Args struct {
 	Chart Chart
-	// Name is the release's name; it is the stem of the names of what the chart installs, so it is never generated.
+	// Name is the release's name; the names of the chart's objects begin with it, so it is never
+	// generated.
 	Name string
 	// Namespace exists already: it is a resource of its own, so that uninstalling the chart does not delete it.
 	Namespace pulumi.StringInput
@@ -93,7 +95,7 @@ func NewRelease(ctx *pulumi.Context, name string, args Args, opts ...pulumi.Reso
 // all of them (pulumi-kubernetes 4.24.0, provider/pkg/provider/helm_release.go; Helm 3.18.6,
 // pkg/action/upgrade.go). A record of Argo CD has 550 KB, and each pod of Argo CD holds every
 // Secret of its namespace in memory (Argo CD 3.4.4, util/settings/settings.go). A failed update
-// leaves two records, its own and that of the rollback: with five there are still those of the two
+// leaves two records, its own and that of the rollback: five leave room for those of the two
 // updates before it.
 const maxHistory = 5
 
@@ -107,14 +109,15 @@ func inputs(args Args) pulumi.Map {
 		"values":          args.Values,
 		"timeout":         pulumi.Int(args.Chart.TimeoutSeconds),
 		"skipAwait":       pulumi.Bool(false),
-		// A failed installation is taken back, so that the next attempt does not run into "cannot re-use a name"
-		// (pulumi-kubernetes issues 2751 and 2758).
+		// Helm rolls a failed installation back, so that the next attempt does not run into "cannot
+		// re-use a name" (pulumi-kubernetes issues 2751 and 2758).
 		"atomic":      pulumi.Bool(true),
 		"description": pulumi.String(installedBy),
 		"maxHistory":  pulumi.Int(maxHistory),
-		// Without it the provider drops values that are known only after another resource's creation from what it plans: a plan
-		// then says nothing of them, and an update that is held to it is refused (pulumi-kubernetes 4.24.0,
-		// provider/pkg/provider/helm_release.go: decodeRelease makes them nil, excludeNulls deletes them). No value of ours is null.
+		// Without it the provider omits from its plan the values that are known only after another
+		// resource's creation: the plan then does not have them, and an update that must follow the
+		// plan is refused (pulumi-kubernetes 4.24.0, provider/pkg/provider/helm_release.go:
+		// decodeRelease makes them nil, excludeNulls deletes them). No value of ours is null.
 		"allowNullValues": pulumi.Bool(true),
 		// The SDK sends it with every release; without it the provider keeps to an older shape of the inputs.
 		"compat": pulumi.String("true"),

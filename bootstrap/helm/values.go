@@ -1,7 +1,8 @@
 package helm
 
-// Resources are what a container asks for and what it may have at most, by resource name (cpu, memory). The platform sets no
-// limit on cpu: it would only slow a controller down that has work to do while the node has time to spare.
+// Resources are what a container asks for and what it may have at most, by resource name (cpu,
+// memory). The platform sets no limit on cpu: it would only slow down a busy controller on a node
+// with time to spare.
 type Resources struct {
 	Requests map[string]string `json:"requests"`
 	Limits   map[string]string `json:"limits"`
@@ -29,9 +30,10 @@ type LabelSelector struct {
 	MatchLabels map[string]string `json:"matchLabels"`
 }
 
-// Spread spreads the pods of a Deployment over zones, and over nodes within them. It is a wish: dev has fewer nodes than an update
-// has pods, and a pod that is not scheduled is worse than one in the same zone. The pods of each revision are counted for
-// themselves, or those that an update is about to remove would decide where the new ones go.
+// Spread spreads the pods of a Deployment over zones, and over nodes within them. It is a
+// preference: dev has fewer nodes than an update has pods, and a pod that is not scheduled is worse
+// than one in the same zone. The pods of each revision are counted separately: otherwise the pods
+// that an update is about to delete would decide where the new ones go.
 func Spread(labels map[string]string) []SpreadConstraint {
 	over := func(key string) SpreadConstraint {
 		return SpreadConstraint{

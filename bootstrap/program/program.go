@@ -63,8 +63,9 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	}
 	cluster, err := kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{
 		Kubeconfig: infra.Kubeconfig,
-		// The issuer is the cluster's own: it stays when the kubeconfig changes, which must replace nothing, and differs
-		// when the cluster was replaced under the same name, which must replace everything.
+		// The issuer identifies the cluster: it stays when only the kubeconfig changes, which must
+		// replace nothing, and it differs when the cluster was replaced under the same name, which
+		// must replace everything.
 		ClusterIdentifier: infra.OIDCIssuerURL,
 	}, pulumi.Version(plugins.Kubernetes))
 	if err != nil {
@@ -97,7 +98,8 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	// On the way down it goes first: its ExternalSecrets have a finalizer that only the operator takes off.
+	// A removal deletes it first: its ExternalSecrets have a finalizer that only the operator
+	// removes.
 	workloads, err := object.NewNamespace(ctx, "gridos-namespace", object.Metadata{
 		Name: pulumi.String(naming.NamespaceGridOS), Labels: object.RestrictedPods(),
 	}, providers, pulumi.Protect(settings.Protect), pulumi.DependsOn([]pulumi.Resource{secrets.Release}))

@@ -152,8 +152,8 @@ func TestUnit_TheClusterIsKnownByItsIssuerAndNotByItsKubeconfig(t *testing.T) {
 	assert.True(t, cluster["kubeconfig"].IsSecret())
 }
 
-// An argument that a release is given beside the keys of its chart, the chart may render too: then
-// it is there twice.
+// A chart may also render an argument that a release gets outside the keys of its chart: then the
+// argument is there twice.
 func TestUnit_ReleasesAreConfiguredByTheKeysOfTheirCharts(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
@@ -204,7 +204,8 @@ func TestUnit_ProvidersAskForThePluginsOfTheSDKs(t *testing.T) {
 	assert.Equal(t, map[string]string{"kubernetes": plugins.Kubernetes, "random": plugins.Random}, versions)
 }
 
-// Argo CD deploys nothing for a project that is made again, and External Secrets delivers nothing from such a store.
+// While a project is being recreated Argo CD deploys nothing for it, and External Secrets delivers
+// nothing from such a store.
 func TestUnit_WhatConfinesTheApplicationKeepsItsName(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
@@ -278,7 +279,8 @@ func TestUnit_TheKeyVaultIsReadAsInfrasIdentity(t *testing.T) {
 		"service.beta.kubernetes.io/azure-load-balancer-ipv4").StringValue())
 }
 
-// An ExternalSecret has a finalizer that only the operator takes off: if the operator went first, the namespace would never go.
+// An ExternalSecret has a finalizer that only the operator removes: if the operator were deleted
+// first, the namespace could never be deleted.
 func TestUnit_TheNamespaceOfWorkloadsGoesBeforeTheOperator(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)

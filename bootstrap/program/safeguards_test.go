@@ -27,7 +27,7 @@ func named(t *testing.T, recorded *mocks.Recorded, token, name string) mocks.Res
 	return all[i]
 }
 
-// Each line is a value of a chart, its keys one after the other, and what it is good for.
+// Each line is a value of a chart, its keys one after the other, and the reason for it.
 func TestUnit_ChartsOpenNothingAndKeepWhatIsStored(t *testing.T) {
 	t.Parallel()
 	lines := []struct {
@@ -104,7 +104,7 @@ func TestUnit_ChartsOpenNothingAndKeepWhatIsStored(t *testing.T) {
 	}
 }
 
-// Who may do what in Argo CD is as people agreed on, word by word.
+// The rights in Argo CD are those that people agreed on, word for word.
 func TestUnit_RolesOfArgoCDMayDoTheirTasks(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
@@ -156,7 +156,8 @@ func TestUnit_RolesOfArgoCDMayDoTheirTasks(t *testing.T) {
 	}
 }
 
-// What is in Git may make these kinds, in these namespaces, from these repositories, and no others.
+// Manifests in Git may create these kinds, in these namespaces, from these repositories, and no
+// others.
 func TestUnit_ProjectsPermitTheseKindsAndNoOthers(t *testing.T) {
 	t.Parallel()
 	type permitted struct{ repositories, namespaces, clusterKinds, kinds []string }

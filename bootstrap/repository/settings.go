@@ -71,7 +71,7 @@ func Load(r *config.Reader) Settings {
 	return s
 }
 
-// Given tells whether there are credentials.
+// Given reports whether there are credentials.
 func (s Settings) Given() bool { return len(s.kinds()) > 0 }
 
 func (s Settings) usesApp() bool {
@@ -107,7 +107,7 @@ func (s Settings) checkApp(r *config.Reader) {
 	r.Check(appPrivateKeyKey, privateKey(s.AppPrivateKey))
 }
 
-// privateKey returns an error for what Argo CD could not sign in with.
+// privateKey returns an error for a key with which Argo CD could not sign in.
 func privateKey(text string) error {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {

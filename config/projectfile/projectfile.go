@@ -51,9 +51,10 @@ func Read(file string) (map[string]any, error) {
 	return content, nil
 }
 
-// Config returns what a program in dir is given for stack: keys with their namespace ("gridos-infra:location"), lists and
-// objects as JSON, secrets still encrypted. It neither asks for a passphrase nor checks a type: package config does the
-// checking, for all keys at once, and of what does not arrive as it is written. A missing stack file is an error that wraps fs.ErrNotExist.
+// Config returns what a program in dir is given for stack: keys with their namespace
+// ("gridos-infra:location"), lists and objects as JSON, secrets still encrypted. It neither asks
+// for a passphrase nor checks a type: package config checks all keys at once, also for values that
+// do not arrive as they are written. A missing stack file is an error that wraps fs.ErrNotExist.
 func Config(ctx context.Context, dir, stack string) (map[string]string, error) {
 	project, err := Project(dir)
 	if err != nil {

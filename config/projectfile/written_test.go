@@ -23,7 +23,7 @@ func projectIn(t *testing.T, file string) (dir string) {
 	return dir
 }
 
-// What is written in clear text where a secret belongs is in no message.
+// No message quotes a clear text that stands where a secret belongs.
 func TestUnit_AMiswrittenSecretIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"0421337", "{secure: 0421337x}", "{secure: hunter2}"} {
@@ -44,7 +44,8 @@ func TestUnit_AMiswrittenSecretIsNotQuoted(t *testing.T) {
 	require.NoError(t, r.Err())
 }
 
-// The engine starts a program in its project's folder, where the program compares what it is given with what is written.
+// The engine starts a program in its project's folder, where the program compares the values that
+// it gets with those in the file.
 func TestUnit_AProgramComparesItsOwnFile(t *testing.T) {
 	for _, test := range []struct {
 		project string
@@ -63,7 +64,8 @@ func TestUnit_AProgramComparesItsOwnFile(t *testing.T) {
 	}
 }
 
-// The CLI reads another file where PULUMI_OPTION_CONFIG_FILE says so: what is in that one counts, unless it is older than the stack's own.
+// The CLI reads another file if PULUMI_OPTION_CONFIG_FILE names one: that file counts, unless it is
+// older than the stack's own.
 func TestUnit_AProgramComparesTheFileThatTheCLIHasRead(t *testing.T) {
 	dir := projectIn(t, "config:\n  p:key: the stack's\n")
 	t.Chdir(dir)

@@ -228,8 +228,8 @@ func securityProfile(args Args) azure.ManagedClusterSecurityProfileArgs {
 	return profile
 }
 
-// children registers what belongs to the cluster. It takes one operation at a time and refuses a second with
-// OperationNotAllowed, so they form a chain.
+// children registers what belongs to the cluster. The cluster accepts one operation at a time and
+// refuses a second with OperationNotAllowed, so the children form a chain.
 func (c *Cluster) children(ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args) error {
 	pool, err := c.userPool(ctx, name, managed, args)
 	if err != nil {
@@ -238,8 +238,9 @@ func (c *Cluster) children(ctx *pulumi.Context, name string, managed *azure.Mana
 	return c.maintenance(ctx, name, managed, pool, args)
 }
 
-// restriction says whether people may change what AKS keeps in its own resource group: machines, disks, its load balancer. AKS itself
-// may, whatever is said (azure-aks-docs, node-resource-group-lockdown).
+// restriction says whether people may change the resources in AKS' own resource group: machines,
+// disks, its load balancer. AKS itself may in either case (azure-aks-docs,
+// node-resource-group-lockdown).
 func restriction(lockdown bool) azure.RestrictionLevel {
 	if lockdown {
 		return azure.RestrictionLevelReadOnly

@@ -12,8 +12,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// FuzzKubeconfig: who signs in by kubelogin signs in as it is configured and by nothing else; everything else in a kubeconfig stays as
-// it is, and doing it twice is doing it once.
+// FuzzKubeconfig: a user that signs in by kubelogin uses the configured mode and nothing else;
+// everything else in a kubeconfig stays as it is, and a second run changes nothing.
 func FuzzKubeconfig(f *testing.F) {
 	const kubelogin = `{exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: kubelogin, interactiveMode: IfAvailable, `
 	for _, user := range []string{

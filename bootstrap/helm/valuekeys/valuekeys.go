@@ -1,5 +1,6 @@
-// Package valuekeys is for the tests of charts' values: Helm takes a key that its chart does not know without a word, so the
-// values that the platform sets are compared with the key paths of the chart's own default values.
+// Package valuekeys is for the tests of charts' values: Helm silently accepts a key that its chart
+// does not know, so the tests compare the platform's values with the key paths of the chart's own
+// default values.
 //
 // The paths of each pinned chart are test data, one a line and sorted, in a file that has the chart's version in its name. They
 // are what Of yields for the output of `helm show values <chart> --version <version>`.
