@@ -59,7 +59,8 @@ func localDisk(vmSize string) (gib int, known bool) {
 	return processors * 75 / 2, err == nil
 }
 
-// Most is how many nodes the pool has at most: its maximum, and those that an upgrade adds meanwhile.
+// Most is how many nodes the pool has at most: its maximum, and those that an upgrade adds while it
+// runs.
 func (p Pool) Most() int { return p.Max + (p.Max+maxSurgeDivisor-1)/maxSurgeDivisor }
 
 func loadPool(r *config.Reader, name string, d Pool) Pool {

@@ -16,8 +16,9 @@ import (
 type Settings struct {
 	// KubernetesVersion is the minor version, such as 1.35; Azure picks the patch.
 	KubernetesVersion string
-	// UpgradeChannel says which Kubernetes versions Azure moves to by itself, within the maintenance window: none or patch.
-	// Wider channels would change the minor version behind the configuration's back.
+	// UpgradeChannel says which Kubernetes versions Azure moves to by itself, within the
+	// maintenance window: none or patch. Wider channels would change the minor version without a
+	// change of the configuration.
 	UpgradeChannel string
 	// NodeOSUpgradeChannel says how nodes get security fixes: None, Unmanaged, SecurityPatch or NodeImage.
 	NodeOSUpgradeChannel string
@@ -35,16 +36,17 @@ type Settings struct {
 	SystemPoolName string
 	// Disk is what the nodes' operating system is on.
 	Disk Disk
-	// EncryptionAtHost encrypts the nodes' local disks and caches. The subscription needs the feature of this name, and a pool has it
-	// from the start or never.
+	// EncryptionAtHost encrypts the nodes' local disks and caches. The subscription needs the
+	// feature of this name, and Azure can enable it only when a pool is created.
 	EncryptionAtHost bool
-	// NodeGroupLockdown keeps people from changing what AKS keeps in its own resource group.
+	// NodeGroupLockdown keeps people from changing the resources in AKS' own resource group.
 	NodeGroupLockdown bool
 	// MaxPods is how many pods a node runs at most, 10 to 250 (rule N6).
 	MaxPods int
 	// Zones are the availability zones that both pools spread over.
 	Zones []string
-	// Private gives the API server an address in the virtual network and none in public. It never changes.
+	// Private gives the API server an address in the virtual network and no public one. It never
+	// changes.
 	Private bool
 	// AzurePolicy runs Azure Policy's admission controller, Defender its threat detection.
 	AzurePolicy, Defender bool

@@ -1,5 +1,6 @@
-// Package database creates the PostgreSQL flexible server, its database and two passwords, which are generated here and
-// handed on through the key vault only: the administrator's, and that of the role that the application connects as.
+// Package database creates the PostgreSQL flexible server, its database and two passwords, which
+// are generated here and passed on only through the key vault: the administrator's, and that of the
+// role with which the application connects.
 package database
 
 import (
@@ -240,8 +241,9 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 		ConfigurationName: pulumi.String("ssl_min_protocol_version"),
 		Source:            pulumi.String("user-override"),
 		Value:             pulumi.String("TLSv1.2"),
-		// Without RetainOnDelete azure-native sets a parameter that is deleted back to its default, which would only delay the deletion
-		// of its server (custom_postgres_config.go there, in 2.90.0; issue 3072).
+		// Without RetainOnDelete azure-native resets a deleted parameter to its default, which
+		// would only delay the deletion of its server (custom_postgres_config.go there, in 2.90.0;
+		// issue 3072).
 	}, pulumi.Parent(d), pulumi.DependsOn([]pulumi.Resource{database}), pulumi.RetainOnDelete(true)); err != nil {
 		return err
 	}
@@ -345,7 +347,7 @@ func serverArgs(args Args, password pulumi.StringInput) *azure.ServerArgs {
 		Tags: args.Tags,
 	}
 	if s.Maintenance.Day != "" {
-		start, _ := time.Parse(timeOfDay, s.Maintenance.Start) // Load has looked at it
+		start, _ := time.Parse(timeOfDay, s.Maintenance.Start) // Load has checked it
 		out.MaintenanceWindow = azure.MaintenanceWindowArgs{
 			CustomWindow: pulumi.String("Enabled"),
 			DayOfWeek:    pulumi.Int(slices.Index(weekdays, s.Maintenance.Day)),

@@ -69,7 +69,7 @@ func loadCertificate(r *config.Reader, d Certificate, environment string) Certif
 	return c
 }
 
-// certificateReader is how the gateway gets at its certificate.
+// certificateReader is how the gateway reads its certificate.
 type certificateReader struct {
 	identityID pulumi.StringInput // nil without a certificate
 	granted    pulumi.ResourceOption

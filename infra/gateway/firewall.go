@@ -65,8 +65,9 @@ func firewallArgs(args Args) *azure.WebApplicationFirewallPolicyArgs {
 	return out
 }
 
-// rateLimit refuses what a client address sends beyond so many requests a minute. A rule needs a condition: every address but
-// 255.255.255.255, which no client has. Source: azure-docs, web-application-firewall/ag/rate-limiting-configure.md, scenario one.
+// rateLimit refuses the requests of a client address beyond so many a minute. A rule needs a
+// condition: every address but 255.255.255.255, which no client has. Source: azure-docs,
+// web-application-firewall/ag/rate-limiting-configure.md, scenario one.
 func rateLimit(requests int) azure.WebApplicationFirewallCustomRuleArgs {
 	return azure.WebApplicationFirewallCustomRuleArgs{
 		Name:               pulumi.String("ClientRateLimit"),

@@ -1,5 +1,6 @@
-// Package gateway creates the Application Gateway with its web application firewall. The gateway is owned here as a whole:
-// no controller in the cluster writes to it, so that an update never erases what another wrote (rule G7).
+// Package gateway creates the Application Gateway with its web application firewall. The gateway is
+// owned here as a whole: no controller in the cluster writes to it, so an update never erases
+// another writer's changes (rule G7).
 package gateway
 
 import (
@@ -22,7 +23,7 @@ type Settings struct {
 	Zones []string
 	// Certificate is the Key Vault address of the certificate that clients see, or "" for plain HTTP.
 	Certificate Certificate
-	// Firewall is what the gateway lets through.
+	// Firewall decides which requests the gateway lets through.
 	Firewall Firewall
 }
 
@@ -70,7 +71,7 @@ type Gateway struct {
 
 	// PublicIP is the address that clients connect to.
 	PublicIP pulumi.StringOutput
-	// Resource is the gateway itself, for what must not go before it.
+	// Resource is the gateway itself, for resources that must not be deleted before it.
 	Resource pulumi.Resource
 }
 

@@ -18,7 +18,7 @@ import (
 
 // run runs the program against mocks.
 func run(environment string, overrides map[string]string) (*mocks.Recorded, error) {
-	values := map[string]string{"rolePropagation": "0s"} // the SDK's mocks know no hooks, and waiting is what they are for
+	values := map[string]string{"rolePropagation": "0s"} // the SDK's mocks know no hooks, and the wait is in a hook
 	maps.Copy(values, overrides)
 	return mocks.Run{
 		Project: stacks.Infra, Root: "../..", Stack: environment, Config: values,
@@ -45,7 +45,8 @@ func TestUnit_TheFirewallIsConfigured(t *testing.T) {
 	require.ErrorContains(t, err, "gridos-infra:firewallRequestsPerMinute: -1 is out of range")
 }
 
-// A firewall in Detection mode, or one that is off, passes everything, and nothing else shows it.
+// A firewall in Detection mode, or one that is off, lets everything through, and no other test
+// shows it.
 func TestUnit_TheFirewallPreventsInEveryEnvironment(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
@@ -86,7 +87,8 @@ func TestUnit_TheFirewallPreventsInEveryEnvironment(t *testing.T) {
 	}
 }
 
-// What is no certificate in a vault, or names one version of it, would stay as it is when the certificate is renewed.
+// An address that is not one of a certificate in a vault, or that names one version of it, would
+// not follow a renewal.
 func TestUnit_OnlyASecretWithoutAVersionIsACertificate(t *testing.T) {
 	t.Parallel()
 	vault, secret, err := gateway.Certificate{SecretID: "https://kv.vault.azure.net/secrets/tls"}.Parse()

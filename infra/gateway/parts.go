@@ -76,8 +76,8 @@ func gatewayArgs(args Args, publicIPID, policyID pulumi.StringInput, reader cert
 	return out
 }
 
-// backend sends traffic to the edge load balancer. Behind the gateway it is plain HTTP, up to the application's pods,
-// which are no part of the mesh: it stays in the virtual network.
+// backend sends traffic to the edge load balancer. After the gateway it is plain HTTP, up to the
+// application's pods, which are not part of the mesh: it stays in the virtual network.
 func backend(out *azure.ApplicationGatewayArgs, args Args) {
 	out.BackendAddressPools = azure.ApplicationGatewayBackendAddressPoolArray{azure.ApplicationGatewayBackendAddressPoolArgs{
 		Name: pulumi.String(edgePool),

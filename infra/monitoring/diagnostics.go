@@ -10,22 +10,22 @@ type Sink struct {
 	workspaceID pulumi.StringInput
 }
 
-// Telemetry is what a type of resource can tell about itself.
+// Telemetry is the logs and metrics that a type of resource sends.
 type Telemetry struct {
 	groups     []string // category groups
-	categories []string // where groups would cost more than they tell
+	categories []string // where groups would cost more than they are worth
 	metrics    bool
 }
 
-// What the platform's resources tell. Azure refuses a category that a type does not have. Source: "Supported resource log
-// categories for Azure Monitor".
+// The telemetry of the platform's resources. Azure refuses a category that a type does not have.
+// Source: "Supported resource log categories for Azure Monitor".
 var (
 	// Logs are all of a resource's logs.
 	Logs = Telemetry{groups: []string{"allLogs"}}
 	// LogsAndMetrics are all of a resource's logs and its metrics.
 	LogsAndMetrics = Telemetry{groups: []string{"allLogs"}, metrics: true}
-	// Cluster is what the control plane of AKS tells. kube-audit-admin leaves out the reads of kube-audit, which would be nine
-	// tenths of the bill.
+	// Cluster is the telemetry of the control plane of AKS. kube-audit-admin leaves out the reads
+	// of kube-audit, which would be nine tenths of the bill.
 	Cluster = Telemetry{categories: []string{
 		"kube-apiserver", "kube-audit-admin", "kube-controller-manager", "kube-scheduler",
 		"cluster-autoscaler", "cloud-controller-manager", "guard",

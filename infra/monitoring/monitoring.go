@@ -13,7 +13,7 @@ import (
 type Settings struct {
 	// RetentionDays is how long logs are kept, 30 to 730 days.
 	RetentionDays int
-	// DailyCapGB is how much the workspace takes in a day before it drops what comes; 0 is no cap.
+	// DailyCapGB is how much the workspace accepts in a day before it drops data; 0 is no cap.
 	DailyCapGB int
 }
 
@@ -63,7 +63,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		Location:          pulumi.String(args.Location),
 		Sku:               azure.WorkspaceSkuArgs{Name: pulumi.String(azure.WorkspaceSkuNameEnumPerGB2018)},
 		RetentionInDays:   pulumi.Int(args.Settings.RetentionDays),
-		// Written out also where there is none, so that taking the cap away is a change (azure-docs, azure-monitor/logs/daily-cap.md).
+		// Set even without a cap, so that removing the cap is a change (azure-docs,
+		// azure-monitor/logs/daily-cap.md).
 		WorkspaceCapping: azure.WorkspaceCappingArgs{DailyQuotaGb: pulumi.Float64(quota)},
 		Tags:             args.Tags,
 	}, pulumi.Parent(m))

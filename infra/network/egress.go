@@ -69,7 +69,8 @@ func newEgress(ctx *pulumi.Context, name string, args Args, opts ...pulumi.Resou
 			Sku:                      azure.PublicIPAddressSkuArgs{Name: pulumi.String(azure.PublicIPAddressSkuNameStandard)},
 			Zones:                    pulumi.ToStringArray(args.AddressZones),
 			Tags:                     args.Tags,
-			// Others have the address in their allow lists, and Azure does not give a deleted one back.
+			// Partners have the address in their allow lists, and a deleted address cannot be had
+			// again.
 		}, pulumi.Parent(e), pulumi.Protect(args.Protect))
 		if err != nil {
 			return nil, err
@@ -86,7 +87,8 @@ func newEgress(ctx *pulumi.Context, name string, args Args, opts ...pulumi.Resou
 		NatGatewayName:    pulumi.String(args.Names.NATGateway),
 		Location:          pulumi.String(args.Location),
 		Sku:               azure.NatGatewaySkuArgs{Name: pulumi.String(azure.NatGatewaySkuNameStandard)},
-		// A longer timeout keeps ports of connections that are gone (azure-docs, nat-gateway-resource).
+		// A longer timeout keeps the ports of connections that have ended (azure-docs,
+		// nat-gateway-resource).
 		IdleTimeoutInMinutes: pulumi.Int(4),
 		PublicIpAddresses:    ids,
 		Tags:                 args.Tags,

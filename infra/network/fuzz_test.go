@@ -14,8 +14,8 @@ import (
 	"github.com/gridos/sharedinfra/infra/network"
 )
 
-// FuzzPlan: a plan that is accepted can be deployed, whatever it was made of, and is the same when it is written out; a mistake names
-// its key.
+// FuzzPlan: every accepted plan can be deployed, and is the same when it is written out and read
+// again; a mistake names its key.
 func FuzzPlan(f *testing.F) {
 	f.Add("10.10.0.0/16", "", "", "", "", "", "10.244.0.0/16", "10.96.0.0/16", "")
 	f.Add("10.20.0.0/16", "10.20.128.0/17", "10.20.64.0/24", "10.20.65.0/28", "10.20.66.0/28", "10.20.67.0/27",

@@ -22,13 +22,15 @@ type Args struct {
 	SubscriptionID    string
 	ResourceGroupName pulumi.StringInput
 	Tags              pulumi.StringMap
-	// VaultEndpoint lets the nodes reach a key vault's public address from their own, so that the vault can tell them from others.
+	// VaultEndpoint lets the nodes reach a key vault's public address from their own subnet, so
+	// that the vault can distinguish them from others.
 	VaultEndpoint bool
 	// Egress is the nodes' way out of the network, AddressZones the zones of the public addresses on it: all, or none where the
 	// region has none.
 	Egress       EgressSettings
 	AddressZones []string
-	// Protect refuses to delete the network, and what others know the environment by: its public addresses.
+	// Protect refuses to delete the network and the public addresses, by which partners know the
+	// environment.
 	Protect bool
 	// Diagnostics is where the logs of the network go.
 	Diagnostics monitoring.Sink
@@ -75,8 +77,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 }
 
 func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
-	// The subnets are resources of their own; a PUT of the virtual network that omits them leaves them alone since API
-	// version 2023-09-01.
+	// The subnets are resources of their own; since API version 2023-09-01 a PUT of the virtual
+	// network that omits them does not change them.
 	vnet, err := azure.NewVirtualNetwork(ctx, name+"-vnet", &azure.VirtualNetworkArgs{
 		ResourceGroupName:  args.ResourceGroupName,
 		VirtualNetworkName: pulumi.String(args.Names.VirtualNetwork),

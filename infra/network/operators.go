@@ -14,8 +14,8 @@ import (
 	"github.com/gridos/sharedinfra/plugins"
 )
 
-// OperatorNetwork is a virtual network of other owners, from which people and pipelines reach what has no public address. Its zero
-// value is none.
+// OperatorNetwork is a virtual network of other owners, from which people and pipelines reach
+// resources without a public address. Its zero value is none.
 type OperatorNetwork struct {
 	// ID is the ARM id of the network, made of the three others.
 	ID string

@@ -17,8 +17,9 @@ type Settings struct {
 	AddressSpace string
 	// Pods and Services are the cluster's overlay ranges, outside the virtual network.
 	Pods, Services string
-	// OperatorRanges are the private ranges, of peered networks or a VPN, from which people and pipelines reach what has no
-	// public address: a private API server and private endpoints.
+	// OperatorRanges are the private ranges, of peered networks or a VPN, from which people and
+	// pipelines reach resources without a public address: a private API server and private
+	// endpoints.
 	OperatorRanges []string
 }
 
@@ -73,8 +74,9 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("192.0.2.0/24"),
 }
 
-// special are ranges that Azure takes in no virtual network, because they have a meaning of their own: loopback, its own resolver,
-// multicast and broadcast (Azure Virtual Network FAQ, "What address ranges can I use in my virtual networks?").
+// special are ranges that Azure refuses in every virtual network, because they have a meaning of
+// their own: loopback, its own resolver, multicast and broadcast (Azure Virtual Network FAQ, "What
+// address ranges can I use in my virtual networks?").
 var special = []netip.Prefix{
 	netip.MustParsePrefix("127.0.0.0/8"),
 	netip.MustParsePrefix("168.63.129.16/32"),

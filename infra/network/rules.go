@@ -9,8 +9,9 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// rule is one inbound or outbound rule of a network security group. Azure's default rules come after all of these: they let in
-// what comes from the virtual network, its peers and the load balancer's probes, keep the Internet out, and let everything out.
+// rule is one inbound or outbound rule of a network security group. Azure's default rules come
+// after all of these: they allow inbound traffic from the virtual network, its peers and the load
+// balancer's probes, refuse the Internet, and allow all outbound traffic.
 type rule struct {
 	name      string
 	direction azure.SecurityRuleDirection
@@ -20,7 +21,7 @@ type rule struct {
 	why       string
 }
 
-// purpose is what a subnet is for, with what makes it fit for that.
+// purpose is what a subnet is for, with the settings that this needs.
 type purpose struct {
 	name       string // the program's, which outlives a change of the subnet's
 	subnet     string // the subnet's name in Azure
@@ -28,11 +29,14 @@ type purpose struct {
 	delegation string   // the service that the subnet is delegated to, or ""
 	endpoints  []string // service endpoints
 	rules      []rule
-	// privateEndpoints says that the rules are for private endpoints too, which Azure exempts from them otherwise.
+	// privateEndpoints says that the rules also hold for private endpoints, which Azure exempts by
+	// default.
 	privateEndpoints bool
-	// leaves says that what is in the subnet leaves the network by its NAT gateway, where it has one.
+	// leaves says that traffic from the subnet leaves the network by its NAT gateway, if there is
+	// one.
 	leaves bool
-	// closed refuses what the rules do not let in from the virtual network and its peers, but for the load balancer's probes.
+	// closed refuses all traffic from the virtual network and its peers that the rules do not
+	// allow, except the load balancer's probes.
 	closed bool
 }
 
@@ -41,8 +45,9 @@ var (
 	allPorts = []string{"*"}
 )
 
-// purposes returns the subnets in the order in which they are created: that of the gateway first, for nothing takes longer than
-// a gateway but a server with a standby, which waits for its DNS zone anyway.
+// purposes returns the subnets in the order in which they are created: that of the gateway first,
+// because only a server with a standby takes longer to create than a gateway, and the server waits
+// for its DNS zone anyway.
 func purposes(plan Plan, vaultEndpoint bool) []purpose {
 	nodes, pods := cidrs(plan.AKS), cidrs(plan.Pods)
 	gateway, postgres, endpoints := cidrs(plan.AppGateway), cidrs(plan.Postgres), cidrs(plan.Endpoints)
@@ -62,8 +67,8 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 			"Pods reach pods (rule N8)",
 		},
 		{
-			// A load balancer hands packets on with their destination unchanged, so it is the nodes that see the
-			// gateway's traffic; 15021 is where the gateway probes.
+			// A load balancer forwards packets without changing their destination, so the gateway's
+			// traffic arrives at the nodes; the gateway probes 15021.
 			"AllowGateway", azure.SecurityRuleDirectionInbound, azure.SecurityRuleProtocolTcp, gateway, anywhere,
 			[]string{"80", "443", "15021"},
 			"The gateway sends traffic to, and probes, the edge load balancer",
@@ -153,7 +158,8 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 	}
 }
 
-// securityRules turns a purpose's rules into what Azure takes; priorities follow the order, in steps that leave room.
+// securityRules turns a purpose's rules into Azure's form; priorities follow the order, in steps
+// that leave room.
 func (p purpose) securityRules() azure.SecurityRuleTypeArray {
 	out := make(azure.SecurityRuleTypeArray, 0, len(p.rules)+2)
 	for i, r := range p.rules {
@@ -184,9 +190,10 @@ func (p purpose) securityRules() azure.SecurityRuleTypeArray {
 		out = append(out, allow)
 	}
 	if p.closed {
-		// The tag VirtualNetwork has the address of the host in it, 168.63.129.16, from which the load balancer probes: behind a denial
-		// of the tag, Azure's default rule for the probes would never be asked, and no node would be taken for healthy (azure-docs,
-		// "Service tags"; issue 38326 there).
+		// The tag VirtualNetwork has the address of the host in it, 168.63.129.16, from which the
+		// load balancer probes: after a rule that denies the tag, Azure's default rule for the
+		// probes would never apply, and no node would count as healthy (azure-docs, "Service tags";
+		// issue 38326 there).
 		out = append(out,
 			closing("AllowLoadBalancerProbes", "Azure's load balancer probes what it sends traffic to (rule N8)",
 				azure.SecurityRuleAccessAllow, lastPriority-1, "AzureLoadBalancer"),
@@ -200,7 +207,7 @@ func (p purpose) securityRules() azure.SecurityRuleTypeArray {
 // lastPriority is the last that a rule can have.
 const lastPriority = 4096
 
-// closing is a rule for whatever comes in from a tag.
+// closing is a rule for all inbound traffic from a tag.
 func closing(name, why string, access azure.SecurityRuleAccess, priority int, tag string) azure.SecurityRuleTypeArgs {
 	return azure.SecurityRuleTypeArgs{
 		Name:                     pulumi.String(name),

@@ -29,7 +29,8 @@ type Zone struct {
 	// Link is what makes the zone's names known in the network. Azure does not check that it exists, so
 	// resources that need the names depend on it (rule N5).
 	Link pulumi.Resource
-	// Links are all links of the zone. A zone that has one cannot be deleted (rule N11): they are the program's, and go first.
+	// Links are all links of the zone. Azure does not delete a zone that has one (rule N11): the
+	// program owns them, and deletes them first.
 	Links []pulumi.Resource
 }
 
@@ -66,10 +67,10 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 			Tags:                   args.Tags,
 		}
 		if strings.HasPrefix(args.Zone, privatelink) {
-			// The zone knows only resources of the environment. Other resources of the same kind, such as
-			// the vault of the certificate, have no record in it, and without this policy their names do
-			// not resolve in the network. With it Azure looks them up in public DNS. Source: azure-docs,
-			// dns/private-dns-fallback.md.
+			// The zone has only resources of the environment. Other resources of the same kind,
+			// such as the vault of the certificate, have no record in it, and without this policy
+			// their names do not resolve in the network. With it Azure looks them up in public DNS.
+			// Source: azure-docs, dns/private-dns-fallback.md.
 			linkArgs.ResolutionPolicy = pulumi.String(azure.ResolutionPolicyNxDomainRedirect)
 		}
 		link, err := azure.NewVirtualNetworkLink(ctx, name+l.suffix, linkArgs, opts...)

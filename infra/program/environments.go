@@ -28,10 +28,12 @@ func Defaults(environment string) Settings {
 func dev() Settings {
 	zones := []string{"1", "2", "3"}
 	return Settings{
-		// Where Azure makes all that prod has: zones, a zone-redundant PostgreSQL server, and a pair that PostgreSQL is offered in, for
-		// its backups. West Europe, North Europe and Germany West Central block such servers, and Sweden Central's pair, Sweden South,
-		// offers no PostgreSQL (azure-databases-docs, articles/postgresql/includes/regions-table.md of 22 December 2025). dev and test
-		// are there too, so that they meet the quotas and machines that prod will.
+		// A region where Azure offers all that prod needs: zones, a zone-redundant PostgreSQL
+		// server, and a paired region with PostgreSQL, for its backups. West Europe, North Europe
+		// and Germany West Central block such servers, and Sweden Central's pair, Sweden South,
+		// offers no PostgreSQL (azure-databases-docs, articles/postgresql/includes/regions-table.md
+		// of 22 December 2025). dev and test are there too, so that they have the same quotas and
+		// machines as prod.
 		Location:    "francecentral",
 		Owner:       "platform",
 		CostCentre:  "gridos",
@@ -77,7 +79,8 @@ func dev() Settings {
 		Gateway: gateway.Settings{
 			MinCapacity: 1, MaxCapacity: 2,
 			Certificate: gateway.Certificate{ResourceGroup: "gridos-platform-rg"},
-			// The application takes bodies of 1 MiB; a little more reaches it, so that its own answer says what is wrong.
+			// The application accepts bodies of 1 MiB; the firewall lets a little more through, so
+			// that the application itself answers what is wrong.
 			Firewall: gateway.Firewall{MaxBodyKB: 1100, RequestsPerMinute: 3000},
 		},
 		Monitoring: monitoring.Settings{RetentionDays: 30, DailyCapGB: 2},

@@ -90,7 +90,7 @@ func FuzzSettings(f *testing.F) {
 	})
 }
 
-// everyKey is each key that is read, with a value that is hardly right.
+// everyKey returns each key that the program reads, with a value that is hardly ever valid.
 func everyKey(f *testing.F) []string {
 	f.Helper()
 	r := config.FromMap(stacks.Infra.Name, "dev", nil)

@@ -25,8 +25,9 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// The service is a module of its own, and what stands before it is configured in other places. Each
-// must let through what the next promises to take, and wait for longer than the next may take.
+// The service is a module of its own, and the parts before it are configured in other places. Each
+// part must let through all that the next one promises to accept, and wait longer than the next one
+// may take.
 func TestUnit_TheLimitsOfServiceFirewallManifestsAndDocumentsAgree(t *testing.T) {
 	t.Parallel()
 	const service = "../../src/internal/"
@@ -43,8 +44,9 @@ func TestUnit_TheLimitsOfServiceFirewallManifestsAndDocumentsAgree(t *testing.T)
 
 	for _, environment := range naming.Environments() {
 		firewall := program.Defaults(environment).Gateway.Firewall
-		// What the firewall refuses never reaches the application, and no metric of the application shows
-		// it. The unit of the limit is not documented: it is enough if a kilobyte is 1,000 bytes.
+		// A request that the firewall refuses never reaches the application, and no metric of the
+		// application shows it. The unit of the limit is not documented: it is enough if a kilobyte
+		// is 1,000 bytes.
 		assert.GreaterOrEqual(t, int64(firewall.MaxBodyKB)*1000, maxBody, "%s: the firewall lets what the service takes through", environment)
 		assert.EqualValues(t, firewall.RequestsPerMinute, 60*ratePerSecond,
 			"%s: one replica answers what the firewall lets through of one address", environment)
@@ -93,8 +95,8 @@ func manifest(t *testing.T, path string, into any) {
 	require.NoError(t, yaml.Unmarshal(content, into), path)
 }
 
-// constantOf is the value of a whole number or a duration in a file of another module. Of what the file
-// imports it knows the units of time alone, and what the compiler misses of the rest does not matter.
+// constantOf is the value of a whole number or a duration in a file of another module. Of the
+// file's imports it knows only the units of time; errors about the other imports do not matter.
 func constantOf(t *testing.T, path, name string) int64 {
 	t.Helper()
 	files := token.NewFileSet()

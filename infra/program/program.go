@@ -64,8 +64,8 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	return stacks.Export(ctx, outputs)
 }
 
-// environment registers the environment, each concern as soon as what it needs is there: the order of the statements is not
-// the order in which Azure works.
+// environment registers the environment, each concern as soon as the values that it needs exist:
+// the order of the statements is not the order in which Azure works.
 func environment(
 	ctx *pulumi.Context, s Settings, caller identity.Caller, providers pulumi.ResourceOption,
 ) (stacks.InfraOutputs, error) {
@@ -142,7 +142,7 @@ func environment(
 			*private.way = append(*private.way, made.Path...)
 		}
 	}
-	// What field gateways show to the application when they send telemetry.
+	// The tokens that field gateways show to the application when they send telemetry.
 	if err := secrets.NewTokens(ctx, name+"-ingest-token", s.Vault.IngestSenders, vault.TokensArgs{
 		SecretName: s.Names.IngestTokenSecret, ResourceGroupName: group.Name, Tags: tags,
 	}); err != nil {

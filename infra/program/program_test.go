@@ -60,7 +60,7 @@ users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1
 `
 
 func of(stack string, overrides map[string]string) mocks.Run {
-	// The SDK's mocks know no hooks, and waiting is what hooks are used for here; the engine tests of the lab wait.
+	// The SDK's mocks know no hooks, and the wait is in a hook; the engine tests of the lab wait.
 	values := map[string]string{"rolePropagation": "0s"}
 	maps.Copy(values, overrides)
 	return mocks.Run{
@@ -178,7 +178,7 @@ func TestUnit_EveryRegisteredInputIsInTheGoldenFile(t *testing.T) {
 	}
 }
 
-// What departs from the guardrails is what the stack files waive, and nothing more.
+// The only violations of the guardrails are those that the stack files waive.
 func TestUnit_WhatIsRegisteredKeepsToTheGuardrails(t *testing.T) {
 	t.Parallel()
 	for environment, waived := range map[string][]string{
@@ -275,7 +275,8 @@ func TestUnit_SubnetsFormAChainAndTheServerWaitsForItsName(t *testing.T) {
 	assert.True(t, dependsOn(recorded.OfType(cluster)[0], "dev-cluster-network-contributor"))
 }
 
-// While Azure works on a subnet, it refuses resources that use the network, also by a subnet that is done.
+// While Azure works on a subnet, it refuses resources that use the network, also in a subnet that
+// is ready.
 func TestUnit_WhoUsesASubnetWaitsForAllOfThem(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
@@ -306,7 +307,8 @@ func TestUnit_WhoUsesASubnetWaitsForAllOfThem(t *testing.T) {
 
 const operatorNetwork = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/ops-rg/providers/Microsoft.Network/virtualNetworks/ops-vnet"
 
-// What people and pipelines reach prod by belongs to the program, so that it goes last on the way down, and goes at all.
+// The path by which people and pipelines reach prod belongs to the program, so that a removal
+// deletes it, and deletes it last.
 func TestUnit_TheOperatorsNetworkIsPeeredAndLinked(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", map[string]string{"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`})
@@ -371,7 +373,8 @@ func TestUnit_NamesThatAZoneDoesNotKnowAreAskedForInPublic(t *testing.T) {
 	}
 }
 
-// A lock that came before anything else would keep what the first update replaces, and one that went later would stop a teardown.
+// A lock that is created before other resources would keep the first update from replacing them,
+// and a lock that is deleted after them would stop a removal.
 func TestUnit_TheLockComesLastAndGoesFirst(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
@@ -456,8 +459,7 @@ func TestUnit_LogsAreCappedWhereTheyAreNoRecordOfAttacks(t *testing.T) {
 	}
 }
 
-// Reads are most of what the API server is asked: kube-audit, and allLogs with it, has each of
-// them.
+// Most requests to the API server are reads: kube-audit, and so allLogs, logs each of them.
 func TestUnit_ReadsOfTheAPIServerAreNotLogged(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
@@ -513,7 +515,7 @@ func TestUnit_MistakesAreReportedTogetherAndNothingIsRegistered(t *testing.T) {
 	assert.Empty(t, recorded.Resources)
 }
 
-// What no single concern sees: each line is a configuration, and the one mistake that it makes.
+// Mistakes that no single concern can see: each line is a configuration with one mistake.
 func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -762,8 +764,8 @@ func TestUnit_NoPoolNamesAVersionOfItsOwn(t *testing.T) {
 	}
 }
 
-// Each kind of work has a window, or Azure does it at any time; nodes are replaced for one reason at a time; and what comes by itself
-// comes to dev and test days before it comes to prod.
+// Each kind of work has a window, or Azure does it at any time; nodes are replaced for one reason
+// at a time; and automatic upgrades reach dev and test days before prod.
 func TestUnit_AzureWorksInWindowsThatAreStaggered(t *testing.T) {
 	t.Parallel()
 	const releases, kubernetes, nodes = "default", "aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule"
@@ -788,8 +790,8 @@ func TestUnit_AzureWorksInWindowsThatAreStaggered(t *testing.T) {
 	}
 }
 
-// What leaves the cluster has addresses that partners can list. The cluster is replaced when the way out changes, so that each
-// environment has its own from the start.
+// Traffic from the cluster has addresses that partners can list. A change of the way out replaces
+// the cluster, so each environment has its final one from the start.
 func TestUnit_NodesLeaveByAddressesThatStay(t *testing.T) {
 	t.Parallel()
 	for environment, fixed := range map[string]int{"dev": 0, "test": 1, "prod": 2} {
@@ -882,8 +884,9 @@ func TestUnit_TheMeshHasTheRevisionsThatAreConfigured(t *testing.T) {
 	}
 }
 
-// Azure blocks zone-redundant servers in some regions and for some subscriptions: by default no environment is there, and who goes
-// there is told, not stopped.
+// Azure blocks zone-redundant servers in some regions and for some subscriptions: by default no
+// environment is in such a region, and a configuration that chooses one gets a warning, not an
+// error.
 func TestUnit_ARegionThatMayRefuseTheStandbyIsAWarning(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {

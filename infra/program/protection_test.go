@@ -42,8 +42,9 @@ func texts(rule resource.PropertyMap, one, several string) []string {
 	return found
 }
 
-// passes judges a packet as Azure does: the rules in the order of their priority, and then Azure's own, which let in what comes from the
-// network and from its load balancer, let out what goes to the network or the Internet, and refuse the rest (azure-docs,
+// passes judges a packet as Azure does: the rules in the order of their priority, and then Azure's
+// own, which allow inbound traffic from the network and from its load balancer and outbound traffic
+// to the network or the Internet, and refuse the rest (azure-docs,
 // virtual-network/network-security-groups-overview.md, "Default security rules").
 func passes(group mocks.Resource, space netip.Prefix, direction, from, to, protocol, port string) bool {
 	matches := func(names []string, end string) bool {
@@ -170,7 +171,7 @@ func TestUnit_WhoReachesWhat(t *testing.T) {
 	}
 }
 
-// How long something can be had back, and from where, in days.
+// How long deleted data can be recovered, and from where, in days.
 func TestUnit_WhatIsLostCanBeHadBackForSoLong(t *testing.T) {
 	t.Parallel()
 	type days struct{ vault, backups, logs, untagged float64 }
@@ -196,7 +197,8 @@ func TestUnit_WhatIsLostCanBeHadBackForSoLong(t *testing.T) {
 	}
 }
 
-// The vault and the registry refuse whom no rule names. Resource Manager writes secrets, and Azure's own services scan images, past them.
+// The vault and the registry refuse every client that no rule names. The rules do not apply to
+// Resource Manager, which writes secrets, and to Azure's own services, which scan images.
 func TestUnit_StoresAreClosedToWhomNoRuleNames(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
@@ -222,7 +224,8 @@ func TestUnit_StoresAreClosedToWhomNoRuleNames(t *testing.T) {
 	}
 }
 
-// The firewall counts the requests of each address, whichever that is: no client has the one address that it names.
+// The firewall counts the requests of every address: its rule exempts one address, which no client
+// has.
 func TestUnit_TheFirewallRefusesAndCounts(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", map[string]string{"firewallRequestsPerMinute": "1200", "firewallMaxBodyKb": "64"})
@@ -257,7 +260,7 @@ func TestUnit_TheFirewallRefusesAndCounts(t *testing.T) {
 	assert.InDelta(t, 3000, at(in, "customRules").ArrayValue()[0].ObjectValue()["rateLimitThreshold"].NumberValue(), 0, "50 a second")
 }
 
-// A request by HTTP is sent to the same page by HTTPS, for good.
+// A request by HTTP is redirected permanently to the same page by HTTPS.
 func TestUnit_PlainRequestsAreSentToHTTPS(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
@@ -369,7 +372,8 @@ func TestUnit_EachIdentityHasTheRolesOfItsTask(t *testing.T) {
 	}, names, "a credential with another name is made before the old one goes, and Azure takes no two of one subject")
 }
 
-// What a resource tells of itself: who did what, and how it is. The reads of kube-audit would be nine tenths of the bill.
+// The telemetry of a resource: who did what, and its health. The reads of kube-audit would be nine
+// tenths of the bill.
 func TestUnit_ResourcesTellAllThatIsWatched(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
@@ -467,8 +471,8 @@ func TestUnit_EveryEnvironmentIsClosedAndWatchedAlike(t *testing.T) {
 	}
 }
 
-// Under another name in the program a resource is deleted and made again: a password becomes another one, a store is empty, an identity
-// has no right.
+// A resource with another name in the program is deleted and created again: then a password
+// changes, a store is empty, and an identity has no rights.
 func TestUnit_WhatCannotBeMadeAgainKeepsItsName(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {

@@ -49,14 +49,15 @@ type Settings struct {
 	// PipelineSubjects are the subjects of the tokens, given out by GitHub, with which pipelines push images: those of jobs in the
 	// GitHub environment that has this environment's name.
 	PipelineSubjects []string
-	// Propagation is how long a new role assignment takes to be honoured.
+	// Propagation is how long a new role assignment takes to have an effect.
 	Propagation time.Duration
 	// SubscriptionID is the subscription that the environment belongs to, or "" for whichever the caller signed in to.
 	SubscriptionID string
-	// Protect has Pulumi refuse to delete the cluster, the database server, the vault, the registry, the
-	// virtual network, the resource group and the addresses of the NAT gateway.
+	// Protect makes Pulumi refuse to delete the cluster, the database server, the vault, the
+	// registry, the virtual network, the resource group and the addresses of the NAT gateway.
 	Protect bool
-	// DeleteLock has Azure refuse to delete the database server, the vault and the registry, also for their owners.
+	// DeleteLock makes Azure refuse to delete the database server, the vault and the registry, also
+	// for their owners.
 	DeleteLock bool
 	// PodSecurity is what Azure Policy does with pods that do not keep to the baseline of pod security: Disabled, Audit or Deny.
 	PodSecurity string
@@ -66,10 +67,12 @@ type Settings struct {
 
 var (
 	location = regexp.MustCompile(`^[a-z]+[a-z0-9]*$`)
-	// tagValue is what the platform puts into tags; Azure would take more, and reports about costs would not.
+	// tagValue matches the values that the platform allows in tags; Azure accepts more, but cost
+	// reports do not.
 	tagValue = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._@/-]{0,127}$`)
-	// subject is what GitHub calls the holder of a token: a repository, and what of it. Repositories since June 2026 have the ids of
-	// owner and repository in it. Source: docs.github.com, "OpenID Connect reference", immutable subject claims.
+	// subject is GitHub's name for the holder of a token: a repository, and an environment, branch
+	// or event of it. Repositories since June 2026 have the ids of owner and repository in it.
+	// Source: docs.github.com, "OpenID Connect reference", immutable subject claims.
 	subject = regexp.MustCompile(`^(repo:[\w.@-]+/[\w.@-]+):((?:environment|ref):[^*]+|pull_request)$`)
 )
 
@@ -150,8 +153,10 @@ func (s Settings) check(r *config.Reader, environment string) {
 	}
 }
 
-// checkSubject returns an error unless a token with this subject is one of a job in the GitHub environment of the same name: GitHub
-// gives that out to the branches, and after the approvals, that the environment asks for. A pull request, or a branch, asks for none.
+// checkSubject returns an error unless a token with this subject is one of a job in the GitHub
+// environment of the same name: GitHub issues such a token only for the branches, and after the
+// approvals, that the environment requires. A token of a pull request, or of a branch, requires
+// none.
 func checkSubject(text, environment string) error {
 	found := subject.FindStringSubmatch(text)
 	if found == nil {
@@ -235,7 +240,8 @@ func (s Settings) checkRegion(r *config.Reader) {
 	}
 }
 
-// Warnings are what Azure may refuse although nothing in the configuration is wrong, each with its key and a remedy.
+// Warnings lists settings that Azure may refuse although they are valid, each with its key and a
+// remedy.
 func (s Settings) Warnings() []string {
 	var warnings []string
 	if s.Database.HighAvailability == zoneRedundant {

@@ -34,9 +34,9 @@ type guardArgs struct {
 	// GroupID is the ARM id of the environment's resource group.
 	GroupID pulumi.StringInput
 	Caller  identity.Caller
-	// Kept are what is locked: what cannot be made again from Git.
+	// Kept are the locked resources: those that Git cannot restore.
 	Kept []kept
-	// Everything is what the locks come after, as components.
+	// Everything has the components that the locks are created after.
 	Everything []pulumi.Resource
 }
 
@@ -47,14 +47,14 @@ type kept struct {
 	id pulumi.StringInput
 }
 
-// guard registers what guards the environment from outside of it: what Azure Policy asks of pods, and locks.
-// The locks are created last and deleted first: the update that creates them can still replace resources,
-// and a teardown can delete them.
+// guard registers the environment's protection from outside: the requirements of Azure Policy for
+// pods, and locks. The locks are created last and deleted first: the update that creates them can
+// still replace resources, and a teardown can delete them.
 //
-// There is no lock on the resource group. The private DNS zone and the network would inherit it, and Azure
-// asks for no lock on them: it may keep a server from failing over to its standby, and from being created
-// (azure-databases-docs, concepts-networking-private.md, "Unsupported virtual network scenarios", 27 June
-// 2024; terraform-provider-azurerm#19262).
+// There is no lock on the resource group. The private DNS zone and the network would inherit it,
+// and Azure advises against a lock on them: it may keep a server from failing over to its standby,
+// and from being created (azure-databases-docs, concepts-networking-private.md, "Unsupported
+// virtual network scenarios", 27 June 2024; terraform-provider-azurerm#19262).
 func (s Settings) guard(ctx *pulumi.Context, name string, args guardArgs, opts ...pulumi.ResourceOption) error {
 	if s.AssignsPodSecurity() {
 		if _, err := policies.NewPolicyAssignment(ctx, name+"-pod-security", &policies.PolicyAssignmentArgs{

@@ -34,8 +34,9 @@ func credentialName(subject string) string {
 	return name[:min(len(name), longest)]
 }
 
-// workloads registers the identities of what runs in the cluster and in pipelines, with the roles that they need. Nothing here
-// waits for the roles: they are used long after this program has ended.
+// workloads registers the identities of workloads in the cluster and of pipelines, with the roles
+// that they need. Nothing here waits for the roles: they are used long after this program has
+// ended.
 func workloads(ctx *pulumi.Context, args workloadArgs, opts ...pulumi.ResourceOption) (identities, error) {
 	names, prefix := args.Settings.Names, args.Settings.Names.Environment
 	pods := func(namespace, account string) []identity.Credential {

@@ -21,7 +21,8 @@ func TestUnit_RegionsAreJudgedAsFarAsTheyAreKnown(t *testing.T) {
 	require.ErrorContains(t, CheckStandby("JapanWest"), "no standby in another zone in JapanWest")
 }
 
-// West Europe, North Europe and Germany West Central are where data may be, and may refuse what prod is made of.
+// West Europe, North Europe and Germany West Central may hold the data, but may refuse resources
+// that prod needs.
 func TestUnit_ARegionThatBlocksStandbysIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"westeurope", "WestEurope", "northeurope", "germanywestcentral"} {

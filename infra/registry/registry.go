@@ -19,7 +19,7 @@ type Settings struct {
 	SKU string
 	// ZoneRedundant spreads a Premium registry over the region's zones.
 	ZoneRedundant bool
-	// Private gives a Premium registry an address in the virtual network and none in public.
+	// Private gives a Premium registry an address in the virtual network and no public one.
 	Private bool
 	// UntaggedDays is how long a Premium registry keeps manifests without a tag, 0 to 365 days; 0 keeps them for ever.
 	UntaggedDays int

@@ -15,11 +15,12 @@ import (
 
 // Settings is the configuration of the vault.
 type Settings struct {
-	// PurgeProtection keeps a deleted vault, and its name, for the whole retention. It cannot be taken back.
+	// PurgeProtection keeps a deleted vault, and its name, for the whole retention. It cannot be
+	// switched off again.
 	PurgeProtection bool
 	// SoftDeleteDays is how long a deleted vault can be recovered, 7 to 90 days.
 	SoftDeleteDays int
-	// Private gives the vault an address in the virtual network and none in public.
+	// Private gives the vault an address in the virtual network and no public one.
 	Private bool
 	// IngestSenders are those who send telemetry to the application, each of which has tokens of
 	// its own.
@@ -64,9 +65,9 @@ type Vault struct {
 
 	// ID, Name and URI are the vault's ARM id, name and https address.
 	ID, Name, URI pulumi.StringOutput
-	// Access is what it takes to get at secrets: the deployer's right and, where the vault is private, the way to it. Azure's
-	// provider deletes secrets through the vault's data plane, so secrets depend on it: on the way down it must go after them
-	// (rule V2).
+	// Access is what a program needs to read and write secrets: the deployer's right and, if the
+	// vault is private, the path to it. Azure's provider deletes secrets through the vault's data
+	// plane, so secrets depend on Access: a removal must delete it after them (rule V2).
 	Access []pulumi.Resource
 }
 

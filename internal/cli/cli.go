@@ -31,8 +31,9 @@ func (e UsageError) Error() string { return e.Err.Error() }
 // Unwrap gives access to the single mistakes.
 func (e UsageError) Unwrap() error { return e.Err }
 
-// UntilStopped returns a context that ends with Ctrl-C, a termination, or the terminal session. nohup keeps the end of the session away:
-// building the tools of the lab can outlast it.
+// UntilStopped returns a context that ends with Ctrl-C, a termination, or the terminal session.
+// Under nohup the end of the session does not end the context: building the tools of the lab can
+// outlast it.
 func UntilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 	stop := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -41,7 +42,8 @@ func UntilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, stop...)
 }
 
-// Execute runs the command that args name. What cobra refuses before a command begins is a UsageError; cobra's own errors have no types.
+// Execute runs the command that args name. A refusal by cobra before a command begins becomes a
+// UsageError; cobra's own errors have no types.
 func Execute(ctx context.Context, root *cobra.Command, args []string) error {
 	began := false
 	for _, verb := range root.Commands() {
@@ -60,8 +62,8 @@ func Execute(ctx context.Context, root *cobra.Command, args []string) error {
 	return err
 }
 
-// BesidesInterruption takes joined errors apart and leaves out those that only say that the command was interrupted. The others are
-// about what could not be tidied up, and the user must hear of it.
+// BesidesInterruption takes joined errors apart and leaves out those that only say that the command
+// was interrupted. The others report failed clean-ups, and the user must see them.
 func BesidesInterruption(err error) []error {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var rest []error
@@ -94,7 +96,7 @@ func WithJSON(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// JSON tells whether --json was given to a command that WithJSON gave it to.
+// JSON reports whether the user gave --json to a command that has the flag from WithJSON.
 func JSON(cmd *cobra.Command) bool {
 	given, err := cmd.Flags().GetBool(jsonFlag)
 	return err == nil && given

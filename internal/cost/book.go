@@ -1,6 +1,6 @@
-// Package cost tells what resources of Azure cost a month, by the prices of a book that is part of
-// the repository. It knows what is counted of each type that infra registers, and no price: what
-// the book has no price of is not priced, and never free.
+// Package cost computes what resources of Azure cost a month, by the prices of a book that is part
+// of the repository. It knows what Azure counts for each type that infra registers, but no price: a
+// meter without a price in the book is not priced, and never free.
 package cost
 
 import (

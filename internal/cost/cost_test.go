@@ -31,8 +31,8 @@ func registered(t *testing.T, environment string) []cost.Resource {
 	return resources
 }
 
-// Whatever infra registers is counted or known to be free, and what is not priced is so for want of
-// a public price.
+// Every resource that infra registers is counted or known to be free, and meters stay unpriced only
+// because no public price exists.
 func TestUnit_AllThatInfraRegistersIsCounted(t *testing.T) {
 	t.Parallel()
 	book, err := cost.Shipped()
@@ -52,8 +52,7 @@ func TestUnit_AllThatInfraRegistersIsCounted(t *testing.T) {
 	}
 }
 
-// What is not known is told by its name. It is never counted as 0, and does not keep the rest from
-// being counted.
+// The estimate names unknown quantities. It never counts them as 0, and still counts the rest.
 func TestUnit_WhatIsNotKnownIsNotPriced(t *testing.T) {
 	t.Parallel()
 	book, err := cost.Shipped()
@@ -93,7 +92,7 @@ func TestUnit_WhatIsNotKnownIsNotPriced(t *testing.T) {
 	}
 }
 
-// A price of another region is told to be one.
+// The estimate says when a price is that of another region.
 func TestUnit_APriceIsOfTheRegionIfThereIsOne(t *testing.T) {
 	t.Parallel()
 	book, err := cost.Parse([]byte(strings.Replace(bookWith(""), "REGIONS", `

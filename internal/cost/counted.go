@@ -5,7 +5,8 @@ import (
 	"strconv"
 )
 
-// counted tells what Azure counts of a resource, by its type without the version of its API.
+// counted has the function that lists what Azure counts of a resource, by its type without the
+// version of its API.
 var counted = map[string]func(c *count, in inputs){
 	"azure-native:containerservice:ManagedCluster": cluster,
 	"azure-native:containerservice:AgentPool":      pool,

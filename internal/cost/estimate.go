@@ -52,7 +52,7 @@ type Line struct {
 	Quantity Range   `json:"quantity"`
 	Unit     string  `json:"unit,omitempty"`
 	Price    float64 `json:"price,omitempty"`
-	// Region is the price's, and AsOf its day; Elsewhere tells that the resource is in another
+	// Region is the price's, and AsOf its day; Elsewhere says that the resource is in another
 	// region.
 	Region    string `json:"region,omitempty"`
 	Elsewhere bool   `json:"elsewhere,omitempty"`
@@ -154,8 +154,8 @@ func (c *count) unpriced(what string) {
 	c.estimate.Lines = append(c.estimate.Lines, Line{Meter: what, Unpriced: true})
 }
 
-// inputs are those of a resource as the engine's events have them. A secret is an object there, and
-// what is not known yet a text: neither is taken for a number.
+// inputs are those of a resource as the engine's events have them. There a secret is an object, and
+// an unknown value is a text: neither counts as a number.
 type inputs map[string]any
 
 func (in inputs) at(path ...string) any {

@@ -88,7 +88,7 @@ func (m Meter) query(region string) Query {
 	return q
 }
 
-// item is an entry of the price list, as far as it is looked at.
+// item has the fields of an entry of the price list that the program reads.
 type item struct {
 	RetailPrice      float64 `json:"retailPrice"`
 	TierMinimumUnits float64 `json:"tierMinimumUnits"`
@@ -166,8 +166,8 @@ func read(ctx context.Context, client *http.Client, address string) (items []ite
 	return page.Items, page.NextPageLink, nil
 }
 
-// choose returns the price that is paid: of what is still sold, and not at a discount or with a
-// licence of Windows, the first tier that is not free.
+// choose returns the price that applies: the first tier that is not free, among the items still on
+// sale, without discounts and without Windows licences.
 func choose(items []item) (float64, error) {
 	var chosen *item
 	for i := range items {
@@ -190,8 +190,8 @@ func choose(items []item) (float64, error) {
 	return chosen.RetailPrice, nil
 }
 
-// Rewrite returns the text of a book with the prices of the answers, of a day. What has no answer,
-// and all comments, stay.
+// Rewrite returns the text of a book with the prices of the answers, of a day. Prices without an
+// answer, and all comments, stay.
 func Rewrite(text []byte, answers []Answer, day time.Time) ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
