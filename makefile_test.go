@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An update sends the number of nodes that the state knows: infra learns first what the autoscaler has made of it. The others do not
-// refresh, which would take a release of Helm that is half gone for whole.
+// An update sends the number of nodes in the state, so infra first refreshes the number that the
+// autoscaler has set. The other projects do not refresh: a refresh would record a half-deleted Helm
+// release as complete.
 func TestUnit_MakeUpRefreshesTheClusterAlone(t *testing.T) {
 	runs := run(t, "pulumi", `echo "$*"`, "up", "STACK=dev", "PULUMI_FLAGS=--yes")
 	assert.Equal(t, []string{
@@ -20,7 +21,7 @@ func TestUnit_MakeUpRefreshesTheClusterAlone(t *testing.T) {
 	}, runs)
 }
 
-// What a user has set for the go command elsewhere changes nothing here. TEST_FLAGS are asked for.
+// A user's own settings for the go command change nothing here, except TEST_FLAGS.
 func TestUnit_MakeRunsTheGoCommandTheSameWayForEveryone(t *testing.T) {
 	t.Setenv("GOFLAGS", "-mod=mod -tags=hostile")
 	t.Setenv("GOWORK", "/nowhere/go.work")

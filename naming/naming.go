@@ -44,7 +44,8 @@ const (
 	NamespaceArgoRollouts = "argo-rollouts"
 	// ProjectGridOS is the Argo CD AppProject of the application.
 	ProjectGridOS = "gridos"
-	// ProjectPlatform is the Argo CD AppProject of what the platform itself runs beside the application.
+	// ProjectPlatform is the Argo CD AppProject of the programs that the platform itself runs
+	// beside the application.
 	ProjectPlatform = "platform"
 	// ProjectDefault is the Argo CD AppProject of Applications that name none. Argo CD creates it.
 	ProjectDefault = "default"
@@ -103,10 +104,11 @@ func Overlay(environment string) string {
 	return path.Join("applications", Application, "overlays", environment)
 }
 
-// Manifests is the folder of the manifests that an environment's overlay changes, from the root of the repository and with slashes.
-// In the first environment it is the base, which developers change. In each other one it is a copy, which a promotion brought there:
-// environments are folders, and a promotion copies files from one to the next.
-// Source: Codefresh, "How to Model Your Gitops Environments and Promote Releases between Them", 2022.
+// Manifests is the folder of the manifests that an environment's overlay changes, from the root of
+// the repository and with slashes. In the first environment it is the base, which developers
+// change. In each other one it is a copy, which a promotion has made: environments are folders, and
+// a promotion copies files from one to the next. Source: Codefresh, "How to Model Your Gitops
+// Environments and Promote Releases between Them", 2022.
 func Manifests(environment string) string {
 	if environment == Environments()[0] {
 		return path.Join("applications", Application, "base")

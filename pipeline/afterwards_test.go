@@ -13,7 +13,8 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/approval"
 )
 
-// What a runner kills leaves a lock: the job's summary has the commands, for the stack that it ended in.
+// An update that the runner kills leaves a lock: the job's summary has the commands for the stack
+// in which it ended.
 func TestUnit_AnUpdateThatEndsEarlySaysHowToGoOn(t *testing.T) {
 	t.Setenv("GITHUB_STEP_SUMMARY", write(t, "summary", ""))
 	file := func() string { return read(t, os.Getenv("GITHUB_STEP_SUMMARY")) }

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every command that a workflow runs is one that this program has, with the flags that it is given; the same for make's targets.
+// This program has every command that a workflow runs, with its flags; the same holds for make's
+// targets.
 func TestUnit_WorkflowsRunCommandsThatExist(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join("..", "Makefile"))

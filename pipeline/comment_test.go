@@ -52,7 +52,7 @@ func TestUnit_OneCommentAndOneIssueAreKept(t *testing.T) {
 	assert.NotContains(t, body, "No change.")
 	assert.Contains(t, body, "Commit "+sha+", [run](https://github.com/run), ")
 	assert.Equal(t, 3, strings.Count(body, "there is no report: the preview failed before it had one"), body)
-	// Nor is one environment of three taken for all.
+	// And the report of one environment does not count for all three.
 	comment(report(""))
 	assert.Equal(t, 2, strings.Count(g.Comments[7][0].GetBody(), "there is no report"))
 
@@ -74,7 +74,7 @@ func TestUnit_OneCommentAndOneIssueAreKept(t *testing.T) {
 	assert.Equal(t, "closed", g.Issues[0].GetState())
 }
 
-// A report is made by the code that it is about.
+// The code that a report is about also makes the report.
 func TestUnit_AReportThatItsOwnPullRequestCouldHaveMadeUpSaysSo(t *testing.T) {
 	g := githubtest.Start(t)
 	t.Setenv("GITHUB_TOKEN", g.Settings.Token)
@@ -110,7 +110,8 @@ func TestUnit_CommandsThatTellGitHubSayWhatTheyMiss(t *testing.T) {
 	}
 }
 
-// Consents are those on the pull request that was merged as the commit, and no other label of it.
+// The consents are those labels of the pull request that was merged as the commit, and no other
+// labels.
 func TestUnit_ConsentsComeFromThePullRequestThatWasMerged(t *testing.T) {
 	g := githubtest.Start(t)
 	t.Setenv("GITHUB_TOKEN", g.Settings.Token)

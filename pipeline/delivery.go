@@ -18,7 +18,7 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
 )
 
-// target adds the flags that say which image a command is about, and returns what reads them.
+// target adds the flags that name the image of a command, and returns the function that reads them.
 func target(cmd *cobra.Command) func(environment string) (delivery.Target, error) {
 	image := cmd.Flags().String("image", "", "the image without its tag, such as devgridosacr.azurecr.io/gridos (required)")
 	tag := cmd.Flags().String("tag", "", "the tag: the environment, and seven digits of the commit, such as dev-abc1234 (required)")

@@ -146,7 +146,8 @@ right to.`,
 	})
 }
 
-// writePlan writes the plan to a file, unless not all is in it, and says what is to be approved.
+// writePlan writes the plan to a file, unless the plan is incomplete, and says what is to be
+// approved.
 func writePlan(out, summary io.Writer, plan approval.Plan, report changes.Report, file string) error {
 	if failed := report.Errors(); len(failed) > 0 {
 		return fmt.Errorf("there is no plan, because not everything could be previewed: %s", changes.Loggable(failed[0]))
@@ -285,7 +286,7 @@ func deploy(cmd *cobra.Command, e deployed.Environment, plan approval.Plan, comm
 	}
 	published := map[string]any{}
 	for key, output := range outputs {
-		if !output.Secret { // there is none; should there be one, it stays one
+		if !output.Secret { // there is no secret now; a future one stays secret
 			published[key] = output.Value
 		}
 	}
@@ -296,8 +297,9 @@ func deploy(cmd *cobra.Command, e deployed.Environment, plan approval.Plan, comm
 	return errors.Join(outputTable(to, published), done())
 }
 
-// afterwards tells in the job's summary how to go on after an update that failed or was cancelled: a process that is killed leaves its lock
-// on the stack. A refusal has touched nothing.
+// afterwards writes into the job's summary how to go on after an update that failed or was
+// cancelled: a process that is killed leaves its lock on the stack. A refused update has changed
+// nothing.
 func afterwards(out io.Writer, failed error, environment string, done int) error {
 	var refused *approval.RefusedError
 	if errors.As(failed, &refused) || done >= len(stacks.Projects()) {

@@ -13,7 +13,8 @@ import (
 	"github.com/gridos/sharedinfra/changes"
 )
 
-// A step of a workflow is green when its command ends with 0: none does that without having done its work.
+// A step of a workflow is green when its command ends with 0: no command does so unless it has done
+// its work.
 func TestUnit_ACommandThatDidNotDoItsWorkFails(t *testing.T) {
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, `{"message": "not today"}`, http.StatusForbidden)
@@ -50,7 +51,7 @@ func TestUnit_ACommandThatDidNotDoItsWorkFails(t *testing.T) {
 	assert.Contains(t, output, `--tag "prod-abc1234" is no tag of the environment dev`)
 }
 
-// What a command ends with is the worst of what its report has.
+// A command ends with the exit code of the worst entry in its report.
 func TestUnit_AReportEndsWithTheWorstThatItHas(t *testing.T) {
 	t.Parallel()
 	of := func(projects ...changes.Project) changes.Report {

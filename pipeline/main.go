@@ -1,6 +1,6 @@
-// Command pipeline is what the workflows in .github/workflows run: previews of real environments,
-// updates, drift, releases of the application. A user can run each command by hand too, with their
-// own rights.
+// Command pipeline has the commands that the workflows in .github/workflows run: previews of real
+// environments, updates, drift, releases of the application. A user can run each command by hand
+// too, with their own rights.
 package main
 
 import (
@@ -20,9 +20,9 @@ const (
 	exitMistake     = 2   // in the command line: nothing was touched
 	exitChanges     = 3   // preview or drift found some
 	exitDangerous   = 4   // preview found some that need a reviewer's consent, or guard found no consent
-	exitNotKnown    = 5   // vulnerabilities could not look: nothing was audited; preflight does not know all that it asked
-	exitRefused     = 6   // preflight found what Azure would refuse
-	exitNotApproved = 7   // deploy found that it would do what was not approved
+	exitNotKnown    = 5   // vulnerabilities could not look: nothing was audited; preflight has questions without an answer
+	exitRefused     = 6   // preflight found something that Azure would refuse
+	exitNotApproved = 7   // deploy found that the update would differ from the approved plan
 	exitInterrupted = 130 // as shells say it
 )
 
@@ -65,7 +65,7 @@ type usageError struct{ error }
 // Unwrap gives access to the single mistakes.
 func (e usageError) Unwrap() error { return e.error }
 
-// verdict is the end of a command that found what its exit code says.
+// verdict ends a command whose exit code reports its finding.
 type verdict int
 
 // Error implements error; main does not print it, because the command has already reported it in

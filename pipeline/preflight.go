@@ -70,11 +70,11 @@ known; 1 the configuration of infra has mistakes; 2 a mistake in the command lin
 	})
 }
 
-// quiet is how long a command may say nothing while it waits.
+// quiet is how long a command may print nothing while it waits.
 const quiet = 2 * time.Second
 
-// tellProgress says every now and then how many questions are answered, until what it returns is
-// called.
+// tellProgress prints from time to time how many questions are answered, until the caller calls
+// stop.
 func tellProgress(ctx context.Context, w io.Writer, flight *preflight.Preflight) (stop func()) {
 	var answered, all atomic.Int64
 	flight.Progress = func(done, of int) {

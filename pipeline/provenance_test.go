@@ -20,8 +20,9 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/provenance/provenancetest"
 )
 
-// The commands as promote.yml runs them, from the registry of dev to that of test, and from there to that of prod. A registry may have
-// the list of what is attached to an image, or leave it to a tag.
+// The commands as promote.yml runs them, from the registry of dev to that of test, and from there
+// to that of prod. A registry may have the list of the attachments of an image, or keep it under a
+// tag.
 func TestUnit_TheProvenanceGoesWithTheImageAndIsVerifiedEachTime(t *testing.T) {
 	t.Parallel()
 	for kind, lists := range map[string]bool{"a registry that lists": true, "one that does not": false} {
@@ -118,7 +119,7 @@ func TestUnit_NothingIsPromotedBeforeItsProvenanceIsVerified(t *testing.T) {
 	}
 }
 
-// What makes the image is as fixed as what it is made of.
+// The builder of the image is pinned, as its contents are.
 func TestUnit_TheBuilderIsPinned(t *testing.T) {
 	t.Parallel()
 	text := read(t, filepath.Join("..", ".github", "workflows", "ci-cd.yml"))

@@ -154,7 +154,8 @@ GITHUB_REPOSITORY.`, changes.ConsentPrefix+"…"),
 	return cmd
 }
 
-// consent is a label that consents: one of another form may have what a workflow's outputs would obey.
+// consent is a label that consents: another form could contain text that a workflow's outputs would
+// obey.
 var consent = regexp.MustCompile(`^` + changes.ConsentPrefix + `[a-z]+-[0-9a-f]{20}$`)
 
 // currentLabels asks GitHub for the labels of the pull request of a ref.

@@ -17,7 +17,8 @@ import (
 const (
 	// smokePath is a read of the service that needs its database and no token.
 	smokePath = "/api/v1/substations"
-	// versionPath tells the version of the image, and the header lets the mesh's gateway ask what all users get, not a canary
+	// versionPath answers with the version of the image; the header makes the mesh's gateway send
+	// the request to the version that all users get, not to a canary
 	// (applications/gridos/base/ingress.yaml).
 	versionPath, revisionHeader, stable = "/version", "gridos-revision", "stable"
 	// smokeAnswer is the longest answer that is read, in bytes.
@@ -81,8 +82,8 @@ release that was aborted, is not.`,
 }
 
 // substations asks the service once and returns what it answers: how many substations it has, or
-// that it has none for readers from here. The latter is the service's own answer too, and only a pod
-// whose database answers gets a request.
+// that the service does not let this address read. The latter is the service's own answer too, and
+// only a pod whose database answers gets a request.
 func substations(ctx context.Context, from string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second) // longer than the Application Gateway waits
 	defer cancel()

@@ -106,7 +106,8 @@ func smoke(t *testing.T, arguments ...string) (code int, output string) {
 	return code, out.String()
 }
 
-// What is promoted is what all users get, not what a canary has, and not what was aborted.
+// The promoted version is the one that all users get, not that of a canary, and not one that was
+// aborted.
 func TestUnit_ASmokeTestTellsWhichVersionUsersGet(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

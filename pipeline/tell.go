@@ -17,7 +17,7 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/github"
 )
 
-// What the pipeline writes to GitHub is known again by these.
+// The markers by which the pipeline recognises its own texts on GitHub.
 const (
 	previewMarker = "gridos-preview"
 	driftMarker   = "gridos-drift"
@@ -125,7 +125,8 @@ func doubtful(ctx context.Context, client *github.Client, number int, repository
 		"Read that change first.", nil
 }
 
-// folderOf is the one of the judges that a file is in: the name of a file is whatever its author likes.
+// folderOf returns the one of the judges that a file is in: the author of a file may give it any
+// name.
 func folderOf(file string) string {
 	for _, folder := range judges {
 		if strings.HasPrefix(file, folder) {
@@ -171,8 +172,8 @@ not be read, is not clean: nobody knows. Needs GITHUB_TOKEN and GITHUB_REPOSITOR
 	return cmd
 }
 
-// missing tells that there is no such file, or nothing in it. A pattern that nothing matches is what a shell hands over as it is, and
-// what a command that crashes should have printed is an empty file.
+// missing reports that a file does not exist, or is empty. A shell passes on a pattern that matches
+// no file, and a command that crashes leaves an empty file.
 func missing(file string) bool {
 	info, err := os.Stat(file)
 	return errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0

@@ -19,7 +19,7 @@ var (
 	small    = regexp.MustCompile(`(?i)^Standard_B\d+[a-z]*(_v\d+)?$`)
 )
 
-// catalogue is what may be bought, by type and path of the property.
+// catalogue lists the values that may be bought, by type and path of the property.
 var catalogue = []struct {
 	kind    string
 	path    []string
@@ -44,7 +44,7 @@ func allowedRegions(r Resource, _ string) []finding {
 	if location.unknown() || location.absent() {
 		return nil
 	}
-	// Azure takes "West Europe" for westeurope.
+	// Azure reads "West Europe" as westeurope.
 	name := strings.ToLower(strings.ReplaceAll(location.text(), " ", ""))
 	if slices.Contains(regions, name) || name == "global" && slices.Contains(global, r.kind()) {
 		return nil

@@ -30,8 +30,9 @@ func isSetting(token string) bool {
 
 // diagnostics looks for a diagnostic setting of every watched resource.
 //
-// A resource's ARM id is not known at its first preview, so that nothing could be found by comparing ids. What is known at any
-// time is which resources the value of a property was made of: the setting must refer to the resource, not spell its id.
+// A resource's ARM id is not known at its first preview, so a comparison of ids would find nothing.
+// The resources that a property's value was made of are always known: the setting must refer to the
+// resource, not spell its id.
 func diagnostics(rs []Resource) map[int][]finding {
 	var referred []string
 	for _, r := range rs {
@@ -54,9 +55,10 @@ func diagnostics(rs []Resource) map[int][]finding {
 // sinks are the properties of a diagnostic setting that name where its logs go.
 var sinks = []string{"workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId"}
 
-// logsOn refuses a diagnostic setting that sends nothing, or that leaves out who did what: the category groups allLogs and audit have
-// that, and so have kube-audit and guard of AKS, which together cost less. Source: learn.microsoft.com, "Diagnostic settings in
-// Azure Monitor" (category groups) and "Azure Kubernetes Service monitoring data reference".
+// logsOn refuses a diagnostic setting that sends nothing, or that lacks the record of who did what:
+// the category groups allLogs and audit have it, and so do kube-audit and guard of AKS, which
+// together cost less. Source: learn.microsoft.com, "Diagnostic settings in Azure Monitor" (category
+// groups) and "Azure Kubernetes Service monitoring data reference".
 func logsOn(r Resource, _ string) []finding {
 	if !isSetting(r.Type) {
 		return nil

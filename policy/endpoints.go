@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// gatewayComponent is the type of the only component that serves at a public address. egressComponent has addresses that nodes are
-	// seen with: a NAT gateway lets nothing in that was not asked for (azure-docs, nat-gateway-resource).
+	// gatewayComponent is the type of the only component that serves at a public address.
+	// egressComponent has the addresses of outbound traffic: a NAT gateway lets in only answers to
+	// it (azure-docs, nat-gateway-resource).
 	gatewayComponent = "gridos-infra:gateway:Gateway"
 	egressComponent  = "gridos-infra:network:Egress"
 	// internalLoadBalancer is the annotation that keeps a Service of type LoadBalancer inside the network. Source:
@@ -136,7 +137,8 @@ func publicNodes(pools ...property) []finding {
 	return nil
 }
 
-// publicUnlessDenied judges what has a firewall: it is closed, or it denies whom no rule lets in.
+// publicUnlessDenied judges a resource with a firewall: it has no public access, or it denies all
+// clients that no rule allows.
 func publicUnlessDenied(what string, access, firewall property, field, remedy string) []finding {
 	if access.may("Disabled") || firewall.unknown() {
 		return nil
@@ -151,7 +153,7 @@ func publicUnlessDenied(what string, access, firewall property, field, remedy st
 	return found
 }
 
-// tooWide judges a range of addresses that is let in. What is no range at all is for Azure to refuse.
+// tooWide judges an allowed range of addresses. Azure itself refuses a text that is no range.
 func tooWide(what string, address property) []finding {
 	prefix, err := netip.ParsePrefix(address.text())
 	if err != nil || prefix.Bits() >= narrowest {

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// enforcement collects what a running program registers, and judges it.
+// enforcement collects the resources that a running program registers, and judges them.
 type enforcement struct {
 	project, stack string
 	settings       Settings
@@ -53,9 +53,10 @@ func (e *enforcement) see(r Resource) error {
 	}
 }
 
-// verdict judges everything seen; what see is shown afterwards it refuses in any case. complete says that the program registered
-// all that it has to: only then can anything be said about what is missing. preview says that values may be unknown. The warnings
-// are the waivers that were used, by resource and rule; the error is nil or an *Error.
+// verdict judges everything that see has seen; afterwards see refuses each further resource that
+// breaks a rule. complete says that the program has registered all its resources: only then can
+// verdict report missing ones. preview says that values may be unknown. The warnings are the
+// waivers that were used, by resource and rule; the error is nil or an *Error.
 func (e *enforcement) verdict(complete, preview bool) (warnings []string, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -96,8 +97,8 @@ func (e *enforcement) waiver(v Violation) (Waiver, bool) {
 	return e.settings.Waivers[i], true
 }
 
-// unused says what is wrong with a waiver that permitted nothing. At a preview, a resource with unknown values may yet break the
-// rule during the update.
+// unused explains why a waiver permitted nothing. At a preview, a resource with unknown values may
+// yet break the rule during the update.
 func (e *enforcement) unused(w Waiver, preview bool) []string {
 	exists, undecided := false, false
 	for _, r := range e.resources {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Error is everything in which a stack departs from the guardrails without being permitted to.
+// Error lists all violations of the guardrails in a stack that no waiver permits.
 type Error struct {
 	// Project and Stack name the stack, such as gridos-infra and dev.
 	Project, Stack string

@@ -9,7 +9,7 @@ import (
 // web-application-firewall/ag/application-gateway-crs-rulegroups-rules.md.
 var coreRules = []string{"Microsoft_DefaultRuleSet", "OWASP"}
 
-// firewall asks for a web application firewall that refuses attacks, and does not only write them down.
+// firewall requires a web application firewall that refuses attacks, and does not only log them.
 func firewall(r Resource, _ string) []finding {
 	switch r.kind() {
 	case "network:ApplicationGateway":

@@ -15,17 +15,19 @@ import (
 
 // Guard runs program so that everything it registers must keep to the guardrails.
 //
-// At a preview, violations are collected until the program has registered everything; they are the one error that Guard
-// returns, an *Error. During an update, a resource that breaks a rule is refused before anything is created or changed for it
-// (what keeps to the rules goes on); the rules about the whole stack, for which something has to be missing, can only be
-// reported at the end. Values that are unknown at a preview are judged by the update. Waivers that are used are warnings.
+// At a preview, Guard collects violations until the program has registered everything, and returns
+// them as one *Error. During an update, Guard refuses a resource that breaks a rule before anything
+// is created or changed for it (other resources go on); it can report violations of the rules about
+// the whole stack, which look for missing resources, only at the end. The update judges values that
+// are unknown at a preview. Used waivers are warnings.
 //
 // The rules see what the engine sees, by a transform that runs in the engine for every registration, those of multi-language
 // components included. A transform does not run under the SDK's mocks: there, Guard only runs the program, and a test calls
 // Check with what was registered.
 //
-// The program is to register its resources itself and not while an output is applied: what is registered after the program has
-// returned still has to keep to the rules, but it is refused one by one.
+// The program must register its resources itself and not while an output is applied: resources that
+// are registered after the program has returned must still keep to the rules, but Guard refuses
+// them one by one.
 func Guard(ctx *pulumi.Context, settings Settings, program pulumi.RunFunc) error {
 	if ctx.RunningWithMocks() {
 		return program(ctx)
@@ -47,13 +49,13 @@ func Guard(ctx *pulumi.Context, settings Settings, program pulumi.RunFunc) error
 		}
 	}
 	if err != nil && failed {
-		// The SDK reports the first registration that failed in place of what the program returns.
+		// The SDK reports the first failed registration instead of the program's error.
 		return errors.Join(failure, ctx.Log.Error(err.Error(), nil))
 	}
 	return errors.Join(failure, err)
 }
 
-// transform shows e what the engine is about to register, and lets the registration fail when e refuses it.
+// transform passes each coming registration to e, and makes it fail when e refuses it.
 func transform(ctx *pulumi.Context, e *enforcement) pulumi.ResourceTransform {
 	return func(callCtx context.Context, args *pulumi.ResourceTransformArgs) *pulumi.ResourceTransformResult {
 		r, err := described(callCtx, ctx.Project(), ctx.Stack(), args)
@@ -70,7 +72,7 @@ func transform(ctx *pulumi.Context, e *enforcement) pulumi.ResourceTransform {
 	}
 }
 
-// described turns what the engine is about to register into what rules read.
+// described converts a coming registration into the form that rules read.
 func described(ctx context.Context, project, stack string, args *pulumi.ResourceTransformArgs) (Resource, error) {
 	values, references, err := inputs(ctx, args.Props)
 	if err != nil {
@@ -121,8 +123,8 @@ func (p *registrations) track(args *pulumi.ResourceTransformationArgs) *pulumi.R
 	}
 }
 
-// settle waits until every registration has been answered, and tells whether one failed. A program that is waited for here
-// would be waited for by the SDK otherwise.
+// settle waits until every registration has been answered, and reports whether one failed. Without
+// this wait the SDK would wait for them after the program.
 func (p *registrations) settle(ctx context.Context) (failed bool) {
 	for {
 		p.mu.Lock()

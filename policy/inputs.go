@@ -12,8 +12,8 @@ import (
 // unknown stands for a value that is not known yet, or that no rule reads, such as a file.
 var unknown = resource.MakeComputed(resource.NewProperty(""))
 
-// inputs turns the inputs that the engine hands to a transform, which are resolved as far as they ever will be, into what the
-// rules read, with the URNs of the resources that each was made of.
+// inputs converts the inputs of a transform, which the engine has resolved as far as possible, into
+// the form that rules read, with the URNs of the resources that each was made of.
 func inputs(ctx context.Context, props pulumi.Map) (resource.PropertyMap, map[string][]string, error) {
 	values, references := resource.PropertyMap{}, map[string][]string{}
 	for key, input := range props {

@@ -1,6 +1,6 @@
-// Package policy holds the organisation's guardrails: what no environment may be, whatever its configuration says. The rules
-// are pure functions over what a program registers; Guard applies them to a running program. docs/policies.md says why each
-// rule is there and how one is waived.
+// Package policy holds the organisation's guardrails: the limits of every environment, whatever its
+// configuration says. The rules are pure functions over what a program registers; Guard applies
+// them to a running program. docs/policies.md says why each rule is there and how one is waived.
 package policy
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// Resource is what a program registers, as the rules see it.
+// Resource is a registration by a program, as the rules see it.
 type Resource struct {
 	// URN is the engine's name for the resource, which is what References name.
 	URN string

@@ -53,7 +53,7 @@ func (p property) absent() bool  { return p.value.IsNull() }
 func (p property) isTrue() bool  { return p.value.IsBool() && p.value.BoolValue() }
 func (p property) isFalse() bool { return p.value.IsBool() && !p.value.BoolValue() }
 
-// empty tells that there is nothing: no value, or no character or element in it.
+// empty reports that there is no value, or that it has no character or element.
 func (p property) empty() bool {
 	switch {
 	case p.value.IsString():
@@ -73,7 +73,7 @@ func (p property) text() string {
 	return ""
 }
 
-// is tells that the value is one of wanted. Azure does not tell upper from lower case in the values of its enumerations.
+// is reports that the value is one of wanted. Azure ignores case in the values of its enumerations.
 func (p property) is(wanted ...string) bool {
 	for _, w := range wanted {
 		if strings.EqualFold(p.text(), w) {
@@ -83,7 +83,7 @@ func (p property) is(wanted ...string) bool {
 	return false
 }
 
-// may tells that the value is, or could still become, one of wanted.
+// may reports that the value is, or could still become, one of wanted.
 func (p property) may(wanted ...string) bool { return p.unknown() || p.is(wanted...) }
 
 // elements are the elements of a list, none when it is unknown.

@@ -3,13 +3,14 @@ package policy
 import "fmt"
 
 const (
-	// prodBackupDays is how long the backups of prod's databases are kept at least: long enough to notice on holidays what was lost.
+	// prodBackupDays is how long the backups of prod's databases are kept at least: long enough to
+	// notice a loss after holidays.
 	prodBackupDays = 14
 	// logDays is how long logs are kept at least: an intrusion is often found only after weeks.
 	logDays = 30
 )
 
-// recoverable asks for a way back from a deletion, or from a region that is lost.
+// recoverable requires a way to recover from a deletion, or from the loss of a region.
 func recoverable(r Resource, environment string) []finding {
 	prod := environment == "prod"
 	var found []finding

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// rolesDecide refuses what lets people or machines past the roles of the directory.
+// rolesDecide refuses settings that let people or machines bypass the roles of the directory.
 func rolesDecide(r Resource, _ string) []finding {
 	switch r.kind() {
 	case "containerservice:ManagedCluster":
@@ -40,8 +40,9 @@ func (r Resource) mustBeTrue(meaning string, path ...string) []finding {
 	return []finding{{fmt.Sprintf("%s: %s is %s", meaning, name, value), "set " + name + " to true"}}
 }
 
-// mighty are the roles of Azure that may do everything, or give themselves the right to. Source: learn.microsoft.com, "Azure
-// built-in roles", and "Privileged administrator roles" there.
+// mighty are the roles of Azure that allow everything, or allow their holders to grant it to
+// themselves. Source: learn.microsoft.com, "Azure built-in roles", and "Privileged administrator
+// roles" there.
 var mighty = map[string]string{
 	"8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
 	"b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
@@ -71,7 +72,7 @@ func leastPrivilege(r Resource, _ string) []finding {
 	return nil
 }
 
-// isOf tells whether a token is of the kind in the API group, in any version of it.
+// isOf reports whether a token is of the kind in the API group, in any version of it.
 func isOf(token, group, kind string) bool {
 	return strings.HasPrefix(token, group+"/") && strings.HasSuffix(token, ":"+kind)
 }
@@ -99,8 +100,8 @@ func anything(spec property) []finding {
 	return nil
 }
 
-// podSecurity asks for the standard that admission holds the pods of a namespace to. Source: kubernetes.io, "Pod Security
-// Admission".
+// podSecurity requires the label with the standard that admission enforces for the pods of a
+// namespace. Source: kubernetes.io, "Pod Security Admission".
 func podSecurity(r Resource, _ string) []finding {
 	const label = "pod-security.kubernetes.io/enforce"
 	if r.Type != "kubernetes:core/v1:Namespace" || r.at("metadata", "labels", label).may("baseline", "restricted") {

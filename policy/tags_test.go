@@ -21,7 +21,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The SDK is generated from Azure's own descriptions: whether a type has tags is what its arguments say.
+// The SDK is generated from Azure's own descriptions: the arguments of a type say whether it has
+// tags.
 func TestUnit_WhichTypesHaveTagsIsWhatTheSDKSays(t *testing.T) {
 	t.Parallel()
 	assert.True(t, slices.IsSorted(untaggable))

@@ -62,8 +62,9 @@ func weakParameter(name, value property) []finding {
 
 // httpsOnly refuses a gateway that passes plain HTTP on to a backend.
 //
-// Rules name their listeners by ids that are not known before the gateway's resource group exists. Each listener has one rule,
-// though, so that more rules that pass traffic on than there are HTTPS listeners means that one of them is plain.
+// Rules name their listeners by ids that are not known before the gateway's resource group exists.
+// But each listener has one rule: if there are more rules that pass traffic on than HTTPS
+// listeners, one of them is plain.
 func httpsOnly(r Resource, _ string) []finding {
 	if r.kind() != "network:ApplicationGateway" {
 		return nil
@@ -106,7 +107,8 @@ func httpsOnly(r Resource, _ string) []finding {
 	return found
 }
 
-// passesOn tells whether a routing rule is known to send anything to a backend instead of redirecting it.
+// passesOn reports whether a routing rule is known to send anything to a backend instead of
+// redirecting it.
 func passesOn(gateway Resource, route property) bool {
 	paths := route.at("urlPathMap", "id")
 	if paths.absent() {

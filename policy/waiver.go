@@ -30,8 +30,8 @@ type Settings struct {
 	Waivers []Waiver
 }
 
-// Load reads Settings for environment, recording mistakes in r. Whether a waiver is of any use is known only when the program
-// has run: Guard reports those that are not.
+// Load reads Settings for environment, recording mistakes in r. Only after the program has run is
+// it known whether a waiver is used: Guard reports unused ones.
 func Load(r *config.Reader, environment string) Settings {
 	s := Settings{Waivers: config.Decode(r, waiversKey, []Waiver{})}
 	seen := map[Waiver]bool{}
@@ -64,7 +64,7 @@ func (w Waiver) check(environment string) error {
 	}
 }
 
-// waivable tells whether the rule with the given id may be waived in environment.
+// waivable reports whether the rule with the given id may be waived in environment.
 func waivable(id, environment string) bool {
 	for _, r := range rules() {
 		if r.id == id {

@@ -1,4 +1,4 @@
-// Package gitsays puts into a sentence why Git does not read the folder of a checkout.
+// Package gitsays explains in a sentence why Git refuses to read the folder of a checkout.
 package gitsays
 
 import (
@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// exception is the command with which Git tells to make an exception for a repository of another owner: since 2.35.2, whatever it calls
-// that owner before (setup.c of Git, die_upon_dubious_ownership).
+// exception matches the command that Git suggests for a repository of another owner: the same since
+// 2.35.2, however the message describes the owner before it (setup.c of Git,
+// die_upon_dubious_ownership).
 var exception = regexp.MustCompile(`git config --global --add safe\.directory .+`)
 
-// Explain returns err with what is wrong and what to do, from what Git said about dir, in English.
+// Explain returns err with the cause and the remedy, from Git's English message about dir.
 func Explain(dir, said string, err error) error {
 	said = strings.TrimSpace(said)
 	if remedy := exception.FindString(said); remedy != "" {

@@ -13,20 +13,21 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// outOfRange is what a Reader says of a number, or of a duration, that is too small or too large.
+// outOfRange matches a Reader's message about a number or a duration that is too small or too
+// large.
 var outOfRange = regexp.MustCompile(`: (\S+) is out of range; use (\S+ to \S+)`)
 
-// zeroes are what people do not write of a duration: 168h0m0s.
+// zeroes match the part of a duration that people leave out: 168h0m0s.
 var zeroes = regexp.MustCompile(`([hm])(?:0m)?0s`)
 
-// CheckBounds compares the bounds of each number and duration that a project reads with those that docs/configuration.md tells
-// ("7 to 35"): root is the repository's root, load reads the settings of dev.
+// CheckBounds compares the bounds of each number and duration that a project reads with those in
+// docs/configuration.md ("7 to 35"): root is the repository's root, load reads the settings of dev.
 func CheckBounds(t *testing.T, root string, project stacks.Project, load func(*config.Reader) error) {
 	t.Helper()
 	document, err := os.ReadFile(filepath.Join(root, "docs", "configuration.md"))
 	require.NoError(t, err)
 	known := config.FromMap(project.Name, "dev", nil)
-	_ = load(known) // some keys have no default; what is asked for is all that counts here
+	_ = load(known) // some keys have no default; only which keys the program reads counts here
 	bounded := 0
 	for key, def := range known.Defaults() {
 		var tooSmall string

@@ -62,7 +62,7 @@ type Resource struct {
 	references map[string][]string
 }
 
-// RetainOnDelete says that the provider is not asked to delete the resource.
+// RetainOnDelete says that Pulumi does not ask the provider to delete the resource.
 func (r Resource) RetainOnDelete() bool { return r.options.RetainOnDelete }
 
 // Version is that of the plugin which a provider asks for, or "" for other resources.
@@ -93,7 +93,8 @@ func (r *Recorded) OfType(token string) []Resource {
 	return found
 }
 
-// Violations are the guardrails that what was registered breaks. policy.Guard judges nothing under mocks.
+// Violations returns the guardrails that the registered resources break. policy.Guard judges
+// nothing under mocks.
 func (r *Recorded) Violations() []policy.Violation {
 	var found []policy.Violation
 	all := make([]policy.Resource, 0, len(r.Resources))
@@ -139,7 +140,8 @@ type monitor struct {
 	recorded *Recorded
 }
 
-// NewResource records the registration and answers with the inputs and what the provider would have computed.
+// NewResource records the registration and answers with the inputs and the values that the provider
+// would compute.
 func (m *monitor) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
 	if args.TypeToken == "pulumi:pulumi:StackReference" {
 		return args.Name, m.reference(args.Name), nil

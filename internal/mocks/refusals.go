@@ -8,8 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// EachRefusalEnds runs program as often as it registers resources, and has the SDK refuse another registration each time. The
-// program must return that error: one that it swallows is an update that succeeds with a part missing.
+// EachRefusalEnds runs program once for each resource that it registers, and each time makes the
+// SDK refuse another registration. The program must return that error: if it swallows one, an
+// update succeeds with a part missing.
 func (r Run) EachRefusalEnds(t *testing.T, program pulumi.RunFunc) {
 	t.Helper()
 	for refused := int64(1); ; refused++ {

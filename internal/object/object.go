@@ -21,17 +21,17 @@ const (
 	ServiceToken   = "kubernetes:core/v1:Service"
 )
 
-// Metadata is what an object is called and where it is. Only Name is required.
+// Metadata is an object's name and place. Only Name is required.
 type Metadata struct {
 	Name pulumi.StringInput
 	// Namespace is nil for an object of the whole cluster.
 	Namespace           pulumi.StringInput
 	Labels, Annotations pulumi.StringMap
 	Finalizers          pulumi.StringArray
-	// Shared says that a controller also writes what the program decides, and that the program's
-	// word counts. A controller that updates an object becomes the owner of the fields that it
-	// changes, and of the whole list around them. Without Shared the next change by the program
-	// then fails with a conflict of field managers.
+	// Shared says that a controller also writes fields that the program sets, and that the
+	// program's values win. A controller that updates an object becomes the owner of the fields
+	// that it changes, and of the whole list around them. Without Shared the next change by the
+	// program then fails with a conflict of field managers.
 	Shared bool
 }
 
@@ -64,8 +64,8 @@ func (m Metadata) input() pulumi.Map {
 }
 
 // RestrictedPods are the labels of a namespace by which the API server refuses pods that Pod
-// Security "restricted" does not allow (kubernetes.io, "Pod Security Standards"), and warns those
-// who apply what would make such pods.
+// Security "restricted" does not allow (kubernetes.io, "Pod Security Standards"), and warns users
+// who apply an object that would create such pods.
 func RestrictedPods() pulumi.StringMap {
 	labels := pulumi.StringMap{}
 	for _, mode := range []string{"enforce", "audit", "warn"} {
@@ -82,7 +82,7 @@ type Object struct {
 	Metadata pulumi.MapOutput `pulumi:"metadata"`
 }
 
-// Name returns the object's name. What uses it waits until the object is there.
+// Name returns the object's name. A resource that uses it waits until the object exists.
 func (o *Object) Name() pulumi.StringOutput {
 	return o.Metadata.ApplyT(func(metadata map[string]any) string {
 		name, _ := metadata["name"].(string)
@@ -95,11 +95,12 @@ func NewNamespace(ctx *pulumi.Context, name string, metadata Metadata, opts ...p
 	return register(ctx, NamespaceToken, name, "v1", "Namespace", metadata, nil, opts)
 }
 
-// NewSecret registers a Secret. All that it holds is secret in the state too, whether it was before or not.
+// NewSecret registers a Secret. All its values are secret in the state too, even those that were
+// not secret before.
 func NewSecret(
 	ctx *pulumi.Context, name string, metadata Metadata, stringData pulumi.StringMap, opts ...pulumi.ResourceOption,
 ) (*Object, error) {
-	// The provider answers with data, which it makes of stringData.
+	// The provider answers with data, which it derives from stringData.
 	opts = append(opts[:len(opts):len(opts)], pulumi.AdditionalSecretOutputs([]string{"data", "stringData"}))
 	return register(ctx, SecretToken, name, "v1", "Secret", metadata, pulumi.Map{"stringData": pulumi.ToSecret(stringData)}, opts)
 }
@@ -127,7 +128,7 @@ func register(
 		in[key] = value
 	}
 	var registered Object
-	// Without the version the engine would take any plugin that it finds, where no provider is given.
+	// Without the version and without a provider the engine would take any plugin that it finds.
 	opts = append([]pulumi.ResourceOption{pulumi.Version(plugins.Kubernetes)}, opts...)
 	if err := ctx.RegisterResource(token, name, in, &registered, opts...); err != nil {
 		return nil, err

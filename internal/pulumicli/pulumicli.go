@@ -14,9 +14,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 )
 
-// CLI runs the Pulumi CLI in a process group of its own. The Automation API's own command shares the terminal's: at a
-// Ctrl-C the terminal interrupts the CLI and so does the Automation API, and the CLI takes the second interrupt for an
-// order to stop at once and to orphan what it is creating.
+// CLI runs the Pulumi CLI in a process group of its own. The Automation API's own command runs in
+// the terminal's group: at a Ctrl-C both the terminal and the Automation API interrupt the CLI, and
+// at the second interrupt the CLI stops at once and orphans the resources that it is creating.
 type CLI struct {
 	auto.PulumiCommand // answers the version
 	path               string
@@ -24,9 +24,10 @@ type CLI struct {
 	environment        func() []string
 }
 
-// Find returns the CLI that PATH leads to. An interrupted CLI that has not brought to an end what is under way after patience is
-// killed; 0 never kills it. environment returns the variables that each run starts from, such as os.Environ. The error says that
-// there is no CLI, or that its version is not one that the Automation API can drive.
+// Find returns the CLI that PATH leads to. An interrupted CLI that has not finished its running
+// operations after patience is killed; 0 never kills it. environment returns the variables that
+// each run starts from, such as os.Environ. The error says that there is no CLI, or that its
+// version is not one that the Automation API can drive.
 func Find(patience time.Duration, environment func() []string) (CLI, error) {
 	path, err := exec.LookPath("pulumi")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package untyped gives resources whose inputs have no Go types what the platform spells as Go types of its own: the values
-// of a chart, the spec of a custom resource.
+// Package untyped converts the platform's own Go types into inputs of resources for which the SDK
+// has no types: the values of a chart, the spec of a custom resource.
 package untyped
 
 import (
@@ -9,8 +9,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// MapOf returns a struct's fields under their JSON names. Structs in it become a pulumi.Map each, so that an output can be
-// put in their midst. It returns an error when value is nothing that JSON writes as an object.
+// MapOf returns a struct's fields under their JSON names. Each struct in it becomes a pulumi.Map,
+// so that a caller can add an output to it. MapOf returns an error if JSON does not write value as
+// an object.
 func MapOf(value any) (pulumi.Map, error) {
 	text, err := json.Marshal(value)
 	if err != nil {

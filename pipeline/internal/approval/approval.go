@@ -1,8 +1,9 @@
 // Package approval binds a deployment to what people approved. A Plan says what an update would do to the stacks of an environment; the
 // approval is of the digest of the plan's file; and a deployment checks that what it is about to do is in the plan.
 //
-// What is in the plan may be done, and less may be done: an approved replacement may turn out an update, and an approved change none.
-// A value that is unknown in the plan may turn out any value, as long as it causes no operation that the plan does not have.
+// A deployment may do what the plan has, or less: an approved replacement may become an update, and
+// an approved change may become none. A value that is unknown in the plan may become any value, as
+// long as it causes no operation outside the plan.
 package approval
 
 import (
@@ -18,7 +19,8 @@ import (
 	"github.com/gridos/sharedinfra/changes"
 )
 
-// format is the version of the plan's file. It moves when a plan that an older program wrote would be understood differently.
+// format is the version of the plan's file. It changes when a newer program would read the plan of
+// an older one differently.
 const format = 1
 
 // Plan is what an update would do to the stacks of one environment.
@@ -83,13 +85,14 @@ type Value string
 
 // What has no code.
 const (
-	// Secret stands for a secret value, which leaves no trace: not even that it changes can be told.
+	// Secret stands for a secret value, which leaves no trace: the plan does not even show whether
+	// it changes.
 	Secret Value = "secret"
 	// Unknown stands for a value that is known only when something else has been updated.
 	Unknown Value = "unknown"
 )
 
-// Write writes the plan to a file, and returns the digest that an approval is of.
+// Write writes the plan to a file, and returns the digest that people approve.
 func (p Plan) Write(file string) (digest string, err error) {
 	p.Format = format
 	text, err := json.MarshalIndent(p, "", " ")
@@ -113,7 +116,7 @@ func Read(file, digest string) (Plan, error) {
 			"the plan in %s is not the one that was approved: its digest is %s, and %q was approved", file, digestOf(text), digest)}}
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields() // what is not understood is not checked
+	decoder.DisallowUnknownFields() // a field that the program does not know would go unchecked
 	var p Plan
 	if err := decoder.Decode(&p); err != nil {
 		return Plan{}, fmt.Errorf("%s is no plan: %w", file, err)

@@ -11,10 +11,10 @@ import (
 	"github.com/gridos/sharedinfra/changes"
 )
 
-// RefusedError is what keeps a deployment from being what was approved. Its text has no values.
+// RefusedError lists how a deployment differs from the approved plan. Its text has no values.
 type RefusedError struct{ Reasons []string }
 
-// Error tells all reasons and the remedy.
+// Error names all reasons and the remedy.
 func (e *RefusedError) Error() string {
 	return "this is not what was approved:\n  " + strings.Join(e.Reasons, "\n  ") +
 		"\nplan again and have the new plan approved; what was approved and what would happen now differ"
@@ -27,8 +27,8 @@ func refused(reasons []string) error {
 	return &RefusedError{reasons}
 }
 
-// CheckFor returns a RefusedError unless p, which was approved, is of what is about to be deployed, and its dangerous changes have their
-// consent.
+// CheckFor returns a RefusedError unless p, the approved plan, belongs to the coming deployment,
+// and its dangerous changes have their consent.
 func (p Plan) CheckFor(environment, commit string, contractVersion int, consents []string) error {
 	var reasons []string
 	same := func(what, approved, is string) {
@@ -110,7 +110,8 @@ func (s Stack) provider(now Provider) []string {
 	return append(added(approved.Properties, now.Properties), removed(approved.Properties, now.Properties)...)
 }
 
-// allowing lists, for each operation, those whose approval allows it: itself, and what does more.
+// allowing lists, for each operation, those whose approval allows it: itself, and operations that
+// do more.
 var allowing = map[apitype.OpType][]apitype.OpType{
 	apitype.OpUpdate: {apitype.OpUpdate, apitype.OpReplace},
 }
@@ -144,7 +145,7 @@ func created(operation string) bool {
 	return operation == string(apitype.OpCreate) || operation == string(apitype.OpImport)
 }
 
-// added tells what of now's properties the approval does not cover.
+// added returns those of now's properties that the approval does not cover.
 func added(approved, now []Property) []string {
 	var reasons []string
 	for _, is := range now {
@@ -167,7 +168,7 @@ func added(approved, now []Property) []string {
 	return reasons
 }
 
-// removed tells which properties of the approval now does not have.
+// removed returns the approved properties that now does not have.
 func removed(approved, now []Property) []string {
 	var reasons []string
 	for _, was := range approved {

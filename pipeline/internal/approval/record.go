@@ -64,7 +64,7 @@ type Recorder struct {
 	err       error
 }
 
-// See takes note of one event of the engine. It is to be called for all of them, one after the other.
+// See records one event of the engine. Call it for all of them, one after the other.
 func (r *Recorder) See(event apitype.EngineEvent) {
 	switch {
 	case event.ResourcePreEvent != nil:
@@ -90,7 +90,8 @@ func (r *Recorder) Stack(project string) (Stack, error) {
 	return Stack{Project: project, Providers: r.providers, Entries: r.entries}, r.err
 }
 
-// Outputs returns what the stack would export: what is known, and the names of all outputs. A secret is not known.
+// Outputs returns what the stack would export: the known values, and the names of all outputs. A
+// secret is not a known value.
 func (r *Recorder) Outputs() (known map[string]any, names []string) {
 	known = map[string]any{}
 	for name, value := range r.outputs {
@@ -137,7 +138,7 @@ func (r *Recorder) step(step apitype.StepEventMetadata) {
 			return
 		}
 		entry.Operation = string(apitype.OpUpdate)
-	default: // the parts of a replacement, and what only reads or forgets
+	default: // the parts of a replacement, and steps that only read or forget
 		return
 	}
 	r.entries = append(r.entries, entry)
@@ -228,7 +229,7 @@ func (r *Recorder) differences(step apitype.StepEventMetadata) []Property {
 	return sorted
 }
 
-// diff is a difference as the provider tells it.
+// diff is a difference as the provider reports it.
 type diff struct {
 	path            string
 	replaces, input bool
@@ -260,10 +261,10 @@ func normal(path string) string {
 	return path
 }
 
-// related tells whether one path is the other, or a part of it.
+// related reports whether one path is the other, or a part of it.
 func related(a, b string) bool { return beneath(a, b) || beneath(b, a) }
 
-// beneath tells whether a path is another, or a part of it.
+// beneath reports whether a path is another, or a part of it.
 func beneath(path, of string) bool {
 	rest, ok := strings.CutPrefix(path, of)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
@@ -291,8 +292,8 @@ func at(leaves, values map[string]any, text string) {
 	}
 }
 
-// flatten notes the values beneath a value by their paths: all but objects and lists, unless they are empty. Secret and Unknown stand
-// for what is secret or unknown.
+// flatten notes the values beneath a value by their paths: all but objects and lists, unless they
+// are empty. Secret and Unknown stand for secret and unknown values.
 func flatten(leaves map[string]any, path resource.PropertyPath, value any) {
 	switch v := value.(type) {
 	case map[string]any:

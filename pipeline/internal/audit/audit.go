@@ -1,4 +1,5 @@
-// Package audit looks for known vulnerabilities that the code reaches, and never takes not having looked for having found nothing.
+// Package audit looks for known vulnerabilities that the code reaches, and never reports success
+// when it could not look.
 package audit
 
 import (
@@ -70,7 +71,7 @@ func (a Audit) modified(ctx context.Context) (time.Time, error) {
 	var answer struct {
 		Modified time.Time `json:"modified"`
 	}
-	// A network that lets nothing through may answer with a page of its own.
+	// A network that blocks the request may answer with a page of its own.
 	const most = 1 << 20
 	if err := json.NewDecoder(io.LimitReader(response.Body, most)).Decode(&answer); err != nil || answer.Modified.IsZero() {
 		return time.Time{}, errors.New("what answers is no such database")

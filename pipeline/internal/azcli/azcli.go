@@ -63,13 +63,13 @@ func (r *Refusal) Error() string {
 	}
 }
 
-// Forbidden tells whether the account that is signed in lacks the right to ask.
+// Forbidden reports whether the account that is signed in lacks the right to ask.
 func (r *Refusal) Forbidden() bool {
 	return strings.EqualFold(r.Reason, "Forbidden") || strings.EqualFold(r.Code, "AuthorizationFailed")
 }
 
-// passes tells whether the same question may be answered later. The reason phrases are those of RFC
-// 9110; Azure's servers write some of them in their own way.
+// passes reports whether Azure may answer the same question later. The reason phrases are those of
+// RFC 9110; Azure's servers write some of them in their own way.
 func (r *Refusal) passes() bool {
 	if r.Forbidden() {
 		return false
@@ -156,7 +156,7 @@ func (c CLI) Get(ctx context.Context, path string) ([]byte, error) {
 	}, backoff.WithBackOff(waits), backoff.WithMaxTries(c.Attempts), backoff.WithMaxElapsedTime(0))
 }
 
-// drain is how long the output of a stopped Azure CLI is waited for: it is a script whose
+// drain is how long to wait for the output of a stopped Azure CLI: it is a script, and its
 // interpreter may live on.
 const drain = time.Second
 

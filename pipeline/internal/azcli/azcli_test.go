@@ -44,8 +44,8 @@ func TestUnit_WhatTheCLISaysIsTold(t *testing.T) {
 	require.ErrorContains(t, explain("ERROR: 'rest' is misspelled", errExit), "misspelled")
 }
 
-// FuzzErrors: whatever the Azure CLI says when it fails, it is an error that says so, and never
-// both a missing right and something that passes.
+// FuzzErrors: every message of a failing Azure CLI becomes an error with a text, and no error is
+// both a missing right and temporary.
 func FuzzErrors(f *testing.F) {
 	for _, said := range []string{
 		"", "ERROR: ", "ERROR: Forbidden()", "Forbidden({)", `ERROR: Forbidden({"error":null})`, `ERROR: Too Many Requests({"error":{}})`,

@@ -60,7 +60,7 @@ func Open(ctx context.Context, dir string) (*Checkout, error) {
 func (c *Checkout) git(ctx context.Context, dir string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, "git", args...)
 	command.Dir, command.Env = dir, c.environment
-	// Git takes its lock files away when it is asked to end, and not when it is killed.
+	// Git deletes its lock files when it is asked to end, but not when it is killed.
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 10 * time.Second
 	var output, problem bytes.Buffer
@@ -99,7 +99,8 @@ func (c *Checkout) Head(ctx context.Context) (commit string, changed []string, e
 	return commit, strings.FieldsFunc(listed, func(r rune) bool { return r == 0 }), err
 }
 
-// Fetch brings all branches of a remote, with their whole history: whether a commit comes before another cannot be told from a part.
+// Fetch fetches all branches of a remote, with their whole history: a part of it does not show
+// whether a commit comes before another.
 func (c *Checkout) Fetch(ctx context.Context, remote string) error {
 	if _, err := c.git(ctx, c.Root, "remote", "get-url", "--", remote); err != nil {
 		return fmt.Errorf("the checkout has no remote %q; name one that git remote lists: %w", remote, err)
@@ -121,7 +122,7 @@ func (c *Checkout) Tip(ctx context.Context, remote, branch string) (string, erro
 	return c.git(ctx, c.Root, "for-each-ref", "--format=%(objectname)", "refs/remotes/"+remote+"/"+branch)
 }
 
-// ErrUnknown is that of a commit that the repository does not have.
+// ErrUnknown says that the repository does not have a commit.
 var ErrUnknown = errors.New("it is no commit of the repository")
 
 // Find returns the commit whose hash begins with seven or more hexadecimal digits. A branch or tag of that name is not meant. The
@@ -151,7 +152,7 @@ func (c *Checkout) Find(ctx context.Context, abbreviated string) (string, error)
 	}
 }
 
-// Contains tells whether a commit is in the history of another, or is that other.
+// Contains reports whether a commit is in the history of another, or is that other.
 func (c *Checkout) Contains(ctx context.Context, history, commit string) (bool, error) {
 	_, err := c.git(ctx, c.Root, "merge-base", "--is-ancestor", commit, history)
 	var exit *exec.ExitError
@@ -191,8 +192,8 @@ type Version struct {
 	When time.Time
 }
 
-// Versions lists the commits that change a file, the newest first, as the branch sees them that ends with a commit: what a merge
-// brought is the merge's.
+// Versions lists the commits that change a file, the newest first, along the branch that ends with
+// a commit: a change that came by a merge counts as the merge's.
 func (c *Checkout) Versions(ctx context.Context, branch, name string) ([]Version, error) {
 	listed, err := c.git(ctx, c.Root, "log", "--first-parent", "--diff-merges=first-parent", "--format=%H %ct", branch, "--", name)
 	if err != nil {
@@ -226,7 +227,8 @@ func (c *Checkout) Differences(ctx context.Context, one, other string) ([]string
 	return strings.FieldsFunc(listed, func(r rune) bool { return r == 0 }), err
 }
 
-// ChangedSince tells whether a file or folder was changed on a branch since another was made from it.
+// ChangedSince reports whether a file or folder was changed on a branch since another was made from
+// it.
 func (c *Checkout) ChangedSince(ctx context.Context, branch, made string, names ...string) (bool, error) {
 	changed, err := c.git(ctx, c.Root, append([]string{"diff", "--name-only", made + "..." + branch, "--"}, names...)...)
 	return changed != "", err
@@ -245,14 +247,15 @@ func (e *RejectedError) Error() string {
 	return fmt.Sprintf("branch %s of %s has changed meanwhile: %s", e.Branch, e.Remote, e.Reason)
 }
 
-// Push lets a branch of a remote be at a commit. It is a RejectedError if the branch has meanwhile changed to something else than
-// what the commit was made from.
+// Push moves a branch of a remote to a commit. The error is a RejectedError if the branch has
+// changed since the commit was made from it.
 func (c *Checkout) Push(ctx context.Context, remote, commit, branch string) error {
 	return c.push(ctx, remote, commit, branch)
 }
 
-// Replace lets a branch of a remote be at a commit whatever it was made from. It is a RejectedError if the branch is not at the commit
-// expected, where "" stands for a branch that is not there.
+// Replace moves a branch of a remote to a commit, even one that was not made from it. The error is
+// a RejectedError if the branch is not at the commit expected; "" stands for a branch that does not
+// exist.
 func (c *Checkout) Replace(ctx context.Context, remote, commit, branch, expected string) error {
 	return c.push(ctx, remote, commit, branch, "--force-with-lease=refs/heads/"+branch+":"+expected)
 }
@@ -263,7 +266,8 @@ func (c *Checkout) push(ctx context.Context, remote, commit, branch string, opti
 	if err == nil {
 		return nil
 	}
-	// A line for each branch: a flag, from and to, and what became of it, with tabs between them. Source: git-push(1), "OUTPUT".
+	// A line for each branch: a flag, from and to, and the result, with tabs between them. Source:
+	// git-push(1), "OUTPUT".
 	for line := range strings.Lines(output) {
 		parts := strings.SplitN(strings.TrimSpace(line), "\t", 3)
 		if len(parts) == 3 && parts[0] == "!" && cameTooLate(parts[2]) {
@@ -283,7 +287,8 @@ func cameTooLate(summary string) bool {
 	if strings.HasPrefix(summary, "[rejected]") {
 		return true
 	}
-	// Two pushes at the same moment: the server found the branch as expected, and no longer when it wrote it.
+	// Two pushes at the same moment: the server found the branch as expected, but it had changed
+	// when the server wrote it.
 	for _, race := range []string{"cannot lock ref", "failed to update ref", "incorrect old value", "reference already exists"} {
 		if strings.HasPrefix(summary, "[remote rejected]") && strings.Contains(summary, race) {
 			return true

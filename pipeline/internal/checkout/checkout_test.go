@@ -12,7 +12,8 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 )
 
-// A worktree that is linked to a repository is a checkout as any other. What Git does not read is refused with the cause.
+// A worktree that is linked to a repository is a checkout as any other. Open refuses a folder that
+// Git does not read, and names the cause.
 func TestUnit_ACheckoutIsOpenedOrRefusedWithTheCause(t *testing.T) {
 	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
 	root, err := filepath.EvalSymlinks(t.TempDir())

@@ -36,7 +36,8 @@ func (w *Worktree) Close(ctx context.Context) error {
 	return errors.Join(err, os.RemoveAll(w.scratch))
 }
 
-// CopyFolder lets the folder to have what the folder from has, and nothing else. Their names have slashes and begin at the root.
+// CopyFolder makes the folder to equal the folder from. Their names have slashes and begin at the
+// root.
 func (w *Worktree) CopyFolder(from, to string) error {
 	source, target := filepath.Join(w.Dir, filepath.FromSlash(from)), filepath.Join(w.Dir, filepath.FromSlash(to))
 	if err := os.RemoveAll(target); err != nil {

@@ -1,6 +1,6 @@
-// Package checks plays what GitHub does with the workflows of a repository for everything that
-// happens in it, and tells what each required check ends as. A required check that ends green
-// although its work was not done is a mistake, and so is one that never ends.
+// Package checks simulates what GitHub does with the workflows of a repository for each event in
+// it, and reports the result of each required check. A required check that ends green although its
+// work was not done is a mistake, and so is one that never ends.
 package checks
 
 import (
@@ -21,16 +21,15 @@ import (
 // branch by them.
 func Required() []string { return []string{"check", "lab", "guard"} }
 
-// The scopes of a change, as .github/actions/scope tells them: what is in a scope has what is in
-// those before it, too.
+// The scopes of a change, as .github/actions/scope reports them: each scope includes those before
+// it.
 const (
 	light      = "light"
 	service    = "service"
 	everything = "everything"
 )
 
-// work is what has to have run, and gone well, for a check to be green: the texts that its scripts
-// have in them.
+// work returns the texts of the scripts that must have run successfully for a check to be green.
 func work(check string, e event) []string {
 	switch {
 	case check == "check" && e.scope == light:
@@ -57,10 +56,11 @@ func work(check string, e event) []string {
 	}
 }
 
-// notReported is the outcome of a check of which GitHub hears nothing: what waits for it waits.
+// notReported is the outcome of a check that never reports to GitHub: a merge that needs it waits
+// for ever.
 const notReported = "not reported"
 
-// Row is one line of the table: what happens, and what the required checks of it end as.
+// Row is one line of the table: an event, and the results of its required checks.
 type Row struct {
 	Event    string            `json:"event"`
 	Mishaps  []string          `json:"mishaps,omitempty"` // what goes wrong: one of these
@@ -101,8 +101,8 @@ type outcome struct {
 	checks map[string]string
 }
 
-// happen plays all runs that an event begins. The mishap is of the workflow named in front of its
-// job, as file:job.
+// happen simulates all runs that an event begins. The mishap is of the workflow named in front of
+// its job, as file:job.
 func (r *Repository) happen(ctx context.Context, e event, m mishap) (outcome, error) {
 	o := outcome{runs: map[string]*run{}, checks: map[string]string{}}
 	file, job, _ := strings.Cut(m.job, ":")
@@ -212,7 +212,7 @@ func (r *Repository) Check(ctx context.Context) error {
 	return errors.Join(mistakes...)
 }
 
-// askWhole asks of an event in which nothing goes wrong whether the check is reported, once, and
+// askWhole checks that, for an event in which nothing goes wrong, the check is reported once and is
 // green.
 func (r *Repository) askWhole(e event, check string, o outcome, say func(check, kind, format string, arguments ...any)) {
 	reporters := 0
@@ -231,8 +231,8 @@ func (r *Repository) askWhole(e event, check string, o outcome, say func(check, 
 	}
 }
 
-// Table returns what happens: one row for each event and, for some pull requests of main and a
-// merge group, one for each mishap in a workflow with required checks.
+// Table returns one row for each event and, for some pull requests of main and a merge group, one
+// for each mishap in a workflow with required checks.
 func (r *Repository) Table(ctx context.Context) ([]Row, error) {
 	var rows []Row
 	for _, e := range events() {

@@ -186,7 +186,7 @@ func TestUnit_TheScopeOfAChange(t *testing.T) {
 				out, err := command.CombinedOutput()
 				require.NoError(t, err, string(out))
 				assert.Equal(t, scope+"\n", string(out))
-				// What is taken away reaches as far as what is added.
+				// A deletion has the same scope as an addition.
 				command = exec.CommandContext(t.Context(), script, "HEAD")
 				command.Dir = dir
 				out, err = command.CombinedOutput()

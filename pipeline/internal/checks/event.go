@@ -18,12 +18,12 @@ type event struct {
 	scope   string            // what .github/actions/scope says of the change
 	vars    map[string]string // a fork's pull request has none (FreeRADIUS/freeradius-server, pull request 5925)
 	fork    bool
-	label   string // that was added or taken away
+	label   string // that was added or removed
 	based   bool   // the base of the pull request has changed
 	draft   bool   // the pull request is one
 	ended   string // the conclusion of the run whose end this is
 	begun   string // the workflow whose end this is, or that a person starts
-	// unseen: the token of a workflow has made it, and GitHub begins no run for that
+	// unseen: the token of a workflow has caused it, and GitHub begins no run for such an event
 	// (docs.github.com, "Triggering a workflow", 2026-11).
 	unseen bool
 	// waits: the required checks are asked for before something lands on main.
@@ -32,7 +32,7 @@ type event struct {
 	note    string // what the table does not show otherwise
 }
 
-// events are what the table has, and the checks are tried with.
+// events returns the events of the table, with which the checks are tested.
 func events() []event {
 	pull := event{hook: "pull_request", branch: "main", action: "opened", waits: true}
 	with := func(name, action, scope string, changed ...string) event {

@@ -107,7 +107,7 @@ func (r *run) play() error {
 	return nil
 }
 
-// order are the jobs, each behind those that it needs.
+// order returns the jobs, each after those that it needs.
 func (r *run) order() []string {
 	var all []string
 	var add func(id string)
@@ -252,7 +252,8 @@ func (r *run) playCalled(id string, j *actionlint.Job, s surroundings) error {
 	return nil
 }
 
-// worst is the result of what has several: legs of a matrix, or jobs of a called workflow.
+// worst returns the result of several results: of the legs of a matrix, or of the jobs of a called
+// workflow.
 func worst(results []string) string {
 	for _, bad := range []string{failed, cancelled} {
 		if slices.Contains(results, bad) {
@@ -332,7 +333,7 @@ func may(continueOnError *actionlint.Bool) bool {
 	return continueOnError != nil && (continueOnError.Value || continueOnError.Expression != nil)
 }
 
-// note keeps whether a script was run and went well, everywhere.
+// note records whether a script ran and succeeded, in all legs.
 func (r *run) note(script string, well bool) {
 	if script == "" {
 		return
@@ -350,9 +351,9 @@ func (r *run) stepOutputs() map[string]any {
 	return steps
 }
 
-// goesWell says whether a step succeeds as far as the results of other jobs decide it: its script
-// is run by a shell in which every program succeeds and says nothing. The shell's own words, such
-// as test, do what they do.
+// goesWell reports whether a step succeeds as far as the results of other jobs decide it: it runs
+// the script in a shell in which every program succeeds and prints nothing. The shell's built-in
+// commands, such as test, work as usual.
 func (r *run) goesWell(step *actionlint.Step, script string, s surroundings) (bool, error) {
 	var environment []string
 	judges := false
@@ -376,7 +377,7 @@ func (r *run) goesWell(step *actionlint.Step, script string, s surroundings) (bo
 	return r.shell(program, environment)
 }
 
-// inShell runs a script in a shell in which every program succeeds and says nothing.
+// inShell runs a script in a shell in which every program succeeds and prints nothing.
 func inShell(ctx context.Context) func(script *syntax.File, environment []string) (bool, error) {
 	return func(script *syntax.File, environment []string) (bool, error) {
 		shell, err := interp.New(

@@ -1,5 +1,5 @@
-// Package delivery brings an image, and the manifests that it was tried with, into the folders of an environment, where Argo CD finds
-// them: by a commit, or by a pull request.
+// Package delivery writes an image, and the manifests with which it was tested, into the folders of
+// an environment, where Argo CD finds them: by a commit, or by a pull request.
 package delivery
 
 import (
@@ -18,7 +18,8 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
 )
 
-// tries is how often a push is tried, each time from what the branch is then. With the waits between them that is most of a minute.
+// tries is how often a push is tried, each time from the current state of the branch. With the
+// waits between them that is most of a minute.
 const tries = 8
 
 // Delivery is what all ways of bringing an image into an overlay need.
@@ -30,7 +31,7 @@ type Delivery struct {
 	SetImage func(ctx context.Context, dir string, image overlay.Image) error
 	// Run says who asked, and in which run, such as "someone in https://github.com/…/actions/runs/1"; "" outside of a workflow.
 	Run string
-	// Log is told what goes on, a line each.
+	// Log gets a line for each step.
 	Log io.Writer
 	// Wait says how long to wait after a push that came too late; nil is for longer and longer, up to 15 seconds.
 	Wait backoff.BackOff
@@ -141,7 +142,8 @@ func (d Delivery) commit(ctx context.Context, base string, target Target, manife
 	return tree.Commit(ctx, message, paths...)
 }
 
-// untilPushed repeats what ends with a push as long as others are faster, each time from what they have pushed.
+// untilPushed repeats an attempt that ends with a push as long as other pushes are faster, each
+// time from the new state of the branch.
 func untilPushed[T any](ctx context.Context, d Delivery, branch string, attempt func() (T, error)) (T, error) {
 	wait := d.Wait
 	if wait == nil {
@@ -149,7 +151,7 @@ func untilPushed[T any](ctx context.Context, d Delivery, branch string, attempt 
 		exponential.Multiplier, exponential.MaxInterval = 2, 15*time.Second
 		wait = exponential
 	}
-	var unheard error // what could not be told
+	var unheard error // a notice that could not be sent
 	made := 0
 	result, err := backoff.Retry(ctx, func() (T, error) {
 		made++

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	home, err := os.MkdirTemp("", "git-home-")
 	if err == nil {
 		config := filepath.Join(home, "config")
-		// Nothing goes on in a test's folder when its command has ended.
+		// No process works in a test's folder after its command has ended.
 		err = os.WriteFile(config, []byte("[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"), 0o600)
 		for key, value := range map[string]string{"GIT_CONFIG_GLOBAL": config, "GIT_CONFIG_NOSYSTEM": "1", "HOME": home} {
 			if err == nil {
@@ -108,7 +108,7 @@ func (p *place) write(name, content string) {
 	require.NoError(p.t, os.WriteFile(file, []byte(content), 0o600))
 }
 
-// commit lets the developer change a file on the branch that they are on, and returns the commit.
+// commit makes the developer change a file on the branch that they are on, and returns the commit.
 func (p *place) commit(subject, file string) string {
 	p.t.Helper()
 	p.write(file, subject+"\n")
@@ -117,7 +117,7 @@ func (p *place) commit(subject, file string) string {
 	return git(p.t, p.developer, "rev-parse", "HEAD")
 }
 
-// push lets the developer push to a branch, whatever was pushed there meanwhile.
+// push makes the developer push to a branch, even if others have pushed to it since.
 func (p *place) push(branch string) {
 	p.t.Helper()
 	git(p.t, p.developer, "pull", "--quiet", "--rebase", "origin", branch)
@@ -132,7 +132,7 @@ func (p *place) built(subject string) string {
 	return git(p.t, p.developer, "rev-parse", "HEAD")
 }
 
-// set lets a branch have an image in an overlay, as another pipeline would.
+// set sets an image in an overlay on a branch, as another pipeline would.
 func (p *place) set(branch string, image delivery.Target) {
 	p.t.Helper()
 	other := filepath.Join(p.t.TempDir(), "other")
@@ -246,7 +246,8 @@ func TestUnit_AReleaseTwiceIsOneCommit(t *testing.T) {
 	assert.Equal(t, 1, p.edits)
 }
 
-// Git does not tell whether the release before was aborted, so that each release says what follows if it was.
+// Git does not show whether the release before was aborted, so each release says what follows if it
+// was.
 func TestUnit_AReleaseSaysWhatItIsOnTopOf(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -369,7 +370,8 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 	assert.Equal(t, first.Image.String(), p.image("promote/test", "test"))
 	assert.Equal(t, git(t, p.bare, "rev-parse", "main"), p.log1("%P", "promote/test"))
 
-	// Again, and with main gone on elsewhere: neither the branch nor the pull request changes, nor do its reviews and checks.
+	// Again, after main has changed other files: neither the branch nor the pull request changes,
+	// nor do its reviews and checks.
 	tip := p.log1("%H", "promote/test")
 	git(t, p.developer, "checkout", "--quiet", "-B", "main", "origin/main")
 	p.commit("docs: on main", "docs.md")
@@ -507,7 +509,7 @@ func TestUnit_OnlyWhatTheEnvironmentBeforeRunsIsPromoted(t *testing.T) {
 	assert.Contains(t, g.Pulls[1].GetBody(), "because: ` "+test.Although+" `")
 }
 
-// setAt lets a branch have an image in an overlay since a moment.
+// setAt sets an image in an overlay on a branch as of a moment.
 func (p *place) setAt(branch string, image delivery.Target, when time.Time) {
 	p.t.Helper()
 	p.set(branch, image)
@@ -556,7 +558,7 @@ func TestUnit_AReleaseRunsForAWhileBeforeItIsPromoted(t *testing.T) {
 	p.push("develop")
 	assert.Nil(t, refused(target("test", first), 2*time.Hour))
 
-	// What comes back after another one begins again.
+	// For an image that comes back after another one, the time begins again.
 	p.setAt("develop", target("dev", second), now.Add(-90*time.Minute))
 	p.setAt("develop", target("dev", first), now.Add(-time.Hour))
 	require.NotNil(t, refused(target("test", first), 2*time.Hour))

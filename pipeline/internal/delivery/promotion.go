@@ -19,15 +19,15 @@ const source = "src"
 // listed is how many commits the text of a pull request names.
 const listed = 100
 
-// Promoted is what became of a promotion.
+// Promoted is the result of a promotion.
 type Promoted struct {
 	// Already is true if the base branch has the image and the manifests: there was nothing to promote.
 	Already bool
-	// PullRequest is the one that brings them otherwise.
+	// PullRequest is the one that brings them, unless Already is true.
 	PullRequest github.Result
 }
 
-// NotThereError is a target whose image the environment before it does not run.
+// NotThereError says that the environment before the target does not run its image.
 type NotThereError struct {
 	Target Target
 	// From is the environment before, Branch where its overlay is, and There the image that it has.
@@ -42,7 +42,8 @@ func (e *NotThereError) Error() string {
 		e.From, tagIn(e.From, e.Target), e.Branch, e.There.Tag, e.From)
 }
 
-// OtherBytesError is a target that is not what the environment before it runs under the same release.
+// OtherBytesError says that the environment before the target runs another image under the same
+// release.
 type OtherBytesError struct {
 	Target Target
 	// From is the environment before, and There the image that it has.
@@ -57,7 +58,7 @@ func (e *OtherBytesError) Error() string {
 		e.Target.Image.Tag, e.Target.Image.Digest, e.From, e.There.Tag, e.There.Digest)
 }
 
-// TooSoonError is a target whose image the environment before it has not run for long enough.
+// TooSoonError says that the environment before the target has not run its image for long enough.
 type TooSoonError struct {
 	Target Target
 	// From is the environment before, which has the image since the commit Set, at the moment Since.
@@ -80,9 +81,11 @@ type Origin struct {
 	Environment string
 	// Branch is the one that has its overlay.
 	Branch string
-	// Although is why an image is promoted that the environment does not run, or not for long enough; "" is for none of these.
+	// Although is the reason for promoting an image that the environment does not run, or not for
+	// long enough; "" promotes no such image.
 	Although string
-	// Soak is how long the environment has to have had an image that is promoted. Git tells that, and not whether it was healthy.
+	// Soak is how long the environment has to have had an image that is promoted. Git shows that,
+	// but not whether the image was healthy.
 	Soak time.Duration
 }
 
@@ -138,8 +141,8 @@ func (d Delivery) Promote(ctx context.Context, to *github.Client, from Origin, b
 	return Promoted{PullRequest: result}, err
 }
 
-// Promotable is a NotThereError if the environment before does not run the target's image, and a TooSoonError if it has not for long
-// enough. Ask before anything is copied.
+// Promotable returns a NotThereError if the environment before does not run the target's image, and
+// a TooSoonError if it has not run it for long enough. Call it before copying anything.
 func (d Delivery) Promotable(ctx context.Context, from Origin, target Target) error {
 	if err := d.Checkout.Fetch(ctx, d.Remote); err != nil {
 		return err
@@ -147,7 +150,7 @@ func (d Delivery) Promotable(ctx context.Context, from Origin, target Target) er
 	return d.runs(ctx, from, target)
 }
 
-// runs is a NotThereError if the environment before does not run the target's image.
+// runs returns a NotThereError if the environment before does not run the target's image.
 func (d Delivery) runs(ctx context.Context, from Origin, target Target) error {
 	if from.Although != "" {
 		return nil
@@ -173,7 +176,8 @@ func (d Delivery) runs(ctx context.Context, from Origin, target Target) error {
 	return err
 }
 
-// soaked is a TooSoonError if an environment has not had the image there for long enough, without a break.
+// soaked returns a TooSoonError if an environment has not had the image there for long enough,
+// without a break.
 func (d Delivery) soaked(ctx context.Context, from Origin, tip string, target Target, there overlay.Image) error {
 	if from.Soak <= 0 {
 		return nil
@@ -247,8 +251,8 @@ func tagIn(from string, target Target) string {
 	return from + strings.TrimPrefix(target.Image.Tag, target.Environment)
 }
 
-// describe is the text of a pull request: which manifests change, what the target brings that is not in the image there, and what it
-// takes away.
+// describe returns the text of a pull request: the manifests that change, the commits that the
+// target adds to the image there, and those that it removes.
 func (d Delivery) describe(
 	ctx context.Context, origin Origin, target Target, built string, there overlay.Image, manifests []string,
 ) (string, error) {

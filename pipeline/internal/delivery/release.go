@@ -7,7 +7,7 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
 )
 
-// Released is what became of a release.
+// Released is the result of a release.
 type Released struct {
 	// Commit is the one that was pushed, or "" if the branch had the image already.
 	Commit string
@@ -15,16 +15,17 @@ type Released struct {
 	Replaced overlay.Image
 }
 
-// OnTopOf says what it means to release on top of a version that was aborted. Git, which is all that a delivery reads, does not tell
-// whether it was.
+// OnTopOf explains the consequence of a release on top of a version that was aborted. A delivery
+// reads only Git, which does not show whether it was.
 func OnTopOf(there overlay.Image) string {
 	return fmt.Sprintf("If the release of %[1]s was aborted, the new version is compared with the one that still serves, in all steps. "+
 		"But a revert of the new one asks for %[1]s again, which is analysed, and aborted, again. "+
 		"To avoid that, revert the commit of %[1]s before the next release. Git does not tell whether it was aborted.", there.Tag)
 }
 
-// Release commits a target's image to a branch and pushes it. When others push meanwhile, it starts again from what they have
-// pushed, and never merges. The error is a SupersededError if the branch has the image of a later commit.
+// Release commits a target's image to a branch and pushes it. When another push is faster, it
+// starts again from the new state of the branch, and never merges. The error is a SupersededError
+// if the branch has the image of a later commit.
 func (d Delivery) Release(ctx context.Context, branch string, target Target) (Released, error) {
 	return untilPushed(ctx, d, branch, func() (Released, error) {
 		if err := d.Checkout.Fetch(ctx, d.Remote); err != nil {

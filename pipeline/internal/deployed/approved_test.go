@@ -26,7 +26,8 @@ import (
 
 const commit = "0123456789012345678901234567890123456789"
 
-// deployment is a plan that was approved, and what is about to happen when its turn comes. A change between the two changes its fields.
+// deployment is an approved plan, and the steps that are about to happen in its deployment. A
+// change between the two changes its fields.
 type deployment struct {
 	random   *rand.Rand
 	now      steps
@@ -152,7 +153,7 @@ type outcome struct {
 	err     error
 }
 
-// deploy plans, lets something happen in between, and deploys.
+// deploy plans, makes a change, and deploys.
 func deploy(t *testing.T, seed uint64, repository string, unknowns, settles bool, change func(*deployment)) outcome {
 	random := rand.New(rand.NewPCG(seed, 22))
 	before := generate(random, unknowns)
@@ -188,7 +189,8 @@ func deploy(t *testing.T, seed uint64, repository string, unknowns, settles bool
 	return outcome{e.updated, err}
 }
 
-// Two hundred deployments differ from what was approved, in one way each: none touches anything. Two hundred do not, and all take place.
+// Two hundred deployments differ from their approved plans, in one way each: none changes anything.
+// Two hundred others do not differ, and all succeed.
 func TestUnit_WhatIsApprovedIsWhatRuns(t *testing.T) {
 	t.Parallel()
 	const cases, withUnknowns = 200, 60
@@ -236,7 +238,8 @@ func TestUnit_WhatIsApprovedIsWhatRuns(t *testing.T) {
 	t.Logf("%d of %d unchanged deployments took place, %d of them with unknown values", done, cases, withUnknowns)
 }
 
-// What later stacks read is known only when earlier ones were updated. What turns out a replacement then is left as it is.
+// Values that later stacks read are known only after earlier ones are updated. A resource whose
+// update then becomes a replacement stays as it is.
 func TestUnit_AStackIsCheckedAgainBeforeItsTurn(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 22))
@@ -258,7 +261,7 @@ func TestUnit_AStackIsCheckedAgainBeforeItsTurn(t *testing.T) {
 	assert.Equal(t, everywhere[:2], e.updated)
 }
 
-// What was approved may be less in the end: a deployment that failed half-way is run again.
+// A deployment may do less than was approved: one that failed half-way is run again.
 func TestUnit_LessThanWasApprovedMayBeDone(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(2, 22))

@@ -183,7 +183,7 @@ func (s steps) provider(random *rand.Rand) map[string]any {
 	return of[i].New.Inputs
 }
 
-// settle makes known what is unknown: half of it is what it was, and that is no change then.
+// settle makes unknown values known: half of them stay as they were, and those are then no change.
 func (s steps) settle(random *rand.Rand) steps {
 	settled := clone(s)
 	for project, of := range settled {

@@ -33,17 +33,18 @@ type Environment struct {
 	log              io.Writer
 }
 
-// Open returns an environment whose projects are in the checkout repository. What the CLI says goes to log. It returns an error
-// when there is no CLI that can be driven.
+// Open returns an environment whose projects are in the checkout repository. The output of the CLI
+// goes to log. Open returns an error when there is no usable CLI.
 func Open(repository, name string, log io.Writer) (Environment, error) {
-	cli, err := pulumicli.Find(0, os.Environ) // an update in Azure takes as long as it takes
+	cli, err := pulumicli.Find(0, os.Environ) // an update in Azure has no time limit
 	if err != nil {
 		return Environment{}, fmt.Errorf("the Pulumi CLI is needed; install it (https://www.pulumi.com/docs/install): %w", err)
 	}
 	return Environment{name: name, repository: repository, cli: cli, log: log}, nil
 }
 
-// Preview tells what an update would do. A project that cannot be previewed does not keep the others from being told.
+// Preview reports what an update would do. When the preview of one project fails, the report still
+// has the others.
 func (e Environment) Preview(ctx context.Context) (changes.Report, error) {
 	return e.report(ctx, changes.Report{Environment: e.name}, func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent) error {
 		_, err := s.Preview(ctx, optpreview.EventStreams(to), optpreview.ProgressStreams(e.log),
@@ -52,8 +53,9 @@ func (e Environment) Preview(ctx context.Context) (changes.Report, error) {
 	})
 }
 
-// Drift tells what others have changed since the last update. It reads what is there and leaves the state as it is: a refresh
-// that writes would make the drift the truth (pulumi issue 10760).
+// Drift reports changes since the last update that did not come from Pulumi. It reads the resources
+// and leaves the state as it is: a refresh that writes would record the drift as the wanted state
+// (pulumi issue 10760).
 func (e Environment) Drift(ctx context.Context) (changes.Report, error) {
 	return e.report(ctx, changes.Report{Environment: e.name, Drift: true},
 		func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent) error {
@@ -81,13 +83,14 @@ func (e Environment) report(
 		}
 		report.Projects = append(report.Projects, project)
 	}
-	if report.Drift { // what others have changed is no decision about money
+	if report.Drift { // drift is no decision about money
 		return report, nil
 	}
 	return report, report.Price(time.Now())
 }
 
-// watched runs an operation on a project's stack, shows its events to see, and returns the resources of the stack's state.
+// watched runs an operation on a project's stack, passes its events to see, and returns the
+// resources of the stack's state.
 func (e Environment) watched(
 	ctx context.Context, p stacks.Project, see func(apitype.EngineEvent),
 	do func(context.Context, auto.Stack, chan<- events.EngineEvent) error,
@@ -107,7 +110,7 @@ func (e Environment) watched(
 				if !open {
 					return
 				}
-				if event.Error != nil { // what was not seen is in no report
+				if event.Error != nil { // the report would lack events
 					lost = fmt.Errorf("%s/%s: not all that the engine did was told: %w", p.Name, e.name, event.Error)
 				}
 				if d := event.DiagnosticEvent; d != nil && d.Severity == "error" && len(said) < mostSaid {
@@ -147,10 +150,10 @@ func (e Environment) stack(ctx context.Context, p stacks.Project) (auto.Stack, e
 	return stack, nil
 }
 
-// mostSaid bounds how many of the engine's errors are told: the rest follows from the first.
+// mostSaid bounds how many of the engine's errors are reported: the rest follows from the first.
 const mostSaid = 10
 
-// explain makes one sentence of an operation's error: the CLI has said the rest.
+// explain makes one sentence of an operation's error: the CLI has already printed the rest.
 func (e Environment) explain(p stacks.Project, err error) error {
 	if auto.IsConcurrentUpdateError(err) {
 		return fmt.Errorf("somebody else's update of %s/%s is going on; wait for it (docs/recovery.md tells what to do if it was killed)",
@@ -166,11 +169,13 @@ type Result struct {
 	Changes map[string]int
 }
 
-// Up brings the environment up, project by project, each with what the ones before it have left, and does nothing that is not in the
-// approved plan. Before the first project is touched all are previewed, and an update that would do anything else is refused. Each later
-// one is previewed again just before its turn, when what it reads of the others is known. While it runs, the engine is held to that
-// preview: a value that becomes known meanwhile causes no operation that was not planned. It stops at the first that fails: those after
-// it read its outputs.
+// Up brings the environment up, project by project, each with the outputs of the ones before it,
+// and does nothing that is not in the approved plan. Before it changes the first project it
+// previews all of them, and refuses an update that would do anything else. It previews each later
+// project again just before its turn, when the outputs that it reads are known. During an update
+// the engine is bound to that preview: a value that becomes known during the update causes no
+// operation that was not planned. Up stops at the first project that fails: those after it read its
+// outputs.
 func (e Environment) Up(ctx context.Context, approved approval.Plan, commit string, consents []string) ([]Result, error) {
 	if err := approved.CheckFor(e.name, commit, stacks.ContractVersion, consents); err != nil {
 		return nil, err
@@ -203,7 +208,7 @@ func (e Environment) Up(ctx context.Context, approved approval.Plan, commit stri
 	return results, nil
 }
 
-// up updates one stack within what the engine may do.
+// up updates one stack within the constraints of the engine.
 func (e Environment) up(ctx context.Context, p stacks.Project, constraints string) (Result, error) {
 	stack, err := e.stack(ctx, p)
 	if err != nil {

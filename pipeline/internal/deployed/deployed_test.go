@@ -13,9 +13,10 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/deployed"
 )
 
-// An update sends the number of nodes that the state knows. What the autoscaler has made since is
-// learned first, and in the project with the cluster alone: a refresh takes a release of Helm that
-// is half gone for whole. A plan is of what the update does, and so begins with a refresh where that does; the update is held to it.
+// An update sends the number of nodes in the state. A refresh first reads the number that the
+// autoscaler has set, and only in the project with the cluster: a refresh would record a
+// half-deleted Helm release as complete. A plan describes the update, so it begins with a refresh
+// if the update does; the update is bound to the plan.
 func TestUnit_OnlyTheUpdateOfTheClusterRefreshes(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(5, 22))

@@ -23,7 +23,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// engine is a Pulumi CLI of the test: it tells the events of previews, keeps what it encrypts, and notes what it is asked for.
+// engine is a Pulumi CLI for the test: it sends the events of previews, keeps the values that it
+// encrypts, and records its commands.
 type engine struct {
 	// events are those of a preview, and later those of one after the first stack was updated, by project.
 	events, later map[string][]apitype.EngineEvent
@@ -99,7 +100,8 @@ func flag(args []string, name string) string {
 	return ""
 }
 
-// tell sends events to where the Automation API listens, and that there are no more.
+// tell sends events to the address where the Automation API listens, and then says that there are
+// no more.
 func tell(ctx context.Context, address string, events []apitype.EngineEvent) error {
 	connection, err := grpc.NewClient(strings.TrimPrefix(address, "tcp://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

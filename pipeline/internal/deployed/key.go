@@ -16,12 +16,12 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// keeper is the project with whose secrets provider the keys of plans are sealed. Its key is the environment's own; that of the root
-// project is known to other teams.
+// keeper is the project with whose secrets provider the keys of plans are sealed. Its key belongs
+// to the environment alone; other teams know that of the root project.
 var keeper = stacks.Infra
 
-// sealedName is the name of the configuration value that a sealed key is for as long as the CLI encrypts or decrypts it, in a copy of the
-// stack's file.
+// sealedName is the name of the configuration value, in a copy of the stack's file, that holds a
+// sealed key while the CLI encrypts or decrypts it.
 const sealedName = "planKey"
 
 // seal encrypts the key of a plan with the secrets provider of the environment's stacks, as the CLI
@@ -33,7 +33,7 @@ func (e Environment) seal(ctx context.Context, key approval.Key) (string, error)
 		return "", err
 	}
 	defer done()
-	// The value goes by standard input: other processes see arguments.
+	// The value goes through standard input: other processes can see arguments.
 	if _, err := e.config(ctx, key.String(), file, "set", sealedName, "--secret"); err != nil {
 		return "", fmt.Errorf("seal the plan's key with the secrets provider of %s/%s: %w", keeper.Name, e.name, err)
 	}

@@ -19,8 +19,9 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Plan previews all stacks and returns what is to be approved, with a report of it for people. Each stack is previewed with what the
-// stacks before it are going to export, so that the plan is of an update of all. commit is that of the checkout.
+// Plan previews all stacks and returns the plan to approve, with a report of it for people. Each
+// preview gets the outputs that the stacks before it are going to export, so the plan is of an
+// update of all. commit is that of the checkout.
 func (e Environment) Plan(ctx context.Context, commit string) (approval.Plan, changes.Report, error) {
 	key := approval.NewKey()
 	sealed, err := e.seal(ctx, key)
@@ -37,7 +38,8 @@ func (e Environment) Plan(ctx context.Context, commit string) (approval.Plan, ch
 	return plan, report, err
 }
 
-// plan previews all stacks. Files that it needs are in dir; constraints(dir, project) is what the engine may do by the preview of a stack.
+// plan previews all stacks. Files that it needs are in dir; constraints(dir, project) is the file
+// with what the engine may do according to the preview of a stack.
 func (e Environment) plan(ctx context.Context, commit string, key approval.Key, dir string) (approval.Plan, changes.Report, error) {
 	plan := approval.Plan{Environment: e.name, Commit: commit, ContractVersion: stacks.ContractVersion}
 	report := changes.Report{Environment: e.name}
@@ -60,7 +62,8 @@ func (e Environment) plan(ctx context.Context, commit string, key approval.Key, 
 	return plan, report, report.Price(time.Now())
 }
 
-// planStack previews one stack, for which the stacks in next are going to export what it says.
+// planStack previews one stack with the outputs in next, which the stacks before it are going to
+// export.
 func (e Environment) planStack(
 	ctx context.Context, p stacks.Project, key approval.Key, dir string, next stacks.Planned,
 ) (approval.Stack, changes.Project, stacks.PlannedOutputs, error) {
@@ -113,9 +116,10 @@ func constraints(dir string, p stacks.Project) string {
 	return filepath.Join(dir, p.Name+".json")
 }
 
-// refreshed tells whether an update of the project begins with a refresh. An update sends the number of nodes that the state knows, which
-// the cluster autoscaler has left behind: Azure may take it for an order, or refuse it (terraform-provider-azurerm#4429). The other
-// projects have nothing of the kind, and a refresh takes a release of Helm that is half gone for whole.
+// refreshed reports whether an update of the project begins with a refresh. An update sends the
+// number of nodes in the state, which the cluster autoscaler may have changed since: Azure may take
+// the old number as an order, or refuse it (terraform-provider-azurerm#4429). The other projects
+// have no such value, and a refresh would record a half-deleted Helm release as complete.
 func refreshed(p stacks.Project) bool { return p == stacks.Infra }
 
 // check previews all stacks as they are now, and returns an error unless what an update would do was approved.
@@ -130,7 +134,7 @@ func (e Environment) check(ctx context.Context, approved approval.Plan, key appr
 	return approved.Check(now)
 }
 
-// checkStack is check for one stack, once those before it were updated.
+// checkStack is check for one stack, after those before it were updated.
 func (e Environment) checkStack(ctx context.Context, approved approval.Plan, p stacks.Project, key approval.Key, dir string) error {
 	now, project, _, err := e.planStack(ctx, p, key, dir, nil)
 	if err != nil {
@@ -140,5 +144,6 @@ func (e Environment) checkStack(ctx context.Context, approved approval.Plan, p s
 	return approved.CheckStack(now, one.Dangers())
 }
 
-// first is the stack that nothing is updated before: its preview in check is still true when its turn comes.
+// first reports whether the stack is updated first: its preview in check is still valid when its
+// turn comes.
 func first(p stacks.Project) bool { return slices.Index(stacks.Projects(), p) == 0 }

@@ -15,7 +15,7 @@ import (
 	gogithub "github.com/google/go-github/v74/github"
 )
 
-// Settings say as whom to talk to which repository.
+// Settings name the repository, and the account that talks to it.
 type Settings struct {
 	// Token is what signs requests in.
 	Token string
@@ -27,9 +27,10 @@ type Settings struct {
 	Rest string
 }
 
-// SettingsFrom reads the variables that workflows have: GITHUB_TOKEN (which a step has to be given), GITHUB_REPOSITORY and
-// GITHUB_API_URL; and, for Rest, GITHUB_SERVER_URL and GITHUB_RUN_ID, without which it is empty. get is os.Getenv. The error joins one
-// for each variable that is not as it should be. Source: docs.github.com, "Default environment variables".
+// SettingsFrom reads the variables that workflows have: GITHUB_TOKEN (which a step has to be
+// given), GITHUB_REPOSITORY and GITHUB_API_URL; and, for Rest, GITHUB_SERVER_URL and GITHUB_RUN_ID,
+// without which it is empty. get is os.Getenv. The error joins one error for each wrong variable.
+// Source: docs.github.com, "Default environment variables".
 func SettingsFrom(get func(variable string) string) (Settings, error) {
 	s := Settings{Token: get("GITHUB_TOKEN"), Repository: get("GITHUB_REPOSITORY"), APIURL: get("GITHUB_API_URL")}
 	var mistakes []error
@@ -70,7 +71,7 @@ func New(s Settings) (*Client, error) {
 	return c, nil
 }
 
-// Action is what was done to keep something up to date.
+// Action says how something was kept up to date.
 type Action string
 
 // The actions.
@@ -82,7 +83,7 @@ const (
 	Unchanged Action = "unchanged" // it was up to date, or need not be there
 )
 
-// Result is what was kept up to date.
+// Result is the comment, issue or pull request that was kept up to date.
 type Result struct {
 	Action Action
 	// Number is that of the pull request or issue, 0 if there is none.
@@ -91,7 +92,7 @@ type Result struct {
 	URL string
 }
 
-// sign returns the hidden first line by which the pipeline knows again what it has written.
+// sign returns the hidden first line by which the pipeline recognises its own texts.
 func sign(marker string) (string, error) {
 	if marker == "" || strings.ContainsAny(marker, "\r\n") || strings.Contains(marker, "--") {
 		return "", fmt.Errorf("%q cannot be hidden in an HTML comment; use words with single hyphens", marker)
@@ -99,8 +100,9 @@ func sign(marker string) (string, error) {
 	return "<!-- " + marker + " -->", nil
 }
 
-// wrote tells whether the pipeline has written a text: it begins with its sign, and its author is a bot or whom the token belongs to. A
-// person who quotes it, or plays tricks, is not taken for the pipeline.
+// wrote reports whether the pipeline has written a text: the text begins with its sign, and its
+// author is a bot or the owner of the token. So a person who quotes or forges such a text does not
+// pass for the pipeline.
 func (c *Client) wrote(ctx context.Context, author *gogithub.User, body, signature string) (bool, error) {
 	if !strings.HasPrefix(body, signature) {
 		return false, nil
@@ -110,7 +112,7 @@ func (c *Client) wrote(ctx context.Context, author *gogithub.User, body, signatu
 	}
 	if c.self == nil {
 		user, _, err := c.api.Users.Get(ctx, "")
-		if err != nil && !refused(err, http.StatusForbidden) { // an app, such as that of a workflow's token, is told that it is no user
+		if err != nil && !refused(err, http.StatusForbidden) { // an app, such as a workflow's token, is no user
 			return false, c.explain("ask GitHub whose token this is", "", err)
 		}
 		login := user.GetLogin()

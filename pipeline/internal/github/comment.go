@@ -7,8 +7,9 @@ import (
 	gogithub "github.com/google/go-github/v74/github"
 )
 
-// UpsertComment keeps one comment on a pull request: it edits the one that it has written before under the same marker, or writes
-// one. The body is Markdown; what is too long is cut at the end of a line, and Settings.Rest tells readers where to go on.
+// UpsertComment keeps one comment on a pull request: it edits the one that it has written before
+// under the same marker, or writes one. The body is Markdown; a text that is too long is cut at the
+// end of a line, and Settings.Rest says where the rest is.
 func (c *Client) UpsertComment(ctx context.Context, pr int, marker, body string) (Result, error) {
 	explain := func(err error) error {
 		return c.explain(fmt.Sprintf("comment on pull request %d", pr), "pull-requests: write", err)

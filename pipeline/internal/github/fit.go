@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// longest is what GitHub takes as the body of a comment, an issue or a pull request, in Unicode characters.
+// longest is the limit of GitHub for the body of a comment, an issue or a pull request, in Unicode
+// characters.
 const longest = 65_536
 
 // fit cuts Markdown that is too long at the end of a line, closes what is open there, and says where the rest is.
@@ -33,7 +34,7 @@ func fit(text, rest string) string {
 	return text[:kept] + ending + note
 }
 
-// stack is what has begun and not ended in Markdown: folded sections, and a fenced block.
+// stack has the open parts of Markdown: folded sections, and a fenced block.
 type stack struct {
 	fence  string // of the block that is open, or ""
 	folded int

@@ -152,7 +152,8 @@ func TestUnit_ThePullRequestOfAForkIsFoundByItsHead(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 3, number)
 
-	// Of commits that are in a fork only, GitHub knows nothing, or not even that they are there.
+	// For a commit that is in a fork only, GitHub lists no pull requests, or does not even know the
+	// commit.
 	g.OfCommit["ccc"] = nil
 	for i, sha := range []string{"old", "old", "old", "ccc", "ddd", "eee", "eee"} {
 		g.Pulls = append(g.Pulls, githubtest.Pull(10+i, fork, fmt.Sprint("branch-", i), sha, "main"))
@@ -172,7 +173,8 @@ func TestUnit_ThePullRequestOfAForkIsFoundByItsHead(t *testing.T) {
 	require.ErrorIs(t, err, github.ErrNoPullRequest)
 }
 
-// Of a commit that it does not show, GitHub says 404 or 422 (docs.github.com, REST API, "Troubleshooting the REST API").
+// For a commit that it does not show, GitHub answers 404 or 422 (docs.github.com, REST API,
+// "Troubleshooting the REST API").
 func TestUnit_ACommitThatGitHubDoesNotShowIsLookedForAmongThePullRequests(t *testing.T) {
 	t.Parallel()
 	hidden := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

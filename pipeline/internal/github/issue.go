@@ -7,9 +7,10 @@ import (
 	gogithub "github.com/google/go-github/v74/github"
 )
 
-// UpsertIssue keeps one issue: with open it is there, open, with this title, this body (Markdown, cut as that of a comment) and at least
-// these labels; without, it is closed if there is one, after its title and body were brought up to date. It is known again by the
-// marker. Of several, which only people can have made, it is the open one or else the newest.
+// UpsertIssue keeps one issue: with open the issue exists and is open, with this title, this body
+// (Markdown, cut as that of a comment) and at least these labels; without open an existing issue
+// gets the new title and body and is closed. The marker identifies the issue. If there are several,
+// which only people can have created, it is the open one or else the newest.
 func (c *Client) UpsertIssue(ctx context.Context, marker, title, body string, labels []string, open bool) (Result, error) {
 	explain := func(err error) error { return c.explain("keep the issue up to date", "issues: write", err) }
 	signature, err := sign(marker)
@@ -40,7 +41,7 @@ func (c *Client) UpsertIssue(ctx context.Context, marker, title, body string, la
 		result.Action = Updated
 	}
 	if open {
-		all := make([]string, 0, len(found.Labels)+len(labels)) // an edit sets them all: what people have added stays
+		all := make([]string, 0, len(found.Labels)+len(labels)) // an edit sets them all; people's own labels stay
 		for _, label := range found.Labels {
 			all = append(all, label.GetName())
 		}

@@ -11,7 +11,8 @@ import (
 	gogithub "github.com/google/go-github/v74/github"
 )
 
-// ErrNoPullRequest is that of a commit that no open pull request ends with: it is closed, or has another commit meanwhile.
+// ErrNoPullRequest says that no open pull request ends with a commit: it is closed, or has another
+// commit by now.
 var ErrNoPullRequest = errors.New("it is the head of no open pull request")
 
 // PullRequestOf returns the number of the open pull request whose last commit is headSHA, on a branch of headRepository
@@ -32,9 +33,9 @@ func (c *Client) PullRequestOf(ctx context.Context, headSHA, headRepository stri
 	return number, c.explain(doing, "pull-requests: read", err)
 }
 
-// LabelsOfMerged returns the labels of the pull requests whose merge made a commit: none for a commit that was pushed. Whether it was
-// squashed, rebased or merged, GitHub calls the commit that the base branch was left at merge_commit_sha (docs.github.com, REST API, "Get
-// a pull request").
+// LabelsOfMerged returns the labels of the pull requests whose merge made a commit: none for a
+// commit that was pushed. After a squash, a rebase or a merge, merge_commit_sha is the last commit
+// on the base branch (docs.github.com, REST API, "Get a pull request").
 func (c *Client) LabelsOfMerged(ctx context.Context, commit string) ([]string, error) {
 	var labels []string
 	for pr, err := range pages(func(at gogithub.ListOptions) ([]*gogithub.PullRequest, *gogithub.Response, error) {
@@ -54,7 +55,8 @@ func (c *Client) LabelsOfMerged(ctx context.Context, commit string) ([]string, e
 	return labels, nil
 }
 
-// head finds the one open pull request of this repository that ends with a commit. What lists them lists others too.
+// head finds the one open pull request of this repository that ends with a commit. The lists
+// contain others too.
 func (c *Client) head(list iter.Seq2[*gogithub.PullRequest, error], sha, repository string) (int, error) {
 	var numbers []int
 	for pr, err := range list {
@@ -77,8 +79,9 @@ func (c *Client) head(list iter.Seq2[*gogithub.PullRequest, error], sha, reposit
 	}
 }
 
-// Touches returns the first file that a pull request changes below one of the folders, or "" if there is none. GitHub lists 3000 files
-// at most (docs.github.com, REST API, "List pull requests files"): a pull request with more than that touches whatever it likes.
+// Touches returns the first file that a pull request changes below one of the folders, or "" if
+// there is none. GitHub lists 3000 files at most (docs.github.com, REST API, "List pull requests
+// files"): a pull request with more counts as touching all folders.
 func (c *Client) Touches(ctx context.Context, number int, folders ...string) (string, error) {
 	files := 0
 	for file, err := range pages(func(at gogithub.ListOptions) ([]*gogithub.CommitFile, *gogithub.Response, error) {

@@ -9,9 +9,9 @@ import (
 	gogithub "github.com/google/go-github/v74/github"
 )
 
-// Refs of the merge that GitHub makes of a pull request, by itself and in a merge queue, behind
-// those before it (docs.github.com, "Events that trigger workflows", pull_request; "Managing a
-// merge queue", gh-readonly-queue).
+// Refs of the merge that GitHub makes of a pull request, by itself or in a merge queue, after those
+// before it (docs.github.com, "Events that trigger workflows", pull_request; "Managing a merge
+// queue", gh-readonly-queue).
 var refOfPull = regexp.MustCompile(`^refs/(?:pull/(\d+)/merge|heads/gh-readonly-queue/.+/pr-(\d+)-[0-9a-f]+)$`)
 
 // PullRequestOfRef returns the number of the pull request that a workflow's GITHUB_REF is of.

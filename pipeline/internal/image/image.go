@@ -19,13 +19,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// options are those of each request. The credentials are what docker login, or az acr login, has left.
+// options returns the options of each request. The credentials are those that docker login or az
+// acr login has stored.
 func options(ctx context.Context) []remote.Option {
 	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
 }
 
-// Pull writes an image, or an index with the images of all platforms, as an OCI layout into dir, which is not there yet or is empty,
-// and the provenance that is attached to it. It returns the digest.
+// Pull writes an image, or an index with the images of all platforms, as an OCI layout into dir,
+// which does not exist or is empty, and the provenance that is attached to it. It returns the
+// digest.
 func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, err error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return v1.Hash{}, fmt.Errorf("%s is not empty; name another folder, or remove it", dir)
@@ -36,7 +38,7 @@ func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, 
 	if err != nil {
 		return v1.Hash{}, explain("pull", ref, err)
 	}
-	// What is there is complete: the folder gets its name in the end.
+	// A folder with this name is complete: it gets the name only at the end.
 	dir = filepath.Clean(dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return v1.Hash{}, fmt.Errorf("make a folder for %s: %w", ref, err)
@@ -73,10 +75,10 @@ func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, 
 	return found.Digest, os.Rename(unfinished, dir)
 }
 
-// TakenError is a tag that is another image already.
+// TakenError says that a tag already names another image.
 type TakenError struct {
 	Ref name.Tag
-	// There is the digest of what it is, and Wanted of what it would become.
+	// There is the digest that it has, and Wanted the one that it would get.
 	There, Wanted v1.Hash
 }
 
@@ -86,8 +88,9 @@ func (e *TakenError) Error() string {
 		"release a new commit", e.Ref, e.There, e.Wanted)
 }
 
-// Push pushes what Pull has written into dir, and returns its digest, which is the same. A tag that is there already keeps what it
-// is: if that is something else, it is a TakenError, because pods may run it and nodes keep what they have pulled.
+// Push pushes the image that Pull has written into dir, and returns its digest, which stays the
+// same. Push never moves an existing tag: if the tag names another image, the error is a
+// TakenError, because pods may run that image and nodes keep images that they have pulled.
 func Push(ctx context.Context, dir string, ref name.Tag) (v1.Hash, error) {
 	from, err := open(dir)
 	if err != nil {
@@ -115,7 +118,8 @@ func Push(ctx context.Context, dir string, ref name.Tag) (v1.Hash, error) {
 	return digest, nil
 }
 
-// same compares a manifest with its name in the layout: a registry checks the layers, and gives the manifest whatever digest it has.
+// same compares a manifest with its name in the layout: a registry checks the layers, but accepts a
+// manifest with any digest.
 func same(wanted v1.Hash, has interface{ Digest() (v1.Hash, error) }) error {
 	digest, err := has.Digest()
 	if err != nil {
@@ -127,7 +131,7 @@ func same(wanted v1.Hash, has interface{ Digest() (v1.Hash, error) }) error {
 	return nil
 }
 
-// folder is an OCI layout with an image, and what is attached to that.
+// folder is an OCI layout with an image and its attachments.
 type folder struct {
 	dir      string
 	index    v1.ImageIndex
@@ -135,7 +139,7 @@ type folder struct {
 	attached []attached
 }
 
-// open reads an OCI layout. What is attached to an image names it as its subject.
+// open reads an OCI layout. An attachment names its image as its subject.
 func open(dir string) (folder, error) {
 	unreadable := func(err error) (folder, error) {
 		return folder{}, fmt.Errorf("read the OCI layout in %s: %w", dir, err)

@@ -71,7 +71,7 @@ func platforms(t *testing.T) v1.ImageIndex {
 // statement is the media type of an attestation, as BuildKit writes it.
 const statement = "application/vnd.in-toto+json"
 
-// withAttestation is an index of an image and of what is said of it, as BuildKit writes it.
+// withAttestation returns an index of an image and its attestation, as BuildKit writes it.
 func withAttestation(t *testing.T, of v1.Image) v1.ImageIndex {
 	t.Helper()
 	said, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1),

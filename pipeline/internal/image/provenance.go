@@ -15,7 +15,8 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/provenance"
 )
 
-// largest is how long a bundle may be that is read, in bytes; one of GitHub has some thousands.
+// largest is the size of the largest bundle that is read, in bytes; one of GitHub has some
+// thousands.
 const largest = 1 << 20
 
 // attached is a manifest that names an image as its subject, as a signed provenance does.
@@ -26,8 +27,8 @@ type attached struct {
 	layers   []v1.Descriptor
 }
 
-// isProvenance tells whether it is a bundle of Sigstore, by its one layer: what a registry lists as the kind of an artifact differs
-// from one to the next.
+// isProvenance reports whether it is a bundle of Sigstore, by its one layer: registries list
+// different kinds for the same artifact.
 func (a attached) isProvenance() bool {
 	return len(a.layers) == 1 && a.layers[0].MediaType == provenance.MediaType && a.layers[0].Size <= largest
 }

@@ -26,7 +26,7 @@ func (k Kustomize) SetImage(ctx context.Context, dir string, image Image) error 
 		return err
 	}
 	program := []string{"kustomize"}
-	// One that is not there, or does not tell, has another version.
+	// A program that is missing, or does not report its version, counts as another version.
 	version, err := exec.CommandContext(ctx, program[0], "version").Output()
 	if err != nil || strings.TrimSpace(string(version)) != pinned {
 		program = []string{"go", "run", "-modfile=" + pins, kustomizeModule}

@@ -26,8 +26,8 @@ type Image struct {
 	Repository string
 	// Tag is its tag, such as dev-abc1234.
 	Tag string
-	// Digest is that of its bytes, such as sha256:0123…: what the tag is has no say then. "" is for
-	// an image that is not released yet.
+	// Digest is that of its bytes, such as sha256:0123…: with a digest the tag has no effect. "" is
+	// for an image that is not released yet.
 	Digest string
 }
 

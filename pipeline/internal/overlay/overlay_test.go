@@ -34,7 +34,7 @@ func TestUnit_EveryEnvironmentsOverlayNamesItsImage(t *testing.T) {
 	require.ErrorContains(t, err, "by its digest alone")
 }
 
-// What a runner has on PATH is whatever its image has.
+// The version on a runner's PATH depends on the runner's image.
 func TestUnit_AnotherVersionOfKustomizeIsNotUsed(t *testing.T) {
 	bin, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
 	place := func(name, script string) {

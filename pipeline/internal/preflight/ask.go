@@ -31,7 +31,7 @@ type Preflight struct {
 	Needs Needs
 	// Deployer is the object id of the identity that will deploy, or "" for who is signed in.
 	Deployer string
-	// Progress is told how many questions of how many are answered; it may be nil. Its calls do not
+	// Progress gets the number of answered questions, and of all; it may be nil. Its calls do not
 	// overlap.
 	Progress func(answered, all int)
 }
@@ -48,7 +48,7 @@ type asker struct {
 	needs        Needs
 }
 
-// Run asks everything. Its error is that of ctx: all else is part of the report.
+// Run asks everything. It fails only with the error of ctx: everything else is part of the report.
 func (p Preflight) Run(ctx context.Context) (Report, error) {
 	report := Report{Environment: p.Needs.Environment, Location: p.Needs.Location}
 	account, err := p.Azure.Account(ctx)
@@ -201,7 +201,7 @@ func unanswered(concern, of string, err error) Check {
 	return check
 }
 
-// unclear is the check of an answer that does not say what was asked.
+// unclear is the check of an answer that does not answer its question.
 func unclear(concern, of, why string) Check {
 	return unanswered(concern, of, fmt.Errorf("%w: %s", errShape, why))
 }

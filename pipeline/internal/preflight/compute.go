@@ -209,7 +209,7 @@ func (n Needs) judgeQuotas(found map[string]size, items []json.RawMessage) []Che
 	return checks
 }
 
-// endless is more than any quota: a limit of that size is a mark of something else.
+// endless is more than any quota: a limit of that size has another meaning.
 const endless = int64(1) << 40
 
 func judgeQuota(u usage, what string, needed int64) Check {

@@ -46,8 +46,8 @@ type edition struct {
 	} `json:"supportedStorageEditions"`
 }
 
-// judge returns whether Azure restricts what the status is of: nil if it does not. A status is
-// Visible, Available, Default or Disabled; without one there is no restriction.
+// judge returns a check if the status says that Azure restricts its entry, and else nil. A status
+// is Visible, Available, Default or Disabled; without one there is no restriction.
 func (s status) judge(concern, of, remedy string) *Check {
 	switch s.Status {
 	case "", "Visible", "Available", "Default":

@@ -53,7 +53,7 @@ var concerns = map[string][]string{
 	"defender": {"Defender"}, "roles": {"role"},
 }
 
-// said is what an answer has to say somewhere, in lower case, for a check to be good.
+// said returns the text, in lower case, that an answer must contain for a check to be good.
 func said(answer string, check preflight.Check) string {
 	switch answer {
 	case "subscription":
@@ -79,9 +79,9 @@ func said(answer string, check preflight.Check) string {
 	}
 }
 
-// FuzzAnswers: whatever Azure answers to one of the questions, each check has an end that is known
-// and something to do unless it is good, nothing that it prints commands a terminal, and it is good
-// only where the answer is JSON and says so.
+// FuzzAnswers: for every answer of Azure to one of the questions, each check ends in a known state
+// and has a remedy unless it is good; none of its text controls a terminal; and it is good only if
+// the answer is JSON and says so.
 func FuzzAnswers(f *testing.F) {
 	azure := azuretest.New(f)
 	var names []string

@@ -42,7 +42,7 @@ const (
 	throttled = `ERROR: Too Many Requests({"error":{"code":"TooManyRequests","message":"The request is being throttled."}})` + "\n"
 )
 
-// needs are those of a prod whose values the answers know, whatever the defaults become.
+// needs are those of a prod whose values match the answers, even when the defaults change.
 func needs(t testing.TB, overrides map[string]string) preflight.Needs {
 	t.Helper()
 	values := map[string]string{
@@ -137,7 +137,7 @@ func at(t testing.TB, value any, path ...any) map[string]any {
 	return object
 }
 
-// fault changes an answer, and says which checks that makes a problem of, with a word of each.
+// fault changes an answer, and names the checks that become problems, with a word of each.
 type fault struct {
 	answer string
 	change func(t testing.TB, body map[string]any)
@@ -217,7 +217,7 @@ func TestUnit_EachFaultIsFound(t *testing.T) {
 	}
 }
 
-// What is just enough is good, and what is one less is not.
+// Exactly enough is good; one less is not.
 func TestUnit_OneLessIsNotEnough(t *testing.T) {
 	t.Parallel()
 	const family = "quota standardDDSv5Family" + first
@@ -290,7 +290,7 @@ func assertProblems(t testing.TB, report preflight.Report, want map[string]strin
 	}
 }
 
-// What more the configuration may ask for, and what is refused of it.
+// The further settings that the configuration may need, and their refusals.
 func TestUnit_TheConfigurationDecidesWhatIsAskedFor(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -351,8 +351,8 @@ func TestUnit_ConfiguredMeshRevisionsGoWithTheVersion(t *testing.T) {
 // lists are the answers that have pages.
 var lists = []string{"mesh", "postgres", "providers", "roles", "skus", "usages", "vaults"}
 
-// Whatever an answer is instead of the documented one: it is not known, and nothing else is told
-// about what it was asked for.
+// An answer that is not the documented one makes the check "not known", and the report says nothing
+// else about its question.
 func TestUnit_WhatIsNoAnswerIsNotKnown(t *testing.T) {
 	t.Parallel()
 	azure := azuretest.New(t)
@@ -524,7 +524,7 @@ func TestUnit_WithoutASignInNothingIsKnown(t *testing.T) {
 	assert.Contains(t, report.Checks[0].Remedy, "install the Azure CLI")
 }
 
-// The condition that the setup document prescribes is good, and no other is taken for it.
+// Only the condition that the set-up document prescribes is good.
 func TestUnit_AConditionIsJudgedByTheRolesThatItAllows(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../../docs/INFRA_PIPELINE_SETUP.md")
@@ -565,8 +565,8 @@ func TestUnit_AConditionIsJudgedByTheRolesThatItAllows(t *testing.T) {
 	}
 }
 
-// A role of the organisation's own may allow all, and one on a resource group is not one for the
-// subscription.
+// A custom role of the organisation may allow everything, and a role on a resource group is not one
+// on the subscription.
 func TestUnit_OtherRolesAreNotTakenForTheNeededOnes(t *testing.T) {
 	t.Parallel()
 	custom, group := azuretest.New(t), azuretest.New(t)

@@ -1,7 +1,6 @@
-// Package preflight asks a subscription, before a first deployment, whether an environment can be
-// deployed to it: what Azure would refuse in the middle of an update is told before anything
-// exists. An answer that cannot be read, or that is not given, is "not known"; it is never taken
-// for good news.
+// Package preflight asks Azure, before a first deployment, whether a subscription can take an
+// environment: it reports what Azure would refuse in the middle of an update before any resource
+// exists. A missing or unreadable answer is "not known"; it never counts as good.
 package preflight
 
 import (
@@ -114,7 +113,8 @@ func (r Report) Verdict() string {
 // longest is how much of a text from outside is shown.
 const longest = 400
 
-// shown makes a text from outside safe to print: one line, without what commands a terminal.
+// shown makes a text from outside safe to print: one line, without control characters of a
+// terminal.
 func shown(text string) string {
 	text = strings.Join(strings.Fields(changes.Loggable(text)), " ")
 	if runes := []rune(text); len(runes) > longest {

@@ -20,8 +20,9 @@ const (
 	policyContributor       = "36243c78-bf99-498c-9df9-86d9f8d28608"
 )
 
-// right is what a deployer may do only with one of some roles. Role Based Access Control Administrator is
-// none of them: it has the role assignments of Microsoft.Authorization, and not its locks and policies.
+// right is what a deployer may do only with one of some roles. Role Based Access Control
+// Administrator is not one of them: it may manage the role assignments of Microsoft.Authorization,
+// but not its locks and policies.
 type right struct {
 	verb  string
 	role  string // the least role, by name
@@ -151,19 +152,19 @@ func (n Needs) judgeRoles(subscription, deployer string, items []json.RawMessage
 	return checks
 }
 
-// covers tells whether an assignment at scope is one for the whole subscription.
+// covers reports whether an assignment at scope is one for the whole subscription.
 func covers(scope, subscription string) bool {
 	scope = strings.ToLower(scope)
 	return scope == "/" || scope == "/subscriptions/"+strings.ToLower(subscription) ||
 		strings.HasPrefix(scope, "/providers/microsoft.management/managementgroups/")
 }
 
-// conditional is what is found where a condition cannot be judged.
+// conditional is the finding when a condition cannot be judged.
 const conditional = "a condition limits which roles may be assigned, and it is not the one of docs/INFRA_PIPELINE_SETUP.md"
 
 var (
 	guids = regexp.MustCompile(`\{[0-9a-f,-]+\}`)
-	// conditions are the ones that allow assigning, and taking away, some roles only: as
+	// conditions are the ones that allow assigning and removing only some roles: as
 	// docs/INFRA_PIPELINE_SETUP.md and the portal write them, without spaces and in lower case. Any
 	// other condition is not judged. Source: learn.microsoft.com, "Examples to delegate Azure role
 	// assignment management with conditions".

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// subscriptions asks whether the subscription takes deployments ("Subscriptions - Get", api-version
-// 2022-12-01).
+// subscriptions asks whether the subscription accepts deployments ("Subscriptions - Get",
+// api-version 2022-12-01).
 func (q asker) subscriptions(ctx context.Context) []Check {
 	const concern = "subscription"
 	var checks []Check
@@ -117,7 +117,7 @@ func (n Needs) judgeVault(items []json.RawMessage) Check {
 	return good(concern, n.Vault, "no deleted vault of the subscription has the name")
 }
 
-// defender asks for the plan without which Azure takes no reports of Defender's sensors in the
+// defender asks for the plan without which Azure accepts no reports from Defender's sensors in the
 // cluster ("Pricings - Get", Microsoft.Security, api-version 2024-01-01).
 func (q asker) defender(ctx context.Context) []Check {
 	const concern, of = "Defender", "plan Containers"

@@ -1,5 +1,5 @@
-// Package provenance verifies by which workflow, from which commit, an image was built: what the provenance says that GitHub signs
-// with its own Sigstore, for private repositories.
+// Package provenance verifies which workflow built an image, and from which commit. It reads the
+// provenance that GitHub signs with its own Sigstore, for private repositories.
 package provenance
 
 import (
@@ -13,7 +13,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// What a provenance says that it is. Sources: in-toto/attestation v1.1.0, spec/v1/statement.md; slsa.dev, spec v1.0, "Provenance".
+// The types that a provenance names. Sources: in-toto/attestation v1.1.0, spec/v1/statement.md;
+// slsa.dev, spec v1.0, "Provenance".
 const (
 	statementType = "https://in-toto.io/Statement/v1"
 	predicateType = "https://slsa.dev/provenance/v1"
@@ -32,7 +33,7 @@ type Wanted struct {
 	Commit string
 }
 
-// MissingError is an image that no provenance is attached to.
+// MissingError says that an image has no provenance attached.
 type MissingError struct{ Digest v1.Hash }
 
 // Error says how an image gets a provenance.
@@ -41,8 +42,9 @@ func (e *MissingError) Error() string {
 		"sign, set the repository variable ATTEST to false", e.Digest)
 }
 
-// Verify returns no error if one of the bundles that are attached to an image is a provenance that says what is wanted. Others may be
-// attached to it, by who may push to its registry: they do no harm. The bundles are Sigstore's, as JSON.
+// Verify returns no error if one of the bundles that are attached to an image is a provenance with
+// the wanted content. Everyone who may push to the registry can attach others: they do no harm. The
+// bundles are Sigstore's, as JSON.
 func Verify(roots Roots, bundles [][]byte, wanted Wanted) error {
 	if len(bundles) == 0 {
 		return &MissingError{Digest: wanted.Digest}
@@ -69,7 +71,7 @@ func verify(roots Roots, text []byte, wanted Wanted) error {
 	return errors.Join(wanted.of(signed.certificate), wanted.in(signed.payload))
 }
 
-// in compares what is wanted with the statement that was signed.
+// in compares the wanted content with the signed statement.
 func (w Wanted) in(payload []byte) error {
 	var statement struct {
 		Type          string `json:"_type"`
@@ -95,8 +97,8 @@ func (w Wanted) in(payload []byte) error {
 	return fmt.Errorf("is that of another image, %s; promote that, or release this one again", strings.Join(others, ", "))
 }
 
-// Extensions by which GitHub's certificates say what a workflow's token said. Source: sigstore/fulcio at 001376a,
-// docs/oid-info.md.
+// Extensions of GitHub's certificates with the claims of a workflow's token. Source:
+// sigstore/fulcio at 001376a, docs/oid-info.md.
 var (
 	issuer      = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 8}
 	environment = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 11}
@@ -106,8 +108,8 @@ var (
 	workflow    = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 18}
 )
 
-// of compares what is wanted with whom a certificate was issued to. The workflow is named twice: the one that signed, and the one that
-// the run began with.
+// of compares the wanted content with the holder of a certificate. The certificate names two
+// workflows: the one that signed, and the one that the run began with.
 func (w Wanted) of(certificate *x509.Certificate) error {
 	file := w.Repository + "/" + w.Workflow + "@" + w.Ref
 	var mistakes []error

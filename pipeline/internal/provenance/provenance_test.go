@@ -167,7 +167,7 @@ func TestUnit_TrustedRootsThatTrustNobodyAreRefused(t *testing.T) {
 		_, err := provenance.ReadRoots([]byte(text))
 		require.ErrorContains(t, err, "gh attestation trusted-root", text)
 	}
-	// An authority is trusted for the time that the root says.
+	// An authority is trusted for the time in the root.
 	ended, err := provenance.ReadRoots(bytes.ReplaceAll(one.Roots(), []byte(`"validFor":{`), []byte(`"validFor":{"end":"2020-01-01T00:00:00Z",`)))
 	require.NoError(t, err)
 	require.ErrorContains(t, provenance.Verify(ended,

@@ -10,10 +10,12 @@ import (
 	"time"
 )
 
-// Roots are the authorities that are trusted: who issues certificates to workflows, and who tells the time.
+// Roots are the trusted authorities: those that issue certificates to workflows, and those that
+// stamp the time.
 type Roots struct{ signers, clocks []authority }
 
-// authority is a chain of certificates, from the one that signs to the one that is trusted, and when it was in use.
+// authority is a chain of certificates, from the signing to the trusted one, with the time of its
+// use.
 type authority struct {
 	chain []*x509.Certificate
 	since time.Time
@@ -71,8 +73,8 @@ func ReadRoots(text []byte) (Roots, error) {
 	return roots, nil
 }
 
-// options are those by which a certificate that an authority has issued is verified. Roots is never nil, which would be those of the
-// machine.
+// options are those by which a certificate that an authority has issued is verified. Roots is never
+// nil: nil would mean the machine's own roots.
 func (a authority) options(at time.Time, usage x509.ExtKeyUsage) x509.VerifyOptions {
 	trusted, between := x509.NewCertPool(), x509.NewCertPool()
 	last := len(a.chain) - 1

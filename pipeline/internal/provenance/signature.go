@@ -20,7 +20,7 @@ const MediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 // payloadType is that of a statement in an envelope. Source: in-toto/attestation v1.1.0, spec/v1/envelope.md.
 const payloadType = "application/vnd.in-toto+json"
 
-// signed is a text, its signature, who signed it and what proves when.
+// signed is a text with its signature, its signer, and the proof of its time.
 type signed struct {
 	payload     []byte
 	signature   []byte
@@ -63,8 +63,9 @@ func read(text []byte) (*signed, error) {
 	return s, nil
 }
 
-// verify returns no error if the text was signed with the certificate's key, while the certificate was valid, and an authority of
-// the roots issued it. It is valid for minutes: that it was then is what an authority's timestamp of the signature says.
+// verify returns no error if the text was signed with the certificate's key, while the certificate
+// was valid, and an authority of the roots issued it. The certificate is valid for minutes; an
+// authority's timestamp of the signature proves that it was valid then.
 func (s *signed) verify(roots Roots) error {
 	if err := s.certificate.CheckSignature(x509.ECDSAWithSHA256, envelope(s.payload), s.signature); err != nil {
 		return fmt.Errorf("is not what was signed, or not with the key of its certificate; release the commit again: %w", err)
@@ -88,7 +89,8 @@ func (s *signed) verify(roots Roots) error {
 	return errors.Join(refused...)
 }
 
-// envelope is what is signed of a text. Source: secure-systems-lab/dsse v1.0.2, protocol.md, "Signature Definition".
+// envelope returns the bytes that are signed for a text. Source: secure-systems-lab/dsse v1.0.2,
+// protocol.md, "Signature Definition".
 func envelope(payload []byte) []byte {
 	return fmt.Appendf(nil, "DSSEv1 %d %s %d %s", len(payloadType), payloadType, len(payload), payload)
 }
@@ -133,7 +135,7 @@ func (r Roots) stamped(response, signature []byte) (time.Time, error) {
 		if err != nil {
 			return fail(err)
 		}
-		token.Certificates = authority.chain // not what the token brings along itself
+		token.Certificates = authority.chain // not the token's own certificates
 		err = token.VerifyWithOpts(authority.options(stamp.Time, x509.ExtKeyUsageTimeStamping))
 		if err == nil && authority.valid(stamp.Time) {
 			return stamp.Time, nil

@@ -1,4 +1,5 @@
-// Package workflows checks GitHub workflows for what keeps them safe and reproducible, beyond what actionlint looks at.
+// Package workflows checks rules that keep GitHub workflows safe and reproducible, in addition to
+// those of actionlint.
 package workflows
 
 import (
@@ -16,7 +17,8 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/checks"
 )
 
-// workflow is what the checks read of a workflow or, as Runs, of a composite action.
+// workflow has the parts of a workflow that the checks read, or, as Runs, those of a composite
+// action.
 type workflow struct {
 	On          events         `yaml:"on"`
 	Permissions any            `yaml:"permissions"`
@@ -90,19 +92,21 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 //   - a workflow has permissions, which only read; jobs add what they need;
 //   - a script has no ${{ }} in it: the shell would run text from a branch's name (same source);
 //   - a job that writes nothing to the repository does not keep the credential that checked it out;
-//   - what updates an environment is in a concurrency group that does not cancel;
-//   - in a workflow that a pull request begins no job gets a token to sign in with, unless it runs for pushes only, or in the
-//     environment preview, whose identity reads, and for no fork;
-//   - a job that is a required check has no condition but always(): GitHub takes a check that is skipped for a green one, and a job
-//     after its time-out for a cancelled one (docs.github.com, "Using conditions to control job execution");
+//   - a job that updates an environment is in a concurrency group that does not cancel;
+//   - in a workflow that a pull request begins no job gets a token to sign in with, unless the job
+//     runs for pushes only, or runs in the environment preview, whose identity only reads, and not
+//     for a fork;
+//   - a job that is a required check has no condition but always(): GitHub counts a skipped check
+//     as green, and a job after its time-out as cancelled (docs.github.com, "Using conditions to
+//     control job execution");
 //   - a job of a pull request runs on a runner that no deployment uses (docs.github.com, "Secure use reference", self-hosted runners);
 //   - a pull request is compared with the first parent of its merge: the base of its event may be older (actions/runner, issue 1689);
 //   - the labels of a pull request are asked of GitHub: those of the event are old when a run is
 //     started again (docs.github.com, "Re-running workflows and jobs": the event is the original one);
 //   - pull_request_target, which runs unreviewed code with rights, is not used;
 //   - a job has a timeout;
-//   - no job writes a cache, but one of a workflow that no pull request and no push begins: what others leave in a cache would be
-//     linked into programs that have an identity;
+//   - only a job of a workflow that neither a pull request nor a push begins writes a cache:
+//     programs with an identity would be linked from files that other jobs left in a cache;
 //   - a job that compiles prints the disk and memory that were free, whatever its end.
 func Check(repository string) error {
 	var files []string
@@ -235,8 +239,9 @@ const (
 	onDevelop = "github.ref == 'refs/heads/develop'" // the ref of a pull request is its own
 )
 
-// trusted reports whether a job of a workflow for pull requests gives none of them a token to sign in with that it must not have: the
-// environment preview has an identity that only reads, and not even that is for the code of a fork.
+// trusted reports whether a job of a workflow for pull requests gives no pull request a token that
+// it must not have: the environment preview has an identity that only reads, and the code of a fork
+// must not have even that.
 func (j job) trusted() bool {
 	writes, _ := writesOf(j.Permissions)
 	if !slices.Contains(writes, "id-token") {
@@ -249,8 +254,9 @@ func (j job) trusted() bool {
 	return demands(j.If, pushed) || demands(j.If, onDevelop) || environment == "preview" && demands(j.If, ownBranch)
 }
 
-// demands reports whether a condition cannot hold without the term. It understands terms joined by &&, which is all that is needed here;
-// whatever could make one optional, or turn it around, is taken for no demand.
+// demands reports whether a condition cannot hold without the term. It understands terms joined by
+// &&, which is all that is needed here; if something could make a term optional, or negate it,
+// demands returns false.
 func demands(condition, term string) bool {
 	condition = strings.TrimSpace(condition)
 	if inner, ok := strings.CutPrefix(condition, "${{"); ok {
@@ -271,7 +277,8 @@ const setup = "./.github/actions/setup"
 
 func (j job) has(wanted func(step) bool) bool { return slices.ContainsFunc(j.Steps, wanted) }
 
-// writesCache reports whether a step leaves something for other runs. setup-go does, unless it is told not to.
+// writesCache reports whether a step stores something for other runs. setup-go does, unless its
+// input cache is false.
 func (s step) writesCache() bool {
 	action, _, _ := strings.Cut(s.Uses.name, "@")
 	return action == "actions/cache" || action == "actions/cache/save" || action == "actions/setup-go" && s.With["cache"] != false
@@ -307,7 +314,8 @@ var deploys = regexp.MustCompile(`pipeline deploy|pulumi .*\b(up|destroy|refresh
 
 func (c concurrency) waits() bool { return c.Group != "" && c.Cancel == false }
 
-// writesOf returns the scopes that may be written; ok is false for what lists no scopes, such as write-all.
+// writesOf returns the scopes that may be written; ok is false for permissions that list no scopes,
+// such as write-all.
 func writesOf(permissions any) (scopes []string, ok bool) {
 	listed, ok := permissions.(map[string]any)
 	for scope, access := range listed {
@@ -336,8 +344,8 @@ var (
 	remark = regexp.MustCompile(`\s# v\d+(\.\d+)*$`)
 )
 
-// read notes the pins in a file and returns what is not pinned. The version is a comment, which only the text has: at the end of the
-// line, however the line is written.
+// read records the pins in a file and returns an error for each missing pin. The version is a
+// comment, which only the text has: at the end of the line, however the line is written.
 func (p pins) read(name string, lines []string, all []use) []error {
 	var mistakes []error
 	for _, u := range all {

@@ -170,7 +170,8 @@ func TestUnit_TheRepositorysWorkflowsAreSafe(t *testing.T) {
 	assert.Equal(t, strings.Join(quoted, ", "), string(protected[1]))
 }
 
-// What several places pin is the same everywhere: Pulumi's command line and SDK, kubelogin, and actionlint as program and library.
+// Versions that several places pin are the same everywhere: Pulumi's command line and SDK,
+// kubelogin, and actionlint as program and library.
 func TestUnit_PinsInSeveralPlacesAgree(t *testing.T) {
 	t.Parallel()
 	const repository = "../../.."
@@ -221,7 +222,7 @@ func TestUnit_CodeOwnersOwnWhatIsThere(t *testing.T) {
 	}
 }
 
-// What a deployment is compiled from begins a deployment when it changes.
+// A change of any package that a deployment is compiled from begins a deployment.
 func TestUnit_EveryPackageOfADeploymentBeginsIt(t *testing.T) {
 	t.Parallel()
 	const repository = "../../.."

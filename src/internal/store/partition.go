@@ -97,7 +97,7 @@ func (s *Store) addDay(ctx context.Context, name string, from time.Time) error {
 // a time; the others do nothing. No read and no write waits for it: DropDays first detaches the
 // partition concurrently, which waits for the queries that use it and locks none out (PostgreSQL
 // documentation, ALTER TABLE, DETACH PARTITION). DROP TABLE alone would lock all of telemetry. The
-// error names the partitions that a long query still holds; a later call drops them.
+// error names the partition that a long query still holds; a later call drops it.
 func (s *Store) DropDays(ctx context.Context, before time.Time) (err error) {
 	connection, err := s.pool.Acquire(ctx)
 	if err != nil {

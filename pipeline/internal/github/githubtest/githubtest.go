@@ -1,5 +1,5 @@
-// Package githubtest is a GitHub for tests, on the loopback interface: what this repository's pipeline calls of it, with pages, and
-// who may do what left out.
+// Package githubtest is a GitHub for tests, on the loopback interface: the part of its API that
+// this repository's pipeline calls, with pages, but without permissions.
 package githubtest
 
 import (
@@ -32,7 +32,7 @@ type GitHub struct {
 	Comments map[int][]*gogithub.IssueComment
 	Issues   []*gogithub.Issue
 	Pulls    []*gogithub.PullRequest
-	// OfCommit are the pull requests that GitHub knows of a commit.
+	// OfCommit are the pull requests that GitHub lists for a commit.
 	OfCommit map[string][]*gogithub.PullRequest
 	// Files are the names of the files that each pull request changes.
 	Files map[int][]string

@@ -1,6 +1,6 @@
 // Package azuretest is a subscription for tests: a stand-in for the Azure CLI that gives prepared
-// answers. It knows the commands of its answers and no others. Each answer has the shape of a
-// published example, which its file names; a test changes the answers to make a fault.
+// answers. It knows only the commands that it has answers for. Each answer has the shape of a
+// published example, which its file names; a test changes answers to create a fault.
 package azuretest
 
 import (
@@ -152,7 +152,7 @@ func (a *Azure) FailsFirst(name string, times int, said string) {
 	a.write("0-"+name, answer{Args: a.file(name).Args, Stderr: said, Code: 1, Times: times})
 }
 
-// Hangs lets the stand-in wait instead of answering.
+// Hangs makes the stand-in wait instead of answering.
 func (a *Azure) Hangs(name string) {
 	a.t.Helper()
 	a.write(name, answer{Args: a.file(name).Args, Hang: true})
@@ -172,12 +172,12 @@ func (a *Azure) Paged(name string) {
 		require.NoError(a.t, err)
 		return string(text)
 	}
-	// Whatever host a link names, the request goes where the first one went.
+	// The link may name any host: the request goes to that of the first one.
 	a.write(name, answer{Args: file.Args, Stdout: page("https://elsewhere.example.com"+next[last], items[0])})
 	a.write(name+"-2", answer{Args: next, Stdout: page(nil, items[1:]...)})
 }
 
-// Endless lets every page of a list name the same next page.
+// Endless makes every page of a list name the same next page.
 func (a *Azure) Endless(name string) {
 	a.t.Helper()
 	file := a.file(name)

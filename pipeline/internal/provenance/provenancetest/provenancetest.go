@@ -1,5 +1,5 @@
-// Package provenancetest is a Sigstore for tests, with keys of its own: it issues certificates to workflows, as GitHub's does, stamps
-// signatures with the time, and attaches what it has signed to images.
+// Package provenancetest is a Sigstore for tests, with keys of its own: it issues certificates to
+// workflows, as GitHub's does, stamps signatures with the time, and attaches its bundles to images.
 package provenancetest
 
 import (
