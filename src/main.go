@@ -1,5 +1,6 @@
-// Command gridos is the GridOS reference service: substation telemetry over HTTP, kept in PostgreSQL, and a dashboard for
-// operators. docs/service.md in the repository tells how it is configured and used.
+// Command gridos is the GridOS reference service: substation telemetry over HTTP, kept in
+// PostgreSQL, and a dashboard for operators. docs/service.md in the repository says how to
+// configure and use it.
 package main
 
 import (
@@ -133,7 +134,8 @@ func runSmoke(ctx context.Context, arguments []string, stderr io.Writer) error {
 	return smoke.Run(ctx, *address, *wait, slog.New(slog.NewJSONHandler(stderr, nil)).With("version", buildVersion()))
 }
 
-// buildVersion is what the image was built as, or what the go command knows about the checkout.
+// buildVersion returns the version that the image was built with, or else the one that the go
+// command recorded from the checkout.
 func buildVersion() string {
 	if version != "" {
 		return version

@@ -54,7 +54,7 @@ func TestService_TheProgramNeedsNothingAroundIt(t *testing.T) {
 	require.NoError(t, err, "%s", output)
 	require.NoError(t, os.MkdirAll(filepath.Join(image, "etc/ssl/certs"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(image, "etc/ssl/certs/ca-certificates.crt"), root, 0o644))
-	// What the kubelet mounts into every container, and the secret.
+	// The files that the kubelet mounts into every container, and the secret.
 	require.NoError(t, os.WriteFile(filepath.Join(image, "etc/hosts"), []byte("127.0.0.1 localhost\n"), 0o644))
 	require.NoError(t, os.MkdirAll(filepath.Join(image, "secrets"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(image, "secrets/password"), []byte(database.Password), 0o644))

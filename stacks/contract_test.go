@@ -18,7 +18,7 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// contract is what crosses from project to project, and to other teams.
+// contract has the outputs that other projects, and other teams, read.
 type contract struct {
 	Version  int                          `json:"version"`
 	Projects map[string]map[string]output `json:"projects"`

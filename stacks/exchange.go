@@ -131,7 +131,7 @@ func ReadPublic[T any](ctx *pulumi.Context, project Project) (T, error) {
 		}
 		return values, err
 	})
-	// An answer with a secret in it is secret as a whole; what is left of it here is not.
+	// An answer with a secret in it is secret as a whole; the part that is left here is not secret.
 	fill(&outputs, declared, pulumi.Unsecret(public), unknown)
 	return outputs, nil
 }
@@ -143,8 +143,9 @@ type readStackOutputsArgs struct {
 	Name string `pulumi:"name"`
 }
 
-// probe returns an error that a person can act on when the stack cannot be read. A stack reference would make the engine
-// give up with a bare "unknown stack" before the program has a say.
+// probe returns an error that a person can act on when the stack cannot be read. With a stack
+// reference the engine would give up with a bare "unknown stack" before the program can add an
+// explanation.
 func probe(ctx *pulumi.Context, project Project) error {
 	args := &readStackOutputsArgs{Name: project.Reference(ctx.Organization(), ctx.Stack())}
 	err := ctx.Invoke(readStackOutputs, args, &struct{}{})
@@ -154,8 +155,9 @@ func probe(ctx *pulumi.Context, project Project) error {
 	return nil // or the SDK objects to secrets in the answer, which is not used here
 }
 
-// check returns every way in which values are not what the contract declares. deployed is false, without an error, for a
-// stack that was never brought up while ctx previews. The values of the keys in unknown are not looked at.
+// check returns every way in which values are not what the contract declares. deployed is false,
+// without an error, for a stack that was never brought up while ctx previews. check ignores the
+// values of the keys in unknown.
 func check(
 	ctx *pulumi.Context, project Project, declared []Output, types map[string]reflect.Type, values map[string]any, unknown map[string]bool,
 ) (deployed bool, err error) {
@@ -195,7 +197,7 @@ func fieldTypes[T any]() map[string]reflect.Type {
 	return types
 }
 
-// conforms tells whether value, as the engine answers it, is of the contract's type.
+// conforms reports whether value, as the engine answers it, is of the contract's type.
 func conforms(value any, want reflect.Type) bool {
 	switch want {
 	case reflect.TypeFor[string]():
@@ -212,8 +214,8 @@ func conforms(value any, want reflect.Type) bool {
 	}
 }
 
-// fill sets the fields of declared in outputs to what source, a map that was checked, holds for them, and those of the keys in unknown to
-// unknown values.
+// fill sets the fields of declared in outputs to their values in source, a map that check has
+// accepted, and the fields of the keys in unknown to unknown values.
 func fill[T any](outputs *T, declared []Output, source pulumi.Output, unknown map[string]bool) {
 	fields := reflect.ValueOf(outputs).Elem()
 	for _, o := range declared {
@@ -230,7 +232,8 @@ func fill[T any](outputs *T, declared []Output, source pulumi.Output, unknown ma
 	}
 }
 
-// valueOf returns the value of key in source as an output of type want. The conversions cannot fail: check was there.
+// valueOf returns the value of key in source as an output of type want. The conversions cannot
+// fail: check has accepted the values.
 func valueOf(source pulumi.Output, key string, want reflect.Type) pulumi.Output {
 	at := func(v any) any {
 		values, _ := v.(map[string]any)

@@ -8,8 +8,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// PlannedVariable names the environment variable with the path of a file of Planned. A preview of one stack can then show what an update
-// of all would do to it: what the stacks before it are going to export, in place of what they export now. Updates do not read it.
+// PlannedVariable names the environment variable with the path of a file of Planned. A preview of
+// one stack can then show what an update of all would do to it: it reads the outputs that the
+// stacks before it are going to export, in place of their present ones. Updates do not read it.
 const PlannedVariable = "GRIDOS_PLANNED_OUTPUTS"
 
 // Planned is what stacks are going to export, by the names of their projects.
@@ -19,7 +20,8 @@ type Planned map[string]PlannedOutputs
 type PlannedOutputs struct {
 	// Known are the outputs whose values its preview knows, by key.
 	Known map[string]any `json:"known"`
-	// Unknown are the keys of the others that are not secret: they are known when the stack was updated.
+	// Unknown are the keys of the others that are not secret: they are known after the update of
+	// the stack.
 	Unknown []string `json:"unknown,omitempty"`
 }
 
@@ -40,8 +42,9 @@ func planned(ctx *pulumi.Context, project Project) (PlannedOutputs, error) {
 	return all[project.Name], nil
 }
 
-// over puts what is going to be exported over values, which are exported now. It returns the keys of declared whose values are unknown: a
-// secret that is there keeps its value, for no preview tells what becomes of it.
+// over replaces values, the present outputs, by those that are going to be exported. It returns the
+// keys of declared whose values are unknown: an existing secret keeps its value, because no preview
+// shows its new one.
 func (p PlannedOutputs) over(values map[string]any, declared []Output) (unknown map[string]bool) {
 	if p.Known == nil {
 		return nil

@@ -6,8 +6,8 @@
 // option "secret" marks a value that is encrypted in state and never printed.
 package stacks
 
-// ContractVersion is exported by every project as contractVersion. It moves when an output is removed or changes its
-// meaning; adding one does not move it.
+// ContractVersion is exported by every project as contractVersion. It increases when an output is
+// removed or changes its meaning, but not when one is added.
 const ContractVersion = 1
 
 // Project is one of the Pulumi projects of this repository.

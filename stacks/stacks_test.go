@@ -157,8 +157,9 @@ func TestUnit_ExportRefusesAnOutputWithoutValueAndMakesSecretsSecret(t *testing.
 	assert.True(t, pulumi.IsSecret(password))
 }
 
-// A preview takes what the other stack is going to export for what it exports; what is not known yet is unknown, and neither another
-// contract version there nor a missing output is in the way. An update reads what is there.
+// A preview reads the outputs that the other stack is going to export instead of its present ones;
+// values that are not known yet are unknown, and neither another contract version there nor a
+// missing output is an error. An update reads the present outputs.
 func TestUnit_APreviewOfAllReadsWhatIsGoingToBeExported(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "exports.json")
 	text := fmt.Sprintf(`{"gridos-infra": {"known": {"contractVersion": %d, "clusterName": "the next"}, "unknown": ["clusterId"]}}`,

@@ -1,6 +1,6 @@
 // Command bench shows what one core of the service can do with a real database, next to pgbench
 // doing the same statements on the same database of the same machine, and that a long read of the
-// history stops no ingest. It takes about two minutes: go run ./bench
+// history does not stop ingest. It takes about two minutes: go run ./bench
 package main
 
 import (
@@ -57,7 +57,7 @@ func main() {
 	}
 }
 
-// measurement is a rate and what 99 of 100 waited at most.
+// measurement is a rate, and the longest wait of 99 of 100 requests.
 type measurement struct {
 	perSecond float64
 	p99       time.Duration
@@ -133,7 +133,7 @@ func besidePgbench(
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// cases are what is measured: a request, and the statements that answer it as a script for pgbench.
+// cases are the measured requests, each with the statements that answer it as a script for pgbench.
 var cases = []struct {
 	name   string
 	target func(*service) vegeta.Targeter

@@ -29,9 +29,9 @@ const (
 	worstRatio = 2
 )
 
-// besideAReader measures the ingest of five replicas that start one after the other: as it is, and
-// while one transaction reads the history for as long as the round lasts, and a day is due to be
-// dropped, which each replica tries when it has started.
+// besideAReader measures the ingest of five replicas that start one after the other: once without
+// other load, and once while one transaction reads the history for the whole round, and a day is
+// due to be dropped, which each replica tries after its start.
 func besideAReader(ctx context.Context, output io.Writer, program string, server *pgtest.Server, database settings.Database) error {
 	var alone, beside []time.Duration
 	for range rounds {
@@ -73,7 +73,8 @@ func rounded(durations []time.Duration) (all []time.Duration) {
 const dueDay = "telemetry_20200101"
 
 // longRead makes a day that is due to be dropped and begins to read the history. Finish ends the
-// reading; its error tells too when the day was dropped meanwhile, and nothing has been measured.
+// reading; its error also says if the day was dropped during the measurement, which makes it
+// worthless.
 func longRead(ctx context.Context, server *pgtest.Server, database settings.Database) (finish func() error, err error) {
 	if err := server.ExecuteIn(ctx, database.Name, `SET ROLE `+database.User,
 		fmt.Sprintf(`CREATE TABLE %s (LIKE telemetry INCLUDING ALL)`, dueDay),
@@ -91,8 +92,8 @@ func longRead(ctx context.Context, server *pgtest.Server, database settings.Data
 	}, nil
 }
 
-// ingestWhileStarting is what 99 of 100 batches took at most. Each goes to the next of the replicas
-// that are ready.
+// ingestWhileStarting returns the longest time of 99 of 100 batches. Each goes to the next of the
+// replicas that are ready.
 func ingestWhileStarting(ctx context.Context, program string, database settings.Database) (p99 time.Duration, err error) {
 	var all []*service
 	defer func() {

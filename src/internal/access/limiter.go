@@ -9,7 +9,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// remembered is how many clients a limiter remembers, of those that came last: about 2 MB.
+// remembered is how many of the latest clients a limiter remembers: about 2 MB.
 const remembered = 10_000
 
 // Limiter bounds how many requests a client sends to this replica.

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Networks tells where a request comes from, and whether it may read.
+// Networks finds out where a request comes from, and whether it may read.
 type Networks struct {
 	// Readers are the networks whose clients may read.
 	Readers []netip.Prefix
 	// Proxies are the networks of the proxies in front of the service, whose header X-Forwarded-For
-	// is believed.
+	// the service trusts.
 	Proxies []netip.Prefix
 }
 
@@ -20,9 +20,9 @@ type Networks struct {
 // X-Forwarded-For that is not a proxy's. Each proxy adds the address that it was connected from at
 // the end: the Application Gateway as address:port (azure-docs,
 // application-gateway/how-application-gateway-works.md), the mesh's gateway as an address (Istio,
-// network topologies, without trusted proxies). What a client has written there itself stands
-// before that, and is not looked at. When all are proxies' the first of them is the client. The
-// zero address is one that cannot be read.
+// network topologies, without trusted proxies). Entries that a client has written itself stand
+// before these, and are ignored. When all entries are proxies' the first of them is the client. An
+// unreadable address gives the zero address.
 func (n Networks) Client(r *http.Request) netip.Addr {
 	client := parse(r.RemoteAddr)
 	if !contains(n.Proxies, client) {

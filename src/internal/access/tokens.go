@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// ErrNoToken is that a request brings no token, ErrWrongToken that it brings one that is not valid.
+// ErrNoToken says that a request has no token, ErrWrongToken that its token is not valid.
 var (
 	ErrNoToken    = errors.New("the request has no token")
 	ErrWrongToken = errors.New("the token is not valid")
@@ -48,7 +48,8 @@ func (t Tokens) Sender(authorization string) (string, error) {
 	scheme, shown, _ := strings.Cut(strings.TrimSpace(authorization), " ")
 	shown = strings.TrimLeft(shown, " ")
 	given := strings.EqualFold(scheme, "Bearer") && shown != ""
-	// Sums are compared, so that the time tells nothing of the tokens, their lengths included.
+	// The comparison is of sums, so that its time reveals nothing about the tokens, not even their
+	// lengths.
 	sum := sha256.Sum256([]byte(shown))
 	found, tokens := "", 0
 	for i, line := range strings.Split(string(content), "\n") {

@@ -1,7 +1,7 @@
 // Package alarm decides from a value and its limits whether an operator has to look.
 package alarm
 
-// State is what an operator is told about a point.
+// State is what an operator sees of a point.
 type State string
 
 // The states of a point.
@@ -41,7 +41,7 @@ func (l Limits) Next(previous State, value float64) State {
 	}
 }
 
-// margin is what a limit is tightened by while its alarm is on.
+// margin is how much tighter a limit is while its alarm is on.
 func (l Limits) margin(previous, of State) float64 {
 	if previous == of {
 		return l.Hysteresis

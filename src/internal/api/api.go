@@ -45,9 +45,9 @@ type API struct {
 
 // Access decides whose requests are answered.
 type Access struct {
-	// Tokens are what requests that write must bring one of.
+	// Tokens are the valid tokens; a request that writes must have one.
 	Tokens access.Tokens
-	// Networks are where requests that read may come from.
+	// Networks are those from which requests may read.
 	Networks access.Networks
 	// Limiter bounds how many requests each sender and each client address may send.
 	Limiter *access.Limiter
@@ -86,7 +86,7 @@ type Point struct {
 	At         *time.Time  `json:"at"`
 	Alarm      alarm.State `json:"alarm"`
 	AlarmSince *time.Time  `json:"alarmSince,omitempty"`
-	// Stale is that the value is too old to be trusted.
+	// Stale says that the value is too old to be trusted.
 	Stale bool `json:"stale"`
 }
 
@@ -154,7 +154,7 @@ func (a *API) define(w http.ResponseWriter, r *http.Request) {
 	a.write(w, r, http.StatusOK, substation)
 }
 
-// batch is what POST /api/v1/telemetry takes.
+// batch is the body of POST /api/v1/telemetry.
 type batch struct {
 	Samples []telemetry.Sample `json:"samples"`
 }
@@ -230,7 +230,7 @@ func (a *API) series(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// window reads what part of the history is asked for: either from and to, or the last window until now.
+// window reads the requested part of the history: either from and to, or the last window until now.
 func (a *API) window(r *http.Request) (from, to time.Time, width time.Duration, err error) {
 	query := r.URL.Query()
 	wrong := func(format string, arguments ...any) (time.Time, time.Time, time.Duration, error) {
@@ -279,7 +279,8 @@ func (a *API) window(r *http.Request) (from, to time.Time, width time.Duration, 
 	return from, to, bucketWidth(to.Sub(from), buckets), nil
 }
 
-// bucketWidth is the least number of whole seconds with which a range takes no more than the buckets.
+// bucketWidth returns the least number of whole seconds with which a range needs at most so many
+// buckets.
 func bucketWidth(length time.Duration, buckets int) time.Duration {
 	width := length / time.Duration(buckets)
 	if remainder := width % time.Second; remainder != 0 || width == 0 {
@@ -305,8 +306,7 @@ func (a *API) ReadOnly(next http.Handler) http.Handler {
 	})
 }
 
-// mayWrite refuses a request without a sender's token, if there are tokens, and notes who the
-// sender is.
+// mayWrite refuses a request without a sender's token, if there are tokens, and records the sender.
 func (a *API) mayWrite(r *http.Request) error {
 	address := access.Network(a.access.Networks.Client(r))
 	sender, err := a.access.Tokens.Sender(r.Header.Get("Authorization"))
@@ -329,7 +329,7 @@ func (a *API) mayWrite(r *http.Request) error {
 		return err
 	}
 	observe.SetSender(r.Context(), sender)
-	if sender == access.AnySender { // no name: many may be behind it
+	if sender == access.AnySender { // no name: many senders may share it
 		return a.limit(address)
 	}
 	return a.limit("sender " + sender)

@@ -15,13 +15,13 @@ import (
 	"github.com/gridos/sharedinfra/src/internal/telemetry"
 )
 
-// problem is an error as RFC 9457 has it.
+// problem is an error in the form of RFC 9457.
 type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	// Detail says what is wrong and what would be right.
 	Detail string `json:"detail"`
-	// Mistakes are the things that are wrong with what was sent, if there may be several.
+	// Mistakes are the mistakes in the request, if there may be several.
 	Mistakes []string `json:"mistakes,omitempty"`
 	// Request is the id under which the log has more.
 	Request string `json:"request"`
@@ -37,7 +37,7 @@ func (p problem) Error() string { return p.Detail }
 
 func refuse(status int, detail string) error { return problem{Status: status, Detail: detail} }
 
-// fail answers with an error. What went wrong inside is for the log, not for the client.
+// fail answers with an error. Internal causes go to the log, not to the client.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var p problem
 	var mistakes *telemetry.Mistakes

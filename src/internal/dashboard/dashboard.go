@@ -52,7 +52,7 @@ func New() (*Page, error) {
 	}, nil
 }
 
-// ServeHTTP answers with the page, and only lets the browser run what is in it.
+// ServeHTTP answers with the page, and lets the browser run only the script in it.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", p.policy)

@@ -70,7 +70,7 @@ func run(ctx context.Context, o Options, logger *slog.Logger) error {
 	defer ticker.Stop()
 	for {
 		now := time.Now()
-		// After a long pause, only what is shown as a trend of its last minutes.
+		// After a long pause it sends only the last minutes, which the page shows as a trend.
 		sent = latest(sent, now.Add(-60*o.Interval))
 		if err := c.samples(ctx, sent, now, o.Interval); err == nil {
 			sent = now
@@ -97,7 +97,8 @@ type client struct {
 	http    *http.Client
 }
 
-// samples sends the values after from, until to, at multiples of step: what is sent twice is the same twice.
+// samples sends the values after from, until to, at multiples of step: a repeated sample has the
+// same value.
 func (c client) samples(ctx context.Context, from, to time.Time, step time.Duration) error {
 	var all []telemetry.Sample
 	for t := from.Truncate(step).Add(step); !t.After(to); t = t.Add(step) {

@@ -16,7 +16,7 @@ type station struct {
 	trouble          trouble
 }
 
-// trouble is what is wrong with a station, so that there is something to see.
+// trouble is a fault of a station, so that the demo has something to show.
 type trouble int
 
 const (
@@ -59,8 +59,8 @@ func (s station) definition() telemetry.Substation {
 	}}
 }
 
-// at is what the station measures at a moment. It depends on nothing else, so that the history which is made up and
-// the values that are sent later fit together, also after a restart.
+// at is what the station measures at a moment. It depends on nothing else, so the invented history
+// and the values that are sent later fit together, also after a restart.
 func (s station) at(t time.Time) map[string]float64 {
 	day := 2 * math.Pi * float64(t.Unix()%86400) / 86400
 	load := .72 - .2*math.Cos(day-.6) + .06*math.Sin(2*day) +

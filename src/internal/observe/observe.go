@@ -1,4 +1,5 @@
-// Package observe watches requests: an id, a line in the log and the metrics that a canary is judged by.
+// Package observe gives each request an id, a line in the log, and a place in the metrics that
+// decide about a canary.
 package observe
 
 import (
@@ -17,7 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// StatusClientGone is what a request is counted as whose client did not wait for the answer.
+// StatusClientGone is the status under which a request counts when its client did not wait for the
+// answer.
 const StatusClientGone = 499
 
 // Requests counts and logs what users ask for.
@@ -29,8 +31,8 @@ type Requests struct {
 	ignored []string
 }
 
-// NewRequests registers the metrics. Requests that match one of the patterns in ignored are neither counted nor logged: an
-// analysis must judge user traffic only, and probes would drown failures.
+// NewRequests registers the metrics. Requests that match one of the patterns in ignored are neither
+// counted nor logged: an analysis must judge user traffic only, and probes would hide failures.
 func NewRequests(registry prometheus.Registerer, logger *slog.Logger, ignored ...string) *Requests {
 	r := &Requests{
 		logger: logger, ignored: ignored,
@@ -47,7 +49,7 @@ func NewRequests(registry prometheus.Registerer, logger *slog.Logger, ignored ..
 	return r
 }
 
-// details are what is known of a request besides what it asks for.
+// details are the facts about a request that are not in the request itself.
 type details struct{ id, sender string }
 
 type detailsKey struct{}
@@ -128,7 +130,7 @@ func (r *Requests) done(request *http.Request, answer *recorder, took time.Durat
 	r.logger.Log(request.Context(), level, "request", attributes...)
 }
 
-// label keeps clients from making metrics: what no route knows is counted together.
+// label keeps clients from creating metrics: all requests without a route count together.
 func label(request *http.Request) (method, route string) {
 	switch request.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions:
@@ -146,7 +148,7 @@ func label(request *http.Request) (method, route string) {
 	return method, route
 }
 
-// recorder remembers what was answered.
+// recorder remembers the status and the size of the answer.
 type recorder struct {
 	http.ResponseWriter
 	code  int

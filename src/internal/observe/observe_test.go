@@ -35,7 +35,7 @@ func TestUnit_APanicIsAnAnswerAndCounted(t *testing.T) {
 gridos_http_requests_total{code="500",method="GET",route="/broken/{id}"} 1
 `), "gridos_http_requests_total"))
 
-	// Clients must not be able to make metrics without end.
+	// Clients must not be able to create endless metrics.
 	for _, method := range []string{"ABC", "DEF"} {
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), method, "/"+method, http.NoBody))
 	}

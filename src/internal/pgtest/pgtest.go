@@ -24,7 +24,7 @@ import (
 	"github.com/gridos/sharedinfra/src/internal/settings"
 )
 
-// ErrNoPostgres is that no PostgreSQL server is installed.
+// ErrNoPostgres says that no PostgreSQL server is installed.
 var ErrNoPostgres = errors.New("no PostgreSQL server on PATH nor in /usr/lib/postgresql; install the package postgresql")
 
 // Server is a running PostgreSQL server. The zero value is of no use; see New.
@@ -48,7 +48,7 @@ func Binary(name string) (string, error) {
 		return "", ErrNoPostgres
 	}
 	version := func(path string) int {
-		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // what is no number comes first
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // a text that is no number comes first
 		return n
 	}
 	return slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }), nil
@@ -109,7 +109,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}, s.options...)
 	s.process = exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(s.bin, "postgres"), arguments...)
 	s.process.Dir = s.dir
-	// Should the test be killed, the server goes too; and Ctrl-C is for the test alone.
+	// If the test is killed, the server ends too; Ctrl-C reaches only the test.
 	s.process.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential, Pdeathsig: syscall.SIGQUIT, Setpgid: true}
 	log, err := s.process.StderrPipe()
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/gridos/sharedinfra/src/internal/settings"
 )
 
-// Require skips the test, saying why, where what it needs is not installed; in CI it fails instead.
+// Require skips the test with the reason err if a program that it needs is not installed; in CI it
+// fails the test instead.
 func Require(t testing.TB, err error) {
 	t.Helper()
 	if err == nil {

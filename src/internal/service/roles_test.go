@@ -27,7 +27,7 @@ import (
 // roles are the two of an environment, in a server of their own.
 type roles struct {
 	server *pgtest.Server
-	// owner is what gridos migrate gets, and pods what the service does.
+	// owner is the database as gridos migrate gets it, and pods as the service does.
 	owner, pods settings.Database
 	// file holds the password of the pods.
 	file string
@@ -91,8 +91,8 @@ func TestService_ThePodsRoleReadsAndWritesRowsAndNoMore(t *testing.T) {
 	}
 }
 
-// An environment whose pods were the administrator's: they stay while the canary runs, and an abort
-// leaves them.
+// An environment whose pods signed in as the administrator: they stay while the canary runs, and
+// also after an abort.
 func TestService_OldPodsWorkBesideThoseOfARoleOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	r := newRoles(t)

@@ -35,13 +35,13 @@ const (
 	// platform's tests compare.
 	drainTimeout = 15 * time.Second
 	// idleTimeout is longer than the mesh's gateway keeps a connection that it does not use, an
-	// hour (Envoy, FAQ on timeouts). The other way round the service would close connections that
-	// the gateway just sends a request on, which fails.
+	// hour (Envoy, FAQ on timeouts). With a shorter one the service would close connections on
+	// which the gateway is just sending a request, which then fails.
 	idleTimeout    = 65 * time.Minute
 	pingTimeout    = time.Second
 	maintainEvery  = time.Hour
 	day            = 24 * time.Hour
-	daysAhead      = 7 // whatever adds the partitions may be away for a week
+	daysAhead      = 7 // the process that adds the partitions may be down for a week
 	retryAtMost    = 10 * time.Second
 	maxHeaderBytes = 16 << 10
 )
@@ -52,7 +52,7 @@ type Service struct {
 	logger   *slog.Logger
 	store    *store.Store
 	handler  http.Handler
-	// prepared is that the schema is there; draining, that the replica is about to go.
+	// prepared says that the schema exists, draining that the replica is about to end.
 	prepared, draining atomic.Bool
 }
 
@@ -60,7 +60,7 @@ type Service struct {
 func open(ctx context.Context, s settings.Settings, logger *slog.Logger) (*store.Store, error) {
 	var credential azcore.TokenCredential
 	if s.Database.Auth == settings.AuthEntra {
-		// Exactly this kind: a chain of credentials would try others, and hide why this one does not work.
+		// Exactly this kind: a chain of credentials would try others, and hide why this one fails.
 		workload, err := azidentity.NewWorkloadIdentityCredential(nil)
 		if err != nil {
 			return nil, fmt.Errorf("DATABASE_AUTH is entra, but the pod has no workload identity; "+
@@ -207,9 +207,9 @@ func (r *Service) Run(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// maintain prepares the database, however long that takes to come up, and then looks after its
-// partitions; or waits until gridos migrate has done so. The replica is ready as soon as there is a
-// place for what is measured today and tomorrow.
+// maintain prepares the database, and waits for it as long as necessary; then it maintains the
+// partitions. With gridos migrate it only waits until that has done so. The replica is ready as
+// soon as the partitions of today and tomorrow exist.
 func (r *Service) maintain(ctx context.Context) {
 	work := func(ctx context.Context) error {
 		now := time.Now()
@@ -248,10 +248,10 @@ func (r *Service) maintain(ctx context.Context) {
 	}
 }
 
-// Prepare is gridos migrate: as the role that owns the tables, it brings the schema up to date, lets
-// the service's role in, adds the partitions of the days that are kept and of a week ahead, and drops
-// older ones. It tries again until it has done so or ctx ends. What a long query keeps from being
-// dropped is no error: the next call drops it.
+// Prepare is gridos migrate: as the role that owns the tables, it brings the schema up to date,
+// lets the service's role in, adds the partitions of the days that are kept and of a week ahead,
+// and drops older ones. It tries again until it has done so or ctx ends. A partition that a long
+// query still holds is no error: the next call drops it.
 func Prepare(ctx context.Context, s settings.Settings, logger *slog.Logger) error {
 	database, err := open(ctx, s, logger)
 	if err != nil {

@@ -196,8 +196,8 @@ func TestService_WritingNeedsATokenAndReadingDoesNot(t *testing.T) {
 	assert.NotContains(t, replica.Log.String(), "-secret")
 }
 
-// The test is the mesh's gateway: its own address is a proxy's, and the header tells what the
-// Application Gateway saw.
+// The test is the mesh's gateway: its own address is a proxy's, and the header has the address that
+// the Application Gateway saw.
 func TestService_OnlyListedNetworksRead(t *testing.T) {
 	t.Parallel()
 	replica := servicetest.Start(t, settings.Settings{
@@ -216,7 +216,7 @@ func TestService_OnlyListedNetworksRead(t *testing.T) {
 		for _, path := range []string{"/", "/api/v1/substations", "/api/v1/substations/nord/points/u1/series"} {
 			response, body := replica.Do(t, http.MethodGet, path, nil, http.Header{"X-Forwarded-For": {forwarded}})
 			got := response.StatusCode
-			if got == http.StatusNotFound { // there is no such point, which only a reader is told
+			if got == http.StatusNotFound { // there is no such point; only a reader learns that
 				got = http.StatusOK
 			}
 			assert.Equal(t, want, got, "%s from %q: %s", path, forwarded, body)

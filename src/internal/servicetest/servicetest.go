@@ -32,8 +32,8 @@ type Replica struct {
 	done chan error
 }
 
-// Start runs a replica until the test ends or Stop is called. Set in the settings what the test is about; what is missing
-// gets a default.
+// Start runs a replica until the test ends or Stop is called. Set only the settings that the test
+// is about; the others get defaults.
 func Start(t testing.TB, s settings.Settings) *Replica {
 	t.Helper()
 	if s.Retention == 0 {
@@ -124,7 +124,7 @@ func (r *Replica) Must(t testing.TB, method, path string, body any) string {
 	return answer
 }
 
-// Log collects what is logged.
+// Log collects the log.
 type Log struct {
 	mutex sync.Mutex
 	text  bytes.Buffer

@@ -1,4 +1,5 @@
-// Package settings reads what the environment says about this replica, and reports all mistakes in it at once.
+// Package settings reads the settings of this replica from the environment, and reports all
+// mistakes in them at once.
 package settings
 
 import (
@@ -31,8 +32,9 @@ type Settings struct {
 	HTTPAddress string
 	// LogLevel is the least level that is logged (LOG_LEVEL: debug, info, warn, error; default info).
 	LogLevel slog.Level
-	// ShutdownDelay is how long readiness is refused, with every request still answered, before the listener closes
-	// (SHUTDOWN_DELAY, default 5s): the time in which load balancers learn that this replica goes away.
+	// ShutdownDelay is how long readiness is refused, with every request still answered, before the
+	// listener closes (SHUTDOWN_DELAY, default 5s): the time in which load balancers notice that
+	// this replica is about to end.
 	ShutdownDelay time.Duration
 	// Retention is how long telemetry is kept (TELEMETRY_RETENTION, default 720h). Whole days are deleted, so that a
 	// value lives for up to a day more.
@@ -43,7 +45,7 @@ type Settings struct {
 	// ReadNetworks are the networks whose clients see the page and read the API (READ_NETWORKS,
 	// default: this machine).
 	ReadNetworks []netip.Prefix
-	// ProxyNetworks are those of the proxies in front of the service, whose X-Forwarded-For tells
+	// ProxyNetworks are those of the proxies in front of the service, whose X-Forwarded-For says
 	// who a client is (PROXY_NETWORKS, default none).
 	ProxyNetworks []netip.Prefix
 	// RateLimit is how many requests a second this replica answers to a sender with a token, or to
@@ -53,7 +55,7 @@ type Settings struct {
 	Database Database
 }
 
-// Database tells how PostgreSQL is reached (DATABASE_…).
+// Database says how to reach PostgreSQL (DATABASE_…).
 type Database struct {
 	// Host and Port (default 5432) of the server.
 	Host string
@@ -65,9 +67,9 @@ type Database struct {
 	// PasswordFile is read whenever a connection is made, so that a rotated secret needs no restart. Password is for
 	// when there is no such file. Neither is read when Auth is AuthEntra.
 	PasswordFile, Password string
-	// PreparedElsewhere is that gridos migrate looks after schema and partitions, as the role that owns
-	// them. Otherwise the service does, and its role has to own them (DATABASE_PREPARED_BY: service,
-	// the default, or migrate).
+	// PreparedElsewhere says that gridos migrate maintains the schema and the partitions, as the
+	// role that owns them. Without it the service does so, and its role has to own them
+	// (DATABASE_PREPARED_BY: service, the default, or migrate).
 	PreparedElsewhere bool
 	// ServiceUser is the role that the service connects as, which gridos migrate lets in
 	// (DATABASE_SERVICE_USER, default none). With a ServicePasswordFile it creates the role and sets the
@@ -227,7 +229,8 @@ func (e *environment) networks(name, fallback string) (networks []netip.Prefix) 
 	return networks
 }
 
-// file is a path that can be read now: a secret that is not mounted is found at the start, not at the first request.
+// file returns a path that can be read now: the replica reports a secret that is not mounted at its
+// start, not at the first request.
 func (e *environment) file(name string) string {
 	path := e.getenv(name)
 	if path == "" {

@@ -21,7 +21,7 @@ const (
 	longestAnswer  = 64 << 20
 )
 
-// checks are what users ask for, and what they must not get.
+// checks are requests that users send, and requests that they must not get an answer to.
 var checks = []struct {
 	path, what string
 	status     int
@@ -53,7 +53,8 @@ var explained = map[int]string{
 	http.StatusGatewayTimeout:     "no pod answered in time; see the pods of the Rollout gridos",
 }
 
-// Run asks at the address until all answers are good, or for as long as wait, and then returns what was wrong.
+// Run sends the checks to the address until all answers are good, at most for the time wait, and
+// then returns the mistakes.
 func Run(ctx context.Context, address string, wait time.Duration, logger *slog.Logger) error {
 	client := &http.Client{
 		Timeout:       requestTimeout,

@@ -10,7 +10,7 @@ import (
 	"github.com/gridos/sharedinfra/src/internal/telemetry"
 )
 
-// ErrKindChanged is that a point exists with another kind. Its history would be in another unit.
+// ErrKindChanged says that a point exists with another kind: its history would be in another unit.
 var ErrKindChanged = errors.New("the kind of a point cannot be changed; give the new point another key")
 
 // Define adds a substation and its points, or changes their names and limits. Points that it leaves out are kept.

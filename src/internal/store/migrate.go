@@ -21,14 +21,15 @@ import (
 // pods end: a longer statement could never be released.
 const migrationTimeout = 5 * time.Minute
 
-// The rule for migrations is in docs/service.md: they only ever expand, because during a canary the previous version works on
-// the same tables.
+// The rule for migrations is in docs/service.md: they only expand the schema, because during a
+// canary the previous version works on the same tables.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrate brings the schema up to what this version needs. Replicas that start together take turns, held apart by a lock in
-// the database. A schema that a newer version has already expanded is left as it is.
+// Migrate updates the schema to the needs of this version. Replicas that start together take turns
+// by a lock in the database. Migrate does not change a schema that a newer version has already
+// expanded.
 func (s *Store) Migrate(ctx context.Context) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {

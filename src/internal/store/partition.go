@@ -28,8 +28,8 @@ type querier interface {
 type partition struct {
 	name string
 	from time.Time
-	// attached is that it belongs to telemetry. Detaching is that it does so only until its last
-	// reader has gone.
+	// attached says that it belongs to telemetry, detaching that it does so only until its last
+	// reader has ended.
 	attached, detaching bool
 }
 
@@ -151,8 +151,8 @@ func dropDay(ctx context.Context, connection *pgxpool.Conn, p partition) error {
 	return nil
 }
 
-// endDropping gives the connection back as it was. Where that is not possible the connection is
-// closed, and the lock goes with it.
+// endDropping resets the connection and releases the lock. If that fails, it closes the connection,
+// which also releases the lock.
 func (s *Store) endDropping(ctx context.Context, connection *pgxpool.Conn) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
@@ -166,8 +166,8 @@ func (s *Store) endDropping(ctx context.Context, connection *pgxpool.Conn) error
 	return nil
 }
 
-// partitions are the tables of the days, the oldest first, with those whose deletion was
-// interrupted. It notes which is the oldest.
+// partitions returns the tables of the days, the oldest first, including those whose deletion was
+// interrupted. It records the oldest one.
 func (s *Store) partitions(ctx context.Context, on querier) ([]partition, error) {
 	rows, err := on.Query(ctx, `
 SELECT c.relname, i.inhrelid IS NOT NULL, coalesce(i.inhdetachpending, false)

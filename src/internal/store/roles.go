@@ -13,15 +13,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// authorizeLockID keeps calls of Authorize apart: two that change one role or table at once would
-// fail with "tuple concurrently updated".
+// authorizeLockID makes calls of Authorize take turns: two that change one role or table at once
+// would fail with "tuple concurrently updated".
 const authorizeLockID = 0x67726964_6f75
 
-// Authorize lets a role read, insert and update the rows of all tables, and do nothing else: it owns
-// none of them and cannot change, drop or create one. Call it after Migrate, as the role that owns
-// the tables. With a password the role is created where it is missing, and gets this password. With
-// none the role has to be there, as one of Entra is. What a role has is never taken away: the version
-// before may still use it.
+// Authorize lets a role read, insert and update the rows of all tables, and do nothing else: it
+// owns none of them and cannot change, drop or create one. Call it after Migrate, as the role that
+// owns the tables. With a password Authorize creates a missing role, and sets this password.
+// Without one the role has to exist, as a role of Entra does. Authorize never revokes a right: the
+// version before may still use it.
 func (s *Store) Authorize(ctx context.Context, role, password string) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(authorizeLockID)); err != nil {
@@ -86,8 +86,9 @@ ORDER BY c.relname`)
 	return nil
 }
 
-// verifier is what PostgreSQL keeps of a password (RFC 5803; PostgreSQL documentation, pg_authid). So
-// the password itself is in no statement, and in no log of the server.
+// verifier returns the text that PostgreSQL stores for a password (RFC 5803; PostgreSQL
+// documentation, pg_authid). So the password itself is in no statement, and in no log of the
+// server.
 func verifier(password string) (string, error) {
 	for _, character := range []byte(password) {
 		if character < ' ' || character > '~' {

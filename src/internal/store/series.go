@@ -11,7 +11,7 @@ import (
 	"github.com/gridos/sharedinfra/src/internal/telemetry"
 )
 
-// ErrNoPoint is that a point does not exist.
+// ErrNoPoint says that a point does not exist.
 var ErrNoPoint = errors.New("there is no such point")
 
 // Bucket sums up the samples of a point from At on, for the width of the bucket. There is none where there was no sample.

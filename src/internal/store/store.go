@@ -24,15 +24,17 @@ import (
 	"github.com/gridos/sharedinfra/src/internal/settings"
 )
 
-// TokenScope is what an Entra token must be for, to serve as a password of Azure Database for PostgreSQL.
-// Source: https://learn.microsoft.com/azure/postgresql/flexible-server/how-to-configure-sign-in-azure-ad-authentication
+// TokenScope is the scope that an Entra token must have to serve as a password of Azure Database
+// for PostgreSQL. Source:
+// https://learn.microsoft.com/azure/postgresql/flexible-server/how-to-configure-sign-in-azure-ad-authentication
 const TokenScope = "https://ossrdbms-aad.database.windows.net/.default"
 
 // Store is a pool of connections to the database. Its methods may be called at the same time.
 type Store struct {
 	pool *pgxpool.Pool
-	// probe has one connection, for Ping: were it to queue behind requests, much load would look like a database that is
-	// away, and take replica after replica out of service.
+	// probe has one connection, for Ping: if Ping had to wait for a connection of the requests,
+	// high load would look like a lost database, and take one replica after the other out of
+	// service.
 	probe  *pgxpool.Pool
 	logger *slog.Logger
 	// oldest is when the oldest partition begins, in seconds since 1970; 0 until the partitions
@@ -40,7 +42,7 @@ type Store struct {
 	oldest atomic.Int64
 }
 
-// errNoPassword is that there is nothing to sign in with at the moment.
+// errNoPassword says that there is no password to sign in with at the moment.
 var errNoPassword = errors.New("no password for the database")
 
 // Open prepares the pool and does not connect: the database may come up after the service does. The credential is asked for
@@ -56,7 +58,8 @@ func Open(ctx context.Context, database settings.Database, credential azcore.Tok
 	}
 	config.ConnConfig.User = database.User
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
-	// The database ends what the service has given up, even when the service cannot say so any more.
+	// The database ends statements that the service has given up, even when the service can no
+	// longer cancel them.
 	for name, value := range map[string]string{
 		"application_name":                    "gridos",
 		"timezone":                            "UTC",

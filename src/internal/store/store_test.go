@@ -243,7 +243,7 @@ func TestService_ConcurrentSendersLoseNothing(t *testing.T) {
 	assert.Equal(t, noon.Add(7024*time.Millisecond), all[0].Points[0].At.UTC(), "the newest, whoever came last")
 }
 
-// Of two batches at once the older one must not win because it is stored last.
+// Of two concurrent batches the older one must not win because it is stored last.
 func TestService_AnOlderBatchWaitsForANewerOneAndDoesNotReplaceIt(t *testing.T) {
 	t.Parallel()
 	s := ready(t)
@@ -452,7 +452,7 @@ func TestUnit_AMissingPasswordIsAnOutage(t *testing.T) {
 	assert.True(t, store.Unavailable(err))
 }
 
-// All connections are busy, and the database is well: the replica must stay in service.
+// All connections are busy, and the database works: the replica must stay in service.
 func TestService_LoadIsNoOutage(t *testing.T) {
 	t.Parallel()
 	database := shared.Database(t)

@@ -14,11 +14,11 @@ import (
 	"github.com/gridos/sharedinfra/src/internal/telemetry"
 )
 
-// id is what may stand in a path and in a row.
+// id matches the ids that may stand in a path and in a row.
 var id = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 
-// FuzzSubstation: a definition that is accepted has names that can be shown and limits that an alarm can use, and is the same when it
-// is written again; one that is not is refused with a message of bounded length.
+// FuzzSubstation: an accepted definition has names that can be shown and limits that an alarm can
+// use, and is the same when it is written again; a refusal has a message of bounded length.
 func FuzzSubstation(f *testing.F) {
 	for _, text := range []string{
 		`{"id":"north-7","name":"North 7","region":"Nord","points":[{"key":"t1-load","name":"Load","kind":"current","low":1,"high":9,"hysteresis":2},` +
@@ -62,7 +62,7 @@ func FuzzSubstation(f *testing.F) {
 	})
 }
 
-// FuzzSamples: a batch that is accepted is of points that can exist and of a time that is kept.
+// FuzzSamples: an accepted batch has points that can exist, and times that are kept.
 func FuzzSamples(f *testing.F) {
 	const retention = 24 * time.Hour
 	for _, text := range []string{

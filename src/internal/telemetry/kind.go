@@ -7,7 +7,8 @@ type Kind string
 // kindTraits are the facts about a kind.
 type kindTraits struct {
 	unit string
-	// least and most bound what can be meant seriously: a value outside is a broken sensor or a wrong unit, not an alarm.
+	// least and most bound plausible values: a value outside means a broken sensor or a wrong unit,
+	// not an alarm.
 	least, most float64
 	// states name the values 0, 1, … of a switch; nil for what is measured.
 	states []string

@@ -1,5 +1,5 @@
-// Package telemetry has the words of the domain (substations, their points, and samples of these) and what may be said with
-// them.
+// Package telemetry has the terms of the domain (substations, their points, and samples of these)
+// and the rules for their values.
 package telemetry
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/gridos/sharedinfra/src/internal/alarm"
 )
 
-// The bounds of one request. They keep the memory and the database time that a request can take small.
+// The bounds of one request. They limit the memory and the database time that a request can take.
 const (
 	MaxSamples = 5_000
 	MaxPoints  = 64
@@ -25,7 +25,7 @@ const (
 	MaxRange   = 31 * 24 * time.Hour
 	// MaxAhead is how far in the future a sample may be: the clocks of field devices are not exact.
 	MaxAhead = 5 * time.Minute
-	// StaleAfter is when a value that has not been followed by another is no longer to be trusted.
+	// StaleAfter is the age at which the newest value of a point can no longer be trusted.
 	StaleAfter = time.Minute
 
 	maxName     = 80
@@ -86,7 +86,8 @@ func (p Point) Limits() alarm.Limits {
 	return alarm.Limits{Low: p.Low, High: p.High, Hysteresis: p.Hysteresis, Normal: p.Normal}
 }
 
-// Mistakes is an error that lists what is wrong with a request: the first ten things, and how many more there are.
+// Mistakes is an error that lists the mistakes in a request: the first ten, and how many more there
+// are.
 type Mistakes struct {
 	List []string
 	More int
@@ -100,7 +101,7 @@ func (m *Mistakes) Error() string {
 	return text
 }
 
-// Add takes note of a mistake, if err is one.
+// Add records a mistake, if err is one.
 func (m *Mistakes) Add(err error) {
 	switch {
 	case err == nil:
@@ -119,8 +120,8 @@ func (m *Mistakes) OrNil() error {
 	return m
 }
 
-// CheckSamples says what is wrong with a batch that arrives at now, while telemetry is kept for retention. Whether the points
-// exist, and the values suit their kinds, only the store knows.
+// CheckSamples says what is wrong with a batch that arrives at now, while telemetry is kept for
+// retention. Only the store knows whether the points exist and the values suit their kinds.
 func CheckSamples(samples []Sample, now time.Time, retention time.Duration) error {
 	var mistakes Mistakes
 	if len(samples) == 0 || len(samples) > MaxSamples {
