@@ -259,8 +259,8 @@ func (c Cost) rows(environment string) []costRow {
 	return append(rows, costRow{environment, between(c.Before), between(c.After), signed(c.After.Minus(c.Before))})
 }
 
-// remarks say what the sums consist of, and what is missing in them. The texts of the report are
-// quoted.
+// remarks say what the sums consist of, and what is missing in them. quoted quotes the texts of the
+// report.
 func (c Cost) remarks(quoted func(string) string) []string {
 	var remarks []string
 	if len(c.Unpriced) > 0 {

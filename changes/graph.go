@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// mostNodes is how many resources a graph has before those of a component become one node: a picture with more tells nothing.
+// mostNodes is how many resources a graph has before those of a component become one node: a
+// picture with more is of no use.
 const mostNodes = 40
 
 // graph draws what changes as a Mermaid flowchart: an arrow leads from a resource to those that depend on it.

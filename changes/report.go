@@ -32,7 +32,8 @@ func Ops() []Op { return []Op{Create, Update, Replace, Delete} }
 type Report struct {
 	// Environment is dev, test or prod.
 	Environment string `json:"environment"`
-	// Base is what is compared with: the commit that the lab brought up, or empty for the environment as it is deployed.
+	// Base is the other side of the comparison: the commit that the lab brought up, or empty for
+	// the environment as it is deployed.
 	Base string `json:"base,omitempty"`
 	// Drift says that the changes have been made already, by others than Pulumi.
 	Drift bool `json:"drift,omitempty"`
@@ -104,7 +105,8 @@ type Level string
 
 // The levels, the highest first.
 const (
-	// Dangerous changes destroy what cannot be made again, or take the whole environment down.
+	// Dangerous changes destroy something that cannot be restored, or take the whole environment
+	// down.
 	Dangerous Level = "dangerous"
 	// Risky changes interrupt something, or change who may do what and who reaches what.
 	Risky Level = "risky"

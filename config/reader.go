@@ -1,8 +1,8 @@
 // Package config reads the configuration of the Pulumi projects so that every mistake in it is reported at once, by the
 // key as it stands in the stack's file, before a single resource is registered.
 //
-// Defaults live in the programs' code, typed and per environment; the stack's file holds what differs from them. A Reader
-// is therefore asked for each key together with its default.
+// Defaults live in the programs' code, typed and per environment; the stack's file has only the
+// differences. So a program asks a Reader for each key together with its default.
 package config
 
 import (

@@ -181,7 +181,7 @@ var (
 )
 
 // TestUnit_EveryInferenceIsToBeVerified: what is inferred, in a page or in a comment, has a line
-// with the command that would tell, and no line is left behind.
+// with the command that would verify it, and no line is left over.
 func TestUnit_EveryInferenceIsToBeVerified(t *testing.T) {
 	t.Parallel()
 	listed := map[string]bool{}

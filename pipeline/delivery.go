@@ -131,8 +131,8 @@ func branchOf(environment string) string {
 	return "main"
 }
 
-// runOf says who asked for what a workflow does, and where its run is, or "" outside of workflows.
-// Source: docs.github.com, "Variables reference", default environment variables.
+// runOf says who started a workflow, and where its run is, or "" outside of workflows. Source:
+// docs.github.com, "Variables reference", default environment variables.
 func runOf(variable func(string) string) string {
 	actor, id := variable("GITHUB_TRIGGERING_ACTOR"), variable("GITHUB_RUN_ID")
 	if actor == "" || id == "" {

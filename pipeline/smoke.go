@@ -81,9 +81,9 @@ release that was aborted, is not.`,
 	return cmd
 }
 
-// substations asks the service once and returns what it answers: how many substations it has, or
-// that the service does not let this address read. The latter is the service's own answer too, and
-// only a pod whose database answers gets a request.
+// substations asks the service once and returns its answer: how many substations it has, or that
+// the service does not let this address read. The latter is the service's own answer too, and only
+// a pod whose database answers gets a request.
 func substations(ctx context.Context, from string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 40*time.Second) // longer than the Application Gateway waits
 	defer cancel()

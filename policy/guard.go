@@ -21,9 +21,10 @@ import (
 // the whole stack, which look for missing resources, only at the end. The update judges values that
 // are unknown at a preview. Used waivers are warnings.
 //
-// The rules see what the engine sees, by a transform that runs in the engine for every registration, those of multi-language
-// components included. A transform does not run under the SDK's mocks: there, Guard only runs the program, and a test calls
-// Check with what was registered.
+// The rules see what the engine sees, by a transform that runs in the engine for every
+// registration, those of multi-language components included. A transform does not run under the
+// SDK's mocks: there, Guard only runs the program, and a test calls Check with the registered
+// resources.
 //
 // The program must register its resources itself and not while an output is applied: resources that
 // are registered after the program has returned must still keep to the rules, but Guard refuses
@@ -114,8 +115,9 @@ func (p *registrations) track(args *pulumi.ResourceTransformationArgs) *pulumi.R
 	if !isSetting(args.Type) {
 		return nil
 	}
-	// The engine tells transforms what each property was made of only for resources that have a transform of their own (seen in
-	// the engine 3.246, source_eval.go, upgradeOutputValues). The rule about diagnostics needs to know.
+	// The engine passes to transforms the resources that each property was made of only if the
+	// resource has a transform of its own (seen in the engine 3.246, source_eval.go,
+	// upgradeOutputValues). The rule about diagnostics needs to know.
 	nothing := func(context.Context, *pulumi.ResourceTransformArgs) *pulumi.ResourceTransformResult { return nil }
 	return &pulumi.ResourceTransformationResult{
 		Props: args.Props,

@@ -13,7 +13,8 @@ type property struct {
 	secret bool
 }
 
-// at returns the property at path. What is below an unknown value is unknown, and what is below nothing is nothing.
+// at returns the property at path. A path below an unknown value is unknown, and a path below a
+// missing value is missing.
 func (r Resource) at(path ...string) property {
 	return property{value: resource.NewProperty(r.Properties)}.at(path...)
 }

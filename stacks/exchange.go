@@ -155,9 +155,9 @@ func probe(ctx *pulumi.Context, project Project) error {
 	return nil // or the SDK objects to secrets in the answer, which is not used here
 }
 
-// check returns every way in which values are not what the contract declares. deployed is false,
-// without an error, for a stack that was never brought up while ctx previews. check ignores the
-// values of the keys in unknown.
+// check returns every difference between values and the contract. deployed is false, without an
+// error, for a stack that was never brought up while ctx previews. check ignores the values of the
+// keys in unknown.
 func check(
 	ctx *pulumi.Context, project Project, declared []Output, types map[string]reflect.Type, values map[string]any, unknown map[string]bool,
 ) (deployed bool, err error) {

@@ -44,14 +44,14 @@ type Args struct {
 type Use struct {
 	// Namespaces are where they sync to, Repositories where they sync from.
 	Namespaces, Repositories []string
-	// CreatesNamespaces says that one of them has Argo CD create its namespace.
+	// CreatesNamespaces says that one of them makes Argo CD create its namespace.
 	CreatesNamespaces bool
 }
 
 // Run returns an error unless the cluster serves Applications and has the AppProjects, which permit
-// what is used. It reads outputs of other stacks, so waiting for them is safe: in a preview they
-// are known, or, if the other stack was never brought up, they are known only in the update, and
-// the update checks. Run registers nothing and only decides whether the program goes on. Under the
+// all uses. It reads outputs of other stacks, so waiting for them is safe: in a preview they are
+// known, or, if the other stack was never brought up, they are known only in the update, and the
+// update checks. Run registers nothing and only decides whether the program goes on. Under the
 // SDK's mocks, where there is no cluster, it does nothing.
 func Run(ctx *pulumi.Context, args Args) error {
 	if ctx.RunningWithMocks() {

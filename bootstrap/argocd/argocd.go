@@ -17,7 +17,7 @@ import (
 // Args is what ArgoCD needs. Every field is required.
 type Args struct {
 	Settings Settings
-	// Infra is what ApplicationSets are told about the environment.
+	// Infra has the facts about the environment for ApplicationSets.
 	Infra stacks.InfraOutputs
 }
 

@@ -81,7 +81,7 @@ func loadNotifications(r *config.Reader) Notifications {
 type recipient struct {
 	// service is its name in the configuration, name whom a subscription names.
 	service, name string
-	// selector selects the Applications that are told of; empty selects all.
+	// selector selects the Applications to report on; empty selects all.
 	selector string
 	// settings refer to the secret as $<key>.
 	settings map[string]any

@@ -21,7 +21,8 @@ import (
 
 // Projects is the configuration of the AppProjects.
 type Projects struct {
-	// SourceRepositories are what the application's project may sync from, PlatformRepositories what the platform's may.
+	// SourceRepositories are the repositories from which the application's project may sync,
+	// PlatformRepositories those of the platform's project.
 	SourceRepositories, PlatformRepositories []string
 	// PlatformNamespaces are where the platform's project may sync into.
 	PlatformNamespaces []string

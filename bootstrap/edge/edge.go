@@ -1,5 +1,5 @@
-// Package edge makes the internal gateway of AKS' Istio reachable for the Application Gateway, at the fixed address that infra
-// tells the Application Gateway to send traffic to.
+// Package edge makes the internal gateway of AKS' Istio reachable for the Application Gateway, at
+// the fixed address to which infra makes the Application Gateway send traffic.
 package edge
 
 import (

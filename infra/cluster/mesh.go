@@ -16,8 +16,9 @@ var istioRevision = regexp.MustCompile(`^asm-1-([0-9]{2})$`)
 // (21 August 2026): "the next supported revision (n+1) or skip one and upgrade to n+2".
 const farthestRevision = 2
 
-// fitting are the minor versions of Kubernetes, the oldest and the newest, that a revision of the mesh goes with, by the minor version
-// of Istio. Source: azure-aks-docs, istio-support-policy (15 May 2026). Azure decides about what is not listed.
+// fitting are the minor versions of Kubernetes, the oldest and the newest, that a revision of the
+// mesh goes with, by the minor version of Istio. Source: azure-aks-docs, istio-support-policy (15
+// May 2026). Azure itself decides about other revisions.
 var fitting = map[int][2]int{
 	25: {29, 33},
 	26: {29, 34},

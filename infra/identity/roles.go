@@ -34,8 +34,8 @@ func Assigned() []Role {
 	return []Role{AcrPull, AcrPush, NetworkContributor, KeyVaultSecretsUser, KeyVaultSecretsOfficer, ClusterAdmin}
 }
 
-// PrincipalType is the kind of a principal. Azure looks a new service principal up in a directory that may not know it
-// yet, unless it is told the kind (rule I1).
+// PrincipalType is the kind of a principal. Without the kind, Azure looks a new service principal
+// up in a directory that may not know it yet (rule I1).
 type PrincipalType string
 
 // The kinds of principals.

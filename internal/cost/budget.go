@@ -13,7 +13,7 @@ import (
 // MaxAge is how old a price may be before reports say so.
 const MaxAge = 180 * 24 * time.Hour
 
-// Old tells whether the price is older than MaxAge on a day.
+// Old reports whether the price is older than MaxAge on a day.
 func (l Line) Old(on time.Time) bool {
 	day, err := time.Parse(time.DateOnly, l.AsOf)
 	return err != nil || on.Sub(day) > MaxAge

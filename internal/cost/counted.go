@@ -206,8 +206,8 @@ func vault(c *count, in inputs) {
 	c.of("vault/"+in.text("properties", "sku", "name"), c.book.Assumptions.VaultOperations.Times(1.0/perUnit))
 }
 
-// workspace is what comes in, up to the daily cap if there is one, and what is kept longer than the
-// 31 days that are free (azure-docs, azure-monitor/logs/cost-logs.md).
+// workspace is the incoming data, up to the daily cap if there is one, and the data that is kept
+// longer than the 31 days that are free (azure-docs, azure-monitor/logs/cost-logs.md).
 func workspace(c *count, in inputs) {
 	const freeDays = 31
 	name := "logs/" + in.text("sku", "name")

@@ -90,7 +90,7 @@ func (e Estimate) Unpriced() []string {
 // apiVersion is the version in a type token: azure-native:network/v20240501:Subnet.
 var apiVersion = regexp.MustCompile(`/v[^:/]*:`)
 
-// Estimates returns what each resource of a stack costs a month. They are looked at together: a
+// Estimates returns what each resource of a stack costs a month. It needs all of them together: a
 // node pool has no region of its own, and its nodes cost more in a cluster that Defender watches.
 func (b Book) Estimates(resources []Resource) []Estimate {
 	var home string

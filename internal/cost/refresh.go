@@ -35,7 +35,7 @@ type Query struct {
 // Answer is what the list has of one meter in one region.
 type Answer struct {
 	Meter, Region string
-	// Was is the price of the book, or 0, and Price that of the list, unless Err tells why there is
+	// Was is the price of the book, or 0, and Price that of the list, unless Err says why there is
 	// none.
 	Was, Price float64
 	Err        error

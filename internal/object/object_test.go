@@ -13,7 +13,7 @@ import (
 	"github.com/gridos/sharedinfra/plugins"
 )
 
-// monitor keeps what is registered, as the engine is asked for it, and answers with the inputs.
+// monitor keeps the registrations, as the engine would receive them, and answers with the inputs.
 type monitor struct {
 	registered pulumi.MockResourceArgs
 	// computed is the metadata that the API server answers with instead.

@@ -67,7 +67,8 @@ type Entry struct {
 	Operation string `json:"operation"`
 	// Provider is the URN of the provider that carries it out.
 	Provider string `json:"provider,omitempty"`
-	// Properties are all inputs of what is created, and those that differ of what is updated or replaced, sorted by path.
+	// Properties are all inputs of a created resource, and the differing ones of an updated or
+	// replaced resource, sorted by path.
 	Properties []Property `json:"properties,omitempty"`
 }
 

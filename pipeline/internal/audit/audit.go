@@ -35,8 +35,9 @@ type Audit struct {
 // patience is how long the database may take to answer.
 const patience = 20 * time.Second
 
-// Run returns the time of the database's last change, and an error for each module with vulnerabilities, joined. The error is
-// ErrNotAudited, and nothing was looked at, if the database cannot be read.
+// Run returns the time of the database's last change, and an error for each module with
+// vulnerabilities, joined. If the database cannot be read, Run checks nothing and returns
+// ErrNotAudited.
 func (a Audit) Run(ctx context.Context) (time.Time, error) {
 	modified, err := a.modified(ctx)
 	if err != nil {
@@ -79,7 +80,8 @@ func (a Audit) modified(ctx context.Context) (time.Time, error) {
 	return answer.Modified, nil
 }
 
-// Govulncheck returns a Check that runs govulncheck as it is pinned in the folder tools of a checkout, and what it prints goes to out.
+// Govulncheck returns a Check that runs govulncheck in the version that the folder tools of a
+// checkout pins; its output goes to out.
 func Govulncheck(checkout string, out io.Writer) func(ctx context.Context, database, module string) error {
 	return func(ctx context.Context, database, module string) error {
 		pin, err := filepath.Abs(filepath.Join(checkout, "tools", "govulncheck", "go.mod"))

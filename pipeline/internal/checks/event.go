@@ -26,7 +26,7 @@ type event struct {
 	// unseen: the token of a workflow has caused it, and GitHub begins no run for such an event
 	// (docs.github.com, "Triggering a workflow", 2026-11).
 	unseen bool
-	// waits: the required checks are asked for before something lands on main.
+	// waits: GitHub requires the checks before the change lands on main.
 	waits   bool
 	mishaps bool   // the table shows what can go wrong, too
 	note    string // what the table does not show otherwise

@@ -328,7 +328,7 @@ func (r *run) playSteps(j *actionlint.Job, outer surroundings, struck bool) (str
 	return result, nil
 }
 
-// may reports whether continue-on-error is set, or may be: an expression is taken for true.
+// may reports whether continue-on-error is set, or may be: an expression counts as true.
 func may(continueOnError *actionlint.Bool) bool {
 	return continueOnError != nil && (continueOnError.Value || continueOnError.Expression != nil)
 }

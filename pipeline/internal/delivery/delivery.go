@@ -51,7 +51,7 @@ type SupersededError struct {
 	Where string
 }
 
-// Error says what is there, and how to go back if that is what is wanted.
+// Error names the image that is there, and says how to go back on purpose.
 func (e *SupersededError) Error() string {
 	return fmt.Sprintf("%s is older than %s, which %s has and whose commit comes after it: nothing was changed; to go back, "+
 		"git revert the commit that set the newer one", e.Target.Image.Tag, e.There.Tag, e.Where)

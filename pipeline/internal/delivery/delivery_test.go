@@ -333,7 +333,7 @@ func TestUnit_WhatCannotBeReleasedSaysWhy(t *testing.T) {
 	_, err = d.Release(t.Context(), "develop", image)
 	require.ErrorContains(t, err, `has no remote "upstream"`)
 
-	// A branch whose name is that of the commit is not meant.
+	// A branch with the name of the commit does not count.
 	git(t, p.developer, "push", "--quiet", "origin", "main:refs/heads/"+image.Image.Tag[4:])
 	d.Remote = "origin"
 	d.SetImage = func(context.Context, string, overlay.Image) error { return nil }
@@ -407,7 +407,7 @@ func TestUnit_APromotionIsOnePullRequestThatIsKeptUpToDate(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 2, promoted.PullRequest.Number)
 
-	// When it is merged, there is nothing left to do; and nothing goes back.
+	// After the merge there is nothing left to do, and no older image can be promoted.
 	git(t, p.bare, "update-ref", "refs/heads/main", "refs/heads/promote/test")
 	git(t, p.bare, "update-ref", "-d", "refs/heads/promote/test")
 	g.Pulls[1].State = &closed

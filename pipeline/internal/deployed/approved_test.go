@@ -358,7 +358,7 @@ func TestUnit_APlanIsReadOnlyAsItWasApproved(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A preview that was cut off may have had more to report.
+// A preview that was cut off may lack steps.
 func TestUnit_AnIncompletePreviewIsNoPlan(t *testing.T) {
 	t.Parallel()
 	r := approval.Recorder{Key: approval.NewKey()}

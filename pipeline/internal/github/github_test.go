@@ -144,7 +144,7 @@ func TestUnit_ThePullRequestOfAForkIsFoundByItsHead(t *testing.T) {
 	g := githubtest.Start(t)
 	c := g.Client(t)
 	g.OfCommit["aaa"] = []*gogithub.PullRequest{
-		githubtest.Pull(1, fork, "x", "bbb", "main"),                  // has meanwhile another commit on top
+		githubtest.Pull(1, fork, "x", "bbb", "main"),                  // has another commit on top by now
 		githubtest.Pull(2, githubtest.Repository, "x", "aaa", "main"), // the same commit, on a branch of the repository itself
 		githubtest.Pull(3, fork, "x", "aaa", "main"),
 	}

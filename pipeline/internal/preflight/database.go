@@ -9,8 +9,8 @@ import (
 )
 
 // capability is the entry of "Location Based Capabilities - Execute" (Microsoft.DBforPostgreSQL,
-// api-version 2024-08-01). What is supported is Enabled or Disabled; status and reason are there
-// when Azure restricts what the entry is about.
+// api-version 2024-08-01). The properties for what is supported are Enabled or Disabled; status and
+// reason are set when Azure restricts the entry.
 type capability struct {
 	Restricted                           string    `json:"restricted"`
 	GeoBackupSupported                   string    `json:"geoBackupSupported"`

@@ -581,7 +581,7 @@ func TestUnit_OtherRolesAreNotTakenForTheNeededOnes(t *testing.T) {
 	assert.Contains(t, states(ask(t, group, needs(t, nil)))[of], "problem: ")
 }
 
-// The three environments as they are committed can be asked for.
+// The checks can read the needs of all three environments as they are committed.
 func TestUnit_EveryEnvironmentHasNeeds(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {

@@ -248,10 +248,10 @@ func (r *Service) maintain(ctx context.Context) {
 	}
 }
 
-// Prepare is gridos migrate: as the role that owns the tables, it brings the schema up to date,
-// lets the service's role in, adds the partitions of the days that are kept and of a week ahead,
-// and drops older ones. It tries again until it has done so or ctx ends. A partition that a long
-// query still holds is no error: the next call drops it.
+// Prepare is gridos migrate: as the role that owns the tables, it updates the schema, grants the
+// service's role access, adds the partitions of the days that are kept and of a week ahead, and
+// drops older ones. It tries again until it has done so or ctx ends. A partition that a long query
+// still holds is no error: the next call drops it.
 func Prepare(ctx context.Context, s settings.Settings, logger *slog.Logger) error {
 	database, err := open(ctx, s, logger)
 	if err != nil {

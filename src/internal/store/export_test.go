@@ -37,7 +37,7 @@ func (s *Store) Query(ctx context.Context, query string, arguments ...any) (text
 	return text, rows.Err()
 }
 
-// SelectLatest is the query behind Latest.
+// SelectLatest is the query of Latest.
 const SelectLatest = selectLatest
 
 // WhileReading runs work while a transaction reads all of the history.

@@ -78,8 +78,8 @@ func (s *Store) addDay(ctx context.Context, name string, from time.Time) error {
 		}
 		for _, statement := range []string{
 			`SET LOCAL lock_timeout = '1s'`,
-			// LIKE and ATTACH take a lock that lets reads and writes go on; CREATE … PARTITION OF
-			// would not. The table is there already when its deletion was interrupted, and
+			// LIKE and ATTACH take a lock under which reads and writes go on; CREATE … PARTITION OF
+			// would block them. The table already exists if its deletion was interrupted and
 			// TELEMETRY_RETENTION is longer now.
 			fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %s (LIKE telemetry INCLUDING ALL)`, name),
 			fmt.Sprintf(`ALTER TABLE telemetry ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,

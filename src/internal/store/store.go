@@ -45,8 +45,9 @@ type Store struct {
 // errNoPassword says that there is no password to sign in with at the moment.
 var errNoPassword = errors.New("no password for the database")
 
-// Open prepares the pool and does not connect: the database may come up after the service does. The credential is asked for
-// a token when a connection is made and the settings ask for Entra; otherwise it may be nil.
+// Open prepares the pool and does not connect: the database may come up after the service does. If
+// the settings say Entra, each new connection asks the credential for a token; if not, the
+// credential may be nil.
 func Open(ctx context.Context, database settings.Database, credential azcore.TokenCredential, logger *slog.Logger) (*Store, error) {
 	address := url.URL{
 		Scheme: "postgres", Host: net.JoinHostPort(database.Host, strconv.Itoa(int(database.Port))), Path: "/" + database.Name,
