@@ -234,8 +234,8 @@ type redisPolicyValues struct {
 
 type ingressRuleValues struct {
 	Selectors []peerValues `json:"selectors"`
-	// Without Ports a rule has those of Redis and Sentinel. In a rule for HAProxy the chart adds
-	// its ports to these.
+	// Ports may be empty: the rule then has those of Redis and Sentinel. In a rule for HAProxy the
+	// chart adds those of HAProxy to Ports.
 	Ports []portValues `json:"ports,omitempty"`
 }
 

@@ -45,8 +45,8 @@ func TestUnit_TheFirewallIsConfigured(t *testing.T) {
 	require.ErrorContains(t, err, "gridos-infra:firewallRequestsPerMinute: -1 is out of range")
 }
 
-// A firewall in Detection mode, or one that is off, lets everything through, and no other test
-// shows it.
+// A firewall in Detection mode, or one that is off, lets everything through, and nothing else shows
+// it.
 func TestUnit_TheFirewallPreventsInEveryEnvironment(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {

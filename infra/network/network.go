@@ -22,7 +22,7 @@ type Args struct {
 	SubscriptionID    string
 	ResourceGroupName pulumi.StringInput
 	Tags              pulumi.StringMap
-	// VaultEndpoint lets the nodes reach a key vault's public address from their own subnet, so
+	// VaultEndpoint lets the nodes reach a key vault's public address from their own addresses, so
 	// that the vault can distinguish them from others.
 	VaultEndpoint bool
 	// Egress is the nodes' way out of the network, AddressZones the zones of the public addresses on it: all, or none where the

@@ -36,8 +36,8 @@ func (w *Worktree) Close(ctx context.Context) error {
 	return errors.Join(err, os.RemoveAll(w.scratch))
 }
 
-// CopyFolder makes the folder to equal the folder from. Their names have slashes and begin at the
-// root.
+// CopyFolder replaces the content of the folder to by that of the folder from. Their names have
+// slashes and begin at the root.
 func (w *Worktree) CopyFolder(from, to string) error {
 	source, target := filepath.Join(w.Dir, filepath.FromSlash(from)), filepath.Join(w.Dir, filepath.FromSlash(to))
 	if err := os.RemoveAll(target); err != nil {

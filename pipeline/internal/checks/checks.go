@@ -29,7 +29,8 @@ const (
 	everything = "everything"
 )
 
-// work returns the texts of the scripts that must have run successfully for a check to be green.
+// work returns, for each script that must have run successfully for a check to be green, a text
+// that the script contains.
 func work(check string, e event) []string {
 	switch {
 	case check == "check" && e.scope == light:
