@@ -150,8 +150,8 @@ const (
 	// usedFinalizer makes Argo CD keep an AppProject until no Application belongs to it (Argo CD's
 	// documentation, "Projects"). The release is deleted after the AppProjects: as long as one
 	// stays, Argo CD is there to finish the deletions that it has begun. A hook of the engine
-	// before the deletion of the release could report this at once, but with a hook `pulumi
-	// destroy` always needs the program.
+	// before the deletion of the release could report this at once, but with a hook
+	// `pulumi destroy` always needs the program.
 	usedFinalizer = "resources-finalizer.argocd.argoproj.io"
 	// letGo is how long Argo CD may take to release an unused AppProject: usually a moment, but up
 	// to the three minutes between two full reconciliations if the AppProject was still used when

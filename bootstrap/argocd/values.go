@@ -235,7 +235,7 @@ type redisPolicyValues struct {
 type ingressRuleValues struct {
 	Selectors []peerValues `json:"selectors"`
 	// Ports may be empty: the rule then has those of Redis and Sentinel. In a rule for HAProxy the
-	// chart adds those of HAProxy to Ports.
+	// chart adds these to Ports.
 	Ports []portValues `json:"ports,omitempty"`
 }
 

@@ -1,6 +1,6 @@
 // Package mocks runs a project's program against the Go SDK's mocks and records what it registers.
-// The configuration comes from the project's own files, so a unit test sees the same as `pulumi up
-// -s <stack>`.
+// The configuration comes from the project's own files, so a unit test sees the same as
+// `pulumi up -s <stack>`.
 package mocks
 
 import (

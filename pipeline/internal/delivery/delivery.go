@@ -151,7 +151,7 @@ func untilPushed[T any](ctx context.Context, d Delivery, branch string, attempt 
 		exponential.Multiplier, exponential.MaxInterval = 2, 15*time.Second
 		wait = exponential
 	}
-	var unheard error // a notice that could not be sent
+	var unheard error // log lines that could not be written
 	made := 0
 	result, err := backoff.Retry(ctx, func() (T, error) {
 		made++
