@@ -137,7 +137,7 @@ func publicNodes(pools ...property) []finding {
 	return nil
 }
 
-// publicUnlessDenied judges a resource with a firewall: it has no public access, or it denies all
+// publicUnlessDenied judges a resource with a firewall: it must have no public access, or deny all
 // clients that no rule allows.
 func publicUnlessDenied(what string, access, firewall property, field, remedy string) []finding {
 	if access.may("Disabled") || firewall.unknown() {

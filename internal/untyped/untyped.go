@@ -1,5 +1,5 @@
-// Package untyped converts the platform's own Go types into inputs of resources for which the SDK
-// has no types: the values of a chart, the spec of a custom resource.
+// Package untyped converts the platform's own Go types into inputs of resources, where the SDK has
+// no Go types for them: the values of a chart, the spec of a custom resource.
 package untyped
 
 import (
