@@ -24,7 +24,8 @@ const recoveryTimeout = 30 * time.Second
 // annotations. A preview deletes nothing.
 //
 // Pulumi's lock on the stack guarantees that no other update works on the release: Pulumi takes it
-// before the program starts. In the platform's namespaces only Pulumi installs releases.
+// before the program starts. Installations without Pulumi are not expected in the platform's
+// namespaces.
 //
 // It is a transformation of the stack, and not part of NewRelease, because only the program has the kubeconfig: it is the one
 // that the provider of the releases uses.
