@@ -24,6 +24,6 @@ func CheckPublic(address string) error {
 	if name, _, password := strings.Cut(found[1], ":"); !password && !token.MatchString(name) {
 		return nil
 	}
-	return errors.New("has a password or token in the address, which everybody can read; leave it out, replace it where it came from, " +
-		"and give Argo CD credentials by repositoryCredentialsUrl of gridos-bootstrap")
+	return errors.New("has a password or token in the address, which every reader of Git and of the state sees; leave it out, replace it " +
+		"where it came from, and give Argo CD credentials by repositoryCredentialsUrl of gridos-bootstrap")
 }

@@ -110,7 +110,7 @@ func outcome(report changes.Report) error {
 
 func planCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "plan", Short: "Write down what an update would do to an environment, for somebody to approve",
+		Use: "plan", Short: "Write down what an update would do to an environment, for an approval",
 		Long: `Previews the four projects as an update of all of them would change them, and writes that to a file. The
 file has codes in place of values, which only those can compute who may decrypt the environment's state, and nothing of secrets.
 The digest of the file is what is approved: deploy does what is in the plan, and nothing else. In a workflow the report goes into

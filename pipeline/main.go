@@ -84,7 +84,7 @@ known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a 
 		Example: `  go run ./pipeline preflight -s dev       can the subscription take dev?
   go run ./pipeline preview -s dev         what would an update change in the real dev?
   go run ./pipeline drift -s prod          what have others changed in it?
-  go run ./pipeline plan -s dev            write down what an update would do, for somebody to approve
+  go run ./pipeline plan -s dev            write down what an update would do, for an approval
   go run ./pipeline deploy --help          update the four projects in order, as approved
   go run ./pipeline smoke --help           send a request by the way that users take
   go run ./pipeline release --help         set the image of an environment, by a commit

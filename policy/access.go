@@ -27,7 +27,7 @@ func noPasswordOnly(r Resource, _ string) []finding {
 	case "dbforpostgresql:Server":
 		if entra := r.at("authConfig", "activeDirectoryAuth"); !entra.may("Enabled") {
 			return []finding{{
-				fmt.Sprintf("nobody signs in but with a password: authConfig.activeDirectoryAuth is %s", entra),
+				fmt.Sprintf("a password is the only way to sign in: authConfig.activeDirectoryAuth is %s", entra),
 				"set authConfig.activeDirectoryAuth to Enabled",
 			}}
 		}

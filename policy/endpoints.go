@@ -100,8 +100,8 @@ func publicMesh(r Resource) []finding {
 }
 
 var (
-	// everybody lists the sources of a security rule that mean the whole Internet.
-	everybody = []string{"*", "Any", "Internet", "0.0.0.0/0", "::/0"}
+	// theInternet lists the sources of a security rule that mean it.
+	theInternet = []string{"*", "Any", "Internet", "0.0.0.0/0", "::/0"}
 	// webPorts may be open to it.
 	webPorts = []string{"80", "443"}
 )
@@ -113,7 +113,7 @@ func openPorts(rules ...property) []finding {
 		from := append(rule.at("sourceAddressPrefixes").elements(), rule.at("sourceAddressPrefix"))
 		to := append(rule.at("destinationPortRanges").elements(), rule.at("destinationPortRange"))
 		if !rule.at("access").is("Allow") || !rule.at("direction").is("Inbound") ||
-			!slices.ContainsFunc(from, func(source property) bool { return source.is(everybody...) }) {
+			!slices.ContainsFunc(from, func(source property) bool { return source.is(theInternet...) }) {
 			continue
 		}
 		for _, port := range to {

@@ -11,7 +11,7 @@ func rolesDecide(r Resource, _ string) []finding {
 	switch r.kind() {
 	case "containerservice:ManagedCluster":
 		return slices.Concat(
-			r.mustBeTrue("everybody who reaches the API server may do everything", "enableRBAC"),
+			r.mustBeTrue("any client that reaches the API server may do everything", "enableRBAC"),
 			r.mustBeTrue("people do not sign in with the directory", "aadProfile", "managed"),
 			r.mustBeTrue("the roles of Azure do not decide who may do what in the cluster", "aadProfile", "enableAzureRBAC"),
 		)

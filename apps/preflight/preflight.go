@@ -290,7 +290,7 @@ func (c cluster) get(ctx context.Context, path string, into any) error {
 	case http.StatusNotFound:
 		return errNotFound
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("the cluster of %s refuses to answer %s (%s); sign in as somebody who administers it",
+		return fmt.Errorf("the cluster of %s refuses to answer %s (%s); sign in as an administrator of it",
 			c.environment, path, response.Status)
 	default:
 		return fmt.Errorf("the cluster of %s answers %s with %s; try again when it is well", c.environment, path, response.Status)

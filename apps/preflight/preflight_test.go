@@ -64,7 +64,7 @@ func TestUnit_WhatIsMissingIsOneSentenceWithTheRemedy(t *testing.T) {
 			serve(t, http.StatusOK, served, `{"items": []}`),
 			"the cluster of dev has no AppProject gridos in the namespace argocd; run `pulumi -C bootstrap up -s dev` first",
 		},
-		"forbidden":     {serve(t, http.StatusForbidden, served, projects), "sign in as somebody who administers it"},
+		"forbidden":     {serve(t, http.StatusForbidden, served, projects), "sign in as an administrator of it"},
 		"ill":           {serve(t, http.StatusServiceUnavailable, served, projects), "503 Service Unavailable; try again"},
 		"no kubernetes": {serve(t, http.StatusOK, "<html>", projects), "something else than Kubernetes"},
 		"unreachable":   {kubeconfig("https://127.0.0.1:1"), "the cluster of dev does not answer within 15s"},

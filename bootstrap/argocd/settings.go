@@ -75,7 +75,7 @@ func Load(r *config.Reader, environment string) Settings {
 	}
 	r.Check("argocdAdminPasswordIssued", issued(s.AdminPasswordIssued, time.Now()))
 	if !s.SSO.configured() && !s.Groups.empty() {
-		r.Check("argocdSsoClientId", errors.New("is empty, so that nobody signs in with the groups of argocdAdminGroups, "+
+		r.Check("argocdSsoClientId", errors.New("is empty, so that no one can sign in with the groups of argocdAdminGroups, "+
 			"argocdDeveloperGroups and argocdPipelineGroups; set it, or remove the groups"))
 	}
 	return s

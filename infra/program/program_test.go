@@ -608,7 +608,7 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			"authorizedRanges: is empty, but these have public addresses: the API server (clusterPrivate), the key vault (vaultPrivate); list",
 		},
 		"everybody reaches the API server": {
-			"dev", map[string]string{"authorizedRanges": `["0.0.0.0/0"]`}, "authorizedRanges: 0.0.0.0/0 is everybody",
+			"dev", map[string]string{"authorizedRanges": `["0.0.0.0/0"]`}, "authorizedRanges: 0.0.0.0/0 is the whole internet",
 		},
 		"more ranges than the API server takes": {
 			"dev",

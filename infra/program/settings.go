@@ -169,7 +169,7 @@ func checkSubject(text, environment string) error {
 	case holder == want:
 		return nil
 	case holder == "pull_request":
-		return fmt.Errorf("%q is any pull request, whose code nobody has reviewed yet; write %s:%s, and push images from jobs in that "+
+		return fmt.Errorf("%q is any pull request, whose code is not reviewed yet; write %s:%s, and push images from jobs in that "+
 			"GitHub environment", text, repository, want)
 	case strings.HasPrefix(holder, "ref:"):
 		return fmt.Errorf("%q is any job of a branch or tag, which no GitHub environment guards; write %s:%s, and push images from jobs "+
@@ -209,7 +209,7 @@ func (s Settings) checkAccess(r *config.Reader) {
 		case err != nil || !p.Addr().Is4() || p != p.Masked():
 			r.Check(key, fmt.Errorf("%q is not an IPv4 range; write it like 198.51.100.0/24, or 198.51.100.7/32 for one address", text))
 		case p.Bits() == 0:
-			r.Check(key, errors.New("0.0.0.0/0 is everybody; list your own addresses"))
+			r.Check(key, errors.New("0.0.0.0/0 is the whole internet; list your own addresses"))
 		case p.Addr().IsPrivate():
 			r.Check(key, fmt.Errorf("%s is private and never seen from outside; list public addresses here, "+
 				"private ones in operatorRanges", p))

@@ -277,7 +277,7 @@ func (c *Checkout) push(ctx context.Context, remote, commit, branch string, opti
 	if output != "" {
 		err = fmt.Errorf("%w\n%s", err, output)
 	}
-	return fmt.Errorf("branch %s of %s cannot be pushed to; see whether its protection lets whoever runs this push: %w",
+	return fmt.Errorf("branch %s of %s cannot be pushed to; see whether its protection lets the user that runs this push: %w",
 		branch, remote, err)
 }
 

@@ -156,7 +156,7 @@ const mostSaid = 10
 // explain makes one sentence of an operation's error: the CLI has already printed the rest.
 func (e Environment) explain(p stacks.Project, err error) error {
 	if auto.IsConcurrentUpdateError(err) {
-		return fmt.Errorf("somebody else's update of %s/%s is going on; wait for it (docs/recovery.md tells what to do if it was killed)",
+		return fmt.Errorf("another update of %s/%s is running; wait for it (docs/recovery.md tells what to do if it was killed)",
 			p.Name, e.name)
 	}
 	return fmt.Errorf("%s/%s failed; what Pulumi said is above", p.Name, e.name)

@@ -212,7 +212,7 @@ func explain(doing string, ref name.Reference, err error) error {
 	if refused := (*transport.Error)(nil); errors.As(err, &refused) {
 		switch refused.StatusCode {
 		case http.StatusUnauthorized, http.StatusForbidden:
-			remedy = "; sign in with az acr login or docker login as somebody who may"
+			remedy = "; sign in with az acr login or docker login as a user who may"
 		case http.StatusNotFound:
 			remedy = "; see whether it was pushed"
 		}

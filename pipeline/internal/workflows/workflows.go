@@ -145,12 +145,12 @@ func check(name, text string, pins pins) []error {
 	}
 	mistakes := pins.read(name, strings.Split(text, "\n"), w.uses())
 	if strings.Contains(text, "pull_request_target") {
-		mistakes = append(mistakes, errors.New("pull_request_target runs code that nobody has reviewed with rights; use pull_request, "+
+		mistakes = append(mistakes, errors.New("pull_request_target runs code that is not reviewed with rights; use pull_request, "+
 			"and workflow_run for what needs rights"))
 	}
 	if w.On.ofPullRequests() {
 		if found := deploying.FindString(text); found != "" {
-			mistakes = append(mistakes, fmt.Errorf("code that nobody has reviewed runs on %s, the runner of deployments; take one of "+
+			mistakes = append(mistakes, fmt.Errorf("code that is not reviewed runs on %s, the runner of deployments; take one of "+
 				"its own, such as vars.RUNNER_PREVIEW_DEV", found))
 		}
 		if strings.Contains(text, "pull_request.labels") {
@@ -185,7 +185,7 @@ func check(name, text string, pins pins) []error {
 				"its condition must be always()", id))
 		}
 		if w.On.ofPullRequests() && !j.trusted() {
-			mistakes = append(mistakes, fmt.Errorf("job %s: may sign in (id-token: write) for a pull request, whose code nobody has "+
+			mistakes = append(mistakes, fmt.Errorf("job %s: may sign in (id-token: write) for a pull request, whose code is not "+
 				"reviewed; take id-token away, or run the job for pushes only (if: %s), or in environment: preview and for no fork "+
 				"(if: %s); a condition may add to that with && alone", id, pushed, ownBranch))
 		}

@@ -88,7 +88,7 @@ func TestUnit_EveryMistakeIsFound(t *testing.T) {
 		"a runner of deployments":            {"    runs-on: ubuntu-latest", "    runs-on: ${{ vars.RUNNER_PROD }}", ""},
 		"a runner of deployments for pull requests": {
 			good, strings.NewReplacer("on: push", "on: pull_request", "ubuntu-latest", "${{ vars.RUNNER_PROD || 'ubuntu-latest' }}").Replace(good),
-			"code that nobody has reviewed runs on vars.RUNNER_PROD",
+			"code that is not reviewed runs on vars.RUNNER_PROD",
 		},
 		"a runner of previews": {
 			good, strings.NewReplacer("on: push", "on: pull_request", "ubuntu-latest", "${{ vars.RUNNER_PREVIEW_PROD }}").Replace(good), "",
