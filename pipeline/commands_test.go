@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/internal/cli"
 )
 
 // This program has every command that a workflow runs, with its flags; the same holds for make's
@@ -109,15 +111,15 @@ func TestUnit_TheGuardAsksForConsent(t *testing.T) {
 		{[]string{"--labels", label, wider}, exitDangerous, "would allow it"},
 		{[]string{"--labels", label, because}, exitDangerous, "would allow it"},
 		{[]string{"--labels", "bug", plain, dangerous}, exitDangerous, "would allow it"},
-		{[]string{"--labels", "allow-dangerous-change", unknown}, exitFailed, "test: gridos-infra: no stack"},
-		{[]string{broken}, exitFailed, "is no report"},
-		{[]string{write(t, "empty.json", "{}")}, exitFailed, "no environment"},
-		{[]string{write(t, "none.json", `{"environment":"dev"}`)}, exitFailed, "no projects"},
+		{[]string{"--labels", "allow-dangerous-change", unknown}, cli.Failed, "test: gridos-infra: no stack"},
+		{[]string{broken}, cli.Failed, "is no report"},
+		{[]string{write(t, "empty.json", "{}")}, cli.Failed, "no environment"},
+		{[]string{write(t, "none.json", `{"environment":"dev"}`)}, cli.Failed, "no projects"},
 		{
 			[]string{write(t, "op.json", `{"environment":"dev","projects":[{"name":"x","changes":[{"op":"<b>","level":"plain"}]}]}`)},
-			exitFailed, "has a change with op",
+			cli.Failed, "has a change with op",
 		},
-		{nil, exitMistake, "name the reports"},
+		{nil, cli.Mistake, "name the reports"},
 	} {
 		code, output := runs(t, append([]string{"guard"}, test.args...)...)
 		assert.Equal(t, test.code, code, "%v: %s", test.args, output)
@@ -153,7 +155,7 @@ func TestUnit_MistakesHaveTheirOwnExitCode(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"nothing"}, {"drift"}, {"drift", "-s", "staging"}, {"drift", "--nothing"}, {"workflows", "extra"}, {"consents"}} {
 		code, output := runs(t, args...)
-		assert.Equal(t, exitMistake, code, "%v: %s", args, output)
+		assert.Equal(t, cli.Mistake, code, "%v: %s", args, output)
 	}
 }
 

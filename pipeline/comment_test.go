@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/pipeline/internal/github/githubtest"
 )
 
@@ -104,7 +105,7 @@ func TestUnit_CommandsThatTellGitHubSayWhatTheyMiss(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	code, output := runs(t, "drift-issue", "--expect", "dev")
-	assert.Equal(t, exitMistake, code)
+	assert.Equal(t, cli.Mistake, code)
 	for _, name := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
 		assert.Contains(t, output, name)
 	}

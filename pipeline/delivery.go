@@ -11,6 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 	"github.com/gridos/sharedinfra/pipeline/internal/delivery"
@@ -51,7 +52,7 @@ func remote(cmd *cobra.Command) *string {
 func inCheckout(cmd *cobra.Command, remote string) (delivery.Delivery, error) {
 	c, err := checkout.Open(cmd.Context(), ".")
 	if err != nil {
-		return delivery.Delivery{}, usageError{err}
+		return delivery.Delivery{}, cli.UsageError{Err: err}
 	}
 	return delivery.Delivery{
 		Checkout: c, Remote: remote, SetImage: overlay.Kustomize{Root: c.Root}.SetImage, Log: cmd.ErrOrStderr(),
@@ -60,7 +61,7 @@ func inCheckout(cmd *cobra.Command, remote string) (delivery.Delivery, error) {
 
 func releaseCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "release", Short: "Set the image of an environment by a commit, and push that", Args: noArgs,
+		Use: "release", Short: "Set the image of an environment by a commit, and push that", Args: cobra.NoArgs,
 		Long: `Sets the image in the environment's overlay with kustomize edit set image, commits that, and pushes the branch that Argo CD
 follows. When others push meanwhile, it starts again from what they have pushed. An image of a later commit is never replaced: the
 command fails and says so. When the branch has the image already, nothing is to be done.
@@ -77,12 +78,12 @@ the one that the repository pins: from PATH if the version is that, or else buil
 	to, wanted := remote(cmd), target(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !slices.Contains(naming.Environments(), *environment) {
-			return usageError{fmt.Errorf("there is no environment %q; name one of %s with --environment",
+			return cli.UsageError{Err: fmt.Errorf("there is no environment %q; name one of %s with --environment",
 				*environment, strings.Join(naming.Environments(), ", "))}
 		}
 		image, err := wanted(*environment)
 		if err != nil {
-			return usageError{err}
+			return cli.UsageError{Err: err}
 		}
 		if *branch == "" {
 			*branch = branchOf(*environment)
@@ -110,7 +111,7 @@ the one that the repository pins: from PATH if the version is that, or else buil
 // isPromotable says whether the environment before runs an image.
 func isPromotable(cmd *cobra.Command, remote string, from delivery.Origin, image delivery.Target, mistakes error) error {
 	if mistakes != nil {
-		return usageError{mistakes}
+		return cli.UsageError{Err: mistakes}
 	}
 	d, err := inCheckout(cmd, remote)
 	if err != nil {
@@ -144,7 +145,7 @@ func runOf(variable func(string) string) string {
 func promoteCommand() *cobra.Command {
 	promotable := naming.Environments()[1:]
 	cmd := &cobra.Command{
-		Use: "promote", Short: "Propose the image and the manifests of an environment for the next one, by a pull request", Args: noArgs,
+		Use: "promote", Short: "Propose the image and the manifests of an environment for the next one, by a pull request", Args: cobra.NoArgs,
 		Long: `Sets the image in the overlay of the environment on the branch promote/<environment>, which is the pipeline's own, copies the
 manifests of the environment before it (applications/gridos/base for test, applications/gridos/promoted/test for prod), and opens a
 pull request with both, or brings the open one up to date. The pull request lists the commits that are new and the manifests that change.
@@ -172,14 +173,14 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		at := slices.Index(naming.Environments(), *to)
 		if at < 1 {
-			return usageError{fmt.Errorf("nothing is promoted to %q; name one of %s with --to", *to, strings.Join(promotable, ", "))}
+			return cli.UsageError{Err: fmt.Errorf("nothing is promoted to %q; name one of %s with --to", *to, strings.Join(promotable, ", "))}
 		}
 		if *soak < 0 {
-			return usageError{fmt.Errorf("--soak %s is negative; give 0 for an image that may be promoted at once", *soak)}
+			return cli.UsageError{Err: fmt.Errorf("--soak %s is negative; give 0 for an image that may be promoted at once", *soak)}
 		}
 		before := naming.Environments()[at-1]
 		if *source != "" && *source != before {
-			return usageError{fmt.Errorf("%s gets what %s has, not %s; leave --from out", *to, before, *source)}
+			return cli.UsageError{Err: fmt.Errorf("%s gets what %s has, not %s; leave --from out", *to, before, *source)}
 		}
 		if *branch == "" {
 			*branch = branchOf(before)
@@ -191,7 +192,7 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 		}
 		settings, err := github.SettingsFrom(os.Getenv)
 		if err := errors.Join(mistakes, err); err != nil {
-			return usageError{err}
+			return cli.UsageError{Err: err}
 		}
 		client, err := github.New(settings)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/internal/plaintable"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/approval"
@@ -27,14 +28,14 @@ import (
 // onStack completes a command that works on one environment, which the flag -s names, in the root of a checkout.
 func onStack(cmd *cobra.Command, do func(cmd *cobra.Command, name string) error) *cobra.Command {
 	name := cmd.Flags().StringP("stack", "s", "", "environment: "+strings.Join(naming.Environments(), ", ")+" (required)")
-	cmd.Args = noArgs
+	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !slices.Contains(naming.Environments(), *name) {
-			return usageError{fmt.Errorf("there is no environment %q; name one of %s with -s",
+			return cli.UsageError{Err: fmt.Errorf("there is no environment %q; name one of %s with -s",
 				*name, strings.Join(naming.Environments(), ", "))}
 		}
 		if _, err := os.Stat("Pulumi.yaml"); err != nil {
-			return usageError{errors.New("this is not the root of a checkout; change into it")}
+			return cli.UsageError{Err: errors.New("this is not the root of a checkout; change into it")}
 		}
 		return do(cmd, *name)
 	}
@@ -167,7 +168,7 @@ func writePlan(out, summary io.Writer, plan approval.Plan, report changes.Report
 func committed(ctx context.Context) (string, error) {
 	c, err := checkout.Open(ctx, ".")
 	if err != nil {
-		return "", usageError{err}
+		return "", cli.UsageError{Err: err}
 	}
 	commit, changed, err := c.Head(ctx)
 	if err == nil && len(changed) > 0 {
@@ -232,7 +233,7 @@ summary.`, exitNotApproved),
 	consents := cmd.Flags().StringSlice("consent", nil, "consents to dangerous changes: codes, or labels with them, separated by commas")
 	return onEnvironment(cmd, func(cmd *cobra.Command, e deployed.Environment) error {
 		if *file == "" || *digest == "" {
-			return usageError{errors.New("name what was approved with --plan and --digest; the command plan makes both")}
+			return cli.UsageError{Err: errors.New("name what was approved with --plan and --digest; the command plan makes both")}
 		}
 		plan, err := approval.Read(*file, *digest)
 		if err != nil {

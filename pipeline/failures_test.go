@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/cli"
 )
 
 // A step of a workflow is green when its command ends with 0: no command does so unless it has done
@@ -32,16 +33,16 @@ func TestUnit_ACommandThatDidNotDoItsWorkFails(t *testing.T) {
 		code int
 		args []string
 	}{
-		{exitFailed, []string{"workflows"}},
-		{exitFailed, []string{"comment", "--head-sha", "0123456789abcdef0123456789abcdef01234567", "--head-repository", "gridos/sharedinfra", report}},
-		{exitFailed, []string{"drift-issue", "--expect", "dev", report}},
-		{exitFailed, []string{"drift-issue", "--expect", "dev", write(t, "broken.json", "{")}},
-		{exitMistake, append([]string{"release", "--environment", "dev"}, append(image, "dev-abc1234")...)},
-		{exitMistake, append([]string{"release", "--environment", "dev"}, append(image, "prod-abc1234")...)},
-		{exitMistake, append([]string{"promote", "--check", "--from", "dev", "--to", "test"}, append(image, "test-abc1234")...)},
-		{exitMistake, append([]string{"promote", "--from", "dev", "--to", "test"}, append(image, "test-abc1234")...)},
-		{exitMistake, []string{"preview", "-s", "dev"}},
-		{exitMistake, []string{"preflight", "-s", "dev"}},
+		{cli.Failed, []string{"workflows"}},
+		{cli.Failed, []string{"comment", "--head-sha", "0123456789abcdef0123456789abcdef01234567", "--head-repository", "gridos/sharedinfra", report}},
+		{cli.Failed, []string{"drift-issue", "--expect", "dev", report}},
+		{cli.Failed, []string{"drift-issue", "--expect", "dev", write(t, "broken.json", "{")}},
+		{cli.Mistake, append([]string{"release", "--environment", "dev"}, append(image, "dev-abc1234")...)},
+		{cli.Mistake, append([]string{"release", "--environment", "dev"}, append(image, "prod-abc1234")...)},
+		{cli.Mistake, append([]string{"promote", "--check", "--from", "dev", "--to", "test"}, append(image, "test-abc1234")...)},
+		{cli.Mistake, append([]string{"promote", "--from", "dev", "--to", "test"}, append(image, "test-abc1234")...)},
+		{cli.Mistake, []string{"preview", "-s", "dev"}},
+		{cli.Mistake, []string{"preflight", "-s", "dev"}},
 	} {
 		code, output := runs(t, test.args...)
 		assert.Equal(t, test.code, code, "%v: %s", test.args, output)

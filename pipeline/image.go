@@ -11,13 +11,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/pipeline/internal/image"
 	"github.com/gridos/sharedinfra/pipeline/internal/provenance"
 )
 
 func imageCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "image", Short: "Take an image from one registry to another", Args: noArgs,
+		Use: "image", Short: "Take an image from one registry to another", Args: cobra.NoArgs,
 		Long: `Takes an image from one registry to another by way of a folder: each environment's identity may pull from and push to its own
 registry only. The digest stays the same, and so do all platforms of an image that is for several. Its signed provenance goes with it. The
 credentials are those that az acr login or docker login has left.`,
@@ -25,7 +26,7 @@ credentials are those that az acr login or docker login has left.`,
   go run ./pipeline image verify --help
   go run ./pipeline image push --from image --ref testgridosacr.azurecr.io/gridos:test-abc1234`,
 		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("say image pull, image verify or image push")}
+			return cli.UsageError{Err: errors.New("say image pull, image verify or image push")}
 		},
 	}
 	cmd.AddCommand(pullCommand(), verifyCommand(), pushCommand())
@@ -34,7 +35,7 @@ credentials are those that az acr login or docker login has left.`,
 
 func pullCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "pull", Short: "Write an image into a folder, as an OCI layout, and print its digest", Args: noArgs,
+		Use: "pull", Short: "Write an image into a folder, as an OCI layout, and print its digest", Args: cobra.NoArgs,
 		Example: "  go run ./pipeline image pull --ref devgridosacr.azurecr.io/gridos:dev-abc1234 --to image",
 	}
 	ref := cmd.Flags().String("ref", "", "the image with its registry, and a tag or digest (required)")
@@ -42,7 +43,7 @@ func pullCommand() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		from, err := name.ParseReference(*ref, name.StrictValidation)
 		if err := errors.Join(notImage(*ref, err), needs("--to", *dir)); err != nil {
-			return usageError{err}
+			return cli.UsageError{Err: err}
 		}
 		digest, err := image.Pull(cmd.Context(), from, *dir)
 		if err != nil {
@@ -56,7 +57,7 @@ func pullCommand() *cobra.Command {
 
 func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "verify", Short: "Verify by which workflow, from which commit, the image in a folder was built", Args: noArgs,
+		Use: "verify", Short: "Verify by which workflow, from which commit, the image in a folder was built", Args: cobra.NoArgs,
 		Long: `Verifies the signed provenance of what image pull has written, and prints the digest of the image. A provenance counts
 if GitHub issued the certificate that it is signed with to the workflow, on a runner of GitHub, for the repository, the branch and the
 commit; if the signature was made while that certificate was valid, as GitHub's timestamp of it says; and if it names this image's
@@ -88,7 +89,7 @@ gh attestation trusted-root.`,
 				"written"))
 		}
 		if err := errors.Join(append(mistakes, needs("--from", *dir))...); err != nil {
-			return usageError{err}
+			return cli.UsageError{Err: err}
 		}
 		text, err := os.ReadFile(*file)
 		if err != nil {
@@ -118,7 +119,7 @@ var isCommit = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 
 func pushCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "push", Short: "Push what image pull has written, and print its digest", Args: noArgs,
+		Use: "push", Short: "Push what image pull has written, and print its digest", Args: cobra.NoArgs,
 		Long: `Pushes what image pull has written. When the registry has it under that tag already, nothing is to be done; when the tag is
 something else there, the command fails: a tag names one image for ever. With --keep it prints the digest of what is there instead: a
 second attempt of a workflow builds other bytes of the same commit, and takes those of the first.`,
@@ -130,7 +131,7 @@ second attempt of a workflow builds other bytes of the same commit, and takes th
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		to, err := name.NewTag(*ref, name.StrictValidation)
 		if err := errors.Join(notImage(*ref, err), needs("--from", *dir)); err != nil {
-			return usageError{err}
+			return cli.UsageError{Err: err}
 		}
 		digest, err := image.Push(cmd.Context(), *dir, to)
 		if taken := (*image.TakenError)(nil); *keep && errors.As(err, &taken) {

@@ -12,6 +12,8 @@ import (
 	registryclient "github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/internal/cli"
 )
 
 func TestUnit_ATagThatIsThereIsKeptOnRequest(t *testing.T) {
@@ -35,7 +37,7 @@ func TestUnit_ATagThatIsThereIsKeptOnRequest(t *testing.T) {
 	require.Zero(t, code)
 
 	code, said := runs(t, "image", "push", "--from", dir, "--ref", at+"dev-abc1234")
-	assert.Equal(t, exitFailed, code)
+	assert.Equal(t, cli.Failed, code)
 	assert.Contains(t, said, "a tag names one image for ever")
 	code, said = runs(t, "image", "push", "--keep", "--from", dir, "--ref", at+"dev-abc1234")
 	assert.Zero(t, code)

@@ -8,62 +8,46 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/internal/cli"
 )
 
-// Exit codes that workflows rely on.
+// Exit codes beside those of package cli, that workflows rely on.
 const (
-	exitFailed      = 1
-	exitMistake     = 2   // in the command line: nothing was touched
-	exitChanges     = 3   // preview or drift found some
-	exitDangerous   = 4   // preview found some that need a reviewer's consent, or guard found no consent
-	exitNotKnown    = 5   // vulnerabilities could not look: nothing was audited; preflight has questions without an answer
-	exitRefused     = 6   // preflight found something that Azure would refuse
-	exitNotApproved = 7   // deploy found that the update would differ from the approved plan
-	exitInterrupted = 130 // as shells say it
+	exitChanges     = 3 // preview or drift found some
+	exitDangerous   = 4 // preview found some that need a reviewer's consent, or guard found no consent
+	exitNotKnown    = 5 // vulnerabilities could not look: nothing was audited; preflight has questions without an answer
+	exitRefused     = 6 // preflight found something that Azure would refuse
+	exitNotApproved = 7 // deploy found that the update would differ from the approved plan
 )
 
 func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, cancel := cli.UntilStopped(context.Background())
 	defer cancel()
 	os.Exit(run(ctx, newCommand(), os.Args[1:]))
 }
 
 func run(ctx context.Context, root *cobra.Command, args []string) int {
-	root.SetArgs(args)
-	root.InitDefaultHelpCmd()
-	if _, _, err := root.Find(args); err != nil {
-		fmt.Fprintln(root.ErrOrStderr(), "Error:", err)
-		return exitMistake
-	}
-	err := root.ExecuteContext(ctx)
-	var mistake usageError
+	err := cli.Execute(ctx, root, args)
 	var found verdict
 	switch {
 	case err == nil:
 		return 0
 	case ctx.Err() != nil:
 		fmt.Fprintln(root.ErrOrStderr(), "Stopped.", err)
-		return exitInterrupted
+		return cli.Interrupted
 	case errors.As(err, &found):
 		return int(found)
-	case errors.As(err, &mistake):
+	case errors.As(err, new(cli.UsageError)):
 		fmt.Fprintln(root.ErrOrStderr(), "Error:", err)
-		return exitMistake
+		return cli.Mistake
 	default:
 		fmt.Fprintln(root.ErrOrStderr(), "Error:", err)
-		return exitFailed
+		return cli.Failed
 	}
 }
-
-// usageError is a mistake in the command line or in the variables that the workflow sets.
-type usageError struct{ error }
-
-// Unwrap gives access to the single mistakes.
-func (e usageError) Unwrap() error { return e.error }
 
 // verdict ends a command whose exit code reports its finding.
 type verdict int
@@ -92,18 +76,9 @@ known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a 
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(previewCommand(), driftCommand(), planCommand(), deployCommand(), reportCommand(), guardCommand(), consentsCommand(),
 		againCommand(), releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
 		vulnerabilitiesCommand(), preflightCommand(), smokeCommand(), pricesCommand())
 	return root
-}
-
-// noArgs is for commands that take flags only.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(cmd, args); err != nil {
-		return usageError{err}
-	}
-	return nil
 }

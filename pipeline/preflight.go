@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/pipeline/internal/azcli"
 	"github.com/gridos/sharedinfra/pipeline/internal/preflight"
 )
@@ -32,20 +33,20 @@ known; 1 the configuration of infra has mistakes; 2 a mistake in the command lin
 	asJSON := cmd.Flags().Bool("json", false, "print JSON, for machines")
 	deployer := cmd.Flags().String("deployer", "",
 		"object id of the user or service principal that will deploy (default: who is signed in)")
-	cli := azcli.Default()
-	cmd.Flags().DurationVar(&cli.Patience, "timeout", cli.Patience, "how long one answer of Azure may take")
+	az := azcli.Default()
+	cmd.Flags().DurationVar(&az.Patience, "timeout", az.Patience, "how long one answer of Azure may take")
 	return onStack(cmd, func(cmd *cobra.Command, name string) error {
 		if *deployer != "" && uuid.Validate(*deployer) != nil {
-			return usageError{fmt.Errorf("--deployer %q is no GUID; use the object id that Azure shows, not a name", *deployer)}
+			return cli.UsageError{Err: fmt.Errorf("--deployer %q is no GUID; use the object id that Azure shows, not a name", *deployer)}
 		}
-		if cli.Patience <= 0 {
-			return usageError{fmt.Errorf("--timeout %s is no time to answer in; give it more than 0s", cli.Patience)}
+		if az.Patience <= 0 {
+			return cli.UsageError{Err: fmt.Errorf("--timeout %s is no time to answer in; give it more than 0s", az.Patience)}
 		}
 		needs, err := preflight.Read(cmd.Context(), ".", name)
 		if err != nil {
 			return err
 		}
-		flight := preflight.Preflight{Azure: cli, Needs: needs, Deployer: *deployer}
+		flight := preflight.Preflight{Azure: az, Needs: needs, Deployer: *deployer}
 		progress := tellProgress(cmd.Context(), cmd.ErrOrStderr(), &flight)
 		report, err := flight.Run(cmd.Context())
 		progress()

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/pipeline/internal/preflight/azuretest"
 )
 
@@ -97,7 +98,7 @@ func TestUnit_PreflightRefusesAConfigurationWithMistakes(t *testing.T) {
 	azure := azuretest.New(t)
 	checkoutFor(t, azure, "postgresBackupDays: 3", "userPolMax: 7")
 	code, out, said := flies(t)
-	assert.Equal(t, exitFailed, code)
+	assert.Equal(t, cli.Failed, code)
 	assert.Empty(t, out)
 	assert.Contains(t, said, "postgresBackupDays")
 	assert.Contains(t, said, "userPolMax")
@@ -120,7 +121,7 @@ func TestUnit_PreflightTakesNoOtherArguments(t *testing.T) {
 	checkoutFor(t, azure)
 	for _, args := range [][]string{{"--deployer", "a name"}, {"--timeout", "0s"}, {"extra"}, {"-s", "staging"}} {
 		code, _, said := flies(t, args...)
-		assert.Equal(t, exitMistake, code, "%v: %s", args, said)
+		assert.Equal(t, cli.Mistake, code, "%v: %s", args, said)
 	}
 	assert.Zero(t, azure.Calls("account"))
 }

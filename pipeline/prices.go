@@ -10,13 +10,14 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/internal/cost"
 	"github.com/gridos/sharedinfra/internal/plaintable"
 )
 
 func pricesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "prices", Short: "Bring the price book up to date from Azure's public price list", Args: noArgs,
+		Use: "prices", Short: "Bring the price book up to date from Azure's public price list", Args: cobra.NoArgs,
 		Long: `Asks Azure's public price list, which takes no credentials, for every meter of the price book in
 one region, writes the prices into the book, and prints what has changed. A meter that the list does not have, or has
 several prices of, keeps the price and the day that it has in the book. Look at the difference before you commit it.`,
@@ -28,7 +29,7 @@ several prices of, keeps the price and the day that it has in the book. Look at 
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		text, err := os.ReadFile(*file)
 		if err != nil {
-			return usageError{err}
+			return cli.UsageError{Err: err}
 		}
 		book, err := cost.Parse(text)
 		if err != nil {

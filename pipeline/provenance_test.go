@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/pipeline/internal/provenance/provenancetest"
 )
 
@@ -52,7 +53,7 @@ func TestUnit_TheProvenanceGoesWithTheImageAndIsVerifiedEachTime(t *testing.T) {
 			code, said := runs(t, "image", "pull", "--ref", dev.Tag("dev-abc1234").String(), "--to", before)
 			require.Zero(t, code, said)
 			code, said = verify(before)
-			assert.Equal(t, exitFailed, code)
+			assert.Equal(t, cli.Failed, code)
 			assert.Contains(t, said, "image "+of.Digest.String()+" has no signed provenance; release it again with ci-cd.yml")
 
 			other := provenancetest.Right()
@@ -63,7 +64,7 @@ func TestUnit_TheProvenanceGoesWithTheImageAndIsVerifiedEachTime(t *testing.T) {
 			code, said = runs(t, "image", "pull", "--ref", dev.Tag("dev-abc1234").String(), "--to", refused)
 			require.Zero(t, code, said)
 			code, said = verify(refused)
-			assert.Equal(t, exitFailed, code)
+			assert.Equal(t, cli.Failed, code)
 			assert.Contains(t, said, "other.yml@refs/heads/develop and not by")
 
 			provenancetest.Attach(t, dev, *of, github.Sign(statement, provenancetest.Right(), moment, true))
@@ -92,7 +93,7 @@ func promote(t *testing.T, verify func(dir string) (int, string), from, to name.
 func TestUnit_VerifyWantsAllThatItCompares(t *testing.T) {
 	t.Parallel()
 	code, said := runs(t, "image", "verify", "--repository", "gridos/sharedinfra", "--commit", "main")
-	assert.Equal(t, exitMistake, code)
+	assert.Equal(t, cli.Mistake, code)
 	for _, mistake := range []string{`--commit "main"`, `--repository "gridos/sharedinfra"`, "--trusted-roots is missing", "--from is missing"} {
 		assert.Contains(t, said, mistake)
 	}

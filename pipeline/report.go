@@ -14,13 +14,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/pipeline/internal/github"
 )
 
 // readReports reads reports that preview, drift, or the lab's diff has printed as JSON.
 func readReports(files []string) ([]changes.Report, error) {
 	if len(files) == 0 {
-		return nil, usageError{errors.New("name the reports: files that preview, drift or the lab's diff has printed with --json")}
+		return nil, cli.UsageError{Err: errors.New("name the reports: files that preview, drift or the lab's diff has printed with --json")}
 	}
 	reports := make([]changes.Report, len(files))
 	var mistakes []error
@@ -128,7 +129,7 @@ count. A report with a stack that could not be previewed fails too, because what
 
 func consentsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "consents --commit SHA", Short: "Tell the consents to dangerous changes on the pull request that made a commit", Args: noArgs,
+		Use: "consents --commit SHA", Short: "Tell the consents to dangerous changes on the pull request that made a commit", Args: cobra.NoArgs,
 		Long: fmt.Sprintf(`Prints the labels %q of the pull request whose merge made the commit, separated by commas, as
 deploy --consent takes them; nothing for a commit that was pushed. In a workflow they are also the output "consents". Needs GITHUB_TOKEN and
 GITHUB_REPOSITORY.`, changes.ConsentPrefix+"…"),
@@ -137,7 +138,7 @@ GITHUB_REPOSITORY.`, changes.ConsentPrefix+"…"),
 	commit := cmd.Flags().String("commit", "", "the commit (required)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *commit == "" {
-			return usageError{errors.New("name the commit with --commit")}
+			return cli.UsageError{Err: errors.New("name the commit with --commit")}
 		}
 		client, err := onGitHub()
 		if err != nil {
@@ -162,7 +163,7 @@ var consent = regexp.MustCompile(`^` + changes.ConsentPrefix + `[a-z]+-[0-9a-f]{
 func currentLabels(ctx context.Context, ref string) ([]string, error) {
 	number, err := github.PullRequestOfRef(ref)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.UsageError{Err: err}
 	}
 	client, err := onGitHub()
 	if err != nil {
@@ -173,7 +174,7 @@ func currentLabels(ctx context.Context, ref string) ([]string, error) {
 
 func againCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "again --workflow FILE --job NAME --head-sha SHA", Short: "Start one job of a commit's last run again", Args: noArgs,
+		Use: "again --workflow FILE --job NAME --head-sha SHA", Short: "Start one job of a commit's last run again", Args: cobra.NoArgs,
 		Long: `Starts one job of the last run of a workflow for a commit again, with what the other jobs of the run have left. A run
 that has not ended is left alone: its job is still to come. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
 		Example: "  go run ./pipeline again --workflow infra-test.yml --job guard --head-sha \"$HEAD_SHA\"",
@@ -183,7 +184,7 @@ that has not ended is left alone: its job is still to come. Needs GITHUB_TOKEN a
 	sha := cmd.Flags().String("head-sha", "", "the last commit of the pull request (required)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *workflow == "" || *job == "" || *sha == "" {
-			return usageError{errors.New("say what to start again with --workflow, --job and --head-sha")}
+			return cli.UsageError{Err: errors.New("say what to start again with --workflow, --job and --head-sha")}
 		}
 		client, err := onGitHub()
 		if err != nil {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/internal/cli"
 )
 
 const (
@@ -38,7 +40,7 @@ var explained = map[int]string{
 
 func smokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "smoke", Short: "Send a request to the service by the way that users take", Args: noArgs,
+		Use: "smoke", Short: "Send a request to the service by the way that users take", Args: cobra.NoArgs,
 		Long: `Reads the substations at a public address, through the Application Gateway, the load balancer and the gateway of the mesh,
 to a pod and its database. The probes of these do not show that: they ask at ports of their own. The command repeats a request that
 fails until --wait is over, and then says where on the way it ended.
@@ -54,13 +56,13 @@ release that was aborted, is not.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		target, err := url.Parse(*address)
 		if err != nil || target.Host == "" || target.Scheme != "https" && target.Scheme != "http" {
-			return usageError{fmt.Errorf("--url %q is no address of a service; name one such as https://gridos.example.com", *address)}
+			return cli.UsageError{Err: fmt.Errorf("--url %q is no address of a service; name one such as https://gridos.example.com", *address)}
 		}
 		if target.User != nil {
-			return usageError{errors.New("--url has a user or a password, and the address is printed; leave them out")}
+			return cli.UsageError{Err: errors.New("--url has a user or a password, and the address is printed; leave them out")}
 		}
 		if *patience < 0 {
-			return usageError{fmt.Errorf("--wait %s is negative; give 0 for a single request", *patience)}
+			return cli.UsageError{Err: fmt.Errorf("--wait %s is negative; give 0 for a single request", *patience)}
 		}
 		to := target.JoinPath(smokePath).String()
 		found, err := backoff.Retry(cmd.Context(), func() (string, error) {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/internal/cli"
 )
 
 func TestUnit_ASmokeTestSaysWhereARequestEnds(t *testing.T) {
@@ -22,15 +24,15 @@ func TestUnit_ASmokeTestSaysWhereARequestEnds(t *testing.T) {
 	}{
 		"the service":                {200, `{"substations":[{"id":"nord"},{"id":"sued"}]}`, 0, "answers, with 2 substations"},
 		"the service, new":           {200, `{"substations":[]}`, 0, "answers, with 0 substations"},
-		"another service":            {200, `{"status":"ok"}`, exitFailed, "correct --url"},
-		"a page":                     {200, `<html>`, exitFailed, "correct --url"},
-		"half an answer":             {200, `{"substations":[`, exitFailed, "breaks off"},
-		"the firewall":               {403, "", exitFailed, "the firewall of the Application Gateway refused it"},
-		"the mesh without a route":   {404, "", exitFailed, "has no route"},
-		"the service, with an error": {500, "", exitFailed, "500 Internal Server Error: see the log of the service"},
-		"ports that disagree":        {502, "", exitFailed, "gridos-edge and aks-istio-ingressgateway-internal in the namespace aks-istio-ingress"},
-		"the mesh without a pod":     {503, "", exitFailed, "no pod of the service takes requests"},
-		"the time that is over":      {504, "", exitFailed, "did not answer in time"},
+		"another service":            {200, `{"status":"ok"}`, cli.Failed, "correct --url"},
+		"a page":                     {200, `<html>`, cli.Failed, "correct --url"},
+		"half an answer":             {200, `{"substations":[`, cli.Failed, "breaks off"},
+		"the firewall":               {403, "", cli.Failed, "the firewall of the Application Gateway refused it"},
+		"the mesh without a route":   {404, "", cli.Failed, "has no route"},
+		"the service, with an error": {500, "", cli.Failed, "500 Internal Server Error: see the log of the service"},
+		"ports that disagree":        {502, "", cli.Failed, "gridos-edge and aks-istio-ingressgateway-internal in the namespace aks-istio-ingress"},
+		"the mesh without a pod":     {503, "", cli.Failed, "no pod of the service takes requests"},
+		"the time that is over":      {504, "", cli.Failed, "did not answer in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +78,7 @@ func TestUnit_ASmokeTestWaitsForAService(t *testing.T) {
 	assert.EqualValues(t, 3, asked.Load())
 	server.Close()
 	code, output = smoke(t, "--url", server.URL, "--wait", "10ms")
-	assert.Equal(t, exitFailed, code)
+	assert.Equal(t, cli.Failed, code)
 	assert.Contains(t, output, "no answer from the Application Gateway")
 }
 
@@ -90,7 +92,7 @@ func TestUnit_ASmokeTestRefusesWhatIsNoAddress(t *testing.T) {
 		{"--url", "https://x", "--wait", "-1s"},
 	} {
 		code, output := smoke(t, arguments...)
-		assert.Equal(t, exitMistake, code, "%v: %s", arguments, output)
+		assert.Equal(t, cli.Mistake, code, "%v: %s", arguments, output)
 		assert.NotContains(t, output, "hidden")
 	}
 }
@@ -124,7 +126,7 @@ func TestUnit_ASmokeTestTellsWhichVersionUsersGet(t *testing.T) {
 	code, output := smoke(t, "--url", server.URL, "--wait", "0", "--serves", "dev-abc1234")
 	assert.Zero(t, code, output)
 	code, output = smoke(t, "--url", server.URL, "--wait", "0", "--serves", "dev-def5678")
-	assert.Equal(t, exitFailed, code)
+	assert.Equal(t, cli.Failed, code)
 	assert.Contains(t, output, `serves "dev-abc1234" and not dev-def5678: its release is not through, was aborted`)
 
 	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -136,6 +138,6 @@ func TestUnit_ASmokeTestTellsWhichVersionUsersGet(t *testing.T) {
 	}))
 	defer old.Close()
 	code, output = smoke(t, "--url", old.URL, "--wait", "0", "--serves", "dev-def5678")
-	assert.Equal(t, exitFailed, code)
+	assert.Equal(t, cli.Failed, code)
 	assert.Contains(t, output, "answers 404 Not Found and no version")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/github"
 )
@@ -26,7 +27,7 @@ const (
 func onGitHub() (*github.Client, error) {
 	settings, err := github.SettingsFrom(os.Getenv)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.UsageError{Err: err}
 	}
 	return github.New(settings)
 }
@@ -46,7 +47,7 @@ taken for Markdown. A pull request that has moved on is left alone. Needs GITHUB
 	run := cmd.Flags().String("run", "", "the address of the workflow's run, for the comment to link to")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		if *sha == "" || *repository == "" {
-			return usageError{errors.New("say whose reports these are with --head-sha and --head-repository")}
+			return cli.UsageError{Err: errors.New("say whose reports these are with --head-sha and --head-repository")}
 		}
 		var reports []changes.Report
 		if files = slices.DeleteFunc(files, missing); len(files) > 0 {

@@ -9,12 +9,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/pipeline/internal/audit"
 )
 
 func vulnerabilitiesCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "vulnerabilities", Short: "Look for known vulnerabilities that the code reaches", Args: noArgs,
+		Use: "vulnerabilities", Short: "Look for known vulnerabilities that the code reaches", Args: cobra.NoArgs,
 		Long: fmt.Sprintf(`Looks with govulncheck for known vulnerabilities that the code of the checkout reaches, in the
 repository's module and in src/, or in one of them, and fails when there are some. Where their database cannot be read nothing is
 audited: that is said, and has the exit code %d, so that nobody takes it for good news.`, exitNotKnown),
@@ -26,7 +27,7 @@ audited: that is said, and has the exit code %d, so that nobody takes it for goo
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, module := range *modules {
 			if !slices.Contains(all, module) {
-				return usageError{fmt.Errorf("there is no module in %q; name one of %s with --module", module, strings.Join(all, ", "))}
+				return cli.UsageError{Err: fmt.Errorf("there is no module in %q; name one of %s with --module", module, strings.Join(all, ", "))}
 			}
 		}
 		modified, err := audit.Audit{

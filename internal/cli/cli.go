@@ -42,18 +42,23 @@ func UntilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, stop...)
 }
 
-// Execute runs the command that args name. A refusal by cobra before a command begins becomes a
+// Execute runs the command that args name. What cobra refuses before a command begins is a
 // UsageError; cobra's own errors have no types.
 func Execute(ctx context.Context, root *cobra.Command, args []string) error {
 	began := false
-	for _, verb := range root.Commands() {
-		if run := verb.RunE; run != nil {
-			verb.RunE = func(cmd *cobra.Command, args []string) error {
+	var watch func(of *cobra.Command)
+	watch = func(of *cobra.Command) {
+		if run := of.RunE; run != nil {
+			of.RunE = func(cmd *cobra.Command, args []string) error {
 				began = true
 				return run(cmd, args)
 			}
 		}
+		for _, verb := range of.Commands() {
+			watch(verb)
+		}
 	}
+	watch(root)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !began {
