@@ -39,7 +39,7 @@ interrupted.`,
 	return cmd
 }
 
-// foundChanges is the end of a diff that found something: no failure, but an exit code of its own.
+// foundChanges ends a diff that found changes: no failure, but an exit code of its own.
 type foundChanges struct{ dangerous int }
 
 // Error implements error; it is not printed.

@@ -21,25 +21,27 @@ import (
 )
 
 const (
-	// deliveryTimeout is how long GitHub waits for a receiver, too.
+	// deliveryTimeout is the time that GitHub, too, waits for a receiver.
 	deliveryTimeout = 10 * time.Second
 	// mostDue is how many webhooks may be due before a push has to wait for the receiver.
 	mostDue = 256
-	// nothing is what stands for the commit of a branch that is not there.
+	// nothing replaces the commit of a branch that does not exist.
 	nothing = "0000000000000000000000000000000000000000"
 )
 
 type webhook struct{ url, secret string }
 
-// SetWebhook has each later push announced to a URL, such as Argo CD's /api/webhook, with GitHub's event "push" and, if a secret is
-// given, its signature. An empty URL switches that off.
+// SetWebhook makes the server announce each later push to a URL, such as Argo CD's /api/webhook,
+// with GitHub's event "push" and, if a secret is given, its signature. An empty URL switches that
+// off.
 func (s *Server) SetWebhook(url, secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hook = webhook{url, secret}
 }
 
-// Delivery tells what became of one webhook. There is one for each branch that a push changed; like GitHub, the server does not try again.
+// Delivery is the result of one webhook. There is one for each branch that a push changed; like
+// GitHub, the server does not try again.
 type Delivery struct {
 	// ID is the X-GitHub-Delivery that was sent.
 	ID string
