@@ -47,13 +47,14 @@ type Delivery struct {
 	ID string
 	// Ref is the branch, as refs/heads/main.
 	Ref string
-	// Before and After are the commits that the branch was and is at, all zeros where it was or is not there.
+	// Before and After are the branch's commits before and after the push, all zeros if the branch
+	// did not or does not exist.
 	Before, After string
 	// Status is the receiver's answer, 0 without one.
 	Status int
 	// Took is the time from the end of the push to the answer.
 	Took time.Duration
-	// Err is why it was not accepted, nil if it was.
+	// Err is why the receiver did not accept it, nil if it did.
 	Err error
 }
 
@@ -64,8 +65,9 @@ type notice struct {
 	at    time.Time
 }
 
-// pushEvent is the part of GitHub's event "push" that receivers look at. Argo CD compares the branch and html_url, to which it adds an
-// optional port and .git, with each Application's source, and the files with its annotation argocd.argoproj.io/manifest-generate-paths.
+// pushEvent is the part of GitHub's event "push" that receivers read. Argo CD compares the branch
+// and html_url (to which it adds an optional port and .git) with each Application's source. It
+// compares the files with the Application's annotation argocd.argoproj.io/manifest-generate-paths.
 type pushEvent struct {
 	Ref        string          `json:"ref"`
 	Before     string          `json:"before"`
@@ -100,7 +102,7 @@ type eventUser struct {
 	Email string `json:"email"`
 }
 
-// announce queues a webhook for each branch that is not where it was.
+// announce queues a webhook for each branch whose commit has changed.
 func (s *Server) announce(ctx context.Context, before, after map[string]string) error {
 	s.mu.Lock()
 	hook := s.hook
@@ -143,7 +145,8 @@ func (s *Server) announce(ctx context.Context, before, after map[string]string) 
 	return nil
 }
 
-// commits describes those that lead to one, the oldest first, without those that lead to others.
+// commits describes the commits that lead to one, the oldest first, without those that lead to
+// others.
 func (s *Server) commits(ctx context.Context, to string, others []string) ([]eventCommit, error) {
 	listed, err := s.git.run(ctx, s.dir(), nil, slices.Concat([]string{"rev-list", "--reverse", to, "--not"}, others)...)
 	if err != nil {
@@ -186,7 +189,8 @@ func (s *Server) commits(ctx context.Context, to string, others []string) ([]eve
 	return described, nil
 }
 
-// deliver sends webhooks until ctx ends, one after the other, so that a receiver hears of pushes in their order.
+// deliver sends webhooks until ctx ends, one after the other, so that a receiver gets pushes in
+// their order.
 func (s *Server) deliver(ctx context.Context) {
 	for {
 		select {
@@ -226,7 +230,8 @@ func post(ctx context.Context, hook webhook, event pushEvent, id string) (status
 		signature.Write(body)
 		request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(signature.Sum(nil)))
 	}
-	// A connection that is kept would be dead once the receiver was started again, and what was sent on it lost.
+	// After a restart of the receiver a kept connection would be dead, and the webhook sent on it
+	// lost.
 	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
