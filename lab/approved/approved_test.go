@@ -140,7 +140,8 @@ func TestEngine_WhatIsApprovedIsWhatRuns(t *testing.T) {
 		"create gridos-apps first", "create gridos first",
 	}, c.done())
 
-	// What a later stack reads is not known before. The plan says so, and it turns out harmless.
+	// The values that a later stack reads are not known yet. The plan says so, and they turn out
+	// harmless.
 	c.want(stacks.Infra, desired{Value: "two", Secret: secret + "two"})
 	digest = c.plan()
 	text, err := os.ReadFile(c.out + ".json")

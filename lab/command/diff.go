@@ -93,7 +93,8 @@ func printReport(cmd *cobra.Command, report changes.Report) error {
 	}
 }
 
-// inColour tells whether the writer is a terminal whose user wants colours (https://no-color.org).
+// inColour reports whether the writer is a terminal whose user wants colours
+// (https://no-color.org).
 func inColour(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

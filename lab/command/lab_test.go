@@ -332,7 +332,6 @@ var programs = map[string]pulumi.RunFunc{
 
 // The test of dev's whole life is above, and test is played beside it in
 // TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet. prod is private, protected and locked.
-// protected and locked.
 func TestEngine_ProdGoesUpStaysAndComesDown(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: prod is previewed from nothing, and its infra goes up and down in package engine")

@@ -19,7 +19,6 @@ const (
 // Run runs the command that args name and returns the exit code. The command's answer goes to
 // stdout; progress and errors go to stderr. Ctrl-C, SIGTERM and the end of the terminal session
 // stop it.
-// session stop it.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := cli.UntilStopped(ctx)
 	defer cancel()

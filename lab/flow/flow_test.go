@@ -92,7 +92,6 @@ func (u user) fails(t *testing.T, code int, text string, args ...string) {
 
 // sample is the selection for -short: the line, a release of each outcome, a change in Git other
 // than an image, a killed controller, and one intruder.
-// intruder.
 var sample = []string{
 	"infrastructure", "bootstrap", scenario.GoodRelease, "git-revert", "config-abort", "bad-errors", "condemned", "drift", "routing-canary",
 	"rollouts-killed", "intruder", "audit",

@@ -204,7 +204,7 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// has tells whether a resource of an ARM type is live.
+// has reports whether a resource of an ARM type is live.
 func has(cloud *azure.Cloud, id, kind string) bool {
 	return slices.ContainsFunc(cloud.Inventory(), func(r azure.Resource) bool { return r.ID == id && r.Type == kind })
 }

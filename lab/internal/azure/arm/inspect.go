@@ -38,7 +38,7 @@ func (c *Cloud) Unchanged(since *Cloud) bool {
 	return maps.Equal(c.live, since.live) && maps.Equal(c.deleted, since.deleted) && c.idle()
 }
 
-// Idle tells whether no operation is under way.
+// Idle reports whether no operation is under way.
 func (c *Cloud) Idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

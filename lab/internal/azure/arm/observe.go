@@ -17,7 +17,7 @@ type Event struct {
 	Latency time.Duration
 }
 
-// observe tells the observer that an operation has ended.
+// observe reports the end of an operation to the observer.
 func (c *Cloud) observe(op *operation) {
 	if c.options.Observe == nil {
 		return

@@ -17,7 +17,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
-// What Azure Resource Manager does for all types has no rule ids.
+// The rules of Azure Resource Manager for all types have no ids.
 
 func TestEngine_ARM_TheResourceGroupExists(t *testing.T) {
 	t.Parallel()

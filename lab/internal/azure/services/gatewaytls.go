@@ -197,7 +197,7 @@ func refersToPart(d arm.Document, path string) string {
 }
 
 // gatewayListeners is G9: a listener for Https has a certificate and one for Http none, and no two
-// listeners are on the same port and host.
+// listeners have the same address, port and host.
 var gatewayListeners = arm.Rule{ID: "G9", Code: "ApplicationGatewayHttpListenerInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	type socket struct{ address, port, host string }

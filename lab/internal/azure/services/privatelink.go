@@ -190,7 +190,7 @@ func sameRegion(s arm.Subject, path, subnet string) []arm.Finding {
 	return nil
 }
 
-// inRegion is N1: what is in a subnet is in the region of its virtual network.
+// inRegion is N1: a resource in a subnet is in the region of its virtual network.
 var inRegion = arm.Rule{ID: "N1", Code: "InvalidResourceReference", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for i, configuration := range s.In.Documents("gatewayIPConfigurations") {

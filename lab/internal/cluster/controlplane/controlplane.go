@@ -362,7 +362,7 @@ func (l layout) acquire() (*flock.Flock, error) {
 	return lock, nil
 }
 
-// exists tells whether a control plane was ever started here.
+// exists reports whether a control plane was ever started here.
 func (l layout) exists() (bool, error) {
 	_, err := os.Stat(l.dir)
 	if errors.Is(err, fs.ErrNotExist) {

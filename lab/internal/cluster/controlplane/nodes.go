@@ -164,8 +164,8 @@ func cutLast(text, separator string) (before, after string, found bool) {
 	return text[:i], text[i+len(separator):], true
 }
 
-// adjustNode sets labels and taints. What Kubernetes itself puts on nodes stays: taints that tell a node's health, and
-// copies of labels under their former names.
+// adjustNode sets labels and taints. It keeps those that Kubernetes itself puts on nodes: taints
+// about a node's health, and copies of labels under their former names.
 func adjustNode(ctx context.Context, client kubernetes.Interface, present, want *corev1.Node) error {
 	labels := maps.Clone(want.Labels)
 	for key, value := range present.Labels {

@@ -134,8 +134,9 @@ func (g Gateway) deployment() *applyappsv1.DeploymentApplyConfiguration {
 			WithSelector(applymetav1.LabelSelector().WithMatchLabels(labels)).
 			WithTemplate(applycorev1.PodTemplateSpec().
 				WithLabels(labels).
-				// What injection adds where the mesh merges metrics, Istio's default (istio 1.31,
-				// pkg/kube/inject/webhook.go, applyPrometheusMerge). That the add-on keeps it is inferred `mesh-metrics`.
+				// Injection adds these if the mesh merges metrics, which is Istio's default (istio
+				// 1.31, pkg/kube/inject/webhook.go, applyPrometheusMerge). That the add-on keeps it
+				// is inferred `mesh-metrics`.
 				WithAnnotations(map[string]string{
 					"prometheus.io/scrape": "true", "prometheus.io/port": "15020", "prometheus.io/path": "/stats/prometheus",
 				}).

@@ -139,7 +139,7 @@ func (r Rollout) Image() string {
 	return r.Spec.Template.Spec.Containers[0].Image
 }
 
-// Seen tells whether the status is about the present specification.
+// Seen reports whether the status is about the present specification.
 func (r Rollout) Seen() bool { return r.Status.ObservedGeneration == fmt.Sprint(r.Generation) }
 
 // Weights returns the shares of the requests that the steps set, in their order.

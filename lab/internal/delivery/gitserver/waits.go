@@ -237,7 +237,7 @@ func refuseOperations(root *yaml.Node) error {
 	return nil
 }
 
-// setsWait tells whether a field with a wait, or a window, is somewhere below.
+// setsWait reports whether a field with a wait, or a window, is somewhere below.
 func setsWait(node *yaml.Node) bool { return setsWaitBut(map[*yaml.Node]bool{}, node) }
 
 // setsWaitBut looks at each node once: an alias may refer to a node that contains it.

@@ -97,7 +97,7 @@ type Seen struct {
 	Unanswered uint64
 }
 
-// Enough is the number of requests from which on "none failed" is meaningful.
+// Enough is the number of requests that makes "none failed" meaningful.
 const Enough = 100
 
 // Since returns the experience since before.

@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// WrapArgoCD writes a Helm chart named argo-cd under dest from the high-availability manifest of the Argo CD module in
-// moduleDir, and returns the chart's directory. An earlier chart there is replaced. These values mean what they mean in the
-// chart argo/argo-cd 10.1.1:
+// WrapArgoCD writes a Helm chart named argo-cd under dest from the high-availability manifest of
+// the Argo CD module in moduleDir, and returns the chart's directory. It replaces an earlier chart
+// there. These values mean the same as in the chart argo/argo-cd 10.1.1:
 //
 //   - replicas, resources and pdb of controller, server, repoServer and applicationSet; for server and repoServer,
 //     autoscaling.enabled with autoscaling.minReplicas instead of replicas (the number alone: no autoscaler is created, since
