@@ -81,7 +81,7 @@ func (d *Delivery) hostEnvironment(name string) ([]string, error) {
 	variables := []string{
 		"ARGOCD_BINARY_NAME=" + name,
 		"REDIS_PASSWORD=" + d.redisPassword,
-		// It stands for the cluster of its own pods; the kubeconfig leads there.
+		// The kubeconfig stands in for the cluster of Argo CD's own pods.
 		"ARGOCD_FAKE_IN_CLUSTER=true",
 		"KUBECONFIG=" + d.kubeconfig(naming.NamespaceArgoCD),
 		// No commit is signed, and gpg would start an agent.

@@ -60,7 +60,7 @@ func (o *trouble) fault(operation azure.Operation, kind, _ string) error {
 	return o.answer
 }
 
-// ends ends the trouble; it returns the number of attempts.
+// ends stops the trouble; it returns the number of attempts.
 func (o *trouble) ends() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

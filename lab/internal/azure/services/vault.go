@@ -277,8 +277,8 @@ func ExistingVault(group, name, location, tenant string) arm.Existing {
 }
 
 // ExistingSecret is a secret in an existing vault. A certificate of the vault has a secret of the
-// same name. A gateway refers to the certificate by that secret's id:
-// https://<vault>.vault.azure.net/secrets/<name>
+// same name. With that secret's id, https://<vault>.vault.azure.net/secrets/<name>, a gateway
+// refers to the certificate.
 func ExistingSecret(group, vault, name string) arm.Existing {
 	return arm.Existing{Type: typeSecret, Inputs: map[string]any{
 		"resourceGroupName": group, "vaultName": vault, "secretName": name,
