@@ -15,7 +15,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// checkout is a repository with the four projects, whose stacks are in a backend of files. More tools than the engine may be on its PATH.
+// checkout is a repository with the four projects; their stacks are in a backend of files. More
+// tools than the engine may be on its PATH.
 type checkout struct {
 	t                       *testing.T
 	dir, journal, said, out string
@@ -139,7 +140,8 @@ func TestEngine_WhatIsApprovedIsWhatRuns(t *testing.T) {
 		"create gridos-apps first", "create gridos first",
 	}, c.done())
 
-	// What a later stack reads is not known before. The plan says so, and it turns out harmless.
+	// The values that a later stack reads are not known yet. The plan says so, and they turn out
+	// harmless.
 	c.want(stacks.Infra, desired{Value: "two", Secret: secret + "two"})
 	digest = c.plan()
 	text, err := os.ReadFile(c.out + ".json")
@@ -151,7 +153,7 @@ func TestEngine_WhatIsApprovedIsWhatRuns(t *testing.T) {
 		"update gridos-infra first", "update gridos-infra second", "update gridos-bootstrap reader",
 	}, c.done())
 
-	// Somebody else has updated one of the later stacks meanwhile.
+	// Another user has updated one of the later stacks since the plan was made.
 	c.want(stacks.Infra, desired{Value: "three"})
 	c.want(stacks.Apps, desired{Value: "three"})
 	digest = c.plan()
@@ -164,7 +166,8 @@ func TestEngine_WhatIsApprovedIsWhatRuns(t *testing.T) {
 	assert.Contains(t, said, "value has another value now than when the plan was made")
 	assert.Empty(t, c.done(), "nothing was touched")
 
-	// The plan is of another commit, or another plan than was approved, or the working tree is not that of the commit.
+	// The plan is of another commit, it is not the plan that was approved, or the working tree is
+	// not that of the commit.
 	_, code = c.deploy(strings.Repeat("0", 64))
 	assert.Equal(t, 7, code)
 	c.want(stacks.Apps, desired{Value: "not committed"})
@@ -177,15 +180,15 @@ func TestEngine_WhatIsApprovedIsWhatRuns(t *testing.T) {
 	assert.Contains(t, said, "the plan is of commit")
 	assert.Empty(t, c.done(), "nothing was touched")
 
-	// A value that becomes known while the stack is updated would replace a resource: the engine is held to the plan, which has no
-	// replacement.
+	// A value that becomes known while the stack is updated would replace a resource. The engine is
+	// held to the plan, and the plan has no replacement.
 	c.want(stacks.Infra, desired{Value: "four", Moves: true})
 	digest = c.plan()
 	said, code = c.deploy(digest)
 	assert.NotZero(t, code)
 	assert.Contains(t, said, "is not allowed by the plan")
 	assert.Equal(t, []string{"update gridos-infra first"}, c.done())
-	// Now it is known, so that the next plan has it.
+	// Now the value is known, so the next plan has the replacement.
 	_, code = c.deploy(c.plan())
 	assert.Zero(t, code)
 	assert.ElementsMatch(t, []string{

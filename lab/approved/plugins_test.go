@@ -1,5 +1,5 @@
-// Package approved_test plans and deploys with the pipeline's own command, the real engine and a backend of files: programs and the
-// resources' provider are the test's.
+// Package approved_test plans and deploys with the pipeline's own command, the real engine and a
+// backend of files. The programs and the provider of their resources belong to the test.
 package approved_test
 
 import (
@@ -35,7 +35,8 @@ const (
 	journal = "DRILL_JOURNAL"
 )
 
-// TestMain runs the tests, or is one of the engine's plugins, when it is started by the name of one.
+// TestMain runs the tests. If the binary is started under the name of one of the engine's plugins,
+// it serves as that plugin.
 func TestMain(m *testing.M) {
 	var err error
 	switch filepath.Base(os.Args[0]) {
@@ -52,7 +53,8 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// serve answers the engine until it ends the process. A plugin tells its port on the first line.
+// serve answers the engine until the engine ends the process. A plugin prints its port on the first
+// line.
 func serve(register func(*grpc.Server)) error {
 	handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{Init: func(s *grpc.Server) error {
 		register(s)
@@ -102,15 +104,16 @@ func (*host) Run(ctx context.Context, r *pulumirpc.RunRequest) (*pulumirpc.RunRe
 	return &pulumirpc.RunResponse{}, nil
 }
 
-// desired is what the file desired.json of a project says that its program does.
+// desired is the content of a project's file desired.json: it says what the program does.
 type desired struct {
-	// Value is that of the project's thing, and Secret is a secret of it.
+	// Value is the value of the project's thing, and Secret is a secret of it.
 	Value  string `json:"value"`
 	Secret string `json:"secret"`
-	// Moves says that the second thing of infra is at the site that the first one's result says.
+	// Moves says that the site of infra's second thing comes from the result of the first one.
 	Moves bool `json:"moves"`
-	// Chart is the folder of a chart that bootstrap installs into the cluster of a kubeconfig. A value of the chart is Text, another is
-	// the result of infra's first thing, and a secret one that of its own.
+	// Chart is the folder of a chart that bootstrap installs into the cluster of a kubeconfig. One
+	// value of the chart is Text, another is the result of infra's first thing, and a secret one is
+	// the result of bootstrap's own thing.
 	Chart      string `json:"chart"`
 	Kubeconfig string `json:"kubeconfig"`
 	Text       string `json:"text"`
@@ -185,7 +188,8 @@ func install(ctx *pulumi.Context, want desired, infras, own pulumi.StringOutput)
 	return err
 }
 
-// exportInfra exports all that the contract says; the name of the cluster is what a thing has made.
+// exportInfra exports all outputs of the contract; the name of the cluster is the result of a
+// thing.
 func exportInfra(ctx *pulumi.Context, clusterName pulumi.StringOutput) error {
 	var outputs stacks.InfraOutputs
 	fields := reflect.ValueOf(&outputs).Elem()
@@ -210,7 +214,7 @@ func (t *things) Check(_ context.Context, r *pulumirpc.CheckRequest) (*pulumirpc
 	return &pulumirpc.CheckResponse{Inputs: r.GetNews()}, nil
 }
 
-// Diff says which inputs differ. What is not known may be what it was.
+// Diff says which inputs differ. An input that is not known yet may equal the old one.
 func (t *things) Diff(_ context.Context, r *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
 	old, made := r.GetOldInputs().AsMap(), r.GetNews().AsMap()
 	answer := &pulumirpc.DiffResponse{Changes: pulumirpc.DiffResponse_DIFF_NONE}

@@ -35,7 +35,8 @@ func startCluster(t *testing.T) *controlplane.ControlPlane {
 	return cluster
 }
 
-// A chart whose manifest is another each time that it is rendered, as those are that generate passwords.
+// The manifest of this chart differs each time it is rendered, as in charts that generate
+// passwords.
 var chart = map[string]string{
 	"Chart.yaml":  "apiVersion: v2\nname: drill\nversion: 1.0.0\n",
 	"values.yaml": "text: none\nresult: none\nsecrets: {own: none}\n",
@@ -44,7 +45,7 @@ var chart = map[string]string{
 		"random: {{ randAlphaNum 8 | quote }}}\n",
 }
 
-// The real Kubernetes provider: what it plans of a release of Helm, the engine holds its update to.
+// The real Kubernetes provider plans a Helm release, and the engine holds its update to that plan.
 func TestEngine_AReleaseOfHelmIsPlannedAndDeployed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: what is approved is what runs without a cluster too")
@@ -79,14 +80,14 @@ func TestEngine_AReleaseOfHelmIsPlannedAndDeployed(t *testing.T) {
 	require.Zero(t, code, said)
 	assert.Equal(t, []string{"first", "made of one"}, []string{data()["text"], data()["result"]})
 
-	// A value of the program changes, and one that is known only when infra was updated. That the chart would render another text each
-	// time is no change.
+	// A value of the program changes, and so does one that is known only after the update of infra.
+	// The chart renders another text each time; that is no change.
 	want("two", "second")
 	said, code = c.deploy(c.plan())
 	require.Zero(t, code, said)
 	assert.Equal(t, []string{"second", "made of two"}, []string{data()["text"], data()["result"]})
 
-	// What was not approved is not installed.
+	// A change that was not approved is not installed.
 	want("two", "third")
 	digest := c.plan()
 	want("two", "fourth")

@@ -79,7 +79,8 @@ func runCommand() *cobra.Command {
 	return cmd
 }
 
-// writeReport puts rows into a document, with what they were measured of.
+// writeReport puts rows into a document, with the commit and the machine that they were measured
+// on.
 func writeReport(ctx context.Context, document string, rows []figures.Row) error {
 	report, err := figures.Read(document)
 	if err != nil {
@@ -94,8 +95,8 @@ func writeReport(ctx context.Context, document string, rows []figures.Row) error
 	return report.Write(document)
 }
 
-// runMeasures measures one after the other: at the same time they would take it from each other. After a failure the folder with logs
-// stays.
+// runMeasures measures one after the other, because measurements at the same time would slow each
+// other down. After a failure the folder with the logs stays.
 func runMeasures(cmd *cobra.Command, o options, chosen []measure) (rows []figures.Row, err error) {
 	if o.rounds < 1 {
 		return nil, fmt.Errorf("--rounds is %d; it must be 1 or more", o.rounds)

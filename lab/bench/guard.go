@@ -11,7 +11,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/bench/figures"
 )
 
-// bounds are the ratios, by the ids of rows, that must not be passed: what was measured, and a quarter more for a busy machine.
+// bounds are the highest ratios allowed, by the ids of rows: the measured ratio and a quarter more,
+// for a busy machine.
 //
 //go:embed bounds.json
 var bounds []byte
@@ -47,7 +48,8 @@ Exit codes: 0 all are within their bounds, 1 one is not, or nothing could be mea
 	return cmd
 }
 
-// judge returns an error for each row that has passed its bound, and for each that has none: nothing would guard it.
+// judge returns an error for each row above its bound, and for each row that has no bound, because
+// such a row is not guarded.
 func judge(rows []figures.Row, recorded []byte) error {
 	var limits map[string]float64
 	if err := json.Unmarshal(recorded, &limits); err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
-// environment is the one that is measured where they differ in nothing that takes time.
+// environment is measured where the environments do not differ in anything that takes time.
 const environment = "dev"
 
 // interruptedEnd is how long a command of the lab may take to end after an interruption.
@@ -145,7 +145,7 @@ func labUp(ctx context.Context, b *bench) ([]figures.Row, error) {
 	}, nil
 }
 
-// release is what of a scenario's result is measured.
+// release is the measured part of a scenario's result.
 type release struct {
 	Passed           bool    `json:"passed"`
 	Evidence         string  `json:"evidence"`
@@ -153,7 +153,7 @@ type release struct {
 	SyncedToPromoted float64 `json:"syncedToPromotedSeconds"`
 }
 
-// flow measures how long a commit takes to be live.
+// flow measures how long a commit takes to go live.
 func flow(ctx context.Context, b *bench) (rows []figures.Row, err error) {
 	var synced, promoted []float64
 	var waits time.Duration

@@ -1,5 +1,6 @@
-// Command bench measures how long a person waits for this repository, next to what they would use instead and to what nothing can
-// be faster than. `make bench` runs it, and docs/performance.md has its report.
+// Command bench measures how long a person waits for this repository. It compares that with the
+// tools they would use instead, and with the shortest time possible. `make bench` runs it, and
+// docs/performance.md has its report.
 package main
 
 import (

@@ -23,8 +23,9 @@ func line() []stacks.Project {
 
 const bareProgram = "a bare program: as many resources that are nothing, with the same dependencies"
 
-// previews measures what a preview takes that finds nothing to change, next to the engine alone, and next to the engine with the
-// provider of Kubernetes alone where a project has something in the cluster.
+// previews measures a preview that finds nothing to change. It compares it with the engine alone
+// and, if a project has resources in the cluster, with the engine and the Kubernetes provider
+// alone.
 func previews(ctx context.Context, b *bench) (rows []figures.Row, err error) {
 	pairs := map[string][]figures.Pair{}
 	var whole []figures.Pair
@@ -93,7 +94,8 @@ func previews(ctx context.Context, b *bench) (rows []figures.Row, err error) {
 	return rows, nil
 }
 
-// withProvider marks the rows in which the provider of Kubernetes is not the project's fault.
+// withProvider marks the rows whose peer includes the Kubernetes provider, so that its time is not
+// counted against the project.
 const withProvider = "/kubernetes"
 
 func inCluster(p stacks.Project) bool { return p == stacks.Bootstrap || p == stacks.Apps }
@@ -110,8 +112,8 @@ func previewTime(ctx context.Context, e *engine.Engine, p stacks.Project) (float
 	return result.Alone.Seconds(), nil
 }
 
-// floorOf brings up stacks like those that are running, of resources that are nothing but those in the cluster if there is a kubeconfig,
-// and returns their engine.
+// floorOf brings up copies of the running stacks and returns their engine. Their resources are
+// empty, except those in the cluster if there is a kubeconfig.
 func (b *bench) floorOf(ctx context.Context, running *engine.Engine, port int, kubeconfig string) (*engine.Engine, error) {
 	place, err := site.Open(environment)
 	if err != nil {
@@ -145,8 +147,8 @@ func (b *bench) floorOf(ctx context.Context, running *engine.Engine, port int, k
 	return alone, nil
 }
 
-// sameSize returns an error unless the engine alone has as many resources to look at as the project: a peer that does less would
-// be none.
+// sameSize returns an error unless the engine alone has as many resources to look at as the
+// project. With fewer resources it would be no fair peer.
 func sameSize(ctx context.Context, running *engine.Engine, p stacks.Project, floor engine.Result) error {
 	ours, err := running.PreviewAgain(ctx, p)
 	if err != nil {
@@ -158,7 +160,7 @@ func sameSize(ctx context.Context, running *engine.Engine, p stacks.Project, flo
 	return nil
 }
 
-// took measures how long do takes, in seconds.
+// took returns how long do takes, in seconds.
 func took(do func() error) (float64, error) {
 	began := time.Now()
 	err := do()

@@ -16,10 +16,10 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// analysisTemplates is Argo Rollouts' kind.
+// analysisTemplates is the resource of Argo Rollouts' kind AnalysisTemplate.
 var analysisTemplates = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "analysistemplates"}
 
-// canary is what a Rollout waits for: pauses, and analyses by the templates that they are made of.
+// canary has the waits of a Rollout: pauses, and analyses by the names of their templates.
 type canary struct {
 	Spec struct {
 		Strategy struct {
@@ -49,8 +49,9 @@ type template struct {
 	} `json:"spec"`
 }
 
-// configuredWaits is how long the Rollout in the cluster is told to wait on its way: pauses, and the time between the measurements of
-// its analyses, which measure their metrics at the same time. No implementation can be faster than that.
+// configuredWaits is how long the Rollout in the cluster waits by configuration: pauses, and the
+// time between the measurements of its analyses. Analyses measure their metrics at the same time.
+// No implementation can be faster than that.
 func configuredWaits(ctx context.Context, kubeconfig string) (time.Duration, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// What scripts and people rely on: verbs, exit codes, texts, JSON. Each script of testdata is one
-// promise, kept without the lab's tools.
+// Scripts and people rely on verbs, exit codes, texts and JSON. Each script of testdata is one
+// promise, and is checked without the lab's tools.
 func TestUnit_TheCommandLineKeepsItsContract(t *testing.T) {
 	from, err := filepath.Abs(repository)
 	require.NoError(t, err)

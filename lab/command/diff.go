@@ -39,7 +39,7 @@ interrupted.`,
 	return cmd
 }
 
-// foundChanges is the end of a diff that found something: no failure, but an exit code of its own.
+// foundChanges ends a diff that found changes: no failure, but an exit code of its own.
 type foundChanges struct{ dangerous int }
 
 // Error implements error; it is not printed.
@@ -93,7 +93,8 @@ func printReport(cmd *cobra.Command, report changes.Report) error {
 	}
 }
 
-// inColour tells whether the writer is a terminal whose user wants colours (https://no-color.org).
+// inColour reports whether the writer is a terminal whose user wants colours
+// (https://no-color.org).
 func inColour(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"

@@ -25,15 +25,15 @@ func downCommand() *cobra.Command {
 // keepRunning is the flag of down that leaves the simulated Azure and the control plane running.
 const keepRunning = "keep-running"
 
-// down destroys the environment and stops everything that it ran. What is not finished stays, so
-// that down can go on.
+// down destroys the environment and stops every process of it. What is not finished stays, so that
+// down can go on later.
 func down(cmd *cobra.Command, s site.Site) error {
 	keep, err := cmd.Flags().GetBool(keepRunning)
 	if err != nil {
 		return err
 	}
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
-		// A preview that was killed could not tidy up after itself.
+		// A killed preview could not clean up after itself.
 		if err := world.DiscardAbandoned(ctx, s); err != nil {
 			return err
 		}

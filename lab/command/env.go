@@ -32,8 +32,8 @@ func env(cmd *cobra.Command, s site.Site) error {
 	if !up {
 		return world.ErrNotUp(s)
 	}
-	// What cannot be brought up to date is told, and is no reason to keep kubectl from the lab: a program refuses a configuration that
-	// is older than its stack's file.
+	// A configuration that cannot be brought up to date is reported, but kubectl can use the lab
+	// all the same. Programs refuse a configuration that is older than its stack's file.
 	err = working(cmd, s, func(ctx context.Context, display *progress.Display) error { return world.Configure(ctx, s, display) })
 	if cmd.Context().Err() != nil {
 		return err
@@ -43,7 +43,8 @@ func env(cmd *cobra.Command, s site.Site) error {
 			return err
 		}
 	}
-	// A shell skips the first two lines and a person reads them. The third is for a passphrase of the user's, which would win.
+	// A shell skips the first two lines, and a person reads them. The third one deals with a
+	// passphrase of the user's own, which would take precedence.
 	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "# pulumi reads and writes the configuration of %[1]s in %[2]s: what the stack\n"+
 		"# files say, and what the lab changes. After a change of a stack file, do this again.\nunset PULUMI_CONFIG_PASSPHRASE\n",
 		s.Environment, s.ConfigurationFile()); err != nil {
@@ -64,7 +65,7 @@ func env(cmd *cobra.Command, s site.Site) error {
 	return nil
 }
 
-// addArgoCD points the user's argocd at the lab's, if that runs.
+// addArgoCD points the user's argocd at the lab's Argo CD, if that runs.
 func addArgoCD(ctx context.Context, s site.Site, variables map[string]string) error {
 	state, err := gitOpsStateOf(ctx, s)
 	if err != nil || state == nil || !state.Ready {

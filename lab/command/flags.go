@@ -17,7 +17,7 @@ import (
 // stackFlag names the environment, for every command.
 const stackFlag = "stack"
 
-// at has a command do its work in the environment that --stack names.
+// at runs a command in the environment that --stack names.
 func at(do func(cmd *cobra.Command, s site.Site) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		environment, err := cmd.Flags().GetString(stackFlag)

@@ -24,9 +24,9 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Every release is killed while Helm holds it, for the first installation, after it and during an
-// upgrade: each time the next update has to find its way, and the last one has to leave nothing to
-// do.
+// Every release is killed while Helm works on it: before the first installation, after it and
+// during an upgrade. Each time the next update has to recover, and the last one must find nothing
+// to do.
 func TestEngine_AKilledReleaseIsTakenOver(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it kills five releases, one after the other")
@@ -38,8 +38,7 @@ func TestEngine_AKilledReleaseIsTakenOver(t *testing.T) {
 
 	killAt(t, dir, s, rollouts, "pending-install", "pending-install")
 	killAt(t, dir, s, cd, "pending-install", "pending-install")
-	// The CLI stands still while the provider goes on: Helm is done, and Pulumi does not come to
-	// note it.
+	// The CLI is stopped while the provider goes on: Helm finishes, and Pulumi cannot record it.
 	killAt(t, dir, s, cd, "pending-install", "deployed")
 	out, _, err := lab(t, t.Context(), "up")
 	require.NoError(t, err)
@@ -98,7 +97,7 @@ func killAt(t *testing.T, dir string, s site.Site, release, stop, kill string) {
 		}
 	}
 	work := s.WorkDir(stacks.Bootstrap.Name)
-	defer killWorkingIn(t, work) // however this ends, no stopped process stays
+	defer killWorkingIn(t, work) // whatever happens, no stopped process stays
 	err = site.WaitFor(ctx, has(stop))
 	switch {
 	case err == nil && kill == stop:
@@ -113,8 +112,8 @@ func killAt(t *testing.T, dir string, s site.Site, release, stop, kill string) {
 	require.Equal(t, kill, records(t, s, release)[reached], "release %s when it was killed", release)
 }
 
-// records are the statuses of what Helm keeps of a release, by the UID of the record; none when
-// there is no cluster yet.
+// records returns the statuses of Helm's records of a release, by the UID of the record. It returns
+// none if there is no cluster yet.
 func records(t *testing.T, s site.Site, release string) map[string]string {
 	t.Helper()
 	found := map[string]string{}

@@ -71,10 +71,10 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// checkout makes a checkout with nothing but what the lab reads, and changes into it. Its dev is
-// taken down in the end, and then nothing may be left in the system's folder for temporary files.
-// The path has what a URL, a shell or a template might take for something else, and the environment what would change the work of
-// the programs that the lab runs.
+// checkout makes a checkout with only the files that the lab reads, and changes into it. At the end
+// it takes the checkout's dev down, and then nothing may be left in the system's temporary folder.
+// The path has characters that a URL, a shell or a template could misread. The environment has
+// variables that would change how the lab's programs work.
 func checkout(t *testing.T) string {
 	t.Helper()
 	dir, temporary := filepath.Join(t.TempDir(), "issue #1, 50%2F ü"), t.TempDir()
@@ -104,7 +104,7 @@ func checkout(t *testing.T) string {
 // repository is this one, seen from the tests' own folder.
 const repository = "../.."
 
-// checkoutOf makes dir a checkout with nothing but what the lab reads, and changes into it.
+// checkoutOf puts only the files that the lab reads into dir, and changes into it.
 func checkoutOf(t *testing.T, dir string) {
 	t.Helper()
 	from, err := filepath.Abs(repository)
@@ -132,7 +132,8 @@ func lab(t *testing.T, ctx context.Context, args ...string) (stdout, stderr stri
 	return out.String(), progress.String(), err
 }
 
-// everything is what outputs --json prints, with no room for a key that the contract does not have.
+// everything is the output of outputs --json. It has no field for a key that is not in the
+// contract.
 type everything struct {
 	Infra     stacks.InfraValues     `json:"gridos-infra"`
 	Bootstrap stacks.BootstrapValues `json:"gridos-bootstrap"`
@@ -144,7 +145,7 @@ func readOutputs(t *testing.T, args ...string) everything {
 	t.Helper()
 	out, _, err := lab(t, t.Context(), append([]string{"outputs", "--json"}, args...)...)
 	require.NoError(t, err)
-	// No key more than the contract has, below; no key less, here.
+	// Unknown keys are refused below; missing keys are found here.
 	var keys map[string]map[string]any
 	require.NoError(t, json.Unmarshal([]byte(out), &keys))
 	for project, declared := range map[string][]stacks.Output{
@@ -264,8 +265,8 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 	})
 }
 
-// thePlainCLISeesTheSame previews each project in its own folder, with no more than what env prints. The lab's own preview shows no
-// change.
+// thePlainCLISeesTheSame previews each project in its own folder, with only the variables that env
+// prints. The lab's own preview shows no change.
 func thePlainCLISeesTheSame(t *testing.T, dir string, s site.Site) {
 	t.Helper()
 	variables := exported(t, s)
@@ -285,7 +286,8 @@ func thePlainCLISeesTheSame(t *testing.T, dir string, s site.Site) {
 	}
 }
 
-// theLanguageHostSeesTheSame has the CLI compile and start the programs, whose sources are where the checkout is a copy of.
+// theLanguageHostSeesTheSame has the CLI compile and start the programs. Their sources are in the
+// repository that the checkout copies.
 func theLanguageHostSeesTheSame(t *testing.T, s site.Site) {
 	t.Helper()
 	if _, err := exec.LookPath("pulumi-language-go"); err != nil {
@@ -305,7 +307,8 @@ func theLanguageHostSeesTheSame(t *testing.T, s site.Site) {
 	}
 }
 
-// exported is what a shell has of env, and a folder for the kubeconfigs that the Kubernetes provider leaves among the temporary files.
+// exported returns the variables that env gives a shell, and a folder for the kubeconfigs that the
+// Kubernetes provider leaves among the temporary files.
 func exported(t *testing.T, s site.Site) map[string]string {
 	t.Helper()
 	script, _, err := lab(t, t.Context(), "env")
@@ -327,8 +330,8 @@ var programs = map[string]pulumi.RunFunc{
 	stacks.Published.Name: published.Program,
 }
 
-// The whole life of dev is above, and that of test beside it in TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet. prod is private,
-// protected and locked.
+// The test of dev's whole life is above, and test is played beside it in
+// TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet. prod is private, protected and locked.
 func TestEngine_ProdGoesUpStaysAndComesDown(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: prod is previewed from nothing, and its infra goes up and down in package engine")
@@ -365,8 +368,8 @@ func clusterOf(t *testing.T, s site.Site) *rest.Config {
 	return config
 }
 
-// The definitions and the namespace are those that the lab's own programs brought: what an overlay
-// consists of, the cluster knows.
+// The definitions and the namespace come from the lab's own programs, so the cluster knows every
+// kind in an overlay.
 func overlaysAreAccepted(t *testing.T, s site.Site) {
 	t.Helper()
 	paths, err := (&toolchain.Resolver{ToolsDir: s.ToolsDir()}).Resolve(t.Context(), toolchain.Kustomize)
@@ -420,8 +423,8 @@ func platformIsInstalled(t *testing.T, s site.Site) {
 	}
 }
 
-// watchArguments notes the arguments of all processes, which every user of a machine can read,
-// until the function that it returns is called.
+// watchArguments records the arguments of all processes until the returned function is called.
+// Every user of a machine can read them.
 func watchArguments(t *testing.T) (seen func() []string) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -452,9 +455,9 @@ func watchArguments(t *testing.T) (seen func() []string) {
 	}
 }
 
-// noSecretInClearText looks for every secret in everything that the lab wrote, but for what is
-// there to sign in with, among the system's temporary files, in the arguments of processes, and in
-// what commands print.
+// noSecretInClearText looks for every secret in all files that the lab wrote (except those for
+// signing in), in the system's temporary files, in the arguments of processes, and in the output of
+// commands.
 func noSecretInClearText(t *testing.T, s site.Site, arguments []string, printed string) {
 	t.Helper()
 	all := readOutputs(t, showSecrets)
@@ -484,13 +487,13 @@ func noSecretInClearText(t *testing.T, s site.Site, arguments []string, printed 
 	look := func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil // the lab goes on meanwhile
+			return nil // the lab deleted it during the walk
 		case err != nil:
 			return err
 		case path == s.ControlPlaneDir(), path == s.TemporaryDir():
 			return fs.SkipDir // the cluster itself, which must know how to let its administrator in
 		case entry.IsDir(), path == s.KubeconfigFile(), filepath.Ext(path) == ".kubeconfig":
-			return nil // who may read the files signs in to the cluster, as its administrator
+			return nil // with these files one signs in to the cluster as its administrator
 		}
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -509,7 +512,7 @@ func noSecretInClearText(t *testing.T, s site.Site, arguments []string, printed 
 	assert.Greater(t, files, 10)
 	require.NoError(t, filepath.WalkDir(os.TempDir(), look))
 
-	// Other users cannot enter the folders, and so reach none of the files in them.
+	// Other users cannot enter the folders, so they reach none of the files in them.
 	for _, dir := range []string{filepath.Dir(s.Dir), s.Dir, s.ControlPlaneDir()} {
 		info, err := os.Stat(dir)
 		require.NoError(t, err)
@@ -520,13 +523,14 @@ func noSecretInClearText(t *testing.T, s site.Site, arguments []string, printed 
 		require.NoError(t, err)
 		assert.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), file)
 	}
-	// Other teams may read the root project's state: not even an encrypted secret is in it.
+	// Other teams may read the root project's state, so it must not have even an encrypted secret.
 	published, err := os.ReadFile(filepath.Join(s.BackendDir(), ".pulumi", "stacks", stacks.Published.Name, "dev.json"))
 	require.NoError(t, err)
 	assert.NotContains(t, string(published), "ciphertext")
 }
 
-// secretsOf returns every secret string in the states of all stacks, by what it belongs to.
+// secretsOf returns every secret string in the states of all stacks, by the path of its resource or
+// output.
 func secretsOf(t *testing.T, s site.Site) map[string]string {
 	t.Helper()
 	record, _, err := s.Running()
@@ -567,8 +571,8 @@ func collectSecrets(path string, value any, secrets map[string]string) {
 	}
 }
 
-// configure sets keys of a stack's file, whatever it has already, and returns what puts the file
-// back.
+// configure sets keys of a stack's file, whatever it contains, and returns a function that restores
+// the file.
 func configure(t *testing.T, path string, values map[string]any) func() {
 	t.Helper()
 	before, err := os.ReadFile(path)
@@ -581,7 +585,7 @@ func configure(t *testing.T, path string, values map[string]any) func() {
 	}
 	maps.Copy(config, values)
 	settings["config"] = config
-	// What the CLI adds to the files of a real stack is none of the lab's business.
+	// The lab must ignore the keys that the CLI adds to the file of a real stack.
 	settings["secretsprovider"] = "azurekeyvault://somewhere.vault.azure.net/keys/pulumi"
 	settings["encryptedkey"] = "c29tZXRoaW5n"
 	after, err := yaml.Marshal(settings)
@@ -626,7 +630,7 @@ func mistakesAreRefused(t *testing.T, dir string, s site.Site) {
 	require.NoError(t, err)
 	assert.Equal(t, string(before), string(after))
 
-	// kubectl is pointed at the lab all the same.
+	// kubectl still reaches the lab.
 	out, said, err := lab(t, t.Context(), "env")
 	require.NoError(t, err)
 	assert.Contains(t, out, "\nexport KUBECONFIG='")
@@ -647,8 +651,8 @@ func aForeignRepositoryIsRefused(t *testing.T, dir string) {
 
 func aChangeIsMade(t *testing.T, dir string) {
 	t.Helper()
-	// More nodes at least, of a pool whose number of nodes the autoscaler owns; and more days of
-	// logs.
+	// Raise the minimum of a pool whose number of nodes the autoscaler owns, and the days that logs
+	// are kept.
 	restore := configure(t, projectfile.StackFile(filepath.Join(dir, "infra"), "dev"), map[string]any{
 		"gridos-infra:logRetentionDays": 60,
 		"gridos-infra:userPoolMin":      2,
@@ -673,7 +677,7 @@ func processesOf(t *testing.T, dir string) []string {
 	for _, entry := range entries {
 		text, err := os.ReadFile(entry)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-			continue // it ended meanwhile
+			continue // it has ended
 		}
 		require.NoError(t, err)
 		if bytes.Contains(text, []byte(dir)) {
@@ -701,8 +705,8 @@ func TestEngine_EveryEnvironmentIsPreviewedFromNothing(t *testing.T) {
 	assert.Empty(t, processesOf(t, dir))
 }
 
-// Ctrl-C at three moments of up, with -short at one, and at one of down, while another environment is up beside the one
-// that is interrupted.
+// Ctrl-C interrupts up at three moments (at one with -short) and down at one, while another
+// environment is up beside the interrupted one.
 func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	dir := checkout(t)
 	s, err := site.Open("dev")
@@ -720,7 +724,7 @@ func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 		reach func() bool
 	}
 	moments := []moment{
-		// Which is also the longest one: it leaves the time for a look at the status.
+		// This is also the longest moment: it leaves time to look at the status.
 		{"while Azure's resources are made", func() bool {
 			return sizeOf(s.AzureFile()) > 8000 && statusAnswers(t)
 		}},
@@ -756,15 +760,15 @@ func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	assert.Empty(t, processesOf(t, dir))
 }
 
-// statusAnswers asks for the status beside a command that works.
+// statusAnswers asks for the status while another command works.
 func statusAnswers(t *testing.T) bool {
 	t.Helper()
 	_, _, err := lab(t, t.Context(), "status")
 	return assert.NoError(t, err)
 }
 
-// interrupt runs a command of the lab as a terminal's foreground job, does what Ctrl-C does to it
-// once reached is true, and returns the command's exit code and what it said.
+// interrupt runs a command of the lab as a terminal's foreground job. It sends the signal of Ctrl-C
+// once reached is true, and returns the command's exit code and output.
 func interrupt(t *testing.T, dir, verb string, reached func() bool) (code int, output string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -833,8 +837,8 @@ func TestUnit_CommandsThatNeedALabSayHowToGetOne(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(dir, ".lab"))
 }
 
-// A killed engine cannot note what Azure was just creating: the next command finds a resource that no
-// state tracks.
+// A killed engine cannot record the resource that Azure is creating, so the next command finds a
+// resource that no state tracks.
 func TestEngine_AKilledUpLeavesNoOrphan(t *testing.T) {
 	dir := checkout(t)
 	s, err := site.Open("dev")

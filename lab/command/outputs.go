@@ -67,7 +67,7 @@ func shown(output auto.OutputValue, secrets bool) any {
 	return output.Value
 }
 
-// widest bounds the values in the table of outputs; the whole value is in the JSON.
+// widest bounds the values in the table of outputs; the JSON has the whole value.
 const widest = 90
 
 func outputTable(w io.Writer, all map[string]auto.OutputMap, secrets bool) error {

@@ -25,8 +25,8 @@ replaced. up goes on from there. docs/recovery.md tells how to do the same with 
 	}
 }
 
-// recoverStates is the one command after a command was killed, a state was lost or a person worked
-// by hand.
+// recoverStates repairs the states in one command after a command was killed, a state was lost or a
+// person worked by hand.
 func recoverStates(cmd *cobra.Command, s site.Site) error {
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
 		adopted, strangers, err := world.Recover(ctx, s, display)
@@ -48,7 +48,7 @@ func recoverStates(cmd *cobra.Command, s site.Site) error {
 	})
 }
 
-// unclaimed reports resources in Azure that neither a state nor the program knows.
+// unclaimed reports resources in Azure that neither a state nor the program has.
 func unclaimed(strangers []azure.Resource) error {
 	problems := make([]error, len(strangers))
 	for i, r := range strangers {

@@ -32,12 +32,13 @@ var (
 	namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 )
 
-// bounded is much longer than an operation on a stack takes whose cluster is gone, and much shorter
-// than the provider waits for anything.
+// bounded is much longer than an operation on a stack whose cluster is gone takes, and much shorter
+// than any wait of the provider.
 const bounded = 90 * time.Second
 
-// A chart moves to another version, the engine goes and comes back, and in the end the cluster is
-// gone: one environment, because each takes the one before as it left it.
+// A chart moves to another version, the engine stops and comes back, and at last the cluster is
+// lost. All of it runs in one environment, because each step starts from the result of the one
+// before.
 func TestEngine_DefinitionsAreUpgradedAndKeptAndAGoneClusterHangsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: it installs the charts twice")
@@ -146,7 +147,7 @@ func definitionsOutliveReleases(t *testing.T, s site.Site, objects dynamic.Inter
 			groups[group]++
 		}
 	}
-	// Argo CD's three, Argo Rollouts' five.
+	// Argo CD has three definitions, Argo Rollouts five.
 	assert.Equal(t, 8, groups["argoproj.io"], "%v", groups)
 	assert.Positive(t, groups["external-secrets.io"], "%v", groups)
 	still, err := objects.Resource(rollouts).Namespace("default").Get(t.Context(), "kept", metav1.GetOptions{})
@@ -158,8 +159,8 @@ func definitionsOutliveReleases(t *testing.T, s site.Site, objects dynamic.Inter
 	require.NoError(t, err)
 }
 
-// theCLIForgetsTheCluster lets the states of apps and bootstrap know a cluster that does not
-// answer, does what the document says, and puts the states back.
+// theCLIForgetsTheCluster lets the states of apps and bootstrap refer to a cluster that does not
+// answer. It follows the document's procedure, and restores the states.
 func theCLIForgetsTheCluster(t *testing.T, s site.Site) {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(s.KubeconfigFile())

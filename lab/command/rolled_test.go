@@ -15,11 +15,11 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// rolledWithin is how long a rolling update may take where pods are ready at once.
+// rolledWithin is how long a rolling update may take if pods become ready at once.
 const rolledWithin = 2 * time.Minute
 
 // everyWorkloadIsRolled restarts each workload of the releases, as an upgrade of its chart would,
-// on the nodes that the environment has at most. The scheduler is the real one.
+// on the highest number of nodes of the environment. The scheduler is the real one.
 func everyWorkloadIsRolled(t *testing.T, s site.Site) {
 	t.Helper()
 	client, err := kubernetes.NewForConfig(clusterOf(t, s))

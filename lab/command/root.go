@@ -1,5 +1,5 @@
-// Package command is the lab's command line, a file for each verb: flags, printing, exit codes. The
-// work is done by package world.
+// Package command is the lab's command line, a file for each verb: flags, printing, exit codes.
+// Package world does the work.
 package command
 
 import (

@@ -16,9 +16,9 @@ const (
 	exitDangerous = 4 // diff found some that a person must consent to
 )
 
-// Run runs the command that args name and returns the exit code. What the command answers goes to
-// stdout; progress and errors go to stderr. Ctrl-C, a termination and the end of the terminal
-// session stop it.
+// Run runs the command that args name and returns the exit code. The command's answer goes to
+// stdout; progress and errors go to stderr. Ctrl-C, SIGTERM and the end of the terminal session
+// stop it.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, cancel := cli.UntilStopped(ctx)
 	defer cancel()
@@ -36,7 +36,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-// outcome returns the exit code of a command that ended with err, and what is said about it.
+// outcome returns the exit code of a command that ended with err, and the message about it.
 func outcome(err error) (code int, message string) {
 	var usage cli.UsageError
 	var mistake world.Mistake

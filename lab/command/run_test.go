@@ -33,7 +33,7 @@ func TestUnit_AnEndHasItsExitCode(t *testing.T) {
 	}
 }
 
-// The end of a pseudo-terminal that a terminal emulator holds is a terminal, too.
+// The side of a pseudo-terminal that a terminal emulator holds is a terminal, too.
 func TestUnit_OnlyATerminalWhoseUserWantsColoursHasThem(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {

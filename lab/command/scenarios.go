@@ -105,8 +105,8 @@ type player struct {
 	step    *progress.Step
 }
 
-// playAll plays the named scenarios, or all without names. What was played before an error is
-// returned too.
+// playAll plays the named scenarios, or all without names. After an error it also returns the
+// results so far.
 func (p *player) playAll(ctx context.Context, stage *scenario.Stage, names []string) ([]scenario.Result, error) {
 	results := []scenario.Result{}
 	for _, played := range scenario.All() {

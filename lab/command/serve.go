@@ -9,7 +9,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 )
 
-// serveCommand is the lab's own: up starts it as the background process.
+// serveCommand is an internal command: up starts it as the background process.
 func serveCommand() *cobra.Command {
 	return &cobra.Command{Use: daemon.Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve}
 }
@@ -21,7 +21,7 @@ func serve(cmd *cobra.Command, args []string) error {
 		return errors.Join(errors.New("this command is the lab's own; use `up`"), err)
 	}
 	if err := daemon.Serve(cmd.Context(), config); err != nil {
-		// Into the process' log, also when it was told to stop.
+		// The error goes into the process' log, also if the process was told to stop.
 		_, printErr := fmt.Fprintln(cmd.ErrOrStderr(), err)
 		return errors.Join(err, printErr)
 	}

@@ -46,7 +46,7 @@ func status(cmd *cobra.Command, s site.Site) error {
 		Running     bool         `json:"running"`
 		Since       string       `json:"since,omitempty"`
 		Stacks      []stackState `json:"stacks"`
-		// GitOps is what delivers from Git, if something does. It has no secret.
+		// GitOps is the state of delivery from Git, if it runs. It has no secret.
 		GitOps *gitOpsState `json:"gitops,omitempty"`
 	}{Environment: s.Environment, Running: up, Stacks: []stackState{}}
 	if up {
@@ -88,7 +88,7 @@ func status(cmd *cobra.Command, s site.Site) error {
 	return err
 }
 
-// gitOpsState is what status says of delivery from Git.
+// gitOpsState is the part of status about delivery from Git.
 type gitOpsState struct {
 	Ready      bool                 `json:"ready"`
 	GitURL     string               `json:"gitUrl"`
@@ -99,7 +99,7 @@ type gitOpsState struct {
 	Components []delivery.Component `json:"components"`
 }
 
-// gitOpsStateOf is nil where nothing delivers from Git.
+// gitOpsStateOf returns nil if nothing delivers from Git.
 func gitOpsStateOf(ctx context.Context, s site.Site) (*gitOpsState, error) {
 	client, ok, err := gitops.Connect(s.GitOpsDir())
 	if err != nil || !ok {

@@ -19,7 +19,7 @@ func toolsCommand() *cobra.Command {
 	return cmd
 }
 
-// tools makes sure that the binaries are there and prints where.
+// tools makes sure that the binaries are there and prints their paths.
 func tools(cmd *cobra.Command, s site.Site) error {
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()

@@ -67,15 +67,15 @@ func TestCluster_DiffTellsExactlyWhatABranchChanges(t *testing.T) {
 	assert.Equal(t, changes.Create, application.Op)
 	assert.Equal(t, "reports", application.Name)
 
-	// Nothing of it runs on, and the checkout's own dev was not touched.
+	// No process of the diff is left, and the checkout's own dev was not touched.
 	left, err := filepath.Glob(filepath.Join(u.checkout, ".lab", "base", "checkout", ".lab", "*"))
 	require.NoError(t, err)
 	assert.Empty(t, left)
 	assert.Contains(t, u.succeeds(t, "status"), "dev is not up")
 }
 
-// newDeveloper makes a clone of this repository as it is in the working tree, with one commit on main. Its place is always the
-// same, so that the go command knows most of what is in it.
+// newDeveloper makes a clone of this repository with the content of the working tree, in one commit
+// on main. Its path is always the same, so that the go command finds most packages in its cache.
 func newDeveloper(t *testing.T) user {
 	t.Helper()
 	repository, err := filepath.Abs("../..")

@@ -16,7 +16,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// driftIsTold runs the pipeline's command as the workflow does, with the CLI's own credentials: those of an environment in the lab.
+// driftIsTold runs the pipeline's command as the workflow does, with the CLI's own credentials,
+// here those of an environment in the lab.
 func driftIsTold(t *testing.T, u user, s site.Site) {
 	pipeline := filepath.Join(t.TempDir(), "pipeline")
 	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", pipeline, "github.com/gridos/sharedinfra/pipeline").CombinedOutput()

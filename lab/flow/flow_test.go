@@ -1,4 +1,5 @@
-// Package flow_test plays the developer's whole flow as a user of the lab does: with its command, in a checkout of its own.
+// Package flow_test plays the developer's whole flow as a user does: with the lab's command, in a
+// checkout of its own.
 package flow_test
 
 import (
@@ -29,12 +30,13 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/scenario"
 )
 
-// user is somebody with a checkout and the lab's command.
+// user is a person with a checkout and the lab's command.
 type user struct {
 	command, checkout string
 }
 
-// newUser builds the command, and makes a checkout with what the lab reads. What is up in it is taken down in the end.
+// newUser builds the command, and makes a checkout with the files that the lab reads. At the end it
+// takes down every environment that is up in it.
 func newUser(t *testing.T) user {
 	t.Helper()
 	repository, err := filepath.Abs("../..")
@@ -88,8 +90,8 @@ func (u user) fails(t *testing.T, code int, text string, args ...string) {
 	assert.Contains(t, stderr, text)
 }
 
-// sample is what -short plays: the line, a release of each outcome, what Git changes beside an image, a killed controller, and one
-// intruder.
+// sample is the selection for -short: the line, a release of each outcome, a change in Git other
+// than an image, a killed controller, and one intruder.
 var sample = []string{
 	"infrastructure", "bootstrap", scenario.GoodRelease, "git-revert", "config-abort", "bad-errors", "condemned", "drift", "routing-canary",
 	"rollouts-killed", "intruder", "audit",
@@ -174,7 +176,8 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 	})
 }
 
-// noSecretInClearText looks for what the stacks' outputs hide in everything that the lab wrote, but for what is there to sign in with.
+// noSecretInClearText looks for the secret outputs of the stacks in all files that the lab wrote,
+// except those for signing in.
 func noSecretInClearText(t *testing.T, u user, s site.Site) {
 	t.Helper()
 	var hidden, shown map[string]map[string]any
@@ -193,7 +196,7 @@ func noSecretInClearText(t *testing.T, u user, s site.Site) {
 		}
 	}
 	require.GreaterOrEqual(t, len(secrets), 2, "the kubeconfig, Argo CD's password")
-	// Written as JSON or in a log it is never whole.
+	// In JSON or in a log the kubeconfig never appears as a whole, so the test looks for its keys.
 	config, err := clientcmd.LoadFromFile(s.KubeconfigFile())
 	require.NoError(t, err)
 	for name, signsIn := range config.AuthInfos {
@@ -204,7 +207,7 @@ func noSecretInClearText(t *testing.T, u user, s site.Site) {
 	require.NoError(t, filepath.WalkDir(s.Dir, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return nil // the lab goes on meanwhile
+			return nil // the lab deleted it during the walk
 		case err != nil:
 			return err
 		case path == s.ControlPlaneDir(), path == s.TemporaryDir():
@@ -228,7 +231,7 @@ func noSecretInClearText(t *testing.T, u user, s site.Site) {
 	assert.Greater(t, files, 50)
 }
 
-// listensOnLoopback looks at what every process of the lab listens on.
+// listensOnLoopback checks the addresses on which every process of the lab listens.
 func listensOnLoopback(t *testing.T, s site.Site) {
 	t.Helper()
 	record, running, err := s.Running()
@@ -243,7 +246,8 @@ func listensOnLoopback(t *testing.T, s site.Site) {
 	assert.Greater(t, len(listeners), 15)
 }
 
-// keptToThemselves tries what Argo CD's parts trust each other with, as another user of the machine would.
+// keptToThemselves checks that another user of the machine can use neither the cache nor the
+// repository server of Argo CD.
 func keptToThemselves(t *testing.T, u user, s site.Site) {
 	t.Helper()
 	var answer struct {
@@ -286,7 +290,7 @@ type listener struct {
 	at      netip.AddrPort
 }
 
-// listenersOf are what processes listen on for TCP.
+// listenersOf returns the TCP addresses on which processes listen.
 func listenersOf(t *testing.T, processes ...int) (found []listener) {
 	t.Helper()
 	if _, err := os.Stat("/proc/net/tcp"); err != nil {
@@ -336,7 +340,7 @@ func addressOf(t *testing.T, text string) netip.AddrPort {
 	return netip.AddrPortFrom(parsed.Unmap(), uint16(number))
 }
 
-// descendants are a process and all that it has started, and so on.
+// descendants returns a process, the processes that it has started, theirs, and so on.
 func descendants(t *testing.T, root int) []int {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -345,7 +349,7 @@ func descendants(t *testing.T, root int) []int {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // it ended meanwhile
+			continue // it has ended
 		}
 		// The name in parentheses may have spaces.
 		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))

@@ -26,7 +26,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What can be turned round.
+// The kinds of places that can be changed.
 const (
 	kindSettings = "settings"
 	kindCode     = "code"
@@ -108,14 +108,15 @@ func newCommand() *cobra.Command {
 	return root
 }
 
-// result is what became of a mutant.
+// result is the fate of a mutant.
 type result struct {
 	*mutant
-	// By is the test, the guardrail or the rule of the simulated Azure that killed it, without the golden files; "" is none.
+	// By is the test, the guardrail or the rule of the simulated Azure that killed it, without the
+	// golden files; "" means none did.
 	By string `json:"by"`
-	// Golden says that the golden files show it.
+	// Golden says that the golden files show the mutant.
 	Golden bool `json:"golden"`
-	// Touches and Plain are of judgement.
+	// Touches and Plain are those of judgement.
 	Touches []string `json:"touches,omitempty"`
 	Plain   []string `json:"plain,omitempty"`
 }
@@ -193,7 +194,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		alive:  func(r *result) bool { return r.By == "" && (!o.touching || len(r.Touches) > 0 || !r.Golden) },
 		killed: func(r *result, by string) { r.By = by },
 	}}
-	if o.kind == kindSettings { // the files of charts' values show what no environment has
+	if o.kind == kindSettings { // the files of charts' values cover settings that no environment uses
 		passes = append(passes, pass{
 			tests:  ofGoldenFiles,
 			alive:  func(r *result) bool { return r.By == "" && !r.Golden },
@@ -208,7 +209,8 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	return verdict(root, o, results, stdout)
 }
 
-// near tells whether the tests of a directory are those of a mutant's own package, or of its whole program.
+// near reports whether the tests of a directory belong to a mutant's own package, or to its whole
+// program.
 func near(directory string, chosen []*mutant) bool {
 	return slices.ContainsFunc(chosen, func(m *mutant) bool {
 		top, _, _ := strings.Cut(m.File, "/")
@@ -263,7 +265,7 @@ func choose(ctx context.Context, root string, sources []*source, o options) ([]*
 	return append(fixed, chosen...), nil
 }
 
-// sampleFile has the mutants that each change is tried with.
+// sampleFile has the mutants that are tried at each change.
 const sampleFile = "lab/mutants/sample.yaml"
 
 func sample(root string) (map[string]bool, error) {
@@ -282,8 +284,8 @@ func sample(root string) (map[string]bool, error) {
 	return keys, nil
 }
 
-// survivors are the mutants of a report that no test killed, but that of the golden files, or that were called plain; nil without a
-// report.
+// survivors returns the mutants of a report that were killed by no test, or by the golden files
+// only, or that were called plain; nil without a report.
 func survivors(report string) (map[string]bool, error) {
 	if report == "" {
 		return nil, nil
@@ -311,7 +313,7 @@ func survivors(report string) (map[string]bool, error) {
 	return found, nil
 }
 
-// changedLines are the lines that differ from a commit, by file.
+// changedLines returns the lines that differ from a commit, by file.
 func changedLines(ctx context.Context, root, base string) (map[string]map[int]bool, error) {
 	cmd := exec.CommandContext(ctx, "git", "diff", "-U0", "--no-color", "--no-ext-diff", base, "--", "*.go")
 	cmd.Dir = root
@@ -343,7 +345,7 @@ func changedLines(ctx context.Context, root, base string) (map[string]map[int]bo
 	return lines, nil
 }
 
-// register lets the programs register what they do as each mutant, and judges it.
+// register makes the programs register their resources as each mutant, and judges the result.
 func register(
 	ctx context.Context, root, scratch string, suites []*suite, results map[int]*result, o options, say func(string, ...any),
 ) error {
@@ -434,7 +436,7 @@ func register(
 	return nil
 }
 
-// digestOf names the state of everything that the programs are made of.
+// digestOf returns a digest of the sources of the programs.
 func digestOf(ctx context.Context, root string) (string, error) {
 	list := exec.CommandContext(ctx, "git", "ls-files", "-z", "*.go", "go.mod", "*Pulumi*.yaml", ":!*_test.go", ":!lab", ":!src", ":!tools")
 	list.Dir = root
@@ -453,7 +455,8 @@ func digestOf(ctx context.Context, root string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil))[:16], nil
 }
 
-// tree makes the part of a checkout that a golden test reads and writes, and returns its directory in it.
+// tree makes the part of a checkout that a golden test reads and writes, and returns the test's
+// directory in it.
 func tree(root, home, directory string) (string, error) {
 	for _, program := range slices.Concat(programs, []string{"."}) {
 		files, err := filepath.Glob(filepath.Join(root, program, "Pulumi*.yaml"))
@@ -485,16 +488,16 @@ type pass struct {
 	killed func(r *result, by string)
 }
 
-// progress is how often a hunt says how far it is.
+// progress is how often a hunt reports its progress.
 const progress = 20 * time.Second
 
 // hunt runs the tests that reach each mutant until one of them fails.
 func (p pass) hunt(
 	ctx context.Context, root string, suites []*suite, results map[int]*result, jobs int, say func(string, ...any),
 ) error {
-	// A package's own tests are quick, and know best.
+	// A package's own tests are fast, and most likely to kill its mutants.
 	slices.SortStableFunc(suites, func(a, b *suite) int { return cmp.Compare(a.seconds(), b.seconds()) })
-	last := map[int]*suite{} // the one that decides whether the mutant survives
+	last := map[int]*suite{} // the suite that decides whether the mutant survives
 	for _, s := range suites {
 		for id := range results {
 			if len(s.against(id, p.tests)) > 0 {
@@ -585,7 +588,7 @@ func accepted(root string) (map[string]string, error) {
 	return reasons, nil
 }
 
-// verdict prints what became of the mutants, and compares the survivors with the accepted ones.
+// verdict prints the fate of the mutants, and compares the survivors with the accepted ones.
 func verdict(root string, o options, results map[int]*result, stdout io.Writer) error {
 	reasons, err := accepted(root)
 	if err != nil {

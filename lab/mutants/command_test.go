@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What --json prints, --again reads.
+// --again must read the output of --json.
 func TestUnit_AReportNamesItsSurvivors(t *testing.T) {
 	t.Parallel()
 	killed, survivor := &result{mutant: &mutant{Key: "killed"}, By: "a test"}, &result{mutant: &mutant{Key: "survivor"}, Golden: true}

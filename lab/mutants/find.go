@@ -17,7 +17,8 @@ import (
 
 const module = "github.com/gridos/sharedinfra"
 
-// programs are the parts whose literal settings are turned round; judges are looked at for their conditions, too.
+// programs are the parts whose literal settings are changed, too; judges are searched for
+// conditions.
 var (
 	programs = []string{"infra", "bootstrap", "apps"}
 	judges   = []string{"policy", "changes", "pipeline"}
@@ -29,17 +30,20 @@ type mutant struct {
 	Key  string `json:"mutant"`
 	File string `json:"file"`
 	Line int    `json:"line"`
-	// Setting says that the place is a literal that decides a registered input or option, or a default of the configuration.
+	// Setting says that the place is a literal that decides a registered input or option, or a
+	// default of the configuration.
 	Setting bool `json:"setting"`
 
-	// reaches says that the place may be a setting: its value goes somewhere. stated says that it stands where settings do.
+	// reaches says that the place may be a setting, because its value is used. stated says that its
+	// position is one for settings.
 	reaches, stated bool
-	// fixed says that each change is tried with it.
+	// fixed says that the mutant is tried at each change.
 	fixed bool
 	edit  edit
 }
 
-// edit replaces the text from one offset to another by what wrap makes of it, with the edits inside it made.
+// edit replaces the text from one offset to another by the result of wrap, after the edits inside
+// it.
 type edit struct {
 	from, to int
 	wrap     func(inner string) string
@@ -49,7 +53,7 @@ type edit struct {
 type source struct {
 	path    string // relative to the repository
 	text    []byte
-	named   int // the offset behind the name of the package
+	named   int // the offset after the name of the package
 	mutants []*mutant
 }
 
@@ -129,7 +133,7 @@ func (f *finder) walk(root ast.Node) {
 	})
 }
 
-// visit takes note of the mutants of a node. It returns false for what has none inside.
+// visit records the mutants of a node. It returns false if there are none inside.
 func (f *finder) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.FuncDecl:
@@ -148,7 +152,7 @@ func (f *finder) visit(n ast.Node) bool {
 	case *ast.IncDecStmt:
 		f.counts(n)
 	case *ast.CallExpr:
-		// The words of a message are not what the program does.
+		// The words of a message are not part of the program's behaviour.
 		if fun, ok := n.Fun.(*ast.SelectorExpr); ok && f.isMessage(fun) {
 			return false
 		}
@@ -190,7 +194,8 @@ func (f *finder) isMessage(fun *ast.SelectorExpr) bool {
 	return false
 }
 
-// literal turns a constant expression round: the largest one, so that a conversion goes with what it converts.
+// literal changes a constant expression. It takes the largest one, so that a conversion is changed
+// together with its operand.
 func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
 	if len(f.parents) == 0 {
 		return
@@ -199,7 +204,7 @@ func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
 	case *ast.CaseClause:
 		return
 	case *ast.KeyValueExpr:
-		if parent.Key == e { // which may have to be a constant, and is a name
+		if parent.Key == e { // a key is a name, and may have to be a constant
 			return
 		}
 	}
@@ -235,7 +240,7 @@ func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
 	m.reaches, m.stated = reaches, reaches && f.isStated(e)
 }
 
-// nameOf writes the type as the file can, or returns "".
+// nameOf returns the type's name as the file can write it, or "".
 func (f *finder) nameOf(t types.Type) string {
 	if named, ok := t.(*types.Named); ok {
 		if named.Obj().Pkg() == nil {
@@ -302,8 +307,9 @@ func (f *finder) sibling(e ast.Expr, text string) string {
 	return changed
 }
 
-// reachesSetting tells whether a constant may reach what is registered: it is a value in a composite literal, an argument of the SDK or
-// of a function of the programs, assigned, or returned.
+// reachesSetting reports whether a constant may reach a registered value: it is a value in a
+// composite literal, an argument of the SDK or of a function of the programs, assigned, or
+// returned.
 func (f *finder) reachesSetting(e ast.Expr) bool {
 	if !slices.ContainsFunc(programs, func(p string) bool { return strings.HasPrefix(f.path, p+string(filepath.Separator)) }) {
 		return false
@@ -336,8 +342,8 @@ func (f *finder) reachesSetting(e ast.Expr) bool {
 	return false
 }
 
-// isStated tells whether a constant stands where the programs state settings: among the values of Pulumi and its providers, or in a
-// composite literal that holds settings.
+// isStated reports whether a constant is in a position for settings: among the values of Pulumi and
+// its providers, or in a composite literal that holds settings.
 func (f *finder) isStated(e ast.Expr) bool {
 	child := ast.Node(e)
 	for _, parent := range slices.Backward(f.parents) {
@@ -361,8 +367,9 @@ func (f *finder) isStated(e ast.Expr) bool {
 	return false
 }
 
-// holdsSettings tells whether values of the type are registered or configured: it belongs to Pulumi or one of its providers, is an
-// exported struct of the programs, is written as JSON, or maps names to whatever a chart takes.
+// holdsSettings reports whether values of the type are registered or configured: it belongs to
+// Pulumi or one of its providers, is an exported struct of the programs, is written as JSON, or
+// maps names to the values of a chart.
 func holdsSettings(t types.Type) bool {
 	if t == nil {
 		return false
@@ -396,13 +403,13 @@ func ofPrograms(p *types.Package) bool {
 	})
 }
 
-// ofSDK tells whether a type belongs to Pulumi or to one of its providers.
+// ofSDK reports whether a type belongs to Pulumi or to one of its providers.
 func ofSDK(t types.Type) bool {
 	named, ok := types.Unalias(t).(*types.Named)
 	return ok && named.Obj().Pkg() != nil && strings.HasPrefix(named.Obj().Pkg().Path(), "github.com/pulumi/")
 }
 
-// isOfSDK tells whether a call is of a function of Pulumi, such as Protect.
+// isOfSDK reports whether a call is of a function of Pulumi, such as Protect.
 func (f *finder) isOfSDK(fun ast.Expr) bool {
 	selector, ok := fun.(*ast.SelectorExpr)
 	if !ok {
@@ -435,7 +442,7 @@ func (f *finder) takesSettings(fun ast.Expr) bool {
 	return false
 }
 
-// opposites are the operators that stand in for others.
+// opposites are the operators that replace others.
 var opposites = map[token.Token]token.Token{
 	token.EQL: token.NEQ, token.NEQ: token.EQL, token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
 	token.LAND: token.LOR, token.LOR: token.LAND,
@@ -456,7 +463,7 @@ func (f *finder) operator(e *ast.BinaryExpr) {
 	})
 }
 
-// returns leaves out the error of a return.
+// returns removes the error from a return.
 func (f *finder) returns(n *ast.ReturnStmt) {
 	if len(n.Results) == 0 || !f.inBlock() {
 		return
@@ -501,7 +508,8 @@ func (f *finder) textOf(n ast.Node) string {
 	return string(f.text[f.offset(n.Pos()):f.offset(n.End())])
 }
 
-// add takes note of a mutant. Its name has no line, which other changes of the file would move.
+// add records a mutant. Its name has no line number, because other changes of the file would move
+// it.
 func (f *finder) add(n ast.Node, from, to token.Pos, original, changed string, wrap func(id, inner string) string) *mutant {
 	where := f.fset.Position(n.Pos())
 	m := &mutant{

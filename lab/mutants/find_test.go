@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// instrument returns what the finder makes of a file of a module of its own.
+// instrument returns the finder's result for a file in a module of its own.
 func instrument(t *testing.T, path, text string) (*source, string) {
 	t.Helper()
 	root := t.TempDir()

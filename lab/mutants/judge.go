@@ -22,8 +22,8 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// touched are the words, in the names of properties and types, of what a change must not pass for plain. They are wider than what
-// package changes knows, and know nothing of it.
+// touched matches, in the names of properties and types, the words of changes that must not pass
+// for plain. The patterns are wider than those of package changes, and independent of it.
 var touched = map[string]*regexp.Regexp{
 	"access": regexp.MustCompile(`(?i)rbac|aad|auth|admin|account|identit|\brole|principal|policies|permission|token|credential|issuer|` +
 		`subject|audience|accessPolicies|enabledFor|whitelist|anonymous|exec\.enabled|pod-security|conditions|scope`),
@@ -36,23 +36,25 @@ var touched = map[string]*regexp.Regexp{
 	"deletion": regexp.MustCompile(`(?i)delete|purge|prune|protect|lock|finalizer|retain|keep|crds`),
 }
 
-// devoted are the types that are there for nothing else.
+// devoted are the types that serve one such purpose only.
 var devoted = map[string]string{
 	"AppProject": "access", "ClusterSecretStore": "access", "FederatedIdentityCredential": "access", "RoleAssignment": "access",
 	"PolicyAssignment": "access", "NetworkSecurityGroup": "exposure", "WebApplicationFirewallPolicy": "exposure",
 	"DiagnosticSetting": "logs", "ManagementLockByScope": "deletion",
 }
 
-// neutral are paths with such words that are neither: names, and what runs by the side.
+// neutral matches paths with such words that serve none of these purposes: names, and auxiliary
+// settings.
 var neutral = regexp.MustCompile(`(?i)(^|\.)(name|lockName|policyAssignmentName|privateDnsZoneGroupName)$|(^|\.)tags|` +
 	`description$|resources\.(requests|limits)|topologySpread|[pP]odDisruptionBudget|\.pdb\.|` +
 	`replica|prometheus\.io|prometheusAnnotations|metrics\.(enabled|service)|displayName|notes$|Surge$`)
 
-// notTLS takes apart a name that only looks as if it spoke of HTTPS: backendHttpSettings.
+// notTLS splits a name that only seems to be about HTTPS: backendHttpSettings.
 var notTLS = strings.NewReplacer("HttpSettings", "Http Settings")
 
-// created and deleted stand for the paths of a resource that is there as the mutant only, or is not. One that only has another name in
-// the program is both, so that they are of the resource's type and not of what the word says.
+// created and deleted are the paths of a resource that only the mutant has, or that it lacks. If a
+// resource only has another name in the program, it is both, so that its type counts and not the
+// words of the name.
 const created, deleted = "(created)", "(deleted)"
 
 // registered is a resource of a golden file.
@@ -65,7 +67,7 @@ type registered struct {
 
 func (r registered) urn() string { return "urn:pulumi:dev::p::" + r.Type + "::" + r.Name }
 
-// registrations reads what a program registers in each environment.
+// registrations reads the registrations of a program in each environment.
 func registrations(directory string) (map[string][]registered, error) {
 	read := map[string][]registered{}
 	for _, environment := range naming.Environments() {
@@ -88,19 +90,19 @@ func registrations(directory string) (map[string][]registered, error) {
 	return read, nil
 }
 
-// judgement is what a report of changes and the simulated Azure say about a mutant.
+// judgement is the result of a report of changes and of the simulated Azure about a mutant.
 type judgement struct {
 	// Differs says that the golden files show the mutant.
 	Differs bool
-	// Touches are the kinds of what it changes, sorted.
+	// Touches are the kinds of its changes, sorted.
 	Touches []string
-	// Plain are the changes of such kind that the report calls plain.
+	// Plain are the changes of these kinds that the report calls plain.
 	Plain []string
-	// Refused is what the simulated Azure refuses of it.
+	// Refused is the refusal of the simulated Azure.
 	Refused string
 }
 
-// judge compares what the programs register as a mutant with what they register.
+// judge compares the registrations of the programs as a mutant with the normal ones.
 func judge(ctx context.Context, before, after map[string][]registered) (judgement, error) {
 	var j judgement
 	kinds := map[string]bool{}
@@ -134,7 +136,8 @@ func judge(ctx context.Context, before, after map[string][]registered) (judgemen
 				}
 			}
 		}
-		// What Azure refuses of a resource that is as it was is not the mutant's doing: the mocks know few outputs.
+		// If Azure also refuses an unchanged resource, the mutant is not the cause: the mocks
+		// return few outputs.
 		refused, err := refusals(ctx, slices.DeleteFunc(slices.Clone(made), func(r registered) bool { return paths[r.urn()] == nil }))
 		if err != nil {
 			return j, err
@@ -171,7 +174,8 @@ func kindsOf(text string) []string {
 	return found
 }
 
-// difference is what the engine would send for the change from one list of resources to another, and the paths that differ.
+// difference returns the events that the engine would send for the change from one list of
+// resources to another, and the paths that differ.
 func difference(old, made []registered) ([]apitype.EngineEvent, map[string][]string) {
 	paths := map[string][]string{}
 	var events []apitype.EngineEvent
@@ -210,7 +214,7 @@ func difference(old, made []registered) ([]apitype.EngineEvent, map[string][]str
 				paths[after.urn()] = append(paths[after.urn()], "["+path+"]")
 			}
 		}
-		if len(diff) > 0 && strings.HasPrefix(after.Type, "random:") { // no property of a password can be changed
+		if len(diff) > 0 && strings.HasPrefix(after.Type, "random:") { // every changed property of a password replaces it
 			event(apitype.OpReplace, after, state(before), state(after), diff)
 		} else if len(diff) > 0 {
 			event(apitype.OpUpdate, after, state(before), state(after), diff)
@@ -225,7 +229,7 @@ func difference(old, made []registered) ([]apitype.EngineEvent, map[string][]str
 	return events, paths
 }
 
-// differing are the paths of the values that differ, as deep as they are.
+// differing returns the paths of the values that differ, as deep as possible.
 func differing(before, after any, at resource.PropertyPath) []string {
 	if reflect.DeepEqual(before, after) {
 		return nil
@@ -264,7 +268,7 @@ func differing(before, after any, at resource.PropertyPath) []string {
 	return []string{at.String()}
 }
 
-// refusals are what the simulated Azure says against the resources, each by itself.
+// refusals returns the refusals of the simulated Azure for the resources, each by itself.
 func refusals(ctx context.Context, all []registered) ([]string, error) {
 	cloud, err := azure.Open(azure.Options{})
 	if err != nil {
@@ -292,7 +296,7 @@ func refusals(ctx context.Context, all []registered) ([]string, error) {
 	return found, nil
 }
 
-// numbers turns the integers that YAML has into the numbers of properties.
+// numbers turns YAML's integers into the numbers of properties.
 func numbers(value any) any {
 	switch v := value.(type) {
 	case int:

@@ -1,16 +1,18 @@
-// Command mutants turns the literals, conditions and returns of the programs round, one at a time, and lists what no test notices.
-// `make mutants` runs it.
+// Command mutants changes the literals, conditions and returns of the programs, one at a time, and
+// lists the changes that no test notices. `make mutants` runs it.
 //
-// A setting is a literal that decides an input or an option that a program registers, or a default of its configuration. Which ones
-// decide is seen and not guessed: the program runs as each literal turned round, and what it then registers in any environment is
-// another than its golden file, or it does not run at all. A literal with no such effect is a setting all the same if it stands among
-// the values of Pulumi or a chart or of the exported structs that the configuration is read into: then no environment uses it, and only
-// a test can notice. All other literals, such as the names of configuration keys or what a message says, are no settings.
+// A setting is a literal that decides an input or an option that a program registers, or a default
+// of its configuration. Which literals decide is observed and not guessed: the program runs with
+// each literal changed, and either its registrations in some environment then differ from the
+// golden file, or it does not run at all. A literal without such an effect still counts as a
+// setting if it is among the values of Pulumi or a chart, or of the exported structs into which the
+// configuration is read. Then no environment uses it, and only a test can notice. All other
+// literals, such as the names of configuration keys or the text of a message, are no settings.
 //
-// A build for each mutant would take hours. All mutants are compiled into the test binaries at once instead, each behind a
-// question, and a running test binary is told which of them is the program (mutant schemata; Untch, Offutt and Harrold, "Mutation
-// analysis using mutant schemata", ISSTA 1993). The source is not touched: the go command takes the instrumented files as an
-// overlay.
+// A build for each mutant would take hours. Instead, all mutants are compiled into the test
+// binaries at once, each behind a question, and a running test binary is told which mutant to be
+// (mutant schemata; Untch, Offutt and Harrold, "Mutation analysis using mutant schemata", ISSTA
+// 1993). The source is not changed: the go command gets the instrumented files as an overlay.
 package main
 
 import (

@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// instrumented returns the file with all of its mutants in it.
+// instrumented returns the file with all of its mutants.
 func (s *source) instrumented() string {
 	edits := make([]edit, len(s.mutants))
 	for i, m := range s.mutants {
 		edits[i] = m.edit
 	}
-	// From the outside to the inside, and from left to right.
+	// The order is from the outside to the inside, and from left to right.
 	slices.SortStableFunc(edits, func(a, b edit) int {
 		if a.from != b.from {
 			return a.from - b.from
@@ -29,7 +29,7 @@ func (s *source) instrumented() string {
 	return string(s.text[:s.named]) + "; import mutant_ \"" + module + "/internal/mutant\"" + text + "\nvar _ = mutant_.On\n"
 }
 
-// render makes the edits between two offsets, and returns those that are left.
+// render makes the edits between two offsets, and returns the remaining ones.
 func render(text string, from, to int, edits []edit) (string, []edit) {
 	var b strings.Builder
 	at := from
@@ -197,11 +197,11 @@ func TestMutants_Play(t *testing.T) {
 }
 `
 
-// goldenTest compares what is registered with the golden files, in each program.
+// goldenTest compares the registrations with the golden files, in each program.
 const goldenTest = "TestUnit_EveryRegisteredInputIsInTheGoldenFile"
 
-// overlay writes the instrumented files, the package that they ask and a driver into each directory with tests, and returns the
-// file for the go command's -overlay and the directories.
+// overlay writes the instrumented files, the package that they ask and a driver for each directory
+// with tests. It returns the file for the go command's -overlay, and the directories.
 func overlay(root, scratch string, sources []*source, directories []string) (file string, tested []string, err error) {
 	replace := map[string]string{}
 	write := func(path, text string) error {

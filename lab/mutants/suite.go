@@ -18,8 +18,9 @@ import (
 	"time"
 )
 
-// A mutant that goes without a word for the time of its suite, slowness times, and silence on top, counts as killed: it loops, or waits
-// for ever. On a machine that does other work the tests take a multiple of the time that they were traced with.
+// A mutant without output for the time of its suite, times slowness, plus silence, counts as
+// killed: it loops, or waits for ever. On a machine with other work the tests take several times as
+// long as when they were traced.
 const (
 	silence  = 90 * time.Second
 	slowness = 10
@@ -75,7 +76,7 @@ func build(ctx context.Context, root, scratch, overlay string, directories []str
 	return suites, nil
 }
 
-// play runs the suite's driver in a mode, and hands on what it says, line by line.
+// play runs the suite's driver in a mode, and passes on its output line by line.
 func (s *suite) play(ctx context.Context, directory, mode, plan, dump string, id int, see func(line []byte)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -138,7 +139,7 @@ func (s *suite) play(ctx context.Context, directory, mode, plan, dump string, id
 	}
 }
 
-// trace finds out which test asks about which mutants.
+// trace finds out which tests reach which mutants.
 func (s *suite) trace(ctx context.Context, root string) error {
 	s.atStart = map[int]bool{}
 	var failed []string
@@ -172,10 +173,11 @@ type planned struct {
 	Tests []string
 }
 
-// ofGoldenFiles tells whether a test compares with files that -update writes again: the name of each says so.
+// ofGoldenFiles reports whether a test compares with files that -update rewrites: the name of each
+// such test says so.
 func ofGoldenFiles(test string) bool { return strings.Contains(test, "GoldenFile") }
 
-// against returns the tests of the suite that reach the mutant and that are wanted, the quick ones first.
+// against returns the wanted tests of the suite that reach the mutant, the fast ones first.
 func (s *suite) against(id int, wanted func(test string) bool) []string {
 	var tests []string
 	for _, t := range s.tests {
@@ -195,11 +197,12 @@ func (s *suite) registers(id int) bool {
 	})
 }
 
-// kill plays the mutants of a plan, and reports the test that killed each, or "". A process that ends or falls silent in the middle
-// has killed the mutant that it was.
+// kill plays the mutants of a plan, and reports the test that killed each, or "". If a process ends
+// or falls silent during a mutant, that mutant counts as killed.
 func (s *suite) kill(ctx context.Context, root string, plan []planned, report func(id int, by string)) error {
 	for len(plan) > 0 {
-		// What is asked before the first test, in the value of a variable, is decided with the start of the process.
+		// A question that is asked before the first test, in the value of a variable, is decided at
+		// the start of the process.
 		batch, id := plan, 0
 		if s.atStart[plan[0].ID] {
 			batch, id = plan[:1], plan[0].ID
@@ -215,7 +218,7 @@ func (s *suite) kill(ctx context.Context, root string, plan []planned, report fu
 	return nil
 }
 
-// batch plays mutants in one process, and returns how many of them are decided.
+// batch plays mutants in one process, and returns the number of decided ones.
 func (s *suite) batch(
 	ctx context.Context, directory, mode, dump string, id int, batch []planned, report func(id int, by string),
 ) (int, error) {
@@ -270,7 +273,7 @@ func (s *suite) batch(
 	return done + 1, nil
 }
 
-// parallel does the work of each part with the given number of workers, and returns the first error.
+// parallel processes the parts with the given number of workers, and returns the first error.
 func parallel[T any](ctx context.Context, workers int, parts []T, work func(ctx context.Context, part T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

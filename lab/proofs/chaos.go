@@ -74,8 +74,8 @@ It works in copies of this checkout, beside whatever lab is up. A round takes 30
 	return cmd
 }
 
-// playChaos plays the rounds, as many at once as there are to be environments, each in a copy of
-// the checkout of its own.
+// playChaos plays the rounds in as many environments at once as requested, each in a copy of the
+// checkout of its own.
 func playChaos(cmd *cobra.Command, s site.Site, seed uint64, numbers []int, environments int) ([]chaos.Result, error) {
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()
@@ -109,7 +109,7 @@ func playChaos(cmd *cobra.Command, s site.Site, seed uint64, numbers []int, envi
 	return played, errors.Join(errs...)
 }
 
-// chaosTable prints what was killed how often, and how long it took to be whole again.
+// chaosTable prints how often each victim was killed, and how long the recovery took.
 func chaosTable(w io.Writer, seed uint64, results []chaos.Result) error {
 	t := plaintable.New(w)
 	t.AppendHeader(table.Row{"killed", "during", "rounds", "adopted", "recover: median", "longest", "up: median", "longest"})

@@ -34,8 +34,8 @@ func buildLab(ctx context.Context, s site.Site, display *progress.Display) (bina
 	return binary, remove, nil
 }
 
-// inCopy runs do with an environment of its own, in a copy of the checkout that is removed when all
-// went well, or was interrupted.
+// inCopy runs do with an environment of its own, in a copy of the checkout. The copy is removed
+// after a success or an interruption.
 func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted world.Delivery, do func(s site.Site) error) error {
 	dir, err := os.MkdirTemp("", "gridos-lab-")
 	if err != nil {
@@ -43,7 +43,7 @@ func inCopy(ctx context.Context, s site.Site, display *progress.Display, wanted 
 	}
 	copied, err := scratch.Copy(s.Repository, dir, s.Environment)
 	if err == nil {
-		// The commands that do runs have minutes; tools that must be built take longer.
+		// The commands of do may take minutes; building missing tools takes longer.
 		err = world.FindTools(ctx, copied, display, wanted)
 	}
 	if err == nil {

@@ -1,4 +1,5 @@
-// Command proofs breaks labs on purpose, each in a copy of the checkout, and checks that the documented way out makes them whole again.
+// Command proofs breaks labs on purpose, each in a copy of the checkout, and checks that the
+// documented recovery makes them whole again.
 package main
 
 import (
@@ -62,7 +63,7 @@ matters, build it with go build -o bin/proofs ./lab/proofs.)`,
 	return root
 }
 
-// at has a command do its work with the environment that --stack names.
+// at runs a command with the environment that --stack names.
 func at(do func(cmd *cobra.Command, s site.Site) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		environment, err := cmd.Flags().GetString(stackFlag)

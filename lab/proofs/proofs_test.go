@@ -26,8 +26,8 @@ func proofs(t *testing.T, ctx context.Context, args ...string) (code int, stdout
 	return code, out.String(), progress.String()
 }
 
-// Three rounds of the hundred that `make chaos` plays, so that chaos itself is not forgotten
-// between its runs.
+// The test plays three rounds of the hundred that `make chaos` plays, so that chaos itself is
+// tested between its runs.
 func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: two drills and AKilledUpLeavesNoOrphan kill something too")

@@ -1,4 +1,5 @@
-// Package figures is what measurements come to: ratios of what this repository takes to what its peers take, each with its goal.
+// Package figures turns measurements into ratios: the time of this repository to that of its peers,
+// each with its goal.
 package figures
 
 import (
@@ -9,16 +10,17 @@ import (
 type Row struct {
 	// ID names the row for bounds and scripts, such as preview/gridos-infra.
 	ID string `json:"id"`
-	// What was measured, and Against what.
+	// What was measured, and Against which peer.
 	What    string `json:"what"`
 	Against string `json:"against"`
-	// Value is the median of the rounds: a ratio, of which 1 means as much as the peer, or seconds if Unit says so. Lowest and
-	// Highest are those of single rounds.
+	// Value is the median of the rounds: a ratio, where 1 means as much as the peer, or seconds if
+	// Unit says so. Lowest and Highest are those of single rounds.
 	Value   float64 `json:"value"`
 	Lowest  float64 `json:"lowest"`
 	Highest float64 `json:"highest"`
 	Unit    string  `json:"unit,omitempty"`
-	// Goal is the highest value that was aimed at; 0 means that there is none and the row explains another.
+	// Goal is the highest acceptable value; 0 means that there is no goal and the row explains
+	// another one.
 	Goal float64 `json:"goal,omitempty"`
 	// Rounds is how often it was measured.
 	Rounds int `json:"rounds"`
@@ -29,10 +31,11 @@ type Row struct {
 // Seconds is the unit of rows without a peer.
 const Seconds = "s"
 
-// Pair is one round: what this repository took, and what the peer took right before or after it.
+// Pair is one round: the time of this repository, and the time of the peer right before or after
+// it.
 type Pair struct{ Ours, Peers float64 }
 
-// Ratio is the row of pairs: the median of ours through the median of the peer's.
+// Ratio returns the row for pairs: the median of ours divided by the median of the peer's.
 func Ratio(id, what, against string, goal float64, pairs []Pair) Row {
 	ours, peers, ratios := make([]float64, len(pairs)), make([]float64, len(pairs)), make([]float64, len(pairs))
 	for i, p := range pairs {
@@ -57,10 +60,11 @@ func Skip(id, what, against string, goal float64, why string) Row {
 	return Row{ID: id, What: what, Against: against, Goal: goal, Skipped: why}
 }
 
-// Met tells whether the goal is reached. A row without a goal, and one that was not measured, miss none.
+// Met reports whether the goal is reached. A row without a goal, or one that was not measured,
+// counts as met.
 func (r Row) Met() bool { return r.Skipped != "" || r.Goal == 0 || r.Value <= r.Goal }
 
-// Median is the middle value, or the mean of the two in the middle; 0 of none.
+// Median is the middle value, or the mean of the two in the middle; without values it is 0.
 func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0

@@ -43,7 +43,8 @@ func TestUnit_AReportReplacesItsTableAndKeepsOtherRows(t *testing.T) {
 	require.ErrorContains(t, read.Write(document), "there is no place for the table")
 }
 
-// The document and the figures for machines are written together, and one of them could be changed alone.
+// Report.Write writes the document and the figures for machines together, but an editor could
+// change only one of them.
 func TestUnit_ThePublishedTableIsThatOfTheFigures(t *testing.T) {
 	t.Parallel()
 	document := filepath.Join("..", "..", "..", "docs", "performance.md")

@@ -14,7 +14,8 @@ import (
 
 // Report is what one machine measured.
 type Report struct {
-	// Commit is the short hash of what was measured, Go the version that compiled it, and Cores how many processors there were.
+	// Commit is the short hash of the measured commit, Go the version that compiled it, and Cores
+	// the number of processors.
 	Commit string `json:"commit"`
 	Go     string `json:"go"`
 	Cores  int    `json:"cores"`
@@ -45,7 +46,8 @@ func Read(document string) (Report, error) {
 	return r, err
 }
 
-// With returns the report with new rows in the place of old ones of the same id; new ids come last.
+// With returns the report with new rows. A row with a known id replaces the old one; rows with new
+// ids come last.
 func (r Report) With(rows []Row) Report {
 	r.Rows = slices.Clone(r.Rows)
 	for _, row := range rows {

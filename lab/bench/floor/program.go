@@ -13,9 +13,10 @@ import (
 	"github.com/gridos/sharedinfra/plugins"
 )
 
-// Like returns a program that registers as many resources as a state has, with the same parents and the same dependencies, and
-// exports as many outputs. Components stay components; what the stack only reads is left out. With a kubeconfig, what the state has
-// in a cluster becomes ConfigMaps there, by the real provider of Kubernetes: what that takes by itself is in the figure then.
+// Like returns a program that registers as many resources as a state has, with the same parents and
+// dependencies, and exports as many outputs. Components stay components; resources that the stack
+// only reads are left out. With a kubeconfig, the state's cluster resources become ConfigMaps
+// there, made by the real Kubernetes provider, so the figure includes that provider's own time.
 func Like(resources []apitype.ResourceV3, kubeconfig string) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		made := map[resource.URN]pulumi.Resource{}
@@ -112,7 +113,8 @@ func isProvider(r apitype.ResourceV3) bool {
 	return strings.HasPrefix(string(r.Type), "pulumi:providers:")
 }
 
-// dependencies are what r waits for. A state lists resources in the order of their registration, so that all are made already.
+// dependencies returns the resources that r waits for. A state lists resources in the order of
+// their registration, so all of them are made already.
 func dependencies(r apitype.ResourceV3, made map[resource.URN]pulumi.Resource) []pulumi.Resource {
 	var found []pulumi.Resource
 	for _, urn := range r.Dependencies {

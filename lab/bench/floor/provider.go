@@ -1,5 +1,5 @@
-// Package floor is what the Pulumi engine takes by itself: programs that register resources which are nothing, with a provider that
-// does nothing. What a project takes is compared with it.
+// Package floor measures the time of the Pulumi engine alone: programs that register empty
+// resources with a no-op provider. The time of a project is compared with it.
 package floor
 
 import (
@@ -12,12 +12,14 @@ import (
 	"github.com/gridos/sharedinfra/plugins"
 )
 
-// token is the type of a resource that is nothing. It is one of the package random, to which the engine is attached anyway.
+// token is the type of an empty resource. It belongs to the package random, to which the engine is
+// attached anyway.
 const token = "random:index/nothing:Nothing"
 
 type provider struct{ providers.Base }
 
-// Provider returns the provider of resources that are nothing. The engine is to be attached to it under the name random.
+// Provider returns the provider of empty resources. The engine must be attached to it under the
+// name random.
 func Provider() pulumirpc.ResourceProviderServer {
 	return &provider{Base: providers.Base{Package: "random", Version: plugins.Random}}
 }

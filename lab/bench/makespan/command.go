@@ -19,7 +19,7 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// parallel is how many resources the engine works on at once: more than any environment has to offer.
+// parallel is how many resources the engine works on at once: more than any environment has.
 const parallel = 64
 
 // options are the flags.
@@ -66,7 +66,7 @@ Exit codes: 0 done, 1 failed, or a ratio is above --max-ratio.`,
 	return cmd
 }
 
-// Measure measures every environment once, at the part of Azure's time that scale says.
+// Measure measures every environment once. scale is the part of Azure's time that is waited.
 func Measure(ctx context.Context, scale float64, display *progress.Display) ([]Report, error) {
 	return measureAll(ctx, options{stacks: naming.Environments(), scale: scale, parallel: parallel}, display)
 }

@@ -26,8 +26,9 @@ const (
 	kindAssignment = "Microsoft.Authorization/roleAssignments"
 )
 
-// graph turns what Azure did and what the engine noted into tasks, in the order of their starts. propagation is what role
-// assignments need until they are in force, in Azure's time. The error names a resource that one side does not know.
+// graph turns the events of Azure and the notes of the engine into tasks, in the order of their
+// starts. propagation is the time that a role assignment needs to take effect, in Azure's time. The
+// error names a resource that one side does not know.
 func graph(
 	events []azure.Event, resources []apitype.ResourceV3, scale float64, propagation time.Duration,
 ) ([]*task, error) {
@@ -65,8 +66,9 @@ func graph(
 // virtual turns time on this machine into Azure's.
 func virtual(d time.Duration, scale float64) time.Duration { return time.Duration(float64(d) / scale) }
 
-// waitedFor returns the tasks that the engine let end before it began with a resource: its dependencies in the state. One that
-// is no task itself, such as a random password, stands for its own dependencies.
+// waitedFor returns the tasks that the engine waited for before it began with a resource: its
+// dependencies in the state. A dependency that is no task itself, such as a random password, is
+// replaced by its own dependencies.
 func waitedFor(urn resource.URN, resources []apitype.ResourceV3, byURN map[resource.URN]*task) []*task {
 	var found []*task
 	seen := map[resource.URN]bool{}
@@ -93,8 +95,9 @@ func waitedFor(urn resource.URN, resources []apitype.ResourceV3, byURN map[resou
 	return found
 }
 
-// imposed returns the tasks that Azure itself wants to be done before t: its parent, what its inputs refer to by id or by an id
-// that Azure issued, and what rules ask for. Only tasks that did come earlier count.
+// imposed returns the tasks that Azure itself requires before t: its parent, the resources that its
+// inputs refer to (by id or by an id that Azure issued), and those that rules demand. Only tasks
+// that did come earlier count.
 func imposed(t *task, earlier []*task, byID map[string]apitype.ResourceV3) []*task {
 	values := texts(byID[t.id].Inputs)
 	var found []*task
@@ -112,20 +115,20 @@ func imposed(t *task, earlier []*task, byID map[string]apitype.ResourceV3) []*ta
 	return found
 }
 
-// demanded tells whether a rule wants before to come before t, although t does not refer to it. values are t's, and found what
-// t refers to.
+// demanded reports whether a rule wants before to come before t, although t does not refer to it.
+// values are those of t, and found are the tasks that t refers to.
 func demanded(t, before *task, found []*task, values []string, byID map[string]apitype.ResourceV3) bool {
 	switch {
-	case t.kind == kindServer && before.kind == kindLink: // rule N5: the zone that the server is to be found in is linked
+	case t.kind == kindServer && before.kind == kindLink: // rule N5: the private DNS zone of the server is linked
 		zone, _, _ := strings.Cut(before.id, "/virtualnetworklinks/")
 		return slices.Contains(values, zone)
 	case (t.kind == kindCluster || t.kind == kindGateway) && before.kind == kindAssignment:
-		// Rule K1: what t's own identity may do. The gateway's has to read its certificate.
+		// Rule K1: the rights of t's own identity. The gateway's has to read its certificate.
 		principal := texts(byID[before.id].Inputs)
 		return slices.ContainsFunc(found, func(f *task) bool {
 			return f.kind == kindIdentity && overlap(principal, issued(byID[f.id]))
 		})
-	case before.kind == kindSubnet: // rule N10: what is in one subnet waits for every subnet of the network
+	case before.kind == kindSubnet: // rule N10: a resource in one subnet waits for every subnet of the network
 		network, _, _ := strings.Cut(before.id, "/subnets/")
 		return slices.ContainsFunc(found, func(f *task) bool {
 			return f.kind == kindSubnet && strings.HasPrefix(f.id, network+"/subnets/")
@@ -139,10 +142,11 @@ func overlap(a, b []string) bool {
 	return slices.ContainsFunc(a, func(v string) bool { return slices.Contains(b, v) })
 }
 
-// issuedNames are the outputs by which other resources refer to what Azure issued with a resource.
+// issuedNames are the outputs by which other resources refer to an id that Azure issued with a
+// resource.
 var issuedNames = []string{"principalId", "objectId", "clientId", "issuerURL"}
 
-// issued returns what Azure issued with a resource.
+// issued returns the ids that Azure issued with a resource.
 func issued(r apitype.ResourceV3) []string {
 	var found []string
 	walk(r.Outputs, func(name, value string) {
@@ -153,7 +157,8 @@ func issued(r apitype.ResourceV3) []string {
 	return found
 }
 
-// texts returns all texts in a value, in lower case. Names of properties count: identities are given as keys of a map.
+// texts returns all strings in a value, in lower case, names of properties included: identities are
+// the keys of a map.
 func texts(value any) []string {
 	var found []string
 	walk(value, func(name, value string) { found = append(found, strings.ToLower(name), strings.ToLower(value)) })

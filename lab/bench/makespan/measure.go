@@ -18,7 +18,7 @@ import (
 
 // setup is what all environments are measured with.
 type setup struct {
-	// scale is the part of Azure's time that is waited here.
+	// scale is the part of Azure's time that the measurement waits here.
 	scale float64
 	// parallel is how many resources the engine works on at once.
 	parallel int
@@ -33,7 +33,7 @@ type setup struct {
 type measurement struct {
 	environment string
 	tasks       []*task
-	// real is how long the update took here, starting the engine and the program included.
+	// real is how long the update took here, including the start of the engine and the program.
 	real time.Duration
 }
 
@@ -75,20 +75,20 @@ func (s setup) measure(ctx context.Context, environment string) (m measurement, 
 	return m, err
 }
 
-// overrides are what differs from the stack's file: what the lab itself changes, and waits that are scaled as Azure is;
-// propagation is that for role assignments, in Azure's time.
+// overrides are the differences from the stack's file: those of the lab itself, and waits that are
+// scaled as Azure is. propagation is the wait for role assignments, in Azure's time.
 func (s setup) overrides(ctx context.Context, place site.Site) (o engine.Overrides, propagation time.Duration, err error) {
 	settings, err := engine.InfraSettings(ctx, place)
 	if err != nil {
 		return nil, 0, err
 	}
 	return engine.Overrides{stacks.Infra.Name: {
-		"subscriptionId":  "", // the simulated Azure has one, which is nobody's
+		"subscriptionId":  "", // the one of the simulated Azure, which belongs to no real account
 		"rolePropagation": time.Duration(float64(settings.Propagation) * s.scale).String(),
 	}}, settings.Propagation, nil
 }
 
-// serve starts a simulated Azure of the environment's own, and the provider of random values.
+// serve starts a simulated Azure for this environment alone, and the provider of random values.
 func (s setup) serve(ctx context.Context, place site.Site, observe func(azure.Event)) (site.Record, func() error, error) {
 	existing, err := engine.Existing(ctx, place)
 	if err != nil {
@@ -122,7 +122,7 @@ func (r *recorder) record(e azure.Event) {
 	r.events = append(r.events, e)
 }
 
-// standIn is a Kubernetes that nobody talks to: gridos-infra only hands its kubeconfig on.
+// standIn is a Kubernetes without any client: gridos-infra only hands its kubeconfig on.
 type standIn struct{}
 
 // Kubeconfig implements azure.Kubernetes.

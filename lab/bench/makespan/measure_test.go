@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// At so small a scale most of the time is the engine's own, which makes the ratio high: a ratio near 1 takes a minute.
+// At so small a scale the engine itself takes most of the time, so the ratio is high. A ratio near
+// 1 needs a minute.
 func TestEngine_AnUpdateIsMeasuredAndItsPathExplained(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var out bytes.Buffer

@@ -12,18 +12,20 @@ import (
 	"github.com/gridos/sharedinfra/internal/plaintable"
 )
 
-// Report is the answer for one environment. Times are minutes of Azure's, unless they say otherwise.
+// Report is the result of one environment. Times are in Azure's minutes, unless the comment at the
+// field says seconds.
 type Report struct {
 	Environment string `json:"environment"`
 	Resources   int    `json:"resources"`
-	// Makespan is from the first request to the last answer; Chain is what no program can do without, and Ratio the former
-	// through the latter.
+	// Makespan is from the first request to the last answer. Chain is the time that every program
+	// needs, and Ratio is Makespan divided by Chain.
 	Makespan float64 `json:"makespanMinutes"`
 	Chain    float64 `json:"chainMinutes"`
 	Ratio    float64 `json:"ratio"`
 	// Imposed is the longest chain that Azure's own dependencies and locks impose.
 	Imposed float64 `json:"imposedMinutes"`
-	// Real is how long the update took on this machine, and Waited how much of that was waiting for the simulated Azure.
+	// Real is how long the update took on this machine, and Waited is the part of it spent waiting
+	// for the simulated Azure.
 	Real   float64 `json:"realSeconds"`
 	Waited float64 `json:"waitedSeconds"`
 
@@ -39,7 +41,7 @@ type step struct {
 	Type     string  `json:"type"`
 	Start    float64 `json:"startMinutes"`
 	End      float64 `json:"endMinutes"`
-	// Pause is from the end of the last resource that it waited for to its start.
+	// Pause is the time from the end of the last resource that it waited for to its start.
 	Pause     float64  `json:"pauseMinutes"`
 	WaitedFor []string `json:"waitedFor"`
 }

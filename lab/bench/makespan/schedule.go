@@ -8,20 +8,20 @@ import (
 
 // task is one creation in Azure. Times are Azure's, not this machine's, and count from the start of the first task.
 type task struct {
-	// name tells the resource to a reader; urn and id are unique.
+	// name is the resource's name for a reader; urn and id are unique.
 	name, urn, id string
 	// kind is the ARM type.
 	kind string
-	// start and end are when Azure took the request and when it answered.
+	// start is when Azure took the request, and end is when it answered.
 	start, end time.Duration
-	// latency is how long Azure takes, without anything around it.
+	// latency is the time that Azure needs for the resource alone.
 	latency time.Duration
-	// owner, if not empty, is what Azure works on for one task at a time.
+	// owner, if not empty, is the resource on which Azure works for one task at a time.
 	owner string
 	// after are the tasks that the engine made it wait for, and imposed those that Azure makes it wait for.
 	after, imposed []*task
-	// settles is how long Azure needs after the end until those that wait for the task may start: a role assignment's
-	// propagation.
+	// settles is how long Azure needs after the end of the task until its dependents may start: the
+	// propagation of a role assignment.
 	settles time.Duration
 }
 
@@ -38,8 +38,8 @@ func last(tasks []*task) *task {
 	return slices.MaxFunc(tasks, func(a, b *task) int { return cmp.Compare(a.end, b.end) })
 }
 
-// criticalPath returns the tasks that made the last one end so late, in the order of time: each is the dependency of the next
-// that ended last.
+// criticalPath returns the tasks that delayed the end, in the order of time. Each task is the
+// dependency of the next one that ended last.
 func criticalPath(tasks []*task) []*task {
 	if len(tasks) == 0 {
 		return nil
@@ -51,8 +51,8 @@ func criticalPath(tasks []*task) []*task {
 	return path
 }
 
-// strictChain returns what no program can do without, and how long it takes without a pause: the resource group, the virtual
-// network, one subnet of it, and the slowest single resource.
+// strictChain returns the tasks that every program needs, and how long they take without a pause:
+// the resource group, the virtual network, one subnet of it, and the slowest single resource.
 func strictChain(tasks []*task) (chain []*task, length time.Duration) {
 	slowest := func(kind string) {
 		var found *task
@@ -77,12 +77,14 @@ func strictChain(tasks []*task) (chain []*task, length time.Duration) {
 type slot struct {
 	task       *task
 	start, end time.Duration
-	// held is what the start waited for: a task that is imposed, or the one before it on the same owner.
+	// held is the task that the start waited for: an imposed one, or the one before it on the same
+	// owner.
 	held *task
 }
 
-// imposedPlan plans the tasks as early as Azure alone allows, one at a time on each owner, and returns the chain that ends
-// last. Which task goes first on an owner is decided by how much waits for it: good, but not proven to be the best.
+// imposedPlan plans the tasks as early as Azure alone allows, one at a time on each owner, and
+// returns the chain that ends last. On an owner, the task with the longest chain after it goes
+// first: a good plan, but not proven to be the best.
 func imposedPlan(tasks []*task) (chain []slot, length time.Duration) {
 	tails := tails(tasks)
 	slots := map[*task]slot{}
@@ -119,7 +121,7 @@ func imposedPlan(tasks []*task) (chain []slot, length time.Duration) {
 	return chain, length
 }
 
-// earliest says when a task can start, if all that it must wait for is planned.
+// earliest says when a task can start, if every task that it must wait for is planned.
 func earliest(t *task, slots map[*task]slot, free map[string]slot) (slot, bool) {
 	s := slot{task: t}
 	for _, before := range t.imposed {
@@ -138,7 +140,7 @@ func earliest(t *task, slots map[*task]slot, free map[string]slot) (slot, bool) 
 	return s, true
 }
 
-// tails returns how long each task and the longest chain behind it take.
+// tails returns how long each task takes, together with the longest chain after it.
 func tails(tasks []*task) map[*task]time.Duration {
 	behind := map[*task][]*task{}
 	for _, t := range tasks {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// made is a task that ran without a pause after the last of what it waited for.
+// made is a task that ran without a pause after the last of its dependencies.
 func made(name, kind string, latency time.Duration, after ...*task) *task {
 	t := &task{name: name, kind: kind, latency: latency, after: after, imposed: after}
 	if len(after) > 0 {

@@ -1,7 +1,8 @@
 // Package azure is a strict simulated Azure, served to the real Pulumi engine as the resource
-// provider azure-native. It exists so that a deployment that Azure would refuse is refused on a
-// laptop too, with Azure's own kind of error; what it does not know is an error, never accepted in
-// silence. It puts together the resource manager (package arm) and the services (package services).
+// provider azure-native. It refuses, on a laptop, a deployment that Azure would refuse, with
+// Azure's own kind of error. A feature that it does not know is an error too, and is never accepted
+// in silence. The package puts together the resource manager (package arm) and the services
+// (package services).
 package azure
 
 import (
@@ -14,9 +15,9 @@ import (
 
 // The types of the resource manager and of the services that callers use.
 type (
-	// Backend is where an Application Gateway sends requests.
+	// Backend is a target to which an Application Gateway sends requests.
 	Backend = services.Backend
-	// Control is what the lab does with a simulated Azure that another process serves.
+	// Control lets the lab control a simulated Azure that another process serves.
 	Control = arm.Control
 	// Event is an operation that has ended.
 	Event = arm.Event
@@ -24,7 +25,7 @@ type (
 	Existing = arm.Existing
 	// IngressGateway is an ingress gateway of the cluster's service mesh.
 	IngressGateway = services.IngressGateway
-	// Kubernetes is what stands behind a simulated AKS cluster.
+	// Kubernetes is the implementation behind a simulated AKS cluster.
 	Kubernetes = services.Kubernetes
 	// Node is a node that the cluster should have.
 	Node = services.Node
@@ -34,7 +35,7 @@ type (
 	Resource = arm.Resource
 	// ServiceError is an answer with which Azure fails a request.
 	ServiceError = arm.ServiceError
-	// WorkloadLogin is what Entra ID is shown for a workload of a cluster.
+	// WorkloadLogin is the login that a workload of a cluster presents to Entra ID.
 	WorkloadLogin = services.WorkloadLogin
 )
 
@@ -59,16 +60,17 @@ type Options struct {
 	StateFile                          string
 	TimeScale                          float64
 	SubscriptionID, TenantID, ObjectID string
-	// Kubernetes stands behind AKS. Without it nodes are ignored and asking for credentials fails.
+	// Kubernetes is the implementation behind AKS. Without it nodes are ignored, and asking for
+	// credentials fails.
 	Kubernetes Kubernetes
-	// StrictCounts refuses a request with another number of nodes than an autoscaled pool has.
-	// Without it the number is taken for an order.
+	// StrictCounts refuses a request whose number of nodes differs from that of an autoscaled pool.
+	// Without it the request sets the number.
 	StrictCounts    bool
 	Faults          func(op Operation, typ, id string) error
 	RolePropagation *time.Duration
 	Existing        []Existing
-	// RestrictedRegions are where Azure creates no zone-redundant PostgreSQL server for this
-	// subscription.
+	// RestrictedRegions are the regions where Azure creates no zone-redundant PostgreSQL server for
+	// this subscription.
 	RestrictedRegions []string
 	Observe           func(Event)
 }
@@ -124,7 +126,8 @@ func (c *Cloud) AddPool(ctx context.Context, pool map[string]any) error {
 	return services.AddPool(ctx, c.Cloud, pool)
 }
 
-// DeletePool is services.DeletePool. Afterwards the Kubernetes behind the cluster has the nodes of the other pools.
+// DeletePool is services.DeletePool. It also gives the Kubernetes behind the cluster the nodes of
+// the remaining pools.
 func (c *Cloud) DeletePool(ctx context.Context, cluster, pool string) error {
 	if err := services.DeletePool(ctx, c.Cloud, cluster, pool); err != nil {
 		return err

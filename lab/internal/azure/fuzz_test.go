@@ -17,7 +17,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
-// populated is a simulated Azure with much of what a platform has.
+// populated returns a simulated Azure with many of the platform's resources.
 func populated(f *testing.F) *azure.Cloud {
 	f.Helper()
 	cloud, err := azure.Open(azure.Options{})
@@ -36,7 +36,7 @@ type example struct {
 	inputs in
 }
 
-// examples are resources that Azure takes in this order, each with those before it.
+// examples returns resources that Azure accepts in this order, each after those before it.
 func examples() []example {
 	return []example{
 		{tokenGroup, groupInputs},
@@ -65,7 +65,7 @@ func examples() []example {
 	}
 }
 
-// written is properties as they are sent.
+// written returns properties as a request sends them.
 func written(tb testing.TB, inputs in) *structpb.Struct {
 	tb.Helper()
 	result, err := providers.Marshal(properties(inputs))
@@ -73,8 +73,9 @@ func written(tb testing.TB, inputs in) *structpb.Struct {
 	return result
 }
 
-// FuzzRequests: whatever an engine sends, the simulated Azure answers, and what it answers is so: what it refuses has changed nothing,
-// what it has created is read back and can be deleted, and it touches no other resource than the one that it was asked about.
+// FuzzRequests: the simulated Azure answers every request of an engine, and its answers are true. A
+// refused request has changed nothing. A created resource can be read and deleted. No request
+// touches a resource other than its own.
 func FuzzRequests(f *testing.F) {
 	const (
 		check = iota
@@ -199,16 +200,16 @@ func FuzzRequests(f *testing.F) {
 			unchanged()
 		}
 		require.True(t, cloud.Idle(), "an operation is still under way")
-		cloud.Unfulfilled() // must survive whatever there is
+		cloud.Unfulfilled() // must not panic, whatever the resources are
 	})
 }
 
-// has tells whether a resource of an ARM type is live.
+// has reports whether a resource of an ARM type is live.
 func has(cloud *azure.Cloud, id, kind string) bool {
 	return slices.ContainsFunc(cloud.Inventory(), func(r azure.Resource) bool { return r.ID == id && r.Type == kind })
 }
 
-// checkCreated looks for what was created, and takes it away again.
+// checkCreated looks for the created resource, and deletes it again.
 func checkCreated(t *testing.T, cloud, base *azure.Cloud, typ string, response *pulumirpc.CreateResponse) {
 	t.Helper()
 	id := response.GetId()
@@ -227,7 +228,8 @@ func checkCreated(t *testing.T, cloud, base *azure.Cloud, typ string, response *
 	checkDeleted(t, cloud, cloud.Copy(), typ, id)
 }
 
-// checkDeleted deletes a resource: it is gone then, and with it nothing but what Azure had made in it, or everything is as it was.
+// checkDeleted deletes a resource. Then either it is gone, together with only the resources that
+// Azure had made in it, or nothing has changed.
 func checkDeleted(t *testing.T, cloud, base *azure.Cloud, typ, id string) {
 	t.Helper()
 	_, err := cloud.Provider().Delete(t.Context(), &pulumirpc.DeleteRequest{Type: typ, Id: id})
@@ -253,7 +255,8 @@ func checkDeleted(t *testing.T, cloud, base *azure.Cloud, typ, id string) {
 	require.NoError(t, err, "deleting what is gone succeeds")
 }
 
-// sameProperties compares what an operation has returned with what is read, without the marks of secrecy.
+// sameProperties compares the result of an operation with a later read, without the marks of
+// secrecy.
 func sameProperties(t *testing.T, one, other *structpb.Struct) {
 	t.Helper()
 	first, err := providers.Unmarshal(one)
@@ -264,8 +267,9 @@ func sameProperties(t *testing.T, one, other *structpb.Struct) {
 	require.Nil(t, difference, "what is read differs from what was returned: %v", difference)
 }
 
-// FuzzInventory: a state file is refused by its name, or everything in it can be read and, in some order, deleted; and it is the same
-// after the simulated Azure was opened again.
+// FuzzInventory: a state file is either refused with an error that names it, or everything in it
+// can be read and, in some order, deleted. Closing and opening the simulated Azure does not change
+// it.
 func FuzzInventory(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "azure.json")
 	cloud, err := azure.Open(azure.Options{StateFile: path})
@@ -310,7 +314,7 @@ func FuzzInventory(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, r.ID, response.GetId())
 		}
-		// Saved with one resource more, and opened again.
+		// One more resource is saved, and the cloud is opened again.
 		_, err = provider.Create(t.Context(), &pulumirpc.CreateRequest{
 			Type: tokenGroup, Properties: written(t, with(groupInputs, in{"resourceGroupName": "one-more"})),
 		})

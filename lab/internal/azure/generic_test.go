@@ -229,7 +229,7 @@ func TestUnit_DurationsAreScaled(t *testing.T) {
 	}
 }
 
-// Azure does not notice that the engine which asked for something is gone.
+// Azure does not notice that the engine has ended after sending a request.
 func TestUnit_OperationsThatNobodyWaitsForHappen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "azure.json")
@@ -318,7 +318,7 @@ func TestUnit_PreviewKnowsWhatIsEchoedAndNothingElse(t *testing.T) {
 	assert.True(t, issuer["issuerURL"].IsComputed(), "what Azure adds to an echoed object is unknown, not empty")
 	assert.Empty(t, h.cloud.Inventory(), "a preview creates nothing")
 
-	// The preview of an update keeps what is known already.
+	// The preview of an update keeps the known values.
 	live := h.withCluster()
 	response, err := h.provider.Update(t.Context(), &pulumirpc.UpdateRequest{
 		Id: clusterID, Urn: urn(tokenCluster), Preview: true, Olds: marshal(t, live), OldInputs: marshal(t, properties(clusterInputs)),
@@ -369,7 +369,8 @@ func TestUnit_SoftDeletedVaultKeepsItsName(t *testing.T) {
 	assert.Empty(t, h.cloud.SoftDeleted())
 }
 
-// A workspace that is created where it was deleted is the deleted one again, with its logs; elsewhere its name is taken.
+// A workspace that is created where it was deleted is the deleted one again, with its logs;
+// elsewhere its name is taken.
 func TestUnit_ADeletedWorkspaceComesBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "azure.json")
 	h := open(t, azure.Options{StateFile: path})
@@ -427,8 +428,8 @@ func TestUnit_ReopeningRestoresEverything(t *testing.T) {
 	require.ErrorContains(t, err, path)
 }
 
-// TestUnit_EachCreationIsIssuedItsOwnGUIDs: the GUIDs of a resource stay as long as it lives, and what is created in its place,
-// under the same id, can be told from it.
+// TestUnit_EachCreationIsIssuedItsOwnGUIDs: the GUIDs of a resource stay as long as it lives. A
+// resource that is created later under the same id can be told from it by its GUIDs.
 func TestUnit_EachCreationIsIssuedItsOwnGUIDs(t *testing.T) {
 	issued := func(cluster resource.PropertyMap) []string {
 		kubelet := cluster["identityProfile"].ObjectValue()["kubeletidentity"].ObjectValue()
@@ -521,12 +522,13 @@ func TestUnit_FaultsCanBeInjected(t *testing.T) {
 	assert.Len(t, h.cloud.Inventory(), 1)
 }
 
-// The provider's own retries are what keeps a passing fault from users.
+// The provider's own retries hide a passing fault from users.
 func TestUnit_PassingFaultsAreRetriedAsAzureNativeDoes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		answer azure.ServiceError
-		// passes is the number of attempts that fail; attempts are those that are made, in all that time.
+		// passes is the number of attempts that fail; attempts is the number of attempts made
+		// within the time.
 		passes, attempts int
 		waits            time.Duration
 		says             string

@@ -69,7 +69,7 @@ func with(inputs in, changes in) in {
 	return result
 }
 
-// harness drives the provider as the engine does, without an engine.
+// harness calls the provider as the engine does, without an engine.
 type harness struct {
 	t        *testing.T
 	cloud    *azure.Cloud
@@ -243,7 +243,7 @@ func (k *kubernetes) names() []string {
 	return names
 }
 
-// Inputs of resources as the platform has them.
+// Inputs of resources as the platform's programs send them.
 var (
 	groupInputs   = in{"resourceGroupName": "rg", "location": "westeurope"}
 	networkInputs = in{

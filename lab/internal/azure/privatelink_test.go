@@ -21,7 +21,8 @@ var registryInputs = in{
 	"resourceGroupName": "rg", "registryName": "devgridosacr", "location": "westeurope", "sku": in{"name": "Premium"},
 }
 
-// endpoint leads from the subnet endpoints to a group of a resource.
+// endpoint returns a private endpoint in the subnet endpoints, which leads to a group of a
+// resource.
 func endpoint(name, target, groupID string) in {
 	return in{
 		"resourceGroupName": "rg", "privateEndpointName": name, "location": "westeurope", "subnet": in{"id": vnet + "/subnets/endpoints"},

@@ -14,12 +14,12 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/services"
 )
 
-// refusal is a request that Azure is documented, or was seen, to refuse.
+// refusal is a request that Azure refuses according to its documents or to an observation.
 type refusal struct {
-	// what is wrong with the request, and source is who says so: a document of Microsoft with its
-	// date, or an issue that shows Azure's answer.
+	// what says what is wrong with the request, and source is the evidence: a document of Microsoft
+	// with its date, or an issue that shows Azure's answer.
 	what, source string
-	// code is Azure's, where the source tells it.
+	// code is Azure's error code, if the source has it.
 	code   string
 	token  string
 	inputs in
@@ -67,7 +67,7 @@ const (
 	docOutbound   = "azure-aks-docs configure-load-balancer-standard, 23 January 2024"
 )
 
-// letters is a text of so many characters.
+// letters returns a text of that many characters.
 func letters(count int) string { return strings.Repeat("a", count) }
 
 // surge changes how the pool is upgraded.
@@ -76,13 +76,13 @@ func surge(changes in) in { return with(poolInputs, in{"upgradeSettings": change
 // profile changes the network profile of the cluster.
 func profile(changes in) in { return nested(clusterInputs, "networkProfile", changes) }
 
-// rule is the security group with one rule, changed.
+// rule returns the security group with one rule, changed.
 func rule(changes in) in {
 	return with(nsgInputs, in{"securityRules": []any{with(securityRule("web", 100, "Allow", "Internet", "443"), changes)}})
 }
 
-// refusals are those that Azure tells from the inputs of one resource. Each changes one thing in
-// inputs that are accepted; bases are such inputs, by token.
+// refusals are those that depend on the inputs of one resource only. Each changes one thing in
+// accepted inputs; bases are such inputs, by token.
 func refusals() (all []refusal, bases map[string]in) {
 	address := in{
 		"resourceGroupName": "rg", "publicIpAddressName": "pip", "location": "westeurope",
@@ -279,20 +279,20 @@ func refusals() (all []refusal, bases map[string]in) {
 	return all, bases
 }
 
-// notRefusedHere are refusals of Azure that the simulated one does not know, with the reason.
+// notRefusedHere are refusals of Azure that the simulated one does not make, with the reason.
 var notRefusedHere = map[string]string{
 	"1001 outbound ports for each node": "a number that is no multiple of 8; the platform leaves the number to AKS",
 }
 
-// What a line of the provider tells about the rule that refused.
+// These match the parts of a provider's message that show which rule refused.
 var (
 	byRule = regexp.MustCompile(`\(rule ([^)]+)\)$`)
 	byCode = regexp.MustCompile(`Code="([^"]+)"`)
 )
 
-// TestUnit_WhatAzureRefuses plays what Azure refuses according to Microsoft's documents and to
-// issues that show Azure's answer. The list was made from these sources and not from the rules.
-// docs/azure-schema.md says what refuses each here.
+// TestUnit_WhatAzureRefuses sends the requests that Azure refuses according to Microsoft's
+// documents and to issues that show Azure's answer. The list was made from these sources and not
+// from the rules. docs/azure-schema.md says what refuses each here.
 func TestUnit_WhatAzureRefuses(t *testing.T) {
 	t.Parallel()
 	h := open(t, azure.Options{})
@@ -339,15 +339,15 @@ func TestUnit_WhatAzureRefuses(t *testing.T) {
 	compareSection(t, "refusals", line+"\n\n"+strings.Join(table, "\n"))
 }
 
-// schemaRefuses says whether the specification by itself refuses inputs. Where a rule refuses the
-// same, the provider tells it in the words of the rule.
+// schemaRefuses reports whether the specification by itself refuses inputs. If a rule refuses the
+// same, the provider reports it in the words of the rule.
 func schemaRefuses(d arm.Definition, inputs in) bool {
 	d.Name = arm.NameRule{} // for the same reason
 	s := arm.Subject{Definition: &d, In: plainInputs(inputs).(in)}
 	return len(schema.Of(d.Kind).Rule(nil).Broken(s)) > 0
 }
 
-// judge says who refused a request, from the line of the provider.
+// judge says what refused a request, from the provider's message.
 func judge(lines []string) (kind, by string) {
 	if len(lines) == 0 {
 		return "nothing", "nothing"

@@ -12,15 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The ways in which Go sources cite a rule. An id is a letter for its area and a number, or the word for an area with one rule.
+// The forms in which Go sources cite a rule. An id is a letter for its area and a number, or the
+// word for an area with one rule.
 var citations = []*regexp.Regexp{
 	regexp.MustCompile(`\b[Rr]ules? ([A-Z][0-9]+|ACR|Logs|Locks|Policies|Schema)\b`), // in prose and in messages
 	regexp.MustCompile(`\b(?:id|rule): +"([A-Z][^"]*)"`),                             // as a field, two ids with a slash between them
 	regexp.MustCompile(`\b([GIKNPV][1-9])\b`),                                        // by itself, as in lists and names of tests
 }
 
-// TestUnit_EveryRuleIsDocumented: whoever meets the id of a rule in a comment or in a refusal finds it in docs/azure-rules.md,
-// and nothing in there has lost its use.
+// TestUnit_EveryRuleIsDocumented: each rule id in a comment or a refusal has its row in
+// docs/azure-rules.md, and each row there is still cited.
 func TestUnit_EveryRuleIsDocumented(t *testing.T) {
 	t.Parallel()
 	const repository = "../../.."
@@ -123,14 +124,14 @@ func tables(text string) []map[string]string {
 	return result
 }
 
-// engineTest is the name of an engine test: the id that it is for, and what it says about it.
+// engineTest matches the name of an engine test: the rule id, and the statement about it.
 var (
 	engineTest  = regexp.MustCompile(`(?m)^func TestEngine_([A-Za-z0-9]+)_([A-Za-z0-9]+)\(`)
 	quotedWords = regexp.MustCompile("`([^`]+)`")
 )
 
-// TestUnit_EveryRuleHasAnEngineTest: what the simulated Azure enforces is broken once through the engine, and the page and the
-// tests agree about where.
+// TestUnit_EveryRuleHasAnEngineTest: the engine tests break each rule of the simulated Azure once,
+// and the page names the right tests.
 func TestUnit_EveryRuleHasAnEngineTest(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "azure-rules.md"))
@@ -141,7 +142,7 @@ func TestUnit_EveryRuleHasAnEngineTest(t *testing.T) {
 		if !ok {
 			continue
 		}
-		// The tables without ids are those of names, and of what Azure does for all types.
+		// Tables without ids are those of names, and those of Azure's behaviour for all types.
 		prefix, enforced := "ARM", true
 		if id, ok := row["id"]; ok {
 			prefix = id
@@ -182,7 +183,8 @@ func TestUnit_EveryRuleHasAnEngineTest(t *testing.T) {
 // replacement is an entry of the table of TestEngine_Replacement.
 var replacement = regexp.MustCompile(`\breplaces\("[^"]+", "([^"]+)"`)
 
-// TestUnit_EveryReplacementIsDocumented: the page tells of every property, other than names, that the engine test changes.
+// TestUnit_EveryReplacementIsDocumented: the page lists every property, other than names, that the
+// engine test changes.
 func TestUnit_EveryReplacementIsDocumented(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "azure-rules.md"))

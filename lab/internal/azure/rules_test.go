@@ -22,7 +22,8 @@ func pool(changes in) in {
 	return with(clusterInputs, in{"agentPoolProfiles": []any{with(clusterInputs["agentPoolProfiles"].([]any)[0].(in), changes)}})
 }
 
-// TestUnit_RulesOfInputs: the rules that need no other resource, which a preview applies. An empty want means accepted.
+// TestUnit_RulesOfInputs checks the rules that need no other resource; a preview applies them. An
+// empty want means accepted.
 func TestUnit_RulesOfInputs(t *testing.T) {
 	h := open(t, azure.Options{})
 	registry := in{"resourceGroupName": "rg", "registryName": "devgridosacr", "location": "westeurope", "sku": in{"name": "Standard"}}
@@ -245,15 +246,15 @@ func TestUnit_RulesOfInputs(t *testing.T) {
 	}
 }
 
-// addOn is the cluster with an add-on.
+// addOn returns the cluster with an add-on.
 func addOn(name string, config in) in {
 	return with(clusterInputs, in{"addonProfiles": in{name: in{"enabled": true, "config": config}}})
 }
 
-// access is the cluster with a profile for access to its API server.
+// access returns the cluster with a profile for access to its API server.
 func access(profile in) in { return with(clusterInputs, in{"apiServerAccessProfile": profile}) }
 
-// mesh is the cluster with a mesh and its ingress gateways.
+// mesh returns the cluster with a mesh and its ingress gateways.
 func mesh(mode string, gateways ...string) in {
 	var list []any
 	for _, gateway := range gateways {
@@ -262,7 +263,8 @@ func mesh(mode string, gateways ...string) in {
 	return with(clusterInputs, in{"serviceMeshProfile": in{"mode": mode, "istio": in{"components": in{"ingressGateways": list}}}})
 }
 
-// secureGateway is the gateway with a listener for HTTPS, to which the one for HTTP redirects, and a certificate from a vault.
+// secureGateway returns the gateway with a listener for HTTPS, to which the one for HTTP redirects,
+// and a certificate from a vault.
 func secureGateway(changes in) in {
 	listener := gatewayInputs["httpListeners"].([]any)[0].(in)
 	toBackend := gatewayInputs["requestRoutingRules"].([]any)[0].(in)
@@ -303,7 +305,7 @@ func redirected(rule, redirection in) in {
 	})
 }
 
-// probed is the gateway with a probe for its backend settings.
+// probed returns the gateway with a probe for its backend settings.
 func probed(probe, settings in) in {
 	return with(gatewayInputs, in{
 		"probes": []any{with(in{
@@ -471,7 +473,7 @@ func TestUnit_ServerChildren(t *testing.T) {
 	assert.Contains(t, h.refused(tokenAdmin, admin), "rule P4", "the server has no Entra ID authentication")
 
 	require.ErrorContains(t, h.delete(tokenSetting, settingID), "RetainOnDelete")
-	h.must(tokenSetting, setting) // and so it may be there when it is created again
+	h.must(tokenSetting, setting) // so it may exist when the resource is created again
 	require.ErrorContains(t, h.delete(tokenServer, server), database)
 	require.NoError(t, h.delete(tokenDatabase, database))
 	require.NoError(t, h.delete(tokenServer, server))
@@ -499,7 +501,7 @@ func TestUnit_RoleAssignments(t *testing.T) {
 	assert.Contains(t, h.refused(tokenRole, role(name("2"), registry, kubelet, acrPull)), "RoleAssignmentExists")
 	h.must(tokenRole, role(name("2"), group, kubelet, acrPull))                                                                        // another scope
 	h.must(tokenRole, role(name("3"), subscription, azure.DefaultObjectID, contributor))                                               // the deployer
-	h.must(tokenRole, with(role(name("4"), group, "8f0c1c6e-beef-4000-8000-000000000000", contributor), in{"principalType": "Group"})) // somebody
+	h.must(tokenRole, with(role(name("4"), group, "8f0c1c6e-beef-4000-8000-000000000000", contributor), in{"principalType": "Group"})) // a group
 
 	require.ErrorContains(t, h.delete(tokenRegistry, registry), pull, "an assignment counts as a part of its scope")
 	require.NoError(t, h.delete(tokenRole, pull))
@@ -532,7 +534,7 @@ func TestUnit_ClusterOutputs(t *testing.T) {
 	assert.Equal(t, "Running", outputs["powerState"].ObjectValue()["code"].StringValue())
 	users := outputs["identity"].ObjectValue()["userAssignedIdentities"].ObjectValue()
 	assert.Contains(t, users, resource.PropertyKey(identityID), "the list of identities comes back as an object")
-	// What AKS makes in the node resource group can be referred to.
+	// The resources that AKS makes in the node resource group can be referred to.
 	kubelet := outputs["identityProfile"].ObjectValue()["kubeletidentity"].ObjectValue()
 	h.must(tokenRole, role("8f0c1c6e-0000-4000-8000-000000000021", kubelet["resourceId"].StringValue(), azure.DefaultObjectID, contributor))
 }
@@ -594,7 +596,8 @@ func TestUnit_Nodes(t *testing.T) {
 	assert.Empty(t, k.nodes)
 }
 
-// TestUnit_TheAutoscalerOwnsTheCount: a new pool starts inside the bounds, and a live one is moved there.
+// TestUnit_TheAutoscalerOwnsTheCount: a new pool must start inside the bounds, and the autoscaler
+// moves a live one there.
 func TestUnit_TheAutoscalerOwnsTheCount(t *testing.T) {
 	k := &kubernetes{}
 	h := open(t, azure.Options{Kubernetes: k})
@@ -606,7 +609,8 @@ func TestUnit_TheAutoscalerOwnsTheCount(t *testing.T) {
 	assert.Contains(t, h.refused(tokenPool, with(poolInputs, bounds(2, 3, 5))), "not between minCount")
 	poolID, _ := h.must(tokenPool, autoscaled)
 
-	// live are the count that an update returned, and those that a refresh finds in inputs and outputs.
+	// live returns the counts: the one that an update returned, and those that a refresh finds in
+	// inputs and outputs.
 	live := func(token, id string, updated resource.PropertyMap, count func(resource.PropertyMap) resource.PropertyValue) []float64 {
 		response, err := h.provider.Read(t.Context(), &pulumirpc.ReadRequest{Id: id, Urn: urn(token)})
 		require.NoError(t, err)
@@ -633,7 +637,8 @@ func TestUnit_TheAutoscalerOwnsTheCount(t *testing.T) {
 	_, err := h.update(tokenPool, poolID, autoscaled, with(poolInputs, bounds(2, 3, 1)))
 	require.ErrorContains(t, err, "minCount 3 is above maxCount 1", "the bounds are still judged")
 
-	// A replacement: the engine checks first with the old inputs and the old count, then without them and with the new one.
+	// For a replacement the engine checks first with the old inputs and the old count, then without
+	// the old inputs and with the new count.
 	larger := with(poolInputs, with(bounds(2, 3, 5), in{"vmSize": "Standard_D8s_v5"}))
 	assert.Empty(t, h.check(tokenPool, autoscaled, larger))
 	assert.Len(t, h.check(tokenPool, nil, larger), 1)

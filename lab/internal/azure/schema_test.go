@@ -23,7 +23,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/services"
 )
 
-// TestUnit_EveryTypeHasItsSpecification: a resource type that is added gets into tools/azure-schema/types.json as well.
+// TestUnit_EveryTypeHasItsSpecification: a resource type that is added must be in
+// tools/azure-schema/types.json as well.
 func TestUnit_EveryTypeHasItsSpecification(t *testing.T) {
 	t.Parallel()
 	for _, d := range services.New(services.Options{}).Definitions {
@@ -31,7 +32,8 @@ func TestUnit_EveryTypeHasItsSpecification(t *testing.T) {
 	}
 }
 
-// TestUnit_TheSpecificationIsAsDerived: after a change of the scripts, the packages or the file it has to be derived again.
+// TestUnit_TheSpecificationIsAsDerived: after a change of the scripts, the packages or the file,
+// the file must be derived again.
 func TestUnit_TheSpecificationIsAsDerived(t *testing.T) {
 	t.Parallel()
 	const repository = "../../.."
@@ -105,7 +107,7 @@ func addPaths(paths map[string]bool, path string, value any) {
 	}
 }
 
-// compareSection compares what is between two marks of docs/azure-schema.md.
+// compareSection compares the text between two marks of docs/azure-schema.md.
 func compareSection(t *testing.T, name, want string) {
 	t.Helper()
 	file := filepath.Join("..", "..", "..", "docs", "azure-schema.md")
@@ -123,14 +125,14 @@ func compareSection(t *testing.T, name, want string) {
 	assert.Equal(t, want, strings.TrimSpace(got), "docs/azure-schema.md; go test ./lab/internal/azure -run %s -update writes it", t.Name())
 }
 
-// registration is a resource as the golden files of infra have it.
+// registration is a resource as it is written in the golden files of infra.
 type registration struct {
 	Type   string `yaml:"type"`
 	Name   string `yaml:"name"`
 	Inputs in     `yaml:"inputs"`
 }
 
-// registered is what infra registers in an environment.
+// registered returns the resources that infra registers in an environment.
 func registered(t *testing.T, environment string) []registration {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "infra", "program", "testdata", environment+".yaml"))
@@ -142,8 +144,8 @@ func registered(t *testing.T, environment string) []registration {
 	return all
 }
 
-// TestUnit_WhatIsRegisteredHasTheFormOfTheSpecification is about all three environments: a refusal here is a deployment that
-// Azure would refuse.
+// TestUnit_WhatIsRegisteredHasTheFormOfTheSpecification checks all three environments: a refusal
+// here is a deployment that Azure would refuse.
 func TestUnit_WhatIsRegisteredHasTheFormOfTheSpecification(t *testing.T) {
 	t.Parallel()
 	h := open(t, azure.Options{})
@@ -157,7 +159,8 @@ func TestUnit_WhatIsRegisteredHasTheFormOfTheSpecification(t *testing.T) {
 	}
 }
 
-// plainInputs turns what a golden file has into inputs: a secret is an object with one key there, and whole numbers are integers.
+// plainInputs turns the content of a golden file into inputs: a secret is an object with one key
+// there, and whole numbers are integers.
 func plainInputs(value any) any {
 	switch value := value.(type) {
 	case in:
@@ -193,7 +196,7 @@ type mutant struct {
 	Value any    `json:"value"`
 }
 
-// notRefused are the mutants that are no mistakes of a Pulumi program, with the reason.
+// notRefused are the mutants that no Pulumi program can make, with the reason.
 var notRefused = map[string]string{
 	"location missing": "azure-native sends the location of the resource group, or the one it is configured with (pulumi-azure-native#66, #654)",
 	"name read-only":   "the input of this name is a part of the id",
@@ -202,8 +205,9 @@ var notRefused = map[string]string{
 // mutantsPlayed is how many of the mutants are played: the first ones that the types of the SDK can express.
 const mutantsPlayed = 1000
 
-// TestUnit_MutantsOfTheSpecificationAreRefused plays requests that tools/azure-schema/mutants.mjs has made from Microsoft's
-// packages, not from azure.json. Each must be refused at the property that is wrong.
+// TestUnit_MutantsOfTheSpecificationAreRefused sends requests that tools/azure-schema/mutants.mjs
+// has made from Microsoft's packages, not from azure.json. Each must be refused at the wrong
+// property.
 func TestUnit_MutantsOfTheSpecificationAreRefused(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("testdata", "mutants.json"))
@@ -271,8 +275,8 @@ func basesOfMutants(t *testing.T) map[string]in {
 	return bases
 }
 
-// in returns inputs with the mutant in them, and the path at which they must be refused. It is false when the types of the SDK
-// have no such property.
+// in returns inputs with the mutant in them, and the path at which they must be refused. It returns
+// false if the types of the SDK have no such property.
 func (m mutant) in(d arm.Definition, base in) (inputs in, at string, ok bool) {
 	inputs = plainInputs(base).(in) // a copy
 	var parent any = inputs
@@ -297,7 +301,7 @@ func (m mutant) in(d arm.Definition, base in) (inputs in, at string, ok bool) {
 		}
 		name, inner, found := property(of, step)
 		if !found {
-			// What only Azure sets, or what is unknown, the types of the SDK do not have either.
+			// The types of the SDK lack unknown properties, and those that only Azure sets.
 			if !last || m.Why != "unknown" && m.Why != "read-only" {
 				return nil, "", false
 			}
@@ -344,7 +348,7 @@ func property(of reflect.Type, step any) (name string, inner reflect.Type, ok bo
 	return "", nil, false
 }
 
-// sound is the least value that a type of the SDK allows.
+// sound returns the least value that a type of the SDK allows.
 func sound(of reflect.Type) any {
 	switch of = plainType(of); of.Kind() {
 	case reflect.Struct:

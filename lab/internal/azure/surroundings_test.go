@@ -18,7 +18,7 @@ const (
 	certificateID = platformVault + "/secrets/site"
 )
 
-// platformOwned is what another team has: a vault with a certificate.
+// platformOwned are resources of another team: a vault with a certificate.
 var platformOwned = []azure.Existing{
 	azure.ExistingGroup("platform", "westeurope"),
 	azure.ExistingVault("platform", "platform-kv", "westeurope", ""),
@@ -111,7 +111,8 @@ func TestUnit_VaultFirewallNeedsServiceEndpoints(t *testing.T) {
 	h.must(tokenVault, open)
 }
 
-// TestUnit_RolesTakeTimeToBeEffective: what needs a role is refused until the role is effective, also after a restart.
+// TestUnit_RolesTakeTimeToBeEffective: an operation that needs a role is refused until the role is
+// effective, also after a restart.
 func TestUnit_RolesTakeTimeToBeEffective(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // its clock is simulated
 		path := filepath.Join(t.TempDir(), "azure.json")
@@ -452,7 +453,7 @@ func TestUnit_SubnetsAreDeclaredInOneWay(t *testing.T) {
 	assert.Contains(t, h.refused(tokenSubnet, subnet("aks", "10.10.0.0/20", nil)), "SubnetsDeclaredTwice")
 }
 
-// TestUnit_WhatCannotWorkIsTold: what no request could be refused for.
+// TestUnit_WhatCannotWorkIsTold covers the mistakes for which no request could be refused.
 func TestUnit_WhatCannotWorkIsTold(t *testing.T) {
 	h := open(t, azure.Options{})
 	h.withCluster()
@@ -493,7 +494,8 @@ func (h *harness) small() string {
 	return id
 }
 
-// TestUnit_SettingsOfTheServer: a server parameter is set on a private server as on others, and sign-in by GitHub is no AKS issuer.
+// TestUnit_SettingsOfTheServer: a server parameter is set on a private server as on others, and
+// signing in from GitHub needs no AKS issuer.
 func TestUnit_SettingsOfTheServer(t *testing.T) {
 	h := open(t, azure.Options{})
 	h.must(tokenGroup, groupInputs)

@@ -31,7 +31,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
-// Config is what the background process is told by the command that starts it.
+// Config is the configuration that the starting command gives to the background process.
 type Config struct {
 	Site     site.Site             `json:"site"`
 	Binaries controlplane.Binaries `json:"binaries"`
@@ -43,26 +43,26 @@ type Config struct {
 	Tools []string `json:"tools"`
 	// TimeScale is the factor on Azure's realistic durations.
 	TimeScale float64 `json:"timeScale"`
-	// GitOps has what delivers from Git run too, if it is not nil.
+	// GitOps, if not nil, makes the process deliver from Git too.
 	GitOps *gitops.Options `json:"gitops,omitempty"`
 	// Existing are resources that other owners have in Azure.
 	Existing []azure.Existing `json:"existing"`
 }
 
-// existenceCheck is how often the process looks whether its lab is still there.
+// existenceCheck is how often the process checks whether its lab still exists.
 const existenceCheck = time.Second
 
 // Serve runs until ctx is done, its site is removed, or a part of the control plane dies. It is the body of the hidden
 // command that Start runs.
 func Serve(ctx context.Context, config Config) (err error) {
-	// Otherwise controller-runtime fills the log with where it was not told to be silent.
+	// Without this, controller-runtime fills the log with warnings that no logger was set.
 	ctrllog.SetLogger(ctrllog.Log.WithSink(ctrllog.NullLogSink{}))
 	release, err := config.Site.HoldAlive(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	// An earlier process' kubeconfig would tell that the cluster is ready before it is.
+	// A kubeconfig of an earlier process would make the cluster look ready too early.
 	if err := os.Remove(config.Site.KubeconfigFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -102,7 +102,8 @@ func Serve(ctx context.Context, config Config) (err error) {
 		}
 		defer func() { err = errors.Join(err, cluster.flow.Close()) }()
 	}
-	// The engine can start to work as soon as the providers answer: Azure's resources go up while Kubernetes starts.
+	// The engine can start to work as soon as the providers answer: Azure's resources are created
+	// while Kubernetes starts.
 	record := site.Record{
 		PID:        os.Getpid(),
 		AzurePort:  azureServer.Port,
@@ -119,12 +120,12 @@ func Serve(ctx context.Context, config Config) (err error) {
 		cluster.start(ctx, cloud)
 	}()
 	defer func() {
-		cancel()  // a control plane that is still starting need not get ready first
-		<-started // what delivers from Git ends before its cluster does
+		cancel()  // a control plane that is still starting need not become ready first
+		<-started // delivery from Git ends before its cluster does
 		err = errors.Join(err, cluster.stop(), removeRecord(config.Site))
 	}()
 	err = waitForEnd(ctx, config.Site, cluster)
-	if _, gone := os.Stat(config.Site.RecordFile()); gone == nil { // not when the lab's folder was removed
+	if _, gone := os.Stat(config.Site.RecordFile()); gone == nil { // not if the lab's folder was removed
 		record.Ending = true
 		err = errors.Join(err, config.Site.Write(record))
 	}
@@ -157,12 +158,13 @@ func removeRecord(s site.Site) error {
 	return nil
 }
 
-// cluster is the control plane as the simulated Azure sees it: something that takes a while to be ready.
+// cluster is the control plane as the simulated Azure sees it: a service that takes a while to
+// become ready.
 type cluster struct {
 	site  site.Site
 	plane *controlplane.ControlPlane
 	istio string        // the directory of its definitions
-	ready chan struct{} // closed when the control plane is up, or is known not to come up
+	ready chan struct{} // closed when the control plane is up, or has failed to start
 	err   error         // why it did not; read after ready is closed
 	nodes sync.Mutex    // one change of the node set at a time
 
@@ -188,7 +190,8 @@ func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
 			c.failed <- err
 		}
 	}()
-	// The nodes of an earlier run are what the inventory says they are, whatever became of the cluster meanwhile.
+	// The inventory decides about the nodes, whatever has happened to the cluster of the earlier
+	// run.
 	if err := errors.Join(cloud.Sync(ctx), writeKubeconfig(c.site.KubeconfigFile(), c.plane.Kubeconfig())); err != nil {
 		c.failed <- err
 		return
@@ -271,7 +274,7 @@ func (c *cluster) SetIngressGateways(ctx context.Context, wanted []azure.Ingress
 	if err := c.wait(ctx); err != nil {
 		return err
 	}
-	if len(wanted) > 0 { // they stay, with what there is of their kinds, as in AKS
+	if len(wanted) > 0 { // as in AKS they stay, together with the objects of their kinds
 		if err := mesh.InstallDefinitions(c.config, c.istio); err != nil {
 			return err
 		}

@@ -24,9 +24,10 @@ const startTimeout = time.Minute
 // stopTimeout bounds the wait for the background process to end; it gives each part of the control plane its time.
 const stopTimeout = 90 * time.Second
 
-// Start runs the background process, detached from the terminal, and returns when it serves the providers. The control
-// plane may still be starting: see WaitForCluster. When one runs already, its record is returned, unless it does not do what the
-// configuration now wants of it: then it is started anew.
+// Start runs the background process, detached from the terminal, and returns when it serves the
+// providers. The control plane may still be starting: see WaitForCluster. If a process runs
+// already, Start returns its record, unless the configuration has changed in a way that isAsWanted
+// notices: then it restarts the process.
 func Start(ctx context.Context, config Config) (site.Record, error) {
 	s := config.Site
 	record, running, err := s.Running()
@@ -70,7 +71,7 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 		return running, err
 	})
 	if err != nil {
-		// Nobody will find it later: it has not told where it is.
+		// The process has not written its record yet, so no later command could find it.
 		if stopErr := process.Signal(syscall.SIGTERM); stopErr == nil {
 			<-ended
 		}
@@ -79,15 +80,16 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 	return record, nil
 }
 
-// isAsWanted tells whether the running process was started with the same resources of others, which are put into the simulated
-// Azure at its start only, and delivers from Git, or does not, as is wanted now.
+// isAsWanted reports whether the running process was started with the same resources of other
+// owners, which are put into the simulated Azure only at its start, and with the same choice about
+// delivery from Git.
 func isAsWanted(config Config) (bool, error) {
 	running, err := ReadConfig(config.Site.Dir)
 	if err != nil {
 		return false, err
 	}
 	if len(config.Existing) == 0 {
-		running.Existing = nil // those that it has do no harm
+		running.Existing = nil // the resources of the running process do no harm
 	}
 	has, err := json.Marshal(Config{GitOps: running.GitOps, Existing: running.Existing})
 	if err != nil {
@@ -97,8 +99,8 @@ func isAsWanted(config Config) (bool, error) {
 	return bytes.Equal(has, wants), err
 }
 
-// spawn starts the process in a session of its own, so that it neither sees the terminal's Ctrl-C nor ends with it. How it
-// ended comes from the channel, which is closed then.
+// spawn starts the process in a session of its own, so that it neither sees the terminal's Ctrl-C
+// nor ends with it. The channel returns the error with which it ended, and is closed then.
 func spawn(s site.Site) (child *os.Process, ended <-chan error, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -142,8 +144,8 @@ func WaitForCluster(ctx context.Context, s site.Site) error {
 	return nil
 }
 
-// Stop ends the background process, and with it the control plane; it is no error when none runs. What a killed background
-// process left running of the control plane is ended too.
+// Stop ends the background process, and with it the control plane; it is no error if none runs. It
+// also ends the control plane's processes that a killed background process has left.
 func Stop(ctx context.Context, s site.Site) error {
 	record, running, err := s.Running()
 	if err != nil {
@@ -175,7 +177,7 @@ func awaitEnd(ctx context.Context, s site.Site, pid int) error {
 	return nil
 }
 
-// Log returns the end of the background process' log, or why it cannot be read.
+// Log returns the end of the background process' log, or the reason why it cannot be read.
 func Log(s site.Site) string {
 	text, err := site.EndOfLog(s.LogFile(Command))
 	if err != nil {

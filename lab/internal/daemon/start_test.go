@@ -30,7 +30,7 @@ func TestUnit_ARunningProcessIsKeptWhileItDoesWhatIsWanted(t *testing.T) {
 	}{
 		{with(azure.ExistingGroup("others-rg", "westeurope"), vault("old-kv")), true},
 		{with(azure.ExistingGroup("others-rg", "westeurope"), vault("new-kv")), false},
-		{with(), true}, // down needs none
+		{with(), true}, // down requires none
 		{git, false},
 	} {
 		kept, err := isAsWanted(c.config)

@@ -12,9 +12,10 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 )
 
-// readSecret is Entra ID and Key Vault for a workload of the cluster. Entra ID verifies a token with the keys that the cluster publishes;
-// here the API server, which has them, is asked. The simulated vault does not keep what is secret, and nothing reads it: a version
-// stands for its value.
+// readSecret acts as Entra ID and Key Vault for a workload of the cluster. Entra ID verifies a
+// token with the keys that the cluster publishes; here the API server, which has them, verifies it.
+// The simulated vault does not store secret values, and nothing reads them: a version stands for
+// its value.
 func readSecret(ctx context.Context, client kubernetes.Interface, cloud *azure.Cloud, request standins.SecretRequest) (string, error) {
 	review, err := client.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
 		Spec: authenticationv1.TokenReviewSpec{Token: request.Token, Audiences: []string{azure.ExchangeAudience}},

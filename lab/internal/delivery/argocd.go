@@ -17,8 +17,9 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// argocd says how the components of Argo CD are run: with the environment that the release gives their containers, for that is where
-// the configuration of argocd-cm and argocd-cmd-params-cm arrives, and with the addresses of this machine.
+// argocd defines how the components of Argo CD are run. They get the environment that the release
+// gives their containers, because the configuration of argocd-cm and argocd-cmd-params-cm arrives
+// there. They also get the addresses of this machine.
 func (d *Delivery) argocd(ctx context.Context, client kubernetes.Interface) (map[string]*process.Process, error) {
 	pods, err := argocdPods(ctx, client)
 	if err != nil {
@@ -50,7 +51,7 @@ func (d *Delivery) argocd(ctx context.Context, client kubernetes.Interface) (map
 				"--kubeconfig", d.kubeconfig(naming.NamespaceArgoCD), "--namespace", naming.NamespaceArgoCD,
 				"--address", process.Loopback, "--port", fmt.Sprint(d.ports.server),
 				"--metrics-address", process.Loopback, "--metrics-port", fmt.Sprint(d.ports.serverMetrics),
-				// The Go module comes without the user interface.
+				// The Go module does not contain the user interface.
 				"--staticassets", d.folder(Server, "assets"),
 			},
 			Ready: "http://" + d.ServerAddress() + "/healthz",
@@ -71,27 +72,28 @@ func (d *Delivery) argocd(ctx context.Context, client kubernetes.Interface) (map
 	return components, nil
 }
 
-// repoServerSocket is where argocd-repo-server listens, relative to the folder that Argo CD works in: the path of a socket has at most 108
-// bytes.
+// repoServerSocket is the socket of argocd-repo-server, relative to the folder that Argo CD works
+// in: the path of a socket has at most 108 bytes.
 const repoServerSocket = "repo-server.sock"
 
-// hostEnvironment is what replaces the file system of a container.
+// hostEnvironment replaces the file system of a container.
 func (d *Delivery) hostEnvironment(name string) ([]string, error) {
 	variables := []string{
 		"ARGOCD_BINARY_NAME=" + name,
 		"REDIS_PASSWORD=" + d.redisPassword,
-		// Its own pods' cluster, which the kubeconfig is for.
+		// The kubeconfig stands in for the cluster of Argo CD's own pods.
 		"ARGOCD_FAKE_IN_CLUSTER=true",
 		"KUBECONFIG=" + d.kubeconfig(naming.NamespaceArgoCD),
-		// No commit is signed, and gpg would want an agent.
+		// No commit is signed, and gpg would start an agent.
 		"ARGOCD_GPG_ENABLED=false",
 		"ARGOCD_PLUGINSOCKFILEPATH=" + d.folder(name, "plugins"),
 		"PATH=" + filepath.Dir(d.Binaries.Kustomize) + string(os.PathListSeparator) + os.Getenv("PATH"),
-		// Relative as repoServerSocket is: it would be in /tmp, the same for every Argo CD of the machine.
+		// This path is relative, as repoServerSocket is: by default it would be in /tmp, the same
+		// for every Argo CD of the machine.
 		"ARGOCD_ASK_PASS_SOCK=ask-pass.sock",
-		// Git, unlike Go, would ask a proxy of the user's for this very machine.
+		// Git, unlike Go, would send requests to this machine through the user's proxy.
 		"NO_PROXY=" + process.Loopback, "no_proxy=" + process.Loopback,
-		// The user's own configuration of Git is not Argo CD's.
+		// Argo CD must not read the user's own configuration of Git.
 		"GIT_CONFIG_NOSYSTEM=1",
 		"XDG_CONFIG_HOME=" + d.folder(name, "home"),
 	}
@@ -113,7 +115,7 @@ func (d *Delivery) folder(component, name string) string {
 	return filepath.Join(d.Dir, component, name)
 }
 
-// argocdPods are the pod templates of the components that the release has installed.
+// argocdPods returns the pod templates of the components that the release has installed.
 func argocdPods(ctx context.Context, client kubernetes.Interface) (map[string]corev1.PodSpec, error) {
 	pods := map[string]corev1.PodSpec{}
 	controller, err := client.AppsV1().StatefulSets(naming.NamespaceArgoCD).Get(ctx, ApplicationController, metav1.GetOptions{})
@@ -131,8 +133,9 @@ func argocdPods(ctx context.Context, client kubernetes.Interface) (map[string]co
 	return pods, nil
 }
 
-// environmentOf is the environment of the pod's first container, as a kubelet makes it of plain values and ConfigMaps. Secrets are left
-// out: the only one is the password of the cluster's Redis.
+// environmentOf returns the environment of the pod's first container, as a kubelet makes it from
+// plain values and ConfigMaps. It leaves out Secrets: the only one is the password of the cluster's
+// Redis.
 func environmentOf(ctx context.Context, client kubernetes.Interface, pod corev1.PodSpec, name string) ([]string, error) {
 	if len(pod.Containers) == 0 {
 		return nil, fmt.Errorf("%s has no container", name)
@@ -159,9 +162,9 @@ func environmentOf(ctx context.Context, client kubernetes.Interface, pod corev1.
 	}
 	return without(
 		environment,
-		// Argo CD 3.2 takes its value for the name of the flag --metrics-address.
+		// Argo CD 3.2 takes the value of this variable for the name of the flag --metrics-address.
 		"ARGOCD_SERVER_METRICS_LISTEN_ADDRESS",
-		// Of a container's own file system.
+		// These are paths in the container's own file system.
 		"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME",
 	), nil
 }

@@ -1,6 +1,6 @@
-// Package delivery runs what delivers the application, as it runs in a cluster with a kubelet: Argo CD, Argo Rollouts and Prometheus, the
-// real programs, as processes beside the lab's API server. Their pods in the lab's cluster are simulated: they are there, and do
-// nothing.
+// Package delivery runs the programs that deliver the application, as they run in a cluster with a
+// kubelet: Argo CD, Argo Rollouts and Prometheus, the real programs, as processes beside the lab's
+// API server. Their pods in the lab's cluster are simulated: they exist, and do nothing.
 package delivery
 
 import (
@@ -35,36 +35,38 @@ const (
 	Prometheus            = "prometheus-server"
 )
 
-// restartDelay is how long a component that died stays away, as a container does that a kubelet restarts for the first time.
+// restartDelay is how long a component that died stays down, as long as a container that a kubelet
+// restarts for the first time.
 const restartDelay = time.Second
 
-// Binaries are the absolute paths of the programs. All are needed.
+// Binaries are the absolute paths of the programs. All are required.
 type Binaries struct {
-	// ArgoCD is every component of Argo CD, by the name that it is called by.
+	// ArgoCD contains every component of Argo CD; the name by which it is called selects one.
 	ArgoCD string `json:"argocd"`
 	// ArgoRollouts is the controller.
 	ArgoRollouts string `json:"argoRollouts"`
-	// Kustomize is what Argo CD renders manifests with.
+	// Kustomize renders the manifests for Argo CD.
 	Kustomize   string `json:"kustomize"`
 	RedisServer string `json:"redisServer"`
 	Prometheus  string `json:"prometheus"`
 }
 
-// Delivery is Argo CD, Argo Rollouts and Prometheus as child processes. Set the exported fields, call Start, and call Stop at the end.
-// All listen on the loopback interface only.
+// Delivery runs Argo CD, Argo Rollouts and Prometheus as child processes. Set the exported fields,
+// call Start, and call Stop at the end. All listen on the loopback interface only.
 type Delivery struct {
 	// Dir holds everything that they write. It is created with mode 0700.
 	Dir string
 	// Binaries are the programs to run.
 	Binaries Binaries
-	// Kubeconfig signs in to the cluster as its administrator. gridos-bootstrap must have installed Argo CD there: its configuration is
-	// read from what the release made of it.
+	// Kubeconfig signs in to the cluster as its administrator. gridos-bootstrap must have installed
+	// Argo CD there: Delivery reads its configuration from the objects of that release.
 	Kubeconfig []byte
 	// Gateway is the URL that answers requests as the mesh's gateway would, with their path after it.
 	Gateway string
 	// Targets is a URL at which Prometheus discovers the application's pods, by HTTP service discovery.
 	Targets string
-	// Note takes a line about each component that ended by itself, and is being started again. It may be called from several goroutines.
+	// Note takes a line about each component that ended by itself and will be restarted. Several
+	// goroutines may call it.
 	Note func(line string)
 
 	ports         ports
@@ -77,7 +79,7 @@ type Delivery struct {
 	failed        chan error
 }
 
-// ports are those of what listens, by what it is for.
+// ports are the ports of the listeners, by purpose.
 type ports struct {
 	redis, repoServerMetrics, controllerMetrics, server, serverMetrics int
 	rolloutsHealth, rolloutsMetrics, prometheus                        int
@@ -98,8 +100,9 @@ func newPorts() (p ports, err error) {
 	return p, nil
 }
 
-// Start runs everything and returns when all is ready. From then on a component that ends by itself is started again, as a kubelet
-// would. The error names the component and carries the end of its log; nothing runs then.
+// Start runs all components and returns when they are ready. From then on it restarts a component
+// that ends by itself, as a kubelet would. The error names the component and has the end of its
+// log; then no component runs.
 func (d *Delivery) Start(ctx context.Context) (err error) {
 	if d.cancel != nil {
 		return errors.New("delivery: already started; stop it first")
@@ -152,7 +155,7 @@ func (d *Delivery) Start(ctx context.Context) (err error) {
 	return nil
 }
 
-// define says how each component is run.
+// define sets how each component is run.
 func (d *Delivery) define(ctx context.Context, client kubernetes.Interface) error {
 	d.redisPassword = rand.Text()
 	argocd, err := d.argocd(ctx, client)
@@ -177,8 +180,9 @@ func (d *Delivery) define(ctx context.Context, client kubernetes.Interface) erro
 	return nil
 }
 
-// redis is Argo CD's cache: what it loses Argo CD makes again. Whoever writes to it says what is synced, so that it has a password, in a
-// file because everybody sees arguments.
+// redis is Argo CD's cache: Argo CD rebuilds lost entries. A program that can write to it decides
+// which commits count as synced, so it has a password. The password is in a file because every user
+// of the machine can see arguments.
 func (d *Delivery) redis() (*process.Process, error) {
 	file := filepath.Join(d.Dir, "redis.conf")
 	if err := os.WriteFile(file, []byte("requirepass "+d.redisPassword+"\n"), 0o600); err != nil {
@@ -191,14 +195,14 @@ func (d *Delivery) redis() (*process.Process, error) {
 	}, nil
 }
 
-// rollouts is Argo Rollouts' controller. It finds Prometheus and the mesh's gateway under the names that the
-// AnalysisTemplates give, by a proxy.
+// rollouts is Argo Rollouts' controller. It reaches Prometheus and the mesh's gateway through a
+// proxy, under the names in the AnalysisTemplates.
 func (d *Delivery) rollouts() *process.Process {
 	return &process.Process{
 		Path: d.Binaries.ArgoRollouts,
 		Args: []string{
 			"--kubeconfig", d.kubeconfig(naming.NamespaceArgoRollouts),
-			// The simulated pods hold no lease: there is nobody to share the work with.
+			// The simulated pods hold no lease, and no other controller shares the work.
 			"--leader-elect=false",
 			"--healthzPort", fmt.Sprint(d.ports.rolloutsHealth),
 			"--metricsPort", fmt.Sprint(d.ports.rolloutsMetrics),
@@ -211,7 +215,8 @@ func (d *Delivery) rollouts() *process.Process {
 	}
 }
 
-// keep starts a component again whenever it ended by itself, until ctx is done. One that does not get ready then ends Delivery.
+// keep restarts a component each time it ends by itself, until ctx is done. If it does not become
+// ready again, Delivery ends.
 func (d *Delivery) keep(ctx context.Context, component *process.Process) {
 	for {
 		ended := make(chan error, 1)
@@ -239,10 +244,12 @@ func (d *Delivery) keep(ctx context.Context, component *process.Process) {
 	}
 }
 
-// Failed reports a component that ended and could not be started again: delivery is of no use from then on.
+// Failed reports a component that ended and could not be restarted: delivery does not work from
+// then on.
 func (d *Delivery) Failed() <-chan error { return d.failed }
 
-// Stop ends everything and returns when nothing is left running. Stopping what does not run is no error.
+// Stop ends all components and returns when no process is left. Stopping a stopped Delivery is no
+// error.
 func (d *Delivery) Stop() error {
 	if d.cancel == nil {
 		return nil
@@ -257,17 +264,17 @@ func (d *Delivery) Stop() error {
 	return errors.Join(stopping.Wait(), d.proxy.Stop())
 }
 
-// Component is one program that runs.
+// Component is a running program.
 type Component struct {
 	// Name is what its pods are called.
 	Name string `json:"name"`
-	// PID is its process' id at present.
+	// PID is its present process id.
 	PID int `json:"pid"`
 	// Log is the file with what it prints.
 	Log string `json:"log"`
 }
 
-// Components are what runs.
+// Components returns the running programs.
 func (d *Delivery) Components() []Component {
 	var all []Component
 	for _, name := range []string{Redis, RepoServer, ApplicationController, Server, Rollouts, Prometheus} {
@@ -278,13 +285,14 @@ func (d *Delivery) Components() []Component {
 	return all
 }
 
-// SetPrometheusAway has Argo Rollouts' queries answered with 503 Service Unavailable until it is set back.
+// SetPrometheusAway makes Argo Rollouts' queries fail with 503 Service Unavailable until it is set
+// back.
 func (d *Delivery) SetPrometheusAway(away bool) { d.proxy.SetAway(away) }
 
-// ServerAddress is where Argo CD's API and its webhook are served, without TLS, as host:port.
+// ServerAddress is the address of Argo CD's API and its webhook, without TLS, as host:port.
 func (d *Delivery) ServerAddress() string { return process.HostPort(d.ports.server) }
 
-// PrometheusURL is where Prometheus answers.
+// PrometheusURL is the URL of Prometheus.
 func (d *Delivery) PrometheusURL() string { return "http://" + process.HostPort(d.ports.prometheus) }
 
 func (d *Delivery) logs() string { return filepath.Join(d.Dir, "logs") }
@@ -295,7 +303,8 @@ func (d *Delivery) kubeconfig(namespace string) string {
 	return filepath.Join(d.Dir, namespace+".kubeconfig")
 }
 
-// writeKubeconfigs writes one for each namespace that components take for their own: in a pod they are told by its service account.
+// writeKubeconfigs writes a kubeconfig for each namespace that components consider their own. In a
+// pod the service account gives them this namespace.
 func (d *Delivery) writeKubeconfigs() error {
 	for _, namespace := range []string{naming.NamespaceArgoCD, naming.NamespaceArgoRollouts} {
 		config, err := clientcmd.Load(d.Kubeconfig)

@@ -18,15 +18,18 @@ import (
 )
 
 const (
-	// PrometheusHost is what the AnalysisTemplates call Prometheus: the Service of the catalogue's Application prometheus.
+	// PrometheusHost is the name of Prometheus in the AnalysisTemplates: the Service of the
+	// catalogue's Application prometheus.
 	PrometheusHost = "prometheus-server.monitoring"
-	// GatewayHost is what they call AKS' Service of the mesh's gateway.
+	// GatewayHost is their name for AKS' Service of the mesh's gateway.
 	GatewayHost = naming.IstioInternalIngress + "." + naming.NamespaceIstioIngress
-	// scrapeInterval is a second in place of the chart's minute, for the windows that queries look at are as short.
+	// scrapeInterval is a second instead of the chart's minute, because the windows of the queries
+	// are short as well.
 	scrapeInterval = time.Second
 )
 
-// prometheus scrapes the application's pods under the job's name, and with the labels, that the catalogue's Prometheus has.
+// prometheus scrapes the application's pods under the same job name, and with the same labels, as
+// the catalogue's Prometheus.
 func (d *Delivery) prometheus() (*process.Process, error) {
 	config, err := yaml.Marshal(map[string]any{
 		"global": map[string]any{"scrape_interval": scrapeInterval.String(), "scrape_timeout": scrapeInterval.String()},
@@ -50,15 +53,15 @@ func (d *Delivery) prometheus() (*process.Process, error) {
 			"--storage.tsdb.retention.time=2h",
 			"--web.listen-address=" + process.HostPort(d.ports.prometheus),
 			"--log.level=warn",
-			// Five seconds otherwise, on top of the five that service discovery takes.
+			// The default is five seconds, on top of the five that service discovery takes.
 			"--scrape.discovery-reload-interval=" + scrapeInterval.String(),
 		},
 		Ready: d.PrometheusURL() + "/-/ready",
 	}, nil
 }
 
-// forwardProxy is a proxy, as HTTP_PROXY means it, that knows the given hosts, each by the URL that stands for it: the cluster's name
-// service does not reach host processes.
+// forwardProxy is a proxy for HTTP_PROXY that sends requests for each given host to a URL.
+// Processes of this machine cannot use the cluster's name service.
 func forwardProxy(hosts map[string]*url.URL) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target := hosts[r.URL.Host]

@@ -23,7 +23,7 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Whatever somebody adds to gridos-apps, the preview fails, and names it.
+// Whichever other resource the program of gridos-apps registers, the preview fails, and names it.
 func TestEngine_APreviewRefusesWhatIsNoApplication(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	for name, add := range map[string]func(ctx *pulumi.Context) error{
@@ -57,7 +57,8 @@ func TestEngine_APreviewRefusesWhatIsNoApplication(t *testing.T) {
 				return add(ctx)
 			}
 			for _, project := range []stacks.Project{stacks.Infra, stacks.Bootstrap} {
-				// They exist and were never brought up: a preview of the whole line from nothing.
+				// The stacks exist and were never brought up, as in a preview of the whole line
+				// from nothing.
 				empty := partOf(t, project)
 				empty.program = func(*pulumi.Context) error { return nil }
 				_, err := e.one(t.Context(), previewOperation(nil), empty)
@@ -85,7 +86,8 @@ clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
 users: [{name: u, user: {token: t}}]
 `
 
-// A cluster without Argo CD is found out before anything is registered, in one sentence, at a preview too.
+// A cluster without Argo CD is reported before anything is registered, in one sentence, also at a
+// preview.
 func TestEngine_AClusterThatIsNotReadyIsOneClearSentence(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	served := func(handler http.Handler) string {
@@ -93,7 +95,7 @@ func TestEngine_AClusterThatIsNotReadyIsOneClearSentence(t *testing.T) {
 		t.Cleanup(server.Close)
 		return strings.NewReplacer("https://127.0.0.1:1", server.URL, `"}}]`, `", insecure-skip-tls-verify: true}}]`).Replace(unreachable)
 	}
-	// A cluster whose AppProject permits other repositories.
+	// This cluster has an AppProject that permits other repositories.
 	closed := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := `{"resources": [{"name": "applications"}]}`
 		if strings.HasSuffix(r.URL.Path, "/appprojects") {
@@ -114,7 +116,7 @@ func TestEngine_AClusterThatIsNotReadyIsOneClearSentence(t *testing.T) {
 	for kubeconfig, want := range map[string]string{
 		served(closed): "the cluster of dev does not permit the repository " + naming.RepositoryURL + " in the AppProject gridos as a " +
 			"source; change the repository in the catalogue, or list it in sourceRepositories (for gridos)",
-		served(http.NotFoundHandler()): "the cluster of dev has no " + // it knows no such kind
+		served(http.NotFoundHandler()): "the cluster of dev has no " + // this cluster does not know the kind
 			"CustomResourceDefinition applications.argoproj.io; run `pulumi -C bootstrap up -s dev` first",
 		unreachable: "the cluster of dev does not answer within 15s; see that it runs and that this network reaches it",
 	} {

@@ -32,13 +32,13 @@ type attempt struct {
 	to any
 	// with are other keys that have to change too.
 	with map[string]any
-	// says is what a refusal says about the way round.
+	// says is the part of a refusal about the way round.
 	says string
-	// apart keeps a change in place out of the update that makes all of them together.
+	// apart keeps a change in place out of the update that makes all such changes together.
 	apart bool
 }
 
-// over returns the values of an environment with those of the attempt.
+// over returns the values of an environment, overridden by those of the attempt.
 func (a attempt) over(values map[string]any) map[string]any {
 	changed := map[string]any{}
 	maps.Copy(changed, values)
@@ -47,7 +47,7 @@ func (a attempt) over(values map[string]any) map[string]any {
 	return changed
 }
 
-// named returns how the case ends, as the document writes it.
+// named returns the result of the case, as the document writes it.
 func (a attempt) named(end string) string {
 	if a.when == "" {
 		return end
@@ -55,7 +55,7 @@ func (a attempt) named(end string) string {
 	return a.when + ": " + end
 }
 
-// How a case in the column "changed later" ends, unless something is replaced or deleted.
+// These are the results in the column "changed later", unless something is replaced or deleted.
 const (
 	inPlace   = "in place"
 	nothing   = "no resource changes"
@@ -63,18 +63,19 @@ const (
 	byProgram = "refused by the program"
 )
 
-// piece is a type of resource as the documentation calls it.
+// piece is a type of resource with its name in the documentation.
 type piece struct {
 	kind, noun string
-	// of is what the piece is a part of, and goes with.
+	// of is the piece that it is a part of, and is deleted with.
 	of string
-	// detail says that it is named only where nothing else is lost.
+	// detail says that it is named only if nothing else is lost.
 	detail bool
 }
 
 const everything = "azure-native:resources:ResourceGroup"
 
-// pieces are in the order in which a case names them. Those without a noun hold nothing, and nobody notices another one.
+// pieces are in the order in which a case names them. Pieces without a noun have no content, so
+// their replacement is not mentioned.
 func pieces() []piece {
 	const (
 		cluster = "azure-native:containerservice:ManagedCluster"
@@ -162,7 +163,7 @@ func lost(t *testing.T, plan []changes.Change, op changes.Op) string {
 	return strings.Join(nouns[:last], ", ") + " and " + nouns[last]
 }
 
-// outcome is what a plan does, as the documentation writes it.
+// outcome returns the effect of a plan, as the documentation writes it.
 func outcome(t *testing.T, plan changes.Project) string {
 	t.Helper()
 	replaced, deleted := lost(t, plan.Changes, changes.Replace), lost(t, plan.Changes, changes.Delete)
@@ -180,10 +181,10 @@ func outcome(t *testing.T, plan changes.Project) string {
 	}
 }
 
-// azuresCode is how the simulated Azure begins a refusal.
+// azuresCode matches the beginning of a refusal by the simulated Azure.
 var azuresCode = regexp.MustCompile(`Code="\w+"`)
 
-// refusal tells who refused a preview.
+// refusal says what refused a preview.
 func refusal(said string) string {
 	if azuresCode.MatchString(said) {
 		return byAzure
@@ -195,7 +196,7 @@ func refusal(said string) string {
 type living struct {
 	*Engine
 	part
-	// values are the keys that differ from the stack's file. Those of secrets have the type secret.
+	// values are the keys that differ from the stack's file. Secret values have the type secret.
 	values map[string]any
 
 	stack    auto.Stack
@@ -214,7 +215,7 @@ func raise(t *testing.T, e *Engine, p part, values map[string]any) *living {
 	return l
 }
 
-// run does an operation with values and takes note of what it does, or would.
+// run does an operation with values and records its changes, done or planned.
 func (l *living) run(t *testing.T, values map[string]any, do operation) error {
 	t.Helper()
 	plain, encrypted := map[string]any{}, auto.ConfigMap{}
@@ -261,12 +262,12 @@ func (l *living) attempt(t *testing.T, a attempt) string {
 	return a.named(outcome(t, l.plan))
 }
 
-// registered is what the program of the project registers with values.
+// registered returns the resources that the project's program registers with values.
 func (l *living) registered(t *testing.T, values map[string]any) []string {
 	t.Helper()
 	run := mocks.Run{
 		Project: l.Project, Root: repository, Stack: l.site.Environment, Config: map[string]string{},
-		Preview: l.Project == stacks.Infra, // what depends on Azure's answers does not differ
+		Preview: l.Project == stacks.Infra, // Azure's answers are the same for all values
 		Stacks: map[string]map[string]any{
 			stacks.Infra.Name: mocks.InfraOutputs(), stacks.Bootstrap.Name: mocks.BootstrapOutputs(), stacks.Apps.Name: mocks.AppsOutputs(),
 		},
@@ -288,7 +289,7 @@ func (l *living) registered(t *testing.T, values map[string]any) []string {
 		}
 	}
 	if l.Project == stacks.Infra {
-		run.Config["rolePropagation"] = "0s" // the mocks know no hooks, which wait
+		run.Config["rolePropagation"] = "0s" // the mocks do not run the hooks that wait
 	}
 	recorded, err := run.Do(l.program)
 	require.NoError(t, err)
@@ -300,8 +301,9 @@ func (l *living) registered(t *testing.T, values map[string]any) []string {
 	return all
 }
 
-// try makes all attempts and notes what comes of each. What the document calls a change in place is made for real, all such changes in
-// one update: it replaces whatever any of them replaces. All else is previewed by itself, with -short only every eighth.
+// try makes all attempts and records their results. Changes that the document calls in place are
+// made for real, all in one update, which replaces a resource if any of them does. All others are
+// previewed one by one, with -short only every eighth.
 func (l *living) try(t *testing.T, attempts []attempt, documented map[string]documentedKey, note func(key, found string)) {
 	t.Helper()
 	before, together := l.registered(t, l.values), l.values
@@ -322,7 +324,7 @@ func (l *living) try(t *testing.T, attempts []attempt, documented map[string]doc
 		return
 	}
 	require.NoError(t, l.run(t, together, previewOperation(nil)))
-	if outcome(t, l.plan) != inPlace { // which of them is it?
+	if outcome(t, l.plan) != inPlace { // find out which change it is
 		for _, a := range joint {
 			note(a.key, l.attempt(t, a))
 		}
@@ -335,8 +337,8 @@ func (l *living) try(t *testing.T, attempts []attempt, documented map[string]doc
 	}
 }
 
-// The column "changed later" of docs/configuration.md is what the real engine says of a live environment: each key is changed in one,
-// once for each case that the column tells.
+// The column "changed later" of docs/configuration.md must match the real engine's plans for a live
+// environment: each key is changed in one, once for each case in the column.
 func TestEngine_ChangesOfALiveEnvironmentAreAsDocumented(t *testing.T) {
 	began, documented := time.Now(), documentedKeys(t)
 	var mu sync.Mutex
@@ -370,7 +372,7 @@ func TestEngine_ChangesOfALiveEnvironmentAreAsDocumented(t *testing.T) {
 		}
 	})
 	if t.Failed() {
-		return // what is missing says nothing about the document
+		return // missing results say nothing about the document
 	}
 	tried, all := 0, 0
 	for project, keys := range documented {
@@ -387,13 +389,13 @@ func TestEngine_ChangesOfALiveEnvironmentAreAsDocumented(t *testing.T) {
 	t.Logf("%d of %d changes in %s", tried, all, time.Since(began).Round(time.Second))
 }
 
-// cases are what the column "changed later" tells: the first sentence, at semicolons.
+// cases returns the cases in the column "changed later": the first sentence, split at semicolons.
 func cases(later string) []string {
 	first, _, _ := strings.Cut(later, ". ")
 	return strings.Split(strings.TrimSuffix(first, "."), "; ")
 }
 
-// A key that is new has a row, and somebody has tried what happens when it changes.
+// A new key must have a row in the document, and an attempt for each case of its change.
 func TestUnit_EveryKeyIsTriedInEachCase(t *testing.T) {
 	t.Parallel()
 	attempts := map[string][]attempt{

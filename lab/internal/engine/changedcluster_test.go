@@ -31,8 +31,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// The charts of this test hold what the programs wait for, and nothing that takes time: what Pulumi does with a release that
-// changes does not depend on what the chart installs.
+// The charts of this test have the objects that the programs wait for, and nothing that takes time.
+// Pulumi's plan for a changed release does not depend on the chart's content.
 const (
 	valuesTemplate = `apiVersion: v1
 kind: ConfigMap
@@ -111,8 +111,8 @@ func pack(t *testing.T, path, folder string, files map[string]string) {
 	require.NoError(t, errors.Join(archive.Close(), compressed.Close(), file.Close()))
 }
 
-// liveCluster brings up gridos-bootstrap, gridos-apps and gridos of dev on a real API server, with the mesh and the load balancer that
-// Azure would bring.
+// liveCluster brings up gridos-bootstrap, gridos-apps and gridos of dev on a real API server, with
+// the mesh and the load balancer that Azure would provide.
 func liveCluster(t *testing.T) (bootstrap, apps, published *living) {
 	t.Helper()
 	e := newEngine(t, azure.Options{})
@@ -156,7 +156,7 @@ const (
 	other = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\n-----END PRIVATE KEY-----\n"
 )
 
-// otherRepository is one that the AppProject permits, so that gridos-apps may name it.
+// otherRepository is a repository that the AppProject permits, so gridos-apps may name it.
 const otherRepository = "https://github.com/gridos/other.git"
 
 // bootstrapValues are a configuration in which each key has an effect of its own.
@@ -172,7 +172,7 @@ func bootstrapValues(charts string) map[string]any {
 	}
 }
 
-// bootstrapAttempts are for a project that is up, or nil to know the keys.
+// bootstrapAttempts are attempts for a project that is up. With nil they only list the keys.
 func bootstrapAttempts(t *testing.T, up *living) []attempt {
 	t.Helper()
 	charts := ""
@@ -249,7 +249,7 @@ func bootstrapAttempts(t *testing.T, up *living) []attempt {
 	}
 }
 
-// report is an Application of the catalogue.
+// report returns an Application of the catalogue.
 func report(name string) map[string]any {
 	return map[string]any{"name": name, "path": "applications/reports/overlays/dev"}
 }

@@ -17,7 +17,8 @@ const (
 	another  = "22222222-2222-2222-2222-222222222222"
 )
 
-// liveInfra brings gridos-infra up with values, and again with those that Azure takes of a live environment only.
+// liveInfra brings gridos-infra up with values, and again with those that Azure accepts only for a
+// live environment.
 func liveInfra(t *testing.T, environment string, values, later map[string]any) *living {
 	t.Helper()
 	propagation := 300 * time.Millisecond
@@ -43,12 +44,13 @@ func liveInfra(t *testing.T, environment string, values, later map[string]any) *
 	return l
 }
 
-// devValues are dev's, with storage that could be less, and a sender that could go.
+// devValues are dev's values, with storage that can shrink, and a sender that can be removed.
 func devValues() map[string]any {
 	return map[string]any{"postgresStorageGb": 64, "ingestSenders": []string{"north", "south"}}
 }
 
-// prodValues are prod's, with an operators' network and an administrator, and without the protections that hide what Azure does.
+// prodValues are prod's values, with an operators' network and an administrator, and without the
+// protections that would hide Azure's behaviour.
 func prodValues() map[string]any {
 	return map[string]any{
 		"protect": false, "deleteLock": false, "registryZoneRedundant": false,
@@ -57,14 +59,14 @@ func prodValues() map[string]any {
 	}
 }
 
-// prodLater is what Azure takes of a server that exists.
+// prodLater are the values that Azure accepts only for an existing server.
 func prodLater() map[string]any { return map[string]any{"postgresMaintenanceDay": "Sunday"} }
 
 func admins(name string) []map[string]string {
 	return []map[string]string{{"objectId": somebody, "name": name, "type": "Group"}}
 }
 
-// httpsOnly is the one of dev's two waivers that does not concern the registry.
+// httpsOnly is the one of dev's two waivers that is not about the registry.
 func httpsOnly(reason string) map[string]string {
 	return map[string]string{"rule": "https-only", "resource": "dev-gateway-agw", "reason": reason}
 }

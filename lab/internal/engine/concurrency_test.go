@@ -30,7 +30,7 @@ func (g *gate) hold(operation azure.Operation, kind, _ string) error {
 	return nil
 }
 
-// Two people update one stack at once, and a pull request is previewed meanwhile.
+// Two people update one stack at once, while a pull request is previewed.
 func TestEngine_AnUpdateKeepsOthersOutAndPreviewsDoNotMind(t *testing.T) {
 	g := newGate()
 	e := newEngine(t, azure.Options{Faults: g.hold, Kubernetes: standIn{}, RolePropagation: &soonEffective})
@@ -44,7 +44,7 @@ func TestEngine_AnUpdateKeepsOthersOutAndPreviewsDoNotMind(t *testing.T) {
 
 	_, err := e.one(t.Context(), upOperation(promptly()), infra)
 	require.ErrorContains(t, err, "works on stack gridos-infra/dev; wait for it")
-	// The plain CLI says it in its own words, and who has the lock.
+	// The plain CLI reports it in its own words, and names the holder of the lock.
 	stack, ok, err := e.existing(t.Context(), infra.Name)
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -69,7 +69,7 @@ func TestEngine_AnUpdateKeepsOthersOutAndPreviewsDoNotMind(t *testing.T) {
 	assert.Zero(t, again.Changed(), again.Summary())
 }
 
-// stateFile is the state of gridos-infra as the backend keeps it.
+// stateFile is the file of gridos-infra's state in the backend.
 func stateFile(t *testing.T, e *Engine) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(
@@ -78,7 +78,8 @@ func stateFile(t *testing.T, e *Engine) string {
 	return string(text)
 }
 
-// Two environments, whose states are in one backend, are brought up at the same time: each is held in the middle until the other is there.
+// Two environments with states in one backend are brought up at the same time: each is held in the
+// middle until the other is there.
 func TestEngine_DifferentStacksAreUpdatedAtOnce(t *testing.T) {
 	environments := []string{"dev", "test"}
 	gates := []*gate{newGate(), newGate()}

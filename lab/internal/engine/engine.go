@@ -1,5 +1,5 @@
-// Package engine runs the projects with the real Pulumi engine: the CLI, driven through the Automation API, with the very
-// programs that the projects' main functions run.
+// Package engine runs the projects with the real Pulumi engine: the CLI, driven through the
+// Automation API, with the same programs that the projects' main functions run.
 package engine
 
 import (
@@ -28,8 +28,9 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// interruptedEnd is how long an interrupted CLI may take to finish what is under way before it is killed: several times
-// what any operation takes here, for now and then an interrupted engine waits for a program that waits for the engine.
+// interruptedEnd is how long an interrupted CLI may take to finish its running operations before it
+// is killed: several times the length of any operation here. The limit is needed because sometimes
+// an interrupted engine and its program wait for each other.
 const interruptedEnd = 20 * time.Second
 
 // Engine runs the projects of one environment. Call New to get one.
@@ -38,12 +39,13 @@ type Engine struct {
 	record   site.Record
 	progress *progress.Display
 	cli      pulumicli.CLI
-	// standIns are programs in place of the projects' own, by project.
+	// standIns are programs that replace the projects' own, by project.
 	standIns map[string]pulumi.RunFunc
 }
 
-// New returns an engine that runs the CLI of the record's tools, for which it puts their directories first on this
-// process' PATH: the Automation API looks there. It returns an error when the CLI does not answer.
+// New returns an engine that runs the CLI of the record's tools. It puts their directories first on
+// this process' PATH, because the Automation API looks there. It returns an error if the CLI does
+// not answer.
 func New(s site.Site, record site.Record, display *progress.Display) (*Engine, error) {
 	err := os.Setenv("PATH", s.Variables(record)["PATH"])
 	for _, variable := range os.Environ() { // the programs run in this process
@@ -65,13 +67,14 @@ func New(s site.Site, record site.Record, display *progress.Display) (*Engine, e
 type Result struct {
 	// Project is the stack's project.
 	Project stacks.Project
-	// Changes counts resources by what was, or would be, done with them: create, update, replace, delete, same.
+	// Changes counts resources by the operation done or planned: create, update, replace, delete,
+	// same.
 	Changes map[string]int
 	// Outputs are the stack's outputs after Up; other operations leave them out.
 	Outputs auto.OutputMap
 	// Resources is the number of resources that the stack has after the operation.
 	Resources int
-	// Duration is how long the operation took, and Alone how long of that the CLI did what it was asked for: without finding the
+	// Duration is how long the operation took. Alone is the CLI's part of it, without finding the
 	// stack and copying its files.
 	Duration, Alone time.Duration
 }
@@ -120,8 +123,9 @@ func (r Result) Summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// Up brings the environment up, project by project, and returns a result for each that succeeded. Applications that are in the cluster
-// although their stack has no state, which was lost then, are found by find and adopted.
+// Up brings the environment up, project by project, and returns a result for each that succeeded.
+// If the state of gridos-apps was lost, Up finds the Applications in the cluster with find and
+// adopts them.
 func (e *Engine) Up(ctx context.Context, overrides Overrides, find FindID) ([]Result, error) {
 	var results []Result
 	for _, p := range line() {
@@ -169,8 +173,9 @@ func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, 
 	return previewParallel(ctx, s, w, 0)
 }
 
-// Down destroys the environment in reverse. Protection is lifted first: the lab holds nothing that it would protect. The
-// configuration is the one that the last operation had: a mistake in the stack's files is no reason to keep what is there.
+// Down destroys the environment in reverse. It lifts protection first, because the lab holds
+// nothing worth protecting. It uses the configuration of the last operation: a mistake in the
+// stack's files must not keep anything up.
 func (e *Engine) Down(ctx context.Context) ([]Result, error) {
 	reversed := line()
 	slices.Reverse(reversed)
@@ -196,16 +201,19 @@ func downOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, err
 	return *result.Summary.ResourceChanges, nil
 }
 
-// clusterIsGone tells that the Kubernetes provider did not reach its cluster; the error quotes the CLI.
+// clusterIsGone reports whether the Kubernetes provider did not reach its cluster; the error quotes
+// the CLI.
 func clusterIsGone(err error) bool {
 	return strings.Contains(err.Error(), "configured Kubernetes cluster is unreachable")
 }
 
-// forgetCluster does what docs/recovery.md tells to do for a cluster that was deleted by hand. The lab's own is there whenever
-// the lab works: when a state knows another, that one is gone, and what was in it too.
+// forgetCluster follows the procedure of docs/recovery.md for a cluster that was deleted by hand.
+// The lab's own cluster exists whenever the lab works. So if a state refers to another cluster,
+// that one is gone, with everything in it.
 func forgetCluster(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
 	s.Workspace().SetEnvVar("PULUMI_K8S_DELETE_UNREACHABLE", "true")
-	// Deleting a release does not heed the variable (pulumi-kubernetes issue 2675), reading one does.
+	// Deleting a release ignores the variable (pulumi-kubernetes issue 2675); reading one honours
+	// it.
 	_, err := s.Refresh(ctx, optrefresh.ProgressStreams(w.log), optrefresh.ErrorProgressStreams(w.log), optrefresh.SuppressOutputs())
 	if err != nil {
 		return nil, err
@@ -224,7 +232,8 @@ func unprotect(ctx context.Context, s auto.Stack, w *watcher) error {
 	return nil
 }
 
-// command runs a command of the CLI that the Automation API lacks, on a stack. What it says goes to log too, unless log is nil.
+// command runs a command of the CLI that the Automation API lacks, on a stack. Its output goes to
+// log too, unless log is nil.
 func command(ctx context.Context, s auto.Stack, log io.Writer, args ...string) (stdout string, err error) {
 	work := s.Workspace()
 	variables := make([]string, 0, len(work.GetEnvVars()))
@@ -242,14 +251,15 @@ func command(ctx context.Context, s auto.Stack, log io.Writer, args ...string) (
 // operation is something that the engine does to one stack.
 type operation struct {
 	verb string
-	// run returns how many resources had what done with them.
+	// run returns the number of resources by operation.
 	run func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error)
-	// stack returns the project's stack ready to be worked on; ok is false when there is none, and so nothing to do.
+	// stack returns the project's stack, ready to work on; ok is false if there is none, and so
+	// nothing to do.
 	stack func(ctx context.Context, e *Engine, p part) (s auto.Stack, ok bool, err error)
-	// see is shown every event of the engine, unless it is nil.
+	// see gets every event of the engine, unless it is nil.
 	see func(apitype.EngineEvent)
-	// changes says that it takes the stack's lock. What only looks takes none, and leaves the one that tells of a killed
-	// engine to whoever clears up after it.
+	// changes says that the operation takes the stack's lock. An operation that only reads takes
+	// none. It also leaves a killed engine's lock in place, for Recover or Down to clear up.
 	changes bool
 }
 
@@ -265,12 +275,12 @@ func downOperation() operation {
 	return operation{verb: "down", run: downOne, stack: asItIs, changes: true}
 }
 
-// asItIs is for operations that work with what the stack's files said the last time.
+// asItIs is for operations that use the last copy of the stack's files.
 func asItIs(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
 	return e.existing(ctx, p.Name, auto.Program(p.program))
 }
 
-// configured is for operations that work with what the stack's files say now; they create a stack that is missing.
+// configured is for operations that use the present stack's files; they create a missing stack.
 func configured(overrides Overrides) func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
 	return func(ctx context.Context, e *Engine, p part) (auto.Stack, bool, error) {
 		secrets, err := copyFiles(e.site, p.Project, overrides[p.Name])
@@ -288,7 +298,8 @@ func configured(overrides Overrides) func(ctx context.Context, e *Engine, p part
 	}
 }
 
-// Configure brings what the plain CLI reads to where the stack files are now, and does nothing else.
+// Configure brings the plain CLI's configuration up to date with the stack files, and does nothing
+// else.
 func (e *Engine) Configure(ctx context.Context, overrides Overrides) error {
 	for _, p := range line() {
 		secrets, err := copyFiles(e.site, p.Project, overrides[p.Name])
@@ -302,14 +313,14 @@ func (e *Engine) Configure(ctx context.Context, overrides Overrides) error {
 	return joinCopies(e.site)
 }
 
-// workspace returns the project's workspace as the last operation left it; ok is false when there is none.
+// workspace returns the project's workspace from the last operation; ok is false if there is none.
 func (e *Engine) workspace(
 	ctx context.Context, project string, options ...auto.LocalWorkspaceOption,
 ) (workspace auto.Workspace, ok bool, err error) {
-	// The stack's file is the last that is copied before a stack is created.
+	// The stack's file is the last one copied before a stack is created.
 	if _, err := os.Stat(projectfile.StackFile(e.site.WorkDir(project), e.site.Environment)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = nil // nobody has worked on it yet
+			err = nil // no operation has created it yet
 		}
 		return nil, false, err
 	}
@@ -317,7 +328,7 @@ func (e *Engine) workspace(
 	return workspace, err == nil, err
 }
 
-// existing returns the project's stack as the last operation left it; ok is false when there is none.
+// existing returns the project's stack from the last operation; ok is false if there is none.
 func (e *Engine) existing(
 	ctx context.Context, project string, options ...auto.LocalWorkspaceOption,
 ) (stack auto.Stack, ok bool, err error) {
@@ -356,7 +367,7 @@ func (e *Engine) show(ctx context.Context, name string, do operation, p part) (R
 	switch {
 	case err != nil && ctx.Err() != nil:
 		step.Fail(errors.New("interrupted"))
-		// What the engine says of it is that it was interrupted; it is in the log.
+		// The engine's own message only says that it was interrupted, and is in the log.
 		return result, fmt.Errorf("%s: %s: %w", p.Name, do.verb, ctx.Err())
 	case err != nil:
 		step.Fail(errors.New("see below"))
@@ -404,7 +415,7 @@ func (e *Engine) run(ctx context.Context, do operation, p part, step *progress.S
 	return result, nil
 }
 
-// options are what every workspace of the lab is made with.
+// options are the options of every workspace of the lab.
 func (e *Engine) options(project string) []auto.LocalWorkspaceOption {
 	variables := e.site.Variables(e.record)
 	variables["TMPDIR"] = e.site.TemporaryDir()

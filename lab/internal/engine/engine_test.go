@@ -19,8 +19,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// newEngine returns an engine over this repository's files whose state is the test's own, with providers of its own and no
-// cluster.
+// newEngine returns an engine over this repository's files with a state and providers for this test
+// alone, and without a cluster.
 func newEngine(t *testing.T, options azure.Options) *Engine {
 	t.Helper()
 	e, _ := newEngineFor(t, "dev", options)
@@ -74,7 +74,7 @@ func TestEngine_AMissingUpstreamStackIsOneClearSentence(t *testing.T) {
 	}
 }
 
-// A program that waits for what will never be would make every failure look like a hang.
+// If a program waited for something that never comes, every failure would look like a hang.
 func TestEngine_AClusterThatAzureRefusesEndsTheUpdate(t *testing.T) {
 	const quota = "Insufficient regional vcpu quota left for location westeurope."
 	refused := &azure.ServiceError{Status: 400, Code: "ErrCode_InsufficientVCPUQuota", Message: quota}
@@ -87,12 +87,12 @@ func TestEngine_AClusterThatAzureRefusesEndsTheUpdate(t *testing.T) {
 	require.NoError(t, failure.QuoteLog())
 	assert.Equal(t, 1, outage.ends(), "no retry brings a quota")
 
-	// With the quota raised the same command goes on.
+	// With a higher quota the same command goes on.
 	_, err = up()
 	require.NoError(t, err)
 	converged(t, cloud, up)
 
-	// Of a preview from nothing nothing stays, the log neither.
+	// After a preview from nothing no file is left, not even the log.
 	require.NoError(t, e.site.Remove())
 	assert.NotContains(t, failure.Error(), e.site.Dir)
 	assert.Regexp(t, `(?s)the end of what the engine said:\n.*`+quota+`.*Duration: `, failure.Error())

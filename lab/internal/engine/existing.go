@@ -11,7 +11,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// InfraSettings returns what gridos-infra is configured to be in the environment of s. The error has every mistake.
+// InfraSettings returns the settings of gridos-infra in the environment of s. The error has every
+// mistake.
 func InfraSettings(ctx context.Context, s site.Site) (infra.Settings, error) {
 	values, err := projectfile.Config(ctx, s.ProjectDir(stacks.Infra.Directory), s.Environment)
 	if err != nil {
@@ -20,8 +21,8 @@ func InfraSettings(ctx context.Context, s site.Site) (infra.Settings, error) {
 	return infra.Load(config.FromMap(stacks.Infra.Name, s.Environment, values), s.Environment)
 }
 
-// Existing returns what the environment expects in Azure before it is brought up: the key vault with the gateway's certificate,
-// which outlives environments.
+// Existing returns the resources that the environment expects in Azure before it is brought up: the
+// key vault with the gateway's certificate, which outlives environments.
 func Existing(ctx context.Context, s site.Site) ([]azure.Existing, error) {
 	settings, err := InfraSettings(ctx, s)
 	if err != nil {

@@ -26,14 +26,15 @@ const (
 	typeDatabase = "Microsoft.DBforPostgreSQL/flexibleServers"
 )
 
-// trouble is what is wrong with Azure for a while.
+// trouble makes Azure fail for a while.
 type trouble struct {
 	mu sync.Mutex
 	// kind is the ARM type whose creations fail, or "" for every operation.
 	kind string
-	// spared is how many creations go well before.
+	// spared is how many creations succeed before.
 	spared int
-	// left is how many attempts fail; asked are those that were made in all, since the trouble began.
+	// left is how many attempts will fail; asked is the number of all attempts since the trouble
+	// began.
 	left, asked int
 	answer      *azure.ServiceError
 }
@@ -59,7 +60,7 @@ func (o *trouble) fault(operation azure.Operation, kind, _ string) error {
 	return o.answer
 }
 
-// ends is the end of the trouble; it returns how many attempts were made.
+// ends stops the trouble; it returns the number of attempts.
 func (o *trouble) ends() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -70,19 +71,19 @@ func (o *trouble) ends() int {
 // forEver is more attempts than any test makes.
 const forEver = 1 << 30
 
-// soonEffective makes role assignments effective at once, nearly; the program is told so by promptly.
+// soonEffective makes role assignments effective almost at once; promptly tells the program so.
 var soonEffective = 300 * time.Millisecond
 
 func promptly() Overrides { return Overrides{stacks.Infra.Name: {"rolePropagation": "400ms"}} }
 
-// troubled returns an engine for gridos-infra, and how to bring it up.
+// troubled returns an engine for gridos-infra, and a function that brings it up.
 func troubled(t *testing.T, o *trouble) (e *Engine, cloud *azure.Cloud, up func() (Result, error)) {
 	t.Helper()
 	e, cloud = newEngineFor(t, "dev", azure.Options{Kubernetes: standIn{}, RolePropagation: &soonEffective, Faults: o.fault})
 	return e, cloud, func() (Result, error) { return e.one(t.Context(), upOperation(promptly()), partOf(t, stacks.Infra)) }
 }
 
-// failed returns what the user reads of an update that failed.
+// failed returns the message that the user reads about a failed update.
 func failed(t *testing.T, err error) string {
 	t.Helper()
 	var failure *Failure
@@ -90,7 +91,7 @@ func failed(t *testing.T, err error) string {
 	return strings.Join(failure.Messages, "\n")
 }
 
-// converged requires that there is nothing left to do.
+// converged requires that nothing is left to do.
 func converged(t *testing.T, cloud *azure.Cloud, up func() (Result, error)) {
 	t.Helper()
 	again, err := up()
@@ -99,7 +100,8 @@ func converged(t *testing.T, cloud *azure.Cloud, up func() (Result, error)) {
 	assert.Empty(t, cloud.Unfulfilled(), "what Azure accepts although it cannot work")
 }
 
-// What passes is retried, and nobody hears of it; what does not pass is an error, after which the same command goes on.
+// Passing faults are retried, and the user does not see them. A lasting fault is an error, and
+// after it the same command goes on.
 func TestEngine_WhatPassesIsRetriedAndWhatLastsIsAClearError(t *testing.T) {
 	const attempts = 4 // the first, and three more
 	for name, answer := range map[string]azure.ServiceError{
@@ -156,7 +158,8 @@ func TestEngine_AResourceWhoseCreationWasNotAnsweredIsAdopted(t *testing.T) {
 	converged(t, cloud, up)
 }
 
-// A token lives for an hour or so, and an update of an environment with a cluster and a database about as long.
+// A token lives for about an hour, and an update of an environment with a cluster and a database
+// takes about as long.
 func TestEngine_ATokenThatExpiresEndsTheUpdateAndLosesNothing(t *testing.T) {
 	const spared = 12
 	expired := &azure.ServiceError{
@@ -186,7 +189,7 @@ func TestEngine_ATokenThatExpiresEndsTheUpdateAndLosesNothing(t *testing.T) {
 	converged(t, cloud, up)
 }
 
-// The charts come before anything of a release is written, so that nothing has to be taken back.
+// The charts are fetched before anything of a release is written, so nothing must be undone.
 func TestEngine_AChartRepositoryThatDoesNotAnswerIsNamed(t *testing.T) {
 	const nobody = "http://127.0.0.1:1"
 	e := newEngine(t, azure.Options{})

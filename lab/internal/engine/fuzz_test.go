@@ -16,8 +16,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// FuzzStackFile: the lab's copy of a stack's file says what the file says, has nothing in it that only the real environment can read,
-// and says what the lab overrides.
+// FuzzStackFile: the lab's copy of a stack's file has the file's values and the lab's overrides,
+// and no value that only the real environment can decrypt.
 func FuzzStackFile(f *testing.F) {
 	files, err := filepath.Glob("../../../*/Pulumi.*.yaml")
 	require.NoError(f, err)
@@ -79,7 +79,7 @@ func FuzzStackFile(f *testing.F) {
 	})
 }
 
-// encrypted tells whether something in a value can be read by the real environment only.
+// encrypted reports whether only the real environment can read something in a value.
 func encrypted(value any) bool {
 	switch v := value.(type) {
 	case map[string]any:

@@ -18,8 +18,9 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 )
 
-// noProgram is a language host for commands that run no program: the CLI asks one for the plugins of the program all the same. For
-// programs in this process the Automation API brings its own, but not to `pulumi import`.
+// noProgram is a language host for commands that run no program: the CLI still asks a host for the
+// plugins of the program. For programs in this process the Automation API brings its own host, but
+// not for `pulumi import`.
 type noProgram struct {
 	pulumirpc.UnimplementedLanguageRuntimeServer
 }
@@ -33,7 +34,7 @@ func (noProgram) GetRequiredPackages(context.Context, *pulumirpc.GetRequiredPack
 	return &pulumirpc.GetRequiredPackagesResponse{}, nil
 }
 
-// importResources runs `pulumi import` with a file that says what.
+// importResources runs `pulumi import` with a file that lists the resources.
 func importResources(ctx context.Context, s auto.Stack, w *watcher, file string) (err error) {
 	listener, err := loopback.Listen(ctx, "the language host of an import", 0)
 	if err != nil {
@@ -72,7 +73,7 @@ func importResources(ctx context.Context, s auto.Stack, w *watcher, file string)
 	); err != nil {
 		return err
 	}
-	// Protection is what the program says, from the next update on.
+	// From the next update on, the program decides about protection.
 	if _, err := command(ctx, s, w.log, "import", "--cwd", dir, "--file", file, "--yes", "--skip-preview", "--protect=false",
 		"--generate-code=false", "--suppress-outputs"); err != nil {
 		return fmt.Errorf("import into %s: %w", s.Name(), err)

@@ -25,7 +25,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// userKubeconfig is what AKS gives out: no credential, and a program that signs in.
+// userKubeconfig is the kubeconfig that AKS returns: without a credential, but with a program that
+// signs in.
 const userKubeconfig = `apiVersion: v1
 kind: Config
 current-context: c
@@ -35,7 +36,7 @@ users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1
   interactiveMode: Never, args: [get-token, --login, devicecode, --server-id, kubeconfig-of-this-test]}}}]
 `
 
-// standIn is a Kubernetes that nobody talks to: gridos-infra only hands its kubeconfig on.
+// standIn is a Kubernetes without any client: gridos-infra only hands its kubeconfig on.
 type standIn struct{}
 
 func (standIn) Kubeconfig(context.Context) ([]byte, error)   { return []byte(userKubeconfig), nil }
@@ -61,11 +62,13 @@ func changedOnly(t *testing.T, r Result, allowed ...string) {
 	}
 }
 
-// TestEngine_InfraLivesAsDesigned takes gridos-infra of every environment, with its own stack file, through its life.
+// TestEngine_InfraLivesAsDesigned plays the life of gridos-infra in every environment, with its own
+// stack file.
 func TestEngine_InfraLivesAsDesigned(t *testing.T) {
 	for _, environment := range naming.Environments() {
 		t.Run(environment, func(t *testing.T) {
-			// Roles are honoured some time after they were assigned (rule I5), and the program waits a little longer.
+			// Azure honours a role some time after its assignment (rule I5), and the program waits
+			// a little longer.
 			propagation := 300 * time.Millisecond
 			e, cloud := newEngineFor(t, environment, azure.Options{Kubernetes: standIn{}, RolePropagation: &propagation})
 			with := func(key string, value any) Overrides {
@@ -120,7 +123,8 @@ func TestEngine_InfraLivesAsDesigned(t *testing.T) {
 	}
 }
 
-// costsNothing: all that is there is priced from what the engine tells of it, changed or not, and a tag changes none of it.
+// costsNothing: all resources are priced from the engine's events, changed or not, and the change
+// of a tag costs nothing.
 func costsNothing(t *testing.T, environment string, project changes.Project) {
 	t.Helper()
 	r := changes.Report{Environment: environment, Projects: []changes.Project{project}}
@@ -133,8 +137,8 @@ func costsNothing(t *testing.T, environment string, project changes.Project) {
 	assert.Contains(t, string(document), fmt.Sprintf(" %.2f to %.2f |", r.Cost.After.Low, r.Cost.After.High), "the sums of the defaults")
 }
 
-// noSecretIsReadable: what the state knows as a secret is nowhere to be read: not in the state's file, not in a log, not in what
-// a preview reports, not in a plain output.
+// noSecretIsReadable: a secret of the state cannot be read anywhere: not in the state's file, a
+// log, the events of a preview, or a plain output.
 func noSecretIsReadable(t *testing.T, e *Engine, p part, overrides Overrides) {
 	t.Helper()
 	stack, _, err := configured(overrides)(t.Context(), e, p)
@@ -154,7 +158,7 @@ func noSecretIsReadable(t *testing.T, e *Engine, p part, overrides Overrides) {
 		}
 		written <- failed
 	}()
-	// A changed tag, so that the preview shows the resources that hold the secrets.
+	// A changed tag makes the preview show the resources with secrets.
 	_, err = stack.Preview(t.Context(), optpreview.Diff(), optpreview.EventStreams(preview), optpreview.ProgressStreams(&reported))
 	require.NoError(t, err)
 	require.NoError(t, <-written)
@@ -188,7 +192,8 @@ func noSecretIsReadable(t *testing.T, e *Engine, p part, overrides Overrides) {
 	assert.Greater(t, files, 3, "the state and the logs")
 }
 
-// secretsOf returns what the stack's state holds as secrets, in clear text and as base64, which is how Azure writes kubeconfigs.
+// secretsOf returns the secrets in the stack's state, in clear text and as base64, which is how
+// Azure writes kubeconfigs.
 func secretsOf(t *testing.T, stack auto.Stack) []string {
 	t.Helper()
 	work := stack.Workspace()

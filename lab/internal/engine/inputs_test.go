@@ -17,12 +17,13 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// input is a row of the table of what may stand in a stack's file.
+// input is a row of the table of values for a stack's file.
 type input struct{ Key, Written, Beside, Arrives, Refused string }
 
 const anyKey = "gridos-infra:key"
 
-// part returns the project that reads the key, and the file that has it. A row without a key is read as one that any text may be.
+// part returns the project that reads the key, and the file with the key. A row without a key is
+// read as a key that takes any text.
 func (i input) part(t *testing.T) (p part, file string) {
 	t.Helper()
 	if i.Key == "" {
@@ -51,7 +52,7 @@ func (i input) part(t *testing.T) (p part, file string) {
 	return p, i.lines(text)
 }
 
-// lines are those of a stack's file with the row after what is there already.
+// lines returns the lines of a stack's file with the row added.
 func (i input) lines(there []byte) string {
 	var file strings.Builder
 	file.WriteString("config:\n")
@@ -65,7 +66,8 @@ func (i input) lines(there []byte) string {
 	return file.String()
 }
 
-// A value arrives as it is written, or is refused: by the CLI, in the lab, and by the CLI with the lab's variables alike.
+// A value arrives as it is written, or is refused. The CLI, the lab, and the CLI with the lab's
+// variables agree.
 func TestUnit_WhatIsWrittenArrivesOrIsRefused(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../../config/projectfile/testdata/written.yaml")
@@ -86,7 +88,7 @@ func TestUnit_WhatIsWrittenArrivesOrIsRefused(t *testing.T) {
 				err = p.check(config.FromMap(p.Name, "dev", written), "dev")
 			}
 			if row.Refused != "" {
-				require.ErrorContains(t, err, row.Refused) // and so it is in the lab, which asks the same before it copies
+				require.ErrorContains(t, err, row.Refused) // the lab makes the same check before it copies
 				return
 			}
 			require.NoError(t, err)

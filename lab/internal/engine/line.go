@@ -16,7 +16,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// part is a project with the program that its main function runs, and with what that program does with its configuration.
+// part is a project with the program that its main function runs, and with the program's check of
+// its configuration.
 type part struct {
 	stacks.Project
 	program pulumi.RunFunc
@@ -45,8 +46,9 @@ func line() []part {
 	}
 }
 
-// CheckConfiguration reads the files of every project as the CLI would and returns all mistakes in all of them. The CLI
-// itself stops at the first value of a wrong type, and starts a program before it looks at the next project.
+// CheckConfiguration reads the files of every project as the CLI would, and returns all mistakes in
+// all of them. The CLI itself stops at the first value of a wrong type, and starts a program before
+// it reads the next project.
 func CheckConfiguration(ctx context.Context, s site.Site) error {
 	var mistakes []error
 	for _, p := range line() {

@@ -21,8 +21,8 @@ const repository = "../../.."
 // environments are the columns of defaults in docs/configuration.md.
 var environments = naming.Environments()
 
-// A key that is documented and never read, or read and never documented, is a mistake of ours; so is a default that is not what
-// the document says.
+// A key that is documented and never read, or read and never documented, is our mistake; so is a
+// default that differs from the document.
 func TestUnit_EveryKeyIsDocumentedWithItsDefaults(t *testing.T) {
 	t.Parallel()
 	documented := documentedKeys(t)

@@ -15,9 +15,11 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Killed tells whether an engine was killed while it changed a stack, and neither Recover nor Down has come to its end since. Azure may
-// then have resources that no state knows of: those whose creation it confirmed when nobody listened any more; and a state may know what
-// is gone. The error says that somebody works on a stack of the environment right now. The caller holds the site's lock.
+// Killed reports whether an engine was killed while it changed a stack, and neither Recover nor
+// Down has completed since. Azure may then have resources that no state tracks, because it
+// confirmed their creation after the engine had ended; and a state may have resources that are
+// gone. The error says that another process works on a stack of the environment right now. The
+// caller holds the site's lock.
 func (e *Engine) Killed() (bool, error) {
 	_, err := os.Stat(e.site.RecoveryFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -34,10 +36,10 @@ func (e *Engine) Killed() (bool, error) {
 	return killed, nil
 }
 
-// needsRecovery notes that the states may not agree with what is there.
+// needsRecovery records that the states may not agree with Azure and the cluster.
 func (e *Engine) needsRecovery() error { return os.WriteFile(e.site.RecoveryFile(), nil, 0o600) }
 
-// recovered takes the note away.
+// recovered deletes the record.
 func (e *Engine) recovered() error {
 	if err := os.Remove(e.site.RecoveryFile()); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -45,8 +47,9 @@ func (e *Engine) recovered() error {
 	return nil
 }
 
-// unlock does what `pulumi cancel` does, also for a stack that was just being created: it removes the backend's locks that
-// a killed engine left on a stack, which nothing else would ever remove. What they tell of is noted first.
+// unlock does what `pulumi cancel` does, also for a stack that was just being created: it removes
+// the backend's locks that a killed engine left on a stack. Nothing else would ever remove them. It
+// first records that a recovery is needed.
 func (e *Engine) unlock(project string) error {
 	left, err := e.leftLocks(project)
 	if err != nil || len(left) == 0 {
@@ -63,8 +66,9 @@ func (e *Engine) unlock(project string) error {
 	return nil
 }
 
-// leftLocks are the files of the backend's locks on the project's stack that only a killed engine can have left. The error
-// names the process that works on the stack: it is the user's own pulumi, for the caller holds the site's lock.
+// leftLocks returns the files of the backend's locks on the project's stack that only a killed
+// engine can have left. The error names a process that works on the stack. That process is the
+// user's own pulumi, because the caller holds the site's lock.
 func (e *Engine) leftLocks(project string) ([]string, error) {
 	paths, err := filepath.Glob(filepath.Join(
 		e.site.BackendDir(), ".pulumi", "locks", "*", project, e.site.Environment, "*.json"))
@@ -75,7 +79,7 @@ func (e *Engine) leftLocks(project string) ([]string, error) {
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // whoever held it is done
+			continue // its holder has finished
 		}
 		if err != nil {
 			return nil, err
@@ -97,14 +101,15 @@ func (e *Engine) leftLocks(project string) ([]string, error) {
 	return left, nil
 }
 
-// lockHolder is what Pulumi's file backend writes into a lock.
+// lockHolder is the content that Pulumi's file backend writes into a lock.
 type lockHolder struct {
 	PID      int    `json:"pid"`
 	Hostname string `json:"hostname"`
 }
 
-// alive tells whether the holder still runs. A holder on a machine of another name does not: the simulated Azure answers on
-// this machine only, so that the lock is from before the machine, or the container, got its name.
+// alive reports whether the holder still runs. A holder on a machine of another name does not: the
+// simulated Azure answers on this machine only, so the lock is older than the name of the machine,
+// or of the container.
 func (h lockHolder) alive() (bool, error) {
 	host, err := os.Hostname()
 	if err != nil || host != h.Hostname || h.PID <= 0 {
@@ -114,7 +119,7 @@ func (h lockHolder) alive() (bool, error) {
 	if errors.Is(err, syscall.ESRCH) {
 		return false, nil
 	}
-	if err != nil && !errors.Is(err, syscall.EPERM) { // another user's process lives too
+	if err != nil && !errors.Is(err, syscall.EPERM) { // a process of another user is alive too
 		return false, err
 	}
 	if _, err := os.Stat("/proc/self/cmdline"); err != nil {
@@ -124,8 +129,8 @@ func (h lockHolder) alive() (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 		return false, nil
 	}
-	// A process that ended and was not collected by its parent has no arguments; and after a restart of the machine its
-	// number may be anybody's.
+	// A process that ended and was not collected by its parent has no arguments; and after a
+	// restart of the machine its number may belong to any process.
 	program, _, _ := bytes.Cut(text, []byte{0})
 	return strings.HasPrefix(filepath.Base(string(program)), "pulumi"), err
 }

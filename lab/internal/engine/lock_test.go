@@ -19,7 +19,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// lock writes what the file backend writes when a process on host locks the project's stack.
+// lock writes the lock that the file backend writes when a process on host locks the project's
+// stack.
 func lock(t *testing.T, s site.Site, project, host string, pid int) {
 	t.Helper()
 	text, err := json.Marshal(map[string]any{"pid": pid, "username": "me", "hostname": host, "timestamp": "2024-01-01T00:00:00Z"})
@@ -29,7 +30,7 @@ func lock(t *testing.T, s site.Site, project, host string, pid int) {
 	require.NoError(t, os.WriteFile(file, text, 0o600))
 }
 
-// ended returns the id of a process that is no more.
+// ended returns the id of a process that has ended.
 func ended(t *testing.T) int {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "true")
@@ -75,7 +76,8 @@ func TestUnit_ALivingPulumiIsWaitedFor(t *testing.T) {
 	output, err := pulumi.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, pulumi.Start())
-	// Start returns when the kernel has closed the old program's files, a moment before it knows the new one's arguments.
+	// Start returns when the kernel has closed the old program's files, a moment before it shows
+	// the new one's arguments.
 	_, err = bufio.NewReader(output).ReadString('\n')
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -92,8 +94,9 @@ func TestUnit_ALivingPulumiIsWaitedFor(t *testing.T) {
 	require.NoError(t, e.unlock(stacks.Infra.Name))
 }
 
-// The lock is the only trace of resources that no state knows of: a preview leaves it, and who removes it and is stopped before all states
-// agree with what is there must not lose it.
+// The lock is the only trace of resources that no state tracks. A preview must leave it. A command
+// that removes it, and is stopped before all states agree with Azure and the cluster, must not lose
+// the trace.
 func TestEngine_OnlyACompleteRecoveryForgetsAKilledEngine(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	infra := partOf(t, stacks.Infra)

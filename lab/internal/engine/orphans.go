@@ -14,8 +14,9 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// endOrphans ends the providers of engines that were killed, and waits for their end: nothing else tells them, and they may still be at
-// work. They are known by their home and by a parent that is no engine. Other systems than Linux do not show the former, and keep them.
+// endOrphans ends the providers of killed engines, and waits for their end: nothing else ends them,
+// and they may still be at work. It recognises them by their home and by a parent that is no
+// engine. Only Linux shows the home; other systems keep them.
 func (e *Engine) endOrphans(ctx context.Context) error {
 	if runtime.GOOS != "linux" {
 		return nil
@@ -39,7 +40,7 @@ func (e *Engine) endOrphans(ctx context.Context) error {
 		}
 		environment, err := p.Environ()
 		if err != nil || !slices.Contains(environment, "PULUMI_HOME="+e.site.HomeDir()) {
-			continue // it has ended, or is somebody else's
+			continue // it has ended, or belongs to another user
 		}
 		if err := syscall.Kill(p.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 			failed = append(failed, fmt.Errorf("end the provider %d, whose engine was killed: %w", p.PID, err))
@@ -57,7 +58,7 @@ func (e *Engine) endOrphans(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// hasEnded tells whether a process is gone, or is only kept for a parent that has not asked for it.
+// hasEnded reports whether a process is gone, or is only kept until its parent collects it.
 func hasEnded(pid int) bool {
 	p, err := procfs.NewProc(pid)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// A provider whose parent is no engine is ended, and one of another lab is not.
+// A provider whose parent is no engine is ended, and a provider of another lab is not.
 func TestUnit_ProvidersOfKilledEnginesAreEnded(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -28,14 +28,14 @@ func TestUnit_ProvidersOfKilledEnginesAreEnded(t *testing.T) {
 	require.NoError(t, os.Symlink(sleep, program)) // a process has the name by which it was started
 	run := func(s site.Site) *exec.Cmd {
 		command := exec.CommandContext(t.Context(), program)
-		command.Args = []string{"sleep", "600"} // one program may be many, by this name
+		command.Args = []string{"sleep", "600"} // one binary may be many programs, selected by this name
 		command.Env = append(os.Environ(), "PULUMI_HOME="+s.HomeDir())
 		require.NoError(t, command.Start())
 		return command
 	}
 	ours, theirs := site.Site{Dir: t.TempDir()}, site.Site{Dir: t.TempDir()}
 	orphan, neighbour := run(ours), run(theirs)
-	// Start returns a moment before the kernel knows the new program's name and variables.
+	// Start returns a moment before the kernel shows the new program's name and variables.
 	for s, command := range map[site.Site]*exec.Cmd{ours: orphan, theirs: neighbour} {
 		require.NoError(t, site.WaitFor(t.Context(), func() (bool, error) {
 			p, err := procfs.NewProc(command.Process.Pid)

@@ -23,7 +23,7 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// guarded is the part of gridos-infra with a program of the test's own, guarded as the real ones are.
+// guarded is the part of gridos-infra with a program of this test, guarded as the real ones are.
 func guarded(t *testing.T, program func(ctx *pulumi.Context, provider pulumi.ResourceOption) error) part {
 	t.Helper()
 	p := partOf(t, stacks.Infra)
@@ -53,7 +53,8 @@ func goodTags() pulumi.StringMap {
 	}
 }
 
-// offending breaks six rules in three resources; the group and the security group keep to the rules about themselves.
+// offending breaks six rules in three resources; the group and the security group obey the rules
+// about themselves.
 func offending(ctx *pulumi.Context, provider pulumi.ResourceOption) error {
 	group, err := resources.NewResourceGroup(ctx, "group", &resources.ResourceGroupArgs{
 		ResourceGroupName: pulumi.String("dev-rg"), Location: pulumi.String("westeurope"), Tags: goodTags(),
@@ -141,7 +142,7 @@ func created(t *testing.T, e *Engine, p part) []string {
 	return names
 }
 
-// watched has a security group that a diagnostic setting watches, and a registry that breaks one rule.
+// watched has a security group with a diagnostic setting, and a registry that breaks one rule.
 func watched(ctx *pulumi.Context, provider pulumi.ResourceOption) error {
 	group, err := resources.NewResourceGroup(ctx, "group", &resources.ResourceGroupArgs{
 		ResourceGroupName: pulumi.String("dev-rg"), Location: pulumi.String("westeurope"), Tags: goodTags(),
@@ -210,7 +211,7 @@ func TestEngine_AReasonedWaiverPassesWithAWarning(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, result.Changed(), "the guardrails change nothing")
 
-	// What a transform must not lose.
+	// A transform must not lose these.
 	state, err := askOne(t.Context(), e, p, readState)
 	require.NoError(t, err)
 	for _, r := range state.Resources {

@@ -21,8 +21,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// reader is a person who reads OPERATIONS.md and does what it says to gridos-infra of dev: az against the simulated Azure, pulumi with the
-// real engine.
+// reader is a person who follows OPERATIONS.md for gridos-infra of dev: az against the simulated
+// Azure, pulumi with the real engine.
 type reader struct {
 	t      *testing.T
 	e      *Engine
@@ -30,7 +30,8 @@ type reader struct {
 	infra  part
 	values Overrides
 	manual azcli.Document
-	// results are those of each pulumi command that ran the engine, in order; leftOut are the commands that were not carried out.
+	// results has the result of each pulumi command that ran the engine, in order; leftOut are the
+	// commands that were not carried out.
 	results []Result
 	leftOut []string
 }
@@ -47,7 +48,7 @@ func read(t *testing.T) *reader {
 	return r
 }
 
-// cluster is the id of dev's cluster.
+// cluster returns the id of dev's cluster.
 func (r *reader) cluster() string {
 	r.t.Helper()
 	for _, found := range r.cloud.Inventory() {
@@ -74,7 +75,7 @@ func (r *reader) section(heading, language string) []string {
 	return scripts
 }
 
-// edit puts what a YAML block shows into the stack's file.
+// edit puts the values of a YAML block into the stack's file.
 func (r *reader) edit(block string) {
 	r.t.Helper()
 	var file struct {
@@ -92,8 +93,8 @@ func (r *reader) edit(block string) {
 	}
 }
 
-// do runs a script as the shell does, and stops at the first command that fails. kubectl needs a cluster, which this lab does
-// not have: its commands are left out.
+// do runs a script as the shell does, and stops at the first command that fails. It leaves out
+// kubectl's commands, because this lab has no cluster.
 func (r *reader) do(script string) error {
 	r.t.Helper()
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
@@ -183,14 +184,14 @@ func upRefreshedOperation(overrides Overrides) operation {
 	return do
 }
 
-// last is the result of the last pulumi command that ran the engine.
+// last returns the result of the last pulumi command that ran the engine.
 func (r *reader) last() Result {
 	r.t.Helper()
 	require.NotEmpty(r.t, r.results, "the procedure ran no pulumi")
 	return r.results[len(r.results)-1]
 }
 
-// settled requires that nothing is left to do, and that Azure has nothing that cannot work.
+// settled requires that nothing is left to do, and that every resource in Azure can work.
 func (r *reader) settled() {
 	r.t.Helper()
 	again, err := r.e.one(r.t.Context(), upRefreshedOperation(r.values), r.infra)
@@ -220,14 +221,14 @@ func TestEngine_TheProcedureForKubernetesWorks(t *testing.T) {
 	require.ErrorContains(t, r.do(strings.ReplaceAll(scripts[1], "1.36", "1.37")), "NodePoolMcVersionIncompatible")
 }
 
-// A command that ends before all pools are raised leaves the rest to the second block of the section.
+// If a command ends before all pools are upgraded, the second block of the section does the rest.
 func TestEngine_TheProcedureForAPoolThatStayedBehindWorks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: the procedure for Kubernetes raises pools too")
 	}
 	r := read(t)
 	scripts := r.section("Kubernetes, minor", "sh")
-	// The old way raises the control plane alone.
+	// The former procedure upgrades the control plane only.
 	r.values[stacks.Infra.Name]["kubernetesVersion"] = "1.36"
 	require.NoError(t, r.engine(t.Context(), upRefreshedOperation(r.values)))
 	require.NoError(t, r.cloud.UpgradePool(t.Context(), r.cluster(), "system", "1.36"))
@@ -241,7 +242,7 @@ func TestEngine_TheProcedureForTheSystemPoolWorks(t *testing.T) {
 	r := read(t)
 	script := r.section("Size of the system pool", "sh")[0]
 
-	// Without a pool that takes its place Azure keeps the old one.
+	// Azure keeps the old pool unless another one takes its place.
 	require.ErrorContains(t, r.do("az aks nodepool delete -g dev-gridos-rg --cluster-name dev-gridos-aks -n system"),
 		"the last of mode System")
 
@@ -253,7 +254,8 @@ func TestEngine_TheProcedureForTheSystemPoolWorks(t *testing.T) {
 	r.settled()
 }
 
-// A command that leaves something out makes another pool than the program wants, and that shows.
+// A command with a missing flag makes a pool that differs from the program's, and the next step
+// reports it.
 func TestEngine_APoolThatIsNotWhatTheProgramWantsIsRefused(t *testing.T) {
 	r := read(t)
 	script := r.section("Size of the system pool", "sh")[0]
@@ -286,7 +288,7 @@ func TestEngine_TheProcedureForTheMeshWorks(t *testing.T) {
 	assert.Equal(t, "1 updated", r.last().Summary())
 	r.settled()
 
-	// Back instead, as the section says; then forward again.
+	// Go back instead, as the section says; then forward again.
 	r.values[stacks.Infra.Name]["istioRevisions"] = []any{"asm-1-30"}
 	require.NoError(t, r.do(scripts[0]))
 	assert.Equal(t, []string{"asm-1-30"}, revisions())
@@ -350,7 +352,7 @@ func TestEngine_TheProcedureForThePasswordOfTheDatabaseWorks(t *testing.T) {
 	r.settled()
 }
 
-// The sender uses its first token meanwhile, which is the same as before.
+// In the meantime the sender uses its first token, which stays the same.
 func TestEngine_TheProcedureForATokenOfASenderWorks(t *testing.T) {
 	r := read(t)
 	scripts := r.section("Ingest tokens", "sh")
@@ -366,7 +368,7 @@ var played = []string{
 	"Kubernetes, minor", "Size of the system pool", "A revision of the mesh", "PostgreSQL, major", "What infra generates", "Ingest tokens",
 }
 
-// notPlayed are the sections with commands for Azure that no test here plays, and why.
+// notPlayed are the sections with commands for Azure that no test here plays, with the reasons.
 var notPlayed = map[string]string{
 	"Before you begin":          "signs a person in, and chooses a subscription and a backend: the lab has one of each",
 	"Images":                    "unlocks a tag of a registry, which the simulated Azure has no images for",
@@ -385,7 +387,7 @@ var notPlayed = map[string]string{
 	"Drift":                     "is a command of the pipeline, which reads and changes nothing",
 }
 
-// Who writes a procedure has it played, or says here why not.
+// Each procedure must be played by a test, or listed here with the reason why not.
 func TestUnit_EveryProcedureIsPlayedOrSaysWhyNot(t *testing.T) {
 	manual, err := azcli.ReadDocument(filepath.Join(repository, "docs", "OPERATIONS.md"))
 	require.NoError(t, err)

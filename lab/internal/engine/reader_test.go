@@ -22,7 +22,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// asReader is how Azure answers an identity with the role Reader, and the one of docs/INFRA_PIPELINE_SETUP.md that lists kubeconfigs.
+// asReader answers as Azure does to an identity with the role Reader and the role of
+// docs/INFRA_PIPELINE_SETUP.md that lists kubeconfigs.
 func asReader(operation azure.Operation, kind, id string) error {
 	action := map[azure.Operation]string{
 		azure.OperationCreate: "write", azure.OperationUpdate: "write", azure.OperationDelete: "delete",
@@ -36,7 +37,7 @@ func asReader(operation azure.Operation, kind, id string) error {
 	}
 }
 
-// The identity of pull requests previews, and an update with it changes nothing in Azure.
+// The identity of pull requests can preview, and an update with it changes nothing in Azure.
 func TestEngine_TheIdentityOfPullRequestsCannotChangeAzure(t *testing.T) {
 	reader := false
 	e, cloud := newEngineFor(t, "dev", azure.Options{
@@ -68,7 +69,7 @@ func TestEngine_TheIdentityOfPullRequestsCannotChangeAzure(t *testing.T) {
 	assert.Zero(t, again.Changed(), again.Summary())
 }
 
-// Nor in the cluster, whose real API server knows it as somebody who may read everything.
+// Nor can it change the cluster, whose real API server lets it read everything.
 func TestEngine_TheIdentityOfPullRequestsCannotChangeTheCluster(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	cluster, err := argocluster.Start(t.Context(), &toolchain.Resolver{ToolsDir: e.site.ToolsDir()}, t.TempDir(),
@@ -100,7 +101,8 @@ func TestEngine_TheIdentityOfPullRequestsCannotChangeTheCluster(t *testing.T) {
 	assert.Empty(t, applications.Items)
 }
 
-// readerKubeconfig signs in as a service account that may read everything, as the role "GridOS cluster reader" lets its holder.
+// readerKubeconfig signs in as a service account that may read everything, as the role "GridOS
+// cluster reader" permits.
 func readerKubeconfig(t *testing.T, administrator []byte) string {
 	t.Helper()
 	access, err := clientcmd.RESTConfigFromKubeConfig(administrator)

@@ -25,16 +25,19 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// leftoverEnd is how long what a killed command has left running may take to notice and to end: the CLI brings to an end what
-// Azure is doing for it.
+// leftoverEnd is how long the processes that a killed command has left may take to notice and to
+// end: the CLI first finishes what Azure is doing for it.
 const leftoverEnd = time.Minute
 
-// FindID returns the id of the resource in Azure that a program means by a type and inputs, if there is one.
+// FindID returns the id of the resource in Azure that a type and inputs of a program refer to, if
+// it exists.
 type FindID func(typ string, inputs map[string]any) (id string, exists bool, err error)
 
-// Recover makes the states agree with what is really there, after an update was killed, a state was lost or somebody worked by hand:
-// it forgets what is gone, and adopts by import what is in Azure and in the program but in no state. It changes nothing but the states,
-// and returns the ids that were adopted. AwaitLeftovers comes before it. Until it has come to its end Killed says that it is needed.
+// Recover makes the states agree with Azure and the cluster, after an update was killed, a state
+// was lost or a person worked by hand. It removes missing resources from the states, and imports
+// resources that are in Azure and in the program but in no state. It changes only the states, and
+// returns the ids that were adopted. AwaitLeftovers must come before it. Until Recover has
+// completed, Killed reports that it is needed.
 func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) (adopted []string, err error) {
 	if err := e.needsRecovery(); err != nil {
 		return nil, err
@@ -45,7 +48,7 @@ func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) 
 	if adopted, err = e.adoptAll(ctx, overrides, find, line()[0]); err != nil {
 		return nil, err
 	}
-	// They read the stack of gridos-infra, which must not be missing any more. gridos owns nothing.
+	// They read the stack of gridos-infra, which must exist by now. gridos owns nothing.
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, p := range line() {
 		if p.Project == stacks.Infra || p.Project == stacks.Published {
@@ -59,7 +62,8 @@ func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) 
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	// Of what is in the cluster only Applications are not taken over when they are created: they are not applied from the server's side.
+	// Of the cluster's objects, only Applications are not taken over by their creation, because
+	// they are not applied from the server's side.
 	applications, err := e.adoptApplications(ctx, overrides, find, false)
 	if err != nil {
 		return nil, err
@@ -67,8 +71,9 @@ func (e *Engine) Recover(ctx context.Context, overrides Overrides, find FindID) 
 	return append(adopted, applications...), e.recovered()
 }
 
-// adoptApplications adopts the Applications that are in the cluster and in no state. The program reads other stacks: without their outputs
-// there is nothing to adopt them by yet, and the update that makes these outputs does it. Without a cluster there are none.
+// adoptApplications adopts the Applications that are in the cluster and in no state. The program
+// reads other stacks. Without their outputs it cannot find the Applications yet; the update that
+// makes these outputs adopts them. Without a cluster there are none.
 func (e *Engine) adoptApplications(ctx context.Context, overrides Overrides, find FindID, onlyIntoNothing bool) ([]string, error) {
 	apps, err := e.partNamed(stacks.Apps)
 	if err != nil {
@@ -98,7 +103,8 @@ func (e *Engine) adoptApplications(ctx context.Context, overrides Overrides, fin
 	return e.adoptAll(ctx, overrides, find, apps)
 }
 
-// adoptAll adopts until there is nothing left: what was adopted makes names and ids known by which the program finds more.
+// adoptAll adopts until nothing is left: an adopted resource makes names and ids known with which
+// the program finds more.
 func (e *Engine) adoptAll(ctx context.Context, overrides Overrides, find FindID, p part) (adopted []string, err error) {
 	for {
 		ids, err := e.adopt(ctx, overrides, find, p)
@@ -109,8 +115,9 @@ func (e *Engine) adoptAll(ctx context.Context, overrides Overrides, find FindID,
 	}
 }
 
-// AwaitLeftovers waits until nobody works on a stack any more, removes the locks of those who were killed, and ends the providers that
-// they left running: from then on what Azure and the cluster have is what stays. The error says who still works, after a minute.
+// AwaitLeftovers waits until no process works on a stack any more, removes the locks of killed
+// engines, and ends the providers that they left running. From then on Azure and the cluster do not
+// change any more. After a minute, the error names the process that still works.
 func (e *Engine) AwaitLeftovers(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, leftoverEnd)
 	defer cancel()
@@ -133,7 +140,8 @@ func refreshOperation() operation {
 
 func refreshOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
 	refresh := func(options ...optrefresh.Option) (map[string]int, error) {
-		// A creation that was under way when the engine was killed is either in Azure, and adopted, or has not happened.
+		// A creation that was under way when the engine was killed either is in Azure, and is
+		// adopted, or has not happened.
 		result, err := s.Refresh(ctx, append(options, optrefresh.ClearPendingCreates(), optrefresh.ProgressStreams(w.log),
 			optrefresh.ErrorProgressStreams(w.log), optrefresh.SuppressOutputs())...)
 		if err != nil || result.Summary.ResourceChanges == nil {
@@ -149,7 +157,8 @@ func refreshOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, 
 	return changes, err
 }
 
-// adopt imports what the program would create although it exists, as far as its id can be told before anything is adopted.
+// adopt imports the resources that the program would create although they exist, as far as their
+// ids are known before any adoption.
 func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID, p part) (adopted []string, err error) {
 	file := filepath.Join(e.site.WorkDir(p.Name), "import.json")
 	defer func() {
@@ -157,7 +166,7 @@ func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID, p 
 			err = removeErr
 		}
 	}()
-	var mu sync.Mutex // the events come beside the operation
+	var mu sync.Mutex // the events come during the operation
 	planned := map[string]apitype.StepEventStateMetadata{}
 	do := operation{
 		verb: "adopt", stack: configured(overrides), changes: true,
@@ -199,10 +208,11 @@ func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID, p 
 	return adopted, nil
 }
 
-// importName tells the resources of an import file from each other.
+// importName distinguishes the resources of an import file.
 func importName(typ, name string) string { return typ + "::" + name }
 
-// importFile is what `pulumi preview --import-file` writes and `pulumi import --file` reads.
+// importFile is the file that `pulumi preview --import-file` writes and `pulumi import --file`
+// reads.
 type importFile struct {
 	NameTable      map[string]urn.URN        `json:"nameTable,omitempty"`
 	Resources      []map[string]any          `json:"resources,omitempty"`
@@ -228,12 +238,13 @@ func (f *importFile) write(path string) error {
 	return os.WriteFile(path, text, 0o600)
 }
 
-// keepExisting leaves the resources that exist, with their ids, and the components that they are in. It returns the ids.
+// keepExisting keeps only the resources that exist, with their ids, and the components around them.
+// It returns the ids.
 func (f *importFile) keepExisting(planned map[string]apitype.StepEventStateMetadata, find FindID,
 ) (ids []string, err error) {
 	kept := make([]map[string]any, 0, len(f.Resources))
 	needed := map[string]bool{}
-	// Children come after their parents, so that from the end a component's children are known.
+	// Children come after their parents, so going backwards a component's children are known.
 	for i := len(f.Resources) - 1; i >= 0; i-- {
 		r := f.Resources[i]
 		name, logical := field(r, "name"), field(r, "logicalName")

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What exists is imported with the components around it, and nothing else is.
+// Only existing resources are imported, together with the components around them.
 func TestUnit_OnlyWhatExistsIsImported(t *testing.T) {
 	list := importFile{Resources: []map[string]any{
 		{"type": "gridos:network:Network", "name": "network", "component": true},

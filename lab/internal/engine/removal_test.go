@@ -26,11 +26,12 @@ import (
 // finalizer is Argo CD's.
 const finalizer = "resources-finalizer.argocd.argoproj.io"
 
-// Argo CD, for which the test stands in, takes the finalizer off an Application when its workloads are gone. Until then the
-// Application is there, and so is everything that comes down after it.
+// Argo CD, which the test replaces, takes the finalizer off an Application after its workloads are
+// gone. Until then the Application exists, and so does everything that is removed after it.
 func TestEngine_ARemovalWaitsForArgoCDAndNotForEver(t *testing.T) {
 	e := newEngine(t, azure.Options{})
-	// With its controllers: without the garbage collector no deletion that the provider asks for ever ends.
+	// The cluster has its controllers: without the garbage collector no deletion that the provider
+	// requests would ever end.
 	cluster, err := argocluster.Start(t.Context(), &toolchain.Resolver{ToolsDir: e.site.ToolsDir()}, t.TempDir(),
 		naming.ProjectGridOS, naming.ProjectPlatform)
 	require.NoError(t, err)
@@ -80,7 +81,7 @@ func TestEngine_ARemovalWaitsForArgoCDAndNotForEver(t *testing.T) {
 	for _, want := range []string{"gridos-dev", "timed out", "docs/recovery.md"} {
 		require.ErrorContains(t, err, want)
 	}
-	// As docs/recovery.md says.
+	// These are the commands of docs/recovery.md.
 	for _, name := range []string{"gridos-dev", "prometheus"} {
 		_, err := objects.Patch(t.Context(), name, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
 		require.NoError(t, err)
@@ -92,8 +93,8 @@ func TestEngine_ARemovalWaitsForArgoCDAndNotForEver(t *testing.T) {
 // workloadsTake is how long it takes the stand-in to delete the workloads of an Application.
 const workloadsTake = 2 * time.Second
 
-// standInForArgoCD takes the finalizers off n Applications, each some time after its deletion was asked for. An Application that is
-// gone by then is an error.
+// standInForArgoCD takes the finalizers off n Applications, each some time after its deletion was
+// requested. It is an error if an Application is gone before that.
 func standInForArgoCD(watching apiwatch.Interface, n int, letGo func(string) error) error {
 	defer watching.Stop()
 	seen := map[string]bool{}
@@ -115,7 +116,7 @@ func standInForArgoCD(watching apiwatch.Interface, n int, letGo func(string) err
 	return errors.New("the watch ended")
 }
 
-// upstream gives gridos-apps the stacks that it reads, of the cluster that kubeconfig signs in to.
+// upstream gives gridos-apps the stacks that it reads, for the cluster that kubeconfig signs in to.
 func upstream(t *testing.T, e *Engine, kubeconfig []byte) {
 	t.Helper()
 	outputs := map[string]pulumi.Input{}

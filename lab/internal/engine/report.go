@@ -10,9 +10,9 @@ import (
 	"github.com/gridos/sharedinfra/changes"
 )
 
-// Report plans every project of an environment that is up and tells what would change. The projects are planned at once: each
-// is given the outputs that the stacks before it have now, as it is when somebody previews them against a real environment. What
-// a change yields reaches the next project only by an update.
+// Report plans every project of an environment that is up, and reports what would change. It plans
+// the projects at once. Each gets the present outputs of the stacks before it, as in a preview
+// against a real environment. A change of an output reaches the next project only by an update.
 func (e *Engine) Report(ctx context.Context, overrides Overrides) (changes.Report, error) {
 	report := changes.Report{Environment: e.site.Environment, Projects: make([]changes.Project, len(line()))}
 	group, ctx := errgroup.WithContext(ctx)
@@ -20,7 +20,7 @@ func (e *Engine) Report(ctx context.Context, overrides Overrides) (changes.Repor
 		group.Go(func() error {
 			project, err := e.reportOne(ctx, overrides, p)
 			var failure *Failure
-			if errors.As(err, &failure) { // one that cannot be planned does not keep the others from being told
+			if errors.As(err, &failure) { // a project that cannot be planned must not hide the others
 				project, err = changes.Project{Name: p.Name, Error: failure.Error()}, nil
 			}
 			report.Projects[i] = project

@@ -17,7 +17,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
-// providerSchema is what the tests compare with.
+// providerSchema has the parts of the schema that the tests compare.
 type providerSchema struct {
 	Resources map[string]struct {
 		InputProperties map[string]json.RawMessage `json:"inputProperties"`
@@ -42,7 +42,8 @@ func readSchema(t *testing.T) (providerSchema, string) {
 	return schema, version
 }
 
-// The inputs of a release are spelled by hand; this is the provider's own word for them.
+// The inputs of a release are written by hand; here they are compared with the provider's own
+// schema.
 func TestEngine_TheListOfAReleasesInputsIsTheProviders(t *testing.T) {
 	t.Parallel()
 	schema, version := readSchema(t)
@@ -51,7 +52,7 @@ func TestEngine_TheListOfAReleasesInputsIsTheProviders(t *testing.T) {
 	assert.Equal(t, slices.Sorted(maps.Keys(schema.Resources[helm.ReleaseToken].InputProperties)), strings.Fields(string(list)))
 }
 
-// So are the tokens and fields of objects.
+// The tokens and fields of objects are compared as well.
 func TestEngine_TheFieldsOfObjectsAreTheProviders(t *testing.T) {
 	t.Parallel()
 	schema, _ := readSchema(t)

@@ -9,8 +9,9 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// UpOne brings one project of the environment up, with as many resources at once as parallel says; 0 leaves that to the CLI,
-// which goes by the number of processors. The projects that it reads must be up.
+// UpOne brings one project of the environment up. parallel is the number of resources at once; 0
+// leaves it to the CLI, which derives it from the number of processors. The projects that it reads
+// must be up.
 func (e *Engine) UpOne(ctx context.Context, project stacks.Project, overrides Overrides, parallel int) (Result, error) {
 	p, err := e.partNamed(project)
 	if err != nil {

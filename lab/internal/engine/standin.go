@@ -10,8 +10,9 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// StandIn lets program run in place of the project's own for as long as the engine is used by UpOne and PreviewOne: a measurement
-// gives a project upstream stacks that cost nothing, or compares it with a program that does nothing else.
+// StandIn replaces the project's own program in UpOne and PreviewOne for the life of the engine.
+// With it a measurement gives a project upstream stacks that cost nothing, or compares it with a
+// program that does nothing else.
 func (e *Engine) StandIn(project stacks.Project, program pulumi.RunFunc) {
 	if e.standIns == nil {
 		e.standIns = map[string]pulumi.RunFunc{}
@@ -43,8 +44,8 @@ func (e *Engine) PreviewOne(ctx context.Context, project stacks.Project, overrid
 	return e.show(ctx, e.site.Environment+" "+p.Name+" preview", do, p)
 }
 
-// PreviewAgain plans one project with the configuration of the operation before. Without a stack there is
-// nothing to plan.
+// PreviewAgain plans one project with the configuration of the operation before. Without a stack
+// there is nothing to plan.
 func (e *Engine) PreviewAgain(ctx context.Context, project stacks.Project) (Result, error) {
 	p, err := e.partNamed(project)
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// State is what the engine notes of a stack.
+// State is the engine's record of a stack.
 type State struct {
-	// Resources are in the order in which they were registered. What is secret is in clear text: an object with the key plaintext, whose
-	// value is JSON. Nobody must write it anywhere.
+	// Resources are in the order in which they were registered. Secrets are in clear text: an
+	// object with the key plaintext, whose value is JSON. Callers must not write them anywhere.
 	Resources []apitype.ResourceV3
-	// Unfinished is how many operations are noted as begun and not ended.
+	// Unfinished is the number of operations that are recorded as begun and not ended.
 	Unfinished int
 }
 
@@ -49,15 +49,15 @@ func readState(ctx context.Context, workspace auto.Workspace, stack string) (Sta
 	return State{deployment.Resources, len(deployment.PendingOperations)}, nil
 }
 
-// hasOutputs tells whether the stack has published something.
+// hasOutputs reports whether the stack has published outputs.
 func (s State) hasOutputs() bool {
 	return slices.ContainsFunc(s.Resources, func(r apitype.ResourceV3) bool {
 		return r.Type == resource.RootStackType && len(r.Outputs) > 0
 	})
 }
 
-// owned counts the resources as the engine counts them in its summaries: without what the stack only reads, and without the provider
-// that reads it.
+// owned counts the resources as the engine does in its summaries: without resources that the stack
+// only reads, and without the provider that reads them.
 func (s State) owned() int {
 	n := 0
 	for _, r := range s.Resources {
@@ -68,7 +68,7 @@ func (s State) owned() int {
 	return n
 }
 
-// AzureIDs returns the ARM ids of the resources that the state of gridos-infra knows.
+// AzureIDs returns the ARM ids of the resources in the state of gridos-infra.
 func (e *Engine) AzureIDs(ctx context.Context) ([]string, error) {
 	state, err := e.State(ctx, stacks.Infra)
 	ids := make([]string, len(state.Resources))
@@ -95,11 +95,12 @@ func (e *Engine) Outputs(ctx context.Context) (map[string]auto.OutputMap, error)
 	})
 }
 
-// question is something that one asks of a stack. Its error is the Automation API's own, which tells that there is no such stack.
+// question reads something from a stack. Its error is the Automation API's own, which says whether
+// the stack is missing.
 type question[T any] func(ctx context.Context, workspace auto.Workspace, stack string) (T, error)
 
-// ofEach asks every stack at once: most of the time goes into starting the CLI. It writes nothing, so that it may be asked
-// while another command works; a stack that does not exist answers with T's zero value.
+// ofEach asks every stack at once, because starting the CLI takes most of the time. It writes
+// nothing, so it may run while another command works. A missing stack answers with T's zero value.
 func ofEach[T any](ctx context.Context, e *Engine, ask question[T]) (map[string]T, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	parts := line()

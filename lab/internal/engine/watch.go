@@ -18,12 +18,12 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// watcher follows one operation of the engine: it keeps the CLI's words in a log, shows how far the operation is, and
-// remembers what the engine complained about.
+// watcher follows one operation of the engine: it keeps the CLI's output in a log, shows the
+// progress of the operation, and records the engine's complaints.
 type watcher struct {
 	log  *os.File
 	step *progress.Step
-	also func(apitype.EngineEvent) // nil if nobody else wants to see the events
+	also func(apitype.EngineEvent) // nil if no other function needs the events
 
 	channel chan events.EngineEvent
 	ended   chan struct{}
@@ -42,7 +42,7 @@ func watch(path string, step *progress.Step, also func(apitype.EngineEvent)) (*w
 	return &watcher{log: log, step: step, also: also, channel: make(chan events.EngineEvent), ended: make(chan struct{})}, nil
 }
 
-// events returns where the engine's events go until end is called.
+// events returns the channel for the engine's events until end is called.
 func (w *watcher) events() chan<- events.EngineEvent {
 	w.done.Go(func() {
 		for {
@@ -60,8 +60,8 @@ func (w *watcher) events() chan<- events.EngineEvent {
 	return w.channel
 }
 
-// end is to be called once, when the operation is over. The Automation API closes the channel of events only if the CLI
-// came as far as to send one.
+// end must be called once, after the operation. The Automation API closes the channel of events
+// only if the CLI got as far as sending one.
 func (w *watcher) end() {
 	close(w.ended)
 	w.done.Wait()
@@ -108,7 +108,7 @@ func nameOf(text string) string {
 	return u.Name()
 }
 
-// programFailed is what the Go SDK puts before the error that a program returned.
+// programFailed matches the text that the Go SDK puts before the error of a program.
 var programFailed = regexp.MustCompile(`(?s)^.*an unhandled error occurred: program failed:\s*`)
 
 func message(d *apitype.DiagnosticEvent) string {
@@ -183,7 +183,8 @@ func (w *watcher) failure(project, verb string, err error) error {
 	return &Failure{Project: project, Verb: verb, Messages: messages, Log: w.log.Name(), cause: err}
 }
 
-// lastLine returns the last line of the log, for a CLI that failed before its engine had anything to say, or else err.
+// lastLine returns the last line of the log, for a CLI that failed before its engine wrote
+// anything, or else err.
 func lastLine(path string, err error) string {
 	text, readErr := os.ReadFile(path)
 	if readErr != nil {

@@ -17,13 +17,15 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Overrides are configuration values that the lab sets in its copies of the stacks' files, by project and key. There are
-// few: the lab is worth something because it runs what is in the repository.
+// Overrides are configuration values that the lab sets in its copies of the stacks' files, by
+// project and key. There are few, because the lab is only useful if it runs the repository's own
+// configuration.
 type Overrides map[string]map[string]any
 
-// copyFiles puts copies of a project's files where the engine runs, because the engine writes to them: the salt of the
-// passphrase, for one, which is kept over copies. It returns the paths of the values that are secret in the real stack, with what
-// stands in for them: their key is somewhere in Azure.
+// copyFiles copies a project's files to the folder in which the engine runs, because the engine
+// writes to them: for example the salt of the passphrase, which later copies keep. It returns the
+// paths of the values that are secret in the real stack, with their stand-ins: their key is
+// somewhere in Azure.
 func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (auto.ConfigMap, error) {
 	work := s.WorkDir(project.Name)
 	if err := os.MkdirAll(work, 0o700); err != nil {
@@ -46,8 +48,8 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	// How the real stacks encrypt, and which environments they import, is none of the lab's business: it has a passphrase
-	// of its own.
+	// The lab ignores how the real stacks encrypt, and which environments they import: it has a
+	// passphrase of its own.
 	for _, key := range []string{"secretsprovider", "encryptedkey", "encryptionsalt", "environment"} {
 		delete(settings, key)
 	}
@@ -65,12 +67,12 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 		values = map[string]any{}
 	}
 	for key, value := range overrides {
-		delete(values, key) // which the CLI takes for the project's, and then either wins
+		delete(values, key) // the CLI takes it for the project's key too, and then either wins
 		values[project.Name+":"+key] = value
 	}
 	secrets := auto.ConfigMap{}
 	for key, value := range values {
-		if value == nil { // nothing behind the colon, which is an empty text; null would be written for it
+		if value == nil { // nothing after the colon is an empty text; null would be written for it
 			value = ""
 		}
 		values[key] = withoutSecrets(key, value, secrets)
@@ -79,9 +81,10 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 	return secrets, writeSettings(projectfile.StackFile(work, s.Environment), settings)
 }
 
-// joinCopies writes the file that the plain CLI reads as the stack's file of each project: the lab's copies in one. A program reads
-// only what is under its project's name, and the passphrase has one salt. A key of the engine's or of a provider's is that of the first
-// project that has it.
+// joinCopies writes the file that the plain CLI reads as the stack's file of each project: the
+// lab's copies in one. A program reads only the keys under its project's name, and the passphrase
+// has one salt. A key of the engine or of a provider has the value of the first project that sets
+// it.
 func joinCopies(s site.Site) error {
 	joined, settings := map[string]any{}, map[string]any{}
 	for _, p := range line() {
@@ -120,9 +123,9 @@ func writeSettings(path string, settings map[string]any) error {
 	return replaceFile(path, text)
 }
 
-// saltOfOthers returns the salt of the passphrase that the environment's other projects have, or nil before the first has one. It is one
-// passphrase; with one salt the engine derives one key, instead of another for each stack that a program reads: a million rounds
-// of SHA-256 each.
+// saltOfOthers returns the salt of the passphrase that the environment's other projects have, or
+// nil before the first has one. There is one passphrase. With one salt the engine derives one key,
+// instead of another for each stack that a program reads: a million rounds of SHA-256 each.
 func saltOfOthers(s site.Site) (any, error) {
 	for _, p := range line() {
 		settings, err := projectfile.Read(projectfile.StackFile(s.WorkDir(p.Name), s.Environment))
@@ -136,11 +139,11 @@ func saltOfOthers(s site.Site) (any, error) {
 	return nil, nil //nolint:nilnil // none is no mistake
 }
 
-// standInSecret is what a program in the lab gets for a secret of a real stack.
+// standInSecret replaces a secret of a real stack for a program in the lab.
 const standInSecret = "known to the real environment only"
 
-// withoutSecrets returns a value of the configuration with a stand-in for each secret, and adds the paths of these, as
-// pulumi config set --path takes them, to secrets.
+// withoutSecrets returns a value of the configuration with a stand-in for each secret. It adds the
+// paths of the secrets, as pulumi config set --path takes them, to secrets.
 func withoutSecrets(path string, value any, secrets auto.ConfigMap) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -151,7 +154,7 @@ func withoutSecrets(path string, value any, secrets auto.ConfigMap) any {
 		for key := range v {
 			v[key] = withoutSecrets(fmt.Sprintf("%s[%q]", path, key), v[key], secrets)
 		}
-	case map[any]any: // a key of it is no text, such as 5
+	case map[any]any: // with a key that is no text, such as 5
 		for key := range v {
 			v[key] = withoutSecrets(fmt.Sprintf("%s[%q]", path, fmt.Sprint(key)), v[key], secrets)
 		}
@@ -163,7 +166,8 @@ func withoutSecrets(path string, value any, secrets auto.ConfigMap) any {
 	return value
 }
 
-// replaceFile writes a file so that whoever reads it meanwhile sees the old text or the new one, never a part.
+// replaceFile writes a file in one step, so that a concurrent reader sees the old text or the new
+// one, never a part.
 func replaceFile(path string, text []byte) error {
 	unfinished := path + ".unfinished"
 	if err := os.WriteFile(unfinished, text, 0o600); err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// copied returns what a program in the lab is given for a stack's file with the overrides of the lab.
+// copied returns the values that a program in the lab gets for a stack's file with the overrides of
+// the lab.
 func copied(t *testing.T, file string, overrides map[string]any) map[string]string {
 	t.Helper()
 	repository := t.TempDir()
@@ -29,7 +30,7 @@ func copied(t *testing.T, file string, overrides map[string]any) map[string]stri
 	return values
 }
 
-// A key without its project's name is the project's.
+// A key without its project's name belongs to the project.
 func TestUnit_WhatTheLabOverridesAlwaysWins(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"subscriptionId", "gridos-infra:subscriptionId"} {
@@ -38,7 +39,7 @@ func TestUnit_WhatTheLabOverridesAlwaysWins(t *testing.T) {
 	}
 }
 
-// Each project finds in the one file what it has in its own copy.
+// Each project finds the same values in the joined file as in its own copy.
 func TestUnit_OneFileConfiguresAllProjects(t *testing.T) {
 	t.Parallel()
 	repository := t.TempDir()

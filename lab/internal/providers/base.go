@@ -10,9 +10,10 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// Base answers the part of the provider protocol that is the same for every provider of the lab. A provider embeds it and
-// adds Check, Diff, Create, Read, Update, Delete and Invoke. Whatever neither of them implements fails with gRPC code
-// Unimplemented, naming the method: nothing is answered as if it had been done.
+// Base answers the part of the provider protocol that is the same for every provider of the lab. A
+// provider embeds it and adds Check, Diff, Create, Read, Update, Delete and Invoke. A method that
+// neither implements fails with gRPC code Unimplemented and its name, so no request is answered as
+// if it had been carried out.
 type Base struct {
 	pulumirpc.UnimplementedResourceProviderServer
 
@@ -22,8 +23,8 @@ type Base struct {
 	Version string
 }
 
-// Attach accepts the engine. A provider that does not answer it cannot be attached to at all. The engine's address is not
-// needed: nothing is logged through the engine.
+// Attach accepts the engine. Without it, an engine cannot attach to the provider. The engine's
+// address is not needed, because nothing is logged through the engine.
 func (Base) Attach(context.Context, *pulumirpc.PluginAttach) (*emptypb.Empty, error) {
 	return &emptypb.Empty{}, nil
 }
@@ -33,8 +34,8 @@ func (b Base) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginI
 	return &pulumirpc.PluginInfo{Version: b.Version}, nil
 }
 
-// GetSchema returns a schema that names the package and describes nothing: programs use the typed SDKs, so the engine asks
-// for it only to show it.
+// GetSchema returns a schema that names the package and describes nothing. Programs use the typed
+// SDKs, so the engine asks for it only to show it.
 func (b Base) GetSchema(context.Context, *pulumirpc.GetSchemaRequest) (*pulumirpc.GetSchemaResponse, error) {
 	schema, err := json.Marshal(map[string]string{"name": b.Package, "version": b.Version})
 	if err != nil {
@@ -43,33 +44,35 @@ func (b Base) GetSchema(context.Context, *pulumirpc.GetSchemaRequest) (*pulumirp
 	return &pulumirpc.GetSchemaResponse{Schema: string(schema)}, nil
 }
 
-// CheckConfig accepts the configuration of an explicit provider as it is.
+// CheckConfig accepts the configuration of an explicit provider unchanged.
 func (Base) CheckConfig(_ context.Context, request *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
 	return &pulumirpc.CheckResponse{Inputs: request.GetNews()}, nil
 }
 
-// DiffConfig reports no change: the configuration (a location, a subscription) decides nothing here, and a changed provider
-// must never replace the resources that it manages.
+// DiffConfig reports no change: the configuration (a location, a subscription) has no effect here,
+// and a changed provider must never replace the resources that it manages.
 func (Base) DiffConfig(context.Context, *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
 	return &pulumirpc.DiffResponse{Changes: pulumirpc.DiffResponse_DIFF_NONE}, nil
 }
 
-// Configure says that secrets are kept apart from other values and that creates and updates can be previewed.
+// Configure says that secrets are passed separately from other values, and that creates and updates
+// can be previewed.
 func (Base) Configure(context.Context, *pulumirpc.ConfigureRequest) (*pulumirpc.ConfigureResponse, error) {
 	return &pulumirpc.ConfigureResponse{
 		AcceptSecrets: true, AcceptResources: true, AcceptOutputs: true, SupportsPreview: true,
 	}, nil
 }
 
-// Cancel does nothing. The engine calls it at the end of *every* operation, not only when a user interrupts one; a provider
-// that stopped here could not serve the next stack. An operation under way goes on, as it does in Azure, where giving up
-// waiting does not undo a request.
+// Cancel does nothing. The engine calls it at the end of *every* operation, not only when a user
+// interrupts one; a provider that stopped here could not serve the next stack. An operation under
+// way goes on, as in Azure, where a client that stops waiting does not undo its request.
 func (Base) Cancel(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
 	return &emptypb.Empty{}, nil
 }
 
-// Token returns the resource type of a request, such as azure-native:network/v20240501:Subnet. Engines that are too old to
-// send the type name it in the resource's URN. It is empty, which no type is, where neither says so.
+// Token returns the resource type of a request, such as azure-native:network/v20240501:Subnet.
+// Engines that are too old to send the type name it in the resource's URN. If neither has it, Token
+// returns "", which is no type.
 func Token(request interface {
 	GetType() string
 	GetUrn() string
@@ -79,7 +82,7 @@ func Token(request interface {
 		return request.GetType()
 	}
 	urn := resource.URN(request.GetUrn())
-	if !urn.IsValid() { // the SDK would not return
+	if !urn.IsValid() { // the SDK would never return
 		return ""
 	}
 	return string(urn.Type())

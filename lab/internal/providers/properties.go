@@ -33,8 +33,8 @@ func Marshal(properties resource.PropertyMap) (*structpb.Struct, error) {
 	return result, nil
 }
 
-// Reveal returns value without the marks of secrets, at any depth. Unknown values stay Computed. The result is for looking
-// into, never for an answer to the engine or a log.
+// Reveal returns value without the marks of secrets, at any depth. Unknown values stay Computed.
+// Use the result for inspection only, never in an answer to the engine or in a log.
 func Reveal(value resource.PropertyValue) resource.PropertyValue {
 	switch {
 	case value.IsSecret():
@@ -66,9 +66,10 @@ func RevealAll(properties resource.PropertyMap) resource.PropertyMap {
 	return result
 }
 
-// Diff compares the inputs of a resource before and after. mustReplace says, for the path of a changed property, whether the
-// change cannot be made in place. Secrets are compared by value. The answer carries the path of each change; when one of them
-// forces a replacement and deleteBeforeReplace is set, it asks the engine to delete the old resource first.
+// Diff compares the inputs of a resource before and after. mustReplace reports, for the path of a
+// changed property, whether the change cannot be made in place. Secrets are compared by value. The
+// answer has the path of each change. If one of them forces a replacement and deleteBeforeReplace
+// is set, it asks the engine to delete the old resource first.
 func Diff(before, after resource.PropertyMap, mustReplace func(path resource.PropertyPath) bool,
 	deleteBeforeReplace bool,
 ) (*pulumirpc.DiffResponse, error) {

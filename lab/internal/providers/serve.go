@@ -13,8 +13,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 )
 
-// maxMessageBytes is the size of message that the Pulumi engine itself allows (400 MiB); gRPC's default of 4 MiB is too
-// small for large resources.
+// maxMessageBytes is the message size that the Pulumi engine itself allows (400 MiB); gRPC's
+// default of 4 MiB is too small for large resources.
 const maxMessageBytes = 400 << 20
 
 // Server is a provider that listens on loopback until it is stopped.
@@ -56,8 +56,9 @@ func Serve(ctx context.Context, srv pulumirpc.ResourceProviderServer) (*Server, 
 	return server, nil
 }
 
-// Stop ends the server and waits until it is gone. Calls under way are cancelled, for no engine waits for them any more.
-// It may be called more than once. The error is the one, if any, that ended the server before.
+// Stop ends the server and waits until it is gone. It cancels calls under way, because no engine
+// waits for them any more. It may be called more than once. The error is the one, if any, that had
+// ended the server earlier.
 func (s *Server) Stop() error {
 	s.end()
 	<-s.stopped

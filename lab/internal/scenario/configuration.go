@@ -17,7 +17,7 @@ import (
 )
 
 // reconfigure changes the configuration of the lab's environment by a commit, and waits until Argo
-// Rollouts has a revision for it. The image, whose tag is returned, stays.
+// Rollouts has a revision for it. The image stays the same; reconfigure returns its tag.
 func (s *Stage) reconfigure(ctx context.Context) (commit, tag string, err error) {
 	state, err := s.observer.State()
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Stage) reconfigure(ctx context.Context) (commit, tag string, err error)
 	return commit, tagOf(state.Rollout.Image()), nil
 }
 
-// configChange changes dev's configuration, and nothing of another environment.
+// configChange changes dev's configuration, and none of another environment.
 func configChange(ctx context.Context, s *Stage) (string, error) {
 	others := slices.DeleteFunc(slices.Clone(naming.Environments()), func(e string) bool { return e == s.options.Environment })
 	before, err := s.rendered(ctx)
@@ -82,7 +82,7 @@ func configChange(ctx context.Context, s *Stage) (string, error) {
 		c.Weights, strings.Join(others, " and ")), nil
 }
 
-// rendered are the manifests of all environments, by environment.
+// rendered returns the manifests of all environments, by environment.
 func (s *Stage) rendered(ctx context.Context) (map[string]string, error) {
 	all := map[string]string{}
 	for _, environment := range naming.Environments() {
@@ -101,10 +101,10 @@ func (s *Stage) rendered(ctx context.Context) (map[string]string, error) {
 	return all, nil
 }
 
-// configAbort aborts a change of the configuration by hand. While it is a canary and afterwards, a
-// stable pod is deleted and one is added. Then the change is reverted.
+// configAbort aborts a change of the configuration by hand. While it is a canary, and again
+// afterwards, a stable pod is deleted and one is added. Then the change is reverted.
 func configAbort(ctx context.Context, s *Stage) (string, error) {
-	s.last = nil // undo would go back to the revision that is aborted here
+	s.last = nil // undo would go back to the revision that this scenario aborts
 	before, err := s.observer.State()
 	if err != nil {
 		return "", err
@@ -182,8 +182,8 @@ func (s *Stage) restart(ctx context.Context, hash string) error {
 	})
 }
 
-// scaleUp raises the least number of pods by a commit, and returns the commit and how many pods a
-// revision has when the autoscaler has made that so.
+// scaleUp raises the minimum number of pods by a commit. It returns the commit, and the number of a
+// revision's pods after the autoscaler has followed.
 func (s *Stage) scaleUp(ctx context.Context, hash string) (commit string, pods int, err error) {
 	before, err := s.readyPods(ctx, hash)
 	if err != nil {
@@ -209,8 +209,8 @@ func (s *Stage) scaleUp(ctx context.Context, hash string) (commit string, pods i
 	})
 }
 
-// scaleBack reverts scaleUp and waits until the autoscaler has removed the pod, which a scenario that
-// comes next would miss.
+// scaleBack reverts scaleUp and waits until the autoscaler has removed the pod, so that the next
+// scenario does not lose it halfway.
 func (s *Stage) scaleBack(ctx context.Context, commit, hash string, pods int) error {
 	reverted, err := s.work.Revert(ctx, commit)
 	if err != nil {
@@ -225,7 +225,7 @@ func (s *Stage) scaleBack(ctx context.Context, commit, hash string, pods int) er
 	})
 }
 
-// readyPods are those of a revision that serve.
+// readyPods returns the pods of a revision that serve.
 func (s *Stage) readyPods(ctx context.Context, hash string) ([]corev1.Pod, error) {
 	of := metav1.ListOptions{LabelSelector: "rollouts-pod-template-hash=" + hash}
 	list, err := s.client.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)

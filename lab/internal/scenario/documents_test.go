@@ -18,7 +18,8 @@ var (
 	namedScenario = regexp.MustCompile("`([a-z][a-z-]*)`")
 )
 
-// What docs/faults.md and docs/threat-model.md say was seen, and is seen again whenever the tests run.
+// The observations in docs/faults.md and docs/threat-model.md are made again whenever the tests
+// run.
 func TestUnit_EveryRowNamesItsTest(t *testing.T) {
 	t.Parallel()
 	const repository = "../../.."

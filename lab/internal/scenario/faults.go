@@ -14,7 +14,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 )
 
-// kill ends a component without a chance to tidy up, and returns how to wait until the kubelet's stand-in has started it again.
+// kill kills a component without a chance to clean up. It returns a function that waits until the
+// kubelet's stand-in has restarted it.
 func (s *Stage) kill(ctx context.Context, name string) (restarted func() error, err error) {
 	component, err := s.component(ctx, name)
 	if err != nil {
@@ -80,7 +81,7 @@ func argoCDKilled(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("killed between two waves; the second was applied %.1f s after the restart", time.Since(again).Seconds()), nil
 }
 
-// rolloutsKilled kills Argo Rollouts in the pause at the second weight.
+// rolloutsKilled kills Argo Rollouts during the pause at the second weight.
 func rolloutsKilled(ctx context.Context, s *Stage) (string, error) {
 	b, err := s.build(ctx)
 	if err != nil {
@@ -132,7 +133,8 @@ func rolloutsKilled(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("killed at 25 %%; %v %% in all, 0 of %d requests failed", c.Weights, requests), nil
 }
 
-// without lets a service be away while something happens, and returns how many requests users made in that time without noticing.
+// without makes a service unavailable during an action, and returns the number of requests that
+// users made in that time without noticing.
 func (s *Stage) without(ctx context.Context, service gitops.Service, while func() error) (requests uint64, err error) {
 	if err := s.options.Lab.SetAway(ctx, service, true); err != nil {
 		return 0, err
@@ -147,7 +149,7 @@ func (s *Stage) without(ctx context.Context, service gitops.Service, while func(
 	return s.unnoticed(ctx, while)
 }
 
-// gitDown takes the Git host away, asks Argo CD to look, and tries to push.
+// gitDown makes the Git host unavailable, asks Argo CD to refresh, and tries to push.
 func gitDown(ctx context.Context, s *Stage) (string, error) {
 	const name = "gridos-after-the-outage"
 	stable, err := s.stable(ctx)
@@ -193,7 +195,8 @@ func gitDown(ctx context.Context, s *Stage) (string, error) {
 		requests, s.clock.synced.Sub(s.clock.pushed).Seconds()), nil
 }
 
-// registryDown takes the registry away when a version is built, and has the job run again when it is back.
+// registryDown makes the registry unavailable while a version is built, and runs the job again when
+// it is back.
 func registryDown(ctx context.Context, s *Stage) (string, error) {
 	stable, err := s.stable(ctx)
 	if err != nil {
@@ -233,7 +236,7 @@ func registryDown(ctx context.Context, s *Stage) (string, error) {
 		"synced afterwards", s.status.Registry, requests), nil
 }
 
-// prometheusDown takes Prometheus away as soon as an analysis has begun.
+// prometheusDown makes Prometheus unavailable as soon as an analysis has begun.
 func prometheusDown(ctx context.Context, s *Stage) (evidence string, err error) {
 	away := false
 	defer func() {
@@ -251,10 +254,11 @@ func prometheusDown(ctx context.Context, s *Stage) (evidence string, err error) 
 	})
 }
 
-// pollingLimit is what the documents promise; bootstrap/argocd sets the interval that keeps it.
+// pollingLimit is the time that the documents promise; bootstrap/argocd sets the interval that
+// keeps the promise.
 const pollingLimit = 3 * time.Minute
 
-// polling pushes without telling Argo CD.
+// polling pushes without announcing the push to Argo CD.
 func polling(ctx context.Context, s *Stage) (string, error) {
 	if err := s.options.Lab.SetWebhook(ctx, false); err != nil {
 		return "", err

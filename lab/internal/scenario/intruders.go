@@ -22,20 +22,20 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// intruder is what all that intruders write is called.
+// intruderName is the name of everything that intruders write.
 const intruderName = "intruder"
 
-// intrusion is an Application that wants more than its project has.
+// intrusion is an Application that wants more than its project permits.
 type intrusion struct {
 	name string
-	// repository and namespace are what it is synced from and to, if not those of the project.
+	// repository and namespace are its source and destination, if not those of the project.
 	repository, namespace string
-	// manifest is what it would create, and created its kind and namespace.
+	// manifest is the object that it would create, and created is that object's kind.
 	manifest  string
 	created   schema.GroupVersionResource
 	where     string
 	refusedBy string
-	// project is the Application's, if not the application's own.
+	// project is the Application's project, if not that of the reference application.
 	project string
 }
 
@@ -72,7 +72,8 @@ func intrusions() []intrusion {
 	}
 }
 
-// intruders writes Applications as somebody would who may write them, which nobody but gridos-apps should.
+// intruders writes Applications as an attacker with the right to write them would. Only gridos-apps
+// should have that right.
 func intruders(ctx context.Context, s *Stage) (evidence string, err error) {
 	all := intrusions()
 	folder := func(i int) string { return path.Join("applications", fmt.Sprintf("%s-%d", intruderName, i)) }
@@ -147,7 +148,8 @@ func (in intrusion) application(name, repository, folder string) *unstructured.U
 	}}
 }
 
-// withoutGroup asks Argo CD's own judge what somebody may who signs in and is in no group, with the policy of the cluster.
+// withoutGroup asks Argo CD's own judge for the rights of a user who signs in and is in no group,
+// with the policy of the cluster.
 func withoutGroup(ctx context.Context, s *Stage) (string, error) {
 	asks := []struct {
 		resource, object string
@@ -174,7 +176,7 @@ func withoutGroup(ctx context.Context, s *Stage) (string, error) {
 			}
 			asked++
 		}
-		// A judge that always says no would be no evidence.
+		// A judge that always refuses would prove nothing.
 		if may, err := s.may(ctx, "role:admin", ask.actions[0], ask.resource, ask.object); err != nil || !may {
 			return "", errors.Join(err, fmt.Errorf("role:admin may not %s %s %s", ask.actions[0], ask.resource, ask.object))
 		}
@@ -185,7 +187,8 @@ func withoutGroup(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("%d questions about %d kinds, and No to each; the API wants a token, the webhook a signature", asked, len(asks)), nil
 }
 
-// strangers asks Argo CD's API without signing in, and tells it of a push that nobody has signed.
+// strangers calls Argo CD's API without signing in, and sends it an unsigned announcement of a
+// push.
 func (s *Stage) strangers(ctx context.Context) error {
 	push := fmt.Sprintf(`{"ref":"refs/heads/main","repository":{"html_url":%q,"default_branch":"main"}}`, s.status.GitURL)
 	for _, request := range []struct {
@@ -216,7 +219,7 @@ func (s *Stage) strangers(ctx context.Context) error {
 	return nil
 }
 
-// may asks `argocd admin settings rbac can`, which answers Yes, or No and fails.
+// may runs `argocd admin settings rbac can`, which answers Yes, or answers No and fails.
 func (s *Stage) may(ctx context.Context, subject, action, resource, object string) (bool, error) {
 	command := exec.CommandContext(ctx, s.options.ArgoCD, "admin", "settings", "rbac", "can", subject, action, resource, object,
 		"--namespace", naming.NamespaceArgoCD, "--kubeconfig", s.options.Kubeconfig)
@@ -237,8 +240,8 @@ var (
 	externalSecrets     = schema.GroupVersionResource{Group: "external-secrets.io", Version: "v1", Resource: "externalsecrets"}
 )
 
-// foreignServiceAccount gives a service account of the application the annotation of the one that may read the key vault, and has a store
-// sign in with it.
+// foreignServiceAccount gives a service account of the application the annotation of the service
+// account that may read the key vault, and has a store sign in with it.
 func foreignServiceAccount(ctx context.Context, s *Stage) (evidence string, err error) {
 	real, err := s.client.CoreV1().ServiceAccounts(naming.NamespaceExternalSecrets).
 		Get(ctx, naming.ServiceAccountExternalSecrets, metav1.GetOptions{})
@@ -281,7 +284,7 @@ func foreignServiceAccount(ctx context.Context, s *Stage) (evidence string, err 
 	if _, err := stores.Create(ctx, foreign, metav1.CreateOptions{}); err != nil {
 		return "", err
 	}
-	// The same secrets as the application's.
+	// It asks for the same secrets as the application's ExternalSecret.
 	legitimate, err := wanted.Get(ctx, "gridos-secrets", metav1.GetOptions{})
 	if err != nil {
 		return "", err

@@ -29,7 +29,7 @@ func infrastructure(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("all %d resources in Azure are those of %s", resources, "gridos-infra"), nil
 }
 
-// bootstrap looks at Helm's own records.
+// bootstrap checks Helm's own records.
 func bootstrap(ctx context.Context, s *Stage) (string, error) {
 	var seen []string
 	for _, namespace := range []string{naming.NamespaceArgoCD, naming.NamespaceArgoRollouts} {
@@ -143,7 +143,7 @@ func secrets(ctx context.Context, s *Stage) (string, error) {
 	return "gridos-secrets and gridos-database have their entries from the vault; no overlay has a Secret", nil
 }
 
-// status asks as docs/GITOPS_COMPLETE_FLOW.md tells people to.
+// status runs the commands that docs/GITOPS_COMPLETE_FLOW.md gives to people.
 func status(ctx context.Context, s *Stage) (string, error) {
 	for _, ask := range []struct {
 		program string
@@ -176,7 +176,7 @@ func status(ctx context.Context, s *Stage) (string, error) {
 	return "kubectl get applications and rollouts, kubectl argo rollouts list and get", nil
 }
 
-// audit compares what Argo CD says it deployed with Git's history.
+// audit compares Argo CD's record of deployments with Git's history.
 func audit(ctx context.Context, s *Stage) (string, error) {
 	state, err := s.observer.State()
 	if err != nil {

@@ -15,15 +15,15 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// basePromotion changes the base and promotes the change from environment to environment, by copying
-// the folder as `pipeline promote` does. Each step may change one environment only.
+// basePromotion changes the base and promotes the change from environment to environment, by
+// copying the folder as `pipeline promote` does. Each step may change one environment only.
 func basePromotion(ctx context.Context, s *Stage) (string, error) {
 	environments := naming.Environments()
 	before, err := s.rendered(ctx)
 	if err != nil {
 		return "", err
 	}
-	// It is no change of the pods, so that no canary is waited for.
+	// The change does not affect the pods, so there is no canary to wait for.
 	const old, replacement = "revisionHistoryLimit: 5", "revisionHistoryLimit: 6"
 	if err := s.work.Replace(path.Join(naming.Manifests(environments[0]), "rollout.yaml"), old, replacement); err != nil {
 		return "", err
@@ -58,7 +58,7 @@ func basePromotion(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("one commit each changed %s; %s is live with it", strings.Join(environments, ", then "), s.options.Environment), nil
 }
 
-// copyManifests lets an environment have the manifests of another.
+// copyManifests copies the manifests of one environment to another.
 func (s *Stage) copyManifests(from, to string) error {
 	target := filepath.Join(s.work.Dir, filepath.FromSlash(naming.Manifests(to)))
 	if err := os.RemoveAll(target); err != nil {

@@ -16,11 +16,11 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// referencesStep is how often it is looked whether what pods need is there.
+// referencesStep is how often the objects that pods need are checked.
 const referencesStep = time.Second
 
-// watchReferences looks, until stop is called, whether what pods need is there. stop returns what
-// was missing.
+// watchReferences checks, until stop is called, that the objects that pods need exist. stop returns
+// the missing ones.
 func (s *Stage) watchReferences(ctx context.Context) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
@@ -34,16 +34,15 @@ func (s *Stage) watchReferences(ctx context.Context) (stop func() error) {
 		cancel()
 		err := <-done
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-			return nil // it was looking when it was stopped
+			return nil // it was stopped during a check
 		}
 		return err
 	}
 }
 
-// missingReferences is an error if a ReplicaSet with pods names a ConfigMap or a Secret that is not
-// there. Pods that run already go on without it. A pod that restarts, or takes the place of one
-// that was evicted, or is one more, does not start. The lab's pods would: so the names are
-// compared.
+// missingReferences returns an error if a ReplicaSet with pods names a missing ConfigMap or Secret.
+// Running pods go on without it. A new pod does not start, nor does one that restarts or replaces
+// an evicted one. The lab's pods would start, so this compares the names.
 func missingReferences(ctx context.Context, client kubernetes.Interface) error {
 	sets := client.AppsV1().ReplicaSets(naming.NamespaceGridOS)
 	all, err := sets.List(ctx, metav1.ListOptions{})
@@ -66,7 +65,7 @@ func missingReferences(ctx context.Context, client kubernetes.Interface) error {
 			if there {
 				continue
 			}
-			// The pods may have gone since, and then what they needed.
+			// The pods may have been deleted since, and then the objects that they needed.
 			now, err := sets.Get(ctx, set.Name, metav1.GetOptions{})
 			if err != nil && !apierrors.IsNotFound(err) {
 				return err
@@ -84,7 +83,7 @@ func hasPods(set appsv1.ReplicaSet) bool {
 	return set.Status.Replicas > 0 || (set.Spec.Replicas != nil && *set.Spec.Replicas > 0)
 }
 
-// reference is an object that a pod does not start without; kind is ConfigMap or Secret.
+// reference is an object without which a pod does not start; kind is ConfigMap or Secret.
 type reference struct{ kind, name string }
 
 func (r reference) exists(ctx context.Context, client kubernetes.Interface) (bool, error) {
@@ -100,7 +99,7 @@ func (r reference) exists(ctx context.Context, client kubernetes.Interface) (boo
 	return err == nil, err
 }
 
-// referencesOf are those of the volumes and the environment of a pod, but for optional ones.
+// referencesOf returns the references of a pod's volumes and environment, without optional ones.
 func referencesOf(pod corev1.PodSpec) []reference {
 	var all []reference
 	add := func(kind, name string, optional *bool) {

@@ -16,8 +16,8 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// TestUnit_PodsThatCannotStartAgainAreFound takes the shipped pods, and pods that name what they
-// need in each other way.
+// TestUnit_PodsThatCannotStartAgainAreFound checks the shipped pods, and pods that use each other
+// way of naming the objects that they need.
 func TestUnit_PodsThatCannotStartAgainAreFound(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../../applications/gridos/base/deployment.yaml")

@@ -16,7 +16,7 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// webhookLimit is what the time from a push to its sync must stay below when a webhook tells of it.
+// webhookLimit is the maximum time from a push to its sync if a webhook announces the push.
 const webhookLimit = 10 * time.Second
 
 // goodRelease plays the whole flow, from a commit to all requests.
@@ -88,7 +88,7 @@ func badErrors(ctx context.Context, s *Stage) (string, error) {
 	}, nil)
 }
 
-// badLatency releases a version that gets slow with its second share of the requests.
+// badLatency releases a version that becomes slow with its second share of the requests.
 func badLatency(ctx context.Context, s *Stage) (string, error) {
 	slow := traffic.Behaviour{P50: time.Second, P95: 3 * time.Second}
 	said := false
@@ -101,8 +101,8 @@ func badLatency(ctx context.Context, s *Stage) (string, error) {
 	})
 }
 
-// badRelease releases a version that is to be aborted with so many shares of the requests, with that verdict. prepare and during may be
-// nil.
+// badRelease releases a version that must be aborted after that many shares of the requests, with
+// that verdict. prepare and during may be nil.
 func badRelease(
 	ctx context.Context, s *Stage, shares int, verdict string,
 	prepare func(ctx context.Context, tag string) error, during func(state argo.State, tag string) error,
@@ -147,8 +147,8 @@ func badRelease(
 		c.Weights[shares-1], time.Since(s.clock.synced).Seconds(), judged.Status.Message, len(stable.pods)), nil
 }
 
-// aborted returns the analysis that aborted a canary in favour of a stable version, with that verdict, when it had so many shares of
-// the requests. The error says what else became of it.
+// aborted returns the analysis that aborted a canary in favour of a stable version, with that
+// verdict, after that many shares of the requests. The error says how the canary ended instead.
 func (c course) aborted(stable string, shares int, verdict string) (argo.Analysis, error) {
 	r := c.State.Rollout
 	if !r.Status.Abort || r.Status.StableRS != stable || c.State.Routing != (argo.Routing{Stable: 100}) {
@@ -174,7 +174,8 @@ func (c course) aborted(stable string, shares int, verdict string) (argo.Analysi
 	return *judged, nil
 }
 
-// promotion returns what was promoted last, by an earlier scenario or now. It can be taken back once: its commit can be reverted once.
+// promotion returns the last promotion, by an earlier scenario or a new one. It can be undone once,
+// because its commit can be reverted once.
 func (s *Stage) promotion(ctx context.Context) (promotion, error) {
 	if s.last == nil {
 		if err := s.promote(ctx); err != nil {
@@ -207,7 +208,8 @@ func (s *Stage) promote(ctx context.Context) error {
 	return nil
 }
 
-// back waits until the version of a state is stable again, and returns how many analyses that took.
+// back waits until the version of a state is stable again, and returns the number of analyses until
+// then.
 func (s *Stage) back(ctx context.Context, to argo.State) (analyses int, err error) {
 	had := len(to.AnalysesOf(to.Rollout.Status.StableRS, time.Time{}))
 	ctx, cancel := soon(ctx)
@@ -245,7 +247,7 @@ func gitRevert(ctx context.Context, s *Stage) (string, error) {
 		p.what, c.Weights, time.Since(pushed).Seconds()), nil
 }
 
-// revert reverts a commit and waits until that is synced.
+// revert reverts a commit and waits until the revert is synced.
 func (s *Stage) revert(ctx context.Context, commit string) (reverted string, err error) {
 	if reverted, err = s.work.Revert(ctx, commit); err != nil {
 		return "", err
@@ -257,15 +259,16 @@ func (s *Stage) revert(ctx context.Context, commit string) (reverted string, err
 	return reverted, err
 }
 
-// tagOf is the tag of an image.
+// tagOf returns the tag of an image.
 func tagOf(image string) string {
 	_, tag, _ := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":")
 	return tag
 }
 
-// condemned has a version aborted, releases a good one on top of it, and reverts that, so that Git asks for the condemned one again.
+// condemned makes Argo Rollouts abort a version, releases a good one on top of it, and reverts
+// that, so that Git asks for the aborted version again.
 func condemned(ctx context.Context, s *Stage) (string, error) {
-	s.last = nil // undo would go back to the version that is condemned here
+	s.last = nil // undo would go back to the version that this scenario condemns
 	first, err := s.stable(ctx)
 	if err != nil {
 		return "", err
@@ -322,7 +325,7 @@ func condemned(ctx context.Context, s *Stage) (string, error) {
 		"%v %%, %.0f s after the sync (%s)", good.Tag, bad.Tag, c.Weights, took.Seconds(), judged.Status.Message), nil
 }
 
-// deliver releases a version and follows it until it is through.
+// deliver releases a version and follows it to its end.
 func (s *Stage) deliver(ctx context.Context, b build) (course, string, error) {
 	commit, err := s.release(ctx, b)
 	if err != nil {
@@ -338,7 +341,8 @@ func (s *Stage) deliver(ctx context.Context, b build) (course, string, error) {
 // skipReconcile makes Argo CD leave an Application alone.
 const skipReconcile = "argocd.argoproj.io/skip-reconcile"
 
-// undo goes back by hand, as docs/GITOPS_COMPLETE_FLOW.md tells to: Argo CD would put back what Git says within seconds.
+// undo goes back by hand, as docs/GITOPS_COMPLETE_FLOW.md describes. Otherwise Argo CD would
+// restore Git's version within seconds.
 func undo(ctx context.Context, s *Stage) (evidence string, err error) {
 	p, err := s.promotion(ctx)
 	if err != nil {
@@ -409,7 +413,7 @@ func (s *Stage) annotate(ctx context.Context, key, value string) error {
 	return err
 }
 
-// run runs a program against the lab's cluster, and returns what it prints.
+// run runs a program against the lab's cluster, and returns its output.
 func (s *Stage) run(ctx context.Context, program string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, program, append(args, "--kubeconfig", s.options.Kubeconfig)...)
 	output, err := command.CombinedOutput()

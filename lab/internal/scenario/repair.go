@@ -21,7 +21,7 @@ import (
 
 type gitCommit = gitserver.Commit
 
-// lookStep is how often objects are looked at that the observer does not follow.
+// lookStep is how often objects are read that the observer does not follow.
 const lookStep = 200 * time.Millisecond
 
 // eventually asks until the answer is yes.
@@ -74,7 +74,7 @@ func drift(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("a deleted Service and a changed HorizontalPodAutoscaler were put back after %.1f s", took.Seconds()), nil
 }
 
-// addConfigMap lets the overlay have one more object.
+// addConfigMap adds an object to the overlay.
 func (s *Stage) addConfigMap(name string, annotations string) error {
 	text := fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n%sdata:\n  added: by a commit\n", name, annotations)
 	if err := s.work.WriteFile(path.Join(s.overlay(), name+".yaml"), []byte(text)); err != nil {
@@ -96,7 +96,7 @@ func (s *Stage) hasConfigMap(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// prune adds an object by a commit, and removes it by another.
+// prune adds an object by a commit, and removes it by another one.
 func prune(ctx context.Context, s *Stage) (string, error) {
 	const name = "gridos-for-a-while"
 	if err := s.addConfigMap(name, ""); err != nil {
@@ -129,7 +129,8 @@ func prune(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("a ConfigMap came with a commit and was gone %.1f s after the next", took.Seconds()), nil
 }
 
-// brokenManifest breaks the overlay in two ways: one that Kustomize finds, and one that only the API server does.
+// brokenManifest breaks the overlay in two ways: Kustomize finds one, and only the API server finds
+// the other.
 func brokenManifest(ctx context.Context, s *Stage) (string, error) {
 	stable, err := s.stable(ctx)
 	if err != nil {
@@ -144,7 +145,7 @@ func brokenManifest(ctx context.Context, s *Stage) (string, error) {
 		for _, broken := range []struct {
 			what string
 			edit func() error
-			said []string // by Argo CD, of what is broken
+			said []string // by Argo CD, about the mistake
 		}{
 			{"a file that is not there", func() error { return s.addResource("forgotten.yaml") }, []string{"forgotten.yaml"}},
 			{"a port that is none", func() error {
@@ -190,7 +191,7 @@ func brokenManifest(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("Argo CD names %s; 0 of %d requests failed, no pod changed", strings.Join(told, " and "), requests), nil
 }
 
-// refused waits until Argo CD says what is broken, in words that name it.
+// refused waits until Argo CD reports the mistake, in words that name it.
 func (s *Stage) refused(ctx context.Context, words []string) (string, error) {
 	ctx, cancel := soon(ctx)
 	defer cancel()

@@ -44,7 +44,7 @@ func routing(ctx context.Context, s *Stage) (string, error) {
 
 // routingCanary changes the VirtualService while a canary has its second share of the requests.
 func routingCanary(ctx context.Context, s *Stage) (string, error) {
-	s.last = nil // undo would go back to the version that is released here
+	s.last = nil // undo would go back to the version that this scenario releases
 	b, err := s.build(ctx)
 	if err != nil {
 		return "", err
@@ -104,8 +104,8 @@ func routingCanary(ctx context.Context, s *Stage) (string, error) {
 		c.State.Rollout.Weights(), resets, reset.Milliseconds(), requests), nil
 }
 
-// reroute changes the VirtualService by two commits and by hand, and returns after what time each
-// of these was as Git says.
+// reroute changes the VirtualService by two commits and by hand. It returns, for each change, the
+// time until the VirtualService matched Git.
 func (s *Stage) reroute(ctx context.Context) ([]time.Duration, error) {
 	var took []time.Duration
 	const primary = "  - name: primary\n"
@@ -167,8 +167,8 @@ func (s *Stage) removeRoute(ctx context.Context) error {
 	})
 }
 
-// routed waits until the live VirtualService has the routes that Git says, with the weights that
-// the Rollout has come to.
+// routed waits until the live VirtualService has Git's routes, with the present weights of the
+// Rollout.
 func (s *Stage) routed(ctx context.Context) error {
 	objects, err := s.render(ctx, s.options.Environment)
 	if err != nil {
@@ -217,7 +217,7 @@ func withoutWeights(object *unstructured.Unstructured) (routes []map[string]any,
 		return nil, 0, fmt.Errorf("VirtualService %s: %w", object.GetName(), err)
 	}
 	for _, route := range virtual.Spec.HTTP {
-		destinations, _ := route["route"].([]any) // a route that the gateway answers itself has none
+		destinations, _ := route["route"].([]any) // a route that the gateway itself answers has none
 		for _, each := range destinations {
 			destination, ok := each.(map[string]any)
 			if !ok {

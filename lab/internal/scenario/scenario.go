@@ -1,5 +1,5 @@
-// Package scenario plays a release, and what can go wrong with one, in a lab that delivers from Git, and checks in the live objects what
-// the documents promise.
+// Package scenario plays releases and their failures in a lab that delivers from Git, and checks in
+// the live objects what the documents promise.
 package scenario
 
 import (
@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// Scenario is something that happens to a release, and what is promised of it.
+// Scenario is an event in the life of a release, with the promise about it.
 type Scenario struct {
-	// Name is what the command line calls it.
+	// Name is its name on the command line.
 	Name string
-	// Promise is what is checked, in a sentence.
+	// Promise is the checked promise, in a sentence.
 	Promise string
-	// Criteria are the success criteria of the delivery flow that it is evidence for.
+	// Criteria are the success criteria of the delivery flow that it proves.
 	Criteria []Criterion
-	// play returns what was seen, or why the promise does not hold.
+	// play returns the observations, or the reason why the promise does not hold.
 	play func(ctx context.Context, s *Stage) (evidence string, err error)
 }
 
-// GoodRelease is the name of the scenario in which all goes well.
+// GoodRelease is the name of the scenario in which everything succeeds.
 const GoodRelease = "good-release"
 
 // Criterion is one of the flow's success criteria; docs/GITOPS_COMPLETE_FLOW.md lists them.
@@ -40,14 +40,14 @@ const (
 	Audit           Criterion = "full audit trail in Git's history"
 )
 
-// Criteria are all of them, in the order of the documents.
+// Criteria returns all of them, in the order of the documents.
 func Criteria() []Criterion {
 	return []Criterion{
 		Infrastructure, BootstrapOnce, ArgoManagesApps, Kustomize, Progressive, GitIsTheTruth, NoManualKubectl, AutoRollback, Audit,
 	}
 }
 
-// All are the scenarios, in the order in which they are played.
+// All returns the scenarios, in the order in which they are played.
 func All() []Scenario {
 	return []Scenario{
 		{
@@ -203,27 +203,28 @@ func All() []Scenario {
 	}
 }
 
-// Result is how a scenario went.
+// Result is the result of a scenario.
 type Result struct {
 	Scenario string      `json:"scenario"`
 	Promise  string      `json:"promise"`
 	Criteria []Criterion `json:"criteria"`
 	Passed   bool        `json:"passed"`
-	// Evidence is what was seen, or why the promise does not hold.
+	// Evidence has the observations, or the reason why the promise does not hold.
 	Evidence string `json:"evidence"`
 	// PushToSynced and SyncedToPromoted are in seconds, of the scenario's release; nil if it has none.
 	PushToSynced     *float64 `json:"pushToSyncedSeconds,omitempty"`
 	SyncedToPromoted *float64 `json:"syncedToPromotedSeconds,omitempty"`
-	// Seconds is how long it took, with putting things back.
+	// Seconds is how long it took, including the restoring of the start.
 	Seconds float64 `json:"seconds"`
 }
 
 // timeout bounds one scenario. The longest is the one that waits for Argo CD to poll.
 const timeout = 5 * time.Minute
 
-// Play plays one scenario, and puts back what it changed: the next one begins with a healthy release. The result tells of a promise
-// that does not hold; the error says that the lab itself does not work, or that ctx is done. One promise is every scenario's: what
-// pods need to start is there.
+// Play plays one scenario, and undoes its changes: the next one begins with a healthy release. The
+// result reports a promise that does not hold; the error says that the lab itself does not work, or
+// that ctx is done. Every scenario has one promise in common: the objects that pods need to start
+// exist.
 func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
 	result := Result{Scenario: scenario.Name, Promise: scenario.Promise, Criteria: scenario.Criteria}
 	began := time.Now()
@@ -241,7 +242,8 @@ func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
 	evidence, failure := scenario.play(limited, s)
 	failure = errors.Join(failure, stop())
 	if ctx.Err() != nil {
-		// What was under way is not waited for, but Git does not go on asking for a bad version.
+		// Play does not wait for the present release, but Git must not keep asking for a bad
+		// version.
 		back, cancel := soon(context.WithoutCancel(ctx))
 		defer cancel()
 		return result, errors.Join(context.Cause(ctx), s.restore(back, start))
@@ -252,7 +254,7 @@ func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
 	}
 	result.PushToSynced, result.SyncedToPromoted = s.clock.intervals()
 	if result.Passed && s.keep {
-		start = "" // what was released stays
+		start = "" // the released version stays
 	}
 	back, cancelBack := context.WithTimeout(ctx, timeout)
 	defer cancelBack()

@@ -15,8 +15,8 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// smokeTest runs the Job of the smoke test, and then has the CronJob look as one that failed leaves it: the lab's pods ask for nothing
-// and never fail.
+// smokeTest runs the Job of the smoke test. Then it gives the CronJob the status that a failed run
+// leaves, because the lab's pods send no requests and never fail.
 func smokeTest(ctx context.Context, s *Stage) (_ string, err error) {
 	const name = "gridos-smoke"
 	crons, jobs := s.client.BatchV1().CronJobs(naming.NamespaceGridOS), s.client.BatchV1().Jobs(naming.NamespaceGridOS)
@@ -24,7 +24,7 @@ func smokeTest(ctx context.Context, s *Stage) (_ string, err error) {
 	if err != nil {
 		return "", err
 	}
-	// As kubectl create job --from does.
+	// This is what kubectl create job --from does.
 	job, err := jobs.Create(ctx, &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
 			GenerateName:    name + "-",
@@ -38,7 +38,7 @@ func smokeTest(ctx context.Context, s *Stage) (_ string, err error) {
 	background := metav1.DeletePropagationBackground
 	defer func() {
 		gone := jobs.Delete(context.WithoutCancel(ctx), job.Name, metav1.DeleteOptions{PropagationPolicy: &background})
-		if !apierrors.IsNotFound(gone) { // a run by the clock has made it one too many
+		if !apierrors.IsNotFound(gone) { // the limit on finished Jobs deletes it after a scheduled run
 			err = errors.Join(err, gone)
 		}
 	}()

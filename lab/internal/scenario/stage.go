@@ -26,11 +26,11 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// Options say where scenarios are played.
+// Options say where scenarios are played, and with which programs.
 type Options struct {
-	// Environment is the one of the lab.
+	// Environment is the lab's environment.
 	Environment string
-	// Dir takes the clone of the repository; it is empty or not there.
+	// Dir is the folder for the clone of the repository; it is empty or missing.
 	Dir string
 	// Kubeconfig is the file that signs in to the lab's cluster.
 	Kubeconfig string
@@ -38,9 +38,10 @@ type Options struct {
 	Lab *gitops.Client
 	// Kustomize, Kubectl, RolloutsPlugin and ArgoCD are the paths of the programs that people and pipelines use.
 	Kustomize, Kubectl, RolloutsPlugin, ArgoCD string
-	// Infrastructure tells how many resources the simulated Azure has, and which no stack of gridos-infra knows.
+	// Infrastructure returns the number of resources in the simulated Azure, and those that no
+	// stack of gridos-infra has.
 	Infrastructure func(ctx context.Context) (resources int, unknown []string, err error)
-	// Log takes an event per line, in JSON; Show takes lines for people, and Detail says what is waited for at the moment.
+	// Log gets an event per line, in JSON. Show gets lines for people, and Detail the present wait.
 	Log          io.Writer
 	Show, Detail func(text string)
 }
@@ -58,17 +59,17 @@ type Stage struct {
 	scenario string
 	began    time.Time
 	clock    clock
-	// keep says that the scenario leaves a good release behind, which need not be taken back.
+	// keep says that the scenario leaves a good release, which need not be undone.
 	keep     bool
 	releases int
-	last     *promotion // nil when there is none that can be taken back
+	last     *promotion // nil if there is none that can be undone
 }
 
-// promotion is something that was released and promoted.
+// promotion is a release that was promoted.
 type promotion struct {
 	what   string
 	commit string
-	before argo.State // what was stable until then
+	before argo.State // the stable version until then
 }
 
 // NewStage prepares to play. The caller closes the stage.
@@ -90,7 +91,7 @@ func (s *Stage) open(ctx context.Context) (err error) {
 	if s.config, err = clientcmd.BuildConfigFromFlags("", s.options.Kubeconfig); err != nil {
 		return err
 	}
-	s.config.QPS, s.config.Burst = 50, 100 // objects that are not followed are looked at several times a second
+	s.config.QPS, s.config.Burst = 50, 100 // objects that are not followed are read several times a second
 	if s.client, err = kubernetes.NewForConfig(s.config); err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (s *Stage) begin(scenario string) {
 	s.say("begin", nil)
 }
 
-// event is a line of the log.
+// event is one line of the log.
 type event struct {
 	Time     time.Time `json:"time"`
 	Scenario string    `json:"scenario"`
@@ -138,7 +139,8 @@ type event struct {
 	Detail  any     `json:"detail,omitempty"`
 }
 
-// say notes an event. A log that cannot be written must not end what is played: its end is checked by whoever opened it.
+// say logs an event. A log that cannot be written must not end the scenario; the function that
+// opened the log checks its end.
 func (s *Stage) say(what string, detail any) {
 	now := time.Now()
 	line, err := json.Marshal(event{now.UTC(), s.scenario, now.Sub(s.began).Seconds(), what, detail})
@@ -148,7 +150,7 @@ func (s *Stage) say(what string, detail any) {
 	_, _ = s.options.Log.Write(append(line, '\n'))
 }
 
-// tell notes an event and shows it.
+// tell logs an event and shows it.
 func (s *Stage) tell(what, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	s.say(what, text)
@@ -169,7 +171,8 @@ func (c clock) intervals() (pushToSynced, syncedToPromoted *float64) {
 	return between(c.pushed, c.synced), between(c.synced, c.promoted)
 }
 
-// settle waits until the application is as Git says, healthy, and all requests go to the stable version.
+// settle waits until the application matches Git and is healthy, and all requests go to the stable
+// version.
 func (s *Stage) settle(ctx context.Context) error {
 	head, err := s.work.Head(ctx)
 	if err != nil {
@@ -182,7 +185,8 @@ func (s *Stage) settle(ctx context.Context) error {
 	return err
 }
 
-// putBack brings the manifests to where they were at a commit, if one is given, and waits until all is healthy again.
+// putBack restores the manifests of a commit, if one is given, and waits until everything is
+// healthy again.
 func (s *Stage) putBack(ctx context.Context, commit string) error {
 	if err := s.options.Lab.SetWebhook(ctx, true); err != nil {
 		return err
@@ -195,7 +199,7 @@ func (s *Stage) putBack(ctx context.Context, commit string) error {
 	return s.settle(ctx)
 }
 
-// restore lets Git ask for the manifests of a commit again.
+// restore makes Git ask for the manifests of a commit again.
 func (s *Stage) restore(ctx context.Context, commit string) error {
 	changed, err := s.work.Restore(ctx, commit, "applications")
 	if err != nil || !changed {
@@ -205,7 +209,7 @@ func (s *Stage) restore(ctx context.Context, commit string) error {
 	return err
 }
 
-// commit commits what was changed, and pushes it.
+// commit commits the changes, and pushes them.
 func (s *Stage) commit(ctx context.Context, message string) (string, error) {
 	commit, err := s.work.Commit(ctx, message)
 	if err != nil {
@@ -227,11 +231,12 @@ func short(commit string) string { return commit[:min(7, len(commit))] }
 
 // build is a version of the service in the registry.
 type build struct {
-	// Tag is the image's, Reference its whole name and Digest what the registry has under it.
+	// Tag is the image's tag, Reference its whole name and Digest its digest in the registry.
 	Tag, Reference, Digest string
 }
 
-// build makes a change of the service, commits it and builds and pushes its image, as the pipeline does.
+// build changes the service, commits the change, and builds and pushes the image, as the pipeline
+// does.
 func (s *Stage) build(ctx context.Context) (build, error) {
 	s.releases++
 	note := fmt.Sprintf("%s %d\n", time.Now().UTC().Format(time.RFC3339Nano), s.releases)
@@ -251,7 +256,7 @@ func (s *Stage) build(ctx context.Context) (build, error) {
 	return s.publish(ctx, b)
 }
 
-// publish builds and pushes the image of a commit, whose names b has.
+// publish builds and pushes the image of a commit; b has its names.
 func (s *Stage) publish(ctx context.Context, b build) (build, error) {
 	s.options.Detail("building " + b.Tag)
 	built, err := image.Build(ctx, s.work.Dir+"/src", b.Tag)
@@ -266,10 +271,10 @@ func (s *Stage) publish(ctx context.Context, b build) (build, error) {
 	return b, nil
 }
 
-// imageName is what the base calls the image.
+// imageName is the image's name in the base.
 const imageName = "gridosacr.azurecr.io/gridos"
 
-// release lets the overlay name an image, and pushes that.
+// release sets the image in the overlay, and pushes the change.
 func (s *Stage) release(ctx context.Context, b build) (commit string, err error) {
 	if err := s.work.SetImage(ctx, s.options.Kustomize, s.overlay(), imageName+"="+b.Reference); err != nil {
 		return "", err
@@ -290,22 +295,23 @@ func (s *Stage) synced(ctx context.Context, commit string) (argo.State, error) {
 	return state, err
 }
 
-// promoted tells that the Rollout's wanted version is the stable one, and gets all requests.
+// promoted reports whether the Rollout's wanted version is the stable one, and gets all requests.
 func (s *Stage) promoted(state argo.State) bool {
 	r := state.Rollout
 	return r.Seen() && r.Status.Phase == "Healthy" && r.Status.CurrentPodHash == r.Status.StableRS && state.Routing.Canary == 0
 }
 
-// course is how a canary went.
+// course is the course of a canary.
 type course struct {
 	State argo.State
-	// Weights are the shares of the requests that it got, in percent, in their order.
+	// Weights are its shares of the requests, in percent, in their order.
 	Weights []int
-	// Analyses are its own that were steps, and Background those that went on during the steps.
+	// Analyses are its analyses that were steps, and Background those that ran during the steps.
 	Analyses, Background []argo.Analysis
 }
 
-// follow shows a canary until done says so, or it is promoted, or aborted. The error is that of done.
+// follow shows a canary until done returns true, or it is promoted or aborted. The error is that of
+// done.
 func (s *Stage) follow(ctx context.Context, tag string, done func(argo.State) (bool, error)) (course, error) {
 	since := s.clock.pushed
 	shown := map[string]bool{}
@@ -362,10 +368,10 @@ func (s *Stage) follow(ctx context.Context, tag string, done func(argo.State) (b
 	return c, nil
 }
 
-// throughout is for follow: until the canary is through.
+// throughout makes follow go on until the canary has ended.
 func throughout(argo.State) (bool, error) { return false, nil }
 
-// detail says in a line where a canary stands.
+// detail describes the present state of a canary in a line.
 func detail(state argo.State) string {
 	r := state.Rollout
 	text := fmt.Sprintf("%s, step %d of %d, canary %d %%",
@@ -378,8 +384,8 @@ func detail(state argo.State) string {
 	return text
 }
 
-// users tells what became of the users' requests while something happens. It looks on until there were enough of them, for what happens
-// may take less time than passes between two requests.
+// users returns the results of the users' requests during an action. It goes on until there were
+// enough requests, because the action may be shorter than the time between two of them.
 func (s *Stage) users(ctx context.Context, while func() error) (seen traffic.Seen, err error) {
 	before, err := s.options.Lab.Seen(ctx)
 	if err != nil {
@@ -400,7 +406,7 @@ func (s *Stage) users(ctx context.Context, while func() error) (seen traffic.See
 	return seen, err
 }
 
-// unnoticed returns how many requests users made while something happens of which they must notice nothing.
+// unnoticed returns the number of users' requests during an action that they must not notice.
 func (s *Stage) unnoticed(ctx context.Context, while func() error) (requests uint64, err error) {
 	seen, err := s.users(ctx, while)
 	if err != nil {
@@ -413,7 +419,7 @@ func (s *Stage) unnoticed(ctx context.Context, while func() error) (requests uin
 	return requests, nil
 }
 
-// component returns a component that runs.
+// component returns a running component.
 func (s *Stage) component(ctx context.Context, name string) (delivery.Component, error) {
 	status, err := s.options.Lab.Status(ctx)
 	if err != nil {
@@ -426,7 +432,7 @@ func (s *Stage) component(ctx context.Context, name string) (delivery.Component,
 	return status.Components[i], nil
 }
 
-// soon bounds what takes seconds when it works.
+// soon bounds an action that takes seconds if it works.
 func soon(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Minute)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// version is a revision of the Rollout that had these pods.
+// version is a revision of the Rollout, with its pods.
 type version struct {
 	hash string
 	pods map[string]bool // by their UIDs
@@ -26,7 +26,7 @@ func (s *Stage) stable(ctx context.Context) (version, error) {
 	return version{hash, pods}, err
 }
 
-// untouched tells that a version is the stable one, is healthy and has kept its pods.
+// untouched returns an error unless a version is the stable one, is healthy and has kept its pods.
 func (s *Stage) untouched(ctx context.Context, v version) error {
 	state, err := s.observer.State()
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Stage) untouched(ctx context.Context, v version) error {
 	return s.keptItsPods(ctx, v)
 }
 
-// keptItsPods tells that a version has the pods that it had.
+// keptItsPods returns an error unless a version still has the same pods.
 func (s *Stage) keptItsPods(ctx context.Context, v version) error {
 	now, err := s.pods(ctx, v.hash)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Stage) keptItsPods(ctx context.Context, v version) error {
 	return nil
 }
 
-// pods are the UIDs of the pods of a revision that are not on their way out.
+// pods returns the UIDs of a revision's pods that are not being deleted.
 func (s *Stage) pods(ctx context.Context, hash string) (map[string]bool, error) {
 	of := metav1.ListOptions{LabelSelector: "rollouts-pod-template-hash=" + hash}
 	list, err := s.client.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)

@@ -24,22 +24,22 @@ import (
 const repositoryTimeout = 5 * time.Second
 
 // chartSource is a chart repository with the charts that the platform takes from it. They are
-// replaced together or not at all, for they share one key of the configuration.
+// replaced together or not at all, because they share one key of the configuration.
 type chartSource struct {
-	// key is that of the repository's address.
+	// key is the configuration key of the repository's address.
 	key    string
 	charts []standIn
 }
 
-// standIn is what replaces a chart whose repository does not answer.
+// standIn replaces a chart whose repository does not answer.
 type standIn struct {
-	// prefix is that of the chart's keys in the configuration.
+	// prefix is the prefix of the chart's keys in the configuration.
 	prefix string
-	// of picks the chart's settings.
+	// of returns the chart's settings.
 	of func(s bootstrap.Settings) helm.Chart
-	// name is the chart's, and that of the folder in tools/ which pins module.
+	// name is the name of the chart, and of the folder in tools/ that pins module.
 	name, module string
-	// wrap makes the chart out of the module.
+	// wrap makes the chart from the module.
 	wrap func(moduleDir, dest string) (string, error)
 }
 
@@ -60,10 +60,10 @@ var chartSources = []chartSource{
 	}}},
 }
 
-// charts returns what the lab changes in the configuration of the charts. Where a chart repository
-// answers that is nothing. Where it does not, the lab wraps as charts what the projects publish as
-// source. A decision holds for the life of the environment: a release does not change its chart
-// because the network does.
+// charts returns the lab's changes to the configuration of the charts. If a chart repository
+// answers, there are none. Otherwise the lab makes charts from the sources of the projects. The
+// decision holds for the life of the environment, so that the network's state does not change a
+// release's chart.
 func (m *machine) charts(ctx context.Context) (map[string]any, error) {
 	settings, err := m.bootstrapSettings(ctx)
 	if err != nil {
@@ -99,8 +99,8 @@ func (m *machine) chartsOf(ctx context.Context, source chartSource, settings boo
 	}
 }
 
-// inBootstrap returns the absolute path that a path in the configuration means: it is relative to
-// the project's directory, and the lab's engine works in another.
+// inBootstrap returns the absolute form of a path in the configuration. The path is relative to the
+// project's directory, and the lab's engine works in another.
 func (m *machine) inBootstrap(path string) string {
 	if filepath.IsAbs(path) {
 		return path
@@ -108,7 +108,7 @@ func (m *machine) inBootstrap(path string) string {
 	return filepath.Join(m.site.ProjectDir(stacks.Bootstrap.Directory), path)
 }
 
-// repositoryCharts is for charts that are in a repository which may not answer.
+// repositoryCharts is for charts in a repository that may not answer.
 func (m *machine) repositoryCharts(ctx context.Context, source chartSource, settings bootstrap.Settings) (map[string]any, error) {
 	dir := filepath.Join(m.site.ChartsDir(), source.key)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
@@ -152,12 +152,12 @@ func (m *machine) ownCharts(source chartSource, settings bootstrap.Settings) (ma
 	return overrides, nil
 }
 
-// fromRepository is the file in the folder of a repository's charts that says that the
-// environment's charts are the repository's.
+// fromRepository is a file in the folder of a repository's charts. It says that the environment
+// uses the repository's own charts.
 const fromRepository = "from-the-repository"
 
-// decideCharts fills dir with the charts that stand in for the repository's, or notes there that
-// the repository answers. The folder appears in one step, so that a killed lab leaves no half of a
+// decideCharts fills dir with the charts that replace the repository's, or records there that the
+// repository answers. The folder appears in one step, so that a killed lab leaves no half of a
 // decision.
 func (m *machine) decideCharts(ctx context.Context, dir string, source chartSource, repository string) error {
 	unfinished := dir + ".unfinished"
@@ -168,14 +168,14 @@ func (m *machine) decideCharts(ctx context.Context, dir string, source chartSour
 	if os.Getenv(toolchain.EnvOffline) == "" && charts.Reachable(ctx, repository, repositoryTimeout) {
 		fill = func() error { return os.WriteFile(filepath.Join(unfinished, fromRepository), nil, 0o600) }
 	}
-	// An interrupted look at the repository is no answer.
+	// An interrupted request to the repository is no answer.
 	if err := errors.Join(fill(), ctx.Err()); err != nil {
 		return err
 	}
 	return os.Rename(unfinished, dir)
 }
 
-// wrapCharts writes the charts that stand in for those of source into dir.
+// wrapCharts writes the charts that replace those of source into dir.
 func (m *machine) wrapCharts(ctx context.Context, dir string, source chartSource) error {
 	step := m.display.Start("charts")
 	for _, chart := range source.charts {

@@ -19,7 +19,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// checkout makes a checkout with nothing but what the lab reads, and returns an environment in it.
+// checkout makes a checkout with only the files that the lab reads, and returns an environment in
+// it.
 func checkout(t *testing.T, environment string) site.Site {
 	t.Helper()
 	repository, err := filepath.Abs("../../..")
@@ -29,8 +30,8 @@ func checkout(t *testing.T, environment string) site.Site {
 	return s
 }
 
-// chartsOf returns the machine of a prod whose bootstrap is configured with values, in a checkout
-// that is not up.
+// chartsOf returns the machine of a prod environment whose bootstrap is configured with values, in
+// a checkout that is not up.
 func chartsOf(t *testing.T, values map[string]any) *machine {
 	t.Helper()
 	s := checkout(t, "prod")
@@ -50,7 +51,7 @@ func TestUnit_ChartsOfARepositoryThatAnsweredOnceAreNotReplaced(t *testing.T) {
 	m := chartsOf(t, map[string]any{
 		"gridos-bootstrap:chartRepository": repository.URL, "gridos-bootstrap:externalSecretsChartRepository": repository.URL,
 	})
-	// What a lab leaves that was killed while it decided.
+	// A lab that is killed while it decides leaves this folder.
 	unfinished := filepath.Join(m.site.ChartsDir(), "chartRepository.unfinished")
 	require.NoError(t, os.MkdirAll(filepath.Join(unfinished, "argo-cd"), 0o700))
 	overrides, err := m.charts(t.Context())

@@ -17,8 +17,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/world/baseline"
 )
 
-// Compare reports what the working tree would change in an environment that the commit made at
-// which the checkout left ref. Nothing of it stays but the built commit, for the next time.
+// Compare reports what the working tree would change in an environment made by the commit at which
+// the checkout branched off ref. Only the built commit stays, for the next time.
 func Compare(ctx context.Context, s site.Site, ref string, display *progress.Display) (report changes.Report, err error) {
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
 		return report, Mistake{err}
@@ -54,9 +54,9 @@ func Compare(ctx context.Context, s site.Site, ref string, display *progress.Dis
 	return report, err
 }
 
-// onTopOf returns an engine that previews against what another version of the lab brought up. Its
-// simulated Azure is this version's, with a copy of the other's inventory: the working tree may
-// need what the other does not know.
+// onTopOf returns an engine that previews against an environment that another version of the lab
+// brought up. Its simulated Azure is this version's, with a copy of the other's inventory, because
+// the working tree may use features that the other version does not know.
 func (m *machine) onTopOf(ctx context.Context) (*engine.Engine, func() error, error) {
 	if err := daemon.WaitForCluster(ctx, m.site); err != nil {
 		return nil, nil, err
@@ -98,7 +98,7 @@ func (m *machine) onTopOf(ctx context.Context) (*engine.Engine, func() error, er
 	return e, stop, nil
 }
 
-// standing is a cluster that is there and stays as it is: previews only sign in to it.
+// standing is an existing cluster that is not changed: previews only sign in to it.
 type standing struct{ kubeconfigFile string }
 
 // Kubeconfig implements azure.Kubernetes.

@@ -32,21 +32,21 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Delivery says whether an environment shall have what delivers from Git.
+// Delivery says whether an environment must have delivery from Git.
 type Delivery string
 
-// What can be wanted.
+// The possible values.
 const (
 	DeliveryAsItIs Delivery = ""
 	DeliveryYes    Delivery = "yes"
 	DeliveryNo     Delivery = "no"
-	// DeliveryAuto means yes where the programs can be had.
+	// DeliveryAuto means yes if the programs are available.
 	DeliveryAuto Delivery = "auto"
 	// deliveryToRemove keeps what the environment has; only Down uses it.
 	deliveryToRemove Delivery = "remove"
 )
 
-// prepareGitOps finds what delivers from Git, if that is wanted.
+// prepareGitOps finds the programs that deliver from Git, if that is wanted.
 func (m *machine) prepareGitOps(ctx context.Context, wanted Delivery) error {
 	_, err := os.Stat(m.site.GitOpsDir())
 	has := err == nil
@@ -68,7 +68,8 @@ func (m *machine) prepareGitOps(ctx context.Context, wanted Delivery) error {
 		if !has {
 			return nil
 		}
-		// Neither the stacks' files nor PATH are asked: what was started is what must be stopped.
+		// The started configuration decides, not the stacks' files or PATH: Down must stop what was
+		// started.
 		if running, err := daemon.ReadConfig(m.site.Dir); err == nil && running.GitOps != nil {
 			if _, err := os.Stat(running.GitOps.Binaries.ArgoCD); err == nil {
 				m.gitops = running.GitOps
@@ -132,7 +133,7 @@ func (m *machine) appsSettings(ctx context.Context) (apps.Settings, error) {
 	return apps.Load(config.FromMap(stacks.Apps.Name, m.site.Environment, values), m.site.Environment)
 }
 
-// deliverFromOwnGit lets Argo CD sync from the lab's Git server.
+// deliverFromOwnGit makes Argo CD sync from the lab's Git server.
 func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overrides) error {
 	status, err := gitOpsStatus(ctx, m.site)
 	if err != nil {
@@ -154,7 +155,8 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	if err != nil {
 		return err
 	}
-	// What the user permits beside the repository itself stays permitted: an entry of the catalogue may be from there.
+	// Other repositories that the user permits stay permitted: an entry of the catalogue may come
+	// from there.
 	overrides[stacks.Bootstrap.Name]["sourceRepositories"] = append([]string{status.GitURL}, platform.ArgoCD.Projects.SourceRepositories...)
 	overrides[stacks.Apps.Name]["repositoryUrl"] = status.GitURL
 	overrides[stacks.Apps.Name]["applications"] = entries
@@ -166,11 +168,11 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	return nil
 }
 
-// commitHash is a commit by its whole hash, or by the beginning of it.
+// commitHash matches the whole hash of a commit, or the beginning of one.
 var commitHash = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 
-// branchFor is the branch of the lab's Git that has the working tree: the configured revision, unless that is a commit, which cannot be
-// made again.
+// branchFor returns the branch of the lab's Git server with the working tree: the configured
+// revision, unless that is a commit, because a commit cannot be made again.
 func branchFor(revision string) string {
 	if commitHash.MatchString(revision) {
 		return "main"
@@ -178,8 +180,9 @@ func branchFor(revision string) string {
 	return revision
 }
 
-// withoutPrometheus returns the entries of the user's catalogue, as JSON has them, without Prometheus: its chart comes from a repository
-// that the lab may not reach, and Prometheus runs beside the cluster instead.
+// withoutPrometheus returns the entries of the user's catalogue, in the form of JSON, without
+// Prometheus. Its chart comes from a repository that the lab may not reach, and Prometheus runs
+// beside the cluster instead.
 func withoutPrometheus(catalogue string) ([]map[string]any, error) {
 	var entries []map[string]any
 	if catalogue != "" {
@@ -210,11 +213,11 @@ func gitOpsStatus(ctx context.Context, s site.Site) (gitops.Status, error) {
 	return client.Status(ctx)
 }
 
-// deliveryTimeout bounds the wait for the first sync of an environment: Argo CD starts, and the
-// application's pods.
+// deliveryTimeout bounds the wait for the first sync of an environment, in which Argo CD and the
+// application's pods start.
 const deliveryTimeout = 5 * time.Minute
 
-// awaitDelivery waits until Argo CD has brought the application to where Git says.
+// awaitDelivery waits until Argo CD has synced the application to Git's version.
 func (m *machine) awaitDelivery(ctx context.Context) (err error) {
 	if m.gitops == nil {
 		return nil
@@ -242,7 +245,7 @@ func (m *machine) awaitDelivery(ctx context.Context) (err error) {
 		step.Update(strings.Join([]string{
 			cmp.Or(sync.Status, "waiting for Argo CD"), state.Application.Status.Health.Status, state.Application.Problem(),
 		}, " "))
-		// A release that was aborted, or is on its way, is no reason to wait.
+		// It does not wait for a release that was aborted or is under way.
 		rollout := state.Rollout.Status
 		settled := state.Application.Healthy() && rollout.Phase == "Healthy" || rollout.Abort || rollout.Phase == "Paused"
 		return sync.Status == "Synced" && settled, nil
@@ -255,8 +258,8 @@ func (m *machine) awaitDelivery(ctx context.Context) (err error) {
 	return nil
 }
 
-// Play runs do on a stage in the environment, on which scenarios are played, and then leaves it.
-// Each event is written to the environment's log of scenarios, which begins empty. Detail is told
+// Play runs do on a stage for scenarios in the environment, and closes the stage. Each event is
+// written to the environment's log of scenarios, which begins empty. detail gets a description of
 // what the scenario in play is doing.
 func Play(ctx context.Context, s site.Site, display *progress.Display, detail func(string), do func(*scenario.Stage) error) (err error) {
 	record, running, err := s.Running()

@@ -25,8 +25,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// Recover makes the states of the environment agree with what is there, and returns what it
-// adopted. Strangers are resources that neither a state nor the program knows.
+// Recover makes the states of the environment agree with Azure and the cluster, and returns the
+// resources that it adopted. Strangers are resources that neither a state nor the program has.
 func Recover(ctx context.Context, s site.Site, display *progress.Display,
 ) (adopted []string, strangers []azure.Resource, err error) {
 	if !s.Exists() {
@@ -39,12 +39,12 @@ func Recover(ctx context.Context, s site.Site, display *progress.Display,
 	return m.recover(ctx, e, overrides)
 }
 
-// recover is Recover for an environment that is ready to be worked on.
+// recover is Recover for an environment that is ready to work on.
 func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engine.Overrides,
 ) (adopted []string, strangers []azure.Resource, err error) {
 	for _, settle := range []func(context.Context) error{
 		func(ctx context.Context) error { return daemon.WaitForCluster(ctx, m.site) },
-		e.AwaitLeftovers, // they may still change what the next steps look at
+		e.AwaitLeftovers, // these may still change what the next steps read
 		m.awaitAzure,
 		m.settleCluster,
 	} {
@@ -60,7 +60,7 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 	if adopted, err = e.Recover(ctx, overrides, m.find(ctx, control)); err != nil {
 		return nil, nil, err
 	}
-	// What was left running may have destroyed all that there was.
+	// A process that was left running may have destroyed everything.
 	if err := m.endRemoval(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -72,10 +72,11 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 	return adopted, strangers, err
 }
 
-// deletionEnd is how long the deletion of a namespace may take that no finalizer holds.
+// deletionEnd is how long the deletion of a namespace may take if no finalizer holds it.
 const deletionEnd = time.Minute
 
-// settleCluster removes from the cluster what a refresh would see although it will not stay.
+// settleCluster removes objects from the cluster that a refresh would see although they will not
+// stay.
 func (m *machine) settleCluster(ctx context.Context) error {
 	config, err := clientcmd.BuildConfigFromFlags("", m.site.KubeconfigFile())
 	if err != nil {
@@ -91,8 +92,8 @@ func (m *machine) settleCluster(ctx context.Context) error {
 	return awaitDeletions(ctx, client)
 }
 
-// awaitDeletions waits for the namespaces that a killed deletion has begun to delete: they can
-// still be read, and will not stay.
+// awaitDeletions waits for the namespaces that a killed removal has begun to delete: they can still
+// be read, and will not stay.
 func awaitDeletions(ctx context.Context, client kubernetes.Interface) error {
 	var going []string
 	err := wait.PollUntilContextTimeout(ctx, deletionEnd/100, deletionEnd, true, func(ctx context.Context) (bool, error) {
@@ -115,9 +116,9 @@ func awaitDeletions(ctx context.Context, client kubernetes.Interface) error {
 	return err
 }
 
-// dropUnfinishedReleases deletes Helm's records of what it was doing when it was killed. With them
-// a refresh would take a half-upgraded or half-deleted release for whole. What Helm has installed
-// stays, and the next installation takes it over.
+// dropUnfinishedReleases deletes Helm's records of operations during which it was killed. With
+// these records a refresh would take a half-upgraded or half-deleted release for whole. The objects
+// that Helm has installed stay, and the next installation takes them over.
 func dropUnfinishedReleases(ctx context.Context, client kubernetes.Interface) error {
 	unfinished := metav1.ListOptions{
 		LabelSelector: "owner=helm,status in (pending-install,pending-upgrade,pending-rollback,uninstalling)",
@@ -135,9 +136,9 @@ func dropUnfinishedReleases(ctx context.Context, client kubernetes.Interface) er
 	return nil
 }
 
-// find returns how a resource of the program is found in the simulated Azure, and an Application in
-// the cluster. A vault that is soft-deleted is recovered first: its name is taken, and what is in
-// it is worth having.
+// find returns a function that finds a resource of the program in the simulated Azure, and an
+// Application in the cluster. It first recovers a soft-deleted vault, because its name is taken and
+// its content is worth keeping.
 func (m *machine) find(ctx context.Context, control *azure.Control) engine.FindID {
 	return func(typ string, inputs map[string]any) (string, bool, error) {
 		if typ == "kubernetes:argoproj.io/v1alpha1:Application" {

@@ -16,7 +16,7 @@ func namespaceIn(name string, phase corev1.NamespacePhase) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NamespaceStatus{Phase: phase}}
 }
 
-// What can still be read and will not stay is no ground for a refresh.
+// A namespace that can still be read but is being deleted must not count for a refresh.
 func TestUnit_RecoveryWaitsForNamespacesOnTheirWayOut(t *testing.T) {
 	t.Parallel()
 	client := fake.NewClientset(namespaceIn("argocd", corev1.NamespaceTerminating), namespaceIn("gridos", corev1.NamespaceActive))

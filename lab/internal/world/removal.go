@@ -14,22 +14,22 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// Down destroys the environment, and stops and removes everything that it ran, or leaves the
-// background process running. What is not finished stays, so that Down can go on. Left is what the
-// simulated Azure still has in the end.
+// Down destroys the environment, and stops and removes all its processes and files, or leaves the
+// background process running. What is not finished stays, so that Down can go on later. Left are
+// the resources that the simulated Azure still has at the end.
 func Down(ctx context.Context, s site.Site, display *progress.Display, keepRunning bool,
 ) (results []engine.Result, left []azure.Resource, err error) {
 	m, err := prepare(ctx, s, display, deliveryToRemove)
 	if err != nil {
 		return nil, nil, err
 	}
-	// Neither the stacks' files nor the chart repository are asked: a mistake there must not keep
+	// Down needs neither the stacks' files nor the chart repository: a mistake there must not keep
 	// anything up.
 	e, err := m.startToDestroy(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	// Destroying runs no program, so nothing else waits for a cluster that is just coming back.
+	// Destroying runs no program, so no other step waits for a cluster that is just restarting.
 	if err := daemon.WaitForCluster(ctx, s); err != nil {
 		return nil, nil, err
 	}
@@ -51,7 +51,7 @@ func Down(ctx context.Context, s site.Site, display *progress.Display, keepRunni
 	return results, left, nil
 }
 
-// DiscardAbandoned removes the places of previews that were killed before they could do so
+// DiscardAbandoned removes the sites of previews that were killed before they could do it
 // themselves.
 func DiscardAbandoned(ctx context.Context, s site.Site) error {
 	abandoned, err := s.Abandoned()
@@ -66,7 +66,7 @@ func DiscardAbandoned(ctx context.Context, s site.Site) error {
 	return nil
 }
 
-// Discard stops what a site ran and removes it.
+// Discard stops the processes of a site and removes it.
 func Discard(ctx context.Context, s site.Site) error {
 	if err := daemon.Stop(ctx, s); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (m *machine) endRemoval(ctx context.Context) error {
 	return m.purge(ctx)
 }
 
-// purge purges the soft-deleted vaults: each keeps its name from the next Up.
+// purge purges the soft-deleted vaults, because each would block its name for the next Up.
 func (m *machine) purge(ctx context.Context) error {
 	control, err := m.control()
 	if err != nil {
@@ -147,7 +147,7 @@ func (m *machine) purge(ctx context.Context) error {
 	return errors.Join(control.Purge(ctx), control.Close())
 }
 
-// leftInAzure is what the simulated Azure still has.
+// leftInAzure returns the resources that the simulated Azure still has.
 func leftInAzure(s site.Site) ([]azure.Resource, error) {
 	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
 	if err != nil {
@@ -156,7 +156,8 @@ func leftInAzure(s site.Site) ([]azure.Resource, error) {
 	return azure.Unseeded(cloud.Inventory()), nil
 }
 
-// unknownTo returns the resources, made by a deployment or by hand, that none of the ids names.
+// unknownTo returns the resources, made by a deployment or by hand, that are not among the known
+// ids.
 func unknownTo(known []string, s site.Site) ([]azure.Resource, error) {
 	left, err := leftInAzure(s)
 	return without(known, left), err
@@ -165,6 +166,6 @@ func unknownTo(known []string, s site.Site) ([]azure.Resource, error) {
 // without returns the resources that none of the ids names.
 func without(ids []string, resources []azure.Resource) []azure.Resource {
 	return slices.DeleteFunc(slices.Clone(resources), func(r azure.Resource) bool {
-		return slices.ContainsFunc(ids, func(id string) bool { return strings.EqualFold(id, r.ID) }) // as ids compare in ARM
+		return slices.ContainsFunc(ids, func(id string) bool { return strings.EqualFold(id, r.ID) }) // as ARM compares ids
 	})
 }

@@ -36,8 +36,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A removal that is stopped after its last resource leaves a vault that is soft-deleted and has no
-// group to be recovered into.
+// A removal that is stopped after its last resource leaves a soft-deleted vault without a group to
+// recover it into.
 func TestEngine_ARemovalThatWasStoppedAtItsEndIsNotInTheWay(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	s := checkout(t, "dev")

@@ -28,7 +28,8 @@ func ErrNotUp(s site.Site) error {
 	return fmt.Errorf("%s is not up; run `%s` first", s.Environment, s.Command("up"))
 }
 
-// Fulfilled returns an error for what Azure accepts in silence although it cannot work.
+// Fulfilled returns an error for each deployment that Azure accepts in silence although it cannot
+// work.
 func Fulfilled(s site.Site) error {
 	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
 	if err != nil {

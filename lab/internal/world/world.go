@@ -20,16 +20,16 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// timeScale is how much of Azure's time the simulated Azure takes: a cluster that takes five
-// minutes there takes one and a half seconds here, and everything else in proportion.
+// timeScale is the factor on Azure's durations: a cluster that takes five minutes there takes one
+// and a half seconds here, and everything else in proportion.
 const timeScale = 0.005
 
 // rolePropagation is how long programs wait in the lab for a new role assignment: a little more
 // than the simulated Azure takes.
 const rolePropagation = 200 * time.Millisecond
 
-// Mistake is an error in what a person wrote, in the configuration or as the name of a commit.
-// Nothing was touched.
+// Mistake is an error in a person's input: the configuration or the name of a commit. Nothing was
+// changed.
 type Mistake struct{ error }
 
 // Unwrap gives access to the single mistakes.
@@ -44,16 +44,16 @@ type machine struct {
 	gitops   *gitops.Options // nil without delivery from Git
 }
 
-// FindTools makes sure that everything which an environment runs is there, and builds what is
-// missing. It starts nothing.
+// FindTools makes sure that all programs of an environment are there, and builds missing ones. It
+// starts nothing.
 func FindTools(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) error {
 	_, err := prepare(ctx, s, display, wanted)
 	return err
 }
 
-// Up brings the environment up, and waits until Argo CD, if it runs, has synced the application.
-// After an engine was killed it recovers first; strangers are then the resources in Azure that
-// neither a state nor the program knows.
+// Up brings the environment up, and waits until Argo CD, if it runs, has synced the application. If
+// an engine was killed, it recovers first; strangers are then the resources in Azure that neither a
+// state nor the program has.
 func Up(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery,
 ) (results []engine.Result, strangers []azure.Resource, err error) {
 	m, e, overrides, err := begin(ctx, s, display, wanted)
@@ -78,8 +78,8 @@ func Up(ctx context.Context, s site.Site, display *progress.Display, wanted Deli
 	return results, strangers, err
 }
 
-// Preview plans the environment. One that is not up is planned from nothing, at a place that is
-// removed afterwards.
+// Preview plans the environment. If it is not up, Preview plans it from nothing, in a temporary
+// site.
 func Preview(ctx context.Context, s site.Site, display *progress.Display) (results []engine.Result, err error) {
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
 		return nil, Mistake{err}
@@ -115,8 +115,8 @@ func Preview(ctx context.Context, s site.Site, display *progress.Display) (resul
 	return e.Preview(ctx, overrides)
 }
 
-// Configure brings what the plain Pulumi CLI reads to where the stack files of an environment that
-// is up are now.
+// Configure brings the plain Pulumi CLI's configuration up to date with the stack files of an
+// environment that is up.
 func Configure(ctx context.Context, s site.Site, display *progress.Display) error {
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
 		return Mistake{err}
@@ -171,7 +171,7 @@ func begin(ctx context.Context, s site.Site, display *progress.Display, wanted D
 }
 
 // start runs the background process, or finds it running, and returns an engine that uses it. The
-// resources of others are in the simulated Azure from the first start on.
+// resources of other owners are in the simulated Azure from the first start on.
 func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
 	kwok, err := m.resolver.ModuleDir(ctx, toolchain.Kwok, "sigs.k8s.io/kwok")
 	if err != nil {
@@ -203,11 +203,11 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 	if err != nil {
 		return nil, err
 	}
-	record.Tools = m.paths.Dirs() // what runs may have been started with other pins
+	record.Tools = m.paths.Dirs() // a running process may have been started with other pins
 	return engine.New(m.site, record, m.display)
 }
 
-// control returns the control of the simulated Azure that runs; the caller closes it.
+// control returns the control of the running simulated Azure; the caller closes it.
 func (m *machine) control() (*azure.Control, error) {
 	record, running, err := m.site.Running()
 	if err == nil && (!running || record.Ending) {
@@ -219,7 +219,7 @@ func (m *machine) control() (*azure.Control, error) {
 	return azure.Connect(record.AzurePort)
 }
 
-// awaitAzure waits until Azure has done what it has taken on.
+// awaitAzure waits until Azure has finished its operations.
 func (m *machine) awaitAzure(ctx context.Context) error {
 	control, err := m.control()
 	if err != nil {
@@ -228,15 +228,15 @@ func (m *machine) awaitAzure(ctx context.Context) error {
 	return errors.Join(control.AwaitIdle(ctx), control.Close())
 }
 
-// overrides are what the lab changes in its copies of the configuration.
+// overrides are the lab's changes in its copies of the configuration.
 func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 	charts, err := m.charts(ctx)
 	if err != nil {
 		return nil, err
 	}
 	overrides := engine.Overrides{
-		// The simulated Azure has one subscription, whatever the stack files name, and takes less
-		// time for what takes Azure half a minute.
+		// The simulated Azure has one subscription, whatever the stack files name, and makes a role
+		// assignment effective faster than Azure, which takes half a minute.
 		stacks.Infra.Name:     {"subscriptionId": "", "rolePropagation": rolePropagation.String()},
 		stacks.Bootstrap.Name: charts,
 		stacks.Apps.Name:      {},
@@ -244,7 +244,7 @@ func (m *machine) overrides(ctx context.Context) (engine.Overrides, error) {
 	if m.gitops != nil {
 		return overrides, m.deliverFromOwnGit(ctx, overrides)
 	}
-	// Argo CD's controllers do not run: nothing would remove the finalizers, of Applications and of
+	// Without Argo CD's controllers nothing would remove the finalizers of Applications and
 	// AppProjects.
 	overrides[stacks.Apps.Name]["cascadeDelete"] = false
 	overrides[stacks.Bootstrap.Name]["keepUsedProjects"] = false

@@ -16,65 +16,70 @@ import (
 	"github.com/gridos/sharedinfra/lab/proofs/labcli"
 )
 
-// hang is how long a command may take after one of its processes was killed: many times what it takes.
+// hang is how long a command may take after one of its processes was killed: many times the usual
+// time.
 const hang = 3 * time.Minute
 
-// patience is how long a person looks at a command that does nothing any more.
+// patience is how long a person watches a command that has stopped making progress.
 const patience = 10 * time.Second
 
-// tries is how often a round is tried whose command ended before its moment.
+// tries is how often a round is tried if its command ends before its moment.
 const tries = 4
 
 // Options say what to run.
 type Options struct {
-	// Lab is the environment, which nothing else may use; it is brought up if it is not.
+	// Lab is the environment, which nothing else may use; Run brings it up if it is down.
 	Lab labcli.Lab
-	// Rounds are the numbers of the rounds. Several runs may take them from the same channel, which is closed behind the last.
+	// Rounds are the numbers of the rounds. Several runs may take them from the same channel, which
+	// is closed after the last one.
 	Rounds <-chan int
-	// Seed decides what happens in them.
+	// Seed decides the events of the rounds.
 	Seed uint64
-	// Display shows how far it is.
+	// Display shows the progress.
 	Display *progress.Display
 }
 
-// Result is what happened in a round.
+// Result is the result of a round.
 type Result struct {
 	Plan
-	// Behind are the rounds that were played in the same environment before it, in their order.
+	// Behind are the earlier rounds in the same environment, in their order.
 	Behind []int `json:"behind,omitempty"`
-	// Project is the one that was worked on when it was killed, or empty between two of them.
+	// Project is the project that was being worked on at the kill, or empty between two projects.
 	Project string `json:"project,omitempty"`
-	// Interrupted says that the command still waited for what was killed, and was told to stop as by Ctrl-C.
+	// Interrupted says that the command kept waiting for the killed process, and was interrupted as
+	// by Ctrl-C.
 	Interrupted bool `json:"interrupted,omitempty"`
-	// RecoveryKilled says that the recovery was killed too, and begun again.
+	// RecoveryKilled says that the recovery was killed too, and restarted.
 	RecoveryKilled bool `json:"recoveryKilled,omitempty"`
-	// After is the time from the start of the command to the kill, Recovery what the recovery took, and Up what the up after it took;
-	// in seconds.
+	// After is the time from the start of the command to the kill. Recovery is how long the
+	// recovery took, and Up how long the up after it took. All are in seconds.
 	After    float64 `json:"afterSeconds"`
 	Recovery float64 `json:"recoverySeconds"`
 	Up       float64 `json:"upSeconds"`
 	// Adopted is the number of resources that were in Azure and in no state.
 	Adopted int `json:"adopted"`
-	// Error is what did not hold, or empty.
+	// Error is what failed, or empty.
 	Error string `json:"error,omitempty"`
 }
 
 // runner plays rounds.
 type runner struct {
 	Options
-	// played are the rounds until now.
+	// played are the rounds so far.
 	played []int
-	// typical is how long a command takes, by its verb; fromNothing is how long an up takes that makes everything.
+	// typical is how long a command takes, by its verb; fromNothing is how long an up from nothing
+	// takes.
 	typical     map[Verb]time.Duration
 	fromNothing time.Duration
 }
 
-// Run plays the rounds one after the other, each in the environment that the one before it left. The error says in which round what did
-// not hold: the rounds after it are played by nobody, for here they would begin with something broken, and somebody is to look at it.
+// Run plays the rounds one after the other, each in the environment that the one before it left.
+// The error names the round that failed, and what failed. Run stops there: later rounds would start
+// from a broken environment, and a person should look at this one first.
 func Run(ctx context.Context, o Options) (results []Result, err error) {
 	defer func() {
 		if err != nil {
-			for range o.Rounds { // what is left of them is taken away
+			for range o.Rounds { // drain the remaining rounds
 			}
 		}
 	}()
@@ -113,14 +118,16 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 	return results, err
 }
 
-// again says how to play rounds once more in one environment: what a round finds is what those before it left.
+// again says how to replay rounds in one environment, because the finding of a round can depend on
+// the rounds before it.
 func again(seed uint64, rounds []int) string {
 	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(rounds), " ", ","), "[]")
 	return fmt.Sprintf("what it found was left by the rounds before it in the same environment; play them again with "+
 		"`go run ./lab/proofs chaos --parallel 1 --seed %d --round %s`", seed, numbers)
 }
 
-// calibrate brings the environment up and measures how long the commands take when there is something to do.
+// calibrate brings the environment up and measures how long the commands take if there is something
+// to do.
 func (r *runner) calibrate(ctx context.Context) error {
 	if _, err := r.Lab.Run(ctx, "up"); err != nil {
 		return err
@@ -150,10 +157,10 @@ func (r *runner) arguments(verb Verb) []string {
 	return []string{string(verb)}
 }
 
-// play plays a round. Whatever it is, the environment is up and whole afterwards.
+// play plays a round. Whatever the plan is, the environment must be up and whole afterwards.
 func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
 	result := Result{Plan: plan, Behind: slices.Clone(r.played)}
-	var before *integrity.Secrets // what must still be the same afterwards
+	var before *integrity.Secrets // the secrets that must be the same afterwards
 	if plan.Verb != Down && !plan.FromNothing {
 		var err error
 		if before, err = integrity.Read(ctx, r.Lab.Site); err != nil {
@@ -183,7 +190,7 @@ func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
 		if !errors.Is(err, errGone) || try == tries {
 			return result, err
 		}
-		// It was faster than usual, or there is no such process so late: earlier, then.
+		// The command was faster than usual, or has no such process so late: try an earlier moment.
 		moment /= 2
 		if plan.Verb == Down {
 			if _, err := r.Lab.Run(ctx, "up"); err != nil {
@@ -213,7 +220,7 @@ func (r *runner) play(ctx context.Context, plan Plan) (Result, error) {
 	return result, integrity.Check(ctx, r.Lab.Site, before)
 }
 
-// struck is what a command was killed in.
+// struck is the state of a command at the kill.
 type struck struct {
 	project     string
 	after       time.Duration
@@ -232,7 +239,7 @@ func (r *runner) strike(ctx context.Context, verb Verb, victim Victim, moment ti
 		return s, err
 	}
 	ended := make(chan struct{})
-	var failure error // of the command; that it fails after the kill is what is wanted
+	var failure error // of the command; after the kill a failure is expected
 	go func() {
 		defer close(ended)
 		failure = command.Wait()
@@ -247,7 +254,8 @@ func (r *runner) strike(ctx context.Context, verb Verb, victim Victim, moment ti
 	select {
 	case <-ended:
 	case <-time.After(patience):
-		// The provider of Kubernetes waits up to ten minutes for a cluster that is gone. A person presses Ctrl-C.
+		// The Kubernetes provider waits up to ten minutes for a cluster that is gone. A person
+		// would press Ctrl-C.
 		s.interrupted = true
 		_ = command.Process.Signal(os.Interrupt) // it may have ended just now
 		<-ended

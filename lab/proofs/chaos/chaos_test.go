@@ -13,7 +13,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/proofs/scratch"
 )
 
-// Somebody is to look at what failed, and not to wait for an hour of rounds in other environments.
+// After a failure a person should see it at once, instead of waiting for an hour of rounds in other
+// environments.
 func TestUnit_NobodyGoesOnWhenSomethingFails(t *testing.T) {
 	site, err := scratch.Copy(filepath.Join("..", "..", ".."), t.TempDir(), "dev")
 	require.NoError(t, err)

@@ -1,5 +1,5 @@
-// Package chaos kills, at moments that a seed decides, what brings an environment up, plans it or takes it down, and checks that one
-// command makes it whole again.
+// Package chaos kills processes that bring an environment up, plan it or take it down, at moments
+// that a seed decides. It checks that one command makes the environment whole again.
 package chaos
 
 import (
@@ -15,7 +15,7 @@ const (
 	Up      Verb = "up"
 	Preview Verb = "preview"
 	Down    Verb = "down"
-	// recovery is what is killed besides, in some rounds.
+	// recovery is the command that is killed too, in some rounds.
 	recovery Verb = "recover"
 )
 
@@ -30,37 +30,38 @@ const (
 	Program Victim = "program"
 	// Provider is the plugin of Kubernetes.
 	Provider Victim = "provider"
-	// Azure is the background process that serves the simulated Azure; the control plane goes with it.
+	// Azure is the background process that serves the simulated Azure; the control plane ends with
+	// it.
 	Azure Victim = "azure"
 	// Controller is the controller manager of Kubernetes.
 	Controller Victim = "controller"
 )
 
-// Verbs and Victims are all of them, as tables show them.
+// Verbs returns all verbs, in the order in which tables show them.
 func Verbs() []Verb { return []Verb{Up, Preview, Down} }
 
 // Victims returns all victims.
 func Victims() []Victim { return []Victim{Engine, Program, Provider, Azure, Controller} }
 
-// Plan is what is to happen in a round. It follows from the seed and the number of the round alone.
+// Plan is the plan of a round. It depends only on the seed and the number of the round.
 type Plan struct {
 	// Round is its number, from 1.
 	Round int `json:"round"`
-	// Verb is the command that is killed, and Victim what of it.
+	// Verb is the command, and Victim the process of it that is killed.
 	Verb   Verb   `json:"verb"`
 	Victim Victim `json:"victim"`
-	// Moment is when: as a part of the time that the command takes when nobody disturbs it.
+	// Moment is the time of the kill, as a part of the time that the command takes undisturbed.
 	Moment float64 `json:"moment"`
-	// FromNothing has the environment taken down first, so that an up makes everything.
+	// FromNothing takes the environment down first, so that an up makes everything.
 	FromNothing bool `json:"fromNothing,omitempty"`
 	// Changes says that the command finds the configuration of two projects changed.
 	Changes bool `json:"changes,omitempty"`
-	// Again is when the engine of the recovery is killed too, as a part of the time that it takes when there is nothing to recover; 0 is
-	// never.
+	// Again is the time at which the engine of the recovery is killed too, as a part of the
+	// recovery's time when there is nothing to recover; 0 means never.
 	Again float64 `json:"again,omitempty"`
 }
 
-// String says what happens, in a line.
+// String describes the plan in a line.
 func (p Plan) String() string {
 	from := ""
 	if p.FromNothing {
@@ -78,7 +79,7 @@ func Draw(seed uint64, round int) Plan {
 	random := rand.New(rand.NewPCG(seed, uint64(round))) //nolint:gosec // it is to be replayed, not to be secret
 	p := Plan{Round: round, Moment: random.Float64()}
 	p.Verb = weighted(random, map[Verb]int{Up: 50, Preview: 15, Down: 35}, Verbs())
-	// What takes the whole control plane along takes long to come back, and so comes seldom.
+	// A kill that ends the whole control plane costs a long restart, so it is rare.
 	p.Victim = weighted(random, map[Victim]int{Engine: 35, Program: 30, Provider: 20, Azure: 8, Controller: 7}, Victims())
 	p.FromNothing = p.Verb == Up && random.IntN(2) == 0
 	p.Changes = p.Verb != Down && !p.FromNothing

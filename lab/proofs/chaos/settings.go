@@ -11,7 +11,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// settings are what rounds change: two values for each key. The first is the other one than dev's default.
+// settings are the keys that rounds change, with two values each. The first one differs from dev's
+// default.
 var settings = map[stacks.Project]map[string][2]int{
 	stacks.Infra: {
 		"gridos-infra:logRetentionDays": {60, 31},
@@ -23,8 +24,8 @@ var settings = map[stacks.Project]map[string][2]int{
 	},
 }
 
-// change gives each key of settings, in the stacks' files, the value that it does not have; what else is there stays. So a round finds
-// something to do whatever was played before it.
+// change sets each key of settings, in the stacks' files, to the value that it does not have; all
+// other keys stay. So a round finds something to do whatever was played before it.
 func change(s site.Site) error {
 	for project, keys := range settings {
 		path := projectfile.StackFile(s.ProjectDir(project.Directory), s.Environment)
@@ -41,7 +42,7 @@ func change(s site.Site) error {
 			config = map[string]any{}
 		}
 		for key, values := range keys {
-			if config[key] == float64(values[0]) { // a number of YAML's
+			if config[key] == float64(values[0]) { // YAML reads it as a float
 				config[key] = values[1]
 			} else {
 				config[key] = values[0]

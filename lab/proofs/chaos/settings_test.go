@@ -14,7 +14,7 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Every change is one, whatever was changed before.
+// Every change changes something, whatever was changed before.
 func TestUnit_ChangesAreNeverWhatIsThere(t *testing.T) {
 	t.Parallel()
 	s, err := scratch.Copy(filepath.Join("..", "..", ".."), t.TempDir(), "dev")

@@ -14,13 +14,14 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// lookEvery is how often a victim is looked for that is not there yet.
+// lookEvery is how often to look for a victim that does not exist yet.
 const lookEvery = 5 * time.Millisecond
 
 // errGone says that the command ended before its victim appeared.
 var errGone = errors.New("the command ended before there was anything to kill")
 
-// kill waits for the victim of a command that runs as the process command, kills it, and returns the project that was worked on then.
+// kill waits for the victim of a command that runs as the process command, kills it, and returns
+// the project that was being worked on.
 func kill(ctx context.Context, s site.Site, victim Victim, command int, ended <-chan struct{}) (string, error) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
@@ -48,7 +49,8 @@ func kill(ctx context.Context, s site.Site, victim Victim, command int, ended <-
 	}
 }
 
-// find returns the victim's process, or 0 if there is none now, and the project that the engine works on.
+// find returns the victim's process, or 0 if there is none now, and the project on which the engine
+// works.
 func find(s site.Site, victim Victim, command int) (pid int, project string, err error) {
 	processes, err := procfs.AllProcs()
 	if err != nil {
@@ -95,7 +97,8 @@ func find(s site.Site, victim Victim, command int) (pid int, project string, err
 	}
 }
 
-// programOf is the name of the program that a process runs: the kernel's own name for it is cut off.
+// programOf returns the name of the program that a process runs, because the kernel truncates its
+// own name for it.
 func programOf(p procfs.Proc, comm string) string {
 	arguments, err := p.CmdLine()
 	if err != nil || len(arguments) == 0 {
@@ -105,7 +108,7 @@ func programOf(p procfs.Proc, comm string) string {
 }
 
 func descends(parents map[int]int, id, ancestor int) bool {
-	for range parents { // no longer than there are processes, whatever ended and began while they were listed
+	for range parents { // at most as many steps as processes, whatever started or ended during the listing
 		parent, ok := parents[id]
 		if !ok {
 			return false
@@ -118,7 +121,7 @@ func descends(parents map[int]int, id, ancestor int) bool {
 	return false
 }
 
-// worksIn is the project in whose folder a process works, or "".
+// worksIn returns the project in whose folder a process works, or "".
 func worksIn(s site.Site, pid int) string {
 	p, err := procfs.NewProc(pid)
 	if err != nil {

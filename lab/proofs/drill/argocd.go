@@ -17,11 +17,11 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// releaseOfArgoCD is what Helm calls it.
+// releaseOfArgoCD is its name in Helm.
 const releaseOfArgoCD = "argocd"
 
-// deleteArgoCD does what `helm uninstall` does: it deletes the objects of the release, but for those that are to be kept, and Helm's
-// record of it.
+// deleteArgoCD does what `helm uninstall` does: it deletes the objects of the release, except those
+// that must be kept, and Helm's record of it.
 func deleteArgoCD(ctx context.Context, s *stage) error {
 	config, err := s.config()
 	if err != nil {
@@ -81,7 +81,7 @@ func deleteOfRelease(ctx context.Context, objects dynamic.NamespaceableResourceI
 	return deleted, nil
 }
 
-// ofRelease tells whether the uninstallation of Argo CD deletes an object.
+// ofRelease reports whether the uninstallation of Argo CD deletes an object.
 func ofRelease(object unstructured.Unstructured) bool {
 	annotations, labels := object.GetAnnotations(), object.GetLabels()
 	record := labels["owner"] == "helm" && labels["name"] == releaseOfArgoCD && object.GetNamespace() == naming.NamespaceArgoCD

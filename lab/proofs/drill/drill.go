@@ -1,4 +1,5 @@
-// Package drill plays disasters in a lab that delivers from Git, and the documented way out of each.
+// Package drill plays disasters in a lab that delivers from Git, and the documented recovery from
+// each.
 package drill
 
 import (
@@ -28,30 +29,30 @@ import (
 
 // Drill is a disaster.
 type Drill struct {
-	// Name is what the command line calls it.
+	// Name is its name on the command line.
 	Name string
-	// Promise is what is checked after the way out, in a sentence.
+	// Promise is the promise that is checked after the recovery, in a sentence.
 	Promise string
-	// disaster makes it happen.
+	// disaster causes the disaster.
 	disaster func(ctx context.Context, s *stage) error
-	// sameSecrets says that every password must be the same afterwards.
+	// sameSecrets says that every password must be the same after the recovery.
 	sameSecrets bool
-	// held returns what was seen, or why the promise does not hold.
+	// held returns the observations, or the reason why the promise does not hold.
 	held func(ctx context.Context, s *stage) (evidence string, err error)
 }
 
-// Result is how a drill went.
+// Result is the result of a drill.
 type Result struct {
 	Name    string `json:"name"`
 	Promise string `json:"promise"`
-	// Recovery and Up are what the two commands took, in seconds.
+	// Recovery and Up are how long the two commands took, in seconds.
 	Recovery float64 `json:"recoverySeconds"`
 	Up       float64 `json:"upSeconds"`
 	Evidence string  `json:"evidence,omitempty"`
 	Error    string  `json:"error,omitempty"`
 }
 
-// All are the drills, in the order in which they are played.
+// All returns the drills, in the order in which they are played.
 func All() []Drill {
 	return []Drill{
 		{
@@ -76,17 +77,19 @@ func All() []Drill {
 // stage is the lab in which a drill is played.
 type stage struct {
 	lab labcli.Lab
-	// creations tell the resources in Azure before the disaster from later ones with the same id.
+	// creations distinguish the resources in Azure before the disaster from later ones with the
+	// same id.
 	creations map[string]string
-	// workloads are the UIDs, by kind and name, of what Argo CD keeps and deploys; image is what the application ran.
+	// workloads are the UIDs, by kind and name, of the objects that Argo CD keeps and deploys;
+	// image is the image that the application ran.
 	workloads map[string]string
 	image     string
-	// users have seen this much.
+	// users is the users' experience so far.
 	users traffic.Seen
 }
 
-// Play plays drills one after the other in an environment that is up with --gitops. The error is of the first whose promise did
-// not hold.
+// Play plays drills one after the other in an environment that is up with --gitops. The error is
+// that of the first drill whose promise does not hold.
 func Play(ctx context.Context, lab labcli.Lab, drills []Drill, display *progress.Display) ([]Result, error) {
 	var results []Result
 	for _, d := range drills {
@@ -139,7 +142,7 @@ func play(ctx context.Context, lab labcli.Lab, d Drill) (Result, error) {
 	return result, err
 }
 
-// look notes what there is.
+// look records the present objects.
 func (s *stage) look(ctx context.Context) error {
 	cloud, err := s.cloud()
 	if err != nil {
@@ -156,7 +159,7 @@ func (s *stage) look(ctx context.Context) error {
 	return err
 }
 
-// seen is what users have seen since the background process was started.
+// seen returns the users' experience since the background process was started.
 func (s *stage) seen(ctx context.Context) (traffic.Seen, error) {
 	client, ok, err := gitops.Connect(s.lab.Site.GitOpsDir())
 	if err == nil && !ok {
@@ -218,7 +221,8 @@ func (s *stage) deployed(ctx context.Context) (uids map[string]string, image str
 	return uids, state.Rollout.Image(), nil
 }
 
-// behindItsBack changes what Azure has while the background process, which would not notice, is stopped.
+// behindItsBack changes the resources of Azure while the background process, which would not
+// notice, is stopped.
 func (s *stage) behindItsBack(ctx context.Context, change func(cloud *azure.Cloud) error) error {
 	if err := daemon.Stop(ctx, s.lab.Site); err != nil {
 		return err
@@ -230,7 +234,7 @@ func (s *stage) behindItsBack(ctx context.Context, change func(cloud *azure.Clou
 	return change(cloud)
 }
 
-// forget deletes the one resource of an ARM type, with what is in it.
+// forget deletes the one resource of an ARM type, with everything in it.
 func (s *stage) forget(ctx context.Context, kind string) error {
 	return s.behindItsBack(ctx, func(cloud *azure.Cloud) error {
 		var found []string
@@ -246,7 +250,7 @@ func (s *stage) forget(ctx context.Context, kind string) error {
 	})
 }
 
-// newInAzure are the ids of the resources that are not the ones from before the disaster.
+// newInAzure returns the ids of the resources that were created after the disaster.
 func (s *stage) newInAzure() ([]string, error) {
 	cloud, err := s.cloud()
 	if err != nil {
@@ -261,7 +265,8 @@ func (s *stage) newInAzure() ([]string, error) {
 	return created, nil
 }
 
-// workloadsAreTheSame compares UIDs, for what was deleted and made again has another one, and asks the users.
+// workloadsAreTheSame compares UIDs, because an object that was deleted and created again has
+// another one, and checks the users' requests.
 func workloadsAreTheSame(ctx context.Context, s *stage) (string, error) {
 	now, image, err := s.deployed(ctx)
 	if err != nil {
@@ -329,7 +334,7 @@ func nothingIsNew(ctx context.Context, s *stage) (string, error) {
 	return fmt.Sprintf("%d resources of Azure and %s", len(s.creations), same), err
 }
 
-// loseCluster deletes the cluster in Azure, with everything that was in it.
+// loseCluster deletes the cluster in Azure, with everything in it.
 func loseCluster(ctx context.Context, s *stage) error {
 	if err := s.forget(ctx, "Microsoft.ContainerService/managedClusters"); err != nil {
 		return err

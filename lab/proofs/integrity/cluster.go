@@ -32,7 +32,7 @@ import (
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 )
 
-// cluster asks the API server whether objects are there.
+// cluster asks the API server whether objects exist.
 type cluster struct {
 	client  kubernetes.Interface
 	objects dynamic.Interface
@@ -41,7 +41,7 @@ type cluster struct {
 
 func openCluster(config *rest.Config) (*cluster, error) {
 	config = rest.CopyConfig(config)
-	config.QPS, config.Burst = 200, 400 // there are hundreds of objects, and nobody else asks
+	config.QPS, config.Burst = 200, 400 // there are hundreds of objects, and no other client
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func openCluster(config *rest.Config) (*cluster, error) {
 	return &cluster{client, objects, kinds}, nil
 }
 
-// has returns an error when an object is not there, or is about to go.
+// has returns an error if an object is missing, or is being deleted.
 func (c *cluster) has(ctx context.Context, object *unstructured.Unstructured, namespace string) error {
 	kind := object.GroupVersionKind()
 	mapping, err := c.kinds.RESTMapping(kind.GroupKind(), kind.Version)
@@ -78,7 +78,7 @@ func (c *cluster) has(ctx context.Context, object *unstructured.Unstructured, na
 	return err
 }
 
-// hasState returns an error for every object in a state that is not there. Releases are looked at by hasReleases.
+// hasState returns an error for every missing object of a state. hasReleases checks the releases.
 func (c *cluster) hasState(ctx context.Context, state []apitype.ResourceV3) error {
 	var problems []error
 	for _, r := range state {
@@ -99,8 +99,9 @@ func (c *cluster) hasState(ctx context.Context, state []apitype.ResourceV3) erro
 	return errors.Join(problems...)
 }
 
-// hasReleases returns an error for every release that is in the state and not in the cluster, or the other way round; for every one that
-// Helm has not brought to an end, and for everything in one that is not there.
+// hasReleases returns an error for every release that is in the state and not in the cluster, or
+// the other way round. It also returns one for every release that Helm has not finished, and for
+// every missing object of one.
 func (c *cluster) hasReleases(ctx context.Context, state []apitype.ResourceV3) error {
 	known := map[string]bool{}
 	for _, r := range state {
@@ -154,7 +155,7 @@ func (c *cluster) hasReleases(ctx context.Context, state []apitype.ResourceV3) e
 	return errors.Join(problems...)
 }
 
-// manifestOf reads what Helm noted that it has installed: YAML in JSON, gzipped, in base64.
+// manifestOf reads Helm's record of the installed objects: YAML in JSON, gzipped, in base64.
 func manifestOf(record corev1.Secret) ([]*unstructured.Unstructured, error) {
 	compressed, err := base64.StdEncoding.DecodeString(string(record.Data["release"]))
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 )
 
-// record is what Helm notes of a revision of the release argocd/argocd, which has one ConfigMap.
+// record is Helm's record of a revision of the release argocd/argocd, which has one ConfigMap.
 func record(t *testing.T, revision int, status string) *corev1.Secret {
 	t.Helper()
 	text, err := json.Marshal(map[string]string{
@@ -43,7 +43,7 @@ func record(t *testing.T, revision int, status string) *corev1.Secret {
 	}
 }
 
-// clusterWith is a cluster with Helm's records and other objects.
+// clusterWith returns a cluster with Helm's records and other objects.
 func clusterWith(records []runtime.Object, objects ...runtime.Object) *cluster {
 	kinds := meta.NewDefaultRESTMapper(nil)
 	kinds.Add(corev1.SchemeGroupVersion.WithKind("ConfigMap"), meta.RESTScopeNamespace)

@@ -1,4 +1,5 @@
-// Package integrity tells whether an environment that is up is whole: whether its states, Azure and the cluster say the same.
+// Package integrity checks whether an environment that is up is whole: whether its states, Azure
+// and the cluster agree.
 package integrity
 
 import (
@@ -25,9 +26,9 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Secrets are the passwords that the states of an environment keep.
+// Secrets are the passwords in the states of an environment.
 type Secrets struct {
-	passwords map[string]string // by the URN of what made them
+	passwords map[string]string // by the URN of the resource that made them
 }
 
 func open(s site.Site) (*engine.Engine, error) {
@@ -41,7 +42,8 @@ func open(s site.Site) (*engine.Engine, error) {
 	return engine.New(s, record, progress.New(io.Discard))
 }
 
-// Read reads the secrets of an environment that is up, for Check to compare later ones with. The error says which one is lost.
+// Read reads the secrets of an environment that is up, so that Check can compare later ones with
+// them. The error names a lost one.
 func Read(ctx context.Context, s site.Site) (*Secrets, error) {
 	e, err := open(s)
 	if err != nil {
@@ -74,7 +76,7 @@ func passwords(states map[string]engine.State) (*Secrets, error) {
 	return found, nil
 }
 
-// plaintext returns the text that is secret in an opened state.
+// plaintext returns the secret text in an opened state.
 func plaintext(value any) (string, bool) {
 	object, ok := value.(map[string]any)
 	if !ok {
@@ -88,9 +90,10 @@ func plaintext(value any) (string, bool) {
 	return text, json.Unmarshal([]byte(encoded), &text) == nil
 }
 
-// Check returns everything that does not hold of an environment that is up: Azure has exactly what the state says, the cluster has
-// what the states and Helm's releases say, nothing is begun and not ended, nobody's lock is left, and no secret is lost. Before, unless
-// it is nil, are the secrets that must not have changed.
+// Check returns every violation in an environment that is up: Azure has exactly the resources of
+// the state, the cluster has those of the states and of Helm's releases, no operation is
+// unfinished, no lock is left, and no secret is lost. Unless before is nil, its secrets must not
+// have changed.
 func Check(ctx context.Context, s site.Site, before *Secrets) error {
 	e, err := open(s)
 	if err != nil {
@@ -168,10 +171,12 @@ func sameResources(state []apitype.ResourceV3, inventory []azure.Resource) error
 	return errors.Join(problems...)
 }
 
-// kept are the secrets that are in Azure, by the last part of the type of the resource, with the input that has them.
+// kept are the secrets in Azure, by the last part of the type of the resource, with the input that
+// has the secret.
 var kept = map[string][]string{"Secret": {"properties", "value"}, "Server": {"administratorLoginPassword"}}
 
-// sameValues tells whether Azure has the secrets that the state says it has; holds looks at one, by its resource's id and its path.
+// sameValues checks whether Azure has the same secrets as the state; holds checks one, by its
+// resource's id and its path.
 func sameValues(state []apitype.ResourceV3, holds func(id, path, value string) (bool, error)) error {
 	var problems []error
 	compared := 0
@@ -204,7 +209,8 @@ func sameValues(state []apitype.ResourceV3, holds func(id, path, value string) (
 	return errors.Join(problems...)
 }
 
-// signsIn tells whether the password in the state is the one that Argo CD lets its administrator in with.
+// signsIn checks whether the password in the state is the one with which the administrator signs in
+// to Argo CD.
 func (c *cluster) signsIn(ctx context.Context, now *Secrets) error {
 	const name = "argocd-secret"
 	secret, err := c.client.CoreV1().Secrets(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{})

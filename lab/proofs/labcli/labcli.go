@@ -1,4 +1,5 @@
-// Package labcli runs the lab's own commands as processes, as a person would, for what breaks and mends a lab from outside.
+// Package labcli runs the lab's own commands as processes, as a person would, for programs that
+// break and repair a lab from outside.
 package labcli
 
 import (
@@ -14,7 +15,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// hang is how long a command may take: many times what it takes.
+// hang is how long a command may take: many times the usual time.
 const hang = 5 * time.Minute
 
 // Lab is a binary of the lab, and an environment that it works on.
@@ -27,11 +28,12 @@ type Lab struct {
 	Site site.Site
 }
 
-// interruptedEnd is how long a command may take that was interrupted before it is killed: longer than it gives to the CLI that it runs.
+// interruptedEnd is how long an interrupted command may take before it is killed: longer than the
+// time that it gives to its CLI.
 const interruptedEnd = 40 * time.Second
 
-// Command returns a command of the lab that is not started. It does not see the terminal's Ctrl-C, and is interrupted as by one when ctx
-// ends.
+// Command returns a command of the lab that is not started. It does not get the terminal's Ctrl-C;
+// when ctx ends, it is interrupted as by one.
 func (l Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, l.Binary, append(args, "--stack", l.Site.Environment)...)
 	command.Dir = l.Site.Repository
@@ -42,8 +44,8 @@ func (l Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return command
 }
 
-// Run runs a command to its end and returns what it printed to standard output. The error has everything that it said; after the end of
-// ctx it is that of ctx.
+// Run runs a command to its end and returns its standard output. The error has its whole output;
+// after the end of ctx it is that of ctx.
 func (l Lab) Run(ctx context.Context, args ...string) (string, error) {
 	limited, cancel := context.WithTimeout(ctx, hang)
 	defer cancel()

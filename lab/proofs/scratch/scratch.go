@@ -1,4 +1,5 @@
-// Package scratch makes copies of a checkout in which the lab can be broken without harm to the one that somebody works in.
+// Package scratch makes copies of a checkout in which the lab can be broken without harm to the
+// user's checkout.
 package scratch
 
 import (
@@ -11,10 +12,11 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Copy makes dir, which must be empty, a checkout with nothing but what the lab reads of the one at repository, and returns an
-// environment in it.
+// Copy makes dir, which must be empty, a copy of the checkout at repository with only the files
+// that the lab reads. It returns an environment in it.
 func Copy(repository, dir, environment string) (site.Site, error) {
-	// A folder for temporary files may be a link, and processes are found by the folder that they really work in.
+	// A folder for temporary files may be a link, but processes are found by the real path of their
+	// folder.
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return site.Site{}, err
@@ -30,7 +32,7 @@ func Copy(repository, dir, environment string) (site.Site, error) {
 	for _, file := range files {
 		errs = append(errs, copyFile(filepath.Join(repository, file), filepath.Join(dir, file)))
 	}
-	// What the lab's Git server begins with.
+	// The lab's Git server begins with these folders.
 	for _, folder := range []string{"applications", "src"} {
 		errs = append(errs, os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(repository, folder))))
 	}

@@ -2,10 +2,10 @@ package arm
 
 import "fmt"
 
-// Alter changes a live resource beside any program: what a person does with the portal or the az
-// command, and what Azure does by itself. change gets copies of the record's inputs and outputs and
-// returns those that the resource has from then on. The error says that there is no such resource,
-// or that an operation on it is under way.
+// Alter changes a live resource outside of any program, as a person does with the portal or the az
+// command, or as Azure does by itself. change gets copies of the record's inputs and outputs and
+// returns the new ones. The error says that there is no such resource, or that an operation on it
+// is under way.
 func (c *Cloud) Alter(id string, change func(inputs, outputs Document) (newInputs, newOutputs Document)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
-// check returns everything that is wrong with inputs by themselves, so that a preview refuses it.
+// check returns every mistake that the inputs have by themselves, so that a preview refuses them.
 func (c *Cloud) check(d *Definition, before, inputs resource.PropertyMap) []*pulumirpc.CheckFailure {
 	failures := checkSchema(inputs, d.Inputs, d.Required)
 	if len(failures) > 0 {
@@ -20,13 +20,12 @@ func (c *Cloud) check(d *Definition, before, inputs resource.PropertyMap) []*pul
 	}
 	s := Subject{Definition: d, In: documentOf(inputs)}
 	s.ID, _ = d.Path.Expand(c.options.SubscriptionID, s.In)
-	// The engine passes the old inputs of the same resource even where the new ones are going to
-	// replace it.
+	// The engine passes the old inputs of the same resource even when the new ones will replace it.
 	if len(before) > 0 && !d.replaces(before, inputs) {
 		s.Before = documentOf(before)
 	}
-	// The engine asks a second time, without old inputs, about what it is going to replace: only
-	// then a creation is judged.
+	// The engine asks a second time, without old inputs, about a resource that it will replace.
+	// Only that second check judges a creation.
 	if len(before) > 0 && d.Settle != nil {
 		s.In = d.Settle(s.In)
 	}
@@ -37,7 +36,7 @@ func (c *Cloud) check(d *Definition, before, inputs resource.PropertyMap) []*pul
 	return failures
 }
 
-// foresee applies the rules that hold for what a live resource is going to be, whatever else the
+// foresee applies the rules about the future state of a live resource, which hold whatever else the
 // update does.
 func (c *Cloud) foresee(s Subject) []Violation {
 	if s.Creating() || s.ID == "" || len(s.Standing) == 0 {
@@ -100,7 +99,7 @@ func (s Subject) checkFrozen() []Violation {
 	var violations []Violation
 	for _, path := range slices.Sorted(maps.Keys(s.Frozen)) {
 		before, after := s.Before.At(path), s.In.At(path)
-		// Left out and false are the same.
+		// A missing value and false are the same.
 		if s.In.Unsure(path) || reflect.DeepEqual(before, after) || !s.Before.Has(path) && after == false || before == false && !s.In.Has(path) {
 			continue
 		}

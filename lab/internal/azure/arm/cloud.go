@@ -30,9 +30,10 @@ type Options struct {
 	TimeScale float64
 	// SubscriptionID, TenantID and ObjectID (of the deployer) are GUIDs; each has a default.
 	SubscriptionID, TenantID, ObjectID string
-	// Faults, if set, is asked before each operation; its error is the operation's, unless it is a ServiceError that passes or that
-	// strikes later. typ is the ARM type, such as Microsoft.Network/virtualNetworks, or the token of an invoke; id is the resource's
-	// id, or empty for an invoke.
+	// Faults, if set, is asked before each operation, and the operation fails with its error. A
+	// ServiceError can also be retried with success, or strike after the operation. typ is the ARM
+	// type, such as Microsoft.Network/virtualNetworks, or the token of an invoke; id is the
+	// resource's id, or empty for an invoke.
 	Faults func(op Operation, typ, id string) error
 	// RolePropagation, if set, is how long a role assignment takes until it is effective, in real time. Without it, it is half a
 	// minute times TimeScale.
@@ -42,7 +43,8 @@ type Options struct {
 	// RestrictedRegions are the regions, by their short names, where Azure creates no zone-redundant PostgreSQL server for this
 	// subscription, whatever the documentation says.
 	RestrictedRegions []string
-	// Observe, if set, is called when an operation that Azure took on has ended, well or badly; from several goroutines at once.
+	// Observe, if set, is called at the end of each operation that Azure took on, whether it
+	// succeeded or failed. Several goroutines call it at once.
 	Observe func(Event)
 }
 
@@ -65,10 +67,12 @@ type Cloud struct {
 	mu sync.Mutex
 	// live and deleted are the resources that exist and those that are soft-deleted, by Key(id).
 	live, deleted map[string]*Record
-	// running are the operations under way, by Key(id); held are the owners on which one is under way, with its resource.
+	// running are the operations under way, by Key(id). held has the owners that an operation
+	// holds, each with the resource of that operation.
 	running map[string]*operation
 	held    map[string]string
-	// lingering says until when a resource that has lost its last user counts as used, by Key(id). It is not kept in the state file.
+	// lingering has the time until which a resource counts as used after it has lost its last user,
+	// by Key(id). The state file does not have it.
 	lingering map[string]time.Time
 }
 
@@ -78,14 +82,17 @@ type Record struct {
 	Kind    string   `json:"type"`
 	Inputs  Document `json:"inputs"`
 	Outputs Document `json:"outputs"`
-	// Creation is a random id of this creation of the resource; a later resource of the same ID has another one. It is empty in
-	// state files from before there were creation ids, which stay readable: such a resource keeps the GUIDs that it has.
+	// Creation is a random id of this creation of the resource; a later resource with the same ID
+	// has another one. It is empty in state files from before there were creation ids. Those files
+	// stay readable: such a resource keeps its GUIDs.
 	Creation string `json:"creation,omitempty"`
-	// Created is when it was created; the zero time, long ago, in state files from before there were such times.
+	// Created is the time of the creation. State files that are older than this field give the zero
+	// time, long ago.
 	Created time.Time `json:"created,omitzero"`
 	// Seeded is set for a resource of another owner.
 	Seeded bool `json:"seeded,omitempty"`
-	// Sealed has what write-only values can be compared by, by path.
+	// Sealed has the seals of write-only values, by path: they allow comparing such a value, not
+	// reading it.
 	Sealed map[string]string `json:"sealed,omitempty"`
 }
 
@@ -102,7 +109,8 @@ type operation struct {
 type Resource struct {
 	// ID is the resource id, Type the ARM type and Name the last name in the id.
 	ID, Type, Name string
-	// Seeded is set for a resource of another owner (see Cloud.Seed), which no deployment leaves behind or takes away.
+	// Seeded is set for a resource of another owner (see Cloud.Seed): no deployment leaves it
+	// behind or deletes it.
 	Seeded bool
 }
 
@@ -150,8 +158,9 @@ func (c *Cloud) SoftDeleted() []Resource {
 	return resourcesOf(c.deleted)
 }
 
-// Purge removes a soft-deleted resource, and what was soft-deleted inside it, for good, so that its name is free again: what
-// "az keyvault purge" does. The error says that there is no such soft-deleted resource, or that purge protection keeps it.
+// Purge deletes a soft-deleted resource for good, with everything that was soft-deleted inside it,
+// so that its name is free again: as "az keyvault purge" does. The error says that there is no such
+// soft-deleted resource, or that purge protection keeps it.
 func (c *Cloud) Purge(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,8 +185,8 @@ func (c *Cloud) Purge(id string) error {
 	return nil
 }
 
-// softDeletionOf returns how the name of a deleted resource is kept. The deleted resources of a state
-// file may be of types without soft deletion.
+// softDeletionOf returns the definition that says how a deleted resource keeps its name. A state
+// file may have deleted resources of types without soft deletion.
 func (c *Cloud) softDeletionOf(gone *Record) SoftDeletion {
 	result := SoftDeletion{
 		Conflict: func(gone *Record) Violation {
@@ -197,10 +206,11 @@ func (c *Cloud) softDeletionOf(gone *Record) SoftDeletion {
 	return result
 }
 
-// Forget removes a live resource, and what is below it, from the inventory without asking any rule: as if a person had deleted
-// it behind the back of the engine. It makes drift, and it clears away what an engine that was killed between Azure's answer
-// and its own note of it does not know. Nodes stay until the next operation on the cluster. The error says that there is no
-// such resource, or that an operation on it is under way.
+// Forget removes a live resource, and everything below it, from the inventory without asking any
+// rule, as if a person had deleted it without the engine. It is used to make drift. It also clears
+// away resources that a killed engine could not record after Azure's answer. Nodes stay until the
+// next operation on the cluster. The error says that there is no such resource, or that an
+// operation on it is under way.
 func (c *Cloud) Forget(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,7 +248,7 @@ func resourcesOf(records map[string]*Record) []Resource {
 // Name returns the last name in the id.
 func (r *Record) Name() string { return r.ID[strings.LastIndex(r.ID, "/")+1:] }
 
-// scaled is what a time of Azure's takes here.
+// scaled turns a duration of Azure's into one here.
 func (c *Cloud) scaled(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * c.options.TimeScale)
 }

@@ -16,7 +16,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// The functions that Azure's provider does not have: the lab does by them what a person does with the az command.
+// These functions are not in Azure's provider. With them the lab does what a person does with the
+// az command.
 const (
 	underWayToken = "lab:azure:operationsUnderWay"
 	purgeToken    = "lab:azure:purgeDeleted"
@@ -32,7 +33,7 @@ func operationsUnderWay(_ context.Context, c *Cloud, _ Document) (resource.Prope
 func purgeDeleted(_ context.Context, c *Cloud, _ Document) (resource.PropertyMap, error) {
 	var errs []error
 	for _, r := range c.SoftDeleted() {
-		// What was in a vault went with it.
+		// The soft-deleted content of a vault is purged together with the vault.
 		if !r.Seeded && c.isSoftDeleted(r.ID) {
 			errs = append(errs, c.Purge(r.ID))
 		}
@@ -51,8 +52,9 @@ func (c *Cloud) isSoftDeleted(id string) bool {
 	return ok
 }
 
-// Undelete brings a soft-deleted resource back as it was, with what was soft-deleted inside it: what "az keyvault recover" does. The
-// error says that there is no such soft-deleted resource.
+// Undelete brings a soft-deleted resource back unchanged, with everything that was soft-deleted
+// inside it, as "az keyvault recover" does. The error says that there is no such soft-deleted
+// resource.
 func (c *Cloud) Undelete(id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,14 +76,16 @@ func (c *Cloud) Undelete(id string) error {
 	return nil
 }
 
-// Control is what the lab does with a simulated Azure that another process serves. Call Connect to get one, and Close at the end.
+// Control lets the lab control a simulated Azure that another process serves. Call Connect to get
+// one, and Close at the end.
 type Control struct {
 	port       int
 	connection *grpc.ClientConn
 	client     pulumirpc.ResourceProviderClient
 }
 
-// Connect returns the control of the simulated Azure that serves a port of this machine. That the port is not served shows at the first call.
+// Connect returns the control of the simulated Azure on a port of this machine. If nothing serves
+// the port, the first call fails.
 func Connect(port int) (*Control, error) {
 	connection, err := grpc.NewClient(net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -102,10 +106,11 @@ func (c *Control) invoke(ctx context.Context, token string, arguments *structpb.
 	return answer.GetReturn(), nil
 }
 
-// errBusy is why AwaitIdle goes on waiting.
+// errBusy is the reason why AwaitIdle goes on waiting.
 var errBusy = errors.New("operations are under way in the simulated Azure")
 
-// AwaitIdle waits until nothing is under way any more, as long as ctx allows: Azure goes on for an engine that was killed.
+// AwaitIdle waits until no operation is under way any more, as long as ctx allows: Azure goes on
+// even if the engine was killed.
 func (c *Control) AwaitIdle(ctx context.Context) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		answer, err := c.invoke(ctx, underWayToken, nil)
@@ -120,7 +125,8 @@ func (c *Control) AwaitIdle(ctx context.Context) error {
 	return err
 }
 
-// Purge purges what is soft-deleted, as "az keyvault purge" does. The error names what has purge protection.
+// Purge purges everything that is soft-deleted, as "az keyvault purge" does. The error names the
+// resources with purge protection.
 func (c *Control) Purge(ctx context.Context) error {
 	_, err := c.invoke(ctx, purgeToken, nil)
 	return err

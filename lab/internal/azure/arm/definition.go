@@ -41,15 +41,15 @@ type Definition struct {
 	// Checks look at the inputs alone; a preview runs them. Demands look at other resources and run
 	// when Azure is called.
 	Checks, Demands []Rule
-	// Standing are demands on a change of a live resource that the resources decide which are there
-	// now: nothing that the same update does before it lifts them. So a preview runs them too.
+	// Standing are demands on a change of a live resource whose result depends only on resources
+	// that exist now: nothing that the same update does first can satisfy them. So a preview runs
+	// them too.
 	Standing []Rule
 	// Farewells look at other resources as well, and run when Azure is asked to delete the
 	// resource.
 	Farewells []Rule
-	// Settle, if set, returns the wanted inputs of an update as Azure keeps them, where it
-	// overrides what it is told about a live resource. Rules judge the result, and it is what is
-	// stored and returned.
+	// Settle, if set, returns the inputs of an update as Azure keeps them, where Azure overrides
+	// the request for a live resource. Rules judge the result, which is also stored and returned.
 	Settle func(in Document) Document
 	// Compute returns what Azure adds to the outputs, given the location, the effective inputs and
 	// the other resources.
@@ -57,17 +57,17 @@ type Definition struct {
 	// After runs once the operation has taken its time and before its result is visible; an error
 	// makes the operation fail.
 	After func(ctx context.Context, c *Cloud, verb Operation, r *Record) error
-	// SoftDeletes is set when a deleted resource keeps its name locked until it is purged.
+	// SoftDeletes is set if a deleted resource keeps its name locked until it is purged.
 	SoftDeletes *SoftDeletion
-	// BuiltIn is set when Azure makes the resource with its parent: creating it changes what is
-	// there, and it goes when its parent goes. BuiltInRemedy tells why it cannot be deleted and
-	// what to do.
+	// BuiltIn is set if Azure makes the resource with its parent: creating it changes the existing
+	// one, and it is deleted with its parent. BuiltInRemedy says why it cannot be deleted and what
+	// to do.
 	BuiltIn       bool
 	BuiltInRemedy string
 	// PartRule, if set, is the id of the rule about references to the resource's own parts.
 	PartRule string
 	// OwnGroup, if set, returns the name of the resource group that Azure makes for a live resource
-	// of this type. What is in there is Azure's, and no resource here.
+	// of this type. Its content belongs to Azure, and is no resource here.
 	OwnGroup func(r *Record) string
 	// InUse is the error code for deleting a resource that others use; the default is
 	// ResourceInUse.
@@ -90,8 +90,8 @@ type SoftDeletion struct {
 	Conflict func(gone *Record) Violation
 	// Protected, if set, returns for how long the deleted resource cannot be purged, or "".
 	Protected func(gone *Record) string
-	// Recovers, if set, tells of a new resource with the id of the deleted one that it is that one
-	// brought back.
+	// Recovers, if set, reports whether a new resource with the id of the deleted one brings that
+	// one back.
 	Recovers func(s Subject, gone *Record) bool
 }
 
@@ -107,7 +107,7 @@ type NameRule struct {
 }
 
 // Serial says that Azure refuses a second operation on the owner while one is under way. It refuses
-// at once and does not queue, so that programs which forget to chain resources fail here as they do
+// at once instead of queueing, so programs that forget to chain resources fail here as they do
 // there.
 type Serial struct {
 	// Owner is the ARM type whose id is the lock: of the resource itself or of an ancestor.
@@ -126,8 +126,7 @@ type Rule struct {
 
 // Finding is one breach of a rule.
 type Finding struct {
-	// Property is the path of the input that is to blame, and Message says what is wrong and what
-	// to do.
+	// Property is the path of the wrong input, and Message says what is wrong and what to do.
 	Property, Message string
 }
 
@@ -141,21 +140,21 @@ type Subject struct {
 	*Definition
 	// ID is the resource's id, or "" while a preview does not know it.
 	ID string
-	// In are the wanted inputs; Before are the present ones, nil when the resource is to be
+	// In are the wanted inputs; Before are the present ones, or nil if the resource is about to be
 	// created.
 	In, Before Document
 	// Creation is the record's Creation, known while outputs are computed.
 	Creation string
-	// Cloud is what the other resources are read from; nil in checks.
+	// Cloud is the view of the other resources; nil in checks.
 	Cloud *View
 }
 
 // Creating says whether the resource is to be created.
 func (s Subject) Creating() bool { return s.Before == nil }
 
-// Issued returns a GUID that Azure makes up when it creates the resource: it stays over updates and
-// refreshes, and a resource that is created later under the same id gets another one, by which the
-// two can be told apart.
+// Issued returns a GUID that Azure makes up when it creates the resource. It stays the same over
+// updates and refreshes. A resource that is created later under the same id gets another one, so
+// the two can be told apart.
 func (s Subject) Issued(purpose string) string { return GUIDFor(s.ID, s.Creation+purpose) }
 
 // Location returns the region of a resource: its own, or that of its resource group.
@@ -166,12 +165,12 @@ func (s Subject) Location() string {
 	return s.Cloud.groupLocation(s.ID)
 }
 
-// recovers says whether the resource is to be the soft-deleted one.
+// recovers reports whether the new resource brings the soft-deleted one back.
 func (s Subject) recovers(gone *Record) bool {
 	return Key(gone.ID) == Key(s.ID) && s.SoftDeletes != nil && s.SoftDeletes.Recovers != nil && s.SoftDeletes.Recovers(s, gone)
 }
 
-// Label is how errors name the resource.
+// Label returns the name of the resource in errors.
 func (s Subject) Label() string {
 	if s.ID != "" {
 		return s.ID
@@ -272,8 +271,8 @@ func plainPath(path resource.PropertyPath) string {
 	return strings.Join(parts, ".")
 }
 
-// changes says whether a change reported at path changes the property fixed: path is fixed itself,
-// something below it, or an object above it that came or went as a whole.
+// changes reports whether a change at path changes the property fixed. That is so if path is fixed
+// itself, something below it, or an object above it that was added or removed as a whole.
 func changes(fixed, path string, before, after Document) bool {
 	if fixed == path || strings.HasPrefix(path, fixed+".") {
 		return true
@@ -281,7 +280,7 @@ func changes(fixed, path string, before, after Document) bool {
 	return strings.HasPrefix(fixed, path+".") && !reflect.DeepEqual(before.At(fixed), after.At(fixed))
 }
 
-// Services are what the resource manager is told about the services whose resources it manages.
+// Services tells the resource manager about the services whose resources it manages.
 type Services struct {
 	// Definitions are the resource types, each made by Typed.
 	Definitions []Definition

@@ -8,9 +8,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// Document is a resource's properties as plain JSON values: nil, bool, float64, string, []any and map[string]any. It carries
-// no mark of secrecy; a value that a preview does not know yet is Unknown{}. Rules read documents through the methods below,
-// which treat an unknown value as not (yet) there, so that no rule refuses what it cannot see.
+// Document has a resource's properties as plain JSON values: nil, bool, float64, string, []any and
+// map[string]any. It does not mark secrets. A value that a preview does not know yet is Unknown{}.
+// Rules read documents through the methods below, which treat an unknown value as missing, so no
+// rule refuses a value that it cannot see.
 type Document map[string]any
 
 // Unknown stands for a value that is known only after other resources are created.
@@ -80,7 +81,7 @@ func (d Document) At(path string) any {
 // Has says whether something, maybe an unknown value, is at path.
 func (d Document) Has(path string) bool { return d.At(path) != nil }
 
-// Unsure says whether the value at path is unknown, so that nothing can be said about it.
+// Unsure reports whether the value at path is unknown, so that a rule cannot judge it.
 func (d Document) Unsure(path string) bool {
 	_, ok := d.At(path).(Unknown)
 	return ok
@@ -138,7 +139,8 @@ func (d Document) Document(path string) Document {
 	return object
 }
 
-// Without returns a copy of d that lacks the values at the dotted paths, which lead into each item of a list.
+// Without returns a copy of d without the values at the dotted paths. A path leads into each item
+// of a list.
 func (d Document) Without(paths ...string) Document {
 	result := d.Clone()
 	for _, path := range paths {

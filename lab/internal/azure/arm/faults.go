@@ -9,17 +9,19 @@ import (
 	"time"
 )
 
-// ServiceError is an answer with which Azure fails a request, for Options.Faults to return. Those that may pass are retried, as
-// azure-native does (see retriable); Faults is asked again for each attempt.
+// ServiceError is an answer with which Azure fails a request; Options.Faults returns it. Errors
+// that may pass are retried, as azure-native does (see retriable), and Faults is asked again for
+// each attempt.
 type ServiceError struct {
-	// Status is the HTTP status, or 0 when there was no answer at all: a connection that was refused or reset.
+	// Status is the HTTP status, or 0 without any answer: a connection that was refused or reset.
 	Status int
 	// Code and Message are those of the answer's body, such as TooManyRequests.
 	Code, Message string
-	// RetryAfter is the answer's Retry-After header, if it has one: it is waited for in place of the provider's own delay.
+	// RetryAfter is the answer's Retry-After header, if it has one. The provider waits for it
+	// instead of its own delay.
 	RetryAfter time.Duration
-	// Lost says that Azure does what it was asked for, and that the answer never arrives, nor that to any retry: the resource is
-	// there, and the engine has an error.
+	// Lost says that Azure carries out the request, but that neither its answer nor that of any
+	// retry arrives: the resource exists, and the engine has an error.
 	Lost bool
 }
 
@@ -31,14 +33,16 @@ func (e *ServiceError) Error() string {
 	return fmt.Sprintf("Status=%d Code=%q Message=%q", e.Status, e.Code, e.Message)
 }
 
-// How azure-native retries: newClientOptions in its client_azcore.go, with azcore's policy.
+// These constants are those of azure-native's retries: newClientOptions in its client_azcore.go,
+// with azcore's policy.
 const (
 	retries       = 3
 	retryDelay    = 20 * time.Second
 	maxRetryDelay = 2 * time.Minute
 )
 
-// retriable tells whether azure-native sends the request again: that list of statuses, no answer, and one conflict.
+// retriable reports whether azure-native sends the request again: after one of these statuses,
+// without an answer, and after one kind of conflict.
 func (e *ServiceError) retriable() bool {
 	if e.Lost {
 		return false
@@ -52,8 +56,9 @@ func (e *ServiceError) retriable() bool {
 	}, e.Status)
 }
 
-// pause is how long azure-native waits after an attempt, counted from 1. A Retry-After beyond its longest delay ends the retries; ok is
-// false then. Azcore spreads its own delays at random, by a fifth less to a third more.
+// pause is how long azure-native waits after an attempt, counted from 1. A Retry-After above its
+// longest delay ends the retries; ok is false then. Azcore varies its own delays at random, from a
+// fifth less to a third more.
 func (e *ServiceError) pause(attempt int) (delay time.Duration, ok bool) {
 	if e.RetryAfter > 0 {
 		return e.RetryAfter, e.RetryAfter <= maxRetryDelay
@@ -61,7 +66,8 @@ func (e *ServiceError) pause(attempt int) (delay time.Duration, ok bool) {
 	return min(retryDelay*time.Duration(1<<attempt-1), maxRetryDelay), true
 }
 
-// fault asks for injected faults until an attempt has none. lost is the error for after the change.
+// fault asks for injected faults until an attempt has none. lost is the error to return after the
+// change.
 func (c *Cloud) fault(ctx context.Context, op Operation, typ, id string) (lost, err error) {
 	if c.options.Faults == nil {
 		return nil, nil

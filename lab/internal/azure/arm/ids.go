@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The types of what is not below a resource provider.
+// The types of resources that do not belong to a resource provider.
 const (
 	TypeSubscription  = "Microsoft.Resources/subscriptions"
 	typeResourceGroup = "Microsoft.Resources/resourceGroups"
@@ -24,7 +24,7 @@ type ID struct {
 	head string
 	// namespace is the resource provider, such as Microsoft.Network; empty for a resource group or subscription.
 	namespace string
-	// types and names are the pairs behind the namespace: virtualNetworks/dev-vnet/subnets/aks.
+	// types and names are the pairs after the namespace: virtualNetworks/dev-vnet/subnets/aks.
 	types, names []string
 }
 
@@ -92,7 +92,7 @@ func (a ID) Kind() string {
 // Name returns the last name in the id.
 func (a ID) Name() string { return a.names[len(a.names)-1] }
 
-// Parent returns the id without its last pair, and false if that is no resource any more.
+// Parent returns the id without its last pair, and false if the rest is no resource.
 func (a ID) Parent() (ID, bool) {
 	last := len(a.types) - 1
 	if last < 1 {
@@ -102,7 +102,7 @@ func (a ID) Parent() (ID, bool) {
 	return a, true
 }
 
-// subscriptionOf returns the GUID behind /subscriptions/.
+// subscriptionOf returns the GUID after /subscriptions/.
 func subscriptionOf(id string) string {
 	parts := strings.SplitN(strings.TrimPrefix(id, "/"), "/", 3)
 	if len(parts) < 2 {
@@ -120,7 +120,7 @@ func ResourceGroupOf(id string) string {
 	return strings.Join(parts[:5], "/")
 }
 
-// Key is what ids are compared by.
+// Key returns the form of an id for comparisons.
 func Key(id string) string { return strings.ToLower(strings.TrimSuffix(id, "/")) }
 
 // Within says whether id is below ancestor (and not ancestor itself).
@@ -148,7 +148,7 @@ func (t Template) nameParameter() string {
 	return parameters[len(parameters)-1]
 }
 
-// kind returns the ARM type that the template leads to.
+// kind returns the ARM type of the template.
 func (t Template) kind() string {
 	if !strings.Contains(string(t), "/providers/") {
 		return typeResourceGroup
@@ -161,7 +161,7 @@ func (t Template) kind() string {
 	return kind
 }
 
-// Expand returns the id that the inputs make, and false while one of them is missing or unknown.
+// Expand returns the id for the inputs, and false if one of them is missing or unknown.
 func (t Template) Expand(subscription string, in Document) (string, bool) {
 	complete := true
 	id := parameter.ReplaceAllStringFunc(string(t), func(match string) string {
@@ -178,8 +178,8 @@ func (t Template) Expand(subscription string, in Document) (string, bool) {
 	return id, complete
 }
 
-// GUIDFor returns a GUID that is always the same for one id and purpose. What Azure issues again with each creation comes from
-// Subject.Issued.
+// GUIDFor returns a GUID that is always the same for one id and purpose. GUIDs that Azure issues
+// again with each creation come from Subject.Issued.
 func GUIDFor(id, purpose string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(Key(id)+"#"+purpose)).String()
 }

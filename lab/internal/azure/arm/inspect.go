@@ -19,8 +19,8 @@ func (c *Cloud) KindOf(token string) string {
 	return ""
 }
 
-// Copy returns a cloud of its own that has the same resources. A record is replaced, never changed,
-// so that they can share it.
+// Copy returns an independent cloud with the same resources. The two can share records, because a
+// record is replaced and never changed.
 func (c *Cloud) Copy() *Cloud {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,15 +30,15 @@ func (c *Cloud) Copy() *Cloud {
 	}
 }
 
-// Unchanged tells whether nothing has happened since a copy was taken that was left alone, and
-// nothing is under way.
+// Unchanged reports whether nothing has happened since the copy was taken, and no operation is
+// under way. The copy must not have changed either.
 func (c *Cloud) Unchanged(since *Cloud) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Equal(c.live, since.live) && maps.Equal(c.deleted, since.deleted) && c.idle()
 }
 
-// Idle tells whether no operation is under way.
+// Idle reports whether no operation is under way.
 func (c *Cloud) Idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

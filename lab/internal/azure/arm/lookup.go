@@ -7,8 +7,9 @@ import (
 	"fmt"
 )
 
-// Lookup returns the id of the resource that a program means by a Pulumi type, such as azure-native:network:VirtualNetwork, and
-// inputs, and whether it is soft-deleted instead of live. There is none while an input that is part of the id is missing or not known.
+// Lookup returns the id of the resource that a Pulumi type, such as
+// azure-native:network:VirtualNetwork, and its inputs refer to, and whether it is soft-deleted
+// instead of live. There is none if an input that is part of the id is missing or not known.
 func (c *Cloud) Lookup(typ string, inputs map[string]any) (id string, softDeleted, exists bool) {
 	d, ok := c.registry.byToken[typ]
 	if !ok {
@@ -30,8 +31,9 @@ func (c *Cloud) Lookup(typ string, inputs map[string]any) (id string, softDelete
 	return gone.ID, true, true
 }
 
-// Holds tells whether a resource has that value at the path of an input that Azure takes and never gives back, such as a password.
-// The simulated Azure does not keep such values either, only what they can be compared by.
+// Holds reports whether a resource has that value at the path of an input that Azure takes and
+// never gives back, such as a password. The simulated Azure does not keep such values either, only
+// seals to compare with.
 func (c *Cloud) Holds(id, path, value string) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,7 +48,8 @@ func (c *Cloud) Holds(id, path, value string) (bool, error) {
 	return hmac.Equal([]byte(sealed), []byte(seal(live.Creation, path, value))), nil
 }
 
-// Creation returns what tells a resource from a later one with the same id, or "" if there is none.
+// Creation returns the id of this creation of a resource, which differs from that of a later
+// resource with the same id, or "" if there is none.
 func (c *Cloud) Creation(id string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,14 +59,15 @@ func (c *Cloud) Creation(id string) string {
 	return ""
 }
 
-// seal returns what a value can be recognised by and not be found from, if it is long and random: what programs keep in Azure is.
+// seal returns a keyed hash of the value: enough to compare with, not enough to recover a long
+// random value. Programs keep only such values in Azure.
 func seal(creation, path, value string) string {
 	mac := hmac.New(sha256.New, []byte(creation+"#"+path))
 	mac.Write([]byte(value))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// sealedOf returns the seals of the values that are written only.
+// sealedOf returns the seals of the write-only values.
 func sealedOf(s Subject) map[string]string {
 	sealed := map[string]string{}
 	for _, path := range s.WriteOnly {

@@ -8,16 +8,16 @@ type Event struct {
 	Operation Operation
 	// Type is the ARM type and ID the ARM id of the resource.
 	Type, ID string
-	// Owner is the id, in lower case, of the resource that had to be free for the operation, and was held by it; empty where
-	// Azure works on any number of such resources at once.
+	// Owner is the id, in lower case, of the resource that the operation held; empty if Azure works
+	// on any number of such resources at once.
 	Owner string
-	// Start and End are by the clock of this machine, and so scaled by Options.TimeScale.
+	// Start and End are times of this machine's clock, and so scaled by Options.TimeScale.
 	Start, End time.Time
 	// Latency is how long Azure would take, not scaled.
 	Latency time.Duration
 }
 
-// observe tells the observer that an operation has ended.
+// observe reports the end of an operation to the observer.
 func (c *Cloud) observe(op *operation) {
 	if c.options.Observe == nil {
 		return

@@ -31,12 +31,13 @@ func (c *Cloud) create(ctx context.Context, d *Definition, inputs resource.Prope
 	return id, outputs, err
 }
 
-// notKnown is the answer to inputs that are not all known: only a preview has such, and they would be kept as empty objects.
+// notKnown is the answer to inputs that are not all known. Only a preview has such inputs, and they
+// would be stored as empty objects.
 func notKnown(d *Definition) error {
 	return status.Errorf(codes.InvalidArgument, "inputs of the %s are not known yet; only a preview may leave them open", d.Kind)
 }
 
-// otherType is the answer to a request about a resource of another type than the request's.
+// otherType is the answer to a request whose type differs from that of the resource.
 func otherType(id string, live *Record, d *Definition) error {
 	return status.Errorf(codes.InvalidArgument, "%q is a %s, not a %s", id, live.Kind, d.Kind)
 }
@@ -54,13 +55,13 @@ func (c *Cloud) update(ctx context.Context, d *Definition, id string, before, in
 		if existing.Kind != d.Kind {
 			return nil, otherType(id, existing, d)
 		}
-		id = existing.ID // as it was written when it was created
+		id = existing.ID // with the letters of its creation
 	}
 	return c.put(ctx, OperationUpdate,
 		Subject{Definition: d, ID: id, In: documentOf(inputs), Before: documentOf(before)}, inputs)
 }
 
-// put is what creating and updating have in common: ask, wait, store.
+// put has the common part of creating and updating: ask, wait, store.
 func (c *Cloud) put(ctx context.Context, verb Operation, s Subject, inputs resource.PropertyMap) (resource.PropertyMap, error) {
 	lost, err := c.fault(ctx, verb, s.Kind, s.ID)
 	if err != nil {
@@ -77,7 +78,8 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s Subject, inputs resou
 	}
 	defer c.end(op)
 
-	// Azure has taken the request: it is carried out even if the caller no longer waits for the answer.
+	// Azure has taken the request, and carries it out even if the caller no longer waits for the
+	// answer.
 	ctx = context.WithoutCancel(ctx)
 	if err := c.pass(ctx, op, s.Definition); err != nil {
 		return nil, err
@@ -97,17 +99,18 @@ func (c *Cloud) put(ctx context.Context, verb Operation, s Subject, inputs resou
 	return outputs, lost
 }
 
-// settled completes the record of a resource as it is from now on, and returns its outputs. The caller holds the lock.
+// settled completes the new record of a resource, and returns its outputs. The caller holds the
+// lock.
 func (c *Cloud) settled(stored *Record, s Subject, inputs resource.PropertyMap) resource.PropertyMap {
 	s.Cloud = &View{c}
 	stored.Creation, stored.Created = uuid.NewString(), time.Now()
-	if existing := cmp.Or(c.live[Key(s.ID)], c.deleted[Key(s.ID)]); existing != nil { // what is recovered is no other
+	if existing := cmp.Or(c.live[Key(s.ID)], c.deleted[Key(s.ID)]); existing != nil { // a recovered resource is the old one
 		stored.Creation, stored.Created, stored.Seeded = existing.Creation, existing.Created, existing.Seeded
 	}
 	s.Creation = stored.Creation
 	stored.Sealed = sealedOf(s)
 	if existing := c.live[Key(s.ID)]; existing != nil {
-		// What a request leaves out, such as a password, stays.
+		// A write-only value that a request leaves out, such as a password, stays.
 		for path, seal := range existing.Sealed {
 			if stored.Sealed[path] == "" {
 				stored.Sealed[path] = seal
@@ -115,7 +118,7 @@ func (c *Cloud) settled(stored *Record, s Subject, inputs resource.PropertyMap) 
 		}
 	}
 	if s.In.Text("location") == "" && hasProperty(s.Inputs, "location") {
-		// azure-native and Azure take the location of the resource group.
+		// azure-native and Azure use the location of the resource group.
 		s.In = s.In.Merge(Document{"location": s.Cloud.groupLocation(s.ID)})
 	}
 	computed := c.common(s)
@@ -127,7 +130,7 @@ func (c *Cloud) settled(stored *Record, s Subject, inputs resource.PropertyMap) 
 	return outputs
 }
 
-// remove carries out a deletion. Deleting what does not exist succeeds, as in Azure.
+// remove carries out a deletion. Deleting a missing resource succeeds, as in Azure.
 func (c *Cloud) remove(ctx context.Context, d *Definition, id string) error {
 	lost, err := c.fault(ctx, OperationDelete, d.Kind, id)
 	if err != nil {
@@ -173,15 +176,15 @@ func (c *Cloud) remove(ctx context.Context, d *Definition, id string) error {
 	return lost
 }
 
-// change applies a change to the resources and returns how to undo it, so that what the engine is told and what is stored
-// never differ. The caller holds the lock.
+// change applies a change to the resources and returns how to undo it, so that the engine's answer
+// and the stored record never differ. The caller holds the lock.
 func (c *Cloud) change(apply func()) (undo func()) {
 	live, deleted := maps.Clone(c.live), maps.Clone(c.deleted)
 	apply()
 	return func() { c.live, c.deleted = live, deleted }
 }
 
-// pass lets the operation take its time, and then lets it take effect outside of the inventory.
+// pass lets the operation take its time, and then applies its effects outside of the inventory.
 func (c *Cloud) pass(ctx context.Context, op *operation, d *Definition) error {
 	time.Sleep(c.scaled(c.services.Latency(d.Kind, op.verb, op.record.Inputs)))
 	if d.After == nil {
@@ -229,9 +232,10 @@ func (c *Cloud) end(op *operation) {
 	}
 }
 
-// busy refuses a second operation on one resource, or on the owner that a serial type works on. It refuses at once what azure-native
-// would send again for some minutes (see ServiceError), on purpose: with the retries a program that lacks a dependency gets
-// through on a good day, and here it never does.
+// busy refuses a second operation on one resource, or on the owner that a serial type works on.
+// azure-native would send such a request again for some minutes (see ServiceError), but here it
+// fails at once, on purpose: with retries a program that lacks a dependency sometimes succeeds, and
+// here it never does.
 func (c *Cloud) busy(op *operation, s Subject) *Violation {
 	if other, ok := c.running[Key(s.ID)]; ok {
 		return &Violation{Code: "AnotherOperationInProgress", Message: fmt.Sprintf(
@@ -253,7 +257,7 @@ func (c *Cloud) busy(op *operation, s Subject) *Violation {
 	return nil
 }
 
-// Ancestor returns the id of the given ARM type that id is, or is below.
+// Ancestor returns the resource of the given ARM type that id is, or is below.
 func Ancestor(id, kind string) (string, bool) {
 	parsed, err := ParseID(id)
 	for ok := err == nil; ok; parsed, ok = parsed.Parent() {
@@ -375,8 +379,9 @@ func partRule(s Subject, id string) string {
 	return ""
 }
 
-// obstaclesToDelete returns every reason against deleting a resource: what is in it and what refers to it. Nothing cascades,
-// not even from a resource group: what disappears behind the engine's back would stay in the engine's state.
+// obstaclesToDelete returns every reason against deleting a resource: its content, and resources
+// that refer to it. Nothing cascades, not even from a resource group: resources that disappear
+// without the engine would stay in its state.
 func (c *Cloud) obstaclesToDelete(s Subject) []Violation {
 	if s.BuiltIn {
 		return []Violation{{Code: "MethodNotAllowed", Message: fmt.Sprintf("'%s' cannot be deleted: %s", s.ID, s.BuiltInRemedy)}}

@@ -8,8 +8,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// echo returns the inputs as far as the resource gives them back: filtered to the outputs that the SDK's types have, in their
-// shape, without what is write-only. Secrets stay secret.
+// echo returns the inputs that the resource gives back: filtered to the outputs of the SDK's types,
+// in their shape, without write-only values. Secrets stay secret.
 func (d *Definition) echo(inputs resource.PropertyMap) resource.PropertyMap {
 	result := resource.PropertyMap{}
 	for name, value := range hide(inputs, d.WriteOnly...) {
@@ -24,9 +24,9 @@ func (d *Definition) echo(inputs resource.PropertyMap) resource.PropertyMap {
 	return result
 }
 
-// foresee returns what a preview knows of the outputs: the echo of the inputs, and the outputs before the change, if there
-// are any. What Azure always adds inside an echoed object is unknown: otherwise a program would take an issuer's URL, say,
-// for known and empty.
+// foresee returns the outputs that a preview knows: the echo of the inputs, and the outputs before
+// the change, if there are any. Values that Azure always adds inside an echoed object are unknown.
+// Without that, a program would take an issuer's URL, say, for known and empty.
 func (d *Definition) foresee(inputs, before resource.PropertyMap) resource.PropertyMap {
 	result := before.Copy()
 	for name, value := range d.echo(inputs) {
@@ -35,7 +35,8 @@ func (d *Definition) foresee(inputs, before resource.PropertyMap) resource.Prope
 	return result
 }
 
-// hide returns properties without the values at the dotted paths, which may lead through secrets and into each item of a list.
+// hide returns properties without the values at the dotted paths. A path may lead through secrets
+// and into each item of a list.
 func hide(properties resource.PropertyMap, paths ...string) resource.PropertyMap {
 	result := properties.Copy()
 	for _, path := range paths {
@@ -70,7 +71,8 @@ func hideIn(value resource.PropertyValue, path string) resource.PropertyValue {
 	})
 }
 
-// restore returns properties with the values that from has at the dotted paths. Items of lists are taken by their place.
+// restore returns properties with the values of from at the dotted paths. It matches items of lists
+// by their position.
 func restore(properties, from resource.PropertyMap, paths ...string) resource.PropertyMap {
 	result := properties.Copy()
 	for _, path := range paths {
@@ -108,7 +110,7 @@ func restoreIn(value, from resource.PropertyValue, path string) resource.Propert
 	})
 }
 
-// inside applies change to what a secret holds, keeping it secret, or to value itself.
+// inside applies change to the content of a secret, and keeps it secret, or to value itself.
 func inside(value resource.PropertyValue, change func(resource.PropertyValue) resource.PropertyValue) resource.PropertyValue {
 	if value.IsSecret() {
 		return resource.MakeSecret(inside(value.SecretValue().Element, change))
@@ -194,7 +196,8 @@ func shapeMap(value resource.PropertyValue, elem reflect.Type) (resource.Propert
 	return resource.NewProperty(result), true
 }
 
-// withUnknowns adds to value what the type t always has and value lacks: from before, or else as unknown.
+// withUnknowns adds to value each property that the type t always has and value lacks: from before
+// if it is there, or as unknown.
 func withUnknowns(value, before resource.PropertyValue, t reflect.Type) resource.PropertyValue {
 	for before.IsSecret() {
 		before = before.SecretValue().Element
@@ -259,7 +262,8 @@ func member(object resource.PropertyValue, name resource.PropertyKey) resource.P
 	return resource.PropertyValue{}
 }
 
-// overlay lays over over base, object by object and item by item; what base keeps secret stays secret.
+// overlay puts over on top of base, object by object and item by item. Values that base keeps
+// secret stay secret.
 func overlay(base, over resource.PropertyMap) resource.PropertyMap {
 	result := base.Copy()
 	for name, value := range over {
@@ -285,8 +289,8 @@ func overlayOn(base, over resource.PropertyValue) resource.PropertyValue {
 	})
 }
 
-// markSecrets returns properties with the marks of secrecy that like has at the same places. Azure does not know what a
-// program keeps secret, so a refresh must take it from the engine.
+// markSecrets returns properties with the same secrets as like. Azure does not know which values a
+// program keeps secret, so a refresh must take the marks from the engine.
 func markSecrets(properties, like resource.PropertyMap) resource.PropertyMap {
 	result := properties.Copy()
 	for name, value := range result {

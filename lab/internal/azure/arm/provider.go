@@ -67,7 +67,8 @@ func (p *provider) Diff(_ context.Context, request *pulumirpc.DiffRequest) (*pul
 	return d.diff(before, after)
 }
 
-// Create creates a resource. A preview returns the inputs that come back as outputs; what Azure computes stays unknown.
+// Create creates a resource. A preview returns the inputs that come back as outputs; outputs that
+// Azure computes stay unknown.
 func (p *provider) Create(ctx context.Context, request *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
 	d, err := p.definition(providers.Token(request))
 	if err != nil {
@@ -91,14 +92,14 @@ func (p *provider) Create(ctx context.Context, request *pulumirpc.CreateRequest)
 	return &pulumirpc.CreateResponse{Id: id, Properties: properties}, nil
 }
 
-// Read returns the live state of a resource, for a refresh or an import, or no id if it is gone. What Azure does not give
-// back or know — write-only inputs, marks of secrecy — is taken from the engine.
+// Read returns the live state of a resource, for a refresh or an import, or no id if it is gone.
+// Write-only inputs and marks of secrecy come from the engine, because Azure does not return them.
 func (p *provider) Read(ctx context.Context, request *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
 	d, err := p.definition(providers.Token(request))
 	if err != nil {
 		return nil, err
 	}
-	// Nothing changes: an answer that gets lost is just an error.
+	// A read changes nothing, so a lost answer is just an error.
 	if err := errors.Join(p.cloud.fault(ctx, OperationRead, d.Kind, request.GetId())); err != nil {
 		return nil, err
 	}
@@ -160,7 +161,7 @@ func (p *provider) Update(ctx context.Context, request *pulumirpc.UpdateRequest)
 	return &pulumirpc.UpdateResponse{Properties: properties}, nil
 }
 
-// Delete deletes a resource. Nothing to delete is success.
+// Delete deletes a resource. If there is nothing to delete, it succeeds.
 func (p *provider) Delete(ctx context.Context, request *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
 	d, err := p.definition(providers.Token(request))
 	if err != nil {

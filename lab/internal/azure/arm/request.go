@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// A person who works with az sends requests as the engine does: the same rules judge them, and they take their time.
+// A person who works with az sends the same requests as the engine: the same rules judge them, and
+// they take as long.
 
 // Live returns the inputs and outputs of a live resource; exists is false when there is none.
 func (c *Cloud) Live(id string) (in, out Document, exists bool) {
@@ -33,8 +34,8 @@ func (c *Cloud) Request(ctx context.Context, token string, in Document) error {
 	return err
 }
 
-// Update changes the inputs of a live resource, and waits until Azure has done so. Written-only inputs stay as they are. The error has
-// all reasons of a refusal.
+// Update changes the inputs of a live resource, and waits until Azure has done so. Write-only
+// inputs stay unchanged. The error has all reasons of a refusal.
 func (c *Cloud) Update(ctx context.Context, id string, change func(in Document) Document) error {
 	d, before, err := c.existing(id)
 	if err != nil {
@@ -57,7 +58,7 @@ func (c *Cloud) Delete(ctx context.Context, id string) error {
 	return c.remove(ctx, d, id)
 }
 
-// existing returns what is known about the type of a live resource, and its inputs.
+// existing returns the definition of a live resource, and its inputs.
 func (c *Cloud) existing(id string) (*Definition, Document, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,7 +69,7 @@ func (c *Cloud) existing(id string) (*Definition, Document, error) {
 	return c.registry.kindOf(live.Kind), live.Inputs, nil
 }
 
-// unacceptable is what is wrong with the inputs by themselves.
+// unacceptable returns the mistakes that the inputs have by themselves.
 func (c *Cloud) unacceptable(d *Definition, before, in Document) error {
 	var reasons []error
 	for _, failure := range c.check(d, before.Properties(), in.Properties()) {

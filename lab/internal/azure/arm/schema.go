@@ -18,9 +18,10 @@ func PropertyName(field reflect.StructField) string {
 	return name
 }
 
-// checkSchema compares inputs with the struct t of the SDK: unknown properties, missing required ones and wrong types, at any
-// depth, one failure each. Secrets are seen through; unknown values fit anywhere. The SDK marks a required property by a field
-// that is neither a pointer, a list nor a map, so a missing required list is not noticed here.
+// checkSchema compares inputs with the struct t of the SDK. It returns one failure for each unknown
+// property, missing required property and wrong type, at any depth. It looks into secrets; unknown
+// values fit anywhere. The SDK marks a required property by a field that is neither a pointer, a
+// list nor a map, so a missing required list is not noticed here.
 func checkSchema(inputs resource.PropertyMap, t reflect.Type, required []string) []*pulumirpc.CheckFailure {
 	failures := checkObject("", inputs, t)
 	for _, name := range required {
@@ -51,7 +52,8 @@ func checkObject(path string, object resource.PropertyMap, t reflect.Type) []*pu
 		if !ok && isRequired(field.Type) {
 			failures = append(failures, failure(Join(path, name), "%s is missing; it is required", Join(path, name)))
 		} else if ok && field.Type.Kind() == reflect.String && isEmpty(value) {
-			// The typed SDK sends this for a required text inside of an object with defaults, when a program leaves it out.
+			// The typed SDK sends an empty text if a program leaves out a required text inside of
+			// an object with defaults.
 			failures = append(failures, failure(Join(path, name), "%s is empty; it is required", Join(path, name)))
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// Existing is a resource that is there before any deployment, because it has another owner: for example the key vault from
-// which an Application Gateway takes its certificate.
+// Existing is a resource of another owner that exists before any deployment: for example the key
+// vault from which an Application Gateway takes its certificate.
 type Existing struct {
 	// Type is the ARM type, such as Microsoft.KeyVault/vaults.
 	Type string
@@ -21,9 +21,9 @@ func ExistingGroup(name, location string) Existing {
 	return Existing{typeResourceGroup, map[string]any{"resourceGroupName": name, "location": location}}
 }
 
-// Seed puts resources of other owners into the inventory, in the given order and at once; those that are there already stay as
-// they are. They are judged by the same rules as others, and marked as Seeded. The error names the resource that Azure
-// would refuse; those before it are there then.
+// Seed puts resources of other owners into the inventory, at once and in the given order. Resources
+// that are there already stay unchanged. They are judged by the same rules as others, and marked as
+// Seeded. The error names the resource that Azure would refuse; those before it have been added.
 func (c *Cloud) Seed(resources ...Existing) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,7 +67,8 @@ func (c *Cloud) seed(existing Existing) error {
 	return nil
 }
 
-// Unseeded returns those of resources that no other owner has: what a deployment has made, and must not leave behind.
+// Unseeded returns the resources without another owner: a deployment has made them, and must not
+// leave them behind.
 func Unseeded(resources []Resource) []Resource {
 	return slices.DeleteFunc(slices.Clone(resources), func(r Resource) bool { return r.Seeded })
 }

@@ -66,7 +66,7 @@ func (c *Cloud) load() error {
 	return nil
 }
 
-// unfit says why a record of the state file can be none of this program's, or returns nil.
+// unfit says why this program cannot have written a record of the state file, or returns nil.
 func (c *Cloud) unfit(r *Record) error {
 	if r == nil {
 		return errors.New("has an empty entry")
@@ -85,8 +85,8 @@ func (c *Cloud) unfit(r *Record) error {
 	return nil
 }
 
-// save writes the state file: to a new file beside it, which then takes its place, so that a crash leaves the old or the new
-// inventory and nothing in between. The caller holds the lock.
+// save writes the state file to a new file beside it, which then replaces it. So a crash leaves
+// either the old or the new inventory, complete. The caller holds the lock.
 func (c *Cloud) save() (err error) {
 	if c.options.StateFile == "" {
 		return nil
@@ -97,7 +97,7 @@ func (c *Cloud) save() (err error) {
 	if err != nil {
 		return fmt.Errorf("inventory of the simulated Azure cannot be written: %w", err)
 	}
-	// os.CreateTemp makes files of mode 0600: inputs may hold what a program keeps secret.
+	// os.CreateTemp makes files of mode 0600: inputs may have secrets.
 	file, err := os.CreateTemp(filepath.Dir(c.options.StateFile), filepath.Base(c.options.StateFile)+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("inventory of the simulated Azure cannot be written: %w", err)

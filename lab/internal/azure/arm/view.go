@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// View is what a rule may ask about the other resources. It is used under the cloud's lock only.
+// View lets a rule ask about the other resources. It is used under the cloud's lock only.
 type View struct {
 	cloud *Cloud
 }
@@ -36,11 +36,11 @@ func (v *View) WorkingOn(owner, kind string) string {
 	return id
 }
 
-// Lingers says whether the resource with the given id counts as used, although what used it is
-// gone.
+// Lingers reports whether the resource with the given id still counts as used, although its last
+// user is gone.
 func (v *View) Lingers(id string) bool { return time.Now().Before(v.cloud.lingering[Key(id)]) }
 
-// Linger has the resource with the given id count as used for some time, on Azure's scale.
+// Linger makes the resource with the given id count as used for some time, on Azure's scale.
 func (c *Cloud) Linger(id string, d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,8 +84,7 @@ func (v *View) All(kind string) []*Record {
 	return result
 }
 
-// Present returns the live resources and those under way, with the inputs that they are going to
-// have, sorted by id.
+// Present returns the live resources and those under way, with their future inputs, sorted by id.
 func (v *View) Present() []*Record {
 	merged := maps.Clone(v.cloud.live)
 	for k, op := range v.cloud.running {
@@ -128,7 +127,7 @@ func (v *View) Children(id string) []*Record {
 }
 
 // missing says why the resource that id names does not exist, or returns "". by is the resource
-// that refers to it: its own parts are looked for in its wanted inputs.
+// that refers to it; its own parts are looked up in its wanted inputs.
 func (v *View) missing(id string, by Subject) string {
 	parsed, err := ParseID(id)
 	if err != nil {
@@ -152,7 +151,7 @@ func (v *View) missing(id string, by Subject) string {
 	return v.missingResource(id, parsed, by)
 }
 
-// missingResource looks for the nearest resource of a known type, going up from id, and for the
+// missingResource finds the nearest resource of a known type, going up from id, and looks for the
 // rest of id inside it.
 func (v *View) missingResource(id string, parsed ID, by Subject) string {
 	var parts [][2]string // of the resource found, innermost last
@@ -198,8 +197,8 @@ func (v *View) inline(id ID) bool {
 }
 
 // MissingPart looks for a part of a resource, such as a listener of a gateway, in the resource's
-// inputs. A collection that is no input of the resource is not looked into: Azure fills it by
-// itself.
+// inputs. It does not look into a collection that is no input of the resource, because Azure fills
+// it.
 func MissingPart(def *Definition, owner string, inputs Document, parts [][2]string) string {
 	if len(parts) == 0 {
 		return ""
@@ -220,8 +219,8 @@ func MissingPart(def *Definition, owner string, inputs Document, parts [][2]stri
 	return "'" + owner + "' has no " + name + " in its " + collection
 }
 
-// managed says whether id is in a resource group that a live resource, such as a cluster, makes and
-// owns everything in.
+// managed reports whether id is in a resource group that a live resource, such as a cluster, makes
+// and whose whole content it owns.
 func (v *View) managed(id string) bool {
 	group := ResourceGroupOf(id)
 	if group == "" {

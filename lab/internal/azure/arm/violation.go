@@ -15,7 +15,7 @@ type Violation struct {
 	Rule string
 	// Code is the error code of Azure's answer, such as ParentResourceNotFound.
 	Code string
-	// Property is the path of the input that is to blame, if one is.
+	// Property is the path of the wrong input, if there is one.
 	Property string
 	// Message names the resource, says what is wrong and, where there is one, the remedy.
 	Message string

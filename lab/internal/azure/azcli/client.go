@@ -15,8 +15,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// Client stands in for az: it carries out commands against a simulated Azure, through the door that the engine's requests take, so that
-// the same rules judge them.
+// Client stands in for az. It carries out commands against a simulated Azure with the same requests
+// as the engine, so the same rules judge them.
 type Client struct {
 	Cloud *azure.Cloud
 }
@@ -24,7 +24,7 @@ type Client struct {
 // action carries a command out and returns what az prints.
 type action func(ctx context.Context, c Client, command Command) (any, error)
 
-// actions are the verbs that change an environment, or that a procedure reads it by.
+// actions are the verbs that change an environment, and those with which a procedure reads it.
 func actions() map[string]action {
 	table := map[string]action{}
 	maps.Copy(table, clusterActions())
@@ -32,11 +32,12 @@ func actions() map[string]action {
 	return table
 }
 
-// Carried returns the verbs that the stand-in carries out, sorted.
+// Carried returns the verbs that the stand-in can carry out, sorted.
 func Carried() []string { return slices.Sorted(maps.Keys(actions())) }
 
-// Run carries out the words behind az, and writes the answer to out. The error is Azure's refusal, or names a verb or flag that no
-// document uses, or says that the stand-in does not carry the verb out.
+// Run carries out the words after az, and writes the answer to out. The error is Azure's refusal,
+// or names a verb or flag that no document uses, or says that the stand-in does not carry the verb
+// out.
 func (c Client) Run(ctx context.Context, words []string, out io.Writer) error {
 	command, err := Parse(words)
 	if err != nil {
@@ -77,7 +78,8 @@ func queried(answer any, query string) (any, error) {
 	return jmespath.Search(query, value)
 }
 
-// printed writes an answer as az does with -o: JSON, or the values alone, a line each. A table is for people, and is JSON here.
+// printed writes an answer as az does with -o: JSON, or the values alone, one per line. A table is
+// for people, and is JSON here.
 func printed(answer any, output string) (string, error) {
 	switch output {
 	case "", "json", "table":
@@ -100,7 +102,7 @@ func printed(answer any, output string) (string, error) {
 	}
 }
 
-// id returns the id of a resource: path is what follows /providers/ in it.
+// id returns the id of a resource: path is the part after /providers/.
 func (c Client) id(group string, path ...string) string {
 	var subscription string
 	c.Cloud.Look(func(v *arm.View) { subscription = v.Options().SubscriptionID })

@@ -38,7 +38,8 @@ func shell(t *testing.T, cloud *azure.Cloud, script string) (string, error) {
 
 const zoneNames = "privatelink.vaultcore.azure.net privatelink.azurecr.io prod-gridos.private.postgres.database.azure.com"
 
-// withLinks returns a subscription whose zones are linked to the network of others, which is peered with the environment's.
+// withLinks returns a subscription whose zones are linked to the network of other owners, which is
+// peered with the environment's.
 func withLinks(t *testing.T) *azure.Cloud {
 	t.Helper()
 	const group = "prod-gridos-rg"
@@ -69,7 +70,8 @@ func withLinks(t *testing.T) *azure.Cloud {
 	return cloud
 }
 
-// The links of others stop the teardown of a private environment, until the commands of OPERATIONS.md delete them.
+// The links of other owners stop the teardown of a private environment, until the commands of
+// OPERATIONS.md delete them.
 func TestUnit_TheProcedureForZoneLinksWorks(t *testing.T) {
 	t.Parallel()
 	manual, err := ReadDocument(filepath.Join(repository, "docs", "OPERATIONS.md"))

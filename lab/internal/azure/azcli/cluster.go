@@ -24,7 +24,7 @@ func clusterActions() map[string]action {
 	}
 }
 
-// cluster is the id of the cluster that a command is about.
+// cluster returns the id of the cluster that a command is about.
 func (c Client) cluster(command Command) string {
 	name := command.Value("--cluster-name")
 	if name == "" {
@@ -37,7 +37,8 @@ func showCluster(_ context.Context, c Client, command Command) (any, error) {
 	return c.show(c.cluster(command))
 }
 
-// clusterUpgrades tells the version of the cluster and the next minor one, which is the only one that it goes to.
+// clusterUpgrades returns the version of the cluster and the next minor one, the only one that it
+// can be upgraded to.
 func clusterUpgrades(_ context.Context, c Client, command Command) (any, error) {
 	cluster, err := c.show(c.cluster(command))
 	if err != nil {
@@ -63,7 +64,8 @@ func meshUpgrades(_ context.Context, c Client, command Command) (any, error) {
 	return map[string]any{"revisions": in.Texts("serviceMeshProfile.istio.revisions")}, nil
 }
 
-// upgradeCluster raises the control plane and then all pools, or gives all pools the newest image.
+// upgradeCluster upgrades the control plane and then all pools, or gives all pools the newest
+// image.
 func upgradeCluster(ctx context.Context, c Client, command Command) (any, error) {
 	version, image := command.Value("--kubernetes-version"), command.Has("--node-image-only")
 	// azure-cli 2.45.0, command_modules/acs/custom.py, aks_upgrade: the two exclude each other.
@@ -92,8 +94,9 @@ func listPools(_ context.Context, c Client, command Command) (any, error) {
 	return list, nil
 }
 
-// addPool creates a pool with what az sends for the flags. What a command leaves out has az' defaults: azure-cli 2.45.0,
-// command_modules/acs, _params.py and agentpool_decorator.py.
+// addPool creates a pool with the request that az sends for the flags. Flags that a command leaves
+// out have the defaults of az: azure-cli 2.45.0, command_modules/acs, _params.py and
+// agentpool_decorator.py.
 func addPool(ctx context.Context, c Client, command Command) (any, error) {
 	cluster := c.cluster(command)
 	pool := map[string]any{

@@ -10,7 +10,7 @@ import (
 
 // Command is a command line of az.
 type Command struct {
-	// Verb is such as "aks nodepool add".
+	// Verb is the verb's words, such as "aks nodepool add".
 	Verb string
 	// Flags are the values of each flag, by its long name. A switch has none.
 	Flags map[string][]string
@@ -25,7 +25,7 @@ func (c Command) Has(flag string) bool {
 	return ok
 }
 
-// Parse reads the words behind az. The error names the verb or the flag that no document uses.
+// Parse reads the words after az. The error names the verb or the flag that no document uses.
 func Parse(words []string) (Command, error) {
 	known, rest, err := verbOf(words)
 	if err != nil {
@@ -53,7 +53,7 @@ func Parse(words []string) (Command, error) {
 	return command, nil
 }
 
-// verbOf finds the verb with which the words begin, the longest one, and returns what follows it.
+// verbOf finds the longest verb with which the words begin, and returns the rest.
 func verbOf(words []string) (verb, []string, error) {
 	end := slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, "-") })
 	if end < 0 {
@@ -68,8 +68,8 @@ func verbOf(words []string) (verb, []string, error) {
 	return verb{}, nil, fmt.Errorf("az %s: the verb is in no document, so it is not known here", strings.Join(words[:end], " "))
 }
 
-// Lines returns the words of every command of az in a script, those in substitutions included. A word that the shell would
-// work out is as it is written.
+// Lines returns the words of every az command in a script, including commands in substitutions. A
+// word that the shell would expand is returned as it is written.
 func Lines(script string) ([][]string, error) {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
 	if err != nil {
@@ -91,7 +91,7 @@ func Lines(script string) ([][]string, error) {
 	return lines, nil
 }
 
-// written is a word without its quotes.
+// written returns a word without its quotes.
 func written(word *syntax.Word) string {
 	var text strings.Builder
 	for _, part := range word.Parts {

@@ -14,15 +14,16 @@ import (
 
 // Block is a code block in a document: shell commands, or YAML.
 type Block struct {
-	// Heading is the nearest heading above the block, Language is sh or yaml, and Script what is in it.
+	// Heading is the nearest heading above the block, Language is sh or yaml, and Script is the
+	// block's content.
 	Heading, Language, Script string
 }
 
-// Document is what a Markdown file says in commands.
+// Document has the commands of a Markdown file.
 type Document struct {
 	Path   string
 	Blocks []Block
-	// Text is the whole file, and Spans are the commands of az in running text.
+	// Text is the whole file, and Spans are the az commands in running text.
 	Text  string
 	Spans []string
 }
@@ -57,7 +58,7 @@ func ReadDocument(path string) (Document, error) {
 	return d, err
 }
 
-// spanText is the text of a code span, whose lines are one.
+// spanText returns the text of a code span, with its lines joined.
 func spanText(n *ast.CodeSpan, source []byte) string {
 	var words []string
 	for child := n.FirstChild(); child != nil; child = child.NextSibling() {
@@ -68,7 +69,8 @@ func spanText(n *ast.CodeSpan, source []byte) string {
 	return strings.Join(strings.Fields(strings.Join(words, " ")), " ")
 }
 
-// Section returns the blocks below a heading, up to the next one. The error says that there is none.
+// Section returns the blocks below a heading, up to the next one. The error says that there are
+// none.
 func (d Document) Section(heading string) ([]Block, error) {
 	var blocks []Block
 	for _, b := range d.Blocks {
@@ -82,7 +84,7 @@ func (d Document) Section(heading string) ([]Block, error) {
 	return blocks, nil
 }
 
-// placeholder is what a reader of a document replaces, such as <subscription of dev>.
+// placeholder matches a text that a reader of a document replaces, such as <subscription of dev>.
 var placeholder = regexp.MustCompile(`<[a-z][^>\n]*>`)
 
 // Fill replaces the placeholders of a script. The error names those that have no value.

@@ -79,8 +79,8 @@ func showServer(_ context.Context, c Client, command Command) (any, error) {
 	return c.show(c.server(command))
 }
 
-// upgradeServer raises a server in place. az refuses a version that is not higher (azure-cli 2.45.0, command_modules/rdbms,
-// flexible_server_custom_common.py).
+// upgradeServer upgrades a server in place. az refuses a version that is not higher (azure-cli
+// 2.45.0, command_modules/rdbms, flexible_server_custom_common.py).
 func upgradeServer(ctx context.Context, c Client, command Command) (any, error) {
 	in, _, exists := c.Cloud.Live(c.server(command))
 	if !exists {
@@ -97,7 +97,7 @@ func upgradeServer(ctx context.Context, c Client, command Command) (any, error) 
 	})
 }
 
-// vault finds a vault by its name alone, which is the only one in all of Azure.
+// vault finds a vault by its name alone, which is unique in all of Azure.
 func (c Client) vault(name string, deleted bool) (string, error) {
 	resources := c.Cloud.Inventory()
 	if deleted {

@@ -35,7 +35,7 @@ func (u used) note(t *testing.T, path string, words []string) {
 	}
 }
 
-// documented are the commands of az in all documents, as the words after az, by document.
+// documented returns the az commands of all documents, as the words after az, by document.
 func documented(t *testing.T) map[string][][]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(repository, "docs", "*.md"))
@@ -65,7 +65,7 @@ func documented(t *testing.T) map[string][][]string {
 	return found
 }
 
-// documentsUse is what az is told in all documents.
+// documentsUse returns the verbs and flags that all documents use.
 func documentsUse(t *testing.T) used {
 	t.Helper()
 	found := used{}
@@ -77,9 +77,9 @@ func documentsUse(t *testing.T) used {
 	return found
 }
 
-// The vault of the state is open to every network: the runners of GitHub that sign in to it have no
-// fixed addresses. Any other that the documents have people make lets in themselves and Azure's own
-// services.
+// The vault of the state is open to every network, because GitHub's runners that sign in to it have
+// no fixed addresses. Any other vault that the documents have people make admits only themselves
+// and Azure's own services.
 func TestUnit_NoDocumentMakesAVaultThatIsOpenToAllNetworks(t *testing.T) {
 	t.Parallel()
 	made := 0
@@ -117,7 +117,8 @@ func TestUnit_TheDocumentsUseTheVerbsAndFlagsOfTheTable(t *testing.T) {
 	}
 }
 
-// What the help of Debian's azure-cli knows is as it says; what it does not know says where it is from.
+// For the verbs in the help of Debian's azure-cli the table must agree with that help; the others
+// must name their source.
 func TestUnit_TheTableIsWhatAzSays(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("testdata", "azure-cli-2.45.0.txt"))

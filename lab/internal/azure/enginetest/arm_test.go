@@ -17,7 +17,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
-// What Azure Resource Manager does for all types has no rule ids.
+// The rules of Azure Resource Manager for all types have no ids.
 
 func TestEngine_ARM_TheResourceGroupExists(t *testing.T) {
 	t.Parallel()
@@ -49,7 +49,8 @@ func TestEngine_ARM_WhatIsReferredToExists(t *testing.T) {
 	require.Len(t, l.cloud.Inventory(), 2)
 }
 
-// A program that spells an id, where it could take it from the resource, does not tell the engine who uses whom.
+// If a program writes an id as text instead of taking it from the resource, the engine does not
+// learn about the dependency.
 func TestEngine_ARM_WhatIsInUseStays(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
@@ -203,7 +204,7 @@ func TestEngine_ARM_RequiredPropertiesAreThere(t *testing.T) {
 	previewRefuses(t, e, "vault", mistake{says: []string{"properties.sku.family is empty; it is required"}})
 }
 
-// azure-native makes up a name that is left out, and nobody would find the resource again.
+// azure-native makes up a missing name, and the program could not find the resource again.
 func TestEngine_ARM_NamesAreWrittenOut(t *testing.T) {
 	t.Parallel()
 	e := valid()
@@ -260,7 +261,7 @@ func TestEngine_ARM_AutoscaledPoolsSayHowMany(t *testing.T) {
 	})
 }
 
-// All mistakes of a resource are told at once, so that a user does not find them one by one.
+// All mistakes of a resource are reported at once, so that a user does not find them one by one.
 func TestEngine_ARM_AllMistakesAtOnce(t *testing.T) {
 	t.Parallel()
 	e := valid()

@@ -24,8 +24,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
-// Ids of the environment's resources. Programs spell them, where real ones take them from outputs: then a mistake in them, or
-// in the order of things, is one line.
+// Ids of the environment's resources. The tests' programs write them as text, where real programs
+// take them from outputs. So a mistake in them, or in the order of resources, is one line.
 const (
 	subscription      = "/subscriptions/" + azure.DefaultSubscriptionID
 	groupID           = subscription + "/resourceGroups/rg"
@@ -78,8 +78,8 @@ const (
 	administratorName = "8f0c1c6e-beef-4000-8000-000000000000"
 )
 
-// environment holds the arguments of everything that the platform is made of, in a form that Azure takes. Where a test wants to
-// change something inside of an argument, that inside has a field of its own.
+// environment holds the arguments of all resources of the platform, in a form that Azure accepts.
+// If a test changes something inside of an argument, that inside has a field of its own.
 type environment struct {
 	group *resources.ResourceGroupArgs
 
@@ -136,7 +136,8 @@ type environment struct {
 
 	// more are further resources of a test.
 	more []part
-	// first are resources of a test that come before the others, in place of others of their names; needs is what others need of them.
+	// first are resources of a test that come before the others and replace those of the same
+	// names; needs is what other resources need of them.
 	first []part
 	needs map[string][]string
 	// left are the properties, by the resource's name, whose changes the program ignores.
@@ -414,14 +415,14 @@ func allTraffic(name string, priority int, from, to string) network.SecurityRule
 	return all
 }
 
-// fromVault is the gateway's certificate.
+// fromVault returns the gateway's certificate.
 func fromVault(url string) network.ApplicationGatewaySslCertificateArray {
 	return network.ApplicationGatewaySslCertificateArray{network.ApplicationGatewaySslCertificateArgs{
 		Name: pulumi.String("site"), KeyVaultSecretId: pulumi.String(url),
 	}}
 }
 
-// inZone is what a zone group keeps.
+// inZone returns the configuration of a zone group for one zone.
 func inZone(id string) network.PrivateDnsZoneConfigArray {
 	return network.PrivateDnsZoneConfigArray{network.PrivateDnsZoneConfigArgs{
 		Name: pulumi.String("vault"), PrivateDnsZoneId: pulumi.String(id),
@@ -441,7 +442,7 @@ func securityRule(name, direction string, priority int, access, source, destinat
 	}
 }
 
-// gatewayPart refers to a part of the gateway.
+// gatewayPart returns a reference to a part of the gateway.
 func gatewayPart(collection, name string) network.SubResourceArgs {
 	return network.SubResourceArgs{Id: pulumi.String(gatewayID + "/" + collection + "/" + name)}
 }
@@ -453,20 +454,21 @@ func role(name, scope, definition string) *authorization.RoleAssignmentArgs {
 	}
 }
 
-// made are the resources that a program has registered, by name.
+// made has the resources that a program has registered, by name.
 type made map[string]pulumi.Resource
 
 // part is one resource of a program.
 type part struct {
 	name string
-	// needs are registered with it, and before it; of after, only what is registered anyhow comes before it.
+	// needs are parts that are registered with it, and before it. Parts in after come before it
+	// only if they are registered anyway.
 	needs, after []string
 	// ignores are the properties whose changes the program ignores.
 	ignores  []string
 	register func(ctx *pulumi.Context, m made, options ...pulumi.ResourceOption) (pulumi.Resource, error)
 }
 
-// of is a part whose arguments need no outputs.
+// of returns a part whose arguments need no outputs.
 func of[A any, R pulumi.Resource](
 	name string, args *A, create func(*pulumi.Context, string, *A, ...pulumi.ResourceOption) (R, error), needs ...string,
 ) part {
@@ -477,13 +479,14 @@ func of[A any, R pulumi.Resource](
 	}}
 }
 
-// following says what a part comes after, if that is registered: Azure takes one operation at a time on some owners.
+// following adds parts that must come before this one, if they are registered: Azure takes one
+// operation at a time on some owners.
 func (p part) following(names ...string) part {
 	p.after = names
 	return p
 }
 
-// parts are the resources of the environment in an order in which they can be registered.
+// parts returns the resources of the environment in an order in which they can be registered.
 func (e *environment) parts() []part {
 	return append([]part{
 		of("group", e.group, resources.NewResourceGroup),
@@ -528,7 +531,7 @@ func (e *environment) parts() []part {
 	}, e.more...)
 }
 
-// roleOf is an assignment to the principal of an identity, unless the arguments name another.
+// roleOf returns an assignment to the principal of an identity, unless the arguments name another.
 func roleOf(name string, args *authorization.RoleAssignmentArgs, identity string, needs ...string) part {
 	return part{name: name, needs: append(needs, identity), register: func(
 		ctx *pulumi.Context, m made, options ...pulumi.ResourceOption,
@@ -573,7 +576,7 @@ func (e *environment) registerSetting(ctx *pulumi.Context, _ made, options ...pu
 	return postgres.NewConfiguration(ctx, "setting", e.setting, append(options, pulumi.RetainOnDelete(true))...)
 }
 
-// with adds resources that need what is named.
+// with adds resources together with their needs.
 func (e *environment) with(parts ...part) *environment {
 	e.more = append(e.more, parts...)
 	return e
@@ -596,7 +599,7 @@ func everything() []string {
 	return names
 }
 
-// program registers the named resources, and those that they need.
+// program registers the named resources and all that they need.
 func (e *environment) program(goals ...string) pulumi.RunFunc {
 	parts := e.parts()
 	if len(e.first) > 0 {
@@ -623,7 +626,7 @@ func (e *environment) program(goals ...string) pulumi.RunFunc {
 	return register(slices.DeleteFunc(parts, func(p part) bool { return !wanted[p.name] }))
 }
 
-// only registers the named resources and nothing else, even though they need more.
+// only registers the named resources and nothing else, even if they need more.
 func (e *environment) only(names ...string) pulumi.RunFunc {
 	return register(slices.DeleteFunc(e.parts(), func(p part) bool { return !slices.Contains(names, p.name) }))
 }
@@ -648,7 +651,8 @@ func register(parts []part) pulumi.RunFunc {
 	}
 }
 
-// TestEngine_TheValidEnvironmentComesUp: every other test changes one thing in it, so that what it reads is due to this change.
+// TestEngine_TheValidEnvironmentComesUp: every other test changes one thing in this environment, so
+// its result is due to that change.
 func TestEngine_TheValidEnvironmentComesUp(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})

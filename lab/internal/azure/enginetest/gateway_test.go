@@ -223,7 +223,8 @@ func TestEngine_G5_OldAndNewPoliciesDoNotMix(t *testing.T) {
 	})
 }
 
-// forAddOn is a valid environment whose gateway the cluster's add-on may write, but for the roles of the add-on's identity.
+// forAddOn returns a valid environment whose gateway the cluster's add-on may write. Only the roles
+// of the add-on's identity are missing.
 func forAddOn() *environment {
 	e := valid()
 	e.appgw.Delegations = delegatedTo("Microsoft.Network/applicationGateways")
@@ -295,7 +296,7 @@ const noCertificate = "ApplicationGatewayKeyVaultSecretException"
 func TestEngine_G8_TheIdentityMayGetTheCertificate(t *testing.T) {
 	t.Parallel()
 	e := valid()
-	e.gatewayRole.RoleDefinitionId = role("", "", contributor).RoleDefinitionId // of the vault, but not of what is in it
+	e.gatewayRole.RoleDefinitionId = role("", "", contributor).RoleDefinitionId // on the vault, but not on its content
 	upRefuses(t, e, mistake{
 		rule: "G8", code: noCertificate, property: "sslCertificates[0].keyVaultSecretId",
 		says: []string{

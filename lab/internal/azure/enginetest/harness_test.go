@@ -1,6 +1,7 @@
-// Package enginetest breaks the rules of docs/azure-rules.md as a person would: a Pulumi program with the typed arguments of the
-// SDK is run by the real engine against the simulated Azure, and the test reads the error that the engine prints. Each test is
-// the valid environment of environment_test.go with one mistake in it.
+// Package enginetest breaks the rules of docs/azure-rules.md as a person would. The real engine
+// runs a Pulumi program with the typed arguments of the SDK against the simulated Azure, and the
+// test reads the error that the engine prints. Each test is the valid environment of
+// environment_test.go with one mistake in it.
 package enginetest
 
 import (
@@ -42,7 +43,7 @@ const (
 	stackName  = "dev"
 )
 
-// TestMain removes what the tests share.
+// TestMain removes the resources that the tests share.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if dir := template.dir; dir != "" {
@@ -53,7 +54,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// template is an empty stack that every test copies: to have the CLI create one takes as long as a preview.
+// template is an empty stack that every test copies, because creating one with the CLI takes as
+// long as a preview.
 var template struct {
 	once sync.Once
 	err  error
@@ -95,9 +97,9 @@ func makeTemplate(ctx context.Context) error {
 	return err
 }
 
-// brief is a CLI that runs the engine and leaves out what the Automation API asks around that: each question would cost a
-// third of a second. The stack was selected when the template was made, every command names it all the same, and no test
-// reads outputs or the history.
+// brief is a CLI that runs the engine and leaves out the other commands of the Automation API: each
+// of them would cost a third of a second. They are not needed: the stack was selected when the
+// template was made, every command names it anyway, and no test reads outputs or the history.
 type brief struct{ auto.PulumiCommand }
 
 // Run implements auto.PulumiCommand.
@@ -125,7 +127,7 @@ type lab struct {
 	dir     string
 }
 
-// open returns a lab of the test's own, with nothing in it.
+// open returns an empty lab for this test alone.
 func open(t *testing.T, options azure.Options) *lab {
 	t.Helper()
 	template.once.Do(func() { template.err = makeTemplate(context.WithoutCancel(t.Context())) })
@@ -139,7 +141,8 @@ func open(t *testing.T, options azure.Options) *lab {
 	return l
 }
 
-// serve starts a simulated Azure over what the lab's has left behind, with other options.
+// serve starts a simulated Azure with the state that the lab's earlier one has left, and with other
+// options.
 func (l *lab) serve(options azure.Options) {
 	l.t.Helper()
 	cloud, err := azure.Open(options)
@@ -157,7 +160,8 @@ func (l *lab) slowly(scale float64) {
 	l.serve(options)
 }
 
-// copied returns a lab for a part of the test, with the same stack and the same Azure, that can be used beside l's.
+// copied returns a lab for a part of the test, with the same stack and the same Azure, which can be
+// used in parallel with l.
 func (l *lab) copied(t *testing.T) *lab {
 	t.Helper()
 	other := &lab{t: t, dir: t.TempDir()}
@@ -192,16 +196,17 @@ func (l *lab) workspace(ctx context.Context, program pulumi.RunFunc, more ...aut
 	return auto.NewLocalWorkspace(ctx, append(options, more...)...)
 }
 
-// outcome is what the engine said and did.
+// outcome has the messages and the operations of the engine.
 type outcome struct {
 	t      *testing.T
 	err    error
 	errors []complaint
-	// ops are what was done, or would be, by the name of the resource: create, update, replace, delete or same.
+	// ops are the operations done or planned, by the name of the resource: create, update, replace,
+	// delete or same.
 	ops map[string]apitype.OpType
 	// summary is the engine's own count of these.
 	summary map[apitype.OpType]int
-	// printed is what the CLI wrote for the user, with all white space made single blanks.
+	// printed is the CLI's output for the user, with each run of white space as one blank.
 	printed string
 }
 
@@ -227,7 +232,8 @@ func (l *lab) up(program pulumi.RunFunc) *outcome {
 	})
 }
 
-// upRefreshed updates as "pulumi up --refresh" does: the state learns first what is there.
+// upRefreshed updates as "pulumi up --refresh" does: it first brings the state up to date with
+// Azure.
 func (l *lab) upRefreshed(program pulumi.RunFunc) *outcome {
 	l.t.Helper()
 	return l.run(program, func(ctx context.Context, s auto.Stack, to chan<- events.EngineEvent, out *bytes.Buffer) error {
@@ -244,7 +250,8 @@ func (l *lab) down() *outcome {
 	})
 }
 
-// patience is far more than any operation takes; it ends a test whose program waits for the engine and the engine for it.
+// patience is far more than any operation takes. It ends a test whose program and engine wait for
+// each other.
 const patience = 2 * time.Minute
 
 func (l *lab) run(
@@ -269,7 +276,7 @@ func (l *lab) run(
 					return
 				}
 				o.see(event)
-			case <-over: // the channel is closed only if the CLI came as far as to run the engine
+			case <-over: // the channel is closed only if the CLI got as far as running the engine
 				return
 			}
 		}
@@ -293,7 +300,7 @@ func (o *outcome) see(event events.EngineEvent) {
 		o.summary = event.SummaryEvent.ResourceChanges
 	case event.ResourcePreEvent != nil:
 		m := event.ResourcePreEvent.Metadata
-		// A replacement has several steps; "replace" is the one that says so.
+		// A replacement has several steps; only one of them is called "replace".
 		if name := nameOf(m.URN); o.ops[name] != apitype.OpReplace {
 			o.ops[name] = m.Op
 		}
@@ -317,21 +324,23 @@ func (o *outcome) accepted() *outcome {
 	return o
 }
 
-// mistake is what a user must be told about one.
+// mistake describes what the error must tell a user about one mistake.
 type mistake struct {
-	// resource is the name, in the program, of the resource that is to blame; "a or b" where it may be either.
+	// resource is the name, in the program, of the resource with the mistake; "a or b" if either
+	// may be named.
 	resource string
-	// rule is the id in docs/azure-rules.md, or "" for what has none.
+	// rule is the id in docs/azure-rules.md, or "" if there is none.
 	rule string
-	// code is Azure's error code; "" for what azure-native itself refuses.
+	// code is Azure's error code; "" if azure-native itself refuses.
 	code string
-	// property is the path of the offending input; "" where the resource itself is to blame.
+	// property is the path of the wrong input; "" if the resource itself is wrong.
 	property string
 	// says are parts of the message: what is wrong and the remedy.
 	says []string
 }
 
-// refused requires that the engine failed for one reason, and told the user all about it.
+// refused requires that the engine failed for one reason, and that the message told the user all
+// about it.
 func (o *outcome) refused(m mistake) *outcome {
 	o.t.Helper()
 	require.Error(o.t, o.err, "this must be refused")
@@ -360,7 +369,8 @@ func (o *outcome) refused(m mistake) *outcome {
 	return o
 }
 
-// previewRefuses breaks a rule that needs no other resource: the mistake is found before anything is deployed.
+// previewRefuses breaks a rule that needs no other resource. A preview must find the mistake before
+// anything is deployed.
 func previewRefuses(t *testing.T, e *environment, goal string, m mistake) {
 	t.Helper()
 	l := open(t, azure.Options{})
@@ -369,8 +379,8 @@ func previewRefuses(t *testing.T, e *environment, goal string, m mistake) {
 	require.Empty(t, l.cloud.Inventory())
 }
 
-// upRefuses breaks a rule that takes other resources to judge, and returns what is there then. The mistake is in the last goal,
-// unless m says otherwise.
+// upRefuses breaks a rule about other resources, and returns the lab with the resources that exist
+// then. The mistake is in the last goal, unless m says something else.
 func upRefuses(t *testing.T, e *environment, m mistake, goals ...string) *lab {
 	t.Helper()
 	l := open(t, azure.Options{})
@@ -381,7 +391,7 @@ func upRefuses(t *testing.T, e *environment, m mistake, goals ...string) *lab {
 	return l
 }
 
-// thenRefuses deploys the goals as they are valid, and then with a mistake in the last one.
+// thenRefuses deploys the valid goals, and then deploys them with a mistake in the last one.
 func thenRefuses(t *testing.T, e *environment, m mistake, goals ...string) {
 	t.Helper()
 	l := open(t, azure.Options{})
@@ -392,7 +402,7 @@ func thenRefuses(t *testing.T, e *environment, m mistake, goals ...string) {
 	l.up(e.program(goals...)).refused(m)
 }
 
-// thenPreviewRefuses deploys the goals as they are valid, and has a preview refuse a mistake in the last one.
+// thenPreviewRefuses deploys the valid goals; then a preview must refuse a mistake in the last one.
 func thenPreviewRefuses(t *testing.T, e *environment, m mistake, goals ...string) {
 	t.Helper()
 	l := open(t, azure.Options{})
@@ -403,8 +413,9 @@ func thenPreviewRefuses(t *testing.T, e *environment, m mistake, goals ...string
 	l.preview(e.program(goals...)).refused(m)
 }
 
-// togetherRefuses deploys a base, and then two resources at once, of which Azure refuses one. scale is a factor on Azure's real
-// durations, so that an operation takes most of a second: the second comes before the first is over.
+// togetherRefuses deploys a base, and then two resources at once; Azure must refuse one of them.
+// scale is a factor on Azure's real durations. It makes an operation take most of a second, so that
+// the second one comes before the first is over.
 func togetherRefuses(t *testing.T, e *environment, scale float64, base string, m mistake, goals ...string) {
 	t.Helper()
 	l := open(t, azure.Options{})

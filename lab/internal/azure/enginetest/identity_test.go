@@ -12,7 +12,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
-// The typed SDK writes User where a program leaves the type out, so that this is what a forgotten type looks like.
+// The typed SDK writes User if a program leaves the type out, so a forgotten type looks like this.
 func TestEngine_I1_AnIdentityIsAServicePrincipal(t *testing.T) {
 	t.Parallel()
 	e := valid()
@@ -101,7 +101,8 @@ const (
 	githubSubject = pulumi.String("repo:gridos/sharedinfra:environment:dev")
 )
 
-// fromGitHub is a valid environment whose credential is for a pipeline and needs no cluster, but its identity.
+// fromGitHub returns a valid environment whose credential is for a pipeline. It needs the identity
+// and no cluster.
 func fromGitHub() (e *environment, pipeline *managedidentity.FederatedIdentityCredentialArgs) {
 	pipeline = githubCredential("pipeline", githubSubject)
 	e = valid()
@@ -219,7 +220,7 @@ func TestEngine_I5_ARoleTakesTimeToBeEffective(t *testing.T) {
 		},
 	})
 
-	// Some time later the same program goes through.
+	// Some time later the same program succeeds.
 	var over time.Duration
 	options := l.options
 	options.RolePropagation = &over

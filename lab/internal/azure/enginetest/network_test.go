@@ -101,7 +101,7 @@ func TestEngine_N2_AGatewayHasItsSubnetAlone(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.gateway.GatewayIPConfigurations = inSubnet(postgresID)
-	e.postgres.NetworkSecurityGroup = nil // it is not for gateways
+	e.postgres.NetworkSecurityGroup = nil // its rules are not for gateways
 	upRefuses(t, e, mistake{
 		rule: "N2", code: "ApplicationGatewaySubnetCannotBeUsedByOtherResources", property: "gatewayIPConfigurations[0]",
 		says: []string{"subnet '" + postgresID + "' is delegated to " + postgresService, "use a subnet for gateways"},
@@ -179,7 +179,7 @@ func TestEngine_N4_NodesStayOutOfTheServersSubnet(t *testing.T) {
 	t.Parallel()
 	e := valid()
 	e.systemPool.VnetSubnetID = pulumi.String(postgresID)
-	e.postgres.NetworkSecurityGroup = nil // it is not for nodes
+	e.postgres.NetworkSecurityGroup = nil // its rules are not for nodes
 	upRefuses(t, e, mistake{
 		rule: "N2/N4", code: "SubnetIsDelegated", property: "vnetSubnetID",
 		says: []string{"subnet '" + postgresID + "' is delegated to " + postgresService, "use a subnet for nodes"},
@@ -392,7 +392,7 @@ func TestEngine_N4_ALiveServerIsNotCutOff(t *testing.T) {
 
 const nodesBlocked = "NodeSubnetTrafficBlockedByNetworkSecurityGroup"
 
-// withoutPods are security rules that forget the traffic between pods.
+// withoutPods returns security rules that do not allow the traffic between pods.
 func withoutPods() network.SecurityRuleTypeArray {
 	return network.SecurityRuleTypeArray{
 		allTraffic("nodes", 100, "10.10.0.0/20", "10.10.0.0/20"), allTraffic("pods", 110, "10.10.0.0/20", "10.244.0.0/16"),
@@ -566,8 +566,9 @@ func TestEngine_N5_ANetworkIsLinkedOnce(t *testing.T) {
 	}, "second")
 }
 
-// Azure refuses a user of the network by one subnet while it works on another. The user waits for a role
-// assignment, which takes half as long as a subnet, so that it comes while the subnet is written.
+// While Azure works on one subnet, it refuses a resource that uses the network by another subnet.
+// The resource waits for a role assignment, which takes half as long as a subnet, so it comes while
+// the subnet is written.
 func TestEngine_N10_UsersWaitForAllSubnets(t *testing.T) {
 	t.Parallel()
 	e := valid()

@@ -9,7 +9,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
-// Azure changes a pool in the cluster as little as one with a resource of its own.
+// A pool inside the cluster is as frozen as one with a resource of its own.
 func TestEngine_ARM_InlinePoolsAreFrozen(t *testing.T) {
 	t.Parallel()
 	for property, change := range map[string]func(e *environment){

@@ -17,9 +17,9 @@ import (
 
 const elsewhere = pulumi.String("northeurope")
 
-// change is one of the environment, with what a preview must say about it.
+// change is a change of the environment, with the expected messages of a preview about it.
 type change struct {
-	// resource is the one that changes, property what is changed of it.
+	// resource is the resource that changes, and property is its changed property.
 	resource, property string
 	make               func(e *environment)
 	want               apitype.OpType
@@ -33,8 +33,8 @@ func updates(resource, property string, make func(*environment)) change {
 	return change{resource, property, make, apitype.OpUpdate}
 }
 
-// TestEngine_Replacement is what azure-native replaces a resource for, and what it does not: whoever changes one of the first
-// loses what is in the resource. docs/azure-rules.md has the list.
+// TestEngine_Replacement shows which changes make azure-native replace a resource, and which do
+// not. A replacement loses the resource's content. docs/azure-rules.md has the list.
 func TestEngine_Replacement(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})

@@ -12,8 +12,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
-// The way of docs/OPERATIONS.md: az raises the control plane and all pools, and the program follows
-// without a change.
+// The procedure of docs/OPERATIONS.md: az upgrades the control plane and all pools, and the program
+// follows without a change.
 func TestEngine_K9_AzUpgradesAndTheProgramFollows(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
@@ -30,7 +30,7 @@ func TestEngine_K9_AzUpgradesAndTheProgramFollows(t *testing.T) {
 	require.ErrorContains(t, l.cloud.Upgrade(t.Context(), clusterID, "1.38"), "go to 1.37 first")
 }
 
-// Without az the pools stay behind, and no error says so.
+// Without az the pools keep their version, and no error says so.
 func TestEngine_K9_AnUpdateRaisesTheControlPlaneOnly(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
@@ -71,7 +71,7 @@ func TestEngine_K9_VersionsOfAllPoolsOrOfNone(t *testing.T) {
 	}
 }
 
-// A pool that is the cluster's only one may be named: then the request has all versions.
+// The only pool of a cluster may be named: then the request has all versions.
 func TestEngine_K9_TheVersionsOfAllPoolsAreTaken(t *testing.T) {
 	t.Parallel()
 	e := valid()
@@ -83,7 +83,7 @@ func TestEngine_K9_TheVersionsOfAllPoolsAreTaken(t *testing.T) {
 	assert.Equal(t, map[string]string{"system": "1.36.0"}, l.cloud.PoolVersions(clusterID))
 }
 
-// meshed is a cluster with a mesh of these revisions.
+// meshed returns a cluster with a mesh of these revisions.
 func meshed(revisions ...string) *environment {
 	e := valid()
 	e.cluster.ServiceMeshProfile = containerservice.ServiceMeshProfileArgs{
@@ -97,7 +97,7 @@ func meshed(revisions ...string) *environment {
 	return e
 }
 
-// The way of docs/OPERATIONS.md: the new revision beside the old one, then alone; or back.
+// The procedure of docs/OPERATIONS.md: the new revision beside the old one, then alone; or back.
 func TestEngine_K8_AMeshIsUpgradedInTwoSteps(t *testing.T) {
 	t.Parallel()
 	l := open(t, azure.Options{})
@@ -139,8 +139,8 @@ func TestEngine_K8_NoRevisionIsReplacedAtOnce(t *testing.T) {
 	}
 }
 
-// autoscaled is a cluster whose program leaves the number of nodes to the autoscaler, with a tag of
-// this value.
+// autoscaled returns a cluster whose program leaves the number of nodes to the autoscaler, with a
+// tag of this value.
 func autoscaled(tag string) pulumi.RunFunc {
 	e := valid()
 	e.cluster.Tags = pulumi.StringMap{"tag": pulumi.String(tag)}
@@ -151,8 +151,8 @@ func autoscaled(tag string) pulumi.RunFunc {
 	return e.program("pool")
 }
 
-// An update sends the number of nodes that the state knows. Azure may refuse an old one, or take it
-// for an order; a refresh avoids both.
+// An update sends the number of nodes in the state. Azure may refuse an old number, or scale the
+// pool to it; a refresh avoids both.
 func TestEngine_ARM_AnOldNumberOfNodesIsNotSentBack(t *testing.T) {
 	t.Parallel()
 	grown := func(t *testing.T, strict bool) *lab {

@@ -13,9 +13,9 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// Rule refuses a request that does not have the form of the specification. A property that one of
-// the rules of its service refuses is told there alone, with the service's own code. Source of the
-// code: azure-docs azure-resource-manager/templates/common-deployment-errors, 25 June 2020.
+// Rule refuses a request that does not have the form of the specification. If one of the service's
+// own rules refuses a property, only that rule reports it, with the service's own code. Source of
+// the code: azure-docs azure-resource-manager/templates/common-deployment-errors, 25 June 2020.
 func (t *Type) Rule(ofService []arm.Rule) arm.Rule {
 	return arm.Rule{ID: "Schema", Code: "InvalidRequestContent", Broken: func(s arm.Subject) []arm.Finding {
 		told := s.Judge(ofService)
@@ -29,7 +29,7 @@ func (t *Type) broken(s arm.Subject) []arm.Finding {
 	body := maps.Clone(s.In)
 	var findings []arm.Finding
 	for _, parameter := range s.Path.Parameters() {
-		// What breaks the rule for names is told there, in better words.
+		// The rule for names reports these mistakes, in better words.
 		if facts := t.Names[parameter]; facts != nil && (s.Name.Pattern == nil || s.Name.Pattern.MatchString(s.In.Text(parameter))) {
 			findings = append(findings, facts.check(parameter, s.In[parameter], true)...)
 		}
@@ -49,7 +49,7 @@ func (t *Type) broken(s arm.Subject) []arm.Finding {
 			delete(body, "location")
 		}
 	}
-	// A package for another version of the API may not have all properties: the SDK's types decide
+	// A package for another version of the API may lack some properties: the SDK's types decide
 	// about these.
 	exact := t.Speaks(s.Token)
 	return append(findings, t.model.check("", body, exact)...)
@@ -93,7 +93,7 @@ func has(object map[string]any, names ...string) bool {
 	return false
 }
 
-// check compares a value with the facts. What a preview does not know yet is taken.
+// check compares a value with the facts. It accepts a value that a preview does not know yet.
 func (f *Facts) check(path string, value any, exact bool) []arm.Finding {
 	if _, unknown := value.(arm.Unknown); unknown || value == nil {
 		return nil
@@ -129,7 +129,7 @@ func (f *Facts) check(path string, value any, exact bool) []arm.Finding {
 	return nil
 }
 
-// set says whether a map has keys only, as all that is in its values is Azure's. azure-native takes
+// set reports whether a map has keys only, because Azure sets all of its values. azure-native takes
 // the list of keys, such as the ids of identities.
 func (f *Facts) set() bool {
 	if f.Values == nil || len(f.Values.model) == 0 {
@@ -143,7 +143,7 @@ func (f *Facts) set() bool {
 	return true
 }
 
-// mistyped returns what a value should be, or "" if it is.
+// mistyped returns the expected type of a value, or "" if the value has it.
 func (f *Facts) mistyped(value any) string {
 	kind := reflect.TypeOf(value).Kind()
 	switch f.Type {

@@ -1,7 +1,7 @@
-// Package schema has what Azure's REST specifications say about the resource types of the simulated
-// Azure: which properties a request has, which it needs and which only Azure sets, and the values
-// and bounds of each. azure.json is derived from Microsoft's own packages (make azure-schema) and
-// not from what this project believes.
+// Package schema has the statements of Azure's REST specifications about the resource types of the
+// simulated Azure: which properties a request has, which it requires and which only Azure sets, and
+// the values and bounds of each. azure.json is derived from Microsoft's own packages (make
+// azure-schema), not from this project's assumptions.
 package schema
 
 import (
@@ -16,15 +16,15 @@ import (
 //go:embed azure.json
 var data []byte
 
-// Type is what the specifications say about the request that creates a resource type.
+// Type has the specifications' facts about the request that creates a resource type.
 type Type struct {
-	// Package and Version are the npm package that says it.
+	// Package and Version name the npm package with the specification.
 	Package, Version string
 	// APIVersion is the version of Azure's API that the package speaks, such as 2024-09-01.
 	APIVersion string
 	// Names are the facts about parameters of the id, by parameter.
 	Names map[string]*Facts
-	// Query are the parameters that are neither in the id nor in the body.
+	// Query are the parameters that are neither part of the id nor of the body.
 	Query []string
 
 	model model
@@ -34,12 +34,12 @@ type Type struct {
 type Facts struct {
 	// Wire is the dotted path that the property has in the body of the request.
 	Wire string `json:"wire"`
-	// Required properties are in every request, and ReadOnly ones in none.
+	// Required properties are in every request, and ReadOnly ones in no request.
 	Required bool `json:"required"`
 	ReadOnly bool `json:"readOnly"`
 	// Type is a type of Microsoft's mappers, such as String, Sequence or Composite.
 	Type string `json:"type"`
-	// Enum are the only values, if there are any.
+	// Enum are the only allowed values, if there is a list.
 	Enum []any `json:"enum"`
 
 	Pattern          string   `json:"pattern"`
@@ -58,7 +58,7 @@ type Facts struct {
 	Items  *Facts `json:"items"`
 	Values *Facts `json:"values"`
 
-	// Client is the name of the property in clients, where it is another one than on the wire.
+	// Client is the name of the property in clients, if it differs from the one on the wire.
 	Client string `json:"client"`
 	Model  string `json:"model"`
 
@@ -70,7 +70,7 @@ type Facts struct {
 // with other capitals, and some with the name that clients use.
 type model map[string]*Facts
 
-// required are the names, as on the wire, of what a request needs.
+// required returns the names, as on the wire, of the properties that a request requires.
 func (m model) required() []string {
 	var names []string
 	for name, facts := range m {
@@ -84,15 +84,15 @@ func (m model) required() []string {
 // name is the last part of the path on the wire.
 func (f *Facts) name() string { return f.Wire[strings.LastIndex(f.Wire, ".")+1:] }
 
-// Constrained says whether the specification tells more about the property than its type.
+// Constrained reports whether the specification says more about the property than its type.
 func (f *Facts) Constrained() bool {
 	return f.Required || f.ReadOnly || len(f.Enum) > 0 || f.Pattern != "" || f.MinLength != nil || f.MaxLength != nil || f.MinItems != nil ||
 		f.MaxItems != nil || f.UniqueItems || f.Minimum != nil || f.Maximum != nil || f.ExclusiveMinimum != nil || f.ExclusiveMaximum != nil ||
 		f.MultipleOf != nil || f.Items != nil && f.Items.Constrained()
 }
 
-// At returns the facts about a property, and nil for one that the specification does not have. A
-// path is dotted and has no indexes.
+// At returns the facts about a property, or nil if the specification does not have it. A path is
+// dotted and has no indexes.
 func (t *Type) At(path string) *Facts {
 	within := t.model
 	var facts *Facts
@@ -110,18 +110,18 @@ func (t *Type) At(path string) *Facts {
 	return facts
 }
 
-// later are values that Azure takes by now and the package does not list, by the id of a type and the
-// path of the property. Azure adds to some lists without a new version of its API.
+// later are values that Azure accepts by now but the package does not list, by the id of a type and
+// the path of the property. Azure adds to some lists without a new version of its API.
 var later = map[string]map[string][]any{
 	// azure-sdk-for-net, Azure.Provisioning.PostgreSql 1.2.0-beta.1, 27 February 2026.
 	"Microsoft.DBforPostgreSQL/flexibleServers": {"version": {"18", "17"}},
 }
 
-// Of returns what is known about an ARM type, and nil about one that azure.json does not have.
+// Of returns the facts about an ARM type, or nil if azure.json does not have it.
 func Of(kind string) *Type { return all()[strings.ToLower(kind)] }
 
-// all is azure.json by ARM type in lower case. The file belongs to the program: that it cannot be
-// read is a mistake of the programmer.
+// all is azure.json by ARM type in lower case. The file belongs to the program: if it cannot be
+// read, that is a programming mistake.
 var all = sync.OnceValue(func() map[string]*Type {
 	types, err := parse(data)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // (AGIC).
 const gatewayAddOn = "ingressApplicationGateway"
 
-// addOn is what a cluster's add-on is configured with.
+// addOn describes the configuration of a cluster's add-on.
 type addOn struct {
 	// required and optional are the keys of its configuration; resources maps a key to the ARM type
 	// of the resource whose id the key has.
@@ -44,8 +44,8 @@ func enabledAddOn(cluster arm.Document, name string) (arm.Document, bool) {
 	return cluster.Document("addonProfiles." + name + ".config"), cluster.Flag("addonProfiles." + name + ".enabled")
 }
 
-// addOnKeys is K5: the add-ons and their settings are known, and what an enabled one needs is
-// there.
+// addOnKeys is K5: the add-ons and their settings are known, and an enabled one has all required
+// settings.
 var addOnKeys = arm.Rule{ID: "K5", Code: "InvalidAddonProfile", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	profiles := s.In.Document("addonProfiles")
@@ -80,7 +80,7 @@ var addOnKeys = arm.Rule{ID: "K5", Code: "InvalidAddonProfile", Broken: func(s a
 	return result
 }}
 
-// addOnResources is K5: what the settings of an add-on refer to is of the right type.
+// addOnResources is K5: the resources in the settings of an add-on are of the right type.
 var addOnResources = arm.Rule{ID: "K5", Code: "InvalidAddonProfile", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for _, name := range slices.Sorted(maps.Keys(addOns)) {
@@ -123,8 +123,8 @@ var gatewayOfOneAddOn = arm.Rule{ID: "G7", Code: "IngressApplicationGatewayInUse
 	return nil
 }}
 
-// gatewayLeftToAddOn is G7 from the side of the gateway: an update by the engine would erase what
-// the add-on has written. Azure accepts it; here it is an error.
+// gatewayLeftToAddOn is G7 from the side of the gateway: an update by the engine would erase the
+// add-on's changes. Azure accepts it; here it is an error.
 var gatewayLeftToAddOn = arm.Rule{ID: "G7", Code: "ApplicationGatewayOwnedByAddon", Broken: func(s arm.Subject) []arm.Finding {
 	if s.Creating() {
 		return nil
@@ -179,9 +179,9 @@ var gatewayForOverlay = arm.Rule{ID: "N2", Code: "IngressApplicationGatewaySubne
 }}
 
 // addOnPermissions is G6: the identity of the gateway's add-on, which Azure makes with the cluster,
-// needs roles on the gateway, its group, its subnet and its identities. Azure does not look at them
-// and the add-on silently does nothing; here they are demanded when the cluster is next changed,
-// and Cloud.Unfulfilled tells them at any time.
+// needs roles on the gateway, its group, its subnet and its identities. Azure does not check them,
+// and without them the add-on silently does nothing. Here the next change of the cluster is refused
+// without them, and Cloud.Unfulfilled reports them at any time.
 var addOnPermissions = arm.Rule{ID: "G6", Code: "ApplicationGatewayInsufficientPermission", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typeCluster)
 	cluster := s.Cloud.Find(owner)

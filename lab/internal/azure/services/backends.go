@@ -6,7 +6,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// Backend is where an Application Gateway sends requests, and where it asks before whether it may.
+// Backend is a target to which an Application Gateway sends requests, after asking it whether it is
+// healthy.
 type Backend struct {
 	// Address is an IPv4 address.
 	Address string
@@ -14,8 +15,8 @@ type Backend struct {
 	Port, ProbePort int32
 }
 
-// Backends returns where the routing rules of the live Application Gateways lead. A rule that
-// redirects leads nowhere.
+// Backends returns the targets of the routing rules of the live Application Gateways. A rule that
+// redirects has none.
 func Backends(c *arm.Cloud) []Backend {
 	var found []Backend
 	c.Look(func(v *arm.View) {
@@ -46,7 +47,7 @@ func backendsOf(gateway arm.Document) []Backend {
 		if !ok {
 			continue
 		}
-		// A probe without a port of its own asks where requests go (learn.microsoft.com,
+		// A probe without a port of its own uses the port of the requests (learn.microsoft.com,
 		// "Application Gateway health probes").
 		probePort, ok := part("probes", refersToPart(settings, "probe")).Number("port")
 		if !ok {

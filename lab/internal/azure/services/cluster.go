@@ -18,7 +18,7 @@ const (
 	typePool    = "Microsoft.ContainerService/managedClusters/agentPools"
 )
 
-// defaultKubernetesVersion is what a cluster gets that asks for none.
+// defaultKubernetesVersion is the version of a cluster that does not ask for one.
 const defaultKubernetesVersion = "1.35"
 
 const clusterPath = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.ContainerService/" +
@@ -111,7 +111,7 @@ var clusterDNS = arm.Rule{Code: "InvalidDnsPrefix", Broken: func(s arm.Subject) 
 // reserved are the ranges that AKS uses itself (rule N7).
 var reserved = []string{"169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192.0.2.0/24"}
 
-// overlayNetwork is N6, as far as the cluster's own inputs tell: overlay belongs to the plugin
+// overlayNetwork is N6, as far as the cluster's own inputs show: overlay belongs to the plugin
 // azure, the pods have a network of their own with a /24 for each node, and a node takes 10 to 250
 // pods.
 var overlayNetwork = arm.Rule{ID: "N6", Code: "InvalidNetworkProfile", Broken: func(s arm.Subject) []arm.Finding {
@@ -201,7 +201,7 @@ func serviceRange(network arm.Document) string {
 	return "10.0.0.0/16"
 }
 
-// nodesIn returns for how many nodes, with a /24 each, a range of pods is enough.
+// nodesIn returns the number of nodes, with a /24 each, that fit into a range of pods.
 func nodesIn(pods netip.Prefix) int {
 	if pods.Bits() > 24 || pods.Addr().Is6() {
 		return 0
@@ -230,8 +230,8 @@ var workloadIdentity = arm.Rule{ID: "K2", Code: "WorkloadIdentityRequiresOIDCIss
 	return arm.Found("oidcIssuerProfile.enabled", "workload identity needs the OIDC issuer; set oidcIssuerProfile.enabled to true")
 }}
 
-// localAccounts is K3: without local accounts a cluster needs Entra ID, managed by AKS. A profile that is not managed is one of the
-// integration that AKS retired.
+// localAccounts is K3: without local accounts a cluster needs Entra ID, managed by AKS. A profile
+// that is not managed belongs to the integration that AKS retired.
 var localAccounts = arm.Rule{ID: "K3", Code: "DisableLocalAccountsRequiresAAD", Broken: func(s arm.Subject) []arm.Finding {
 	if !s.In.Flag("disableLocalAccounts") || s.In.Flag("aadProfile.managed") || s.In.Unsure("aadProfile.managed") {
 		return nil
@@ -272,7 +272,7 @@ var inlinePools = arm.Rule{Code: "InvalidParameter", Broken: func(s arm.Subject)
 // poolSize applies the rules for pools to an agent pool.
 var poolSize = arm.Rule{Code: "InvalidParameter", Broken: func(s arm.Subject) []arm.Finding { return poolFindings("", s.In) }}
 
-// poolFindings: a pool says how many nodes it has, even where the autoscaler decides later
+// poolFindings: a pool must set its number of nodes, even if the autoscaler decides later
 // (azure-native issue 2943), and the bounds of the autoscaler are in order. A new pool starts
 // inside them; autoscale moves a live one there. N6: a node takes 10 to 250 pods.
 func poolFindings(path string, pool arm.Document) []arm.Finding {
@@ -309,9 +309,9 @@ func poolFindings(path string, pool arm.Document) []arm.Finding {
 	return result
 }
 
-// autoscale returns a live pool as its autoscaler keeps it. The autoscaler owns the count: a
-// program that ignores changes of it still sends an old one after the minimum was raised, and that
-// is no mistake. The count moves into the bounds.
+// autoscale returns a live pool as its autoscaler keeps it. The autoscaler owns the count. A
+// program that ignores changes of the count still sends an old one after the minimum was raised,
+// and that is no mistake: the count moves into the bounds.
 func autoscale(pool arm.Document) arm.Document {
 	count, okCount := pool.Number("count")
 	low, okLow := pool.Number("minCount")
@@ -572,8 +572,8 @@ func kubeletIdentity(s arm.Subject, group string) map[string]any {
 	}
 }
 
-// versionOf returns the patch version that a cluster runs: the asked one, or the first patch of the
-// asked minor version.
+// versionOf returns the patch version that a cluster runs: the requested one, or the first patch of
+// the requested minor version.
 func versionOf(asked string) string {
 	if asked == "" {
 		asked = defaultKubernetesVersion

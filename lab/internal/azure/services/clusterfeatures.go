@@ -50,8 +50,8 @@ var clusterAccess = arm.Rule{ID: "K7", Code: "InvalidApiServerAccessProfile", Br
 	return result
 }}
 
-// clusterZone is K7: a zone of one's own is one of the region, and the identity of the cluster may
-// write it, before the cluster is created.
+// clusterZone is K7: a zone of the user's own is one of the region, and the identity of the cluster
+// may write it before the cluster is created.
 var clusterZone = arm.Rule{ID: "K7", Code: "CustomPrivateDNSZoneMissingPermissionError", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "apiServerAccessProfile.privateDNSZone"
 	id := s.In.Text(path)
@@ -99,7 +99,7 @@ var clusterVersion = arm.Rule{ID: "K9", Code: "OperationNotAllowed", Broken: fun
 	}
 }}
 
-// oldestNodes is by how many minor versions nodes may be older than their cluster.
+// oldestNodes is how many minor versions older than their cluster nodes may be.
 const oldestNodes = 3
 
 // poolVersion is K9: nodes are never newer than their cluster, and not much older.

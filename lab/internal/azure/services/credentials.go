@@ -35,7 +35,7 @@ func (k behind) userCredentials(ctx context.Context, c *arm.Cloud, arguments arm
 	return k.credentials(ctx, "clusterUser")
 }
 
-// adminCredentials is K3: a cluster without local accounts has none.
+// adminCredentials is K3: a cluster without local accounts has no administrator's credentials.
 func (k behind) adminCredentials(ctx context.Context, c *arm.Cloud, arguments arm.Document) (resource.PropertyMap, error) {
 	cluster, err := clusterFor(c, arguments)
 	if err != nil {
@@ -70,7 +70,7 @@ func clusterFor(c *arm.Cloud, arguments arm.Document) (*arm.Record, error) {
 	return cluster, nil
 }
 
-// credentials returns the kubeconfig of what stands behind the cluster, as a secret.
+// credentials returns the kubeconfig of the Kubernetes behind the cluster, as a secret.
 func (k behind) credentials(ctx context.Context, name string) (resource.PropertyMap, error) {
 	if k.Kubernetes == nil {
 		return nil, errors.New("no Kubernetes stands behind this simulated Azure, so a cluster has no credentials; start the lab's control plane")

@@ -31,7 +31,7 @@ var serverIsBusy = &arm.Serial{
 	Remedy: "Chain the databases, configurations and administrators of a server with DependsOn",
 }
 
-// databaseTypes are PostgreSQL flexible servers and what is in them.
+// databaseTypes are PostgreSQL flexible servers and the resources in them.
 func databaseTypes() []arm.Definition {
 	return []arm.Definition{
 		arm.Typed[postgres.Server, postgres.ServerArgs](arm.Definition{
@@ -158,8 +158,8 @@ var serverAvailability = arm.Rule{ID: "P1", Code: "HighAvailabilityNotSupported"
 	return nil
 }}
 
-// serverZone is P1: a server that lives stays in its zone, except that primary and standby change
-// places at a failover.
+// serverZone is P1: a live server stays in its zone, except that primary and standby change places
+// at a failover.
 var serverZone = arm.Rule{ID: "P1", Code: "AvailabilityZoneCannotBeChanged", Broken: func(s arm.Subject) []arm.Finding {
 	const path, standby = "availabilityZone", "highAvailability.standbyAvailabilityZone"
 	before, after := s.Before.Text(path), s.In.Text(path)
@@ -199,7 +199,7 @@ var serverBackup = arm.Rule{ID: "P2", Code: "InvalidBackupRetention", Broken: fu
 	return arm.Found("backup.backupRetentionDays", "backups cannot be kept for %g days; use 7 to 35", days)
 }}
 
-// forbiddenLogins are names that PostgreSQL or Azure keep for themselves (rule P3).
+// forbiddenLogins are names that PostgreSQL or Azure reserve for themselves (rule P3).
 var forbiddenLogins = []string{"azure_superuser", "azure_pg_admin", "admin", "administrator", "root", "guest", "public"}
 
 // serverLogin is P3: login and password belong to password authentication, both or none.
@@ -232,13 +232,13 @@ var serverLogin = arm.Rule{ID: "P3", Code: "InvalidAdministratorLogin", Broken: 
 	return result
 }}
 
-// kindsOfCharacters are those of which a password has three.
+// kindsOfCharacters are the kinds of characters; a password must have three of them.
 var kindsOfCharacters = []*regexp.Regexp{
 	regexp.MustCompile(`[A-Z]`), regexp.MustCompile(`[a-z]`), regexp.MustCompile(`[0-9]`), regexp.MustCompile(`[^A-Za-z0-9]`),
 }
 
-// serverPassword is P3: a password has 8 to 128 characters of three kinds. Azure was seen to give
-// this code and not the reason (reliable-web-app-pattern-java#98).
+// serverPassword is P3: a password has 8 to 128 characters of three kinds. Azure was seen to return
+// this code without the reason (reliable-web-app-pattern-java#98).
 var serverPassword = arm.Rule{ID: "P3", Code: "InternalServerError", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "administratorLoginPassword"
 	password := s.In.Text(path)
@@ -269,7 +269,7 @@ var serverSignIn = arm.Rule{ID: "P4", Code: "InvalidAuthConfig", Broken: func(s 
 	if !entra && s.In.Text(path+"passwordAuth") == "Disabled" {
 		result = append(result, arm.Found(path+"activeDirectoryAuth", "neither passwords nor Entra ID can sign in; enable one of them")...)
 	}
-	// The typed SDK sends an empty text for a tenant that is left out.
+	// The typed SDK sends an empty text for a missing tenant.
 	if entra && s.In.Text(path+"tenantId") == "" && !s.In.Unsure(path+"tenantId") {
 		result = append(result, arm.Found(path+"tenantId", "Entra ID authentication needs its tenant; set tenantId")...)
 	}
@@ -316,7 +316,8 @@ var serverZoneName = arm.Rule{ID: "N5", Code: "InvalidPrivateDnsZoneName", Broke
 	return nil
 }}
 
-// serverMaintenance is P7: the maintenance window can be changed, but not given at the creation.
+// serverMaintenance is P7: the maintenance window can be changed later, but not set at the
+// creation.
 var serverMaintenance = arm.Rule{ID: "P7", Code: "MaintenanceWindowNotSupportedAtCreate", Broken: func(s arm.Subject) []arm.Finding {
 	if !s.Creating() || !s.In.Has("maintenanceWindow") {
 		return nil
@@ -352,8 +353,8 @@ var serverSubnet = arm.Rule{ID: "N4", Code: "InvalidSubnetForFlexibleServer", Br
 }}
 
 // serverZoneLink is N5: the zone is linked to the server's virtual network before the server
-// exists. Azure does not look at this any more, and the server's name silently does not resolve;
-// here it is an error.
+// exists. Azure does not check this any more, and the server's name silently does not resolve; here
+// it is an error.
 var serverZoneLink = arm.Rule{ID: "N5", Code: "PrivateDnsZoneNotLinked", Broken: func(s arm.Subject) []arm.Finding {
 	zone := s.In.Text("network.privateDnsZoneArmResourceId")
 	network, ok := arm.Ancestor(s.In.Text("network.delegatedSubnetResourceId"), typeNetwork)
@@ -368,7 +369,7 @@ var serverZoneLink = arm.Rule{ID: "N5", Code: "PrivateDnsZoneNotLinked", Broken:
 			"and let the server depend on it", zone, network)
 }}
 
-// administratorInputs is P4: what Azure must know of a principal.
+// administratorInputs is P4: the facts about a principal that Azure requires.
 var administratorInputs = arm.Rule{ID: "P4", Code: "InvalidAdministrator", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for _, name := range []string{"principalName", "principalType", "tenantId"} {

@@ -7,7 +7,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// diagnostics is what a resource type can send by a diagnostic setting.
+// diagnostics is what a diagnostic setting can send from a resource type.
 type diagnostics struct {
 	// logs are the categories of its logs; groups are the groups of categories that it has.
 	logs, groups []string
@@ -50,7 +50,7 @@ var diagnosed = map[string]diagnostics{
 	}},
 }
 
-// sinks are the inputs that say where a diagnostic setting sends to.
+// sinks are the inputs that name the destination of a diagnostic setting.
 var sinks = []string{"workspaceId", "storageAccountId", "eventHubAuthorizationRuleId", "marketplacePartnerId"}
 
 // settingDestination: logs must go somewhere.

@@ -79,7 +79,8 @@ var linksOfNetwork = arm.Rule{ID: "N5", Code: "VirtualNetworkLinkConflict", Brok
 	return result
 }}
 
-// linkFallback: only zones of private links ask in public for what they do not know.
+// linkFallback: only zones of private links may fall back to public DNS for names that they do not
+// have.
 var linkFallback = arm.Rule{ID: "N5", Code: "InvalidResolutionPolicy", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "resolutionPolicy"
 	if s.In.Text(path) == "NxDomainRedirect" && !s.In.Unsure("privateZoneName") && !strings.HasPrefix(s.In.Text("privateZoneName"), "privatelink.") {

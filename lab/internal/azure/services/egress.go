@@ -13,7 +13,7 @@ import (
 // typeNATGateway is the ARM type of NAT gateways.
 const typeNATGateway = "Microsoft.Network/natGateways"
 
-// outboundNAT is what AKS calls a NAT gateway that it has not made itself.
+// outboundNAT is AKS' name for a NAT gateway that AKS has not made itself.
 const outboundNAT = "userAssignedNATGateway"
 
 // natGateways is the type of NAT gateways.
@@ -30,7 +30,7 @@ func natGateways() arm.Definition {
 	})
 }
 
-// natGatewayForm is N13, as far as the gateway's own inputs tell.
+// natGatewayForm is N13, as far as the gateway's own inputs show.
 var natGatewayForm = arm.Rule{ID: "N13", Code: "InvalidNatGateway", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	if minutes, ok := s.In.Number("idleTimeoutInMinutes"); ok && (minutes < 4 || minutes > 120) {
@@ -89,8 +89,8 @@ var natGatewayOfNodes = arm.Rule{ID: "N13", Code: "BadRequest", Broken: func(s a
 }}
 
 // nodesReachAPIServer is K7: the nodes of a cluster that is not private call the API server from
-// outside. AKS adds the addresses of its own load balancer to the authorized ranges, and those of a
-// NAT gateway it does not know: the nodes never register.
+// outside. AKS adds the addresses of its own load balancer to the authorized ranges. It does not
+// know those of a NAT gateway, so the nodes never register.
 var nodesReachAPIServer = arm.Rule{ID: "K7", Code: "K8SAPIServerConnFailVMExtensionError", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "apiServerAccessProfile.authorizedIPRanges"
 	ranges := s.In.Texts(path)
@@ -121,8 +121,8 @@ var nodesReachAPIServer = arm.Rule{ID: "K7", Code: "K8SAPIServerConnFailVMExtens
 	return result
 }}
 
-// subnetKeepsNATGateway is N13: the nodes of a cluster that leaves by a NAT gateway have one as
-// long as it lives.
+// subnetKeepsNATGateway is N13: if the nodes of a cluster leave through a NAT gateway, their subnet
+// must keep one as long as the cluster lives.
 var subnetKeepsNATGateway = arm.Rule{ID: "N13", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	if s.Creating() || s.In.Has("natGateway.id") {
 		return nil

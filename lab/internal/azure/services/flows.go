@@ -25,8 +25,8 @@ type flow struct {
 
 const allPorts = gatewayPortLast
 
-// deniedBy returns the name of the security rule that denies a flow, or some of it, before another allows all of it, or "". What
-// Azure's default rules do is up to the caller.
+// deniedBy returns the name of the security rule that denies a flow, or a part of it, before
+// another allows all of it, or "". The caller must consider Azure's default rules.
 func deniedBy(group arm.Document, f flow) string {
 	for _, r := range byPriority(group, f.direction) {
 		allPorts, somePorts := portsCover(r, f.first, f.last)
@@ -87,7 +87,8 @@ func endCovers(prefix, end string) (all, some bool) {
 	return region || wider, region || wider
 }
 
-// guarded returns what refuses a security group, which may be nil, for the sake of what is in a subnet.
+// guarded returns the findings against a security group, which may be nil, for the sake of the
+// resources in a subnet.
 type guarded func(v *arm.View, tenant *arm.Record, subnet, group arm.Document) []string
 
 // groupOf returns the inputs of the security group of a subnet, or nil.
@@ -95,7 +96,8 @@ func groupOf(v *arm.View, subnet arm.Document) *arm.Record {
 	return v.Find(subnet.Text("networkSecurityGroup.id"))
 }
 
-// keptByGroup makes the rule of a security group that what is in its subnets stays reachable.
+// keptByGroup makes the rule that a change of a security group must not cut off the resources in
+// its subnets.
 func keptByGroup(id, code string, kinds []string, refuse guarded) arm.Rule {
 	return arm.Rule{ID: id, Code: code, Broken: func(s arm.Subject) []arm.Finding {
 		var result []arm.Finding
@@ -116,7 +118,8 @@ func keptByGroup(id, code string, kinds []string, refuse guarded) arm.Rule {
 	}}
 }
 
-// keptBySubnet makes the rule of a subnet that what is in it stays reachable when it gets another security group.
+// keptBySubnet makes the rule that a subnet's resources stay reachable when it gets another
+// security group.
 func keptBySubnet(id, code string, kinds []string, refuse guarded) arm.Rule {
 	return arm.Rule{ID: id, Code: code, Broken: func(s arm.Subject) []arm.Finding {
 		group := groupOf(s.Cloud, s.In)
@@ -149,7 +152,7 @@ var (
 	// nodesStayReachable and subnetKeepsNodes are N8 from the side of the group and of the subnet.
 	nodesStayReachable = keptByGroup("N8", nodeTrafficBlocked, nodeKinds, nodesCutOff)
 	subnetKeepsNodes   = keptBySubnet("N8", nodeTrafficBlocked, nodeKinds, nodesCutOff)
-	// serversStayReachable and subnetKeepsServers are N4 from there.
+	// serversStayReachable and subnetKeepsServers are N4 from the same two sides.
 	serversStayReachable = keptByGroup("N4", serverTrafficBlocked, serverKinds, serverCutOff)
 	subnetKeepsServers   = keptBySubnet("N4", serverTrafficBlocked, serverKinds, serverCutOff)
 )
@@ -222,8 +225,8 @@ func nodesCutOff(v *arm.View, tenant *arm.Record, subnet, group arm.Document) []
 	return result
 }
 
-// serverTraffic is N4: the security group of a server's subnet lets the server work, and high availability has its service
-// endpoint.
+// serverTraffic is N4: the security group of a server's subnet allows the traffic of the server,
+// and high availability has its service endpoint.
 var serverTraffic = arm.Rule{ID: "N4", Code: serverTrafficBlocked, Broken: func(s arm.Subject) []arm.Finding {
 	const path = "network.delegatedSubnetResourceId"
 	id := s.In.Text(path)
@@ -245,7 +248,7 @@ var serverTraffic = arm.Rule{ID: "N4", Code: serverTrafficBlocked, Broken: func(
 	return result
 }}
 
-// serverCutOff says which traffic that a server needs a security group denies.
+// serverCutOff says which of the traffic that a server needs is denied by a security group.
 func serverCutOff(_ *arm.View, tenant *arm.Record, subnet, group arm.Document) []string {
 	services := []string{"Storage"}
 	if tenant.Inputs.Text("authConfig.activeDirectoryAuth") == "Enabled" {
@@ -270,7 +273,7 @@ func serverCutOff(_ *arm.View, tenant *arm.Record, subnet, group arm.Document) [
 	return result
 }
 
-// gatewayOutbound is N3: a gateway reaches the internet, by which it is managed.
+// gatewayOutbound is N3: a gateway reaches the internet, through which Azure manages it.
 func gatewayOutbound(id string, group, subnet arm.Document) []arm.Finding {
 	var result []arm.Finding
 	for _, prefix := range prefixesOf(subnet) {

@@ -58,7 +58,7 @@ func gatewayTypes() []arm.Definition {
 	}
 }
 
-// gatewayParts is G1: what a gateway cannot be created without.
+// gatewayParts is G1: the parts without which a gateway cannot be created.
 var gatewayParts = arm.Rule{ID: "G1", Code: "ApplicationGatewayMissingConfiguration", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for _, collection := range gatewayCollections[:requiredGatewayCollections] {
@@ -85,7 +85,7 @@ var gatewayParts = arm.Rule{ID: "G1", Code: "ApplicationGatewayMissingConfigurat
 }}
 
 // gatewayOwnReferences is G1 at preview: the parts of a gateway refer to one another by ids that
-// the program composes, so a wrong one can be told before anything exists.
+// the program composes, so a wrong one can be reported before anything exists.
 var gatewayOwnReferences = arm.Rule{ID: "G1", Code: "InvalidResourceReference", Broken: func(s arm.Subject) []arm.Finding {
 	if s.ID == "" || s.Cloud != nil { // the references of all types are checked when Azure is called
 		return nil
@@ -176,8 +176,8 @@ var gatewaySKU = arm.Rule{ID: "G3", Code: "ApplicationGatewaySkuInvalid", Broken
 	return result
 }}
 
-// gatewayFirewall is G4: the firewall is configured by a policy, never by the gateway's own
-// configuration, which retires.
+// gatewayFirewall is G4: a policy configures the firewall, never the gateway's own configuration,
+// which Azure retires.
 var gatewayFirewall = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallConfigurationDeprecated", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	if s.In.Has("webApplicationFirewallConfiguration") {

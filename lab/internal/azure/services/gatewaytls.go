@@ -9,15 +9,16 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// tlsPolicies are the predefined TLS policies of gateways (rule G5), with what is wrong with those
-// that are too old. Source: azure-docs application-gateway/application-gateway-ssl-policy-overview.
+// tlsPolicies are the predefined TLS policies of gateways (rule G5); an outdated one has the
+// reason. Source: azure-docs application-gateway/application-gateway-ssl-policy-overview.
 var tlsPolicies = map[string]string{
 	"AppGwSslPolicy20150501": "allows TLS 1.0", "AppGwSslPolicy20170401": "allows TLS 1.1", "AppGwSslPolicy20170401S": "",
 	"AppGwSslPolicy20220101": "", "AppGwSslPolicy20220101S": "",
 }
 
 // gatewayTLS is G5: a gateway with a listener for HTTPS pins a TLS policy of TLS 1.2 or newer.
-// Azure would take the default of the API version, which moves; here it must be written down.
+// Azure would take the default of the API version, which changes over time; here the policy must be
+// written down.
 var gatewayTLS = arm.Rule{ID: "G5", Code: "ApplicationGatewaySslPolicyInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	secure := slices.ContainsFunc(s.In.Documents("httpListeners"), func(l arm.Document) bool { return l.Text("protocol") == "Https" })
@@ -87,7 +88,7 @@ func policyFindings(path string, policy arm.Document) []arm.Finding {
 // secretURL is the id of a secret in a vault, maybe with its version.
 var secretURL = regexp.MustCompile(`^https://([A-Za-z][A-Za-z0-9-]+)\.vault\.azure\.net(?::443)?/secrets/([A-Za-z0-9-]+)(?:/[0-9a-f]{32})?/?$`)
 
-// gatewayCertificates is G8, as far as the inputs tell: a certificate is given, or taken from a
+// gatewayCertificates is G8, as far as the inputs show: a certificate is given, or comes from a
 // vault, for which the gateway has one user-assigned identity.
 var gatewayCertificates = arm.Rule{ID: "G8", Code: "ApplicationGatewaySslCertificateInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
@@ -159,7 +160,7 @@ func secretFindings(s arm.Subject, path string, identity, vault *arm.Record, sec
 	return nil
 }
 
-// reaches finds a vault without public access to which no private endpoint leads from the gateway's
+// reaches finds a vault without public access that has no private endpoint in the gateway's
 // network.
 func reaches(s arm.Subject, path string, vault *arm.Record) []arm.Finding {
 	if !strings.EqualFold(vault.Inputs.Text("properties.publicNetworkAccess"), "Disabled") {
@@ -196,7 +197,7 @@ func refersToPart(d arm.Document, path string) string {
 }
 
 // gatewayListeners is G9: a listener for Https has a certificate and one for Http none, and no two
-// listen to the same.
+// listeners have the same address, port and host.
 var gatewayListeners = arm.Rule{ID: "G9", Code: "ApplicationGatewayHttpListenerInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	type socket struct{ address, port, host string }
@@ -255,8 +256,8 @@ var gatewayListeners = arm.Rule{ID: "G9", Code: "ApplicationGatewayHttpListenerI
 	return result
 }}
 
-// gatewayRouting is G9: a routing rule leads to a backend or to a redirection, of one listener that
-// no other rule has.
+// gatewayRouting is G9: a routing rule leads to a backend or to a redirection, from one listener
+// that no other rule has.
 var gatewayRouting = arm.Rule{ID: "G9", Code: "ApplicationGatewayRequestRoutingRuleInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	listeners := map[string]string{}
@@ -302,8 +303,8 @@ var gatewayRouting = arm.Rule{ID: "G9", Code: "ApplicationGatewayRequestRoutingR
 	return result
 }}
 
-// longestMatch is how long the text can be that a probe looks for in an answer. Source: azure-docs
-// application-gateway/application-gateway-probe-overview, 9 July 2020.
+// longestMatch is the maximum length of the text that a probe looks for in an answer. Source:
+// azure-docs application-gateway/application-gateway-probe-overview, 9 July 2020.
 const longestMatch = 4090
 
 // gatewayBackends is G9: backend settings and probes have a protocol, a port and a host, and fit

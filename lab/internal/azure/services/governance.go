@@ -16,7 +16,7 @@ const (
 	typePolicyAssignment = "Microsoft.Authorization/policyAssignments"
 )
 
-// governanceTypes are locks and what is asked of Azure Policy. Both belong to a scope.
+// governanceTypes are locks, and the assignments of Azure Policy. Both belong to a scope.
 func governanceTypes() []arm.Definition {
 	return []arm.Definition{
 		arm.Typed[locks.ManagementLockByScope, locks.ManagementLockByScopeArgs](arm.Definition{
@@ -39,7 +39,7 @@ func governanceTypes() []arm.Definition {
 	}
 }
 
-// assignedPolicy: an assignment names what it assigns.
+// assignedPolicy: an assignment names its policy.
 var assignedPolicy = arm.Rule{ID: "Policies", Code: "InvalidCreatePolicyAssignmentRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "policyDefinitionId"
 	if s.In.Unsure(path) || strings.Contains(s.In.Text(path), "/providers/Microsoft.Authorization/policy") {
@@ -48,7 +48,7 @@ var assignedPolicy = arm.Rule{ID: "Policies", Code: "InvalidCreatePolicyAssignme
 	return arm.Found(path, "'%s' is no policy and no initiative; set policyDefinitionId to the id of one", s.In.Text(path))
 }}
 
-// lockable adds to each type that a lock keeps its resources.
+// lockable adds the rule about locks to each type.
 func lockable(definitions []arm.Definition) []arm.Definition {
 	for i := range definitions {
 		if definitions[i].Kind != typeLock {
@@ -58,7 +58,7 @@ func lockable(definitions []arm.Definition) []arm.Definition {
 	return definitions
 }
 
-// scopeLocked: what is in the scope of a lock is not deleted.
+// scopeLocked: a resource in the scope of a lock cannot be deleted.
 var scopeLocked = arm.Rule{ID: "Locks", Code: "ScopeLocked", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for _, lock := range s.Cloud.All(typeLock) {

@@ -14,7 +14,7 @@ func groupTypes() []arm.Definition {
 		arm.Typed[resources.ResourceGroup, resources.ResourceGroupArgs](arm.Definition{
 			Path: "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}",
 			Name: arm.NameRule{
-				// Azure allows 90 characters, but AKS makes a node label of the name.
+				// Azure allows 90 characters, but AKS makes a node label from the name.
 				Pattern: regexp.MustCompile(`^[A-Za-z0-9_.()-]{0,62}[A-Za-z0-9_()-]$`), ID: "N1",
 				Say: "1 to 63 letters, digits, underscores, parentheses, hyphens and periods, no period at the end",
 			},

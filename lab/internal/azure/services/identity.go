@@ -75,7 +75,7 @@ func identityPath(subscription, group, name string) string {
 	return "/subscriptions/" + subscription + "/resourceGroups/" + group + "/providers/" + typeIdentity + "/" + name
 }
 
-// identities returns what Azure adds about user-assigned identities, by their ids.
+// identities returns the values that Azure adds to user-assigned identities, by their ids.
 func identities(v *arm.View, ids []string) map[string]any {
 	result := map[string]any{}
 	for _, id := range ids {
@@ -124,7 +124,7 @@ var principalForm = arm.Rule{ID: "I1", Code: "InvalidPrincipalId", Broken: func(
 }}
 
 // principalExists: an assignment to a service principal needs the principal. Users and groups are
-// taken on trust: there is no directory here.
+// not checked, because there is no directory here.
 var principalExists = arm.Rule{ID: "I1", Code: "PrincipalNotFound", Broken: func(s arm.Subject) []arm.Finding {
 	principal := s.In.Text("principalId")
 	if s.In.Text("principalType") != "ServicePrincipal" || strings.EqualFold(principal, s.Cloud.Options().ObjectID) ||
@@ -135,8 +135,8 @@ var principalExists = arm.Rule{ID: "I1", Code: "PrincipalNotFound", Broken: func
 		principal, s.Cloud.Options().TenantID)
 }}
 
-// principalMatches is I1 for a type that is there and wrong. The typed SDK writes User for a type
-// that a program leaves out, so this is how Azure meets a forgotten one.
+// principalMatches is I1 for a wrong type. The typed SDK writes User for a type that a program
+// leaves out, so Azure sees a forgotten one this way.
 var principalMatches = arm.Rule{ID: "I1", Code: "UnmatchedPrincipalType", Broken: func(s arm.Subject) []arm.Finding {
 	kind := s.In.Text("principalType")
 	if kind == "" || kind == "ServicePrincipal" || !hasPrincipal(s.Cloud, s.In.Text("principalId")) {
@@ -182,8 +182,7 @@ var assignmentUnique = arm.Rule{ID: "I2", Code: "RoleAssignmentExists", Broken: 
 	return nil
 }}
 
-// pullByKubelet is I3: images are pulled by the kubelet's identity, not by the one of the control
-// plane.
+// pullByKubelet is I3: the kubelet's identity pulls images, not that of the control plane.
 var pullByKubelet = arm.Rule{ID: "I3", Code: "AcrPullForWrongIdentity", Broken: func(s arm.Subject) []arm.Finding {
 	if roleOf(s.In) != roleAcrPull {
 		return nil
@@ -244,8 +243,8 @@ var credentialSubject = arm.Rule{ID: "I4", Code: "InvalidFederatedIdentityCreden
 	return result
 }}
 
-// credentialIssuer is I4: an AKS issuer is that of a cluster, to the letter. Azure takes any URL,
-// and the exchange of tokens fails later, silently; here it is an error.
+// credentialIssuer is I4: an AKS issuer is exactly that of a cluster. Azure takes any URL, and the
+// exchange of tokens fails later, silently; here it is an error.
 var credentialIssuer = arm.Rule{ID: "I4", Code: "UnknownIssuer", Broken: func(s arm.Subject) []arm.Finding {
 	issuer := s.In.Text("issuer")
 	if !strings.Contains(issuer, clusterIssuerHost) {

@@ -2,14 +2,14 @@ package services
 
 import "context"
 
-// Kubernetes is what stands behind a simulated AKS cluster.
+// Kubernetes is the implementation behind a simulated AKS cluster.
 type Kubernetes interface {
 	// Kubeconfig returns a kubeconfig for the cluster's API server, waiting until the server is
 	// ready.
 	Kubeconfig(ctx context.Context) ([]byte, error)
-	// SetNodes makes nodes the whole node set of the cluster: missing ones are added, others
-	// removed. It is called when a cluster or an agent pool is created, updated or deleted;
-	// deleting the cluster sets no nodes.
+	// SetNodes makes nodes the whole node set of the cluster: it adds missing ones and removes
+	// others. It is called when a cluster or an agent pool is created, updated or deleted; deleting
+	// the cluster sets no nodes.
 	SetNodes(ctx context.Context, nodes []Node) error
 	// SetIngressGateways makes gateways the ingress gateways of the cluster's service mesh. It is
 	// called when a cluster is created, updated or deleted; a cluster without a mesh has none.
@@ -32,10 +32,10 @@ type Node struct {
 	Taints []string
 }
 
-// behind is what stands behind AKS.
+// behind has the implementation behind AKS.
 type behind struct {
-	// Kubernetes may be none.
+	// Kubernetes may be nil.
 	Kubernetes
-	// strictCounts refuses another number of nodes than an autoscaled pool has.
+	// strictCounts refuses a number of nodes that differs from that of an autoscaled pool.
 	strictCounts bool
 }

@@ -58,13 +58,13 @@ var latencies = map[string]durations{
 
 // variant is a kind of resource for which Azure takes longer or shorter than its type says.
 type variant struct {
-	// name tells it in docs/azure-latencies.md, in parentheses behind the type.
+	// name is its name in docs/azure-latencies.md, in parentheses after the type.
 	name string
 	is   func(inputs arm.Document) bool
 	durations
 }
 
-// variants are those kinds, by ARM type; the first that fits counts.
+// variants are those kinds, by ARM type; the first match counts.
 var variants = map[string][]variant{
 	typeServer: {{"zone-redundant", func(inputs arm.Document) bool {
 		return strings.EqualFold(inputs.Text("highAvailability.mode"), "ZoneRedundant")

@@ -16,8 +16,8 @@ import (
 // figures are a row of docs/azure-latencies.md, in minutes.
 type figures struct{ create, delete float64 }
 
-// TestUnit_LatenciesAreTheDocumentedOnes: a figure without a source, or a source for another figure, would make the bench's answer
-// worthless.
+// TestUnit_LatenciesAreTheDocumentedOnes: a figure without a source, or with the source of another
+// figure, would make the bench's results worthless.
 func TestUnit_LatenciesAreTheDocumentedOnes(t *testing.T) {
 	t.Parallel()
 	documented := documentedLatencies(t)

@@ -16,10 +16,11 @@ type IngressGateway struct {
 	Revision string
 }
 
-// defaultMeshRevision is what a mesh gets that asks for none.
+// defaultMeshRevision is the revision of a mesh that does not ask for one.
 const defaultMeshRevision = "asm-1-25"
 
-// setCluster gives Kubernetes what AKS makes in it when a cluster is created, updated or deleted.
+// setCluster makes in Kubernetes what AKS makes there when a cluster is created, updated or
+// deleted.
 func (k behind) setCluster(ctx context.Context, c *arm.Cloud, verb arm.Operation, changed *arm.Record) error {
 	if err := k.setNodes(ctx, c, verb, changed); err != nil || k.Kubernetes == nil {
 		return err

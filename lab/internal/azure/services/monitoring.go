@@ -50,8 +50,10 @@ func monitoringTypes() []arm.Definition {
 	}
 }
 
-// workspaceConflict is Azure's answer to a name that a deleted workspace of another location still has: created where it was, it is that
-// one again, with its logs. Source: "Workspaces - Delete" of the Log Analytics REST API 2025-07-01, and for the answer azure-docs#41719.
+// workspaceConflict is Azure's answer to a name that a deleted workspace of another location still
+// has. A workspace that is created in the old location is the deleted one again, with its logs.
+// Source: "Workspaces - Delete" of the Log Analytics REST API 2025-07-01, and for the answer
+// azure-docs#41719.
 func workspaceConflict(gone *arm.Record) arm.Violation {
 	return arm.Violation{Code: "Conflict", Property: "workspaceName", Message: fmt.Sprintf(
 		"The workspace name is not unique: '%s' was deleted in %s, and keeps its name for 14 days. Create it there again, which brings it and "+

@@ -49,7 +49,7 @@ var oneAtATime = &arm.Serial{
 	Remedy: "Chain the operations on a virtual network and its subnets with DependsOn",
 }
 
-// networkTypes are virtual networks and what is in and around them.
+// networkTypes are virtual networks and the resources in and around them.
 func networkTypes() []arm.Definition {
 	return []arm.Definition{
 		arm.Typed[network.VirtualNetwork, network.VirtualNetworkArgs](arm.Definition{
@@ -198,14 +198,16 @@ var rangesOfAzure = arm.Rule{ID: "N1", Code: "ReservedAddressPrefix", Broken: fu
 	return result
 }}
 
-// smallestSubnet are the most bits that the prefix of a subnet has, and ip6Subnet those of IPv6.
+// smallestSubnet is the highest number of bits in the prefix of a subnet, and ip6Subnet that of
+// IPv6.
 const (
 	smallestSubnet = 29
 	ip6Subnet      = 64
 )
 
-// subnetsLargeEnough is N1: a subnet is /29 or larger, as Azure keeps five addresses of each, and
-// with IPv6 exactly /64. It is for subnets with a resource of their own and for those in a network.
+// subnetsLargeEnough is N1: a subnet is /29 or larger, because Azure keeps five addresses of each,
+// and with IPv6 exactly /64. It applies to subnets with a resource of their own and to those in a
+// network.
 var subnetsLargeEnough = arm.Rule{ID: "N1", Code: "NetcfgInvalidSubnet", Broken: func(s arm.Subject) []arm.Finding {
 	if s.Kind == typeSubnet {
 		return sizeFindings("addressPrefix", s.In.Text("subnetName"), s.In)
@@ -262,8 +264,8 @@ var subnetFits = arm.Rule{ID: "N1", Code: "NetcfgSubnetRangesOverlap", Broken: f
 }}
 
 // subnetNotInline and subnetsOneWay: subnets are declared in their network or as resources, not
-// both ways: each update of the network would delete those that it does not declare. Azure does so
-// in silence; here it is an error.
+// both ways. Each update of the network would delete the subnets that it does not declare. Azure
+// does so silently; here it is an error.
 var subnetNotInline = arm.Rule{ID: "N1", Code: "SubnetsDeclaredTwice", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typeNetwork)
 	network := s.Cloud.Find(owner)
@@ -323,12 +325,12 @@ var networkSettled = arm.Rule{ID: "N10", Code: "ReferencedResourceNotProvisioned
 	return result
 }}
 
-// leaving is how long Azure keeps a delegated subnet for a server that is gone: minutes, by those
-// who have seen it.
+// leaving is how long Azure keeps a delegated subnet for a deleted server: minutes, according to
+// users' reports.
 const leaving = 3 * time.Minute
 
-// subnetIsLeft is N12: a delegated subnet has the link of its service for a while after the last
-// server in it is gone.
+// subnetIsLeft is N12: a delegated subnet keeps the link of its service for a while after its last
+// server was deleted.
 var subnetIsLeft = arm.Rule{ID: "N12", Code: "InUseSubnetCannotBeDeleted", Broken: func(s arm.Subject) []arm.Finding {
 	if !s.Cloud.Lingers(s.ID) {
 		return nil
@@ -348,8 +350,8 @@ var zonesStay = arm.Rule{ID: "G10", Code: "ResourceAvailabilityZonesCannotBeModi
 		s.Label(), before, after)
 }}
 
-// tenants are the types whose resources have their network interfaces in a subnet. What else refers
-// to one, such as a role assignment or the firewall of a vault, is not in it.
+// tenants are the types whose resources have their network interfaces in a subnet. Other resources
+// that refer to a subnet, such as a role assignment or the firewall of a vault, are not in it.
 var tenants = []string{typeGateway, typeCluster, typePool, typeServer, typePrivateEndpoint}
 
 // tenantsOf returns the resources that have their network interfaces in a subnet.
@@ -398,7 +400,7 @@ func hasServiceEndpoint(subnet arm.Document, service string) bool {
 	})
 }
 
-// publicAddress hands out an address of the range that is reserved for documentation (RFC 5737), so
+// publicAddress returns an address of the range that is reserved for documentation (RFC 5737), so
 // that nothing in a lab points at a real machine.
 func publicAddress(s arm.Subject) arm.Document {
 	if !strings.EqualFold(s.In.Text("publicIPAllocationMethod"), "Static") {
@@ -448,7 +450,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-// overlap says whether two valid prefixes share addresses. What is invalid is reported elsewhere.
+// overlap reports whether two valid prefixes share addresses. Other rules report invalid prefixes.
 func overlap(a, b string) bool {
 	one, errOne := parsePrefix(a)
 	two, errTwo := parsePrefix(b)
@@ -459,8 +461,8 @@ func overlapsAny(prefix string, others []string) bool {
 	return slices.ContainsFunc(others, func(other string) bool { return overlap(prefix, other) })
 }
 
-// insideAny says whether a prefix is part of one of the others. An invalid one counts as inside: it
-// is reported elsewhere.
+// insideAny reports whether a prefix is part of one of the others. An invalid one counts as inside,
+// because another rule reports it.
 func insideAny(text string, others []string) bool {
 	prefix, err := parsePrefix(text)
 	if err != nil {

@@ -63,8 +63,8 @@ func (k behind) setNodes(ctx context.Context, c *arm.Cloud, verb arm.Operation, 
 	return nil
 }
 
-// nodesOf returns the wanted nodes of a cluster: those of its inline pools and of its agent pools, with the inputs of changed
-// in place of the stored ones and without the pool gone.
+// nodesOf returns the wanted nodes of a cluster: those of its inline pools and of its agent pools.
+// It takes the inputs of changed instead of the stored ones, and leaves out the pool gone.
 func nodesOf(v *arm.View, cluster, changed *arm.Record, gone string) []Node {
 	location := strings.ToLower(strings.ReplaceAll(v.LocationOf(cluster), " ", ""))
 	group := nodeGroup(arm.Subject{In: cluster.Inputs.Merge(arm.Document{"location": location})})
@@ -88,8 +88,9 @@ func nodesOf(v *arm.View, cluster, changed *arm.Record, gone string) []Node {
 	return nodes
 }
 
-// nodeCount returns how many nodes a pool gets. The simulator plays the cluster autoscaler at full scale: an autoscaled pool
-// always has its maximum of nodes, so that whatever fits into the pool is scheduled without waiting.
+// nodeCount returns how many nodes a pool gets. The simulator acts as a cluster autoscaler at full
+// scale: an autoscaled pool always has its maximum of nodes, so that pods that fit into the pool
+// are scheduled without waiting.
 func nodeCount(pool arm.Document) int {
 	count, _ := pool.Number("count")
 	if pool.Flag("enableAutoScaling") {

@@ -28,7 +28,7 @@ const (
 	roleVaultCertificateUser = "db79e9a7-68ee-4b58-9aeb-b90e7c24fcba"
 )
 
-// permission is a role, by its name, and the roles that include what it allows.
+// permission is the name of a role, with the roles that include its permissions.
 type permission struct {
 	name string
 	any  []string
@@ -41,13 +41,13 @@ var (
 	mayContribute = permission{"Contributor", []string{roleContributor, roleOwner}}
 	mayRead       = permission{"Reader", []string{roleReader, roleContributor, roleOwner}}
 	mayAssign     = permission{"Managed Identity Operator", []string{roleIdentityOperator, roleOwner, roleContributor}}
-	// What is in a vault is not for its owners: only the roles of the data plane count.
+	// Owners of a vault may not read its content: only the roles of the data plane count.
 	mayGetSecret    = permission{"Key Vault Secrets User", []string{roleVaultSecretsUser, roleVaultSecretsOfficer, roleVaultCertificateUser, roleVaultAdministrator}}
 	mayDeleteSecret = permission{"Key Vault Secrets Officer", []string{roleVaultSecretsOfficer, roleVaultAdministrator}}
 )
 
-// lacks says why a principal has not got a permission on a scope, or returns "". An assignment at the scope or above it
-// gives the permission, once it has been there long enough.
+// lacks says why a principal does not have a permission on a scope, or returns "". An assignment at
+// the scope or above it gives the permission, once it has existed long enough.
 func lacks(v *arm.View, principal string, p permission, scope string) string {
 	var pending *arm.Record
 	for _, r := range v.All(typeRoleAssignment) {
@@ -69,7 +69,7 @@ func lacks(v *arm.View, principal string, p permission, scope string) string {
 		time.Since(pending.Created).Round(time.Millisecond), pending.ID, propagation(v).Round(time.Millisecond))
 }
 
-// effective says whether a role assignment has been there long enough.
+// effective reports whether a role assignment has existed long enough.
 func effective(v *arm.View, assignment *arm.Record) bool {
 	return time.Since(assignment.Created) >= propagation(v)
 }

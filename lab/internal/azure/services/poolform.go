@@ -52,7 +52,7 @@ func inNamespace(namespace string, others []string) bool {
 	})
 }
 
-// poolForm is K11: what goes together in a pool.
+// poolForm is K11: the settings of a pool must fit together.
 var poolForm = arm.Rule{ID: "K11", Code: "InvalidParameter", Broken: func(s arm.Subject) []arm.Finding {
 	return eachPool(s, func(path string, pool arm.Document) []arm.Finding {
 		const surge = "upgradeSettings.maxSurge"
@@ -72,7 +72,7 @@ var poolForm = arm.Rule{ID: "K11", Code: "InvalidParameter", Broken: func(s arm.
 		if system && spot {
 			result = append(result, arm.Found(path+"scaleSetPriority", "a pool of mode System cannot be of Spot machines; use Regular, or mode User")...)
 		}
-		// Another system for a live pool in the cluster is refused as a change.
+		// For a live pool in the cluster, another operating system is refused as a change.
 		if system && pool.Text("osType") == "Windows" && (path == "" || s.Creating()) {
 			result = append(result, arm.Found(path+"osType", "a pool of mode System runs Linux; set osType to Linux")...)
 		}
@@ -95,7 +95,7 @@ var poolForm = arm.Rule{ID: "K11", Code: "InvalidParameter", Broken: func(s arm.
 	})
 }}
 
-// longTermSupport is K4: the tier Premium and long-term support are switched on together.
+// longTermSupport is K4: the tier Premium and long-term support require each other.
 var longTermSupport = arm.Rule{ID: "K4", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	if s.In.Unsure("sku") || s.In.Unsure("sku.tier") || s.In.Unsure("supportPlan") {
 		return nil

@@ -13,11 +13,12 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// What az does to a cluster and its pools. Pools that are part of the cluster's record and pools with records of their own are alike to
-// Azure; which is which says only what the programs registered them as.
+// These functions do what az does to a cluster and its pools. Azure treats pools in the cluster's
+// record and pools with records of their own alike; only the programs' registrations make the
+// difference.
 
-// Upgrade raises a cluster to a version of Kubernetes, and then all of its pools: what "az aks upgrade" does. Azure's rules judge each
-// request. The error is Azure's refusal.
+// Upgrade upgrades a cluster to a version of Kubernetes, and then all of its pools, as "az aks
+// upgrade" does. Azure's rules judge each request. The error is Azure's refusal.
 func Upgrade(ctx context.Context, c *arm.Cloud, cluster, version string) error {
 	err := c.Update(ctx, cluster, func(in arm.Document) arm.Document {
 		return in.Merge(arm.Document{"kubernetesVersion": version})
@@ -31,7 +32,7 @@ func Upgrade(ctx context.Context, c *arm.Cloud, cluster, version string) error {
 	return err
 }
 
-// UpgradePool raises one pool of a cluster: what "az aks nodepool upgrade" does.
+// UpgradePool upgrades one pool of a cluster, as "az aks nodepool upgrade" does.
 func UpgradePool(ctx context.Context, c *arm.Cloud, cluster, pool, version string) error {
 	if _, exists := PoolVersions(c, cluster)[pool]; !exists {
 		return noPool(cluster, pool)
@@ -39,7 +40,8 @@ func UpgradePool(ctx context.Context, c *arm.Cloud, cluster, pool, version strin
 	return orderPool(ctx, c, cluster, pool, arm.Document{"orchestratorVersion": version})
 }
 
-// RefreshNodeImages gives all pools of a cluster the newest image: what "az aks upgrade --node-image-only" does.
+// RefreshNodeImages gives all pools of a cluster the newest image, as "az aks upgrade
+// --node-image-only" does.
 func RefreshNodeImages(ctx context.Context, c *arm.Cloud, cluster string) error {
 	if _, _, exists := c.Live(cluster); !exists {
 		return fmt.Errorf("ResourceNotFound: %s was not found", cluster)
@@ -55,8 +57,8 @@ func noPool(cluster, pool string) error {
 	return fmt.Errorf("ResourceNotFound: cluster '%s' has no agent pool '%s'", cluster, pool)
 }
 
-// orderPool sends a pool with an order in it, such as a version. An order is carried out and is no wish for later: a program that names
-// none sees no difference.
+// orderPool sends a pool with an order in it, such as a version. Azure carries the order out and
+// does not keep it as a setting, so a program that does not set the version sees no difference.
 func orderPool(ctx context.Context, c *arm.Cloud, cluster, pool string, order arm.Document) error {
 	id := cluster + "/agentPools/" + pool
 	if _, _, own := c.Live(id); own {
@@ -90,15 +92,15 @@ func changedInlinePools(in arm.Document, change func(arm.Document) arm.Document)
 	return result
 }
 
-// AddPool creates a pool of a cluster: what "az aks nodepool add" does.
+// AddPool creates a pool of a cluster, as "az aks nodepool add" does.
 func AddPool(ctx context.Context, c *arm.Cloud, pool arm.Document) error {
 	return c.Request(ctx, "azure-native:"+arm.ModuleOf(reflect.TypeFor[containerservice.AgentPool]().PkgPath())+":AgentPool", pool)
 }
 
-// DeletePool deletes a pool of a cluster: what "az aks nodepool delete" does. Azure keeps the last
+// DeletePool deletes a pool of a cluster, as "az aks nodepool delete" does. Azure keeps the last
 // pool of mode System (azure-aks-docs use-system-pools, 30 April 2026; the code is that of
-// Azure/AKS#2560). When the pool goes that is part of the cluster's record, another system pool
-// takes its place (inferred `system-pool-heir`).
+// Azure/AKS#2560). If the pool in the cluster's record is deleted, another system pool takes its
+// place (inferred `system-pool-heir`).
 func DeletePool(ctx context.Context, c *arm.Cloud, cluster, pool string) error {
 	if _, exists := PoolVersions(c, cluster)[pool]; !exists {
 		return noPool(cluster, pool)

@@ -12,7 +12,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// frozenOfPools are the inputs of a pool that Azure does not change, with the remedy.
+// frozenOfPools are the inputs of a pool that Azure does not allow to change, with the remedy.
 var frozenOfPools = map[string]string{
 	"vnetSubnetID":           "create a new pool in the other subnet",
 	"availabilityZones":      "create a new pool in the other zones",
@@ -23,8 +23,8 @@ var frozenOfPools = map[string]string{
 	"enableEncryptionAtHost": "create a new pool with, or without, the encryption",
 }
 
-// inlinePoolsStay: a pool that is part of the cluster is no easier to change than one with a
-// resource of its own, for which azure-native makes another one when its size changes.
+// inlinePoolsStay: Azure changes a pool in the cluster no more easily than one with a resource of
+// its own. For the latter, azure-native makes another pool when its size changes.
 var inlinePoolsStay = arm.Rule{Code: "PropertyChangeNotAllowed", Broken: func(s arm.Subject) []arm.Finding {
 	if s.Creating() {
 		return nil
@@ -57,7 +57,7 @@ var inlinePoolsStay = arm.Rule{Code: "PropertyChangeNotAllowed", Broken: func(s 
 	return result
 }}
 
-// noNewInlinePool: a pool that is part of a request for a live cluster is one that the cluster has.
+// noNewInlinePool: a request for a live cluster may only have pools that the cluster has.
 var noNewInlinePool = arm.Rule{Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	live := s.Cloud.Find(s.ID)
 	if live == nil {
@@ -75,9 +75,9 @@ var noNewInlinePool = arm.Rule{Code: "BadRequest", Broken: func(s arm.Subject) [
 	return result
 }}
 
-// countStays refuses, in a strict cloud, another number of nodes than an autoscaled pool has.
-// Whether Azure does is not known: some were refused (terraform-provider-azurerm#4429), others were
-// not (Azure/AKS#1758).
+// countStays refuses, in a strict cloud, a number of nodes that differs from that of an autoscaled
+// pool. It is not known whether Azure refuses it: some requests were refused
+// (terraform-provider-azurerm#4429), others were not (Azure/AKS#1758).
 func (k behind) countStays() arm.Rule {
 	return arm.Rule{Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 		live := s.Cloud.Find(s.ID)
@@ -114,8 +114,8 @@ func countFindings(path string, was, pool arm.Document) []arm.Finding {
 			"Update with --refresh, so that the state knows the number", has, wanted)}}
 }
 
-// Autoscale gives a pool of a cluster another number of nodes: what the cluster autoscaler does.
-// The lab's Kubernetes has the pool's maximum of nodes all the time.
+// Autoscale gives a pool of a cluster another number of nodes, as the cluster autoscaler does. The
+// lab's Kubernetes has the pool's maximum of nodes all the time.
 func Autoscale(c *arm.Cloud, cluster, pool string, count int) error {
 	own := cluster + "/agentPools/" + pool
 	scaled := arm.Document{"count": float64(count)}
@@ -162,8 +162,8 @@ func PoolCounts(c *arm.Cloud, cluster string) map[string]int {
 	return counts
 }
 
-// sizesOfNodes are the D and E sizes of the fifth generation: vCPUs, and letters for what a machine
-// has.
+// sizesOfNodes matches the D and E sizes of the fifth generation: vCPUs, and letters for the
+// features of a machine.
 var sizesOfNodes = regexp.MustCompile(`^Standard_[DE]([0-9]+)(?:-[0-9]+)?([a-z]*)_v5$`)
 
 const gib = 1 << 30
@@ -194,7 +194,7 @@ var (
 	}}
 )
 
-// localDisk returns how many GiB of local disk a machine has, where that is known.
+// localDisk returns how many GiB of local disk a machine has, if that is known.
 func localDisk(vmSize string) (size float64, known bool) {
 	found := sizesOfNodes.FindStringSubmatch(vmSize)
 	if found == nil {

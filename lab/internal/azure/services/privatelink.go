@@ -14,7 +14,7 @@ import (
 // typePrivateEndpoint is the ARM type of a private endpoint.
 const typePrivateEndpoint = "Microsoft.Network/privateEndpoints"
 
-// privateService is what a private endpoint can reach of an ARM type.
+// privateService describes how a private endpoint reaches a resource of an ARM type.
 type privateService struct {
 	// group is the only group id that the type has, and zone the private DNS zone that its names
 	// resolve in.
@@ -190,7 +190,7 @@ func sameRegion(s arm.Subject, path, subnet string) []arm.Finding {
 	return nil
 }
 
-// inRegion is N1: what is in a subnet is in the region of its virtual network.
+// inRegion is N1: a resource in a subnet is in the region of its virtual network.
 var inRegion = arm.Rule{ID: "N1", Code: "InvalidResourceReference", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for i, configuration := range s.In.Documents("gatewayIPConfigurations") {
@@ -235,8 +235,8 @@ func endpointOutputs(s arm.Subject) arm.Document {
 	return result
 }
 
-// customConfigs returns which host name has which private address. An endpoint keeps its addresses
-// over updates.
+// customConfigs returns the private address of each host name. An endpoint keeps its addresses over
+// updates.
 func customConfigs(s arm.Subject) []any {
 	if existing := s.Cloud.Find(s.ID); existing != nil && existing.Outputs.Has("customDnsConfigs") {
 		return existing.Outputs.Items("customDnsConfigs")
@@ -262,7 +262,7 @@ func customConfigs(s arm.Subject) []any {
 	return result
 }
 
-// privateAddresses returns the addresses that private endpoints have.
+// privateAddresses returns the addresses of all private endpoints.
 func privateAddresses(v *arm.View) map[netip.Addr]bool {
 	result := map[netip.Addr]bool{}
 	for _, endpoint := range v.All(typePrivateEndpoint) {
@@ -281,7 +281,7 @@ func privateAddresses(v *arm.View) map[netip.Addr]bool {
 // router and two for DNS.
 const reservedAtStart = 4
 
-// firstFree returns the first address of a subnet that is neither Azure's nor taken.
+// firstFree returns the first address of a subnet that is neither reserved by Azure nor taken.
 func firstFree(prefix netip.Prefix, taken map[netip.Addr]bool) netip.Addr {
 	address := prefix.Addr()
 	for range reservedAtStart {
@@ -323,9 +323,9 @@ var zoneGroupAlone = arm.Rule{ID: "N9", Code: "PrivateDnsZoneGroupLimitReached",
 	return arm.Found("privateDnsZoneGroupName", "private endpoint '%s' has the zone group %s already; add the zones to that one", owner, arm.NameList(others))
 }}
 
-// zoneGroupZones is N9: the zone is the one in which the names of the service resolve, and it is
-// linked to the endpoint's virtual network. Azure does not look at either, and the names silently
-// resolve to public addresses; here it is an error, as for N5.
+// zoneGroupZones is N9: the names of the service resolve in this zone, and it is linked to the
+// endpoint's virtual network. Azure checks neither, and the names silently resolve to public
+// addresses; here it is an error, as for N5.
 var zoneGroupZones = arm.Rule{ID: "N9", Code: "PrivateDnsZoneUnusable", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typePrivateEndpoint)
 	endpoint := s.Cloud.Find(owner)
@@ -388,7 +388,7 @@ func zoneGroupOutputs(s arm.Subject) arm.Document {
 	return arm.Document{"privateDnsZoneConfigs": configs}
 }
 
-// publicDomain returns the public domain that a privatelink zone stands for.
+// publicDomain returns the public domain that belongs to a privatelink zone.
 func publicDomain(zone string) string {
 	if zone == privateServices[typeVault].zone {
 		return "vault.azure.net"

@@ -33,13 +33,13 @@ func registryTypes() []arm.Definition {
 	}
 }
 
-// registrySKU: there are three.
+// registrySKU: a registry has one of three SKUs.
 var registrySKU = arm.Rule{ID: "ACR", Code: "InvalidSku", Broken: func(s arm.Subject) []arm.Finding {
 	return s.OneOf("sku.name", "Basic", "Standard", "Premium")
 }}
 
-// premiumOnly: zone redundancy, network rules, policies, encryption with an own key, the data
-// endpoint and switching public access off need SKU Premium.
+// premiumOnly: these need SKU Premium: zone redundancy, network rules, policies, encryption with
+// the user's own key, the data endpoint, and no public access.
 var premiumOnly = arm.Rule{ID: "ACR", Code: "FeatureNotSupportedBySku", Broken: func(s arm.Subject) []arm.Finding {
 	sku := s.In.Text("sku.name")
 	if sku == "" || sku == "Premium" {

@@ -82,8 +82,8 @@ func portRange(text string) bool {
 // serviceTag is a name such as AzureLoadBalancer or Storage.WestEurope.
 var serviceTag = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z0-9]+)*$`)
 
-// securityRanges: traffic comes from, and goes to, *, an address, a range without host bits or one
-// service tag.
+// securityRanges: the source and the destination of traffic are *, an address, a range without host
+// bits or one service tag.
 var securityRanges = arm.Rule{Code: "SecurityRuleInvalidAddressPrefix", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for i, r := range s.In.Documents("securityRules") {
@@ -114,7 +114,8 @@ var securityRanges = arm.Rule{Code: "SecurityRuleInvalidAddressPrefix", Broken: 
 	return result
 }}
 
-// gatewaysStayReachable is N3 from the side of the security group: it cannot be changed so that a gateway behind it is cut off.
+// gatewaysStayReachable is N3 from the side of the security group: no change may cut off a gateway
+// behind it.
 var gatewaysStayReachable = arm.Rule{
 	ID: "N3", Code: "ApplicationGatewaySubnetInboundTrafficBlockedByNetworkSecurityGroup",
 	Broken: func(s arm.Subject) []arm.Finding {
@@ -130,8 +131,8 @@ var gatewaysStayReachable = arm.Rule{
 	},
 }
 
-// closedToClients is N3: a listener on a public address can be reached from somewhere outside. Azure would accept a gateway that
-// nobody reaches; here it is an error.
+// closedToClients is N3: a listener on a public address can be reached from somewhere outside.
+// Azure would accept a gateway without reachable listeners; here it is an error.
 func closedToClients(id string, group, gateway arm.Document) []arm.Finding {
 	public := slices.ContainsFunc(gateway.Documents("frontendIPConfigurations"), func(f arm.Document) bool { return f.Has("publicIPAddress") })
 	if !public {
@@ -153,7 +154,7 @@ func closedToClients(id string, group, gateway arm.Document) []arm.Finding {
 	return result
 }
 
-// gatewayCutOff is N3 in full. Whether clients get in is looked at once Azure does.
+// gatewayCutOff is N3 in full. It checks the clients' access only if Azure has access.
 func gatewayCutOff(id string, group, subnet, gateway arm.Document) []arm.Finding {
 	if result := slices.Concat(closedToGatewayManager(id, group), gatewayOutbound(id, group, subnet)); len(result) > 0 {
 		return result
@@ -161,7 +162,8 @@ func gatewayCutOff(id string, group, subnet, gateway arm.Document) []arm.Finding
 	return closedToClients(id, group, gateway)
 }
 
-// openToClients says whether a rule lets others than Azure itself and the virtual network reach a port, before one denies it to all.
+// openToClients reports whether a rule lets clients other than Azure itself and the virtual network
+// reach a port, before another rule denies it to all.
 func openToClients(group arm.Document, port int) bool {
 	azures := []string{"GatewayManager", "AzureLoadBalancer", "VirtualNetwork"}
 	for _, r := range byPriority(group, "Inbound") {
@@ -193,8 +195,8 @@ func byPriority(group arm.Document, direction string) []arm.Document {
 	return rules
 }
 
-// gatewaySubnetOpen is N3: the security group of a gateway's subnet, if there is one, lets Azure manage the gateway and clients
-// reach it.
+// gatewaySubnetOpen is N3: the security group of a gateway's subnet, if there is one, allows Azure
+// to manage the gateway and clients to reach it.
 func gatewaySubnetOpen(v *arm.View, id string, subnet, gateway arm.Document) []arm.Finding {
 	group := groupOf(v, subnet)
 	if group == nil {
@@ -207,8 +209,8 @@ func gatewaySubnetOpen(v *arm.View, id string, subnet, gateway arm.Document) []a
 	return findings
 }
 
-// closedToGatewayManager evaluates the inbound rules of a security group in the order of their priority, for management
-// traffic of gateways and for the probes of Azure's load balancer.
+// closedToGatewayManager evaluates the inbound rules of a security group, in the order of their
+// priority, for the management traffic of gateways and for the probes of Azure's load balancer.
 func closedToGatewayManager(id string, group arm.Document) []arm.Finding {
 	inbound := byPriority(group, "Inbound")
 	var result []arm.Finding

@@ -13,10 +13,11 @@ import (
 
 // Options say how the services behave.
 type Options struct {
-	// Kubernetes stands behind AKS. Without it nodes are ignored and asking for credentials fails.
+	// Kubernetes is the implementation behind AKS. Without it nodes are ignored, and asking for
+	// credentials fails.
 	Kubernetes Kubernetes
-	// StrictCounts refuses a request with another number of nodes than an autoscaled pool has.
-	// Without it the number is taken for an order.
+	// StrictCounts refuses a request whose number of nodes differs from that of an autoscaled pool.
+	// Without it the request sets the number.
 	StrictCounts bool
 }
 
@@ -33,8 +34,8 @@ func New(options Options) arm.Services {
 	}
 }
 
-// specified adds to each type what Azure's specifications say about its requests. The rules of this
-// package are what these do not say.
+// specified adds the rules of Azure's specifications for its requests to each type. This package
+// has only the rules that the specifications lack.
 func specified(definitions []arm.Definition) []arm.Definition {
 	for i := range definitions {
 		if t := schema.Of(definitions[i].Kind); t != nil {

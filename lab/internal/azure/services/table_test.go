@@ -65,8 +65,8 @@ func hasPath(t reflect.Type, path string) bool {
 	return true
 }
 
-// TestUnit_RulesSurviveUnknownInputs: a preview may know nothing but the form of the inputs; no
-// check may refuse or panic then.
+// TestUnit_RulesSurviveUnknownInputs: a preview may know nothing but the form of the inputs. Then
+// no check may refuse or panic.
 func TestUnit_RulesSurviveUnknownInputs(t *testing.T) {
 	for _, d := range New(Options{}).Definitions {
 		t.Run(d.Token, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestUnit_RulesSurviveUnknownInputs(t *testing.T) {
 			for i := range d.Inputs.NumField() {
 				all[arm.PropertyName(d.Inputs.Field(i))] = arm.Unknown{}
 			}
-			// These two are refused for being there at all.
+			// These two are refused if they are set at all.
 			delete(all, "webApplicationFirewallConfiguration")
 			delete(all, "maintenanceWindow")
 			assert.Empty(t, arm.Subject{Definition: &d, In: all}.Judge(d.Checks))

@@ -20,7 +20,7 @@ const (
 	notInTagNames = `<>%&\?/`
 )
 
-// tagged adds to each type that has tags the limits of these.
+// tagged adds the limits of tags to each type that has tags.
 func tagged(definitions []arm.Definition) []arm.Definition {
 	for i := range definitions {
 		if hasTags(definitions[i].Inputs) {
@@ -41,7 +41,7 @@ func hasTags(inputs reflect.Type) bool {
 }
 
 // tagLimits: a resource has up to 50 tags, and some types have up to 15. A name has up to 512
-// characters, that of a tag of a secret 256, and some characters are not in it. A value has up to
+// characters, that of a secret's tag 256, and some characters are not allowed. A value has up to
 // 256. The code is inferred `refusal-codes`.
 var tagLimits = arm.Rule{Code: "InvalidTags", Broken: func(s arm.Subject) []arm.Finding {
 	tags := s.In.Document("tags")

@@ -8,10 +8,11 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// Unfulfilled returns what Azure accepts in silence although it cannot work, one message each, as far as no single request could
-// be refused for it: roles that an add-on of a live cluster lacks (rule G6), a cluster with Azure's roles that nobody may administer
-// (rule K3), a server that the nodes in its virtual network cannot reach (rule N4). After a complete deployment there is
-// nothing.
+// Unfulfilled returns one message for each deployment that Azure accepts in silence although it
+// cannot work, and that no single request could be refused for: missing roles of an add-on of a
+// live cluster (rule G6), a cluster with Azure's roles but without an administrator (rule K3), a
+// server that the nodes in its virtual network cannot reach (rule N4). After a complete deployment
+// there is none.
 func Unfulfilled(c *arm.Cloud) []string {
 	var result []string
 	c.Look(func(v *arm.View) {
@@ -22,7 +23,8 @@ func Unfulfilled(c *arm.Cloud) []string {
 	return result
 }
 
-// withoutAdministrator is K3: with Azure's roles, a cluster is administered by those who have one of them.
+// withoutAdministrator is K3: with Azure's roles, the principals with one of them administer a
+// cluster.
 func withoutAdministrator(v *arm.View, cluster *arm.Record) []string {
 	if !cluster.Inputs.Flag("aadProfile.enableAzureRBAC") {
 		return nil
@@ -37,7 +39,8 @@ func withoutAdministrator(v *arm.View, cluster *arm.Record) []string {
 		"Assign Azure Kubernetes Service RBAC Cluster Admin to the deployer (rule K3)", cluster.ID)}
 }
 
-// unreachedServers is N4: the security groups of both subnets let the nodes of a cluster reach the servers of its virtual network.
+// unreachedServers is N4: the security groups of both subnets allow the nodes of a cluster to reach
+// the servers of its virtual network.
 func unreachedServers(v *arm.View, cluster *arm.Record) []string {
 	owners := joinedNetworks(arm.Subject{In: cluster.Inputs})
 	var result []string

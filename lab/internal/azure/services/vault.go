@@ -76,7 +76,7 @@ func vaultURI(name string) string { return "https://" + strings.ToLower(name) + 
 // secretOutputs names the secret and its present version, never its value.
 func secretOutputs(s arm.Subject) arm.Document {
 	uri := vaultURI(s.In.Text("vaultName")) + "secrets/" + s.In.Text("secretName")
-	// Each write makes a new version; what the value is must not show in it.
+	// Each write makes a new version, which must not reveal the value.
 	version := s.Issued("version")
 	if existing := s.Cloud.Find(s.ID); existing != nil {
 		version = arm.GUIDFor(existing.Outputs.Text("properties.secretUriWithVersion"), "next")
@@ -96,7 +96,7 @@ func secretOutputs(s arm.Subject) arm.Document {
 	}
 }
 
-// purgeProtection is V1: it is on or not mentioned; Azure refuses false.
+// purgeProtection is V1: it is on or not set; Azure refuses false.
 var purgeProtection = arm.Rule{ID: "V1", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "properties.enablePurgeProtection"
 	if s.Before.Flag(path) && !s.In.Flag(path) && !s.In.Unsure("properties") && !s.In.Unsure(path) {
@@ -110,7 +110,7 @@ var purgeProtection = arm.Rule{ID: "V1", Code: "BadRequest", Broken: func(s arm.
 		`The property "enablePurgeProtection" cannot be set to false. Enabling the purge protection for a vault is an irreversible action; leave the property out`)
 }}
 
-// vaultRetention is V1: what is deleted is kept for 7 to 90 days.
+// vaultRetention is V1: deleted vaults and secrets are kept for 7 to 90 days.
 var vaultRetention = arm.Rule{ID: "V1", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "properties.softDeleteRetentionInDays"
 	days, ok := s.In.Number(path)
@@ -143,13 +143,13 @@ var secretSize = arm.Rule{ID: "V2", Code: "BadParameter", Broken: func(s arm.Sub
 	return result
 }}
 
-// secretDeletion is V2: azure-native deletes a secret through the vault's data plane, for which the
-// deployer needs a role that still is there, or an access policy of a vault that has no roles.
+// secretDeletion is V2: azure-native deletes a secret through the vault's data plane. For that the
+// deployer needs a role that still exists, or an access policy of a vault without roles.
 var secretDeletion = arm.Rule{ID: "V2", Code: "ForbiddenByRbac", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typeVault)
 	vault := s.Cloud.Find(owner)
 	if vault == nil {
-		return nil // gone already, with all that was in it
+		return nil // deleted already, with everything in it
 	}
 	deployer := s.Cloud.Options().ObjectID
 	if !vault.Inputs.Flag("properties.enableRbacAuthorization") {
@@ -174,7 +174,7 @@ func policyAllows(vault arm.Document, principal, permission string) bool {
 	})
 }
 
-// vaultAccess is V2: a vault has roles or access policies. Azure takes both and ignores the
+// vaultAccess is V2: a vault has roles or access policies. Azure accepts both and ignores the
 // policies; here it is an error.
 var vaultAccess = arm.Rule{ID: "V2", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "properties.accessPolicies"
@@ -190,8 +190,7 @@ var vaultAccess = arm.Rule{ID: "V2", Code: "BadRequest", Broken: func(s arm.Subj
 	}
 }}
 
-// vaultFirewall is V3: what the firewall of a vault lets in are addresses of the internet and
-// subnets.
+// vaultFirewall is V3: the firewall of a vault admits addresses of the internet and subnets.
 var vaultFirewall = arm.Rule{ID: "V3", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	if access := s.In.Text("properties.publicNetworkAccess"); access != "" && !containsFold([]string{"Enabled", "Disabled"}, access) {
@@ -203,8 +202,8 @@ var vaultFirewall = arm.Rule{ID: "V3", Code: "BadRequest", Broken: func(s arm.Su
 	return result
 }}
 
-// publicRange finds what is neither an IPv4 address of the internet nor a range of such addresses.
-// "" is reported elsewhere.
+// publicRange finds a text that is neither an IPv4 address of the internet nor a range of such
+// addresses. Another rule reports "".
 func publicRange(path, text string) []arm.Finding {
 	if text == "" {
 		return nil
@@ -222,7 +221,7 @@ func publicRange(path, text string) []arm.Finding {
 	return nil
 }
 
-// vaultSubnets is V3: a subnet that the firewall of a vault lets in has the service endpoint of Key
+// vaultSubnets is V3: a subnet that the firewall of a vault admits has the service endpoint of Key
 // Vault.
 var vaultSubnets = arm.Rule{ID: "V3", Code: "VirtualNetworkRuleSubnetHasNoServiceEndpoint", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
@@ -277,8 +276,9 @@ func ExistingVault(group, name, location, tenant string) arm.Existing {
 	}}
 }
 
-// ExistingSecret is a secret in an existing vault. A certificate of the vault has one of the same
-// name, by whose id https://<vault>.vault.azure.net/secrets/<name> a gateway refers to it.
+// ExistingSecret is a secret in an existing vault. A certificate of the vault has a secret of the
+// same name. With that secret's id, https://<vault>.vault.azure.net/secrets/<name>, a gateway
+// refers to the certificate.
 func ExistingSecret(group, vault, name string) arm.Existing {
 	return arm.Existing{Type: typeSecret, Inputs: map[string]any{
 		"resourceGroupName": group, "vaultName": vault, "secretName": name,

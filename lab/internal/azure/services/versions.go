@@ -16,8 +16,8 @@ const (
 )
 
 // versionsOfAllPools is K9: a request that changes the version of a cluster names the versions of
-// all of its pools, be they part of the request or resources of their own, or of none. Those that
-// it names stay as they are or become the cluster's.
+// all of its pools, whether they are part of the request or resources of their own, or of no pool.
+// Each named version is either the pool's present one or the cluster's new one.
 var versionsOfAllPools = arm.Rule{
 	ID: "K9", Code: "NotAllAgentPoolOrchestratorVersionSpecifiedAndUnchanged",
 	Broken: func(s arm.Subject) []arm.Finding {
@@ -67,9 +67,9 @@ func poolVersions(v *arm.View, cluster *arm.Record) map[string]string {
 	return running
 }
 
-// poolRuns is the version that a pool runs after a request: the one that the request names, or the
-// one that it ran before, or, when it is new, the cluster's. A request for the cluster alone leaves
-// the pools behind.
+// poolRuns is the version that a pool runs after a request: the version in the request, or the one
+// that it ran before, or, for a new pool, the cluster's. A request for the cluster alone does not
+// upgrade the pools.
 func poolRuns(named, before, cluster string) string {
 	switch {
 	case named != "":
@@ -81,8 +81,8 @@ func poolRuns(named, before, cluster string) string {
 	}
 }
 
-// inlineVersions are the versions that the pools run which are part of a cluster, in the order of
-// the request.
+// inlineVersions are the versions of the pools that are part of a cluster, in the order of the
+// request.
 func inlineVersions(s arm.Subject) []any {
 	before := map[string]string{}
 	if live := s.Cloud.Find(s.ID); live != nil {
@@ -121,8 +121,8 @@ func PoolVersions(c *arm.Cloud, cluster string) map[string]string {
 	return running
 }
 
-// meshRevisions is K8: a mesh goes from one revision to that one and one of the next two, and from
-// two to one of them.
+// meshRevisions is K8: from one revision a mesh goes to that one together with one of the next two,
+// and from two revisions to one of them.
 var meshRevisions = arm.Rule{ID: "K8", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "serviceMeshProfile.istio.revisions"
 	live := s.Cloud.Find(s.ID)

@@ -8,19 +8,22 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// WorkloadLogin is what Entra ID is shown for a workload of a cluster: the token of its service account, verified by who issued it.
+// WorkloadLogin is the login that a workload of a cluster presents to Entra ID: the token of its
+// service account, which its issuer has verified.
 type WorkloadLogin struct {
-	// ClientID is that of the identity that the workload wants to be.
+	// ClientID is the client id of the identity as which the workload signs in.
 	ClientID string
-	// Subject is the token's, such as system:serviceaccount:external-secrets:external-secrets.
+	// Subject is the token's subject, such as
+	// system:serviceaccount:external-secrets:external-secrets.
 	Subject string
-	// Audience is the token's; Entra ID takes none but api://AzureADTokenExchange.
+	// Audience is the token's audience; Entra ID takes only api://AzureADTokenExchange.
 	Audience string
 }
 
-// SecretVersion returns what stands for the value of a secret: the URI of its version, which changes when the value does. The value itself
-// is written only, and not given back. The error says, as Entra ID and Key Vault do, why the login may not have it: the identity has no
-// federated credential for this subject and a cluster's issuer (rule I4), or no role in the vault (rule V2).
+// SecretVersion returns the URI of a secret's version in place of its value; it changes when the
+// value does. The value itself is write-only, and cannot be read back. The error says, as Entra ID
+// and Key Vault do, why the login may not read it: the identity has no federated credential for
+// this subject and a cluster's issuer (rule I4), or no role in the vault (rule V2).
 func SecretVersion(c *arm.Cloud, login WorkloadLogin, vaultURL, name string) (uri string, err error) {
 	c.Look(func(v *arm.View) { uri, err = secretVersion(v, login, vaultURL, name) })
 	return uri, err
@@ -48,7 +51,7 @@ func secretVersion(v *arm.View, login WorkloadLogin, vaultURL, name string) (uri
 	return "", fmt.Errorf("no such host: there is no key vault %s", vaultURL)
 }
 
-// exchange returns the principal that a login becomes.
+// exchange returns the principal for a login.
 func exchange(v *arm.View, login WorkloadLogin) (principal string, err error) {
 	identities := v.All(typeIdentity)
 	i := slices.IndexFunc(identities, func(r *arm.Record) bool { return r.Outputs.Text("clientId") == login.ClientID })

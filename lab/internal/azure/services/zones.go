@@ -8,8 +8,9 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// zonedRegions says of some regions whether they have availability zones, by their short name. Regions that are not listed are not
-// checked. Source: azure-docs reliability/availability-zones-region-support.
+// zonedRegions says for some regions, by short name, whether they have availability zones. Regions
+// that are not listed are not checked. Source: azure-docs
+// reliability/availability-zones-region-support.
 var zonedRegions = map[string]bool{
 	"westeurope": true, "northeurope": true, "germanywestcentral": true, "francecentral": true, "swedencentral": true,
 	"norwayeast": true, "switzerlandnorth": true, "uksouth": true, "italynorth": true, "polandcentral": true, "spaincentral": true,
@@ -31,7 +32,7 @@ var availabilityZones = arm.Rule{ID: "Zones", Code: "AvailabilityZoneNotSupporte
 	return zoneFindings(s.In, s.In.Text("location"))
 }}
 
-// poolZones applies availabilityZones to an agent pool, which is where its cluster is.
+// poolZones applies availabilityZones to an agent pool, in the region of its cluster.
 var poolZones = arm.Rule{ID: "Zones", Code: "AvailabilityZoneNotSupported", Broken: func(s arm.Subject) []arm.Finding {
 	owner, _ := arm.Ancestor(s.ID, typeCluster)
 	cluster := s.Cloud.Find(owner)

@@ -1,5 +1,6 @@
-// Package argocluster is a real API server with the official CustomResourceDefinitions of Argo CD, and without Argo CD: for what
-// has to be accepted by the API server, and for measurements that must not count controllers.
+// Package argocluster is a real API server with the official CustomResourceDefinitions of Argo CD,
+// and without Argo CD. It serves tests in which the API server must accept objects, and
+// measurements that must not count controllers.
 package argocluster
 
 import (
@@ -23,7 +24,7 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// Cluster is a running one. Call Start to get one, and Stop at the end.
+// Cluster is a running cluster. Call Start to get one, and Stop at the end.
 type Cluster struct {
 	// Kubeconfig signs in as an administrator.
 	Kubeconfig []byte
@@ -39,8 +40,8 @@ var (
 	AppProjects  = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "appprojects"}
 )
 
-// Start brings the cluster up in dir with the namespace of Argo CD in it and, as gridos-bootstrap would leave them, the AppProjects
-// of the given names. The resolver finds the programs.
+// Start brings the cluster up in dir, with the namespace of Argo CD and the AppProjects of the
+// given names, as gridos-bootstrap would leave them. The resolver finds the programs.
 func Start(ctx context.Context, resolver *toolchain.Resolver, dir string, projects ...string) (c *Cluster, err error) {
 	paths, err := resolver.Resolve(ctx, toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
 		toolchain.KubeScheduler, toolchain.Kwok)
@@ -124,7 +125,7 @@ func createNamespace(ctx context.Context, config *rest.Config) error {
 	return nil
 }
 
-// SetNodes makes nodes the nodes of the cluster, which has none at first.
+// SetNodes makes nodes the whole node set of the cluster, which starts without nodes.
 func (c *Cluster) SetNodes(ctx context.Context, nodes []controlplane.Node) error {
 	return c.plane.SetNodes(ctx, nodes)
 }

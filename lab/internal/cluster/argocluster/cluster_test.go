@@ -30,8 +30,9 @@ var definitions = schema.GroupVersionResource{
 
 const repository = "../../../.."
 
-// The platform spells Argo CD's objects with types of its own. Here the official definitions judge what the programs register,
-// in every environment, with each optional key set and none, and the preflight asks a real API server.
+// The platform defines Argo CD's objects with types of its own. Here the official definitions judge
+// the programs' registrations in every environment, with all optional keys and with none, and the
+// preflight asks a real API server.
 func TestCluster_ArgoCDsDefinitionsAcceptWhatTheProgramsRegister(t *testing.T) {
 	cluster, err := Start(t.Context(), &toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}, t.TempDir(),
 		naming.ProjectGridOS)
@@ -42,7 +43,8 @@ func TestCluster_ArgoCDsDefinitionsAcceptWhatTheProgramsRegister(t *testing.T) {
 		_, err := cluster.Objects.Resource(kind).Namespace(naming.NamespaceArgoCD).Create(t.Context(), object, strictly)
 		return err
 	}
-	// judged is accepted as it is, and refused with a field at path that the definition does not have.
+	// judged requires that the object is accepted unchanged, and refused with a field at path that
+	// the definition does not have.
 	judged := func(kind schema.GroupVersionResource, object *unstructured.Unstructured, path ...string) {
 		name := object.GetName()
 		object.SetName(name + "-judged")

@@ -1,5 +1,5 @@
-// Package cloudcontroller does for the lab's cluster the part of Azure's cloud controller manager that a deployment waits for: it
-// gives the Services that ask for a load balancer its address.
+// Package cloudcontroller does for the lab's cluster the part of Azure's cloud controller manager
+// that a deployment waits for: it gives each Service that asks for a load balancer its address.
 package cloudcontroller
 
 import (
@@ -16,11 +16,13 @@ import (
 	"k8s.io/client-go/util/workqueue"
 )
 
-// addressAnnotation is the IPv4 address that a Service asks for. Source: cloud-provider-azure.sigs.k8s.io, "Azure LoadBalancer".
+// addressAnnotation has the IPv4 address that a Service asks for. Source:
+// cloud-provider-azure.sigs.k8s.io, "Azure LoadBalancer".
 const addressAnnotation = "service.beta.kubernetes.io/azure-load-balancer-ipv4"
 
-// Run gives every Service of type LoadBalancer the address of its annotation, until ctx is done. One without an address stays
-// pending: Azure would take one out of a subnet, and the lab has no packets that could go there.
+// Run gives every Service of type LoadBalancer the address of its annotation, until ctx is done. A
+// Service without an address stays pending: Azure would take one from a subnet, and the lab has no
+// packets that could go there.
 func Run(ctx context.Context, client kubernetes.Interface) error {
 	c := &controller{
 		client: client,
@@ -61,7 +63,7 @@ type controller struct {
 	queue    workqueue.TypedRateLimitingInterface[string]
 }
 
-// next works on one Service and returns false when there will be none any more.
+// next works on one Service, and returns false after the last one.
 func (c *controller) next(ctx context.Context) bool {
 	key, shutdown := c.queue.Get()
 	if shutdown {
@@ -97,7 +99,7 @@ func (c *controller) balance(ctx context.Context, key string) error {
 	service.Status.LoadBalancer = corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: address}}}
 	_, err = c.client.CoreV1().Services(service.Namespace).UpdateStatus(ctx, service, metav1.UpdateOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil // it went meanwhile
+		return nil // it has been deleted
 	}
 	if err != nil {
 		return fmt.Errorf("Service %s: set the address %s of its load balancer: %w", key, address, err)

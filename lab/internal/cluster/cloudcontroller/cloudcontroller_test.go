@@ -54,7 +54,7 @@ func TestCluster_ServicesGetTheAddressThatTheyAskFor(t *testing.T) {
 	_, err = services.Update(t.Context(), after, metav1.UpdateOptions{})
 	require.NoError(t, err)
 	eventually("after", "10.10.18.12")
-	for _, name := range []string{"no-balancer", "no-address"} { // which came first
+	for _, name := range []string{"no-balancer", "no-address"} { // they were created first
 		service, err := services.Get(t.Context(), name, metav1.GetOptions{})
 		require.NoError(t, err)
 		assert.Empty(t, service.Status.LoadBalancer.Ingress, name)

@@ -25,15 +25,17 @@ const (
 	loopback = "127.0.0.1"
 )
 
-// apiServer is etcd and kube-apiserver. envtest's two process types are used one by one, not its Environment: that one
-// lets environment variables beat explicit fields, retries five times in silence and cannot say which of the two failed.
+// apiServer is etcd and kube-apiserver. It uses envtest's two process types directly instead of its
+// Environment. The Environment prefers environment variables to explicit fields, retries five times
+// in silence and cannot say which of the two failed.
 type apiServer struct {
 	etcd    *envtest.Etcd
 	server  *envtest.APIServer
 	outputs []*output
 }
 
-// startAPIServer returns what it started together with the error, so that the caller stops it.
+// startAPIServer returns the started processes together with the error, so that the caller stops
+// them.
 func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Binaries) (*apiServer, error) {
 	api := &apiServer{}
 	ports, err := process.FreePorts(4)
@@ -72,7 +74,8 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 	etcd := &envtest.Etcd{
 		Path:    binaries.Etcd,
 		DataDir: at.etcd,
-		// What envtest asks whether etcd is healthy: it has no certificate to show, so this is where the metrics are, and nothing else.
+		// envtest asks this URL whether etcd is healthy. It has no certificate to present, so the
+		// URL serves metrics and nothing else.
 		URL:          &url.URL{Scheme: "http", Host: process.HostPort(ports[0])},
 		StartTimeout: process.StartTimeout,
 		StopTimeout:  process.StopTimeout,
@@ -80,8 +83,9 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 		Err:          etcdOut,
 	}
 	clients := &url.URL{Scheme: "https", Host: process.HostPort(ports[1])}
-	// Whoever reads etcd has every Secret of the cluster, whatever the API server would say. Only the API server has a certificate of
-	// etcd's own authority; there are no peers, and none could join.
+	// A process that can read etcd reads every Secret of the cluster, without asking the API
+	// server. So only the API server has a certificate of etcd's own authority; there are no peers,
+	// and none could join.
 	etcd.Configure().
 		Set("listen-metrics-urls", etcd.URL.String()).
 		Set("listen-client-urls", clients.String()).
@@ -95,7 +99,7 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 		Set("peer-trusted-ca-file", store.caFile()).
 		Set("peer-cert-file", storeServer.certFile).
 		Set("peer-key-file", storeServer.keyFile).
-		// It would have to sign in to etcd itself.
+		// The gateway would have to sign in to etcd itself.
 		Set("enable-grpc-gateway", "false")
 	if err := api.startOne(ctx, at, etcdOut, at.etcdMark(), etcd.Start); err != nil {
 		return api, err
@@ -133,8 +137,9 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 		Set("service-account-key-file", signer).
 		Set("service-account-signing-key-file", signer).
 		Set("service-cluster-ip-range", "10.0.0.0/16").
-		// Publishing a loopback address as the endpoint of the "kubernetes" Service is refused by the API server, and on a
-		// machine without network there is no other; nothing inside the cluster could use it, as no pod is executed.
+		// The API server refuses to publish a loopback address as the endpoint of the "kubernetes"
+		// Service, and a machine without network has no other address. Nothing inside the cluster
+		// could use the endpoint anyway, because no pod is executed.
 		Set("advertise-address", loopback).
 		Set("endpoint-reconciler-type", "none")
 	if err := api.startOne(ctx, at, serverOut, at.apiServerMark(), server.Start); err != nil {
@@ -144,8 +149,8 @@ func startAPIServer(ctx context.Context, at layout, pki *authority, binaries Bin
 	return api, nil
 }
 
-// startOne adds what context and diagnosis envtest's Start lacks. envtest cannot be interrupted: ending the process ends
-// its wait. The process is the one that has the argument mark.
+// startOne adds the context and the diagnosis that envtest's Start lacks. envtest cannot be
+// interrupted, but ending the process ends its wait. The process is found by the argument mark.
 func (a *apiServer) startOne(ctx context.Context, at layout, out *output, mark string, start func() error) error {
 	a.outputs = append(a.outputs, out)
 	done := make(chan error, 1)
@@ -159,7 +164,7 @@ func (a *apiServer) startOne(ctx context.Context, at layout, out *output, mark s
 			out.component, err, at.log(out.component), process.Tail(at.log(out.component)))
 	case <-ctx.Done():
 		err := fmt.Errorf("%s: start interrupted: %w", out.component, context.Cause(ctx))
-		// A server that is still starting ignores kinder signals, and has nothing to lose.
+		// A server that is still starting ignores gentler signals, and has nothing to lose.
 		if _, killErr := at.signalLeftovers(syscall.SIGKILL, process.StopTimeout, mark); killErr != nil {
 			return errors.Join(err, killErr)
 		}
@@ -188,8 +193,9 @@ func (a *apiServer) stop() error {
 	return errors.Join(errs...)
 }
 
-// clientCertificates authenticates users by certificates of the control plane's own authority. envtest's own
-// authenticator makes a new authority per start, which would void every kubeconfig handed out.
+// clientCertificates authenticates users by certificates of the control plane's own authority.
+// envtest's own authenticator makes a new authority at each start, which would void every
+// kubeconfig handed out.
 type clientCertificates struct{ pki *authority }
 
 func (c clientCertificates) Configure(_ string, args *envtest.Arguments) error {
@@ -211,8 +217,9 @@ func (c clientCertificates) AddUser(user envtest.User, base *rest.Config) (*rest
 	return config, nil
 }
 
-// output writes what a process of envtest's prints to a log file, and by the way tells when the process has ended, which
-// envtest does not: the process holds the other end of a pipe that os/exec copies from through ReadFrom.
+// output writes the output of an envtest process to a log file. It also reports the end of the
+// process, which envtest does not: the process holds the other end of a pipe from which os/exec
+// copies through ReadFrom.
 type output struct {
 	component string
 	file      *os.File

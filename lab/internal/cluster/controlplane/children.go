@@ -13,7 +13,8 @@ const (
 	kwokName              = "kwok"
 )
 
-// controllerManager runs all controllers of a normal cluster with an account each, as kubeadm sets it up.
+// controllerManager runs all controllers of a normal cluster, each with its own account, as kubeadm
+// sets it up.
 func controllerManager(at layout, path string, port int) *process.Process {
 	return &process.Process{
 		Name: controllerManagerName,
@@ -22,8 +23,9 @@ func controllerManager(at layout, path string, port int) *process.Process {
 			"--use-service-account-credentials=true",
 			"--service-account-private-key-file="+filepath.Join(at.pki, serviceAccountKeyFile),
 			"--root-ca-file="+filepath.Join(at.pki, caCertFile),
-			// A pod marked unready because its node seemed dead stays so, as no kubelet looks at it again. Simulated nodes do
-			// not die: silence only means that this machine is busy.
+			// A pod that was marked unready because its node seemed dead stays unready, because no
+			// kubelet looks at it again. Simulated nodes do not die: silence only means that this
+			// machine is busy.
 			"--node-monitor-grace-period=10m",
 			// A Helm release creates dozens of objects at once; the default of 20 requests per second makes it wait.
 			"--kube-api-qps=200", "--kube-api-burst=400",
@@ -59,8 +61,8 @@ func secureServing(at layout, component string, port int) []string {
 	}
 }
 
-// kwok plays the kubelet of every node: it renews the node's lease and moves pods to Running, or to Succeeded if a Job
-// owns them.
+// kwok acts as the kubelet of every node: it renews the node's lease and moves pods to Running, or
+// to Succeeded if a Job owns them.
 func kwok(at layout, path, module string, port int) *process.Process {
 	args := []string{
 		"--kubeconfig=" + at.kubeconfig(kwokName),
@@ -85,8 +87,8 @@ func kwok(at layout, path, module string, port int) *process.Process {
 	}
 }
 
-// stageFiles are the stages of the KWOK module (v0.7.0) for nodes and pods that become ready at once. A node stays ready by
-// its lease, so KWOK's heartbeat stages are not needed.
+// stageFiles are the stages of the KWOK module (v0.7.0) for nodes and pods that become ready at
+// once. The lease keeps a node ready, so KWOK's heartbeat stages are not needed.
 func stageFiles(module string) []string {
 	stages := filepath.Join(module, "kustomize", "stage")
 	return []string{

@@ -26,7 +26,7 @@ import (
 // pollInterval is how often readiness is asked for.
 const pollInterval = 100 * time.Millisecond
 
-// Binaries are the absolute paths of the programs that make up the control plane. All are needed.
+// Binaries are the absolute paths of the control plane's programs. All are required.
 type Binaries struct {
 	Etcd                  string
 	KubeAPIServer         string
@@ -46,8 +46,8 @@ type ControlPlane struct {
 	Dir string
 	// Binaries are the programs to run.
 	Binaries Binaries
-	// KwokModuleDir is the directory of the Go module sigs.k8s.io/kwok that Binaries.Kwok was built from: the stages that
-	// tell KWOK how a node and a pod behave are part of that module.
+	// KwokModuleDir is the directory of the Go module sigs.k8s.io/kwok from which Binaries.Kwok was
+	// built. Its stages define how nodes and pods behave.
 	KwokModuleDir string
 
 	mu         sync.Mutex
@@ -56,7 +56,7 @@ type ControlPlane struct {
 	exited     chan error
 }
 
-// running is what exists between Start and Stop only.
+// running has the values that exist only between Start and Stop.
 type running struct {
 	lock     *flock.Flock
 	api      *apiServer
@@ -128,8 +128,8 @@ func (c *ControlPlane) Start(ctx context.Context) (err error) {
 	return nil
 }
 
-// Stop ends all processes of the control plane and returns when none is left. The cluster's objects stay in Dir.
-// Stopping what does not run is no error.
+// Stop ends all processes of the control plane and returns when none is left. The cluster's objects
+// stay in Dir. Stopping a stopped control plane is no error.
 func (c *ControlPlane) Stop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -162,7 +162,8 @@ func (c *ControlPlane) Exited() <-chan error {
 	return c.exitedChannel()
 }
 
-// exitedChannel wants c.mu held. There is room for one report per component, so that no reporter waits for a reader.
+// exitedChannel must be called with c.mu held. The channel has room for one report per component,
+// so no reporter waits for a reader.
 func (c *ControlPlane) exitedChannel() chan error {
 	if c.exited == nil {
 		c.exited = make(chan error, 16)
@@ -170,7 +171,7 @@ func (c *ControlPlane) exitedChannel() chan error {
 	return c.exited
 }
 
-// check reports everything missing at once.
+// check reports all missing fields at once.
 func (c *ControlPlane) check() error {
 	var errs []error
 	if c.Dir == "" {
@@ -202,8 +203,8 @@ func (c *ControlPlane) check() error {
 	return errors.Join(errs...)
 }
 
-// dropLeases ends what an earlier KWOK holds: each process takes a name of its own, and a new one would leave the nodes and
-// their pods alone until the leases of the last one expire, 40 seconds later.
+// dropLeases ends the leases of an earlier KWOK. Each KWOK process has a name of its own, so a new
+// one would ignore the nodes and their pods until those leases expire, 40 seconds later.
 func (r *running) dropLeases(ctx context.Context) error {
 	err := r.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).
 		DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
@@ -213,7 +214,8 @@ func (r *running) dropLeases(ctx context.Context) error {
 	return nil
 }
 
-// startChildren starts what needs the API server, all at once because each spends its start-up mostly waiting.
+// startChildren starts the components that need the API server, all at once because each of them
+// mostly waits while it starts.
 func (r *running) startChildren(parent context.Context, at layout, binaries Binaries, kwokModule string) error {
 	ports, err := process.FreePorts(3)
 	if err != nil {
@@ -231,7 +233,7 @@ func (r *running) startChildren(parent context.Context, at layout, binaries Bina
 	for i, child := range r.children {
 		group.Go(func() {
 			if errs[i] = child.Start(ctx); errs[i] != nil {
-				cancel() // one failure is the end, so the others need not be waited for
+				cancel() // after one failure the start has failed, so do not wait for the others
 			}
 		})
 	}
@@ -246,11 +248,11 @@ func (r *running) startChildren(parent context.Context, at layout, binaries Bina
 	if parent.Err() != nil {
 		return fmt.Errorf("start the control plane: interrupted: %w", context.Cause(parent))
 	}
-	// Those that only stopped waiting because another one had failed have nothing to tell.
+	// A component that stopped waiting only because another one had failed has nothing to report.
 	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, context.Canceled) })...)
 }
 
-// watch reports every component that ends from now on unless it was told to.
+// watch reports every component that ends from now on without Stop.
 func (r *running) watch(report chan<- error) {
 	for _, child := range r.children {
 		go child.Watch(report)
@@ -271,7 +273,8 @@ func (r *running) stop(at layout) error {
 	if r.api != nil {
 		errs = append(errs, r.api.stop())
 	}
-	// envtest stops waiting for a process that did not answer its health check in time, so look for ourselves.
+	// envtest stops waiting for a process that does not answer its health check in time, so look
+	// for leftovers here.
 	errs = append(errs, at.stopLeftovers())
 	if err := r.lock.Unlock(); err != nil {
 		errs = append(errs, fmt.Errorf("release %s: %w", r.lock.Path(), err))
@@ -279,8 +282,8 @@ func (r *running) stop(at layout) error {
 	return errors.Join(errs...)
 }
 
-// waitForDefaultServiceAccount is the proof that the controller manager's loops run: the service-account admission
-// refuses every pod until this object exists.
+// waitForDefaultServiceAccount proves that the controller manager's loops run: the service-account
+// admission refuses every pod until this object exists.
 func waitForDefaultServiceAccount(ctx context.Context, client kubernetes.Interface) error {
 	return wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
 		_, err := client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
@@ -305,7 +308,7 @@ func newClient(kubeconfig []byte) (kubernetes.Interface, error) {
 	return client, nil
 }
 
-// layout is where things lie under ControlPlane.Dir.
+// layout has the paths of the files under ControlPlane.Dir.
 type layout struct {
 	dir, etcd, pki, etcdPKI, kubeconfigs, logs, kwok string
 }
@@ -332,7 +335,7 @@ func (l layout) create() error {
 			return fmt.Errorf("create the control plane's directory: %w", err)
 		}
 	}
-	// The directory may have been there before with a wider mode, and it holds private keys.
+	// The directory may already exist with a wider mode, and it holds private keys.
 	if err := os.Chmod(l.dir, 0o700); err != nil {
 		return fmt.Errorf("restrict the control plane's directory to its owner: %w", err)
 	}
@@ -345,8 +348,8 @@ func (l layout) kubeconfig(user string) string {
 
 func (l layout) log(component string) string { return filepath.Join(l.logs, component+".log") }
 
-// acquire makes this process the only one to run a control plane in the directory. The system releases the lock when
-// the process ends in whatever way.
+// acquire makes this process the only one that runs a control plane in the directory. The system
+// releases the lock when the process ends, however it ends.
 func (l layout) acquire() (*flock.Flock, error) {
 	lock := flock.New(filepath.Join(l.dir, "lock"), flock.SetPermissions(0o600))
 	locked, err := lock.TryLock()
@@ -359,7 +362,7 @@ func (l layout) acquire() (*flock.Flock, error) {
 	return lock, nil
 }
 
-// exists tells whether a control plane was ever started here.
+// exists reports whether a control plane was ever started here.
 func (l layout) exists() (bool, error) {
 	_, err := os.Stat(l.dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -159,7 +159,7 @@ func TestCluster_WorkloadsRunAndSurviveARestart(t *testing.T) {
 	assert.Equal(t, string(kubeconfig), string(c.Kubeconfig()), "a kubeconfig handed out stays valid")
 	eventually(t, "the Deployment is still available", available)
 
-	// One user node fewer: its pods move to the other one.
+	// With one user node fewer, its pods move to the other one.
 	require.NoError(t, c.SetNodes(t.Context(), nodes[:2]))
 	eventually(t, "two nodes are ready", readyNodes(2))
 	eventually(t, "the Deployment has moved", func(ctx context.Context) (bool, error) {

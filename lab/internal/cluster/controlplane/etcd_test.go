@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whoever reads etcd needs nobody's permission: it is not enough to be the cluster's administrator.
+// A reader of etcd needs no permission in the cluster, so the administrator's certificate must not
+// be enough to read it.
 func TestCluster_OnlyTheAPIServerReadsEtcd(t *testing.T) {
 	dir := t.TempDir()
 	c := testControlPlane(t, dir)

@@ -71,7 +71,7 @@ func TestCluster_KilledParentLeavesNothingAfterReap(t *testing.T) {
 	require.NoError(t, Reap(dir), "nothing to do is no error")
 	require.NoError(t, Reap(filepath.Join(dir, "never-existed")))
 
-	start(t, c) // what was killed can be started again
+	start(t, c) // after processes were killed it can be started again
 	require.NoError(t, c.Stop())
 }
 
@@ -98,7 +98,7 @@ func TestCluster_DeadComponentIsReported(t *testing.T) {
 	requireNoneLeft(t, dir)
 }
 
-// kill ends the one process that has the argument.
+// kill kills the one process that has the argument.
 func kill(t *testing.T, argument string) {
 	t.Helper()
 	all, err := processes()
@@ -122,7 +122,7 @@ func TestCluster_FailedStartNamesTheComponentAndLeavesNothing(t *testing.T) {
 		reason string
 	}{
 		etcdName: {func(b *Binaries) { b.Etcd = broken }, "cannot find my marbles"},
-		// envtest asks this one for its flags first, and that fails before there is a log.
+		// envtest first asks this one for its flags, and that fails before there is a log.
 		apiServerName:         {func(b *Binaries) { b.KubeAPIServer = broken }, "exit status 3"},
 		controllerManagerName: {func(b *Binaries) { b.KubeControllerManager = broken }, "cannot find my marbles"},
 	} {

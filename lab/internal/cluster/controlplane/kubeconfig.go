@@ -13,18 +13,19 @@ import (
 // clusterName is the name of cluster, user and context in every kubeconfig.
 const clusterName = "gridos-lab"
 
-// user is somebody who talks to the API server with a certificate.
+// user is a client that signs in to the API server with a certificate.
 type user struct {
 	name   string // of the files, and the component's name
 	login  string
 	groups []string
 }
 
-// adminUser is what AKS hands out as the cluster's administrator: nothing is forbidden to it.
+// adminUser has the login that AKS hands out for the cluster's administrator: it may do everything.
 var adminUser = user{name: "admin", login: "gridos-lab-admin", groups: []string{"system:masters"}}
 
-// users are all users; the controller manager and the scheduler are bound to their roles by the API server itself, KWOK
-// has no role of its own in a cluster and writes the status of everything.
+// users are all users. The API server itself binds the controller manager and the scheduler to
+// their roles. KWOK has no role of its own in a cluster, and writes the status of all nodes and
+// pods.
 var users = []user{
 	adminUser,
 	{name: controllerManagerName, login: "system:kube-controller-manager"},
@@ -57,7 +58,7 @@ func writeKubeconfigs(at layout, pki *authority, server *url.URL) (map[string][]
 	return contents, nil
 }
 
-// splitServer takes a kubeconfig's server URL apart.
+// splitServer splits a kubeconfig's server URL into host and port.
 func splitServer(server string) (host string, port int, err error) {
 	parsed, err := url.Parse(server)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Every node is larger than the VM sizes of any environment: the simulated nodes execute nothing, so what they hold says
-// only that the scheduler found room.
+// Every node is larger than the VM sizes of any environment. The simulated nodes execute nothing,
+// so their capacity only lets the scheduler find room.
 const (
 	nodeCPU     = "32"
 	nodeMemory  = "128Gi"
@@ -164,8 +164,8 @@ func cutLast(text, separator string) (before, after string, found bool) {
 	return text[:i], text[i+len(separator):], true
 }
 
-// adjustNode sets labels and taints. What Kubernetes itself puts on nodes stays: taints that tell a node's health, and
-// copies of labels under their former names.
+// adjustNode sets labels and taints. It keeps those that Kubernetes itself puts on nodes: taints
+// about a node's health, and copies of labels under their former names.
 func adjustNode(ctx context.Context, client kubernetes.Interface, present, want *corev1.Node) error {
 	labels := maps.Clone(want.Labels)
 	for key, value := range present.Labels {
@@ -200,9 +200,10 @@ func adjustNode(ctx context.Context, client kubernetes.Interface, present, want 
 	}
 }
 
-// removeNodes does what a scale-down does: it closes the nodes to new pods, all of them before the first pod has to move,
-// then deletes their pods and at last the nodes. Pods are deleted at once, since nobody would confirm their end. One that
-// the scheduler had still placed meanwhile goes last: Kubernetes itself would wait most of a minute for its node's return.
+// removeNodes does the steps of a scale-down: it closes the nodes to new pods (all of them before
+// the first pod has to move), then deletes their pods and at last the nodes. Pods are deleted at
+// once, because no kubelet would confirm their end. A pod that the scheduler still places there is
+// deleted last: Kubernetes itself would wait most of a minute for its node's return.
 func removeNodes(ctx context.Context, client kubernetes.Interface, names []string) error {
 	cordon := []byte(`{"spec":{"unschedulable":true}}`)
 	var errs []error

@@ -24,15 +24,18 @@ const (
 	caKeyFile             = "ca.key"
 	serviceAccountKeyFile = "sa-signer.key"
 
-	// validity is longer than any lab lives: an expired certificate would be a riddle, and Dir is the unit of renewal.
+	// validity is longer than the life of any lab: an expired certificate would be hard to explain.
+	// To renew the certificates, remove Dir.
 	validity = 10 * 365 * 24 * time.Hour
 )
 
-// servingCertificate is presented by the API server, and by the two components that serve their health over TLS.
-// envtest leaves the certificates of its CertDir alone when it finds a file of this name.
+// servingCertificate belongs to the API server, and to the two components that serve their health
+// over TLS. If envtest finds a file of this name in its CertDir, it does not touch the certificates
+// there.
 var servingCertificate = certificate{name: "apiserver", commonName: "kube-apiserver", serving: true}
 
-// authority is the certificate authority of one cluster. It keeps all it makes in a directory and makes nothing twice.
+// authority is the certificate authority of one cluster. It keeps all certificates in a directory
+// and makes none twice.
 type authority struct {
 	dir  string
 	cert *x509.Certificate
@@ -87,7 +90,7 @@ func (a *authority) caPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// issue returns the certificate of an earlier run when there is one of this authority.
+// issue returns the certificate of an earlier run if this authority has one.
 func (a *authority) issue(want certificate) (keyPair, error) {
 	certFile, keyFile := filepath.Join(a.dir, want.name+".crt"), filepath.Join(a.dir, want.name+".key")
 	if cert, _, err := readPair(certFile, keyFile); err == nil && cert.CheckSignatureFrom(a.cert) == nil {
@@ -207,7 +210,8 @@ func readPair(certFile, keyFile string) (*x509.Certificate, crypto.Signer, error
 	return cert, key, nil
 }
 
-// writeFile replaces a file in one step, so that an interrupted start leaves no half of one, and keeps an equal file.
+// writeFile replaces a file in one step, so that an interrupted start leaves no partial file. It
+// does not touch a file with the same content.
 func writeFile(file string, content []byte) error {
 	if before, err := os.ReadFile(file); err == nil && bytes.Equal(before, content) {
 		return nil

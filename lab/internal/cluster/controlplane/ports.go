@@ -2,7 +2,7 @@ package controlplane
 
 import "k8s.io/client-go/tools/clientcmd"
 
-// portOf is the port of the server that a kubeconfig file of an earlier start points to, or 0.
+// portOf returns the port of the server in a kubeconfig file of an earlier start, or 0.
 func portOf(file string) int {
 	config, err := clientcmd.LoadFromFile(file)
 	if err != nil {

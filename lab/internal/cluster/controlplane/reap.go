@@ -17,12 +17,13 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
 
-// Reap stops what a killed process left running of the control plane in dir. Start does it too; Reap is for when the
-// cluster is to be removed instead. It is an error if a living process still runs that control plane, and none if there
-// is nothing to stop or no such directory.
+// Reap stops the processes that a killed process left running for the control plane in dir. Start
+// does it too; Reap is for removing the cluster instead. It is an error if a living process still
+// runs that control plane, and none if there is nothing to stop or no such directory.
 //
-// A process is taken for ours only if one of its arguments is exactly the one that this package gives it, with a path
-// under dir. So no record of process ids is needed, which could be stale and name somebody else's process.
+// Reap takes a process for its own only if one of its arguments is exactly the one that this
+// package gives it, with a path under dir. So no record of process ids is needed; a stale record
+// could name a process of another program.
 func Reap(dir string) (err error) {
 	layout, err := newLayout(dir)
 	if err != nil {
@@ -39,7 +40,7 @@ func Reap(dir string) (err error) {
 	return layout.stopLeftovers()
 }
 
-// marks are the arguments that give away the processes of this directory's control plane.
+// marks are the arguments that identify the processes of this directory's control plane.
 func (l layout) marks() []string {
 	return []string{
 		l.etcdMark(),
@@ -54,8 +55,8 @@ func (l layout) etcdMark() string { return "--data-dir=" + l.etcd }
 
 func (l layout) apiServerMark() string { return "--cert-dir=" + l.pki }
 
-// stopLeftovers asks the processes of this directory's control plane to end, kills those that do not, and returns when
-// all are gone.
+// stopLeftovers asks the processes of this directory's control plane to end, kills the remaining
+// ones, and returns when all are gone.
 func (l layout) stopLeftovers() error {
 	for _, step := range []struct {
 		signal syscall.Signal
@@ -114,8 +115,8 @@ func leftovers(marks ...string) ([]int, error) {
 	return found, nil
 }
 
-// processes are the arguments of every process that can be seen, by process id. A process that has ended and was not yet
-// collected by its parent has none.
+// processes returns the arguments of every visible process, by process id. A process that has ended
+// and was not yet collected by its parent has none.
 func processes() (map[int][]string, error) {
 	entries, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -133,7 +134,7 @@ func processes() (map[int][]string, error) {
 		content, err := os.ReadFile(entry)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ESRCH):
-			continue // it ended meanwhile, or belongs to somebody else
+			continue // it has ended, or belongs to another user
 		case err != nil:
 			return nil, fmt.Errorf("list the processes: %w", err)
 		}
@@ -144,8 +145,8 @@ func processes() (map[int][]string, error) {
 	return all, nil
 }
 
-// processesOfPS is for systems without /proc, such as macOS. Arguments with a space in them come apart, so there a
-// control plane in a directory with a space in its path is not recognised.
+// processesOfPS is for systems without /proc, such as macOS. It splits arguments with a space in
+// them, so there it does not recognise a control plane in a directory with a space in its path.
 func processesOfPS() (map[int][]string, error) {
 	output, err := exec.Command("ps", "-axww", "-o", "pid=,command=").Output()
 	if err != nil {

@@ -50,7 +50,8 @@ func TestUnit_CertificatesAreKept(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
 
-	// A start interrupted between two files leaves a pair that is of no use, and must not be an obstacle.
+	// A start that was interrupted between two files leaves a useless pair, which must not block
+	// the next start.
 	require.NoError(t, os.Remove(after.keyFile))
 	renewed, err := again.issue(want)
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
-// Package mesh makes in the lab's cluster what AKS makes there for its Istio add-on, as far as others refer to it: the namespace of
-// the ingress gateways, the gateways' pods and AKS' own Services for them. The lab's pods are not executed: Cluster computes instead
-// where a request to the address of a load balancer ends.
+// Package mesh makes in the lab's cluster the objects that AKS makes there for its Istio add-on, as
+// far as other objects refer to them: the namespace of the ingress gateways, the gateways' pods and
+// AKS' own Services for them. The lab's pods are not executed. Instead, Cluster computes where a
+// request to the address of a load balancer ends.
 package mesh
 
 import (
@@ -23,21 +24,22 @@ import (
 
 // Gateway is an ingress gateway of one revision of the mesh.
 type Gateway struct {
-	// Name is that of the gateway and the value of the label istio on its pods, such as aks-istio-ingressgateway-internal.
+	// Name is the gateway's name and the value of the label istio on its pods, such as
+	// aks-istio-ingressgateway-internal.
 	Name string
-	// Revision is the mesh's, such as asm-1-25.
+	// Revision is the mesh's revision, such as asm-1-25.
 	Revision string
 }
 
 const (
-	// replicas is where AKS' autoscaling of a gateway starts.
+	// replicas is the number of pods with which AKS' autoscaling of a gateway starts.
 	replicas = 2
-	// owner is who the objects belong to, as labels and field managers tell.
+	// owner is the owner of the objects in their labels and field managers.
 	owner = "aks"
 )
 
-// SetIngressGateways makes gateways the ingress gateways of the cluster. Their namespace stays when the last one goes, with what
-// others have in it.
+// SetIngressGateways makes gateways the ingress gateways of the cluster. When the last one is
+// deleted, their namespace stays, with all other objects in it.
 func SetIngressGateways(ctx context.Context, client kubernetes.Interface, gateways []Gateway) error {
 	options := metav1.ApplyOptions{FieldManager: owner, Force: true}
 	deployed, served := map[string]bool{}, map[string]bool{}
@@ -132,17 +134,19 @@ func (g Gateway) deployment() *applyappsv1.DeploymentApplyConfiguration {
 			WithSelector(applymetav1.LabelSelector().WithMatchLabels(labels)).
 			WithTemplate(applycorev1.PodTemplateSpec().
 				WithLabels(labels).
-				// What injection adds where the mesh merges metrics, Istio's default (istio 1.31,
-				// pkg/kube/inject/webhook.go, applyPrometheusMerge). That the add-on keeps it is inferred `mesh-metrics`.
+				// Injection adds these if the mesh merges metrics, which is Istio's default (istio
+				// 1.31, pkg/kube/inject/webhook.go, applyPrometheusMerge). That the add-on keeps it
+				// is inferred `mesh-metrics`.
 				WithAnnotations(map[string]string{
 					"prometheus.io/scrape": "true", "prometheus.io/port": "15020", "prometheus.io/path": "/stats/prometheus",
 				}).
 				WithSpec(applycorev1.PodSpec().
-					// AKS lets them run on system nodes, which it prefers.
+					// AKS lets the gateways run on system nodes, and prefers these.
 					WithTolerations(applycorev1.Toleration().WithKey("CriticalAddonsOnly").WithOperator(corev1.TolerationOpExists)).
 					WithContainers(applycorev1.Container().
 						WithName("istio-proxy").
 						WithImage("mcr.microsoft.com/oss/istio/proxyv2:" + g.Revision).
-						// Istio's chart names none of the ports on which Envoy serves requests (templates/deployment.yaml).
+						// Istio's chart does not name the ports on which Envoy serves requests
+						// (templates/deployment.yaml).
 						WithPorts(applycorev1.ContainerPort().WithName("http-envoy-prom").WithContainerPort(15090))))))
 }

@@ -12,14 +12,16 @@ import (
 )
 
 const (
-	// statusPort is where every Envoy says whether it is ready, whatever istiod tells it.
+	// statusPort is the port on which every Envoy reports whether it is ready, whatever its
+	// configuration from istiod is.
 	statusPort = 15021
-	// noTranslation is the label of a Service that istiod does not take the ports of a gateway
-	// from.
+	// noTranslation is the label of a Service that istiod ignores when it translates the ports of a
+	// gateway.
 	noTranslation = "experimental.istio.io/disable-gateway-port-translation"
 )
 
-// Config is an object of Istio's kind Gateway: what gateways with certain labels serve.
+// Config is an object of Istio's kind Gateway: it defines the servers of gateways with certain
+// labels.
 type Config struct {
 	types.NamespacedName
 
@@ -36,13 +38,13 @@ type ConfigPort struct {
 	Protocol string
 }
 
-// listeners returns which servers of configs Envoy serves in a gateway's pod, by the port that it
-// listens on.
+// listeners returns the servers of configs that Envoy serves in a gateway's pod, by the port on
+// which it listens.
 //
 // istiod takes the number of a server for a port of a Service of the gateway, and has Envoy listen
-// on the target of that port. Where several Services have the port, the oldest decides. Source:
-// istio 1.25 to 1.31, pilot/pkg/model/gateway.go, resolvePorts, and push_context.go, mergeGateways;
-// the cluster-wide view of Gateways is the default of PILOT_SCOPE_GATEWAY_TO_NAMESPACE.
+// on the target of that port. If several Services have the port, the oldest decides. Source: istio
+// 1.25 to 1.31, pilot/pkg/model/gateway.go, resolvePorts, and push_context.go, mergeGateways; the
+// cluster-wide view of Gateways is the default of PILOT_SCOPE_GATEWAY_TO_NAMESPACE.
 func listeners(pod *corev1.Pod, services []*corev1.Service, configs []Config) map[int32][]served {
 	ports := translations(pod, services)
 	found := map[int32][]served{}
@@ -67,8 +69,8 @@ type served struct {
 	protocol string
 }
 
-// translations are the ports of Services that istiod knows for a pod, each with its target in the
-// pod.
+// translations returns the ports of Services that istiod knows for a pod, each with its target in
+// the pod.
 func translations(pod *corev1.Pod, services []*corev1.Service) map[int32]int32 {
 	var of []*corev1.Service
 	for _, service := range services {
@@ -98,10 +100,11 @@ func hostname(service *corev1.Service) string {
 	return service.Name + "." + service.Namespace + ".svc.cluster.local"
 }
 
-// targetPort is the port of a pod to which a port of a Service leads; a name may lead nowhere.
+// targetPort returns the port of a pod to which a port of a Service leads; a name may have no such
+// port.
 func targetPort(pod *corev1.Pod, port corev1.ServicePort) (number int32, ok bool) {
 	switch {
-	case port.TargetPort.Type == intstr.Int && port.TargetPort.IntVal == 0: // as before the API server's defaults
+	case port.TargetPort.Type == intstr.Int && port.TargetPort.IntVal == 0: // as without the API server's defaults
 		return port.Port, true
 	case port.TargetPort.Type == intstr.Int:
 		return port.TargetPort.IntVal, true

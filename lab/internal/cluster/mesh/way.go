@@ -11,29 +11,29 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Cluster is what decides where a request from outside ends.
+// Cluster has the objects that decide where a request from outside ends.
 type Cluster struct {
 	Services []*corev1.Service
-	// Pods are at least those of the gateways.
+	// Pods must include those of the gateways.
 	Pods []*corev1.Pod
 	// Configs are Istio's Gateways of all namespaces.
 	Configs []Config
 }
 
-// Arrival is what becomes of requests to one address and port.
+// Arrival describes the fate of requests to one address and port.
 type Arrival struct {
-	// Share is the part of them, 0 to 1, that an Envoy takes.
+	// Share is the part of them, 0 to 1, that reaches an Envoy.
 	Share float64
-	// Configs are the Gateways of Istio that serve them there, sorted; none on the port that only
-	// tells whether Envoy is ready.
+	// Configs are the Gateways of Istio that serve the requests there, sorted. There are none on
+	// the port that only reports whether Envoy is ready.
 	Configs []types.NamespacedName
-	// Lost says what became of the others; it is nil if there are none.
+	// Lost says why the other requests are lost; it is nil if there are none.
 	Lost error
 }
 
 // Arrive follows plain HTTP requests from the frontend of a load balancer to the port of a Service,
-// from there to its target in the Service's pods that are ready, and to what listens there. A port
-// on which Envoy does not listen resets the connection.
+// from there to the target port in the Service's ready pods, and to the listener on that port. A
+// port on which Envoy does not listen resets the connection.
 func (c Cluster) Arrive(address string, port int32) Arrival {
 	service, entry, err := c.frontend(address, port)
 	if err != nil {

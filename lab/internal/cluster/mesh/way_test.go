@@ -22,7 +22,8 @@ var (
 	gridos  = types.NamespacedName{Namespace: "gridos", Name: "gridos"}
 )
 
-// aksService is AKS' own Service, with what the API server and Azure's cloud controller add.
+// aksService is AKS' own Service, with the fields that the API server and Azure's cloud controller
+// add.
 func aksService(t *testing.T, age time.Duration) *corev1.Service {
 	t.Helper()
 	text, err := json.Marshal(Gateway{Name: naming.IstioInternalIngress}.Service())
@@ -79,8 +80,8 @@ func TestUnit_ARequestArrivesOnlyWhereThePortsAgree(t *testing.T) {
 	for name, test := range map[string]struct {
 		own     *corev1.Service
 		configs []Config
-		edge    string // what is lost at port 80 of the Service of one's own, in part
-		aks     string // and at port 80 of AKS'
+		edge    string // the error at port 80 of the user's own Service, in part
+		aks     string // and the error at port 80 of AKS' Service
 	}{
 		"the same target": {ownService(younger, to(80), nil), serving(80, "HTTP"), "", ""},
 		"the target of Istio's older charts": {
@@ -155,8 +156,8 @@ func TestUnit_ARequestArrivesOnlyWhereThePortsAgree(t *testing.T) {
 	}
 }
 
-// What the Application Gateway and the load balancer probe says nothing about the port that
-// requests go to.
+// The probes of the Application Gateway and the load balancer say nothing about the port of the
+// requests.
 func TestUnit_TheStatusPortAnswersWhateverTheOtherPortsAre(t *testing.T) {
 	t.Parallel()
 	cluster := Cluster{
@@ -170,7 +171,7 @@ func TestUnit_TheStatusPortAnswersWhateverTheOtherPortsAre(t *testing.T) {
 	require.EqualError(t, cluster.Arrive("10.10.18.11", 80).Lost, "no load balancer of the cluster has the address 10.10.18.11")
 }
 
-// An upgrade of the mesh has the pods of two revisions, for which AKS has one Service.
+// During an upgrade the mesh has the pods of two revisions, and AKS has one Service for both.
 func TestUnit_BothRevisionsOfAnUpgradeServe(t *testing.T) {
 	t.Parallel()
 	cluster := Cluster{
@@ -185,8 +186,8 @@ func TestUnit_BothRevisionsOfAnUpgradeServe(t *testing.T) {
 	cluster.Pods[1] = gatewayPod("two", "asm-1-26", corev1.ConditionTrue)
 	assert.Equal(t, one, cluster.Arrive(edgeAddress, 80))
 
-	// A pod of the new revision that Envoy does not listen in takes its share of the requests with
-	// it.
+	// If Envoy does not listen in a pod of the new revision, that pod's share of the requests is
+	// lost.
 	cluster.Configs[0].Selector = map[string]string{"istio.io/rev": "asm-1-25"}
 	arrival := cluster.Arrive(edgeAddress, 80)
 	assert.InDelta(t, .5, arrival.Share, 1e-9)

@@ -14,14 +14,15 @@ import (
 type Pool struct {
 	Name     string
 	Min, Max int
-	// Zones are what its nodes take turns in.
+	// Zones are the zones over which its nodes are spread in turn.
 	Zones []string
-	// Allocatable is what pods may request on a node; its entry pods is how many there may be.
+	// Allocatable is the amount that pods may request on a node; its entry pods is the maximum
+	// number of pods.
 	Allocatable corev1.ResourceList
 	Taints      []corev1.Taint
 }
 
-// Cluster is nodes with pods on them.
+// Cluster has nodes, and the pods on them.
 type Cluster struct {
 	pools []Pool
 	nodes []*node
@@ -45,7 +46,7 @@ type pod struct {
 	node     *node
 }
 
-// NewCluster returns a cluster whose pools have as many nodes as size says.
+// NewCluster returns a cluster whose pools have as many nodes as size returns.
 func NewCluster(size func(Pool) int, pools ...Pool) *Cluster {
 	c := &Cluster{pools: pools, revisions: map[string]int{}}
 	for _, pool := range pools {
@@ -94,8 +95,8 @@ func (c *Cluster) Install(w Workload) error {
 	return nil
 }
 
-// Roll replaces each pod of w, which is installed, by one of another revision, within the bounds of
-// its strategy.
+// Roll replaces each pod of w, which is installed, by a pod of another revision, within the bounds
+// of its strategy.
 func (c *Cluster) Roll(w Workload) error {
 	owner := w.Kind + " " + w.Name
 	old := c.podsOf(owner)
@@ -152,8 +153,8 @@ func (c *Cluster) remove(p *pod) {
 
 var onePod = corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(1, resource.DecimalSI)}
 
-// schedule gives p the node that it fits on with the fewest pods of its owner, or a new node of a
-// pool that may grow.
+// schedule places p on the node that it fits on and that has the fewest pods of its owner, or on a
+// new node of a pool that may grow.
 func (c *Cluster) schedule(p *pod) error {
 	if err := modelled(p.spec); err != nil {
 		return err

@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// modelled returns an error for demands that the model does not know, so that it promises nothing
-// about them.
+// modelled returns an error for demands that the model does not know, so that its result never
+// ignores one.
 func modelled(spec corev1.PodSpec) error {
 	if len(spec.NodeSelector) > 0 || spec.NodeName != "" {
 		return errors.New("it asks for certain nodes, which the model does not know")
@@ -75,9 +75,8 @@ func required(spec corev1.PodSpec) []corev1.PodAffinityTerm {
 	return spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution
 }
 
-// repelled tells that p must not be where n is because of a pod there, whichever of the two
-// requires it. The pods of the model are in one namespace: pods of different charts do not have
-// each other's labels.
+// repelled reports whether a pod on n keeps p away, whichever of the two requires it. The pods of
+// the model are in one namespace: pods of different charts do not have each other's labels.
 func (c *Cluster) repelled(n *node, p *pod) bool {
 	for _, other := range c.nodes {
 		for _, there := range other.pods {
@@ -105,8 +104,8 @@ func selects(selector *metav1.LabelSelector, set map[string]string) bool {
 	return err == nil && parsed.Matches(labels.Set(set))
 }
 
-// uneven tells that with p on n the spread would be further from even than the constraint permits.
-// Nodes that p does not tolerate count unless the constraint says otherwise (kubernetes.io, "Pod
+// uneven reports whether p on n would make the spread more uneven than the constraint permits.
+// Nodes that p does not tolerate count unless the constraint excludes them (kubernetes.io, "Pod
 // Topology Spread Constraints": nodeTaintsPolicy).
 func (c *Cluster) uneven(n *node, p *pod, constraint corev1.TopologySpreadConstraint) bool {
 	selector := constraint.LabelSelector.DeepCopy()

@@ -107,7 +107,7 @@ func TestUnit_OnePodPerNodeNeedsANodeMoreOrAPodLess(t *testing.T) {
 			c := scheduling.NewCluster(scheduling.Smallest, test.pool)
 			w := workload(3, test.surge, test.unavailable, template("100m", exclusive()))
 			require.NoError(t, c.Install(w))
-			for range 3 { // each leaves a cluster that the next can begin with
+			for range 3 { // each run leaves a cluster with which the next can begin
 				err := c.Roll(w)
 				if test.want == "" {
 					require.NoError(t, err)
@@ -159,7 +159,7 @@ func TestUnit_ARequiredSpreadCountsZonesAndNodes(t *testing.T) {
 	require.NoError(t, c.Install(workload(6, 1, 0, template("1m", nil, spread(corev1.LabelTopologyZone)))))
 
 	// Two zones have one node each, which is full after one pod; the third zone may not have two
-	// more than they.
+	// more pods than they have.
 	narrow := pool(4, 4)
 	narrow.Allocatable[corev1.ResourcePods] = resource.MustParse("1")
 	c = scheduling.NewCluster(scheduling.Largest, narrow)
@@ -169,15 +169,15 @@ func TestUnit_ARequiredSpreadCountsZonesAndNodes(t *testing.T) {
 	require.ErrorContains(t, c.Install(workload(4, 0, 1, template("1m", nil, spread(corev1.LabelTopologyZone)))),
 		"would have more than 1 pods more than others by topology.kubernetes.io/zone")
 
-	// Counted over both revisions, the pods that go would decide where those that come may be; by
-	// revision they do not.
+	// If the count included both revisions, the old pods would decide where the new ones may be.
+	// With a count by revision they do not.
 	rolled := workload(3, 0, 1, template("1m", nil, spread(corev1.LabelHostname, "pod-template-hash")))
 	c = scheduling.NewCluster(scheduling.Largest, pool(3, 3))
 	require.NoError(t, c.Install(rolled))
 	require.NoError(t, c.Roll(rolled))
 
-	// Nodes that a pod does not tolerate are empty for ever: they count unless the constraint
-	// leaves them out.
+	// Nodes that a pod does not tolerate stay empty. They count unless the constraint excludes
+	// them.
 	system := pool(3, 3)
 	system.Name, system.Taints = "system", []corev1.Taint{{Key: "x", Effect: corev1.TaintEffectNoSchedule}}
 	constraint := spread(corev1.LabelHostname)

@@ -1,8 +1,7 @@
-// Package scheduling computes whether the pods of a cluster find nodes: when they are installed,
-// and while a rolling update replaces them. It knows what decides about that as Kubernetes does:
-// taints, requests, required anti-affinity, required topology spread, the bounds of a rolling
-// update, and node pools that grow. It executes nothing and assumes that a pod is ready when it has
-// a node.
+// Package scheduling computes whether the pods of a cluster find nodes when they are installed, and
+// while a rolling update replaces them. It models these rules of Kubernetes: taints, requests,
+// required anti-affinity, required topology spread, the bounds of a rolling update, and node pools
+// that grow. It executes nothing and assumes that a pod is ready when it has a node.
 package scheduling
 
 import (
@@ -14,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Workload is what owns equal pods.
+// Workload is an owner of equal pods.
 type Workload struct {
 	// Kind and Name are for messages.
 	Kind, Name string
@@ -23,12 +22,12 @@ type Workload struct {
 	// MaxSurge is how many pods more it may have during a rolling update, MaxUnavailable how many
 	// fewer may be ready.
 	MaxSurge, MaxUnavailable int
-	// Template is what its pods are made of.
+	// Template is the template of its pods.
 	Template corev1.PodTemplateSpec
 }
 
-// Deployment returns the workload that d describes. A share of the replicas is rounded up for
-// maxSurge and down for maxUnavailable, and when both are 0 then, maxUnavailable is 1; without a
+// Deployment returns the workload that d describes. A percentage of the replicas is rounded up for
+// maxSurge and down for maxUnavailable. If both are 0 after that, maxUnavailable is 1. Without a
 // strategy both are 25 %. Source: Kubernetes 1.35,
 // pkg/controller/deployment/util/deployment_util.go (ResolveFenceposts) and
 // pkg/apis/apps/v1/defaults.go.
@@ -85,7 +84,7 @@ func orElse(given, otherwise *intstr.IntOrString) *intstr.IntOrString {
 	return given
 }
 
-// revisionLabel tells the pods of one revision of a workload from those of another, as
+// revisionLabel distinguishes the pods of one revision of a workload from those of another, as
 // pod-template-hash does.
 const revisionLabel = "pod-template-hash"
 

@@ -60,7 +60,7 @@ func startCluster(t *testing.T) (*rest.Config, kubernetes.Interface) {
 	return config, client
 }
 
-// createReplicaSet makes two pods that ask for as much CPU as the application's.
+// createReplicaSet makes two pods that request as much CPU as the application's pods.
 func createReplicaSet(t *testing.T, client kubernetes.Interface, labels map[string]string) {
 	t.Helper()
 	replicas := int32(2)

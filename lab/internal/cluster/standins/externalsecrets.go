@@ -1,5 +1,5 @@
-// Package standins does for the lab's cluster what some of its controllers do elsewhere whose programs do not run here: so much of it
-// as others see, in the objects that others look at.
+// Package standins does the work of some controllers whose programs do not run in the lab's
+// cluster: only the part that other programs see in the objects.
 package standins
 
 import (
@@ -39,7 +39,8 @@ var (
 	clusterSecretStores = schema.GroupVersionResource{Group: "external-secrets.io", Version: "v1", Resource: "clustersecretstores"}
 )
 
-// What External Secrets 0.20 writes, from its apis/externalsecrets/v1 and pkg/controllers/externalsecret.
+// These are written by External Secrets 0.20; see its apis/externalsecrets/v1 and
+// pkg/controllers/externalsecret.
 const (
 	managedLabel   = "reconcile.external-secrets.io/managed"
 	ownerLabel     = "reconcile.external-secrets.io/created-by"
@@ -50,25 +51,29 @@ const (
 	eventFailed                 = "UpdateFailed"
 )
 
-// exchangeAudience is what a token is for that Entra ID exchanges: azure.github.io/azure-workload-identity, "Introduction".
+// exchangeAudience is the audience of the tokens that Entra ID exchanges:
+// azure.github.io/azure-workload-identity, "Introduction".
 const exchangeAudience = "api://AzureADTokenExchange"
 
 // SecretRequest asks a key vault for a secret, as External Secrets does with the authentication WorkloadIdentity.
 type SecretRequest struct {
-	// VaultURL is the store's, such as https://dev-gridos-kv.vault.azure.net, and Name the secret's.
+	// VaultURL is the URL of the store's vault, such as https://dev-gridos-kv.vault.azure.net, and
+	// Name is the secret's name.
 	VaultURL, Name string
-	// ClientID is that of the identity that the store's service account is annotated with.
+	// ClientID is the client id in the annotation of the store's service account.
 	ClientID string
-	// Token is one of that service account, for Entra ID to exchange: a JWT.
+	// Token is a token of that service account, for Entra ID to exchange: a JWT.
 	Token string
 }
 
-// SecretReader answers requests; its error is what the owner of an ExternalSecret is told.
+// SecretReader answers requests; the owner of an ExternalSecret sees its error.
 type SecretReader func(ctx context.Context, request SecretRequest) (value string, err error)
 
-// ExternalSecrets does the work of External Secrets until ctx is done: each ExternalSecret gets its Secret, with what find knows under
-// the names in the key vault, and a condition Ready. It is strict about the little that it does: an ExternalSecret that asks for
-// more, such as a template, or whose ClusterSecretStore is missing or closed to its namespace, fails with an event that says so.
+// ExternalSecrets does the work of External Secrets until ctx is done: each ExternalSecret gets its
+// Secret, with the values that find returns for the names in the key vault, and a condition Ready.
+// It is strict: an ExternalSecret that asks for more than it can do, such as a template, fails with
+// an event that says so. The same happens if the ClusterSecretStore is missing or closed to the
+// namespace.
 func ExternalSecrets(ctx context.Context, config *rest.Config, find SecretReader) error {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -78,14 +83,14 @@ func ExternalSecrets(ctx context.Context, config *rest.Config, find SecretReader
 	if err != nil {
 		return fmt.Errorf("external secrets: make a client for the API server: %w", err)
 	}
-	// An informer would wait for the kind for ever.
+	// If the kind does not exist, an informer would wait for ever.
 	_, err = objects.Resource(externalSecretKind).List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
 		return fmt.Errorf("external secrets: list ExternalSecrets, whose definition comes with the release external-secrets: %w", err)
 	}
 	factory := dynamicinformer.NewDynamicSharedInformerFactory(objects, 0)
 	watched := factory.ForResource(externalSecretKind)
-	// At most ten seconds, so that a secret that comes late is found before anybody wonders.
+	// The delay is at most ten seconds, so that a late secret is found soon.
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](100*time.Millisecond, 10*time.Second)
 	s := &secrets{
 		client: client, objects: objects, find: find, wanted: watched.Lister(), queue: workqueue.NewTypedRateLimitingQueue(limiter),
@@ -123,7 +128,7 @@ type secrets struct {
 	find    SecretReader
 	wanted  cache.GenericLister
 	queue   workqueue.TypedRateLimitingInterface[cache.ObjectName]
-	// told is the last event about an ExternalSecret that is refused.
+	// told has the last event about each refused ExternalSecret.
 	told map[types.UID]string
 }
 
@@ -141,7 +146,7 @@ func (s *secrets) watch(ctx context.Context, informer cache.SharedIndexInformer)
 	return err
 }
 
-// watchOwned lets the owner look at a Secret that was changed or removed.
+// watchOwned queues the owner of a Secret that was changed or deleted.
 func (s *secrets) watchOwned(informer cache.SharedIndexInformer) error {
 	enqueue := func(object any) {
 		if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
@@ -159,7 +164,7 @@ func (s *secrets) watchOwned(informer cache.SharedIndexInformer) error {
 	return err
 }
 
-// next works on one ExternalSecret and returns false when there will be none any more.
+// next works on one ExternalSecret, and returns false after the last one.
 func (s *secrets) next(ctx context.Context) bool {
 	name, shutdown := s.queue.Get()
 	if shutdown {
@@ -170,9 +175,9 @@ func (s *secrets) next(ctx context.Context) bool {
 	var refused *refusal
 	switch {
 	case ctx.Err() != nil:
-	case errors.As(err, &refused): // which its condition and an event tell
+	case errors.As(err, &refused): // its condition and an event report it
 		s.queue.AddRateLimited(name)
-	case apierrors.IsConflict(err), apierrors.IsNotFound(err): // it changed, or went, meanwhile
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err): // it was changed, or deleted
 		s.queue.AddRateLimited(name)
 	case err != nil:
 		utilruntime.HandleErrorWithContext(ctx, err, "external secrets: trying again", "externalSecret", name)
@@ -186,12 +191,12 @@ func (s *secrets) next(ctx context.Context) bool {
 	return true
 }
 
-// refusal is why an ExternalSecret cannot have its Secret, in words for its owner.
+// refusal is the reason why an ExternalSecret cannot have its Secret, in words for its owner.
 type refusal struct{ error }
 
 func refuse(format string, args ...any) error { return &refusal{fmt.Errorf(format, args...)} }
 
-// externalSecretSpec has all that is done here. Other fields are refused.
+// externalSecretSpec has all the fields that are supported. Other fields are refused.
 type externalSecretSpec struct {
 	SecretStoreRef struct {
 		Kind string `json:"kind"`
@@ -214,11 +219,11 @@ type externalSecretSpec struct {
 	} `json:"data"`
 }
 
-// reconcile returns after what time the ExternalSecret has to be looked at again, if nothing happens to it.
+// reconcile returns the time after which the ExternalSecret is due again, if nothing happens to it.
 func (s *secrets) reconcile(ctx context.Context, name cache.ObjectName) (time.Duration, error) {
 	found, err := s.wanted.ByNamespace(name.Namespace).Get(name.Name)
 	if apierrors.IsNotFound(err) {
-		return 0, nil // and its Secret goes as every object goes whose owner is gone
+		return 0, nil // the garbage collector deletes its Secret
 	}
 	if err != nil {
 		return 0, err
@@ -245,8 +250,8 @@ func (s *secrets) reconcile(ctx context.Context, name cache.ObjectName) (time.Du
 	return interval, err
 }
 
-// sync writes the Secret when it is due: after a change of either object, and when the interval is over. It returns after what time
-// it is due again.
+// sync writes the Secret if it is due: after a change of either object, and after the interval. It
+// returns the time after which it is due again.
 func (s *secrets) sync(ctx context.Context, wanted *unstructured.Unstructured) (again time.Duration, written bool, err error) {
 	spec, err := specOf(wanted)
 	if err != nil {
@@ -275,14 +280,14 @@ func (s *secrets) sync(ctx context.Context, wanted *unstructured.Unstructured) (
 	}
 	data := map[string][]byte{}
 	for i, entry := range spec.Data {
-		request.Name = strings.TrimPrefix(entry.RemoteRef.Key, "secret/") // which the provider for Azure allows
+		request.Name = strings.TrimPrefix(entry.RemoteRef.Key, "secret/") // the provider for Azure allows this prefix
 		value, err := s.find(ctx, request)
 		if err != nil {
 			return 0, false, refuse("error processing spec.data[%d] (key: %s), err: %w", i, entry.RemoteRef.Key, err)
 		}
 		data[entry.SecretKey] = []byte(value)
 	}
-	whole := maps.Clone(present.Data) // others may have keys of their own in it
+	whole := maps.Clone(present.Data) // it may have keys of other owners
 	if whole == nil {
 		whole = map[string][]byte{}
 	}
@@ -330,7 +335,7 @@ func specOf(wanted *unstructured.Unstructured) (*externalSecretSpec, error) {
 	return spec, nil
 }
 
-// clusterSecretStoreSpec has what is looked at here.
+// clusterSecretStoreSpec has the fields that are used here.
 type clusterSecretStoreSpec struct {
 	Provider struct {
 		AzureKeyVault struct {
@@ -347,7 +352,7 @@ type clusterSecretStoreSpec struct {
 	} `json:"conditions"`
 }
 
-// storeOf returns the store that an ExternalSecret of a namespace names, if it may use it.
+// storeOf returns the store in the spec of an ExternalSecret, if its namespace may use it.
 func (s *secrets) storeOf(ctx context.Context, spec *externalSecretSpec, namespace string) (*clusterSecretStoreSpec, error) {
 	ref := spec.SecretStoreRef
 	if ref.Kind != "ClusterSecretStore" {
@@ -378,7 +383,7 @@ func (s *secrets) storeOf(ctx context.Context, spec *externalSecretSpec, namespa
 	return &known, nil
 }
 
-// signIn gets a token of the store's service account, from the API server, as External Secrets does.
+// signIn gets a token of the store's service account from the API server, as External Secrets does.
 func (s *secrets) signIn(ctx context.Context, store *clusterSecretStoreSpec) (SecretRequest, error) {
 	vault := store.Provider.AzureKeyVault
 	if vault.AuthType != "WorkloadIdentity" {
@@ -404,16 +409,16 @@ func (s *secrets) signIn(ctx context.Context, store *clusterSecretStoreSpec) (Se
 	}, nil
 }
 
-// untilDue is the time until the values have to be fetched again, or that it has come.
+// untilDue returns the time until the values must be fetched again, and true if it has come.
 func untilDue(wanted *unstructured.Unstructured, interval time.Duration) (time.Duration, bool) {
-	version, _, _ := unstructured.NestedString(wanted.Object, "status", "syncedResourceVersion") // none is due
+	version, _, _ := unstructured.NestedString(wanted.Object, "status", "syncedResourceVersion") // a missing one is due
 	if version != resourceVersion(wanted) {
 		return 0, true
 	}
 	if interval <= 0 {
 		return 0, false
 	}
-	text, _, _ := unstructured.NestedString(wanted.Object, "status", "refreshTime") // no time is due
+	text, _, _ := unstructured.NestedString(wanted.Object, "status", "refreshTime") // a missing one is due
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return 0, true
@@ -422,7 +427,7 @@ func untilDue(wanted *unstructured.Unstructured, interval time.Duration) (time.D
 	return left, left <= 0
 }
 
-// report writes the status: that the Secret is as it should be, or why not.
+// report writes the status: that the Secret is up to date, or the reason why it is not.
 func (s *secrets) report(ctx context.Context, wanted *unstructured.Unstructured, refused *refusal) error {
 	now := metav1.Now().UTC().Format(time.RFC3339)
 	condition := map[string]any{
@@ -459,7 +464,8 @@ func (s *secrets) report(ctx context.Context, wanted *unstructured.Unstructured,
 	return err
 }
 
-// tell leaves an event with the reason, which the condition, like the real one, does not have, and does so once.
+// tell writes the reason into an event, once. The condition does not have the reason, like the real
+// one.
 func (s *secrets) tell(ctx context.Context, wanted *unstructured.Unstructured, refused *refusal) error {
 	if s.told[wanted.GetUID()] == refused.Error() {
 		return nil
@@ -480,12 +486,12 @@ func (s *secrets) tell(ctx context.Context, wanted *unstructured.Unstructured, r
 	return err
 }
 
-// resourceVersion changes with all of an object that its Secret depends on.
+// resourceVersion changes with every field of an object that its Secret depends on.
 func resourceVersion(object *unstructured.Unstructured) string {
 	return fmt.Sprintf("%d-%s", object.GetGeneration(), hash([]map[string]string{object.GetAnnotations(), object.GetLabels()}))
 }
 
-// hash fits the value of a label. Package fmt writes maps in the order of their keys.
+// hash returns a valid value for a label. Package fmt prints maps in the order of their keys.
 func hash(of any) string {
 	sum := sha256.Sum224(fmt.Appendf(nil, "%v", of))
 	return hex.EncodeToString(sum[:])

@@ -39,7 +39,7 @@ const (
 	clientID = "11111111-2222-3333-4444-555555555555"
 )
 
-// vault is a key vault that lets one service account in.
+// vault is a key vault that admits one service account.
 type vault struct {
 	client  kubernetes.Interface
 	mu      sync.Mutex
@@ -74,7 +74,8 @@ func (v *vault) find(ctx context.Context, request standins.SecretRequest) (strin
 	return value, nil
 }
 
-// The application's own ExternalSecret, from its first sync on, as Argo CD and the pods see it.
+// The application's own ExternalSecret is shown as Argo CD and the pods see it, from its first sync
+// on.
 func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}
 	module, err := resolver.ModuleDir(t.Context(), "external-secrets", "github.com/external-secrets/external-secrets")
@@ -169,7 +170,8 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 	assert.Equal(t, []string{"ExternalSecret", string(wanted.GetUID())}, []string{owner.Kind, string(owner.UID)})
 	assert.Equal(t, "-1", secret.Annotations["argocd.argoproj.io/sync-wave"], "what the ExternalSecret says of itself is its Secret's too")
 
-	// Made good: a change by hand, and a Secret that was removed. Fetched again: after the interval.
+	// A change by hand, and a deleted Secret, are repaired. After the interval the values are
+	// fetched again.
 	_, err = secrets.Patch(t.Context(), secret.Name, types.MergePatchType,
 		[]byte(`{"stringData": {"database-password": "mine"}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
@@ -179,7 +181,7 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 	keys.set("gridos-db-password", "second")
 	holds("second")
 
-	// What it does not do, it does not pretend to do. The Secret stays.
+	// An unsupported field is refused, not ignored. The Secret stays.
 	patch(t, external, `{"spec": {"target": {"template": {"type": "Opaque"}}}}`)
 	condition("False", "SecretSyncedError")
 	told(`the lab's stand-in for External Secrets does not do this: json: unknown field "template"`)

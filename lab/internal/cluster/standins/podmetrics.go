@@ -29,22 +29,25 @@ var (
 const kindPodMetrics = "PodMetrics"
 
 const (
-	// measured is how often metrics are written, and the time that they are of. A HorizontalPodAutoscaler leaves out a pod that
-	// was not ready for all of it.
+	// measured is how often metrics are written, and the length of time that they cover. A
+	// HorizontalPodAutoscaler ignores a pod that was not ready for all of it.
 	measured = 5 * time.Second
-	// idleCPU, and cpuPerRequest for each request per second, are what a container of the service uses, in thousandths of a core:
-	// a core answers about a thousand requests per second (docs/service.md).
+	// idleCPU, and cpuPerRequest for each request per second, are the usage of a container of the
+	// service, in thousandths of a core: a core answers about a thousand requests per second
+	// (docs/service.md).
 	idleCPU       = 5
 	cpuPerRequest = 1.
 	memory        = "48Mi"
 )
 
-// PodMetrics does the work of metrics-server until ctx is done: it tells what the pods of a namespace use, or of all with "", so that
-// HorizontalPodAutoscalers can judge and `kubectl top pods` answers. perSecond is the number of requests per second that a pod gets;
-// its CPU is in proportion.
+// PodMetrics does the work of metrics-server until ctx is done: it reports the usage of the pods of
+// a namespace, or of all with "". So HorizontalPodAutoscalers can judge and `kubectl top pods`
+// answers. perSecond returns the number of requests per second that a pod gets; its CPU is in
+// proportion.
 //
-// metrics-server is an API server of its own behind the cluster's, which refuses what is asked of it while it is away. Here the
-// metrics are ordinary objects that belong to their pods: what is killed leaves numbers behind, and no broken API.
+// metrics-server is an API server of its own behind the cluster's, and requests for metrics fail
+// while it is down. Here the metrics are ordinary objects that belong to their pods: a killed lab
+// leaves numbers, and no broken API.
 func PodMetrics(ctx context.Context, config *rest.Config, namespace string, perSecond func(pod string) float64) error {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -60,7 +63,7 @@ func PodMetrics(ctx context.Context, config *rest.Config, namespace string, perS
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace))
 	pods := factory.Core().V1().Pods().Lister()
 	factory.Start(ctx.Done())
-	defer factory.Shutdown() // ctx is done then
+	defer factory.Shutdown() // ctx is done at that point
 	factory.WaitForCacheSync(ctx.Done())
 	ticker := time.NewTicker(measured)
 	defer ticker.Stop()
@@ -89,14 +92,14 @@ func measure(
 		}
 		_, err := objects.Resource(podMetrics).Namespace(pod.Namespace).
 			Apply(ctx, pod.Name, metricsOf(pod, perSecond(pod.Name)), writer())
-		if err != nil && !apierrors.IsNotFound(err) { // of a namespace that goes
+		if err != nil && !apierrors.IsNotFound(err) { // its namespace is being deleted
 			return fmt.Errorf("PodMetrics %s/%s: %w", pod.Namespace, pod.Name, err)
 		}
 	}
 	return nil
 }
 
-// metricsOf are a pod's. The first container does the work.
+// metricsOf returns the metrics of a pod. The first container does the work.
 func metricsOf(pod *corev1.Pod, perSecond float64) *unstructured.Unstructured {
 	containers := make([]any, len(pod.Spec.Containers))
 	for i, container := range pod.Spec.Containers {
@@ -114,12 +117,13 @@ func metricsOf(pod *corev1.Pod, perSecond float64) *unstructured.Unstructured {
 	metrics.SetGroupVersionKind(podMetrics.GroupVersion().WithKind(kindPodMetrics))
 	metrics.SetName(pod.Name)
 	metrics.SetNamespace(pod.Namespace)
-	metrics.SetLabels(pod.Labels) // what they are selected by
+	metrics.SetLabels(pod.Labels) // clients select metrics by them
 	metrics.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}})
 	return metrics
 }
 
-// define gives the cluster the kind, as k8s.io/metrics has it, and waits until it is served.
+// define installs the kind in the cluster, as k8s.io/metrics defines it, and waits until it is
+// served.
 func define(ctx context.Context, objects dynamic.Interface) error {
 	text := map[string]any{"type": "string"}
 	quantity := map[string]any{
@@ -143,7 +147,7 @@ func define(ctx context.Context, objects dynamic.Interface) error {
 	}}
 	definition.SetGroupVersionKind(definitions.GroupVersion().WithKind("CustomResourceDefinition"))
 	definition.SetName(podMetrics.GroupResource().String())
-	// The API server refuses groups under k8s.io from others without it.
+	// Without it the API server refuses a foreign definition in a group under k8s.io.
 	definition.SetAnnotations(map[string]string{"api-approved.kubernetes.io": "unapproved, stands in for metrics-server"})
 	if _, err := objects.Resource(definitions).Apply(ctx, definition.GetName(), definition, writer()); err != nil {
 		return err

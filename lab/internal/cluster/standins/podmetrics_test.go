@@ -37,7 +37,7 @@ func TestCluster_TheAutoscalerSeesWhatPodsUse(t *testing.T) {
 		"spec": map[string]any{"replicas": int64(2)},
 	}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	// As Argo Rollouts would say of itself, which does not run here.
+	// Argo Rollouts, which does not run here, would write this status.
 	rollout.Object["status"] = map[string]any{"HPAReplicas": int64(2), "selector": "app.kubernetes.io/name=gridos"}
 	_, err = rollouts.UpdateStatus(t.Context(), rollout, metav1.UpdateOptions{})
 	require.NoError(t, err)
@@ -90,7 +90,7 @@ func TestCluster_TheAutoscalerSeesWhatPodsUse(t *testing.T) {
 	require.NoError(t, err)
 	assert.EqualValues(t, 3, replicas)
 
-	// The numbers of a pod that is gone go with it.
+	// The metrics of a deleted pod are deleted with it.
 	metrics := objects.Resource(schema.GroupVersionResource{Group: "metrics.k8s.io", Version: "v1beta1", Resource: "pods"}).
 		Namespace(naming.NamespaceGridOS)
 	before, err := metrics.List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=gridos"})

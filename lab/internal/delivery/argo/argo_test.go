@@ -98,8 +98,9 @@ func TestUnit_AnObserverSeesEachMoveOfTheRequestsAndSaysWhereAReleaseStands(t *t
 	}
 }
 
-// TestUnit_AStateThatLastsIsAsNewAsTheAPIServer lets the watch of Rollouts lag behind that of Applications, as it may: Argo CD has synced a
-// commit, and what the commit changed has not been seen yet.
+// TestUnit_AStateThatLastsIsAsNewAsTheAPIServer lets the watch of Rollouts lag behind that of
+// Applications, as can happen: Argo CD has synced a commit, and the observer has not seen the
+// resulting change yet.
 func TestUnit_AStateThatLastsIsAsNewAsTheAPIServer(t *testing.T) {
 	t.Parallel()
 	object := func(kind, namespace, name, version string, fields map[string]any) *unstructured.Unstructured {

@@ -1,4 +1,5 @@
-// Package argo follows what Argo CD and Argo Rollouts say of a release: the live objects, as they change.
+// Package argo follows the reports of Argo CD and Argo Rollouts about a release: the live objects,
+// as they change.
 package argo
 
 import (
@@ -12,12 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Application is what matters of an argoproj.io/v1alpha1 Application.
+// Application has the relevant fields of an argoproj.io/v1alpha1 Application.
 type Application struct {
 	metav1.ObjectMeta `json:"metadata"`
 	Status            struct {
 		Sync struct {
-			// Status is Synced, OutOfSync or Unknown, of the comparison with the commit Revision.
+			// Status is the result of the comparison with the commit Revision: Synced, OutOfSync or
+			// Unknown.
 			Status   string `json:"status"`
 			Revision string `json:"revision"`
 		} `json:"sync"`
@@ -30,7 +32,7 @@ type Application struct {
 			Message string `json:"message"`
 		} `json:"conditions"`
 		OperationState struct {
-			// Phase is Running, Succeeded, Failed or Error, of the last sync.
+			// Phase is that of the last sync: Running, Succeeded, Failed or Error.
 			Phase      string      `json:"phase"`
 			Message    string      `json:"message"`
 			StartedAt  metav1.Time `json:"startedAt"`
@@ -50,7 +52,7 @@ type Application struct {
 				} `json:"initiatedBy"`
 			} `json:"operation"`
 		} `json:"operationState"`
-		// History are the syncs that succeeded, the last one last.
+		// History are the successful syncs, the last one last.
 		History []struct {
 			Revision   string      `json:"revision"`
 			DeployedAt metav1.Time `json:"deployedAt"`
@@ -64,21 +66,21 @@ type Application struct {
 	} `json:"status"`
 }
 
-// Synced tells whether the cluster is as the commit says, and whether a sync brought it there.
+// Synced reports whether the cluster matches the commit, and whether a sync brought it there.
 func (a Application) Synced(commit string) bool {
 	return a.Status.Sync.Status == "Synced" && a.Status.Sync.Revision == commit && a.Status.OperationState.Phase != "Running"
 }
 
-// Healthy tells whether all that belongs to it is.
+// Healthy reports whether all objects that belong to it are healthy.
 func (a Application) Healthy() bool { return a.Status.Health.Status == "Healthy" }
 
-// Problem is what Argo CD says is wrong, and of a sync that is not through; or "".
+// Problem returns the problems that Argo CD reports, those of an unfinished sync included; or "".
 func (a Application) Problem() string {
 	var words []string
 	for _, c := range a.Status.Conditions {
 		words = append(words, c.Type+": "+c.Message)
 	}
-	// A sync that failed and is to be tried again is Running.
+	// A sync that failed and will be retried is Running.
 	if sync := a.Status.OperationState; sync.Phase != "" && sync.Phase != "Succeeded" {
 		words = append(words, "sync "+sync.Phase+": "+sync.Message)
 		for _, r := range sync.SyncResult.Resources {
@@ -90,7 +92,7 @@ func (a Application) Problem() string {
 	return strings.Join(words, "; ")
 }
 
-// Rollout is what matters of an argoproj.io/v1alpha1 Rollout.
+// Rollout has the relevant fields of an argoproj.io/v1alpha1 Rollout.
 type Rollout struct {
 	metav1.ObjectMeta `json:"metadata"`
 	Spec              struct {
@@ -129,7 +131,7 @@ type Rollout struct {
 	} `json:"status"`
 }
 
-// Image is that of the first container of the revision that is wanted.
+// Image returns the image of the first container of the wanted revision.
 func (r Rollout) Image() string {
 	if len(r.Spec.Template.Spec.Containers) == 0 {
 		return ""
@@ -137,10 +139,10 @@ func (r Rollout) Image() string {
 	return r.Spec.Template.Spec.Containers[0].Image
 }
 
-// Seen tells whether the status is about the present specification.
+// Seen reports whether the status is about the present specification.
 func (r Rollout) Seen() bool { return r.Status.ObservedGeneration == fmt.Sprint(r.Generation) }
 
-// Weights are the shares of the requests that the steps set, in their order.
+// Weights returns the shares of the requests that the steps set, in their order.
 func (r Rollout) Weights() []int {
 	var all []int
 	for _, step := range r.Spec.Strategy.Canary.Steps {
@@ -151,7 +153,7 @@ func (r Rollout) Weights() []int {
 	return all
 }
 
-// Analysis is what matters of an argoproj.io/v1alpha1 AnalysisRun.
+// Analysis has the relevant fields of an argoproj.io/v1alpha1 AnalysisRun.
 type Analysis struct {
 	metav1.ObjectMeta `json:"metadata"`
 	Status            struct {
@@ -170,13 +172,13 @@ type Analysis struct {
 	} `json:"status"`
 }
 
-// Background tells whether it goes on during the steps, and is none of them.
+// Background reports whether it runs during the steps, instead of being one of them.
 func (a Analysis) Background() bool { return a.Labels["rollout-type"] == "Background" }
 
-// Hash is that of the pods that it judges.
+// Hash returns the hash of the pods that it judges.
 func (a Analysis) Hash() string { return a.Labels["rollouts-pod-template-hash"] }
 
-// Summary says what was measured, such as "success-rate 2/3, latency-p95 3/3".
+// Summary returns the measurements, such as "success-rate 2/3, latency-p95 3/3".
 func (a Analysis) Summary() string {
 	var words []string
 	for _, metric := range a.Status.Metrics {
@@ -205,7 +207,7 @@ type Move struct {
 	At time.Time
 }
 
-// State is how the objects are at one moment. What is not there has its zero value.
+// State has the objects at one moment. A missing object has its zero value.
 type State struct {
 	Application Application
 	Rollout     Rollout
@@ -214,18 +216,18 @@ type State struct {
 	Routing  Routing
 }
 
-// AnalysesOf are those of one revision, since a time, that are steps.
+// AnalysesOf returns the analyses of one revision, since a time, that are steps.
 func (s State) AnalysesOf(hash string, since time.Time) []Analysis {
 	return s.analysesOf(hash, since, false)
 }
 
-// BackgroundOf are those of one revision, since a time, that go on during the steps.
+// BackgroundOf returns the analyses of one revision, since a time, that run during the steps.
 func (s State) BackgroundOf(hash string, since time.Time) []Analysis {
 	return s.analysesOf(hash, since, true)
 }
 
 func (s State) analysesOf(hash string, since time.Time, background bool) []Analysis {
-	since = since.Truncate(time.Second) // as the API server notes it
+	since = since.Truncate(time.Second) // the API server writes times in whole seconds
 	return slices.DeleteFunc(slices.Clone(s.Analyses), func(a Analysis) bool {
 		return a.Hash() != hash || a.Background() != background || a.CreationTimestamp.Time.Before(since)
 	})

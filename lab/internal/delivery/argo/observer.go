@@ -35,7 +35,7 @@ var (
 
 // Names of the application's objects, in applications/gridos/base.
 const (
-	// RolloutName is that of the VirtualService too.
+	// RolloutName is also the name of the VirtualService.
 	RolloutName = "gridos"
 	// StableService and CanaryService are the two ends of the traffic.
 	StableService = "gridos-stable"
@@ -57,13 +57,15 @@ type Observer struct {
 	moves   []Move
 }
 
-// kind is what the watch of a kind has shown, and how the API server is asked for it.
+// kind has the objects of a kind that its watch has shown, and the means to ask the API server for
+// them.
 type kind struct {
 	known cache.GenericNamespaceLister
 	live  dynamic.ResourceInterface
 }
 
-// Observe begins to follow the Application of a name, and what it deploys. The caller stops it.
+// Observe begins to follow the Application of a name, and the objects that it deploys. The caller
+// stops it.
 func Observe(ctx context.Context, config *rest.Config, application string) (*Observer, error) {
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -120,7 +122,8 @@ func observe(ctx context.Context, objects dynamic.Interface, application string)
 // Stop ends the following.
 func (o *Observer) Stop() { o.stop() }
 
-// note wakes who waits, and keeps how requests are routed: a step may be over before anybody looks.
+// note wakes the waiting calls, and records the routing of requests: a step may be over before a
+// caller looks.
 func (o *Observer) note(object any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -135,7 +138,7 @@ func (o *Observer) note(object any) {
 	o.changed = make(chan struct{})
 }
 
-// Moves are the changes of the routing since a time.
+// Moves returns the changes of the routing since a time.
 func (o *Observer) Moves(since time.Time) []Move {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -148,7 +151,7 @@ func (o *Observer) Moves(since time.Time) []Move {
 	return later
 }
 
-// State returns how the objects are.
+// State returns the present objects.
 func (o *Observer) State() (State, error) {
 	var state State
 	err := errors.Join(
@@ -189,7 +192,7 @@ func (o *Observer) State() (State, error) {
 	return state, nil
 }
 
-// get hands over an object, if there is one.
+// get passes an object to take, if it exists.
 func get(lister cache.GenericNamespaceLister, name string, take func(*unstructured.Unstructured) error) error {
 	object, err := lister.Get(name)
 	if apierrors.IsNotFound(err) {
@@ -214,15 +217,16 @@ func asUnstructured(object runtime.Object) (*unstructured.Unstructured, error) {
 	return u, nil
 }
 
-// change returns what is closed at the next change.
+// change returns a channel that is closed at the next change.
 func (o *Observer) change() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.changed
 }
 
-// Until returns the first state that is as wanted, though it may be over before anybody acts on it. It looks at each change; the error is
-// that of wanted, or says in what state the time was over.
+// Until returns the first state that wanted accepts, though it may be over before the caller acts
+// on it. It looks at each change. The error is that of wanted, or says in which state the time ran
+// out.
 func (o *Observer) Until(ctx context.Context, what string, wanted func(State) (bool, error)) (State, error) {
 	for {
 		changed := o.change()
@@ -241,8 +245,9 @@ func (o *Observer) Until(ctx context.Context, what string, wanted func(State) (b
 	}
 }
 
-// UntilSettled is Until for a state that lasts: what it returns is as wanted, and as new as the API server was when asked. Each kind has a
-// watch of its own and nothing orders these, so that Until may see an Application Synced before the Rollout that the sync changed.
+// UntilSettled is Until for a state that lasts: the returned state is as wanted, and as new as the
+// API server was when asked. Each kind has a watch of its own, and their order is not fixed, so
+// Until may see an Application Synced before the Rollout that the sync changed.
 func (o *Observer) UntilSettled(ctx context.Context, what string, wanted func(State) (bool, error)) (State, error) {
 	for {
 		state, err := o.Until(ctx, what, wanted)
@@ -261,10 +266,10 @@ func (o *Observer) UntilSettled(ctx context.Context, what string, wanted func(St
 	}
 }
 
-// catchUp waits until all watches have shown what the API server has.
+// catchUp waits until the watches have shown all changes that the API server has.
 func (o *Observer) catchUp(ctx context.Context) error {
 	for {
-		changed := o.change() // before the API server is asked: what comes meanwhile is a change
+		changed := o.change() // first, so that a change during the question counts
 		behind := false
 		for _, k := range o.kinds {
 			upToDate, err := k.upToDate(ctx)
@@ -284,7 +289,8 @@ func (o *Observer) catchUp(ctx context.Context) error {
 	}
 }
 
-// upToDate tells whether exactly those versions of objects are known that the API server has.
+// upToDate reports whether the watch has shown exactly the versions of objects that the API server
+// has.
 func (k kind) upToDate(ctx context.Context) (bool, error) {
 	live, err := k.live.List(ctx, metav1.ListOptions{})
 	if err != nil {

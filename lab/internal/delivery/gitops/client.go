@@ -15,7 +15,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 )
 
-// requestTimeout bounds one question to the background process, which answers at once.
+// requestTimeout bounds one request to the background process, which answers at once.
 const requestTimeout = 10 * time.Second
 
 // Client talks to the background process of a lab.
@@ -24,7 +24,7 @@ type Client struct {
 	http  *http.Client
 }
 
-// Connect returns a client for what Open serves from dir; ok is false when nothing does.
+// Connect returns a client for the process that Open serves from dir; ok is false if none does.
 func Connect(dir string) (client *Client, ok bool, err error) {
 	text, err := os.ReadFile(entryFile(dir))
 	if os.IsNotExist(err) {
@@ -40,17 +40,18 @@ func Connect(dir string) (client *Client, ok bool, err error) {
 	return client, true, nil
 }
 
-// Status returns what there is, and where.
+// Status returns the state and the addresses of delivery.
 func (c *Client) Status(ctx context.Context) (status Status, err error) {
 	return status, c.do(ctx, http.MethodGet, "/status", nil, &status)
 }
 
-// SetWebhook says whether the Git server tells Argo CD of pushes from now on. Without, Argo CD finds them by polling.
+// SetWebhook switches the Git server's announcements of pushes to Argo CD on or off. Without them,
+// Argo CD finds pushes by polling.
 func (c *Client) SetWebhook(ctx context.Context, on bool) error {
 	return c.do(ctx, http.MethodPut, "/webhook", on, nil)
 }
 
-// SetBehaviour tells how pods whose image has the tag answer from now on, also those that there will be.
+// SetBehaviour sets how pods whose image has the tag answer from now on, future pods included.
 func (c *Client) SetBehaviour(ctx context.Context, tag string, behaviour traffic.Behaviour) error {
 	return c.do(ctx, http.MethodPut, "/traffic/behaviours/"+url.PathEscape(tag), behaviour, nil)
 }
@@ -60,12 +61,12 @@ func (c *Client) SetRate(ctx context.Context, perSecond float64) error {
 	return c.do(ctx, http.MethodPut, "/traffic/rate", perSecond, nil)
 }
 
-// SetAway has a service answer nothing but 503 Service Unavailable, until it is set back.
+// SetAway makes a service answer only 503 Service Unavailable, until it is set back.
 func (c *Client) SetAway(ctx context.Context, service Service, away bool) error {
 	return c.do(ctx, http.MethodPut, "/away/"+url.PathEscape(string(service)), away, nil)
 }
 
-// Seen returns what users saw so far.
+// Seen returns the results that users have seen so far.
 func (c *Client) Seen(ctx context.Context) (seen traffic.Seen, err error) {
 	return seen, c.do(ctx, http.MethodGet, "/traffic", nil, &seen)
 }

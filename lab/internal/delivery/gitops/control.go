@@ -18,39 +18,42 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 )
 
-// Status is what there is, and where.
+// Status is the state of delivery, with its addresses.
 type Status struct {
-	// Ready says that Argo CD and all else runs. Before, only Git and the registry answer.
+	// Ready says that Argo CD and all other components run. Before that, only Git and the registry
+	// answer.
 	Ready bool `json:"ready"`
-	// GitURL is the repository that Argo CD syncs from, Branch its branch, and User and Token who may push there.
+	// GitURL is the repository that Argo CD syncs from, and Branch its branch. User and Token are
+	// the credentials for pushing there.
 	GitURL string `json:"gitUrl"`
 	Branch string `json:"branch"`
 	User   string `json:"user"`
 	Token  string `json:"token"`
-	// Registry is the registry's address as the names of images have it, host:port, and RegistryToken what User pushes there with.
+	// Registry is the registry's address as in the names of images, host:port. RegistryToken is
+	// User's token for pushing there.
 	Registry      string `json:"registry"`
 	RegistryToken string `json:"registryToken"`
-	// ArgoCD is where Argo CD's API answers, host:port, without TLS. It is empty before Ready.
+	// ArgoCD is the address of Argo CD's API, host:port, without TLS. It is empty before Ready.
 	ArgoCD string `json:"argocd,omitempty"`
 	// Prometheus is the URL of Prometheus. It is empty before Ready.
 	Prometheus string `json:"prometheus,omitempty"`
 	// Components are the processes.
 	Components []delivery.Component `json:"components,omitempty"`
-	// Webhook says whether the Git server tells Argo CD of pushes.
+	// Webhook says whether the Git server announces pushes to Argo CD.
 	Webhook bool `json:"webhook"`
 }
 
-// Service is one that a release depends on, and that can be away.
+// Service is a service that a release depends on, and that can be made unavailable.
 type Service string
 
-// The services that can be away.
+// The services that can be made unavailable.
 const (
 	Git        Service = "git"
 	Registry   Service = "registry"
 	Prometheus Service = "prometheus"
 )
 
-// entry is how Connect finds the control API.
+// entry tells Connect where the control API is.
 type entry struct {
 	URL   string `json:"url"`
 	Token string `json:"token"`
@@ -58,7 +61,7 @@ type entry struct {
 
 func entryFile(dir string) string { return filepath.Join(dir, "control.json") }
 
-// control serves the commands of the lab: they run in other processes.
+// control serves the commands of the lab, which run in other processes.
 type control struct {
 	server *loopback.Server
 	file   string
@@ -147,10 +150,10 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
-// errNotReady is the answer before there is a cluster with Argo CD.
+// errNotReady is the answer until the cluster has Argo CD.
 var errNotReady = errors.New("Argo CD does not run yet; `go run ./lab up --gitops` waits for it")
 
-// setAway wants s.mu held.
+// setAway must be called with s.mu held.
 func (s *Server) setAway(service Service, away bool) error {
 	switch service {
 	case Git:
@@ -198,12 +201,13 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, change func(decode
 func answer(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(value); err != nil {
-		// The answer has begun: all that is left is to break it off.
+		// The answer has begun, so the only way to report the error is to break it off.
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// protected lets in only who can read the entry's file: other users of the machine reach the loopback interface too.
+// protected admits only clients that can read the entry's file, because other users of the machine
+// reach the loopback interface too.
 func protected(token string, next http.Handler) http.Handler {
 	want := []byte("Bearer " + token)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -215,7 +219,7 @@ func protected(token string, next http.Handler) http.Handler {
 	})
 }
 
-// writePrivate writes a file that only its owner may read, at once.
+// writePrivate writes, in one step, a file that only its owner may read.
 func writePrivate(file string, value any) error {
 	text, err := json.Marshal(value)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package gitops runs, in the lab's background process, what a commit meets on its way to a workload: a Git server and a registry, Argo
-// CD, Argo Rollouts and Prometheus, and the users whose requests decide whether a canary is good.
+// Package gitops runs, in the lab's background process, all services between a commit and its
+// workload: a Git server and a registry, Argo CD, Argo Rollouts and Prometheus, and the users whose
+// requests decide whether a canary is good.
 package gitops
 
 import (
@@ -31,22 +32,25 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// Factor is what the lab multiplies with every time that a release takes: the pauses between the steps, the intervals of the
-// measurements and the windows of the queries. A minute becomes ten seconds; a smaller factor would leave Prometheus, which takes up to
-// five to find new pods, nothing to judge. It is in the commit that the Git server begins with, and nowhere else: the manifests in
-// applications/ have the real minutes.
+// Factor is multiplied with every time of a release: the pauses between the steps, the intervals of
+// the measurements and the windows of the queries. A minute becomes ten seconds. With a smaller
+// factor Prometheus would have nothing to judge, because it takes up to five seconds to find new
+// pods. Only the first commit of the Git server has the factor: the manifests in applications/ have
+// the real minutes.
 const Factor = 1. / 6
 
-// requestRate is how many requests a second users send. A canary with a tenth of them has enough for a verdict within a window.
+// requestRate is the number of users' requests per second. A canary with a tenth of them has enough
+// for a verdict within a window.
 const requestRate = 100
 
-// Options say where things are.
+// Options has the paths and the branch.
 type Options struct {
-	// Dir holds all that is written.
+	// Dir has all files that are written.
 	Dir string `json:"dir"`
-	// Repository is the checkout whose applications/ and src/ the Git server begins with.
+	// Repository is the checkout whose applications/ and src/ are the first commit of the Git
+	// server.
 	Repository string `json:"repository"`
-	// Branch is the one that Argo CD follows.
+	// Branch is the branch that Argo CD follows.
 	Branch string `json:"branch"`
 	// Binaries are the programs to run.
 	Binaries delivery.Binaries `json:"binaries"`
@@ -64,14 +68,15 @@ type Server struct {
 	webhook bool
 }
 
-// running is what there is once the cluster has Argo CD.
+// running has the parts that exist once the cluster has Argo CD.
 type running struct {
 	delivery *delivery.Delivery
 	traffic  *traffic.Traffic
-	secret   string // that webhooks are signed with
+	secret   string // signs webhooks
 }
 
-// Open serves Git, the registry and the control API, whose address Connect finds in Dir. Close ends it.
+// Open serves Git, the registry and the control API; Connect finds its address in Dir. Close ends
+// it.
 func Open(ctx context.Context, options Options) (*Server, error) {
 	s := &Server{options: options, webhook: true}
 	if err := s.open(ctx); err != nil {
@@ -135,20 +140,22 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// Cluster is what Run delivers to.
+// Cluster is the cluster to which Run delivers.
 type Cluster struct {
 	// Kubeconfig signs in as the cluster's administrator.
 	Kubeconfig []byte
-	// Secret answers what External Secrets asks a key vault for.
+	// Secret answers the requests of External Secrets to a key vault.
 	Secret standins.SecretReader
-	// Backends are where the Application Gateway sends users' requests at present.
+	// Backends returns the targets to which the Application Gateway sends users' requests at
+	// present.
 	Backends func() []traffic.Backend
 	// Note takes lines for the log.
 	Note func(line string)
 }
 
-// Run waits until gridos-bootstrap has installed Argo CD in the cluster and then delivers to it until ctx is done. The error names what
-// could not be started, or ended and could not be started again.
+// Run waits until gridos-bootstrap has installed Argo CD in the cluster and then delivers to it
+// until ctx is done. The error names a component that could not be started, or that ended and could
+// not be restarted.
 func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	config, err := clientcmd.RESTConfigFromKubeConfig(cluster.Kubeconfig)
 	if err != nil {
@@ -203,7 +210,8 @@ func (s *Server) begin(r *running) {
 	s.announce()
 }
 
-// announce has the Git server tell Argo CD of pushes, or not. It wants s.mu held.
+// announce switches the Git server's announcements of pushes to Argo CD on or off. It must be
+// called with s.mu held.
 func (s *Server) announce() {
 	if s.running == nil || !s.webhook {
 		s.git.SetWebhook("", "")
@@ -212,10 +220,10 @@ func (s *Server) announce() {
 	s.git.SetWebhook("http://"+s.running.delivery.ServerAddress()+"/api/webhook", s.running.secret)
 }
 
-// waitStep is how often the cluster is asked whether bootstrap is through.
+// waitStep is how often the cluster is asked whether bootstrap has finished.
 const waitStep = 500 * time.Millisecond
 
-// needed are the kinds that must be there, and what brings them.
+// needed are the kinds that must exist, each with its installer.
 var needed = []schema.GroupVersionResource{
 	{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"},
 	{Group: "argoproj.io", Version: "v1alpha1", Resource: "applications"},
@@ -223,7 +231,8 @@ var needed = []schema.GroupVersionResource{
 	{Group: "external-secrets.io", Version: "v1", Resource: "externalsecrets"},
 }
 
-// waitForBootstrap returns what GitHub's webhooks are signed with, once Argo CD and what it needs are in the cluster.
+// waitForBootstrap returns the secret that signs GitHub's webhooks, once the cluster has Argo CD
+// and its dependencies.
 func waitForBootstrap(ctx context.Context, config *rest.Config) (secret string, err error) {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -243,7 +252,7 @@ func waitForBootstrap(ctx context.Context, config *rest.Config) (secret string, 
 		if err != nil {
 			return false, ignoreAway(err)
 		}
-		// The last that the release of Argo CD brings.
+		// These are the last objects that the release of Argo CD makes ready.
 		for _, name := range []string{delivery.RepoServer, delivery.Server} {
 			if _, err := client.AppsV1().Deployments(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{}); err != nil {
 				return false, ignoreAway(err)
@@ -256,8 +265,8 @@ func waitForBootstrap(ctx context.Context, config *rest.Config) (secret string, 
 	return secret, err
 }
 
-// ignoreAway drops errors that say that something is not there yet, or that the API server does not answer at the moment: one that is
-// gone ends the background process by itself.
+// ignoreAway drops errors that say that something does not exist yet, or that the API server does
+// not answer at the moment. If the API server has ended, the background process ends by itself.
 func ignoreAway(err error) error {
 	var network net.Error
 	switch {
@@ -268,7 +277,8 @@ func ignoreAway(err error) error {
 	}
 }
 
-// ports stay the same for as long as the lab exists: Argo CD and the manifests know both by their addresses.
+// ports stay the same for as long as the lab exists: Argo CD and the manifests contain both
+// addresses.
 type ports struct {
 	Git      int `json:"git"`
 	Registry int `json:"registry"`

@@ -10,8 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzWaits: scaling the waits of a release changes nothing but them. A factor of 1 changes nothing; what another factor makes has as
-// many waits in the same places, and is not made longer than it was.
+// FuzzWaits: scaling the waits of a release changes only the waits. A factor of 1 changes nothing.
+// After another factor there are as many waits in the same places, and the release does not take
+// longer than before.
 func FuzzWaits(f *testing.F) {
 	files, err := filepath.Glob("../../../../applications/gridos/*/*.yaml")
 	require.NoError(f, err)

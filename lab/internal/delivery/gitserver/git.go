@@ -16,16 +16,17 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// git runs the git binary apart from whoever uses the lab: without their configuration, hooks, templates, credentials and proxies,
-// and without the variables of a git that the lab may have been started by.
+// git runs the git binary isolated from the user of the lab: without the user's configuration,
+// hooks, templates, credentials and proxies, and without the variables of a git process that may
+// have started the lab.
 type git struct {
 	path string
-	home string // takes what git would write to the user's
+	home string // git writes here instead of into the user's home
 	// header is sent with each request, if it is set.
 	header string
 }
 
-// author is who commits. The domain can belong to nobody (RFC 2606).
+// author is the author of the commits. Its domain is reserved, so it has no owner (RFC 2606).
 const (
 	authorName  = "GridOS lab"
 	authorEmail = "lab@gridos.invalid"
@@ -47,12 +48,14 @@ func findGit(ctx context.Context, home string) (git, error) {
 	return g, checkVersion(said)
 }
 
-// oldest is the first Git that reads GIT_CONFIG_COUNT (its release notes, 2.31.0): without it a push has no password.
+// oldest is the first Git that reads GIT_CONFIG_COUNT (its release notes, 2.31.0): an older one
+// would push without a password.
 const oldest = "v2.31.0"
 
 var numbered = regexp.MustCompile(`\d+\.\d+(\.\d+)?`)
 
-// checkVersion returns an error if what git version prints is an older one. What has no number is let pass.
+// checkVersion returns an error if the output of git version names an older one. It accepts an
+// output without a number.
 func checkVersion(said string) error {
 	found := numbered.FindString(said)
 	if found == "" || semver.Compare("v"+found, oldest) >= 0 {
@@ -61,8 +64,9 @@ func checkVersion(said string) error {
 	return fmt.Errorf("git %s is too old for the lab; install %s or newer", found, strings.TrimPrefix(oldest, "v"))
 }
 
-// authorized is git that shows a name and a password to the server that it talks to. They are in the environment: arguments can be
-// read by every user of the machine, and a URL would be kept in the clone's configuration.
+// authorized returns a git that sends a name and a password to its server. They are in the
+// environment, because every user of the machine can read arguments, and git would keep a URL in
+// the clone's configuration.
 func (g git) authorized(user, password string) git {
 	g.header = "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 	return g
@@ -76,7 +80,7 @@ func (g git) environment() []string {
 		"GIT_COMMITTER_NAME=" + authorName, "GIT_COMMITTER_EMAIL=" + authorEmail,
 	}
 	settings := [][2]string{
-		// Nothing goes on in the background when a command has ended.
+		// No process may run in the background after a command has ended.
 		{"gc.auto", "0"},
 		{"maintenance.auto", "false"},
 		{"core.hooksPath", os.DevNull},
@@ -92,7 +96,7 @@ func (g git) environment() []string {
 	return variables
 }
 
-// run returns what a command prints, without the line break at its end. input may be nil.
+// run returns the output of a command, without the line break at its end. input may be nil.
 func (g git) run(ctx context.Context, dir string, input io.Reader, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, g.path, args...)
 	command.Dir, command.Env, command.Stdin = dir, g.environment(), input

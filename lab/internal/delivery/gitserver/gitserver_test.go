@@ -58,7 +58,7 @@ func workspace(t *testing.T, server *gitserver.Server) *gitserver.Workspace {
 	return clone
 }
 
-// change commits something and pushes it.
+// change commits a file and pushes the commit.
 func change(t *testing.T, clone *gitserver.Workspace, name, content string) string {
 	t.Helper()
 	require.NoError(t, clone.WriteFile(name, []byte(content)))
@@ -68,7 +68,7 @@ func change(t *testing.T, clone *gitserver.Workspace, name, content string) stri
 	return commit
 }
 
-// git is somebody else's.
+// git runs git outside of the server's own settings, as another user would.
 func git(ctx context.Context, dir string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, "git", args...)
 	command.Dir = dir
@@ -111,7 +111,7 @@ func TestUnit_WhoKnowsTheTokenPushesAndEverybodyReads(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, before, head, "nobody without the token may change anything")
 
-	// More than git sends without announcing a length.
+	// This is more than git sends with a known length.
 	require.NoError(t, os.WriteFile(filepath.Join(clone, "large"), noise(3<<20), 0o600))
 	said, err = git(t.Context(), clone, "add", "large")
 	require.NoError(t, err, said)
@@ -126,7 +126,7 @@ func TestUnit_WhoKnowsTheTokenPushesAndEverybodyReads(t *testing.T) {
 	assert.Equal(t, pushed+"\trefs/heads/main", seen)
 }
 
-// noise cannot be compressed.
+// noise returns bytes that cannot be compressed.
 func noise(n int) []byte {
 	result := make([]byte, 0, n)
 	for sum := sha256.Sum256(nil); len(result) < n; sum = sha256.Sum256(sum[:]) {
@@ -192,7 +192,7 @@ func TestCluster_AReleaseIsWrittenAsThePipelineDoes(t *testing.T) {
 	require.Error(t, clone.SetImage(t.Context(), paths[toolchain.Kustomize], "applications/gridos/overlays/none", image))
 }
 
-// received is what a receiver of GitHub's webhooks looks at.
+// received has the fields that a receiver of GitHub's webhooks reads.
 type received struct {
 	header http.Header
 	body   []byte
@@ -256,13 +256,14 @@ func TestUnit_APushIsAnnouncedOnceAndSigned(t *testing.T) {
 	assert.Equal(t, "change applications/new", got.event.Commits[1].Message)
 	assert.Equal(t, []string{"applications/gridos/base/ä ö.yaml", "applications/new"}, got.event.Commits[1].Added)
 	assert.Equal(t, []string{"applications/gridos/base/rollout.yaml"}, got.event.Commits[1].Modified)
-	// Argo CD 3.2.11 recognises an Application's repoURL this way, util/webhook/webhook.go.
+	// Argo CD 3.2.11 matches an Application's repoURL this way, util/webhook/webhook.go.
 	page, err := url.Parse(got.event.Repository.HTMLURL)
 	require.NoError(t, err)
 	assert.Regexp(t, `(?i)^((https?|ssh)://)?([\w\.][\w\.-]{0,30}[\w\.\$-]?@)?((alt)?ssh\.)?`+regexp.QuoteMeta(page.Hostname())+
 		`(:\d+)?[:/]`+regexp.QuoteMeta(strings.TrimPrefix(page.EscapedPath(), "/"))+`(\.git)?$`, server.URL())
 
-	// Nothing is announced while that is switched off, nor afterwards; a receiver that refuses is not asked again.
+	// No push is announced while announcements are off, nor later; a receiver that refuses is not
+	// asked again.
 	server.SetWebhook("", "")
 	change(t, clone, "applications/new", "newer\n")
 	server.SetWebhook(receiver.URL, "")
@@ -274,7 +275,7 @@ func TestUnit_APushIsAnnouncedOnceAndSigned(t *testing.T) {
 	got = <-webhooks
 	assert.Equal(t, fifth, got.event.After)
 	assert.Empty(t, got.header.Get("X-Hub-Signature-256"))
-	// Of the branches, the one that the push changed.
+	// Only the branch that the push changed is announced.
 	said, err := git(t.Context(), clone.Dir, "push", withPassword(t, server, gitserver.User, server.Token()), "HEAD:refs/heads/other")
 	require.NoError(t, err, said)
 	got = <-webhooks
@@ -318,7 +319,7 @@ func TestUnit_AServerComesBackWithAllThatItHad(t *testing.T) {
 	}
 }
 
-// What a factor makes of the manifests as they are shipped, and that it makes nothing else of them.
+// A factor changes the waits in the shipped manifests, and nothing else.
 func TestUnit_OnlyTheWaitsAreScaled(t *testing.T) {
 	t.Parallel()
 	waits := regexp.MustCompile(`^gridos/(base|promoted/\w+)/(rollout|analysis-templates)\.yaml$`)

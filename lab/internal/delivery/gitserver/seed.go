@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// Seed makes the first commit, and returns it: the named folders of a checkout, as they are but for the waits of a release. Each
-// pause of a Rollout, and each interval, initial delay and rate window of an AnalysisTemplate, is multiplied by factor (1 leaves
-// all as it is); the result is in whole seconds, at least one, and at least five for a window, in which there must be scrapes to
-// compare. A wait that cannot be found or changed is an error.
+// Seed makes the first commit, and returns it: the named folders of a checkout, unchanged except
+// for the waits of a release. It multiplies each pause of a Rollout, and each interval, initial
+// delay and rate window of an AnalysisTemplate, by factor (1 changes nothing). The result is in
+// whole seconds, at least one. A window has at least five, because it must hold scrapes to compare.
+// A wait that cannot be found or changed is an error.
 func (s *Server) Seed(ctx context.Context, checkout fs.FS, factor float64, folders ...string) (string, error) {
 	head, err := s.Head(ctx)
 	if err != nil {
@@ -31,7 +32,8 @@ func (s *Server) Seed(ctx context.Context, checkout fs.FS, factor float64, folde
 	return s.Head(ctx)
 }
 
-// firstCommit is a stream for git fast-import, which takes every byte as it is: git add would heed .gitignore and attributes.
+// firstCommit returns a stream for git fast-import, which takes every byte unchanged: git add would
+// apply .gitignore and attributes.
 func firstCommit(checkout fs.FS, branch string, factor float64, folders []string) (*bytes.Buffer, error) {
 	waits, err := newWaits(factor)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package gitserver is the Git server of a lab: one repository over HTTP on the loopback interface, which everybody may read and who
-// knows the token may push to, and which tells Argo CD of each push the way GitHub does.
+// Package gitserver is the Git server of a lab: one repository over HTTP on the loopback interface.
+// Every client may read it; a push requires the token. The server announces each push to Argo CD as
+// GitHub does.
 package gitserver
 
 import (
@@ -31,21 +32,23 @@ const (
 	maxBody = 64 << 20
 )
 
-// Options say how a server is to be.
+// Options configure a server.
 type Options struct {
-	// Dir keeps the repository, the token and the log. A server that is started with the folder of an earlier one has all that
-	// it had.
+	// Dir keeps the repository, the token and the log. A server that is started with the folder of
+	// an earlier one continues with its content.
 	Dir string
-	// Port of the loopback interface to listen on; 0 takes a free one. Argo CD knows the repository by its address: a server that
-	// is to come back needs the same port again.
+	// Port of the loopback interface to listen on; 0 takes a free one. Argo CD knows the repository
+	// by its address, so a restarted server needs the same port again.
 	Port int
-	// Branch is the one that the repository begins with, and that Argo CD follows; main if it is empty.
+	// Branch is the branch with which the repository begins, and that Argo CD follows; main if it
+	// is empty.
 	Branch string
-	// Delivered is told of each webhook, in the order of the pushes, after the receiver answered or did not. It may be nil.
+	// Delivered is called after each webhook, in the order of the pushes, whether the receiver
+	// answered or not. It may be nil.
 	Delivered func(Delivery)
 }
 
-// Server is a running one.
+// Server is a running server.
 type Server struct {
 	options Options
 	git     git
@@ -55,7 +58,7 @@ type Server struct {
 	server  *loopback.Server
 	end     func() error
 
-	pushing sync.Mutex // held while a push changes branches, so that what changed is known to be that push's
+	pushing sync.Mutex // held while a push changes branches, so that the changes are known to come from that push
 	notices chan notice
 	running context.Context
 
@@ -63,7 +66,7 @@ type Server struct {
 	hook webhook
 }
 
-// Start begins to serve. The caller stops it.
+// Start begins to serve. The caller stops the server.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	options.Branch = cmp.Or(options.Branch, "main")
 	if err := os.MkdirAll(options.Dir, 0o700); err != nil {
@@ -77,7 +80,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if s.token, err = token(filepath.Join(options.Dir, "token")); err != nil {
 		return nil, err
 	}
-	// It does no harm to a repository that is there.
+	// This command does no harm to an existing repository.
 	_, err = g.run(ctx, options.Dir, nil, "init", "--quiet", "--bare", "--template=", "--initial-branch="+options.Branch, repository)
 	if err != nil {
 		return nil, err
@@ -107,7 +110,8 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	return s, nil
 }
 
-// Stop waits for pushes that run, and ends the server. Webhooks that are still due are given up. Stopping twice is no error.
+// Stop waits for running pushes, and ends the server. It drops webhooks that are still due.
+// Stopping twice is no error.
 func (s *Server) Stop() error {
 	if s.end == nil {
 		return nil
@@ -117,19 +121,19 @@ func (s *Server) Stop() error {
 	return end()
 }
 
-// SetAway has the server answer nothing but 503 Service Unavailable until it is set back.
+// SetAway makes the server answer only 503 Service Unavailable until it is set back.
 func (s *Server) SetAway(away bool) { s.server.SetAway(away) }
 
 // URL is the repository's address, for Argo CD and for `git clone`.
 func (s *Server) URL() string { return s.page() + ".git" }
 
-// page is the address of the repository's web page, were there one.
+// page is the address that the repository's web page would have.
 func (s *Server) page() string { return "http://" + s.address + "/" + name }
 
-// Token is the password, with User, of those who may push.
+// Token is the password for pushing; the name is User.
 func (s *Server) Token() string { return s.token }
 
-// Head is the commit that the branch is at, or "" in a repository without commits.
+// Head returns the commit of the branch, or "" in a repository without commits.
 func (s *Server) Head(ctx context.Context) (string, error) {
 	at, err := s.branches(ctx)
 	return at["refs/heads/"+s.options.Branch], err
@@ -137,7 +141,7 @@ func (s *Server) Head(ctx context.Context) (string, error) {
 
 func (s *Server) dir() string { return filepath.Join(s.options.Dir, repository) }
 
-// branches are the commits that they are at, by the branches' full names.
+// branches returns the commit of each branch, by the branches' full names.
 func (s *Server) branches(ctx context.Context) (map[string]string, error) {
 	listed, err := s.git.run(ctx, s.dir(), nil, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/")
 	if err != nil {
@@ -166,9 +170,9 @@ func (s *Server) answer(response http.ResponseWriter, request *http.Request) {
 		return
 	}
 	request = request.Clone(request.Context())
-	request.Header.Del("Authorization") // it would be in the environment of the process
+	request.Header.Del("Authorization") // it would get into the environment of the process
 	if request.ContentLength < 0 {
-		// CGI has no way to say that the length is not known.
+		// CGI has no way to say that the length is unknown.
 		body, err := io.ReadAll(http.MaxBytesReader(response, request.Body, maxBody))
 		if err != nil {
 			http.Error(response, err.Error(), http.StatusRequestEntityTooLarge)
@@ -181,7 +185,7 @@ func (s *Server) answer(response http.ResponseWriter, request *http.Request) {
 		Env: append(s.git.environment(), "GIT_PROJECT_ROOT="+s.options.Dir, "GIT_HTTP_EXPORT_ALL=1"),
 	}
 	if authorized {
-		backend.Env = append(backend.Env, "REMOTE_USER="+User) // git takes pushes of users only
+		backend.Env = append(backend.Env, "REMOTE_USER="+User) // git accepts pushes from signed-in users only
 	}
 	if !sends {
 		backend.ServeHTTP(response, request)
@@ -192,9 +196,9 @@ func (s *Server) answer(response http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// push has the push take place, and queues the webhooks for what it changed.
+// push carries out the push, and queues the webhooks for the changed branches.
 func (s *Server) push(ctx context.Context, take func()) error {
-	ctx = context.WithoutCancel(ctx) // git may have changed the branches although the client went
+	ctx = context.WithoutCancel(ctx) // git may have changed the branches although the client has gone
 	s.pushing.Lock()
 	defer s.pushing.Unlock()
 	before, err := s.branches(ctx)

@@ -27,14 +27,16 @@ const (
 var (
 	// window is the range of a Prometheus query.
 	window = regexp.MustCompile(`\[(\d+[a-z][a-z0-9]*)\]`)
-	// timed are the fields that a wait is in.
+	// timed are the fields that can have a wait.
 	timed = []string{"duration", "interval", "initialDelay"}
-	// timedArguments are the arguments of an analysis that are a wait, and placeholder stands for one of them in a template.
+	// timedArguments are the arguments of an analysis that are waits, and placeholder matches the
+	// use of one in a template.
 	timedArguments = []string{"window", "delay"}
 	placeholder    = regexp.MustCompile(`\{\{\s*args\.[^}\s]+\s*\}\}`)
 )
 
-// waits multiplies the waits of releases by a factor, in the text of the manifests, so that everything else stays as it is.
+// waits multiplies the waits of releases by a factor in the text of the manifests, so that all
+// other text stays unchanged.
 type waits struct {
 	factor                     float64
 	pauses, intervals, windows int // found so far
@@ -47,7 +49,8 @@ func newWaits(factor float64) (*waits, error) {
 	return &waits{factor: factor}, nil
 }
 
-// missing tells what was found nowhere: the manifests are then not what scale knows, and releases would take their real minutes.
+// missing returns an error that names the kinds of waits that were not found: then scale does not
+// know these manifests, and releases would take their real minutes.
 func (w *waits) missing() error {
 	var problem error
 	for what, found := range map[string]int{
@@ -92,7 +95,7 @@ func (w *waits) document(root *yaml.Node, edits *edits) error {
 		}
 		for _, step := range items(field(canary, "steps")) {
 			if pause := field(step, "pause"); pause != nil && field(pause, "duration") == nil {
-				w.pauses++ // it lasts until somebody promotes: there is nothing to scale
+				w.pauses++ // this pause lasts until a promotion: there is nothing to scale
 			}
 			if err := errors.Join(
 				w.wait(field(step, "pause", "duration"), &w.pauses, edits),
@@ -132,7 +135,7 @@ func (w *waits) document(root *yaml.Node, edits *edits) error {
 	return nil
 }
 
-// arguments scales those of an analysis that are a wait; a window holds several scrapes.
+// arguments scales those arguments of an analysis that are waits; a window holds several scrapes.
 func (w *waits) arguments(args *yaml.Node, edits *edits) error {
 	for _, argument := range items(args) {
 		value := field(argument, "value")
@@ -204,7 +207,8 @@ func (w *waits) scaled(old string, least time.Duration) (string, error) {
 	return strconv.Itoa(int(max(seconds, least.Seconds()))) + "s", nil
 }
 
-// refusePatch refuses a patch inside a Kustomization that sets a wait: its text is indented into another, and none does so today.
+// refusePatch refuses a patch inside a Kustomization that sets a wait. Its text is indented inside
+// another text, and no present patch sets one.
 func refusePatch(patch string) error {
 	var root yaml.Node
 	if err := yaml.Unmarshal([]byte(patch), &root); err != nil {
@@ -220,7 +224,8 @@ func refusePatch(patch string) error {
 	return refuseOperations(document)
 }
 
-// refuseOperations refuses a JSON patch that sets a wait: what its path means depends on the object that it is for.
+// refuseOperations refuses a JSON patch that sets a wait, because the meaning of its path depends
+// on the patched object.
 func refuseOperations(root *yaml.Node) error {
 	for _, operation := range items(root) {
 		where, value := text(field(operation, "path")), field(operation, "value")
@@ -232,10 +237,10 @@ func refuseOperations(root *yaml.Node) error {
 	return nil
 }
 
-// setsWait tells whether a field with a wait, or a window, is somewhere below.
+// setsWait reports whether a field with a wait, or a window, is somewhere below.
 func setsWait(node *yaml.Node) bool { return setsWaitBut(map[*yaml.Node]bool{}, node) }
 
-// setsWaitBut looks at each node once: an alias may stand for what it is in.
+// setsWaitBut looks at each node once: an alias may refer to a node that contains it.
 func setsWaitBut(seen map[*yaml.Node]bool, node *yaml.Node) bool {
 	node = resolve(node)
 	if node == nil || seen[node] {
@@ -253,7 +258,7 @@ func setsWaitBut(seen map[*yaml.Node]bool, node *yaml.Node) bool {
 		slices.ContainsFunc(node.Content, func(below *yaml.Node) bool { return setsWaitBut(seen, below) })
 }
 
-// resolve returns what a document holds or an alias stands for.
+// resolve returns the content of a document, or the node of an alias.
 func resolve(node *yaml.Node) *yaml.Node {
 	switch {
 	case node == nil:
@@ -267,7 +272,7 @@ func resolve(node *yaml.Node) *yaml.Node {
 	}
 }
 
-// field returns what is below a node by the names of fields, nil if there is nothing.
+// field returns the node below a node by the names of fields, or nil.
 func field(node *yaml.Node, names ...string) *yaml.Node {
 	for _, name := range names {
 		if node == nil || node.Kind != yaml.MappingNode {
@@ -302,7 +307,7 @@ func text(node *yaml.Node) string {
 	return node.Value
 }
 
-// edits are replacements in a text, by where they begin: something that several aliases stand for is replaced once.
+// edits are replacements in a text, by their start: a value with several aliases is replaced once.
 type edits struct {
 	content []byte
 	made    map[int]edit
@@ -310,7 +315,7 @@ type edits struct {
 
 type edit struct{ old, new string }
 
-// replace has a scalar say something else.
+// replace gives a scalar another value.
 func (e *edits) replace(node *yaml.Node, old, replacement string) error {
 	at, ok := e.offset(node)
 	if ok && node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
@@ -343,8 +348,8 @@ func (e *edits) replaceWindows(node *yaml.Node, changes []edit) error {
 	return nil
 }
 
-// offset is where a node begins: it has a line and, in characters, a column, both from 1. ok is false where YAML sees other lines than
-// those that \n ends.
+// offset returns the position where a node begins. A node has a line and, in characters, a column,
+// both from 1. ok is false if YAML splits the text into other lines than \n does.
 func (e *edits) offset(node *yaml.Node) (at int, ok bool) {
 	for range node.Line - 1 {
 		end := bytes.IndexByte(e.content[at:], '\n')

@@ -21,37 +21,40 @@ import (
 )
 
 const (
-	// deliveryTimeout is how long GitHub waits for a receiver, too.
+	// deliveryTimeout is the time that GitHub, too, waits for a receiver.
 	deliveryTimeout = 10 * time.Second
 	// mostDue is how many webhooks may be due before a push has to wait for the receiver.
 	mostDue = 256
-	// nothing is what stands for the commit of a branch that is not there.
+	// nothing replaces the commit of a branch that does not exist.
 	nothing = "0000000000000000000000000000000000000000"
 )
 
 type webhook struct{ url, secret string }
 
-// SetWebhook has each later push announced to a URL, such as Argo CD's /api/webhook, with GitHub's event "push" and, if a secret is
-// given, its signature. An empty URL switches that off.
+// SetWebhook makes the server announce each later push to a URL, such as Argo CD's /api/webhook,
+// with GitHub's event "push" and, if a secret is given, its signature. An empty URL switches that
+// off.
 func (s *Server) SetWebhook(url, secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hook = webhook{url, secret}
 }
 
-// Delivery tells what became of one webhook. There is one for each branch that a push changed; like GitHub, the server does not try again.
+// Delivery is the result of one webhook. There is one for each branch that a push changed; like
+// GitHub, the server does not try again.
 type Delivery struct {
 	// ID is the X-GitHub-Delivery that was sent.
 	ID string
 	// Ref is the branch, as refs/heads/main.
 	Ref string
-	// Before and After are the commits that the branch was and is at, all zeros where it was or is not there.
+	// Before and After are the branch's commits before and after the push, all zeros if the branch
+	// did not or does not exist.
 	Before, After string
 	// Status is the receiver's answer, 0 without one.
 	Status int
 	// Took is the time from the end of the push to the answer.
 	Took time.Duration
-	// Err is why it was not accepted, nil if it was.
+	// Err is why the receiver did not accept it, nil if it did.
 	Err error
 }
 
@@ -62,8 +65,9 @@ type notice struct {
 	at    time.Time
 }
 
-// pushEvent is the part of GitHub's event "push" that receivers look at. Argo CD compares the branch and html_url, to which it adds an
-// optional port and .git, with each Application's source, and the files with its annotation argocd.argoproj.io/manifest-generate-paths.
+// pushEvent is the part of GitHub's event "push" that receivers read. Argo CD compares the branch
+// and html_url (to which it adds an optional port and .git) with each Application's source. It
+// compares the files with the Application's annotation argocd.argoproj.io/manifest-generate-paths.
 type pushEvent struct {
 	Ref        string          `json:"ref"`
 	Before     string          `json:"before"`
@@ -98,7 +102,7 @@ type eventUser struct {
 	Email string `json:"email"`
 }
 
-// announce queues a webhook for each branch that is not where it was.
+// announce queues a webhook for each branch whose commit has changed.
 func (s *Server) announce(ctx context.Context, before, after map[string]string) error {
 	s.mu.Lock()
 	hook := s.hook
@@ -141,7 +145,8 @@ func (s *Server) announce(ctx context.Context, before, after map[string]string) 
 	return nil
 }
 
-// commits describes those that lead to one, the oldest first, without those that lead to others.
+// commits describes the commits that lead to one, the oldest first, without those that lead to
+// others.
 func (s *Server) commits(ctx context.Context, to string, others []string) ([]eventCommit, error) {
 	listed, err := s.git.run(ctx, s.dir(), nil, slices.Concat([]string{"rev-list", "--reverse", to, "--not"}, others)...)
 	if err != nil {
@@ -184,7 +189,8 @@ func (s *Server) commits(ctx context.Context, to string, others []string) ([]eve
 	return described, nil
 }
 
-// deliver sends webhooks until ctx ends, one after the other, so that a receiver hears of pushes in their order.
+// deliver sends webhooks until ctx ends, one after the other, so that a receiver gets pushes in
+// their order.
 func (s *Server) deliver(ctx context.Context) {
 	for {
 		select {
@@ -224,7 +230,8 @@ func post(ctx context.Context, hook webhook, event pushEvent, id string) (status
 		signature.Write(body)
 		request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(signature.Sum(nil)))
 	}
-	// A connection that is kept would be dead once the receiver was started again, and what was sent on it lost.
+	// After a restart of the receiver a kept connection would be dead, and the webhook sent on it
+	// lost.
 	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

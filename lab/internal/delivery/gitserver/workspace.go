@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// Workspace is a clone of the repository in which somebody works. Files are named as in the repository, with slashes.
+// Workspace is a clone of the repository, for making commits. Files are named as in the repository,
+// with slashes.
 type Workspace struct {
 	// Dir is the clone's folder.
 	Dir string
@@ -24,30 +25,31 @@ type Workspace struct {
 	root   *os.Root
 }
 
-// Commit is one of the repository.
+// Commit is a commit of the repository.
 type Commit struct {
 	SHA string
 	At  time.Time
-	// Author is who made it, as Name <address>.
+	// Author is the commit's author, as Name <address>.
 	Author string
 	// Subject is the first line of the message.
 	Subject string
 }
 
-// Origin is a repository that somebody may push to.
+// Origin is a repository with the credentials for pushing to it.
 type Origin struct {
-	// URL is the repository's, Branch the one that is worked on.
+	// URL is the address of the repository, and Branch is the branch to work on.
 	URL, Branch string
-	// User and Token let in.
+	// User and Token are the credentials.
 	User, Token string
 }
 
-// Origin is what Clone wants to know of the server.
+// Origin returns the information about the server that Clone needs.
 func (s *Server) Origin() Origin {
 	return Origin{URL: s.URL(), Branch: s.options.Branch, User: User, Token: s.token}
 }
 
-// Clone clones a repository into the folder work of dir, which may not be there yet. The caller closes it.
+// Clone clones a repository into the folder work of dir, which need not exist yet. The caller
+// closes it.
 func Clone(ctx context.Context, origin Origin, dir string) (*Workspace, error) {
 	work := filepath.Join(dir, "work")
 	if err := os.MkdirAll(work, 0o700); err != nil {
@@ -68,11 +70,12 @@ func Clone(ctx context.Context, origin Origin, dir string) (*Workspace, error) {
 	return &Workspace{Dir: work, branch: origin.Branch, git: g, root: root}, nil
 }
 
-// Close lets go of the folder, which stays.
+// Close releases the folder, which stays.
 func (w *Workspace) Close() error { return w.root.Close() }
 
-// SetImage does what the pipeline does at a release: `kustomize edit set image` in the folder of an overlay, such as
-// applications/gridos/overlays/dev. The image is written name=newName:newTag; kustomize is the path of the binary.
+// SetImage does the pipeline's step for a release: `kustomize edit set image` in the folder of an
+// overlay, such as applications/gridos/overlays/dev. The image is written name=newName:newTag;
+// kustomize is the path of the binary.
 func (w *Workspace) SetImage(ctx context.Context, kustomize, overlay, image string) error {
 	if _, err := w.root.Stat(path.Join(overlay, "kustomization.yaml")); err != nil {
 		return fmt.Errorf("%s is no overlay: %w", overlay, err)
@@ -85,7 +88,7 @@ func (w *Workspace) SetImage(ctx context.Context, kustomize, overlay, image stri
 	return nil
 }
 
-// ReadFile returns what is in a file.
+// ReadFile returns the content of a file.
 func (w *Workspace) ReadFile(name string) ([]byte, error) {
 	content, err := w.root.ReadFile(name)
 	if err != nil {
@@ -94,7 +97,7 @@ func (w *Workspace) ReadFile(name string) ([]byte, error) {
 	return content, nil
 }
 
-// WriteFile writes a file, and the folders that it is in.
+// WriteFile writes a file, and its folders if they are missing.
 func (w *Workspace) WriteFile(name string, content []byte) error {
 	if err := w.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return fmt.Errorf("write a file of the clone: %w", err)
@@ -117,7 +120,7 @@ func (w *Workspace) Replace(name, old, replacement string) error {
 	return w.WriteFile(name, bytes.Replace(content, []byte(old), []byte(replacement), 1))
 }
 
-// Remove removes a file, or a folder with all that is in it.
+// Remove removes a file, or a folder with its content.
 func (w *Workspace) Remove(name string) error {
 	if _, err := w.root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no %s in the clone to remove", name)
@@ -128,7 +131,7 @@ func (w *Workspace) Remove(name string) error {
 	return nil
 }
 
-// Commit commits all that changed, and returns the commit. Without a change it is an error.
+// Commit commits all changes, and returns the commit. It is an error if there are none.
 func (w *Workspace) Commit(ctx context.Context, message string) (string, error) {
 	if _, err := w.git.run(ctx, w.Dir, nil, "add", "--all"); err != nil {
 		return "", err
@@ -146,7 +149,7 @@ func (w *Workspace) Commit(ctx context.Context, message string) (string, error) 
 	return w.Head(ctx)
 }
 
-// Head is the commit that the clone is at.
+// Head returns the commit of the clone.
 func (w *Workspace) Head(ctx context.Context) (string, error) {
 	return w.git.run(ctx, w.Dir, nil, "rev-parse", "HEAD")
 }
@@ -157,7 +160,8 @@ func (w *Workspace) Push(ctx context.Context) error {
 	return err
 }
 
-// Revert commits the opposite of a commit, and returns the new one. A conflict is an error, and leaves the clone as it was.
+// Revert commits the opposite of a commit, and returns the new one. A conflict is an error, and
+// leaves the clone unchanged.
 func (w *Workspace) Revert(ctx context.Context, commit string) (string, error) {
 	if _, err := w.git.run(ctx, w.Dir, nil, "revert", "--no-edit", commit); err != nil {
 		_, undone := w.git.run(context.WithoutCancel(ctx), w.Dir, nil, "revert", "--abort")
@@ -166,7 +170,7 @@ func (w *Workspace) Revert(ctx context.Context, commit string) (string, error) {
 	return w.Head(ctx)
 }
 
-// Log lists the commits that lead to where the clone is, the newest first.
+// Log lists the commits that lead to the clone's commit, the newest first.
 func (w *Workspace) Log(ctx context.Context) ([]Commit, error) {
 	listed, err := w.git.run(ctx, w.Dir, nil, "log", "--format=%H%x00%cI%x00%an <%ae>%x00%s")
 	if err != nil {
@@ -187,8 +191,8 @@ func (w *Workspace) Log(ctx context.Context) ([]Commit, error) {
 	return commits, nil
 }
 
-// Restore brings a folder of the clone to where it was at a commit, without committing that. changed tells whether it is different
-// from where the clone is.
+// Restore restores the content that a folder of the clone had at a commit, without committing it.
+// changed reports whether it differs from the clone's commit.
 func (w *Workspace) Restore(ctx context.Context, commit, folder string) (changed bool, err error) {
 	if _, err := w.git.run(ctx, w.Dir, nil, "restore", "--source", commit, "--staged", "--worktree", "--", folder); err != nil {
 		return false, err

@@ -1,6 +1,7 @@
-// Package image builds the container image of the service without a container engine: what src/Dockerfile says, with the go command
-// of this machine. Tags and digests are real. It lacks the roots of TLS, which the Dockerfile takes from Debian: nothing runs in
-// the pods of a lab.
+// Package image builds the container image of the service without a container engine: it does the
+// steps of src/Dockerfile with the go command of this machine. Tags and digests are real. The image
+// lacks the root certificates for TLS, which the Dockerfile takes from Debian, because nothing runs
+// in the pods of a lab.
 package image
 
 import (
@@ -41,8 +42,9 @@ func arguments(version, output string) []string {
 	return []string{"build", "-trimpath", "-ldflags", "-s -w -X main.version=" + version, "-o", output, "."}
 }
 
-// Build compiles the service in dir, the folder src, for Linux on this machine's processor, and makes its image. The service calls
-// itself version, which is the tag by convention. The same sources, version and Go make the same image.
+// Build compiles the service in dir, the folder src, for Linux on this machine's processor, and
+// makes its image. The service reports version as its own, by convention the tag. The same sources,
+// version and Go make the same image.
 func Build(ctx context.Context, dir, version string) (v1.Image, error) {
 	program, err := compile(ctx, dir, version)
 	if err != nil {
@@ -88,7 +90,7 @@ func compile(ctx context.Context, dir, version string) ([]byte, error) {
 	return program, nil
 }
 
-// layerOf is a layer with the program, as it is whenever it is made.
+// layerOf returns a layer with the program, the same whenever it is made.
 func layerOf(program []byte) (v1.Layer, error) {
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
@@ -105,7 +107,7 @@ func layerOf(program []byte) (v1.Layer, error) {
 		return nil, fmt.Errorf("make the image's layer: %w", err)
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes())), nil }
-	// It goes no further than this machine.
+	// The image stays on this machine.
 	layer, err := tarball.LayerFromOpener(open, tarball.WithMediaType(types.OCILayer), tarball.WithCompressionLevel(1))
 	if err != nil {
 		return nil, fmt.Errorf("make the image's layer: %w", err)
@@ -113,7 +115,7 @@ func layerOf(program []byte) (v1.Layer, error) {
 	return layer, nil
 }
 
-// Push sends an image to where its reference says, host:port/repository:tag, and returns its digest, sha256:….
+// Push sends an image to its reference, host:port/repository:tag, and returns its digest, sha256:….
 func Push(ctx context.Context, image v1.Image, reference, username, password string) (string, error) {
 	tag, err := name.NewTag(reference, name.StrictValidation)
 	if err != nil {

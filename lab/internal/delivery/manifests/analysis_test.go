@@ -25,14 +25,14 @@ const canaryHash, stableHash = "new", "old"
 // figures are series, with their samples in promtool's notation.
 type figures map[string]string
 
-// and returns both; what more says of a series counts.
+// and returns both; if both have a series, that of more counts.
 func (f figures) and(more figures) figures {
 	all := maps.Clone(f)
 	maps.Copy(all, more)
 	return all
 }
 
-// gateway is what the mesh's gateway counts of the requests to a revision.
+// gateway is the series in which the mesh's gateway counts the requests to a revision.
 func gateway(revision, code string) string {
 	return `istio_requests_total{namespace="aks-istio-ingress",pod="gateway-1",reporter="source",response_code="` + code +
 		`",destination_service="gridos-` + map[string]string{canaryHash: "canary", stableHash: "stable"}[revision] + `.gridos.svc.cluster.local"}`
@@ -42,25 +42,27 @@ func podOf(revision string) string {
 	return `namespace="gridos",pod="` + revision + `-1",rollouts_pod_template_hash="` + revision + `"`
 }
 
-// counted is what a revision's pod counts of a route.
+// counted is the series in which a revision's pod counts the requests to a route.
 func counted(revision, route, code string) string {
 	return `gridos_http_requests_total{` + podOf(revision) + `,method="GET",route="` + route + `",code="` + code + `"}`
 }
 
-// timed are the requests to a route that a revision's pod answered within a time, in seconds.
+// timed is the series of the requests to a route that a revision's pod answered within a time, in
+// seconds.
 func timed(revision, route, within string) string {
 	return `gridos_http_request_duration_seconds_bucket{` + podOf(revision) + `,method="GET",route="` + route + `",le="` + within + `"}`
 }
 
-// timedAll are all requests to a route.
+// timedAll is the series of all requests to a route.
 func timedAll(revision, route string) string {
 	return `gridos_http_request_duration_seconds_count{` + podOf(revision) + `,method="GET",route="` + route + `"}`
 }
 
-// scraped is what Prometheus notes of each pod that it asks.
+// scraped is the series in which Prometheus records each pod that it scrapes.
 func scraped(revision string) string { return `up{` + podOf(revision) + `}` }
 
-// answers is a revision that answers so many requests to a route in each step, within a time.
+// answers are the figures of a revision that answers so many requests to a route in each step,
+// within a time.
 func answers(revision, route, each, within string) figures {
 	grows := "0+" + each + "x40"
 	return figures{
@@ -70,18 +72,19 @@ func answers(revision, route, each, within string) figures {
 	}
 }
 
-// fails are requests to a route that a revision's pod answers with an error.
+// fails are the figures of requests to a route that a revision's pod answers with an error.
 func fails(revision, route, code, samples string) figures {
 	return figures{gateway(revision, code): samples, counted(revision, route, code): samples}
 }
 
-// lost is a canary of which Prometheus has the counters for a minute only.
+// lost are the figures of a canary whose counters Prometheus has for one minute only.
 func lost(up string) figures {
 	const samples = "0+3x4 stale"
 	return figures{counted(canaryHash, "/version", "200"): samples, timedAll(canaryHash, "/version"): samples, scraped(canaryHash): up}
 }
 
-// asked is a release that nobody uses: the controller asks each revision for its version, every five seconds.
+// asked are the figures of a release without users: only the controller asks each revision for its
+// version, every five seconds.
 func asked(revision string) figures { return answers(revision, "/version", "3", "0.1") }
 
 const (
@@ -91,13 +94,13 @@ const (
 	nothing = "" // an empty answer
 )
 
-// What the analysis makes of the figures of a release: the queries are evaluated by the engine of the Prometheus that the cluster
-// runs, and the conditions by that of Argo Rollouts.
+// The analysis judges the figures of a release. The engine of the cluster's Prometheus version
+// evaluates the queries, and that of Argo Rollouts evaluates the conditions.
 func TestCluster_ACanaryIsJudgedByWhatUsersGet(t *testing.T) {
 	both := asked(stableHash).and(asked(canaryHash))
 	fast := asked(stableHash).and(answers(stableHash, series, "900", "0.1"))
 	used := both.and(answers(stableHash, series, "900", "0.1")).and(answers(canaryHash, series, "100", "0.1"))
-	// The gateway cannot reach the canary's pods, which have ceased to count.
+	// The gateway cannot reach the canary's pods, so they no longer count requests.
 	unreached := fast.and(figures{
 		gateway(canaryHash, "200"): "0+3x4 12x36", gateway(canaryHash, "503"): "_x5 0+2x35",
 	})
@@ -107,10 +110,11 @@ func TestCluster_ACanaryIsJudgedByWhatUsersGet(t *testing.T) {
 	})
 	cases := map[string]struct {
 		figures figures
-		// at is the time of the question in seconds, 300 where it is 0; window is 1m where it is empty.
+		// at is the time of the query in seconds, 300 if it is 0; window is 1m if it is empty.
 		at     int64
 		window string
-		// bad are the metrics that condemn the canary, with what the query answers. All others find it good.
+		// bad are the metrics that condemn the canary, with the answer to the query. All others
+		// find it good.
 		bad map[string]string
 	}{
 		"good: nobody uses the service":            {figures: both},
@@ -291,7 +295,7 @@ func TestCluster_ACanaryIsJudgedByWhatUsersGet(t *testing.T) {
 // noNumber is 0/0, as Prometheus writes it.
 const noNumber = "NaN"
 
-// shifted are figures that begin so many steps later.
+// shifted returns figures that begin so many steps later.
 func shifted(f figures, steps int) figures {
 	later := figures{}
 	for name, samples := range f {
@@ -300,7 +304,7 @@ func shifted(f figures, steps int) figures {
 	return later
 }
 
-// without are figures without the series whose names begin so.
+// without returns figures without the series whose names have one of the prefixes.
 func without(f figures, prefixes ...string) figures {
 	left := maps.Clone(f)
 	maps.DeleteFunc(left, func(name, _ string) bool {
@@ -309,14 +313,16 @@ func without(f figures, prefixes ...string) figures {
 	return left
 }
 
-// slow is a revision that answers so many requests in each step, nine of ten within a time and all within another.
+// slow are the figures of a revision that answers so many requests in each step, nine of ten within
+// one time and all within another.
 func slow(revision string, tens int, most, all string) figures {
 	return asked(revision).and(answers(revision, series, strconv.Itoa(10*tens), all)).and(figures{
 		timed(revision, series, most): "0+" + strconv.Itoa(9*tens) + "x40",
 	})
 }
 
-// failover is a release while the database is away: no pod of either revision is ready, and none is asked.
+// failover are the figures of a release while the database is down: no pod of either revision is
+// ready, and none gets requests.
 func failover() figures {
 	f := figures{}
 	for _, revision := range []string{stableHash, canaryHash} {
@@ -358,7 +364,7 @@ func templates(t *testing.T) map[string]typed[analysisFields] {
 	return all
 }
 
-// filled is the metric of a template with its arguments.
+// filled returns the metric of a template with its arguments.
 func filled(t *testing.T, template typed[analysisFields], window string) map[string]any {
 	t.Helper()
 	text, err := yaml.Marshal(template.is.Spec.Metrics[0])
@@ -396,7 +402,8 @@ func queryOf(t *testing.T, metric map[string]any) string {
 	return m.Provider.Prometheus.Query
 }
 
-// askTool asks a program of ours in the module of a tool, in the version that the cluster runs: input and answer are JSON.
+// askTool runs one of our programs in the module of a tool, in the version that the cluster runs.
+// Input and answer are JSON.
 func askTool(t *testing.T, module, program string, input any) []byte {
 	t.Helper()
 	text, err := json.Marshal(input)

@@ -25,14 +25,14 @@ type Object struct {
 	File string
 }
 
-// name is how messages call the object.
+// name returns the object's name in messages.
 func (o Object) name() string { return o.GetKind() + " " + o.GetName() }
 
 // Build renders the overlay in dir, applications/<name>/overlays/<environment>, with the given Kustomize binary and no flags, as
 // Argo CD does. The error is Kustomize's own, which names the file.
 func Build(ctx context.Context, kustomize, dir string) (objects []Object, err error) {
-	// The annotations that tell where an object is from are asked for by a kustomization around the overlay: in its own they
-	// would get into the cluster.
+	// A kustomization around the overlay asks for the annotations that say where an object is from.
+	// In the overlay's own kustomization they would get into the cluster.
 	around, err := os.MkdirTemp("", "gridos-manifests-*")
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", dir, err)
@@ -68,7 +68,7 @@ func Build(ctx context.Context, kustomize, dir string) (objects []Object, err er
 	return decode(rendered, filepath.ToSlash(application)+"/")
 }
 
-// relative returns the path of a folder as seen from another.
+// relative returns the path of one folder relative to another.
 func relative(from, to string) (string, error) {
 	from, err := filepath.Abs(from)
 	if err != nil {
@@ -80,7 +80,7 @@ func relative(from, to string) (string, error) {
 	return filepath.Rel(from, to)
 }
 
-// run returns what a program prints; its error is what it says about its failure.
+// run returns the output of a program; its error is the program's own message.
 func run(ctx context.Context, program string, args ...string) ([]byte, error) {
 	var out, problems bytes.Buffer
 	command := exec.CommandContext(ctx, program, args...)
@@ -93,7 +93,7 @@ func run(ctx context.Context, program string, args ...string) ([]byte, error) {
 
 const originAnnotation = "config.kubernetes.io/origin"
 
-// decode reads what Kustomize prints. Files are told without the folder that they are in.
+// decode reads Kustomize's output. Files are named relative to their folder.
 func decode(rendered []byte, folder string) ([]Object, error) {
 	var objects []Object
 	documents := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(rendered)))
@@ -117,7 +117,7 @@ func decode(rendered []byte, folder string) ([]Object, error) {
 	}
 }
 
-// takeOrigin returns the file that the object is from, and removes the annotation that says so.
+// takeOrigin returns the object's source file, and removes the annotation that names it.
 func takeOrigin(object *unstructured.Unstructured) (string, error) {
 	annotations := object.GetAnnotations()
 	var origin struct {
@@ -134,7 +134,7 @@ func takeOrigin(object *unstructured.Unstructured) (string, error) {
 	object.SetAnnotations(annotations)
 	file := origin.Path
 	if file == "" {
-		file = origin.ConfiguredIn // a generator's
+		file = origin.ConfiguredIn // made by a generator
 	}
 	return file, nil
 }

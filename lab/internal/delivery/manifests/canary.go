@@ -10,7 +10,7 @@ import (
 
 const canary = "spec.strategy.canary"
 
-// checkCanary follows what the steps of a Rollout refer to.
+// checkCanary checks the objects to which the steps of a Rollout refer.
 func (o overlay) checkCanary(owner typed[rolloutFields], r *report) {
 	c := owner.is.Spec.Strategy.Canary
 	for _, service := range []struct{ field, name string }{{"stableService", c.StableService}, {"canaryService", c.CanaryService}} {
@@ -40,7 +40,7 @@ func (o overlay) checkCanary(owner typed[rolloutFields], r *report) {
 	checkWindows(owner, r)
 }
 
-// analyses are those of a Rollout, with the fields that they are in.
+// analyses returns the analyses of a Rollout, by the fields that name them.
 func (f rolloutFields) analyses() iter.Seq2[string, analysisUse] {
 	return func(yield func(string, analysisUse) bool) {
 		c := f.Spec.Strategy.Canary
@@ -55,11 +55,11 @@ func (f rolloutFields) analyses() iter.Seq2[string, analysisUse] {
 	}
 }
 
-// window is the argument of an analysis that says how long the time is that it looks at.
+// window is the argument of an analysis with the length of time that it looks back.
 const window = "window"
 
-// checkWindows compares how far an analysis looks back with how long the pause before it was: a longer time is partly one with
-// another weight, and of a shorter one a part is not judged.
+// checkWindows compares the window of an analysis with the pause before it. A longer window
+// includes time with another weight, and a shorter one leaves a part unjudged.
 func checkWindows(owner typed[rolloutFields], r *report) {
 	pause := ""
 	for i, step := range owner.is.Spec.Strategy.Canary.Steps {
@@ -77,7 +77,7 @@ func checkWindows(owner typed[rolloutFields], r *report) {
 	}
 }
 
-// checkRoute looks whether the route that the Rollout weighs leads to its two Services.
+// checkRoute checks that the route that the Rollout weighs leads to its two Services.
 func (o overlay) checkRoute(
 	owner typed[rolloutFields], routes typed[virtualServiceFields], wanted, field string, r *report,
 ) {
@@ -100,8 +100,8 @@ func (o overlay) checkRoute(
 	r.add(owner.Object, field, "name %q, which the VirtualService %s, in %s, does not have", wanted, routes.GetName(), routes.File)
 }
 
-// checkArguments compares what a template wants with what it is given. An argument that only another template of the same step wants
-// is no mistake.
+// checkArguments compares the arguments that a template declares with those that it is given. An
+// argument that only another template of the same step declares is no mistake.
 func checkArguments(owner typed[rolloutFields], wants typed[analysisFields], given []argument, field string, r *report) {
 	for _, want := range wants.is.Spec.Args {
 		if want.Value == nil && !slices.ContainsFunc(given, func(a argument) bool { return a.Name == want.Name }) {
@@ -110,10 +110,10 @@ func checkArguments(owner typed[rolloutFields], wants typed[analysisFields], giv
 	}
 }
 
-// placeholder is how a template refers to its arguments.
+// placeholder matches a template's reference to one of its arguments.
 var placeholder = regexp.MustCompile(`\{\{\s*args\.([^}\s]+)\s*\}\}`)
 
-// checkTemplates looks whether templates use the arguments that they declare, and no others.
+// checkTemplates checks that templates use the arguments that they declare, and no others.
 func (o overlay) checkTemplates(r *report) {
 	declaredSomewhere := map[string]bool{}
 	for _, t := range o.templates {

@@ -10,7 +10,8 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// Check returns what is wrong with the objects of an overlay of the application, a Problem each, joined.
+// Check returns the mistakes in the objects of an overlay of the application, a Problem each,
+// joined.
 func Check(objects []Object) error {
 	r := &report{}
 	o := sorted(objects, r)
@@ -30,10 +31,11 @@ func Check(objects []Object) error {
 	return r.err()
 }
 
-// requiredLabels are on every object, so that people and tools find what belongs together (kubernetes.io, "Recommended Labels").
+// requiredLabels are on every object, so that people and tools find objects that belong together
+// (kubernetes.io, "Recommended Labels").
 var requiredLabels = []string{"app.kubernetes.io/name", "app.kubernetes.io/part-of"}
 
-// secretName is how the name of a field or variable looks whose value should not be in Git.
+// secretName matches the name of a field or variable whose value should not be in Git.
 var secretName = regexp.MustCompile(`(?i)(password|passwd|secret|token|api[-_]?key|connection[-_]?string|private[-_]?key)$`)
 
 func (o overlay) checkObjects(r *report) {
@@ -83,7 +85,7 @@ func (o overlay) checkTraffic(r *report) {
 		}
 		for _, route := range routes.is.Spec.HTTP {
 			if len(route.Route) == 0 {
-				continue // it is answered by the gateway itself
+				continue // the gateway itself answers it
 			}
 			field, sum := "spec.http["+route.Name+"]", 0
 			for _, to := range route.Route {
@@ -105,7 +107,7 @@ func (o overlay) checkTraffic(r *report) {
 	}
 }
 
-// checkScaling compares who scales with what is scaled.
+// checkScaling compares the autoscalers with the objects that they scale.
 func (o overlay) checkScaling(r *report) {
 	for _, scaler := range o.scalers {
 		target := scaler.is.Spec.ScaleTargetRef
@@ -129,7 +131,7 @@ func (o overlay) checkScaling(r *report) {
 	}
 }
 
-// checkSecrets looks whether the ExternalSecrets ask for what infra provides.
+// checkSecrets checks that the ExternalSecrets ask for secrets that infra provides.
 func (o overlay) checkSecrets(r *report) {
 	names, err := naming.For(naming.Environments()[0], "") // the names are the same in every environment
 	written := []string{names.DatabasePasswordSecret, names.DatabaseServicePasswordSecret, names.IngestTokenSecret}

@@ -17,11 +17,11 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// fieldManager is whom the API server takes the objects to be from. Nothing is kept of them.
+// fieldManager is the owner of the objects for the API server. The objects are not stored.
 const fieldManager = "gridos-manifests"
 
-// DryRun has an API server judge the objects as if they were applied, strictly: a field that it does not know is refused. Nothing is
-// changed. It returns what is wrong, a Problem for each object that was refused, joined.
+// DryRun has an API server judge the objects as if they were applied, strictly: it refuses an
+// unknown field. Nothing is changed. It returns a Problem for each refused object, joined.
 func DryRun(ctx context.Context, config *rest.Config, objects []Object) error {
 	discoverer, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
@@ -62,13 +62,14 @@ func DryRun(ctx context.Context, config *rest.Config, objects []Object) error {
 	return r.err()
 }
 
-// mistyped is how the API server says that a value does not fit its schema.
+// mistyped matches the API server's message about a value that does not fit its schema.
 var mistyped = regexp.MustCompile(`: \.([A-Za-z0-9_.\[\]]+): (expected .+)$`)
 
-// undeclared is how the API server says that a field is not in a schema, in its two ways of decoding.
+// undeclared matches the API server's messages about a field that is not in a schema, one for each
+// of its two ways of decoding.
 var undeclared = regexp.MustCompile(`unknown field "([^"]+)"|\.([A-Za-z0-9_.\[\]]+): field not declared in schema`)
 
-// refused notes why the API server refuses an object.
+// refused records why the API server refuses an object.
 func refused(object Object, status apierrors.APIStatus, r *report) {
 	answer := status.Status()
 	if answer.Details != nil && len(answer.Details.Causes) > 0 && answer.Reason == metav1.StatusReasonInvalid {

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// FuzzOverlay: whatever Kustomize prints is read as the objects that it is, which are the same when they are written again, and each
-// problem with them says where to look.
+// FuzzOverlay: every output of Kustomize is read as its objects, which are the same after they are
+// written and read again. Each problem with them has a file and a field.
 func FuzzOverlay(f *testing.F) {
 	base, err := os.ReadFile("testdata/base.yaml")
 	require.NoError(f, err)

@@ -38,7 +38,7 @@ const (
 	app   = root + "/applications/gridos"
 )
 
-// tag is that of the image, which the pipeline sets at each release.
+// tag matches the tag of the image, which the pipeline sets at each release.
 var tag = regexp.MustCompile(`:(dev|test|prod)-[0-9a-f]{7}\b`)
 
 var update = flag.Bool("update", false, "write the expected renderings anew")
@@ -54,7 +54,8 @@ func overlayDir(application, environment string) string {
 	return filepath.Join(application, "overlays", environment)
 }
 
-// What Argo CD will apply, so that a review shows it: the base in full, and what each overlay makes different.
+// The golden files show what Argo CD will apply, so that a review sees it: the base in full, and
+// the differences of each overlay.
 func TestCluster_OverlaysDifferWhereTheyShould(t *testing.T) {
 	kustomize := tool(t, toolchain.Kustomize)
 	base, err := run(t.Context(), kustomize, "build", filepath.Join(app, "base"))
@@ -83,7 +84,7 @@ func expect(t *testing.T, name, text string) {
 	assert.Equal(t, string(want), text, "if it is meant: go test ./lab/internal/delivery/manifests -run TestCluster_ -update")
 }
 
-// kustomization is as much of the file as the tests look at.
+// kustomization has the fields of the file that the tests read.
 type kustomization struct {
 	Resources []string
 	Images    []struct{ Name, NewName, NewTag string }
@@ -103,8 +104,8 @@ func readKustomization(t *testing.T, environment string) kustomization {
 	return k
 }
 
-// What an environment has was in the one before it: it is a copy of what that folder has, or had in some commit. A change that is
-// made in a copy by hand would be lost with the next promotion.
+// A promoted environment is a copy of the environment before it, as that folder is now or was in
+// some commit. The next promotion would overwrite a change made in the copy by hand.
 func TestUnit_PromotedManifestsAreThoseOfTheEnvironmentBefore(t *testing.T) {
 	t.Parallel()
 	git := func(args ...string) []string {
@@ -142,7 +143,7 @@ func TestUnit_PromotedManifestsAreThoseOfTheEnvironmentBefore(t *testing.T) {
 	}
 }
 
-// What two overlays say alike belongs into the base. The operation test changes nothing.
+// A change that two overlays share belongs into the base. The operation test changes nothing.
 func TestUnit_NoTwoOverlaysMakeTheSameChange(t *testing.T) {
 	t.Parallel()
 	saidBy := map[string]string{}
@@ -171,7 +172,7 @@ func TestUnit_NoTwoOverlaysMakeTheSameChange(t *testing.T) {
 	}
 }
 
-// The documents fix the replicas and the log levels, and the names that infra gives.
+// The documents define the replicas and the log levels, and infra defines the names.
 func TestCluster_OverlaysAreTheDocuments(t *testing.T) {
 	kustomize := tool(t, toolchain.Kustomize)
 	for environment, want := range map[string]struct {
@@ -218,8 +219,8 @@ func TestCluster_OverlaysAreTheDocuments(t *testing.T) {
 		assert.True(t, *pods.Containers[0].SecurityContext.ReadOnlyRootFilesystem)
 		assert.Equal(t, []corev1.Capability{"ALL"}, pods.Containers[0].SecurityContext.Capabilities.Drop)
 		for _, spread := range pods.TopologySpreadConstraints {
-			// One pool spans the zones, and its autoscaler does not know in which one the next node comes up: a pod that demands a
-			// zone may wait for ever.
+			// One pool spans the zones, and its autoscaler cannot choose the zone of the next node:
+			// a pod that requires a zone may wait for ever.
 			demanded := environment == "prod" && spread.TopologyKey == corev1.LabelHostname
 			assert.Equal(t, demanded, spread.WhenUnsatisfiable == corev1.DoNotSchedule, "%s: %s", environment, spread.TopologyKey)
 		}
@@ -232,8 +233,8 @@ func TestCluster_OverlaysAreTheDocuments(t *testing.T) {
 	}
 }
 
-// assertOwnersPassword: the containers that prepare the database sign in as its owner, and no other container can. All of an environment
-// talk to one server, in one version.
+// assertOwnersPassword: the containers that prepare the database sign in as its owner, and no other
+// container can. All containers of an environment use one server, in one version.
 func assertOwnersPassword(t *testing.T, o overlay, host string) {
 	t.Helper()
 	images := map[string]bool{}
@@ -258,7 +259,7 @@ func assertOwnersPassword(t *testing.T, o overlay, host string) {
 				continue // the smoke test, which asks the gateway
 			}
 			assert.Equal(t, host, env["DATABASE_HOST"], "%s %s", pods.name(), container.Name)
-			// infra's postgresAdminLogin, and the role that migrate makes.
+			// These are infra's postgresAdminLogin, and the role that migrate makes.
 			want := map[bool]string{true: "gridosadmin", false: "gridos"}[migrates]
 			assert.Equal(t, want, env["DATABASE_USER"], "%s %s", pods.name(), container.Name)
 			assert.Equal(t, map[bool]string{false: "migrate"}[migrates], env["DATABASE_PREPARED_BY"], "%s %s", pods.name(), container.Name)
@@ -268,7 +269,8 @@ func assertOwnersPassword(t *testing.T, o overlay, host string) {
 	assert.Len(t, images, 1, "the version that prepares the database is the one that serves: %v", images)
 }
 
-// What docs/application.md tells people to add to an overlay for Entra ID, and what follows.
+// The test makes the changes to an overlay that docs/application.md describes for Entra ID, and
+// checks their effect.
 func TestCluster_AnOverlaySignsInByEntra(t *testing.T) {
 	manual, err := os.ReadFile(root + "/docs/application.md")
 	require.NoError(t, err)
@@ -353,7 +355,7 @@ func jsonText(t *testing.T, value any) string {
 	return string(text)
 }
 
-// The pipeline's command, as the documents write it, changes the image and nothing else, however often.
+// The pipeline's command, as the documents write it, changes only the image, however often it runs.
 func TestCluster_AnImageIsSetAsTheDocumentsWriteIt(t *testing.T) {
 	kustomize := tool(t, toolchain.Kustomize)
 	const image = "devgridosacr.azurecr.io/gridos:dev-abc1234"
@@ -384,7 +386,7 @@ func TestCluster_AnImageIsSetAsTheDocumentsWriteIt(t *testing.T) {
 	}
 }
 
-// copied returns a copy of the application that a test may spoil.
+// copied returns a copy of the application that a test may change.
 func copied(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "gridos")
@@ -392,7 +394,7 @@ func copied(t *testing.T) string {
 	return dir
 }
 
-// spoiled returns a copy of the application in which a text of a file is another.
+// spoiled returns a copy of the application with a text of a file replaced.
 func spoiled(t *testing.T, file, old, changed string) string {
 	t.Helper()
 	dir := copied(t)
@@ -549,7 +551,8 @@ func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
 	})
 }
 
-// The official definitions judge every object, strictly, and the way of the documents to apply an overlay works.
+// The official definitions judge every object, strictly, and the documented way to apply an overlay
+// works.
 func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 	kustomize := tool(t, toolchain.Kustomize)
 	config := apitest.Start(t, tools, definitions(t)...)
@@ -563,7 +566,8 @@ func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 		objects, err := Build(t.Context(), kustomize, overlayDir(app, environment))
 		require.NoError(t, err)
 		require.NoError(t, DryRun(t.Context(), config, objects), environment)
-		// The API server judges the pods of a Rollout, their security too, when they are made.
+		// The API server judges the pods of a Rollout, their security included, only when they are
+		// created.
 		r := &report{}
 		o := sorted(objects, r)
 		require.NoError(t, r.err())
@@ -622,7 +626,7 @@ func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 	}
 }
 
-// definitions are the official ones of every kind that is no part of Kubernetes.
+// definitions returns the official definitions of every kind that is no part of Kubernetes.
 func definitions(t *testing.T) []string {
 	t.Helper()
 	resolver := &toolchain.Resolver{ToolsDir: tools}
@@ -650,8 +654,8 @@ func kubeconfig(t *testing.T, config *rest.Config) string {
 	return path
 }
 
-// TestUnit_NothingNamesARevisionOfTheMesh: an upgrade of the mesh has nothing to label and nothing to restart, and the edge's Service
-// selects the ingress pods of the old revision and of the new one.
+// TestUnit_NothingNamesARevisionOfTheMesh: an upgrade of the mesh requires no new label and no
+// restart, and the edge's Service selects the ingress pods of both the old and the new revision.
 func TestUnit_NothingNamesARevisionOfTheMesh(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{"applications", "apps", "bootstrap"} {

@@ -23,8 +23,8 @@ type typed[T any] struct {
 	is T
 }
 
-// overlay is an overlay's objects by what they are. Kinds whose Go types would bring a whole controller into this module are spelled
-// here as far as they are checked.
+// overlay has an overlay's objects by kind. For kinds whose Go types would bring a whole controller
+// into this module, this file defines the checked fields.
 type overlay struct {
 	all             []Object
 	rollouts        []typed[rolloutFields]
@@ -78,7 +78,7 @@ type analysisUse struct {
 	Args []argument `json:"args"`
 }
 
-// argument is an argument of an analysis; Value is nil where none is given.
+// argument is an argument of an analysis; Value is nil if none is given.
 type argument struct {
 	Name  string  `json:"name"`
 	Value *string `json:"value"`
@@ -133,7 +133,8 @@ type externalSecretFields struct {
 	} `json:"spec"`
 }
 
-// sorted sorts an overlay's objects. An object that does not fit its Go type is a problem, and is left out.
+// sorted sorts an overlay's objects by kind. An object that does not fit its Go type is a problem,
+// and is left out.
 func sorted(objects []Object, r *report) overlay {
 	o := overlay{all: objects}
 	for _, object := range objects {
@@ -177,7 +178,7 @@ func sorted(objects []Object, r *report) overlay {
 	return o
 }
 
-// take adds object to those of its kind. Where complete, T has all fields that there are.
+// take adds object to those of its kind. If complete is set, T has all fields of the kind.
 func take[T any](object Object, into *[]typed[T], complete bool, r *report) {
 	t := typed[T]{Object: object}
 	err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object.UnstructuredContent(), &t.is, complete)
@@ -192,7 +193,7 @@ func take[T any](object Object, into *[]typed[T], complete bool, r *report) {
 	*into = append(*into, t)
 }
 
-// unknown returns the fields that a strict decoding did not know.
+// unknown returns the fields that a strict decoding found unknown.
 func unknown(err error) []string {
 	strict, ok := runtime.AsStrictDecodingError(err)
 	if !ok {
@@ -215,7 +216,7 @@ func byName[T any](list []typed[T], name string) (typed[T], bool) {
 	return list[i], true
 }
 
-// namesOf returns the names of what there is, for a message.
+// namesOf returns the names in a list, for a message.
 func namesOf[T any](list []typed[T]) string {
 	if len(list) == 0 {
 		return "there is none"

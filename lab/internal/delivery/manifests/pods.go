@@ -15,12 +15,12 @@ import (
 // podTemplate is the template of an object's pods.
 type podTemplate struct {
 	Object
-	// field is where the object has it.
+	// field is the path of the template in the object.
 	field string
 	is    corev1.PodTemplateSpec
 }
 
-// podTemplates are those of all objects that make pods.
+// podTemplates returns the templates of all objects that make pods.
 func (o overlay) podTemplates() []podTemplate {
 	var all []podTemplate
 	for _, owner := range o.rollouts {
@@ -32,7 +32,7 @@ func (o overlay) podTemplates() []podTemplate {
 	return all
 }
 
-// checkPods follows what pods refer to.
+// checkPods checks the objects to which pods refer.
 func (o overlay) checkPods(pods podTemplate, r *report) {
 	for _, label := range requiredLabels {
 		if pods.is.Labels[label] == "" {
@@ -70,7 +70,8 @@ func (o overlay) checkPods(pods podTemplate, r *report) {
 	}
 }
 
-// checkService looks at what only pods that serve have: a selector that finds them, and probes.
+// checkService checks the parts that only serving pods have: a selector that finds them, and
+// probes.
 func checkService(owner typed[rolloutFields], r *report) {
 	pods := owner.is.Spec.Template
 	if !selects(&owner.is.Spec.Selector, pods.Labels) {
@@ -129,7 +130,7 @@ func (o overlay) checkContainer(owner Object, field string, c corev1.Container, 
 	}
 }
 
-// unpinned returns why an image may be another one tomorrow, or "".
+// unpinned returns why an image may change later, or "".
 func unpinned(image string) string {
 	name := image[strings.LastIndex(image, "/")+1:]
 	_, tag, tagged := strings.Cut(name, ":")
@@ -145,8 +146,8 @@ func unpinned(image string) string {
 	}
 }
 
-// refuseConfigMap reports a ConfigMap that pods name. The commit that brings another one prunes or
-// changes it, while the pods of the version before still need it as it was.
+// refuseConfigMap reports a ConfigMap that pods name. A commit that replaces it deletes it, and one
+// that edits it changes it, while the pods of the earlier version still need the old content.
 func refuseConfigMap(owner Object, field, name string, r *report) {
 	r.add(owner, field, "is the ConfigMap %q, which a commit takes from the version before while its pods need it; "+
 		"write the values into the template", name)
@@ -170,7 +171,7 @@ func (o overlay) checkSecret(owner Object, field, name, key string, r *report) {
 	r.add(owner, field, "is the key %q, which the ExternalSecret %s, in %s, does not bring", key, secret.GetName(), secret.File)
 }
 
-// checkSelectors looks whether what selects pods finds those that it should.
+// checkSelectors checks that each selector finds the right pods.
 func (o overlay) checkSelectors(r *report) {
 	pods := func(selector labels.Selector) (found []corev1.Container, any bool) {
 		for _, owner := range o.rollouts {
@@ -180,7 +181,7 @@ func (o overlay) checkSelectors(r *report) {
 		}
 		return found, any
 	}
-	// What runs by the hour serves no request, and no Service, budget or Rollout counts it as a pod that does.
+	// Pods of scheduled jobs serve no requests, so no Service, budget or Rollout may count them.
 	apart := func(object Object, field string, selector labels.Selector) {
 		for _, job := range o.cronJobs {
 			if selector.Matches(labels.Set(job.is.Spec.JobTemplate.Spec.Template.Labels)) {
@@ -246,7 +247,7 @@ func hasPort(ports []corev1.ServicePort, number int32) bool {
 	return slices.ContainsFunc(ports, func(p corev1.ServicePort) bool { return p.Port == number })
 }
 
-// listens tells whether one of the containers declares the port, by name or number.
+// listens reports whether one of the containers declares the port, by name or number.
 func listens(containers []corev1.Container, port intstr.IntOrString) bool {
 	return slices.ContainsFunc(containers, func(c corev1.Container) bool {
 		return slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool {

@@ -8,13 +8,13 @@ import (
 
 // Problem is a mistake in a manifest.
 type Problem struct {
-	// File is where to look, relative to the folder of the application.
+	// File is the file with the mistake, relative to the folder of the application.
 	File string
 	// Object is the kind and the name.
 	Object string
 	// Field is the path of the field, such as spec.strategy.canary.stableService.
 	Field string
-	// Why says what is wrong, and what would be right.
+	// Why says what is wrong, and how to correct it.
 	Why string
 }
 
@@ -22,7 +22,8 @@ func (p Problem) Error() string {
 	return fmt.Sprintf("%s: %s: %s %s", p.File, p.Object, p.Field, p.Why)
 }
 
-// template is where the pods' part of a Rollout is, and templateFile the file that it is written in (kustomization.yaml copies it).
+// template is the path of the pods' part in a Rollout, and templateFile the file with it
+// (kustomization.yaml copies it).
 const (
 	template     = "spec.template"
 	templateFile = "base/deployment.yaml"
@@ -31,7 +32,7 @@ const (
 // report collects problems of an overlay.
 type report struct{ problems []error }
 
-// add notes that a field of an object is wrong.
+// add records that a field of an object is wrong.
 func (r *report) add(o Object, field, format string, args ...any) {
 	file := o.File
 	if o.GetKind() == rollout && strings.HasPrefix(field, template) {

@@ -21,17 +21,17 @@ import (
 // User is the name that goes with the token.
 const User = "gridos"
 
-// Options say how a registry is to be.
+// Options configure a registry.
 type Options struct {
 	// Dir keeps the layers of images and the log. Tags live as long as the process: the lab's pods pull nothing,
 	// and a release pushes its image before it names it in Git.
 	Dir string
-	// Port of the loopback interface to listen on; 0 takes a free one. It is part of the names of images, so
-	// that a registry that comes back needs the same port again.
+	// Port of the loopback interface to listen on; 0 takes a free one. It is part of the names of
+	// images, so a restarted registry needs the same port again.
 	Port int
 }
 
-// Registry is a running one.
+// Registry is a running registry.
 type Registry struct {
 	address string
 	token   string
@@ -40,7 +40,7 @@ type Registry struct {
 	end     func() error
 }
 
-// Start begins to serve. The caller stops it.
+// Start begins to serve. The caller stops the registry.
 func Start(ctx context.Context, options Options) (r *Registry, err error) {
 	blobs := filepath.Join(options.Dir, "blobs")
 	if err := os.MkdirAll(blobs, 0o700); err != nil {
@@ -70,7 +70,7 @@ func Start(ctx context.Context, options Options) (r *Registry, err error) {
 	return r, nil
 }
 
-// Stop waits for requests that run, and ends the registry. Stopping twice is no error.
+// Stop waits for running requests, and ends the registry. Stopping twice is no error.
 func (r *Registry) Stop() error {
 	if r.end == nil {
 		return nil
@@ -80,13 +80,13 @@ func (r *Registry) Stop() error {
 	return end()
 }
 
-// SetAway has the registry answer nothing but 503 Service Unavailable until it is set back.
+// SetAway makes the registry answer only 503 Service Unavailable until it is set back.
 func (r *Registry) SetAway(away bool) { r.server.SetAway(away) }
 
-// Address is what names of images begin with, host:port.
+// Address is the beginning of the images' names, host:port.
 func (r *Registry) Address() string { return r.address }
 
-// Token is the password, with User, of those who may push. It is another one after each start.
+// Token is the password for pushing; the name is User. Each start makes a new one.
 func (r *Registry) Token() string { return r.token }
 
 func (r *Registry) answer(response http.ResponseWriter, request *http.Request) {

@@ -51,7 +51,7 @@ func TestUnit_WhoKnowsTheTokenPushesAndEverybodyPulls(t *testing.T) {
 	image, digest := made(t)
 	require.Error(t, remote.Write(tagIn(t, r, "one"), image), "nobody")
 	require.Error(t, remote.Write(tagIn(t, r, "one"), image, with("guess")))
-	// The layers' being refused says nothing of the manifest.
+	// The refusal of the layers does not prove that the manifest is refused.
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+r.Address()+"/v2/gridos/manifests/one", http.NoBody)
 	require.NoError(t, err)
 	response, err := http.DefaultClient.Do(request)

@@ -10,12 +10,13 @@ import (
 type Behaviour struct {
 	// ErrorShare is the share of requests, 0 to 1, that it answers with 500.
 	ErrorShare float64
-	// P50 and P95 are the time that half of the requests, and 95 of 100, take at most. Between and beyond them the times are
-	// those of a log-normal distribution, the usual shape of latencies.
+	// P50 and P95 are the times within which half of the requests, and 95 of 100, are answered. All
+	// times have a log-normal distribution, the usual shape of latencies.
 	P50, P95 time.Duration
 }
 
-// Good is how every version behaves of which nothing else was said: well within the limits of the analysis.
+// Good is the behaviour of every version without one of its own: well within the limits of the
+// analysis.
 var Good = Behaviour{P50: 20 * time.Millisecond, P95: 80 * time.Millisecond}
 
 func (b Behaviour) check() error {
@@ -34,7 +35,7 @@ var z95 = normalQuantile(0.95)
 
 func normalQuantile(p float64) float64 { return math.Sqrt2 * math.Erfinv(2*p-1) }
 
-// seconds is the time that the share p, above 0 and below 1, of the requests take at most.
+// seconds is the time within which the share p, above 0 and below 1, of the requests is answered.
 func (b Behaviour) seconds(p float64) float64 {
 	spread := math.Log(float64(b.P95)/float64(b.P50)) / z95
 	return b.P50.Seconds() * math.Exp(spread*normalQuantile(p))

@@ -18,7 +18,8 @@ import (
 
 var configs = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "gateways"}
 
-// Backend is where an Application Gateway sends requests, and where it asks before whether it may.
+// Backend is a target to which an Application Gateway sends requests, after asking it whether it is
+// healthy.
 type Backend struct {
 	// Address is an IPv4 address.
 	Address string
@@ -26,7 +27,8 @@ type Backend struct {
 	Port, ProbePort int32
 }
 
-// entrance is what a request meets between the Application Gateway and the routes of the mesh.
+// entrance has the stations of a request between the Application Gateway and the routes of the
+// mesh.
 type entrance struct {
 	backends func() []Backend
 	services corelisters.ServiceLister
@@ -34,8 +36,8 @@ type entrance struct {
 	configs  cache.GenericLister
 }
 
-// arrive follows the requests to the mesh's gateway. The error is about what decides it; that
-// requests are lost is none.
+// arrive follows the requests to the mesh's gateway. The error is about reading the objects that
+// decide; lost requests are no error.
 func (e entrance) arrive() (mesh.Arrival, error) {
 	services, err := e.services.List(k8slabels.Everything())
 	if err != nil {
@@ -60,7 +62,7 @@ func (e entrance) arrive() (mesh.Arrival, error) {
 	return through(e.backends(), cluster), nil
 }
 
-// through spreads the requests over the backends whose probes are answered, as an Application
+// through spreads the requests over the backends that answer their probes, as an Application
 // Gateway does.
 func through(backends []Backend, cluster mesh.Cluster) mesh.Arrival {
 	var healthy []Backend

@@ -39,7 +39,7 @@ func throughTheEdge() []Backend { return []Backend{{Address: edgeAddress, Port: 
 
 var internalGateway = mesh.Gateway{Name: naming.IstioInternalIngress, Revision: "asm-1-25"}
 
-// edgeService is what gridos-bootstrap registers.
+// edgeService is the Service that gridos-bootstrap registers.
 func edgeService(t *testing.T) *corev1.Service {
 	t.Helper()
 	recorded, err := mocks.Run{Project: stacks.Bootstrap, Root: repository, Stack: "dev"}.Do(func(ctx *pulumi.Context) error {
@@ -61,7 +61,8 @@ func decode(t *testing.T, from, into any) {
 	require.NoError(t, json.Unmarshal(text, into))
 }
 
-// inTheOldWay leads the ports for requests to where Istio's older charts had the gateway listen.
+// inTheOldWay changes the target ports of a Service to those on which the gateways of Istio's older
+// charts listened.
 func inTheOldWay(service *corev1.Service) *corev1.Service {
 	service = service.DeepCopy()
 	service.Labels = nil
@@ -73,7 +74,7 @@ func inTheOldWay(service *corev1.Service) *corev1.Service {
 	return service
 }
 
-// gatewayObject is the application's Gateway, which says what AKS' gateway serves.
+// gatewayObject is the application's Gateway, which defines the servers of AKS' gateway.
 func gatewayObject(t *testing.T) *unstructured.Unstructured {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(repository, "applications", "gridos", "base", "ingress.yaml"))
@@ -85,7 +86,7 @@ func gatewayObject(t *testing.T) *unstructured.Unstructured {
 	return found
 }
 
-// A request of the Application Gateway reaches AKS' gateway by the Service that bootstrap
+// A request of the Application Gateway reaches AKS' gateway through the Service that bootstrap
 // registers, whichever Service is the older one.
 func TestUnit_TheEdgeLeadsToWhereAKSGatewayListens(t *testing.T) {
 	t.Parallel()
@@ -129,7 +130,7 @@ func TestUnit_TheEdgeLeadsToWhereAKSGatewayListens(t *testing.T) {
 	assert.ErrorContains(t, through(nil, mesh.Cluster{}).Lost, "no Application Gateway")
 }
 
-// The same in a cluster, from the Application Gateway's backend to the pods of the service.
+// The same test in a cluster, from the Application Gateway's backend to the pods of the service.
 func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}
 	istio, err := resolver.ModuleDir(t.Context(), "istio", "istio.io/api")
@@ -142,7 +143,7 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	require.NoError(t, err)
 	controller := make(chan error, 1)
 	go func() { controller <- cloudcontroller.Run(t.Context(), c.core) }()
-	t.Cleanup(func() { assert.NoError(t, <-controller) }) // the context ends before
+	t.Cleanup(func() { assert.NoError(t, <-controller) }) // the context ends earlier
 
 	c.namespace()
 	c.service("gridos-stable", "old")
@@ -188,7 +189,8 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	registered := edgeService(t)
 	again(inTheOldWay(registered))
 	lost("sends port 80 to port 8080 of pod gateway-0, where Envoy does not listen; it listens on 80 15021")
-	// Once AKS makes its Service again, the old one is the older one and decides, until it goes.
+	// When AKS creates its Service again, the one of the old form becomes the older Service and
+	// decides, until it is deleted.
 	require.NoError(t, inIngress.Delete(t.Context(), internalGateway.Name, metav1.DeleteOptions{}))
 	answered()
 	time.Sleep(1100 * time.Millisecond) // an age has whole seconds
@@ -197,7 +199,7 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	again(registered)
 	answered()
 
-	// Of the mesh's upgrade, which has both revisions side by side, the requests see nothing.
+	// During the mesh's upgrade, with both revisions side by side, no request fails.
 	next := mesh.Gateway{Name: internalGateway.Name, Revision: "asm-1-26"}
 	require.NoError(t, mesh.SetIngressGateways(t.Context(), c.core, []mesh.Gateway{internalGateway, next}))
 	c.gatewayPods(next)
@@ -211,8 +213,8 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	lost("no Application Gateway")
 }
 
-// wayIn makes what a request meets before the routes: AKS' gateway and its Service, the edge, and
-// the application's Gateway.
+// wayIn makes the objects on the requests' way before the routes: AKS' gateway and its Service, the
+// edge, and the application's Gateway.
 func (c cluster) wayIn() {
 	c.Helper()
 	require.NoError(c, mesh.SetIngressGateways(c.Context(), c.core, []mesh.Gateway{internalGateway}))
@@ -230,7 +232,8 @@ func (c cluster) wayIn() {
 	require.NoError(c, err)
 }
 
-// gatewayPods makes the pods of a Deployment of AKS', as the controllers do that are not here.
+// gatewayPods makes the pods of a Deployment of AKS, in place of the controllers that do not run
+// here.
 func (c cluster) gatewayPods(gateway mesh.Gateway) {
 	c.Helper()
 	deployment, err := c.core.AppsV1().Deployments(naming.NamespaceIstioIngress).

@@ -18,8 +18,9 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// gateway is what a pod of the mesh's gateway would have counted. The metric and its labels are Istio's ("Istio Standard Metrics",
-// istio.io/latest/docs/reference/config/metrics), but for those that nothing here asks for.
+// gateway has the counters of a pod of the mesh's gateway. The metric and its labels are Istio's
+// ("Istio Standard Metrics", istio.io/latest/docs/reference/config/metrics), without the labels
+// that no query here uses.
 type gateway struct {
 	pod      *corev1.Pod
 	requests *prometheus.CounterVec
@@ -38,14 +39,14 @@ func newGateway(pod *corev1.Pod) *gateway {
 	return g
 }
 
-// noPod is how Envoy marks a request for which there was no healthy upstream, which it answers with 503 (Envoy, "Access logging",
-// %RESPONSE_FLAGS%).
+// noPod is Envoy's flag for a request without a healthy upstream, which it answers with 503 (Envoy,
+// "Access logging", %RESPONSE_FLAGS%).
 const noPod = "UH"
 
 // count counts requests for a Service of the application that were answered with a code.
 func (g *gateway) count(service string, code int, requests uint64) {
 	if requests == 0 {
-		return // the series are there from the first request that they count
+		return // a series exists from the first request that it counts
 	}
 	flags := "-"
 	if code == http.StatusServiceUnavailable {
@@ -55,7 +56,7 @@ func (g *gateway) count(service string, code int, requests uint64) {
 		strconv.Itoa(code), flags).Add(float64(requests))
 }
 
-// lookAtGateways finds the pods of the gateway that take requests, in the order of their names.
+// lookAtGateways finds the gateway's pods that accept requests, in the order of their names.
 func (t *Traffic) lookAtGateways() ([]*gateway, error) {
 	pods, err := t.entrance.pods.List(k8slabels.SelectorFromSet(k8slabels.Set{"istio": naming.IstioInternalIngress}))
 	if err != nil {
@@ -79,8 +80,8 @@ func (t *Traffic) lookAtGateways() ([]*gateway, error) {
 	return ready, nil
 }
 
-// answerOne answers a request from inside the cluster to the gateway's own Service, as Envoy would. Users' requests are counted by
-// advance; this one is none of theirs.
+// answerOne answers a request from inside the cluster to the gateway's own Service, as Envoy would.
+// It is not counted, because only advance counts, and only users' requests.
 func (t *Traffic) answerOne(w http.ResponseWriter, request *http.Request) {
 	service, version, code := t.ask("/"+request.PathValue("path"), request.Header)
 	w.Header().Set("Content-Type", "application/json")
@@ -88,7 +89,8 @@ func (t *Traffic) answerOne(w http.ResponseWriter, request *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"version": version, "service": service}) // a client that went away hears of nothing
 }
 
-// ask sends one request through the routes, and returns which Service it was for, the version that answered and its code.
+// ask sends one request through the routes, and returns its Service, the version that answered and
+// the code.
 func (t *Traffic) ask(path string, header http.Header) (service, version string, code int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,7 +113,7 @@ func (t *Traffic) ask(path string, header http.Header) (service, version string,
 	through := gateways[rand.IntN(len(gateways))] //nolint:gosec // which pod takes a request is no secret
 	object, err := t.services.Get(service)
 	if err != nil {
-		object = nil // a route to a Service that is not there has no pods either
+		object = nil // a route to a missing Service has no pods either
 	}
 	to := endpoints(object, slices.Collect(maps.Values(t.replicas)))
 	code = http.StatusServiceUnavailable

@@ -19,7 +19,7 @@ const (
 
 var buckets = []float64{.005, .01, .025, .05, .1, .15, .2, .25, .3, .4, .5, .75, 1, 2.5, 5, 10}
 
-// mix is what users ask for, in turn: the senders of telemetry and an open dashboard.
+// mix are the requests of users, in turn: the senders of telemetry and an open dashboard.
 var mix = []struct{ method, route string }{
 	{http.MethodPost, "/api/v1/telemetry"},
 	{http.MethodGet, "/api/v1/substations"},
@@ -27,8 +27,8 @@ var mix = []struct{ method, route string }{
 	{http.MethodGet, "/api/v1/substations/{substation}/points/{point}/series"},
 }
 
-// replica is what a pod of the service would have counted. Like the service's own, its series are there from the first request
-// that they count.
+// replica has the counters of a pod of the service. Like the service's own, each series exists from
+// the first request that it counts.
 type replica struct {
 	pod      *corev1.Pod
 	tag      string
@@ -36,11 +36,11 @@ type replica struct {
 	duration *prometheus.HistogramVec
 	metrics  http.Handler
 
-	perSecond float64 // that it gets at present
-	// due is the part of a request that came and was not counted, and owed that of a failure. Both start at a half, so that
-	// what is counted is the expected number, rounded.
+	perSecond float64 // requests that it gets at present
+	// due is the uncounted fraction of a request, and owed the uncounted fraction of a failure.
+	// Both start at a half, so that the counters have the expected number, rounded.
 	due, owed float64
-	// answered are the users' requests, and served all.
+	// answered counts the users' requests, and served counts all requests.
 	answered, served uint64
 }
 
@@ -60,7 +60,7 @@ func newReplica(pod *corev1.Pod) *replica {
 	return r
 }
 
-// answer counts a number of requests, which need not be whole: what is left counts the next time.
+// answer counts a number of requests, which need not be whole: the remainder counts the next time.
 func (r *replica) answer(requests float64, behaviour Behaviour) (answered, failed uint64) {
 	r.due += requests
 	for ; r.due >= 1; r.due-- {
@@ -83,13 +83,15 @@ func (r *replica) serve(method, route string, behaviour Behaviour) (code int) {
 		code = http.StatusInternalServerError
 	}
 	r.requests.WithLabelValues(method, route, strconv.Itoa(code)).Inc()
-	// Multiples of the golden ratio fall evenly between 0 and 1: a few requests have the distribution of many.
+	// Multiples of the golden ratio are spread evenly between 0 and 1, so a few requests have the
+	// distribution of many.
 	_, position := math.Modf(.5 + float64(r.served)*(math.Phi-1))
 	r.duration.WithLabelValues(method, route).Observe(behaviour.seconds(position))
 	return code
 }
 
-// tagOf is the tag of the image of a pod's first container, as the container runtime reads it.
+// tagOf returns the tag of the image of a pod's first container, parsed as the container runtime
+// does.
 func tagOf(pod *corev1.Pod) string {
 	if len(pod.Spec.Containers) == 0 {
 		return ""

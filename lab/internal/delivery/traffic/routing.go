@@ -19,7 +19,7 @@ import (
 
 var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
 
-// virtualService is what decides where a request goes.
+// virtualService has the fields that decide where a request goes.
 type virtualService struct {
 	Spec struct {
 		Gateways []string `json:"gateways"`
@@ -35,13 +35,13 @@ type virtualService struct {
 	} `json:"spec"`
 }
 
-// match is what a request must have for a route: one of those that a route has.
+// match is one of a route's conditions; a request must meet one of them.
 type match struct {
 	URI     textMatch            `json:"uri"`
 	Headers map[string]textMatch `json:"headers"`
 }
 
-// textMatch is how a text must be; nothing is asked of it where both are empty.
+// textMatch is a condition for a text; if both fields are empty, every text matches.
 type textMatch struct {
 	Exact  string `json:"exact"`
 	Prefix string `json:"prefix"`
@@ -60,7 +60,7 @@ func (m match) takes(path string, header http.Header) bool {
 	return m.URI.takes(path)
 }
 
-// read returns what decides, or false where the VirtualService is for none of gateways.
+// read returns the fields that decide, or false if the VirtualService is for none of gateways.
 func read(object *unstructured.Unstructured, gateways []types.NamespacedName) (service virtualService, serves bool, err error) {
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &service); err != nil {
 		return service, false, fmt.Errorf("VirtualService %s/%s: %w", object.GetNamespace(), object.GetName(), err)
@@ -74,8 +74,8 @@ func read(object *unstructured.Unstructured, gateways []types.NamespacedName) (s
 	}), nil
 }
 
-// serviceFor is the Service that a request is for: that of the first route that takes it, by chance where it has several. It is empty
-// where no route does, and where the gateway answers by itself.
+// serviceFor returns the Service for a request: that of the first matching route, drawn at random
+// if the route has several. It is empty if no route matches, or if the gateway answers by itself.
 func serviceFor(object *unstructured.Unstructured, gateways []types.NamespacedName, path string, header http.Header) (string, error) {
 	service, serves, err := read(object, gateways)
 	if err != nil || !serves {
@@ -103,14 +103,14 @@ func serviceFor(object *unstructured.Unstructured, gateways []types.NamespacedNa
 	return "", nil
 }
 
-// serviceName is the name of a Service of this namespace, whose domain may follow.
+// serviceName returns the name of a Service of this namespace, from a host that may have a domain.
 func serviceName(host string) string {
 	name, _, _ := strings.Cut(host, ".")
 	return name
 }
 
-// shareOf is the part of the requests, 0 to 1, that each Service gets of those that came in by one of gateways: by the first route
-// that any path takes.
+// shareOf returns each Service's part, 0 to 1, of the requests that came in through one of
+// gateways. The first route that accepts every path decides.
 func shareOf(object *unstructured.Unstructured, gateways []types.NamespacedName) (map[string]float64, error) {
 	service, serves, err := read(object, gateways)
 	if err != nil || !serves {
@@ -138,7 +138,7 @@ func shareOf(object *unstructured.Unstructured, gateways []types.NamespacedName)
 	return nil, nil
 }
 
-// endpoints are the pods that a Service sends requests to.
+// endpoints returns the pods to which a Service sends requests.
 func endpoints(service *corev1.Service, replicas []*replica) []*replica {
 	if service == nil || len(service.Spec.Selector) == 0 {
 		return nil

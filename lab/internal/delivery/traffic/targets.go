@@ -11,7 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Pods say by annotations that, and where, they are scraped; the job kubernetes-pods of the chart prometheus goes by them.
+// Annotations of a pod say whether, and where, it is scraped; the job kubernetes-pods of the chart
+// prometheus reads them.
 const (
 	scrapeAnnotation = "prometheus.io/scrape"
 	portAnnotation   = "prometheus.io/port"
@@ -25,8 +26,9 @@ type targetGroup struct {
 
 var notInLabels = regexp.MustCompile(`[^a-zA-Z0-9_]`)
 
-// labels are those that the platform's Prometheus gives the series of a pod: the relabelling of the chart's job kubernetes-pods
-// keeps the pod's own labels, with _ for what a name may not have, and adds these three.
+// labels returns the labels that the platform's Prometheus gives the series of a pod. The
+// relabelling of the chart's job kubernetes-pods keeps the pod's own labels, with _ in place of
+// characters that a name may not have, and adds these three.
 func labels(pod *corev1.Pod) map[string]string {
 	all := map[string]string{}
 	for name, value := range pod.Labels {
@@ -39,7 +41,8 @@ func labels(pod *corev1.Pod) map[string]string {
 
 func metricsPath(pod string) string { return "/pods/" + pod + "/metrics" }
 
-// serveTargets lists each pod as a target of its own, so that Prometheus' own series of a target, such as up, have its labels.
+// serveTargets lists each pod as a target of its own, so that Prometheus' own series of a target,
+// such as up, have the pod's labels.
 func (t *Traffic) serveTargets(w http.ResponseWriter, _ *http.Request) {
 	groups := []targetGroup{}
 	add := func(pod *corev1.Pod) {

@@ -1,6 +1,7 @@
-// Package traffic simulates the users of the reference service where its pods are not executed: it sends requests the way they would
-// go, through the Application Gateway's backend and the load balancer to the mesh's gateway, and from there by the weights of the
-// VirtualService. It serves to Prometheus what each pod would have counted.
+// Package traffic simulates the users of the reference service where its pods are not executed. It
+// sends requests on their real way: through the Application Gateway's backend and the load balancer
+// to the mesh's gateway, and from there by the weights of the VirtualService. For each pod it
+// serves to Prometheus the counters that the pod would have.
 package traffic
 
 import (
@@ -38,21 +39,21 @@ import (
 const (
 	// application is the name of the VirtualService.
 	application = "gridos"
-	// revisionLabel is what Argo Rollouts tells the pods of a revision by.
+	// revisionLabel is the label with which Argo Rollouts distinguishes the pods of a revision.
 	revisionLabel = "rollouts-pod-template-hash"
-	// tick is how often requests come.
+	// tick is the interval at which requests are sent.
 	tick = 200 * time.Millisecond
 )
 
-// Traffic is the users' requests. Set the exported fields, call Start, and Stop at the end. The other methods may be called from
-// several goroutines.
+// Traffic sends the users' requests. Set the exported fields, call Start, and Stop at the end.
+// Several goroutines may call the other methods.
 type Traffic struct {
 	// Config reaches the cluster.
 	Config *rest.Config
 	// Rate is the number of requests per second at the start; SetRate changes it.
 	Rate float64
-	// Backends are where the Application Gateway sends requests at present; without one they are not answered. It may be called
-	// several times a second.
+	// Backends returns the targets to which the Application Gateway sends requests at present;
+	// without one the requests are not answered. It may be called several times a second.
 	Backends func() []Backend
 
 	pods     corelisters.PodNamespaceLister
@@ -69,34 +70,37 @@ type Traffic struct {
 	gateways   map[types.UID]*gateway
 	revisions  map[string]*Revision
 	unanswered float64
-	// refused is the part of a request for each Service that found no pod and was not counted by a gateway.
+	// refused is, for each Service, the uncounted fraction of a request that found no pod.
 	refused map[string]float64
 	ticks   int
 	lost    error
 }
 
-// Revision is what users saw of one revision of the service.
+// Revision is the users' experience with one revision of the service.
 type Revision struct {
-	// Hash is Argo Rollouts' name of the revision, the value of the label rollouts-pod-template-hash.
+	// Hash is Argo Rollouts' hash of the revision, the value of the label
+	// rollouts-pod-template-hash.
 	Hash string
-	// Tag is that of the image.
+	// Tag is the tag of the image.
 	Tag string
-	// Requests is how many were answered, and Failed how many of them with an error.
+	// Requests is the number of answered requests, and Failed the number of those answered with an
+	// error.
 	Requests, Failed uint64
 }
 
-// Seen is what users saw since the start; the difference of two tells of the time between.
+// Seen is the users' experience since the start; the difference of two is that of the time between.
 type Seen struct {
-	// Revisions have all that answered, also those whose pods are gone, by their hash.
+	// Revisions are all revisions that answered, sorted by hash; those whose pods are gone are
+	// included.
 	Revisions []Revision
-	// Unanswered is how many requests found no pod that was ready, or no way to one.
+	// Unanswered is the number of requests that found no ready pod, or no way to one.
 	Unanswered uint64
 }
 
-// Enough requests are so many that "none failed" says something.
+// Enough is the number of requests that makes "none failed" meaningful.
 const Enough = 100
 
-// Since is what users saw after they had seen before.
+// Since returns the experience since before.
 func (s Seen) Since(before Seen) (between Seen) {
 	between.Unanswered = s.Unanswered - before.Unanswered
 	for _, revision := range s.Revisions {
@@ -112,7 +116,8 @@ func (s Seen) Since(before Seen) (between Seen) {
 	return between
 }
 
-// Requests are how many were made, and how many of them were not answered, or not well.
+// Requests returns the number of all requests, and of those that were not answered or were answered
+// with an error.
 func (s Seen) Requests() (all, failed uint64) {
 	all, failed = s.Unanswered, s.Unanswered
 	for _, r := range s.Revisions {
@@ -121,7 +126,7 @@ func (s Seen) Requests() (all, failed uint64) {
 	return all, failed
 }
 
-// Start begins with the requests and with serving metrics, on a free port of the loopback interface.
+// Start begins to send requests, and to serve metrics on a free port of the loopback interface.
 func (t *Traffic) Start(ctx context.Context) error {
 	if t.end != nil {
 		return errors.New("traffic: already started; stop it first")
@@ -137,7 +142,7 @@ func (t *Traffic) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("traffic: make a client for the API server: %w", err)
 	}
-	for _, kind := range []schema.GroupVersionResource{virtualServices, configs} { // an informer would wait for the kind for ever
+	for _, kind := range []schema.GroupVersionResource{virtualServices, configs} { // without the kind an informer would wait for ever
 		_, err = objects.Resource(kind).Namespace(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{Limit: 1})
 		if apierrors.IsNotFound(err) {
 			return fmt.Errorf("traffic: the cluster knows no %s of networking.istio.io/v1; bring the mesh up, as infra does, first",
@@ -220,7 +225,7 @@ type watch interface {
 	Shutdown()
 }
 
-// Stop ends the requests and the serving of metrics. Stopping what does not run is no error.
+// Stop ends the requests and the serving of metrics. Stopping a stopped Traffic is no error.
 func (t *Traffic) Stop() error {
 	if t.end == nil {
 		return nil
@@ -230,24 +235,25 @@ func (t *Traffic) Stop() error {
 	return end()
 }
 
-// SDURL is where Prometheus finds the pods, by HTTP service discovery. It is known once Start has returned.
+// SDURL is the URL at which Prometheus finds the pods, by HTTP service discovery. It is known after
+// Start has returned.
 func (t *Traffic) SDURL() string { return "http://" + t.address + "/sd" }
 
-// GatewayURL is where a request is answered as the mesh's gateway would answer it, with the path after it. It is known once Start has
-// returned.
+// GatewayURL is a URL that answers a request as the mesh's gateway would, with the path after it.
+// It is known after Start has returned.
 func (t *Traffic) GatewayURL() string { return "http://" + t.address + gatewayPath }
 
 const gatewayPath = "/gateway"
 
-// SetRate sets the number of requests per second from now on; with 0 nobody uses the service.
+// SetRate sets the number of requests per second from now on; with 0 there are no users.
 func (t *Traffic) SetRate(perSecond float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.rate = max(perSecond, 0)
 }
 
-// SetBehaviour tells how pods whose image has a tag answer from now on, also those that there will be. It may be said before
-// Start.
+// SetBehaviour sets how pods whose image has a tag answer from now on, future pods included. It may
+// be called before Start.
 func (t *Traffic) SetBehaviour(tag string, behaviour Behaviour) error {
 	if err := behaviour.check(); err != nil {
 		return fmt.Errorf("behaviour of %s: %w", tag, err)
@@ -273,7 +279,7 @@ func (t *Traffic) PerSecond(pod string) float64 {
 	return 0
 }
 
-// Seen is what users saw since Start.
+// Seen returns the users' experience since Start.
 func (t *Traffic) Seen() Seen {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -285,7 +291,8 @@ func (t *Traffic) Seen() Seen {
 	return seen
 }
 
-// Lost is why requests do not reach the mesh's gateway at present, or nil if all do.
+// Lost returns the reason why requests do not reach the mesh's gateway at present, or nil if all
+// do.
 func (t *Traffic) Lost() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -300,7 +307,8 @@ func (t *Traffic) reset() {
 	t.gateways, t.refused = map[types.UID]*gateway{}, map[string]float64{}
 }
 
-// run lets requests come for as long as passes, so that the rate is right on a machine that is too busy for each tick.
+// run sends the requests for the time that has passed, so that the rate is right on a machine that
+// is too busy for each tick.
 func (t *Traffic) run(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -314,7 +322,7 @@ func (t *Traffic) run(ctx context.Context) {
 				utilruntime.HandleErrorWithContext(ctx, err, "traffic: requests have no way to the pods")
 			}
 			last = now
-			// Once for each reason: this goes on for as long as the reason does.
+			// Each reason is reported once, although it lasts.
 			if lost := t.Lost(); lost != nil && lost.Error() != said {
 				said = lost.Error()
 				utilruntime.HandleErrorWithContext(ctx, lost, "traffic: requests do not reach the mesh's gateway")
@@ -323,7 +331,7 @@ func (t *Traffic) run(ctx context.Context) {
 	}
 }
 
-// advance lets the requests of a stretch of time come.
+// advance sends the requests for the passed time.
 func (t *Traffic) advance(passed time.Duration) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -357,7 +365,8 @@ func (t *Traffic) advance(passed time.Duration) error {
 	return err
 }
 
-// send lets the requests for a Service come, so many a second, through one of the gateways. All of them take turns.
+// send sends requests for a Service at a rate per second, through one of the gateways. All gateways
+// take turns.
 func (t *Traffic) send(service string, perSecond float64, passed time.Duration, to []*replica, gateways []*gateway) {
 	count := func(int, uint64) {}
 	if len(gateways) > 0 { // without one none arrives
@@ -383,7 +392,7 @@ func (t *Traffic) send(service string, perSecond float64, passed time.Duration, 
 	}
 }
 
-// behaviour is how the version with a tag answers.
+// behaviour returns the behaviour of the version with a tag.
 func (t *Traffic) behaviour(tag string) Behaviour {
 	if behaviour, said := t.behaviours[tag]; said {
 		return behaviour
@@ -391,7 +400,8 @@ func (t *Traffic) behaviour(tag string) Behaviour {
 	return Good
 }
 
-// look finds the pods that run, and returns them without any requests yet. What one counted that is gone, is gone.
+// look finds the running pods, and returns them without any requests yet. The counters of a deleted
+// pod are lost.
 func (t *Traffic) look() ([]*replica, error) {
 	pods, err := t.pods.List(k8slabels.Everything())
 	if err != nil {
@@ -415,8 +425,8 @@ func (t *Traffic) look() ([]*replica, error) {
 	return replicas, nil
 }
 
-// shares is the part of the requests that each Service gets of those that came in by one of gateways. Before there is a
-// VirtualService, none gets any.
+// shares returns each Service's part of the requests that came in through one of gateways. Without
+// a VirtualService it is 0.
 func (t *Traffic) shares(gateways []types.NamespacedName) (map[string]float64, error) {
 	virtual, err := t.virtualService()
 	if err != nil || virtual == nil {
@@ -425,7 +435,7 @@ func (t *Traffic) shares(gateways []types.NamespacedName) (map[string]float64, e
 	return shareOf(virtual, gateways)
 }
 
-// virtualService is nil where there is none.
+// virtualService returns nil if there is none.
 func (t *Traffic) virtualService() (*unstructured.Unstructured, error) {
 	object, err := t.virtual.Get(application)
 	if apierrors.IsNotFound(err) {

@@ -36,7 +36,7 @@ import (
 
 const repository = "../../../.."
 
-// What is simulated here must be what the service counts.
+// The simulated metrics must be the service's own.
 func TestUnit_MetricsAreThoseOfTheService(t *testing.T) {
 	source := func(path string) string {
 		content, err := os.ReadFile(filepath.Join(repository, "src", "internal", path))
@@ -61,8 +61,8 @@ func TestUnit_MetricsAreThoseOfTheService(t *testing.T) {
 	}
 }
 
-// Few requests, as a canary of ten per cent gets in a quarter of a minute, are what many are: the same share fails, and the same
-// share is slow, whatever the ticks were.
+// Few requests, such as a canary's ten per cent in a quarter of a minute, behave as many do: the
+// same share fails, and the same share is slow, whatever the ticks were.
 func TestUnit_AFewRequestsBehaveAsManyWould(t *testing.T) {
 	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Image: "registry:5000/gridos:v7@sha256:0"}}}}
 	r := newReplica(pod)
@@ -111,7 +111,8 @@ func TestUnit_ImpossibleBehaviourIsRefused(t *testing.T) {
 	}
 }
 
-// Requests go where the weights say, and a real Prometheus, asked what the analysis asks, sees how each revision behaves.
+// Requests follow the weights, and a real Prometheus, with the queries of the analysis, sees how
+// each revision behaves.
 func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	path, err := exec.LookPath("prometheus")
 	if err != nil {
@@ -161,7 +162,7 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	within(`sum(rate(gridos_http_requests_total[5s]))`, 390, 410)
 	within(`sum(rate(gridos_http_requests_total{pod="old-1",namespace="gridos",app_kubernetes_io_name="gridos"}[5s]))`, 175, 185)
 	within(`sum(rate(istio_requests_total{namespace="aks-istio-ingress",reporter="source"}[5s]))`, 390, 410)
-	within(`count(up{job="kubernetes-pods",namespace="gridos"} == 1)`, 4, 4) // one is not ready, and is asked all the same
+	within(`count(up{job="kubernetes-pods",namespace="gridos"} == 1)`, 4, 4) // one is not ready, and is scraped all the same
 	within(`count(gridos_http_requests_total{pod="new-2"}) or vector(0)`, 0, 0)
 	assert.InDelta(t, 180, users.PerSecond("old-1"), 1e-9)
 	assert.InDelta(t, 40, users.PerSecond("new-1"), 1e-9)
@@ -176,7 +177,8 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	assert.Zero(t, stable.Failed)
 	assert.Zero(t, seen.Unanswered)
 
-	// A fix of the behaviour is seen, and so is that nobody comes any more: NaN, which the analysis knows from no answer.
+	// Prometheus sees a fix of the behaviour. It also sees that there are no requests any more:
+	// NaN, which the analysis distinguishes from no answer.
 	require.NoError(t, users.SetBehaviour("v2", Good))
 	within(queries["failed"], 0, 0)
 	within(queries["failed-by-route"], 0, 0)
@@ -196,13 +198,14 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 		}
 	}, 30*time.Second, 250*time.Millisecond)
 
-	// What a pod counted goes with it, and requests to a Service without pods are not answered.
+	// A deleted pod takes its counters with it, and requests to a Service without pods are not
+	// answered.
 	c.remove("new-1")
 	within(`count(up{namespace="gridos"} == 1)`, 3, 3)
 	within(`count(gridos_http_requests_total{rollouts_pod_template_hash="new"}) or vector(0)`, 0, 0)
 	users.SetRate(400)
 	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.Positive(c, users.Seen().Unanswered) }, 10*time.Second, tick)
-	// The gateway knows of the requests that no pod answered, and so does the analysis.
+	// The gateway counts the requests that no pod answered, and so the analysis sees them.
 	within(queries["failed"], 1, 1)
 	code, _ = throughGateway(t, users, "/version", "canary")
 	assert.Equal(t, http.StatusServiceUnavailable, code)
@@ -236,7 +239,7 @@ func (c cluster) service(name, hash string) {
 	require.NoError(c, err)
 }
 
-// weigh sets the weights of the VirtualService as it is in the application's manifests.
+// weigh sets the weights of the VirtualService in the application's manifests.
 func (c cluster) weigh(stable, canary int64) {
 	c.Helper()
 	content, err := os.ReadFile(filepath.Join(repository, "applications", "gridos", "base", "ingress.yaml"))
@@ -286,7 +289,7 @@ func (c cluster) remove(pod string) {
 	require.NoError(c, c.core.CoreV1().Pods(naming.NamespaceGridOS).Delete(c.Context(), pod, metav1.DeleteOptions{GracePeriodSeconds: &at}))
 }
 
-// throughGateway asks as Argo Rollouts does, and returns the code and what was answered.
+// throughGateway sends a request as Argo Rollouts does, and returns the code and the answer.
 func throughGateway(t *testing.T, users *Traffic, path, revision string) (code int, answer string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, users.GatewayURL()+path, http.NoBody)
@@ -300,8 +303,8 @@ func throughGateway(t *testing.T, users *Traffic, path, revision string) (code i
 	return response.StatusCode, string(text)
 }
 
-// queries are those of the AnalysisTemplates by the names of their metrics, over five seconds, for "new" as the canary and "old" as the
-// stable revision.
+// queries are the queries of the AnalysisTemplates by the names of their metrics, over five
+// seconds, with "new" as the canary and "old" as the stable revision.
 func queries(t *testing.T) map[string]string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(repository, "applications", "gridos", "base", "analysis-templates.yaml"))

@@ -22,7 +22,7 @@ func TestUnit_ConnectionsOfOtherUsersAreClosed(t *testing.T) {
 		t.Skip("only Linux tells whose a connection is")
 	}
 	for name, c := range map[string]struct {
-		// owner is the user that the server takes itself for, as seen from the one that runs this test.
+		// admits has the users that the server admits, as seen by the user who runs this test.
 		admits   func(uint64) bool
 		answered bool
 	}{
@@ -56,7 +56,8 @@ func TestUnit_ConnectionsOfOtherUsersAreClosed(t *testing.T) {
 	}
 }
 
-// Where the test may be somebody else it is, instead of having the server take itself for another.
+// A test that may run its client as another user does so, instead of giving the server another user
+// as above.
 func TestUnit_NobodyElseIsGreeted(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
@@ -70,7 +71,7 @@ func TestUnit_NobodyElseIsGreeted(t *testing.T) {
 	require.NoError(t, err)
 	heard := func(uid uint32) string {
 		command := exec.CommandContext(t.Context(), "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/"+port+"; read -r greeting <&3; echo \"heard $greeting\"")
-		command.Dir = "/" // where everybody may be
+		command.Dir = "/" // every user may enter this folder
 		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 		text, err := command.Output()
 		require.NoError(t, err)
@@ -83,7 +84,7 @@ func TestUnit_NobodyElseIsGreeted(t *testing.T) {
 	require.ErrorIs(t, <-served, net.ErrClosed)
 }
 
-// greet says hello to whoever is let in.
+// greet says hello to each admitted client.
 func greet(listener net.Listener) error {
 	for {
 		connection, err := listener.Accept()
@@ -99,7 +100,7 @@ func greet(listener net.Listener) error {
 	}
 }
 
-// Root reads everything anyway, and nobody else is this user.
+// Root reads everything anyway, and no other user shares this id.
 func TestUnit_ThisUserAndRootAreAdmitted(t *testing.T) {
 	t.Parallel()
 	admits := sameUser(1000)
@@ -109,7 +110,7 @@ func TestUnit_ThisUserAndRootAreAdmitted(t *testing.T) {
 	assert.False(t, sameUser(0)(1000))
 }
 
-// What has been sent and closed before anybody looked belongs to nobody: the kernel would say that it is root's.
+// A connection that was closed before the server looked has no user: the kernel would report root.
 func TestUnit_WhoIsGoneIsNotAdmitted(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -126,7 +127,7 @@ func TestUnit_WhoIsGoneIsNotAdmitted(t *testing.T) {
 	accepted, err := listener.Listener.Accept()
 	require.NoError(t, err)
 	defer accepted.Close()
-	// The kernel takes a moment to forget whose the closed end was.
+	// The kernel takes a moment to forget the user of the closed end.
 	assert.Eventually(t, func() bool {
 		_, known := listener.userOf(accepted)
 		return !known

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// stopTimeout is how long requests that run may take to end when the server stops.
+// stopTimeout is how long running requests may take to end when the server stops.
 const stopTimeout = 10 * time.Second
 
-// Server is a running one.
+// Server is a running server.
 type Server struct {
 	name   string
 	server *http.Server
@@ -25,7 +25,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	stopping bool
-	unused   map[net.Conn]bool // connections on which there was no request yet
+	unused   map[net.Conn]bool // connections without any request yet
 }
 
 // Serve begins to answer. The caller stops the server.
@@ -36,7 +36,8 @@ func (l *Listener) Serve(handler http.Handler, problems *log.Logger) *Server {
 	return s
 }
 
-// SetAway has every request answered with 503 Service Unavailable, as by a load balancer whose service is down, until it is set back.
+// SetAway makes the server answer every request with 503 Service Unavailable, as a load balancer
+// does whose service is down, until it is set back.
 func (s *Server) SetAway(away bool) { s.away.Store(away) }
 
 func (s *Server) unlessAway(handler http.Handler) http.Handler {
@@ -49,8 +50,8 @@ func (s *Server) unlessAway(handler http.Handler) http.Handler {
 	})
 }
 
-// note keeps the unused connections. Shutdown would wait five seconds for a request on each, and clients open more connections than
-// they need.
+// note records the unused connections. Shutdown would wait five seconds for a request on each, and
+// clients open more connections than they need.
 func (s *Server) note(connection net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,19 +59,19 @@ func (s *Server) note(connection net.Conn, state http.ConnState) {
 	case state != http.StateNew:
 		delete(s.unused, connection)
 	case s.stopping:
-		_ = connection.Close() // nobody has said anything on it
+		_ = connection.Close() // no request has arrived on it
 	default:
 		s.unused[connection] = true
 	}
 }
 
-// Stop lets requests that run end, and ends the server. Stopping twice is no error.
+// Stop lets running requests end, and ends the server. Stopping twice is no error.
 func (s *Server) Stop() error {
 	s.mu.Lock()
 	again := s.stopping
 	s.stopping = true
 	for connection := range s.unused {
-		_ = connection.Close() // nobody has said anything on it
+		_ = connection.Close() // no request has arrived on it
 	}
 	s.mu.Unlock()
 	if again {

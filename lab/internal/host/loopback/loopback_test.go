@@ -71,7 +71,7 @@ func TestUnit_StoppingWaitsForRequestsAndForNothingElse(t *testing.T) {
 	stopped := make(chan error, 1)
 	began := time.Now()
 	go func() { stopped <- server.Stop() }()
-	// The server is about to stop when it closes this connection.
+	// When the server closes this connection, it is about to stop.
 	_, err = unused.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
 	close(answer)

@@ -4,8 +4,9 @@ package process
 
 import "syscall"
 
-// childAttributes give a child its own process group, so that Ctrl-C in the terminal reaches the lab alone and the lab
-// stops its children in order. What a killed lab leaves behind, Reap ends.
+// childAttributes give a child its own process group, so that Ctrl-C in the terminal reaches only
+// the lab and the lab stops its children in order. Reap ends the processes that a killed lab
+// leaves.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

@@ -9,17 +9,18 @@ import (
 	"time"
 )
 
-// Loopback is the address that everything listens on.
+// Loopback is the address on which all components listen.
 const Loopback = "127.0.0.1"
 
-// The range lies below the ports that Linux, macOS and Windows give to outgoing connections: a port from there could be
-// taken by a connection of etcd's or the API server's own in the second before the component binds it.
+// The range is below the ports that Linux, macOS and Windows give to outgoing connections. A port
+// from there could be taken by a connection of etcd or the API server in the second before the
+// component binds it.
 const (
 	firstPort = 20000
 	lastPort  = 32000
 )
 
-// FreePorts finds n different ports on Loopback that nobody listens on.
+// FreePorts finds n different ports on Loopback on which no process listens.
 func FreePorts(n int) ([]int, error) {
 	const tries = 200
 	ports := map[int]bool{}
@@ -39,7 +40,7 @@ func FreePorts(n int) ([]int, error) {
 	return nil, fmt.Errorf("no %d free ports on %s between %d and %d after %d tries", n, Loopback, firstPort, lastPort, tries)
 }
 
-// IsFree tells whether nobody listens on a port of Loopback.
+// IsFree reports whether no process listens on a port of Loopback.
 func IsFree(port int) bool {
 	listener, err := net.Listen("tcp4", HostPort(port))
 	if err != nil {
@@ -48,11 +49,13 @@ func IsFree(port int) bool {
 	return listener.Close() == nil
 }
 
-// portReleaseTimeout bounds the wait for the port of an earlier start. A port that somebody else took meanwhile costs it too.
+// portReleaseTimeout bounds the wait for the port of an earlier start. If another process has taken
+// the port, the whole timeout passes.
 const portReleaseTimeout = 3 * time.Second
 
-// BecomesFree tells whether nobody listens on a port of Loopback, soon: a process that was killed is gone from the list of processes a
-// moment before its sockets are, a long moment on a busy machine.
+// BecomesFree reports whether a port of Loopback is free now or becomes free soon. A killed process
+// disappears from the list of processes a moment before its sockets do, a long moment on a busy
+// machine.
 func BecomesFree(ctx context.Context, port int) bool {
 	deadline := time.NewTimer(portReleaseTimeout)
 	defer deadline.Stop()
@@ -70,5 +73,5 @@ func BecomesFree(ctx context.Context, port int) bool {
 	return true
 }
 
-// HostPort is the address of a port of Loopback, as host:port.
+// HostPort returns the address of a port of Loopback, as host:port.
 func HostPort(port int) string { return net.JoinHostPort(Loopback, strconv.Itoa(port)) }

@@ -1,5 +1,5 @@
-// Package process runs the programs that a lab consists of as child processes: it waits until each is ready, notices when one ends
-// by itself, and ends them in order.
+// Package process runs the programs of a lab as child processes: it waits until each is ready,
+// notices if one ends by itself, and stops them in order.
 package process
 
 import (
@@ -20,29 +20,30 @@ const (
 	// StartTimeout bounds the wait for one process. It is generous because the first start on a cold two-core machine reads
 	// hundreds of MB of binaries; a process that dies ends the wait at once.
 	StartTimeout = 2 * time.Minute
-	// StopTimeout is how long a process may take to end by itself before it is killed.
+	// StopTimeout is how long a process may take to end after a signal before it is killed.
 	StopTimeout = 15 * time.Second
-	// pollInterval is how often readiness is asked for.
+	// pollInterval is how often readiness is checked.
 	pollInterval = 100 * time.Millisecond
 )
 
-// Process is one child process. Set the exported fields, call Start, and call Stop at the end; a stopped process can be started
-// again. It ends with the calling process on Linux, however that ends.
+// Process is one child process. Set the exported fields, call Start, and call Stop at the end; a
+// stopped process can be started again. On Linux it ends together with the calling process, however
+// that ends.
 type Process struct {
-	// Name is what errors call it, such as kube-scheduler.
+	// Name is its name in errors, such as kube-scheduler.
 	Name string
 	// Path is the absolute path of the binary.
 	Path string
 	Args []string
 	// Env has variables, NAME=value, that are added to those of Environment.
 	Env []string
-	// Dir is the folder that it works in; the calling process' own if it is empty.
+	// Dir is its working directory; that of the calling process if it is empty.
 	Dir string
-	// Log is the file that takes what the process prints. It is written anew by each Start, with mode 0600.
+	// Log is the file for the output of the process. Each Start replaces it, with mode 0600.
 	Log string
 	// Ready is a URL that answers 200 when the process is ready, or tcp://host:port for one that is ready when it listens.
 	Ready string
-	// CA is the certificate file that Ready is verified with, if it is https.
+	// CA is the certificate file with which Ready is verified, if it is https.
 	CA string
 
 	process *os.Process
@@ -53,8 +54,8 @@ type Process struct {
 	expected bool // the process is supposed to end
 }
 
-// Start runs the process and waits until it is ready, as long as ctx allows. A process that did not get ready still has to be
-// stopped. The error carries the end of the log.
+// Start runs the process and waits until it is ready, as long as ctx allows. A process that did not
+// become ready must still be stopped. The error has the end of the log.
 func (c *Process) Start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: not started: %w", c.Name, err)
@@ -108,7 +109,7 @@ func (c *Process) waitReady(ctx context.Context) error {
 		notReady := ask(ctx)
 		if notReady == nil {
 			select {
-			case <-c.done: // it was somebody else who answered; the next select says how it ended
+			case <-c.done: // another process answered; the next select says how this one ended
 			default:
 				return nil
 			}
@@ -124,7 +125,8 @@ func (c *Process) waitReady(ctx context.Context) error {
 	}
 }
 
-// Stop ends the process: kindly, then by force. A process that was never started is stopped already.
+// Stop ends the process: first with a signal, then by force. A process that was never started
+// counts as stopped.
 func (c *Process) Stop() error {
 	if c.process == nil {
 		return nil
@@ -169,7 +171,7 @@ func (c *Process) Watch(report chan<- error) {
 	}
 }
 
-// ExitError describes a process that ended although nobody asked it to. err may be nil.
+// ExitError describes a process that ended without being asked to. err may be nil.
 func ExitError(name string, err error, log string) error {
 	return fmt.Errorf("%s stopped by itself: %w; its log %s ends with\n%s", name, orEnded(err), log, Tail(log))
 }
@@ -184,7 +186,7 @@ func orEnded(err error) error {
 	return err
 }
 
-// Tail is the last lines of a log, enough to hold a component's reason to give up.
+// Tail returns the last lines of a log, enough to contain a component's reason for giving up.
 func Tail(file string) string {
 	const lines, bytes = 12, 8 << 10
 	content, err := os.ReadFile(file)

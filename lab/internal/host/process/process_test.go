@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// asChild makes the test binary a process that listens on the address, until it is told to end.
+// asChild makes the test binary a process that listens on the address until it gets a signal.
 const asChild = "GRIDOS_TEST_LISTEN"
 
 func TestMain(m *testing.M) {

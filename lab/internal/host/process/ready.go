@@ -13,10 +13,11 @@ import (
 	"time"
 )
 
-// probeTimeout bounds one question whether a process is ready.
+// probeTimeout bounds one check whether a process is ready.
 const probeTimeout = 5 * time.Second
 
-// alone returns an error when somebody listens already where the process is to answer, who would be taken for it.
+// alone returns an error if another process already listens on the address of Ready, because its
+// answers would be taken for those of this one.
 func (c *Process) alone(ctx context.Context) error {
 	where, err := url.Parse(c.Ready)
 	if err != nil {
@@ -29,10 +30,10 @@ func (c *Process) alone(ctx context.Context) error {
 	return nil
 }
 
-// probe asks whether a process is ready. The answer that it is not is an error with the reason.
+// probe checks whether a process is ready. If not, the error has the reason.
 type probe func(ctx context.Context) error
 
-// newProbe returns the probe of c.Ready and what ends it.
+// newProbe returns the probe of c.Ready and a function that closes it.
 func (c *Process) newProbe() (ask probe, end func(), err error) {
 	where, err := url.Parse(c.Ready)
 	if err != nil {

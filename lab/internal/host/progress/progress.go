@@ -1,8 +1,9 @@
-// Package progress shows what the lab is doing while it takes its time.
+// Package progress shows what the lab is doing during long steps.
 //
-// On a terminal every running step owns one live line with a spinner, its elapsed time and its latest detail. Anywhere
-// else (a CI log, a pipe, TERM=dumb) the same steps are plain lines: one when a step starts, a heartbeat while it goes
-// on, one when it ends; so a log always shows what is being waited for.
+// On a terminal every running step has one live line with a spinner, its elapsed time and its
+// latest detail. Anywhere else (a CI log, a pipe, TERM=dumb) the same steps are plain lines: one
+// when a step starts, a heartbeat while it runs, one when it ends. So a log always shows what the
+// lab is waiting for.
 package progress
 
 import (
@@ -40,14 +41,14 @@ type Display struct {
 	stopped  bool
 }
 
-// Step is one thing being waited for. It ends with Done or Fail; whatever is called after that is ignored, so that a
-// deferred Fail behind a Done does no harm.
+// Step is one running step. It ends with Done or Fail; later calls are ignored, so a deferred Fail
+// after a Done does no harm.
 type Step struct {
 	d       *Display
 	name    string
 	started time.Time
 
-	// All below is guarded by d.mu.
+	// d.mu guards all fields below.
 	detail  string
 	ended   bool
 	tracker *pretty.Tracker // the live line, nil on a plain display
@@ -142,7 +143,7 @@ func (s *Step) Update(detail string) {
 	}
 }
 
-// Done ends the step well. The detail sums it up ("12 resources") and may be empty.
+// Done ends the step as a success. The detail sums it up ("12 resources") and may be empty.
 func (s *Step) Done(detail string) {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
@@ -150,7 +151,8 @@ func (s *Step) Done(detail string) {
 	s.endLocked("✓", text.FgGreen, oneLine(detail))
 }
 
-// Fail ends the step badly. Only the first line of the error is shown: whoever returns the error prints it in full.
+// Fail ends the step as a failure. Only the first line of the error is shown, because the command
+// prints the returned error in full.
 func (s *Step) Fail(err error) {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
@@ -159,8 +161,9 @@ func (s *Step) Fail(err error) {
 	s.endLocked("✗", text.FgRed, oneLine(first))
 }
 
-// endLocked shows the step's last line. The renderer ends with the last live step: an idle display leaves the terminal
-// to others, and its caller can be sure that the line is on the screen.
+// endLocked shows the step's last line. The renderer ends with the last live step, so that an idle
+// display leaves the terminal to other writers, and its caller can be sure that the line is on the
+// screen.
 func (s *Step) endLocked(mark string, colour text.Color, detail string) {
 	if s.ended {
 		return
@@ -190,7 +193,7 @@ func (s *Step) endLocked(mark string, colour text.Color, detail string) {
 	}
 }
 
-// heartbeat repeats a running step in a plain log and arms itself again.
+// heartbeat repeats a running step in a plain log and starts its timer again.
 func (s *Step) heartbeat() {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
@@ -209,13 +212,13 @@ func (s *Step) liveLine() string {
 	return join(s.name, s.detail)
 }
 
-// writeLocked writes one plain line. A failed write has nowhere to be reported: the display itself is where messages
-// go, and a closed standard error must not end the work.
+// writeLocked writes one plain line. A failed write cannot be reported, because messages go to the
+// display itself. A closed standard error must not end the work.
 func (d *Display) writeLocked(line string) {
 	_, _ = fmt.Fprintln(d.w, line)
 }
 
-// oneLine keeps text that comes from other programs from breaking the one-line-per-step layout.
+// oneLine keeps the output of other programs from breaking the one-line-per-step layout.
 func oneLine(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
@@ -246,8 +249,8 @@ func startRenderer(w io.Writer) *renderer {
 	r.writer.SetOutputWriter(w)
 	r.writer.SetStyle(style)
 	r.writer.SetUpdateFrequency(frame)
-	// The library asks standard output for its width, but the display may be on standard error. Without a width, long
-	// lines wrap and the redrawing counts them wrongly.
+	// The library asks standard output for its width, but the display may be on standard error.
+	// Without a width, long lines wrap and the redrawing counts them wrongly.
 	if f, ok := w.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 			r.writer.SetTerminalWidth(width)

@@ -32,7 +32,7 @@ func (s *screen) String() string {
 	return s.buf.String()
 }
 
-// rows plays the output back like a terminal does: what a user has in front of them at the end.
+// rows plays the output back as a terminal does, and returns what a user sees at the end.
 func (s *screen) rows() []string {
 	var rows []string
 	row := 0

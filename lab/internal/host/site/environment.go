@@ -19,7 +19,8 @@ func (s Site) Variables(record Record) map[string]string {
 		"PULUMI_HOME":                   s.HomeDir(),
 		"PULUMI_DEBUG_PROVIDERS": "azure-native:" + strconv.Itoa(record.AzurePort) +
 			",random:" + strconv.Itoa(record.RandomPort),
-		// Nothing is fetched behind the user's back: what the lab uses is pinned, or is the lab itself.
+		// Nothing is downloaded without the user's knowledge: the lab uses pinned programs, or
+		// itself.
 		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
 		"PULUMI_SKIP_UPDATE_CHECK":                    "true",
 		// Helm, inside the Kubernetes provider, would keep its caches in the user's home.
@@ -29,15 +30,15 @@ func (s Site) Variables(record Record) map[string]string {
 	}
 }
 
-// backendURL has the backend keep no metadata beside its files: it replaces a file at once, but writes metadata in place.
-// Whoever reads meanwhile finds it cut short, and so does everybody after the engine was killed there: "failed to load
-// checkpoint: EOF".
+// backendURL makes the backend keep no metadata beside its files. It replaces a file in one step,
+// but writes metadata in place. A reader during that write gets a truncated file, and after the
+// engine was killed there, every later reader does: "failed to load checkpoint: EOF".
 func (s Site) backendURL() string {
 	address := url.URL{Scheme: "file", Path: s.BackendDir(), RawQuery: "metadata=skip"} // escapes # and % of the path (pulumi/pulumi#16414)
 	return address.String()
 }
 
-// withFirst returns path with dirs before everything else.
+// withFirst returns path with dirs in front.
 func withFirst(dirs []string, path string) string {
 	rest := slices.DeleteFunc(filepath.SplitList(path), func(dir string) bool { return slices.Contains(dirs, dir) })
 	return strings.Join(slices.Concat(dirs, rest), string(os.PathListSeparator))

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// logEnd is how much of a log an error shows, in bytes.
+// logEnd is the part of a log that an error shows, in bytes.
 const logEnd = 4 << 10
 
 // EndOfLog returns the last lines of the log at path, for an error to show.

@@ -12,9 +12,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Record is what the background process tells the lab's other commands about itself.
+// Record is the information of the background process for the lab's other commands.
 type Record struct {
-	// PID is the background process.
+	// PID is the process id of the background process.
 	PID int `json:"pid"`
 	// AzurePort and RandomPort serve the providers on 127.0.0.1.
 	AzurePort  int `json:"azurePort"`
@@ -23,11 +23,11 @@ type Record struct {
 	Tools []string `json:"tools"`
 	// Started is when it started.
 	Started time.Time `json:"started"`
-	// Ending says that a part of it has ended, and that it ends the others.
+	// Ending says that a part of the process has ended, and that it is ending the others.
 	Ending bool `json:"ending,omitempty"`
 }
 
-// Running reads the record of a background process that is alive; ok is false when there is none.
+// Running reads the record of a background process that is alive; ok is false if there is none.
 func (s Site) Running() (record Record, ok bool, err error) {
 	text, err := os.ReadFile(s.RecordFile())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -40,7 +40,7 @@ func (s Site) Running() (record Record, ok bool, err error) {
 		return Record{}, false, fmt.Errorf("%s: %w", s.RecordFile(), err)
 	}
 	alive := flock.New(s.aliveFile())
-	ended, err := alive.TryRLock() // shared: those who only look do not take each other for the process
+	ended, err := alive.TryRLock() // shared, so that two readers do not take each other for the process
 	if err != nil {
 		return record, false, fmt.Errorf("lock %s: %w", s.aliveFile(), err)
 	}
@@ -50,8 +50,9 @@ func (s Site) Running() (record Record, ok bool, err error) {
 	return record, true, nil
 }
 
-// HoldAlive marks the calling process as the site's background process until release is called or the process ends: a lock,
-// unlike a process id, can neither outlive its owner nor be handed to another.
+// HoldAlive marks the calling process as the site's background process until release is called or
+// the process ends. It uses a lock. Unlike a process id, a lock can neither outlive its owner nor
+// pass to another process.
 func (s Site) HoldAlive(ctx context.Context) (release func() error, err error) {
 	alive := flock.New(s.aliveFile())
 	ctx, cancel := context.WithTimeout(ctx, glance)
@@ -62,12 +63,12 @@ func (s Site) HoldAlive(ctx context.Context) (release func() error, err error) {
 	return alive.Unlock, nil
 }
 
-// glance is longer than any look at the lock takes.
+// glance is longer than any check of the lock takes.
 const glance = 2 * time.Second
 
 func (s Site) aliveFile() string { return s.RecordFile() + ".lock" }
 
-// Write publishes the record; readers see the old one or the new one, never a part.
+// Write publishes the record in one step; readers see the old one or the new one, never a part.
 func (s Site) Write(record Record) error {
 	text, err := json.MarshalIndent(record, "", "  ")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package site knows where the lab keeps things: everything of one environment lives under .lab/<environment> in the
-// checkout, so that two checkouts, or two environments, never meet.
+// Package site has the paths of the lab's files: all files of one environment are under
+// .lab/<environment> in the checkout, so two checkouts, or two environments, never share a file.
 package site
 
 import (
@@ -37,8 +37,8 @@ type Site struct {
 	Dir string
 }
 
-// Open returns the site of environment in the checkout that the current directory belongs to. It writes nothing. The error
-// says that the environment is unknown or that there is no checkout.
+// Open returns the site of environment in the checkout of the current directory. It writes nothing.
+// The error says that the environment is unknown or that there is no checkout.
 func Open(environment string) (Site, error) {
 	if !slices.Contains(naming.Environments(), environment) {
 		return Site{}, fmt.Errorf("there is no environment %q; use one of %s",
@@ -55,8 +55,8 @@ func Open(environment string) (Site, error) {
 	}, nil
 }
 
-// Command returns the command line by which a person has the lab do a verb in the environment: messages
-// name it.
+// Command returns the command line with which a person runs a verb of the lab in the environment,
+// for messages.
 func (s Site) Command(verb string) string {
 	if s.Environment == naming.Environments()[0] { // the default of --stack
 		return "go run ./lab " + verb
@@ -64,7 +64,8 @@ func (s Site) Command(verb string) string {
 	return "go run ./lab " + verb + " -s " + s.Environment
 }
 
-// Temporary returns a site beside s that nothing else uses: for a preview of an environment that is not up. Remove it.
+// Temporary returns a new site beside s, for a preview of an environment that is not up. The caller
+// removes it.
 func (s Site) Temporary() (Site, error) {
 	parent := filepath.Dir(s.Dir)
 	if err := os.MkdirAll(parent, 0o700); err != nil {
@@ -81,8 +82,8 @@ func (s Site) Temporary() (Site, error) {
 // temporary marks the directories of temporary sites.
 const temporary = "-preview-"
 
-// Abandoned returns the temporary sites of s's environment that were not removed. The caller holds the lock, so that
-// nobody uses them.
+// Abandoned returns the temporary sites of s's environment that were not removed. The caller holds
+// the lock, so no other command uses them.
 func (s Site) Abandoned() ([]Site, error) {
 	dirs, err := filepath.Glob(s.Dir + temporary + "*")
 	if err != nil {
@@ -99,7 +100,7 @@ func (s Site) Abandoned() ([]Site, error) {
 func findRepository() (string, error) {
 	start, err := os.Getwd()
 	if err == nil {
-		start, err = filepath.EvalSymlinks(start) // processes are found by their folder, which must have one name
+		start, err = filepath.EvalSymlinks(start) // processes are found by their folder, so it must have one name only
 	}
 	if err != nil {
 		return "", err
@@ -115,7 +116,8 @@ func findRepository() (string, error) {
 	}
 }
 
-// checkPath refuses a checkout at a path that KUBECONFIG and PATH cannot have: a colon divides their elements.
+// checkPath refuses a checkout at a path that KUBECONFIG and PATH cannot contain: a colon separates
+// their elements.
 func checkPath(dir string) error {
 	if strings.ContainsRune(dir, os.PathListSeparator) {
 		return fmt.Errorf("the checkout is at %s, and a colon divides the paths in KUBECONFIG and PATH; move it to a path without one", dir)
@@ -129,34 +131,38 @@ func (s Site) ProjectDir(directory string) string { return filepath.Join(s.Repos
 // ToolsDir holds the nested modules that pin the lab's tools.
 func (s Site) ToolsDir() string { return filepath.Join(s.Repository, "tools") }
 
-// WorkDir is where the engine runs for the named project: copies of the project's files, which the engine may write to.
+// WorkDir is the folder in which the engine runs for the named project. It has copies of the
+// project's files, to which the engine may write.
 func (s Site) WorkDir(project string) string { return filepath.Join(s.Dir, "work", project) }
 
-// ConfigurationFile has the configuration of all projects, as the lab's engine reads it, for the plain Pulumi CLI.
+// ConfigurationFile has the configuration of all projects, the same as the lab's engine uses, for
+// the plain Pulumi CLI.
 func (s Site) ConfigurationFile() string { return projectfile.StackFile(s.Dir, s.Environment) }
 
 // BackendDir holds the stacks' states.
 func (s Site) BackendDir() string { return filepath.Join(s.Dir, "backend") }
 
-// HomeDir is the engine's home: no login or plugin of the user's is used or changed.
+// HomeDir is the engine's home, so that the user's login and plugins are neither used nor changed.
 func (s Site) HomeDir() string { return filepath.Join(s.Dir, "home") }
 
-// TemporaryDir is where the engine and its plugins put temporary files: the Kubernetes provider leaves kubeconfigs there.
+// TemporaryDir is the folder for temporary files of the engine and its plugins: the Kubernetes
+// provider leaves kubeconfigs there.
 func (s Site) TemporaryDir() string { return filepath.Join(s.Dir, "tmp") }
 
 // ControlPlaneDir holds the Kubernetes control plane.
 func (s Site) ControlPlaneDir() string { return filepath.Join(s.Dir, "kubernetes") }
 
-// GitOpsDir holds what delivers from Git. It is there if, and only if, the environment has that.
+// GitOpsDir holds the files of delivery from Git. It exists if, and only if, the environment has
+// delivery from Git.
 func (s Site) GitOpsDir() string { return filepath.Join(s.Dir, "gitops") }
 
-// ChartsDir holds the charts that stand in for the chart repository's.
+// ChartsDir holds the charts that replace those of the chart repository.
 func (s Site) ChartsDir() string { return filepath.Join(s.Dir, "charts") }
 
 // LogFile returns the path of a log.
 func (s Site) LogFile(name string) string { return filepath.Join(s.Dir, "logs", name+".log") }
 
-// ScenariosFile is what happened when scenarios were played the last time: an event in JSON per line.
+// ScenariosFile is the log of the scenarios that were played last: one event in JSON per line.
 func (s Site) ScenariosFile() string { return filepath.Join(s.Dir, "logs", "scenarios.jsonl") }
 
 // AzureFile is the simulated Azure's inventory.
@@ -168,20 +174,20 @@ func (s Site) KubeconfigFile() string { return filepath.Join(s.Dir, "kubeconfig"
 // PassphraseFile holds the passphrase that encrypts the stacks' secrets.
 func (s Site) PassphraseFile() string { return filepath.Join(s.Dir, "passphrase") }
 
-// RecoveryFile is there from when the trace of a killed engine is removed until a recovery, or a removal, is complete: what was interrupted
-// in between must not be forgotten.
+// RecoveryFile exists from the moment when the trace of a killed engine is removed until a
+// recovery, or a removal, is complete. So an interruption in between is not forgotten.
 func (s Site) RecoveryFile() string { return filepath.Join(s.Dir, "recovery") }
 
-// RecordFile tells what the background process serves.
+// RecordFile is the record of the background process.
 func (s Site) RecordFile() string { return filepath.Join(s.Dir, "serve.json") }
 
-// Exists reports whether anything of the environment is there.
+// Exists reports whether any file of the environment exists.
 func (s Site) Exists() bool {
 	_, err := os.Stat(s.Dir)
 	return err == nil
 }
 
-// Prepare creates the site's directories and its passphrase, where they are missing.
+// Prepare creates the site's directories and its passphrase, if they are missing.
 func (s Site) Prepare() error {
 	for _, dir := range []string{s.Dir, s.BackendDir(), s.HomeDir(), s.TemporaryDir(), filepath.Dir(s.LogFile("any"))} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -194,7 +200,7 @@ func (s Site) Prepare() error {
 	return os.WriteFile(s.PassphraseFile(), []byte(rand.Text()), 0o600)
 }
 
-// Remove deletes the site, and the lab's folder when this was its last.
+// Remove deletes the site, and the lab's folder if this was its last one.
 func (s Site) Remove() error {
 	if err := os.RemoveAll(s.Dir); err != nil {
 		return err
@@ -205,12 +211,13 @@ func (s Site) Remove() error {
 func (s Site) removeEmptyFolder() error {
 	err := os.Remove(filepath.Dir(s.Dir))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) {
-		return nil // another environment, or its lock, is there
+		return nil // another environment, or its lock, exists
 	}
 	return err
 }
 
-// Lock waits for no one: the error says that another command works on the environment. The lock ends with the process.
+// Lock does not wait: the error says that another command works on the environment. The lock ends
+// with the process.
 func (s Site) Lock() (unlock func() error, err error) {
 	path := s.Dir + ".lock"
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -225,12 +232,14 @@ func (s Site) Lock() (unlock func() error, err error) {
 		return nil, fmt.Errorf("another lab command works on %s in this checkout; wait for it, or stop it", s.Environment)
 	}
 	return func() error {
-		// Removed while held, so that a folder without environments disappears.
+		// The file is removed while the lock is held, so that a folder without environments
+		// disappears.
 		return errors.Join(os.Remove(path), lock.Unlock(), s.removeEmptyFolder())
 	}, nil
 }
 
-// isStill tells whether the file that was locked is the one that others will find: its last holder removes it.
+// isStill reports whether the locked file is the one that other commands will find: its last holder
+// removes it.
 func isStill(lock *flock.Flock, path string) bool {
 	held, err := lock.Stat()
 	if err != nil {
@@ -240,7 +249,7 @@ func isStill(lock *flock.Flock, path string) bool {
 	return err == nil && os.SameFile(held, found)
 }
 
-// waitStep is how often a condition on the site's files is looked at.
+// waitStep is how often a condition on the site's files is checked.
 const waitStep = 50 * time.Millisecond
 
 // WaitFor returns when done reports true, or with the error of done or ctx.

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Any path will do for a checkout, but for one that lists of paths cannot have.
+// A checkout may be at any path that a list of paths can contain.
 func TestUnit_ACheckoutMayBeAnywhereButAtAColon(t *testing.T) {
 	for folder, works := range map[string]bool{"issue #1, 50%2F ü": true, `it's "quoted" $HOME\`: true, "10:30": false} {
 		root, err := filepath.EvalSymlinks(t.TempDir())

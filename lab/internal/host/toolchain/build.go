@@ -24,15 +24,16 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 )
 
-// errNoGo is the one cause of a failed build whose remedy is not about the network.
+// errNoGo is the only cause of a failed build whose remedy is not about the network.
 var errNoGo = errors.New("there is no go command on PATH")
 
 // unfinished begins the name of a folder in which a build is under way.
 const unfinished = ".unfinished-"
 
-// build makes the binary at s.cached. Builds of all labs of a user run one after the other, guarded by a file lock: two
-// labs that start together do not build the same tool twice, nor fight for memory (the provider's build takes 5 GB). The
-// binary appears by renaming its finished folder, so an interrupted build is never mistaken for a binary.
+// build makes the binary at s.cached. A file lock makes all labs of a user build one after the
+// other. So two labs that start together neither build the same tool twice nor compete for memory
+// (the provider's build takes 5 GB). The binary appears when its finished folder is renamed, so an
+// interrupted build is never mistaken for a binary.
 func (s *search) build(ctx context.Context, step *progress.Step) (err error) {
 	goCommand, err := findGo()
 	if err != nil {
@@ -103,8 +104,9 @@ func (s *search) build(ctx context.Context, step *progress.Step) (err error) {
 	return os.Rename(binDir, final)
 }
 
-// realPath is what the go command calls a folder when it runs there: an overlay names files by absolute paths without links, and
-// a checkout, or its folder of tools, may be a link.
+// realPath returns the name that the go command uses for a folder when it runs there. An overlay
+// names files by absolute paths without links, and a checkout, or its folder of tools, may be a
+// link.
 func realPath(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -113,9 +115,10 @@ func realPath(dir string) (string, error) {
 	return filepath.EvalSymlinks(dir)
 }
 
-// buildFlags are part of the pin: whatever changes here changes the binary.
+// buildFlags are part of the pin: any change here changes the binary.
 func (t Tool) buildFlags(version string) []string {
-	// No paths of this machine and no commit of this repository in the binary: the same pin gives the same bytes.
+	// The binary has no paths of this machine and no commit of this repository, so the same pin
+	// gives the same bytes.
 	flags := []string{"-mod=readonly", "-trimpath", "-buildvcs=false"}
 	if t.LDFlags == "" {
 		return flags
@@ -128,8 +131,9 @@ func (t Tool) buildFlags(version string) []string {
 	return append(flags, "-ldflags="+ldflags)
 }
 
-// cachedPath returns where this pin's binary lies in the lab's cache once it has been built. The key is a hash over all
-// that determines the binary: the nested module's files, the package and flags, the Go version and the platform.
+// cachedPath returns the path of this pin's binary in the lab's cache after it has been built. The
+// key is a hash over everything that determines the binary: the nested module's files, the package
+// and flags, the Go version and the platform.
 func (r *Resolver) cachedPath(t Tool, version string) (string, error) {
 	cache := r.CacheDir
 	if cache == "" {
@@ -160,8 +164,9 @@ func (r *Resolver) cachedPath(t Tool, version string) (string, error) {
 	return filepath.Join(cache, "tools", t.Name+"-"+key, t.Name), nil
 }
 
-// writeOverlay shows the go command the embedded files, which lie in a dependency, as if they were beside the main
-// package, and returns the path of the overlay file (see "go help build", -overlay).
+// writeOverlay presents the embedded files, which are in a dependency, to the go command as if they
+// were beside the main package. It returns the path of the overlay file (see "go help build",
+// -overlay).
 func (s *search) writeOverlay(ctx context.Context, run *goRun, work string) (string, error) {
 	from, err := run.moduleDir(ctx, s.tool.Embed.Module)
 	if err != nil {
@@ -179,8 +184,9 @@ func (s *search) writeOverlay(ctx context.Context, run *goRun, work string) (str
 	return path, os.WriteFile(path, content, 0o600)
 }
 
-// patchedModfile makes copies of the modules that patches change, and returns the path of a go.mod that takes them instead. An
-// overlay cannot do it: the go command lets none replace what is in its module cache.
+// patchedModfile makes copies of the modules that patches change, and returns the path of a go.mod
+// that uses the copies. An overlay cannot do it, because the go command lets no overlay replace a
+// file in its module cache.
 func (s *search) patchedModfile(ctx context.Context, run *goRun, work string) (string, error) {
 	content, err := os.ReadFile(filepath.Join(run.dir, "go.mod"))
 	if err != nil {
@@ -216,7 +222,7 @@ func (s *search) patchedModfile(ctx context.Context, run *goRun, work string) (s
 	if err != nil {
 		return "", err
 	}
-	to := filepath.Join(work, "go.mod") // and the go command looks for go.sum beside it
+	to := filepath.Join(work, "go.mod") // the go command looks for go.sum beside it
 	return to, errors.Join(os.WriteFile(to, content, 0o600), os.WriteFile(filepath.Join(work, "go.sum"), sums, 0o600))
 }
 
@@ -234,8 +240,8 @@ func (p Patch) apply(dir string) error {
 	return os.WriteFile(file, []byte(strings.Replace(string(content), p.Old, p.New, 1)), 0o600)
 }
 
-// ModuleDir returns the folder in the Go module cache of a module that the nested module tools/<folder> pins, such as one
-// that carries manifests. It downloads the module if need be.
+// ModuleDir returns the folder, in the Go module cache, of a module that the nested module
+// tools/<folder> pins, for example one with manifests. It downloads the module if it is missing.
 func (r *Resolver) ModuleDir(ctx context.Context, folder, modulePath string) (string, error) {
 	goCommand, err := findGo()
 	if err != nil {
@@ -257,7 +263,7 @@ func findGo() (string, error) {
 	return path, nil
 }
 
-// lock takes the file lock, calling waiting once if somebody else holds it.
+// lock takes the file lock. If another process holds it, lock calls waiting once.
 func lock(ctx context.Context, path string, waiting func()) (unlock func() error, err error) {
 	l := flock.New(path)
 	locked, err := l.TryLock()
@@ -271,7 +277,8 @@ func lock(ctx context.Context, path string, waiting func()) (unlock func() error
 	return l.Unlock, nil
 }
 
-// sweep removes what a lab that was killed has left. The caller holds the lock, so no build is under way.
+// sweep removes the files that a killed lab has left. The caller holds the lock, so no build is
+// under way.
 func sweep(cache string) error {
 	left, err := filepath.Glob(filepath.Join(cache, unfinished+"*"))
 	if err != nil {
@@ -283,7 +290,7 @@ func sweep(cache string) error {
 	return err
 }
 
-// goRun runs the go command in a nested module and turns what it prints into progress.
+// goRun runs the go command in a nested module and turns its output into progress.
 type goRun struct {
 	command, dir, temp string
 	update             func(detail string)
@@ -294,7 +301,8 @@ type goRun struct {
 	tail     []string
 }
 
-// tailLines is how much of a failed go command's output goes into the error: the end, where the reason stands.
+// tailLines is how many lines of a failed go command's output the error has: the last ones, with
+// the reason.
 const tailLines = 15
 
 func (g *goRun) output(ctx context.Context, args []string) ([]byte, error) {
@@ -303,8 +311,9 @@ func (g *goRun) output(ctx context.Context, args []string) ([]byte, error) {
 	stderr := &lineWriter{line: g.line}
 	cmd := exec.CommandContext(ctx, g.command, args...)
 	cmd.Dir = g.dir
-	// A go.work file around the checkout must not change the pin. GOTMPDIR makes a killed build's leftovers ours to remove. The
-	// go command believes PWD, which may be a link to this very folder.
+	// A go.work file around the checkout must not change the pin. With GOTMPDIR the lab can remove
+	// the leftovers of a killed build. The go command trusts PWD, which may be a link to this very
+	// folder.
 	cmd.Env = append(os.Environ(), "GOWORK=off", "PWD="+g.dir)
 	if g.temp != "" {
 		cmd.Env = append(cmd.Env, "GOTMPDIR="+g.temp)
@@ -319,8 +328,9 @@ func (g *goRun) output(ctx context.Context, args []string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
-// line reads one line of the go command's messages: "go: downloading <module> <version>" for a module and, with -v, the
-// import path of each package that is compiled. Everything else may be the reason of a failure.
+// line reads one line of the go command's messages: "go: downloading <module> <version>" for a
+// module and, with -v, the import path of each compiled package. Any other line may be the reason
+// of a failure.
 func (g *goRun) line(line string) {
 	switch {
 	case line == "":
@@ -345,7 +355,7 @@ func (g *goRun) line(line string) {
 func (g *goRun) moduleDir(ctx context.Context, modulePath string) (string, error) {
 	output, err := g.output(ctx, []string{"mod", "download", "-json", modulePath})
 	var module struct{ Dir, Error string }
-	// A download that failed is described in the output; an exit without any output is only in err.
+	// The output describes a failed download; only err describes an exit without any output.
 	if decodeErr := json.Unmarshal(output, &module); decodeErr != nil && err == nil {
 		err = decodeErr
 	}
@@ -365,7 +375,7 @@ func indent(lines []string) string {
 	return "\n    " + strings.Join(lines, "\n    ") + "\n"
 }
 
-// lineWriter hands complete lines to a function.
+// lineWriter passes complete lines to a function.
 type lineWriter struct {
 	line func(string)
 	rest []byte

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// connectTimeout bounds what a closed network costs before the lab turns to building.
+	// connectTimeout bounds the time lost on a closed network before the lab starts to build.
 	connectTimeout = 5 * time.Second
 	// downloadTimeout bounds a whole download; building takes longer than that on most machines.
 	downloadTimeout = 10 * time.Minute
@@ -26,9 +26,9 @@ const (
 
 // fetcher is a tool's own downloader.
 type fetcher struct {
-	// url is asked first, and briefly: the downloaders themselves retry and wait for minutes.
+	// url is checked first, and briefly: the downloaders themselves retry and wait for minutes.
 	url string
-	// run downloads the tool to where its ownCache function looks.
+	// run downloads the tool to the paths that its ownCache function returns.
 	run func(ctx context.Context, r *Resolver, version string) error
 }
 
@@ -47,8 +47,8 @@ func fetchEnvtest() *fetcher {
 	}
 }
 
-// download runs the tool's own downloader and returns the path of the binary, or "" if there is no downloader. The
-// error tells why it did not work out; it is not the end of the search.
+// download runs the tool's own downloader and returns the path of the binary, or "" if there is no
+// downloader. The error says why it failed; the search goes on.
 func (s *search) download(ctx context.Context, step *progress.Step, unreachable map[string]error) (string, error) {
 	if s.tool.fetch == nil {
 		return "", nil
@@ -81,7 +81,7 @@ func switchedOn(env string) bool {
 	return value != "" && value != "0"
 }
 
-// reach asks whether a URL answers. It honours the usual proxy variables.
+// reach checks whether a URL answers. It honours the usual proxy variables.
 func reach(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*connectTimeout)
 	defer cancel()
@@ -135,8 +135,8 @@ func runInstallPlugin(ctx context.Context, r *Resolver, version string) error {
 	return runTool(ctx, path, "plugin", "install", "resource", "kubernetes", version)
 }
 
-// runSetupEnvtest brings etcd and kube-apiserver together. The index has no entry for every patch release, so a missing
-// one is an ordinary failure.
+// runSetupEnvtest downloads etcd and kube-apiserver together. The index does not have every patch
+// release, so a missing one is an ordinary failure.
 func runSetupEnvtest(ctx context.Context, r *Resolver, _ string) error {
 	kubernetes, err := r.Version(KubeAPIServer)
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// ownGroup makes a cancelled context end the command together with everything it started (compilers, linkers), and
-// keeps a Ctrl-C in the terminal from reaching them before the lab has decided what to do about it.
+// ownGroup makes a cancelled context end the command together with all processes that it started
+// (compilers, linkers). It also keeps a Ctrl-C in the terminal from reaching them before the lab
+// has decided how to react.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
@@ -21,6 +22,6 @@ func ownGroup(cmd *exec.Cmd) {
 		}
 		return err
 	}
-	// A grandchild that has left the group could hold the output open for ever.
+	// A grandchild that has left the group could keep the output open for ever.
 	cmd.WaitDelay = 5 * time.Second
 }

@@ -1,15 +1,15 @@
 // Package toolchain finds the programs that the lab runs: the Pulumi CLI, its Kubernetes provider, and the parts of a
 // Kubernetes control plane.
 //
-// Nobody has to install them. Each is looked for in this order, and the first hit is taken:
+// The user does not install them. Each is looked for in this order, and the first hit is taken:
 //
 //  1. on PATH, or in the tool's own cache (Pulumi's, envtest's), if it has the pinned version;
 //  2. in the lab's cache folder, where an earlier build of the same pin lies;
 //  3. from the tool's own downloader, if the network allows;
 //  4. built from its pinned Go module in tools/ into the lab's cache folder.
 //
-// The pin is the tool's go.mod and go.sum: what is cached is keyed by them, so that every checkout with the same pin
-// shares one build and a changed pin never meets an old binary.
+// The pin is the tool's go.mod and go.sum. They are the key of the cache, so every checkout with
+// the same pin shares one build, and a changed pin never uses an old binary.
 package toolchain
 
 import (
@@ -41,20 +41,21 @@ type Resolver struct {
 	ToolsDir string
 	// CacheDir is where builds are kept; DefaultCacheDir if empty.
 	CacheDir string
-	// Progress shows one step for each tool that takes long; nothing is shown if it is nil. Tools that are found at once
-	// stay silent.
+	// Progress shows one step for each tool that takes long; if it is nil, nothing is shown. Tools
+	// that are found at once have no step.
 	Progress *progress.Display
 	// Offline skips the tools' own downloaders, as EnvOffline does.
 	Offline bool
 
-	catalogue []Tool // replaced by tests; the package's catalogue if nil
+	catalogue []Tool // tests replace it; the package's catalogue if nil
 }
 
 // Paths maps a tool's name to the absolute path of its binary.
 type Paths map[string]string
 
-// Dirs returns the folders of the binaries, each once, in the order in which they belong on a PATH: folders that are on
-// the caller's own PATH come last, because they may also hold other tools in other versions.
+// Dirs returns the folders of the binaries, each once, in the order in which they belong on a PATH.
+// Folders on the caller's own PATH come last, because they may also have other tools in other
+// versions.
 func (p Paths) Dirs() []string {
 	var own, shared []string
 	onPath := filepath.SplitList(os.Getenv("PATH"))
@@ -84,9 +85,10 @@ func DefaultCacheDir() (string, error) {
 	return filepath.Join(dir, "gridos-lab"), nil
 }
 
-// Resolve returns the paths of the named tools, downloading or building what is missing, one after the other: a build
-// uses all cores by itself. It fails with one sentence for the first tool that cannot be had: what was tried, and what
-// to do. A cancelled ctx ends a running build and leaves nothing half-made behind; the error then wraps ctx.Err().
+// Resolve returns the paths of the named tools. It downloads or builds missing tools one after the
+// other, because a build uses all cores by itself. For the first unavailable tool it fails with one
+// sentence: what was tried, and what to do. A cancelled ctx ends a running build and leaves no
+// partial result; the error then wraps ctx.Err().
 func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) {
 	paths := Paths{}
 	var missing []*search
@@ -116,12 +118,13 @@ func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) 
 	return paths, nil
 }
 
-// search is the look-up of one tool: it collects why the earlier sources did not have it.
+// search is the look-up of one tool: it collects the reasons why the earlier sources did not have
+// it.
 type search struct {
 	*Resolver
 	tool    Tool
 	version string // the pinned version, without a leading v
-	cached  string // the path in the lab's cache, there or not
+	cached  string // the path in the lab's cache, whether it exists or not
 	tried   []string
 }
 
@@ -144,7 +147,8 @@ func (r *Resolver) newSearch(name string) (*search, error) {
 // title names the tool and its pin, as in "etcd 3.6.6".
 func (s *search) title() string { return s.tool.Name + " " + s.version }
 
-// find looks where no work is needed and returns "" if the tool is not there. Its error is only a cancelled ctx.
+// find looks in the places that need no work, and returns "" if the tool is in none. Its only error
+// is a cancelled ctx.
 func (s *search) find(ctx context.Context) (string, error) {
 	if len(s.tool.Patches) > 0 {
 		s.tried = append(s.tried, "other copies lack the changes that the lab needs")
@@ -165,7 +169,7 @@ func (s *search) find(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// findInOwnCache looks where the tool's own downloader puts its binaries.
+// findInOwnCache looks in the cache of the tool's own downloader.
 func (s *search) findInOwnCache(ctx context.Context) string {
 	if s.tool.ownCache == nil {
 		return ""
@@ -183,7 +187,7 @@ func (s *search) findInOwnCache(ctx context.Context) string {
 	return ""
 }
 
-// accept says whether the binary has the pinned version, and notes it if not.
+// accept reports whether the binary has the pinned version, and records it if not.
 func (s *search) accept(ctx context.Context, path string) bool {
 	found, err := s.tool.readVersion(ctx, path)
 	if err != nil {
@@ -207,7 +211,7 @@ func (s *search) obtain(ctx context.Context, unreachable map[string]error) (stri
 	step := display.Start(s.title())
 	path, how, err := s.downloadOrBuild(ctx, step, unreachable)
 	if err != nil {
-		// The sentence itself is the caller's to print, once.
+		// The caller prints the sentence itself, once.
 		outcome := errors.New("not available")
 		if ctx.Err() != nil {
 			outcome = errors.New("interrupted")
@@ -241,7 +245,7 @@ func (s *search) downloadOrBuild(
 	return s.cached, "built", nil
 }
 
-// explain adds to a step's detail that a version which the user has installed was passed over.
+// explain adds to a step's detail that an installed version was rejected.
 func (s *search) explain(detail string) string {
 	for _, note := range s.tried {
 		if strings.HasPrefix(note, string(filepath.Separator)) {
@@ -251,7 +255,7 @@ func (s *search) explain(detail string) string {
 	return detail
 }
 
-// unavailable is the last word on a tool that no source has.
+// unavailable is the final error about a tool that no source has.
 func (s *search) unavailable(cause error) error {
 	remedy := fmt.Sprintf("put %s on PATH, or connect to the Go module proxy (GOPROXY) so that it can be built", s.title())
 	if errors.Is(cause, errNoGo) {

@@ -92,14 +92,14 @@ func (b *bench) write(t *testing.T, path, content string, mode fs.FileMode) {
 	require.NoError(t, os.WriteFile(path, []byte(content), mode))
 }
 
-// script puts a program that prints a version where the test wants it.
+// script writes a program that prints a version to the given path.
 func (b *bench) script(t *testing.T, path, version string) string {
 	t.Helper()
 	b.write(t, path, "#!/bin/sh\necho fake version "+version+"\n", 0o700)
 	return path
 }
 
-// fetchInto gives the tool an own cache and a downloader that fills it.
+// fetchInto gives the tool a cache of its own and a downloader that fills it.
 func (b *bench) fetchInto(t *testing.T, path, version, url string) {
 	t.Helper()
 	tool := &b.catalogue[0]
@@ -125,19 +125,19 @@ func TestUnit_LookUpTakesSourcesInOrder(t *testing.T) {
 	server := httpServer(t)
 	b.fetchInto(t, own, "1.2.9", server)
 
-	// Nothing is there, the network is: the downloader wins over building.
+	// The tool is nowhere, and the network works: the downloader is tried before building.
 	assert.Equal(t, own, b.resolve(t))
 	assert.Equal(t, 1, b.fetches)
-	// What it brought is found next time.
+	// The downloaded tool is found the next time.
 	assert.Equal(t, own, b.resolve(t))
 	assert.Equal(t, 1, b.fetches, "no second download")
 	// PATH comes before the tool's own cache.
 	onPath := b.script(t, filepath.Join(b.pathDir, "fake"), "v1.2.0")
 	assert.Equal(t, onPath, b.resolve(t))
-	// Another minor version on PATH does not count.
+	// A copy of another minor version on PATH does not count.
 	b.script(t, onPath, "v1.3.0")
 	assert.Equal(t, own, b.resolve(t))
-	// A downloader that brings another version is no source: the tool is built.
+	// If the downloader brings another version, the tool is built.
 	require.NoError(t, os.Remove(own))
 	b.fetchInto(t, own, "1.1.0", server)
 	built := b.resolve(t)
@@ -153,7 +153,7 @@ func TestUnit_NoDownloadWhenSwitchedOffOrUnreachable(t *testing.T) {
 	for name, prepare := range map[string]func(*testing.T, *bench){
 		"field":       func(_ *testing.T, b *bench) { b.Offline = true },
 		"environment": func(t *testing.T, _ *bench) { t.Helper(); t.Setenv(EnvOffline, "1") },
-		// Nobody listens on port 1 of this machine.
+		// Port 1 of this machine has no listener.
 		"closed network": func(_ *testing.T, b *bench) { b.catalogue[0].fetch.url = "http://127.0.0.1:1/" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestUnit_BuildIsMadeOnceForEachPin(t *testing.T) {
 	assert.Equal(t, first, paths["fake"])
 	assert.Empty(t, b.out.String())
 
-	// Whatever makes another binary makes another key.
+	// Every change that changes the binary changes the key.
 	for file, content := range map[string]string{
 		"go.mod":  strings.Replace(fakeModule["go.mod"], "v1.2.3", "v1.2.4", 1),
 		"go.sum":  "example.com/pin v1.2.3 h1:0000000000000000000000000000000000000000000=\n",
@@ -210,7 +210,7 @@ func TestUnit_EmbeddedFilesComeFromTheDependency(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(b.ToolsDir, "fake", "words.txt")))
 	elsewhere := t.TempDir()
 	b.write(t, filepath.Join(elsewhere, "gen", "words.txt"), "generated", 0o600)
-	// The stand-in answers "go mod download" and leaves all else to the real go command.
+	// The stand-in answers "go mod download" and leaves all other commands to the real go command.
 	goCommand, err := exec.LookPath("go")
 	require.NoError(t, err)
 	b.write(t, filepath.Join(b.pathDir, "go"), `#!/bin/sh
@@ -218,7 +218,7 @@ if [ "$1" = mod ]; then echo '{"Dir":"`+elsewhere+`"}'; exit; fi
 exec `+goCommand+` "$@"
 `, 0o700)
 	b.catalogue[0].Embed = Embed{Module: "example.com/pin", Dir: "gen", Files: []string{"words.txt"}}
-	// As in a copy of a checkout: the go command compares paths without links.
+	// This happens in a copy of a checkout: the go command compares paths without links.
 	link := filepath.Join(t.TempDir(), "tools")
 	require.NoError(t, os.Symlink(b.ToolsDir, link))
 	b.ToolsDir = link
@@ -252,7 +252,7 @@ func TestUnit_CancelEndsTheBuildAndLeavesNothing(t *testing.T) {
 	b := newBench(t)
 	dir := t.TempDir()
 	pidFile := filepath.Join(dir, "pid")
-	// This go command has a child, like a compiler, and a half-written output.
+	// This go command has a child, as with a compiler, and a half-written output.
 	b.write(t, filepath.Join(b.pathDir, "go"), `#!/bin/sh
 [ $1 = build ] || exit 0
 echo half >$4
@@ -293,7 +293,8 @@ wait
 	}
 }
 
-// isZombie tells an ended process that nobody has waited for yet, as happens to orphans in a container without an init.
+// isZombie reports whether a process has ended but was not collected by its parent, as happens to
+// orphans in a container without an init.
 func isZombie(pid int) bool {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	return err == nil && bytes.Contains(stat, []byte(") Z "))
@@ -304,7 +305,7 @@ func TestUnit_UnavailableToolIsOneClearSentence(t *testing.T) {
 	b.fetchInto(t, filepath.Join(t.TempDir(), "fake"), "1.2.3", "http://127.0.0.1:1/")
 	b.script(t, filepath.Join(b.pathDir, "fake"), "0.9.0")
 
-	// Code that does not compile stands for every failing build.
+	// Code that does not compile represents every failing build.
 	b.write(t, filepath.Join(b.ToolsDir, "fake", "main.go"), "package main\n\nfunc main() { undefined() }\n", 0o600)
 	_, err := b.Resolve(t.Context(), "fake")
 	require.Error(t, err)
@@ -341,7 +342,8 @@ func TestUnit_MatchAcceptsOnlyWhatThePinAllows(t *testing.T) {
 	}
 }
 
-// The repository's own tools: every one has a readable pin, and the two numbers that the engine compares are the same.
+// Every tool of the repository has a readable pin, and the two numbers that the engine compares are
+// the same.
 func TestUnit_CatalogueMatchesTheNestedModules(t *testing.T) {
 	r := &Resolver{ToolsDir: filepath.Join("..", "..", "..", "..", "tools"), CacheDir: t.TempDir()}
 	for _, name := range append(All(), setupEnvtest) {
@@ -366,7 +368,7 @@ func TestUnit_FoldersOnTheUsersPATHComeLast(t *testing.T) {
 	assert.Equal(t, []string{"/cache/b", "/cache/c", "/usr/bin"}, paths.Dirs())
 }
 
-// httpServer stands for a download site that answers.
+// httpServer represents a download site that answers.
 func httpServer(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -374,7 +376,8 @@ func httpServer(t *testing.T) string {
 	return server.URL
 }
 
-// A container may have no home: then nothing of the user's is there, and the lab finds or builds its tools as on a new machine.
+// A container may have no home. Then the lab has no files of the user's, and finds or builds its
+// tools as on a new machine.
 func TestUnit_WithoutAHomeNothingIsFoundThere(t *testing.T) {
 	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "KUBEBUILDER_ASSETS"} {
 		t.Setenv(name, "")

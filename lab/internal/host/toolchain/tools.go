@@ -29,11 +29,12 @@ const (
 	Kubectl               = "kubectl"
 	Kustomize             = "kustomize"
 
-	// setupEnvtest is only a downloader of others.
+	// setupEnvtest only downloads other tools.
 	setupEnvtest = "setup-envtest"
 )
 
-// Tool describes one program: how it is pinned, how it is built, and how a copy of it that was found is recognised.
+// Tool describes one program: how it is pinned, how it is built, and how to recognise an installed
+// copy.
 type Tool struct {
 	// Name is the binary's name.
 	Name string
@@ -47,9 +48,9 @@ type Tool struct {
 	LDFlags string
 	// Embed lists files that the main package embeds but which come from a dependency.
 	Embed Embed
-	// Patches change sources of dependencies, for what no flag of the program can say.
+	// Patches change sources of dependencies, where the program has no flag for the change.
 	Patches []Patch
-	// Match says how close the version of a copy that was found must be to the pin.
+	// Match says how close the version of an installed copy must be to the pin.
 	Match Match
 
 	versionArgs []string                                            // make the binary print its version; empty for a provider
@@ -57,20 +58,21 @@ type Tool struct {
 	fetch       *fetcher                                            // the tool's own downloader
 }
 
-// Embed names files of a module in the nested module's build list which the go command shall see beside the main
-// package, so that generated files need not be copied into this repository.
+// Embed names files of a module in the nested module's build list that the go command must see
+// beside the main package, so that generated files need not be copied into this repository.
 type Embed struct {
 	Module string // module path
 	Dir    string // slash-separated folder inside that module
 	Files  []string
 }
 
-// Patch replaces a text in a file of a module in the nested module's build list. A changed copy of the
-// module is built and removed again; nothing of it comes into this repository.
+// Patch replaces a text in a file of a module in the nested module's build list. A changed copy of
+// the module is built and then deleted; no part of it gets into this repository.
 type Patch struct {
 	Module string // module path
 	File   string // slash-separated path inside that module
-	// Old stands in the file exactly once: a pin whose source says something else is an error, not a build without the change.
+	// Old is in the file exactly once: if a pin's source does not have it, that is an error, not a
+	// build without the change.
 	Old, New string
 }
 
@@ -105,7 +107,7 @@ const (
 		" -X k8s.io/component-base/version.gitMajor={major} -X k8s.io/component-base/version.gitMinor={minor}"
 )
 
-// tools is the catalogue. A tool comes after those that its downloader needs.
+// tools is the catalogue. A tool comes after the tools that its downloader needs.
 func tools() []Tool {
 	return []Tool{
 		{
@@ -119,8 +121,8 @@ func tools() []Tool {
 		},
 		{
 			Name: PulumiKubernetes, Module: "pulumi-resource-kubernetes", Package: ".",
-			// The provider's module has no release tags that the Go proxy knows; the SDK that its go.mod asks for carries the
-			// number of the release.
+			// The provider's module has no release tags that the Go proxy knows; the SDK in its
+			// go.mod has the number of the release.
 			Pin:     "github.com/pulumi/pulumi-kubernetes/sdk/v4",
 			LDFlags: stripped + " -X main.version={version}",
 			Embed: Embed{
@@ -154,14 +156,15 @@ func tools() []Tool {
 			LDFlags: stripped, Match: SameMinor, versionArgs: []string{"--version"},
 		},
 		{
-			// One binary is every component of Argo CD, by the name that it is called by.
+			// One binary contains every component of Argo CD; the name by which it is called
+			// selects one.
 			Name: ArgoCD, Module: "argo-cd", Package: "github.com/argoproj/argo-cd/v3/cmd", Pin: "github.com/argoproj/argo-cd/v3",
 			LDFlags: stripped + " -X github.com/argoproj/argo-cd/v3/common.version={version}",
 			Patches: []Patch{
 				onLoopback("github.com/argoproj/argo-cd/v3", "controller/appcontroller.go", `fmt.Sprintf("0.0.0.0:%d", metricsPort)`),
 				{
-					// It asks nobody who they are, and runs what it is told to: its address is a socket, which only those reach who
-					// reach its folder.
+					// It does not authenticate its clients, and runs what they ask for. So its
+					// address is a socket, which only users with access to its folder can reach.
 					Module: "github.com/argoproj/argo-cd/v3", File: "cmd/argocd-repo-server/commands/argocd_repo_server.go",
 					Old: `net.Listen("tcp", fmt.Sprintf("%s:%d", listenHost, listenPort))`,
 					New: `func() (net.Listener, error) { _ = os.Remove(listenHost); return net.Listen("unix", listenHost) }()`,
@@ -176,16 +179,16 @@ func tools() []Tool {
 			},
 		},
 		{
-			// What `kubectl argo rollouts` runs.
+			// This is the program behind `kubectl argo rollouts`.
 			Name: ArgoRolloutsPlugin, Module: "argo-rollouts", Package: "github.com/argoproj/argo-rollouts/cmd/kubectl-argo-rollouts",
 			Pin: "github.com/argoproj/argo-rollouts", versionArgs: []string{"version", "--short"},
-			// It tells a version only with all three.
+			// It reports a version only if all three are set.
 			LDFlags: stripped + " -X github.com/argoproj/argo-rollouts/utils/version.gitTag=v{version}" +
 				" -X github.com/argoproj/argo-rollouts/utils/version.gitCommit=v{version}" +
 				" -X github.com/argoproj/argo-rollouts/utils/version.gitTreeState=clean",
 		},
 		{
-			// Its module has the number 0.35.0 for 1.35.0, so that copies that are found elsewhere are never taken.
+			// Its module has the number 0.35.0 for 1.35.0, so an installed copy never matches.
 			Name: Kubectl, Module: "kubectl", Package: ".", Pin: "k8s.io/kubectl", versionArgs: []string{"version", "--client"},
 			LDFlags: stripped + " -X k8s.io/component-base/version.gitVersion=v1.{minor}.{patch}" +
 				" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor={minor}",
@@ -202,18 +205,19 @@ func tools() []Tool {
 	}
 }
 
-// onLoopback keeps a server that has no flag for its address from listening on every address of the machine. Copies of such a tool
-// that are found elsewhere are not taken, because they do.
+// onLoopback keeps a server without a flag for its address from listening on every address of the
+// machine. Installed copies of such a tool do that, so they are not used.
 func onLoopback(module, file, address string) Patch {
 	return Patch{Module: module, File: file, Old: address, New: strings.Replace(address, "0.0.0.0", "127.0.0.1", 1)}
 }
 
-// All returns the names of the tools that a lab runs.
+// All returns the names of the tools that every lab runs.
 func All() []string {
 	return []string{Pulumi, PulumiKubernetes, Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
 }
 
-// GitOps returns the names of the tools that a lab needs beside All when Argo CD and Argo Rollouts run for real.
+// GitOps returns the names of the tools that a lab needs besides All for the real Argo CD and Argo
+// Rollouts.
 func GitOps() []string { return []string{ArgoCD, ArgoRollouts, ArgoRolloutsPlugin} }
 
 // ForManifests returns the names of the tools that render and apply the application's manifests.
@@ -263,8 +267,8 @@ func automationInstallation(_ *Resolver, version string) ([]string, error) {
 	return []string{filepath.Join(home, ".pulumi", "versions", version, "bin", Pulumi)}, nil
 }
 
-// enginePlugin is where the engine keeps its plugins ($PULUMI_HOME/plugins). It marks an unfinished download by a file
-// beside the plugin's folder.
+// enginePlugin returns the folder of the engine's plugins ($PULUMI_HOME/plugins). A file beside the
+// plugin's folder marks an unfinished download.
 func enginePlugin(_ *Resolver, version string) ([]string, error) {
 	plugins, err := workspace.GetPluginDir()
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// versionTimeout bounds how long a binary that was found may take to tell its version; a sound one takes well below a
-// second.
+// versionTimeout bounds how long a found binary may take to print its version; a sound one takes
+// well below a second.
 const versionTimeout = 15 * time.Second
 
 var versionPattern = regexp.MustCompile(`\bv?(\d+\.\d+\.\d+[0-9A-Za-z.+-]*)`)
@@ -45,8 +45,8 @@ func (t Tool) readVersion(ctx context.Context, path string) (string, error) {
 	return string(match[1]), nil
 }
 
-// providerVersion starts a resource provider and asks it, as the engine does: a provider has no flag for its version.
-// On its first line of output it names the port on which it serves.
+// providerVersion starts a resource provider and asks it for its version, as the engine does,
+// because a provider has no flag for it. On its first line of output it prints its port.
 func providerVersion(ctx context.Context, path string) (version string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, path)
@@ -62,7 +62,7 @@ func providerVersion(ctx context.Context, path string) (version string, err erro
 	}
 	defer func() {
 		cancel()
-		// It was told to end, so its exit status says nothing.
+		// The process was asked to end, so its exit status says nothing.
 		_ = cmd.Wait()
 	}()
 

@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// WrapArgoCD writes a Helm chart named argo-cd under dest from the high-availability manifest of the Argo CD module in
-// moduleDir, and returns the chart's directory. An earlier chart there is replaced. These values mean what they mean in the
-// chart argo/argo-cd 10.1.1:
+// WrapArgoCD writes a Helm chart named argo-cd under dest from the high-availability manifest of
+// the Argo CD module in moduleDir, and returns the chart's directory. It replaces an earlier chart
+// there. These values mean the same as in the chart argo/argo-cd 10.1.1:
 //
 //   - replicas, resources and pdb of controller, server, repoServer and applicationSet; for server and repoServer,
 //     autoscaling.enabled with autoscaling.minReplicas instead of replicas (the number alone: no autoscaler is created, since
@@ -23,9 +23,9 @@ import (
 //   - replicas, hardAntiAffinity, podDisruptionBudget and networkPolicy.enabled of redis-ha and redis-ha.haproxy, and
 //     redis-ha.haproxy.deploymentStrategy. The rules of the two policies are the manifest's.
 //
-// Redis is always the highly available one: by default three replicas, which need three nodes that
-// accept their pods. The manifest's pods make the Redis password themselves when they first start;
-// where pods are not executed, there is no password.
+// Redis is always highly available: by default three replicas, which need three nodes that accept
+// their pods. The manifest's pods make the Redis password themselves when they first start; if pods
+// are not executed, there is no password.
 func WrapArgoCD(moduleDir, dest string) (string, error) {
 	c, err := readManifest("argo-cd", moduleDir, "manifests/ha/install.yaml")
 	if err != nil {
@@ -73,7 +73,7 @@ func WrapArgoCD(moduleDir, dest string) (string, error) {
 	return c.write(dest)
 }
 
-// argoCDComponents makes the two optional components optional.
+// argoCDComponents lets the values switch the two optional components off.
 func (c *chart) argoCDComponents() {
 	for _, object := range c.objects {
 		switch {
@@ -85,8 +85,9 @@ func (c *chart) argoCDComponents() {
 	}
 }
 
-// preferSpreading turns the manifest's demand of one pod per node into a preference, which is what the real chart does.
-// With the demand, as many replicas as nodes could never be updated: the pod that comes first has nowhere to go.
+// preferSpreading turns the manifest's demand of one pod per node into a preference, as the real
+// chart does. With the demand, as many replicas as nodes could never be updated, because the first
+// new pod would find no node.
 func (c *chart) preferSpreading(deployment string) error {
 	object, err := c.find("Deployment", deployment)
 	if err != nil {
@@ -121,9 +122,10 @@ func (c *chart) preferSpreading(deployment string) error {
 	return nil
 }
 
-// configMap lets the values configs.<key> decide on a config map's entries. The manifest's entries become the defaults in
-// values.yaml, and Helm merges the given ones over them. As in the real chart, an empty value leaves its entry out and the
-// keys "create" and "annotations" of the real chart's values are no entries. more is a template of further entries.
+// configMap lets the values configs.<key> decide on a config map's entries. The manifest's entries
+// become the defaults in values.yaml, and Helm merges the given ones over them. As in the real
+// chart, an empty value removes its entry, and the keys "create" and "annotations" are not entries.
+// more is a template of further entries.
 func (c *chart) configMap(name, key, more string) error {
 	object, err := c.find("ConfigMap", name)
 	if err != nil {

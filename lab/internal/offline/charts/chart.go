@@ -26,9 +26,10 @@ type chart struct {
 	appVersion string
 	values     map[string]any
 	objects    []*object
-	// adopted are files of a chart that exists already, by their paths in it.
+	// adopted has files of an existing chart, by their paths in it.
 	adopted map[string]string
-	// expressions are the template expressions of all objects; expression i stands in for placeholder(i).
+	// expressions are the template expressions of all objects; placeholder(i) represents expression
+	// i.
 	expressions []string
 }
 
@@ -39,8 +40,8 @@ type object struct {
 	condition string
 }
 
-// scope tells for the kinds that the manifests hold whether they live in a namespace. A list, because the manifests do not
-// say it, and there may be no API server to ask yet.
+// scope says, for the kinds in the manifests, whether they live in a namespace. It is a list
+// because the manifests do not say it, and there may be no API server to ask yet.
 var scope = map[string]bool{
 	"ConfigMap":                true,
 	"Deployment":               true,
@@ -60,8 +61,9 @@ var scope = map[string]bool{
 	"CustomResourceDefinition": false,
 }
 
-// readManifest reads a manifest of a module and does what every chart needs: the release's namespace wherever the
-// manifest leaves the namespace open or names its own, and the labels that tell which release an object belongs to.
+// readManifest reads a manifest of a module and makes the changes that every chart needs: the
+// release's namespace, wherever the manifest names none or its own, and the labels that name an
+// object's release.
 func readManifest(name, moduleDir, manifest string) (*chart, error) {
 	file := filepath.Join(moduleDir, filepath.FromSlash(manifest))
 	content, err := os.ReadFile(file)
@@ -98,7 +100,8 @@ func readManifest(name, moduleDir, manifest string) (*chart, error) {
 	return c, nil
 }
 
-// moduleVersion is the version in the name of a directory of Go's module cache, or v0.0.0 for any other directory.
+// moduleVersion returns the version in the name of a directory of Go's module cache, or v0.0.0 for
+// any other directory.
 func moduleVersion(dir string) string {
 	if _, version, found := strings.Cut(filepath.Base(filepath.Clean(dir)), "@"); found {
 		return version
@@ -135,8 +138,8 @@ func (c *chart) placeInRelease(o *object) error {
 	return unstructured.SetNestedSlice(o.Object, subjects, "subjects")
 }
 
-// find is how the functions for one chart get at the objects that a value changes. A missing one is an error: the manifest
-// of another version may have renamed it, and a value without effect would go unnoticed.
+// find returns an object that a value changes. A missing one is an error: the manifest of another
+// version may have renamed it, and a value without effect would go unnoticed.
 func (c *chart) find(kind, name string) (*object, error) {
 	for _, object := range c.objects {
 		if object.GetKind() == kind && object.GetName() == name {
@@ -158,7 +161,7 @@ func (c *chart) set(kind, name, expression string, path ...string) error {
 	return nil
 }
 
-// setEnvironment puts a template expression into an environment variable that a container has already.
+// setEnvironment sets an existing environment variable of a container to a template expression.
 func (c *chart) setEnvironment(kind, name, variable, expression string) error {
 	object, err := c.find(kind, name)
 	if err != nil {
@@ -179,7 +182,7 @@ func (c *chart) setEnvironment(kind, name, variable, expression string) error {
 	})
 }
 
-// eachContainer applies change to the containers of a workload and needs it to succeed for one of them.
+// eachContainer applies change to the containers of a workload; it must succeed for one of them.
 func (c *chart) eachContainer(o *object, change func(container map[string]any) error) error {
 	path := []string{"spec", "template", "spec", "containers"}
 	containers, _, err := unstructured.NestedSlice(o.Object, path...)
@@ -200,9 +203,9 @@ func (c *chart) eachContainer(o *object, change func(container map[string]any) e
 	return unstructured.SetNestedSlice(o.Object, containers, path...)
 }
 
-// customResourceDefinitions makes the definitions follow two boolean values: whether they are installed, and whether they
-// survive the release's end. The annotation must be left out altogether to let them go: Helm deletes nothing that has it,
-// whatever its value.
+// customResourceDefinitions makes the definitions follow two boolean values: whether they are
+// installed, and whether they survive the release's end. To let them be deleted, the annotation
+// must be left out altogether: Helm deletes no object that has it, whatever its value.
 func (c *chart) customResourceDefinitions(install, keep string) error {
 	for _, object := range c.objects {
 		if object.GetKind() != "CustomResourceDefinition" {
@@ -223,19 +226,20 @@ func (c *chart) customResourceDefinitions(install, keep string) error {
 	return nil
 }
 
-// expression returns what stands in for a template expression until the object is YAML: were the expression itself in the
-// object, its braces and quotes would be quoted as text.
+// expression returns a placeholder for a template expression until the object is YAML. In the
+// object itself, the expression's braces and quotes would be quoted as text.
 func (c *chart) expression(expression string) string {
 	c.expressions = append(c.expressions, expression)
 	return placeholder(len(c.expressions) - 1)
 }
 
-// placeholder is a word that YAML writes without quotes and that no manifest holds.
+// placeholder returns a word that YAML writes without quotes and that no manifest has.
 func placeholder(i int) string { return fmt.Sprintf("gridosLabExpression%dEnd", i) }
 
 var placeholders = regexp.MustCompile(`gridosLabExpression(\d+)End`)
 
-// escape lets Helm print text that looks like a template expression as it is; Argo's notification templates are full of it.
+// escape makes Helm print text that looks like a template expression unchanged; Argo's notification
+// templates are full of it.
 func escape(text string) string { return strings.ReplaceAll(text, "{{", `{{ "{{" }}`) }
 
 // template is the object's file in the chart.
@@ -259,8 +263,9 @@ func (c *chart) template(o *object) (string, error) {
 	return text, err
 }
 
-// write writes the chart under dest and returns its directory. It replaces an earlier one in one step, so that nobody
-// sees half a chart, and equal inputs give equal files, so that a release sees no change.
+// write writes the chart under dest and returns its directory. It replaces an earlier one in one
+// step, so that no reader sees half a chart. Equal inputs give equal files, so that a release sees
+// no change.
 func (c *chart) write(dest string) (dir string, err error) {
 	if err := os.MkdirAll(dest, 0o755); err != nil {
 		return "", fmt.Errorf("chart %s: %w", c.name, err)
@@ -277,7 +282,8 @@ func (c *chart) write(dest string) (dir string, err error) {
 		"name":        c.name,
 		"type":        "application",
 		"description": "The official manifests of " + c.name + " as a chart, for machines without the chart repository",
-		// The build part names what is inside. See StandInFor for a version that says more.
+		// The build part names the version of the content. See StandInFor for a version that says
+		// more.
 		"version":    "0.0.0+" + strings.TrimPrefix(c.appVersion, "v"),
 		"appVersion": c.appVersion,
 	})

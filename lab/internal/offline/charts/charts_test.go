@@ -23,7 +23,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// argoCDManifest has the shape of the official one: the same objects under the same names as far as values change them.
+// argoCDManifest has the shape of the official one: the objects that values change, under the same
+// names.
 const argoCDManifest = `# comment only
 ---
 apiVersion: apiextensions.k8s.io/v1
@@ -185,7 +186,7 @@ var functions = template.FuncMap{
 	"toString": func(v any) string { return fmt.Sprint(v) },
 }
 
-// render does to a chart what Helm does, and returns the objects by kind and name.
+// render renders a chart as Helm does, and returns the objects by kind and name.
 func render(t *testing.T, chart, values string) map[string]*unstructured.Unstructured {
 	t.Helper()
 	merged := map[string]any{}

@@ -8,8 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// component lets the values of one component of the real chart decide on one workload: its number of pods, their resources
-// and its disruption budget. The values have the component's name as their key.
+// component lets the values of one component of the real chart decide on one workload: its number
+// of pods, their resources and its disruption budget. The key of these values is the component's
+// name.
 func (c *chart) component(kind, name, component string, autoscaled bool, variable string) error {
 	return errors.Join(
 		c.replicas(kind, name, component, autoscaled, variable),
@@ -28,9 +29,9 @@ func (c *chart) valuesOf(component string) map[string]any {
 	return values
 }
 
-// replicas lets <component>.replicas decide, or the least number of the component's autoscaling if the real chart can
-// autoscale it; the manifest's number is the default. variable is the environment variable that tells the component its own
-// number, if it has one.
+// replicas lets <component>.replicas decide, or the minimum of the component's autoscaling if the
+// real chart can autoscale it; the manifest's number is the default. variable is the environment
+// variable with the component's own number of pods, if it has one.
 func (c *chart) replicas(kind, name, component string, autoscaled bool, variable string) error {
 	object, err := c.find(kind, name)
 	if err != nil {
@@ -60,7 +61,7 @@ func (c *chart) replicas(kind, name, component string, autoscaled bool, variable
 	return c.setEnvironment(kind, name, variable, "{{ "+expression+" | quote }}")
 }
 
-// resources lets <component>.resources decide, which is for the first container; the others are helpers.
+// resources lets <component>.resources decide about the first container; the others are helpers.
 func (c *chart) resources(kind, name, component string) error {
 	object, err := c.find(kind, name)
 	if err != nil {
@@ -85,8 +86,8 @@ func (c *chart) resources(kind, name, component string) error {
 	})
 }
 
-// disruptionBudget adds the budget that <component>.pdb describes. As in the real chart, maxUnavailable comes before
-// minAvailable, and a budget that says neither protects nothing.
+// disruptionBudget adds the budget that <component>.pdb describes. As in the real chart,
+// maxUnavailable comes before minAvailable, and a budget with neither protects nothing.
 func (c *chart) disruptionBudget(kind, name, component string) error {
 	workload, err := c.find(kind, name)
 	if err != nil {

@@ -20,7 +20,7 @@ spec:
   description: "say {{ hello }}"
 `
 
-// externalSecretsModule makes a directory like that of the module, with these files in its chart.
+// externalSecretsModule makes a directory like the module's, with these files in its chart.
 func externalSecretsModule(t *testing.T, chart map[string]string) string {
 	t.Helper()
 	dir := module(t, "external-secrets@v0.20.4", "deploy/crds/bundle.yaml", externalSecretsBundle)

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Reachable reports whether a chart repository (an HTTPS URL such as https://argoproj.github.io/argo-helm) serves its
-// index within timeout. A network that answers everything with a page of its own does not count.
+// Reachable reports whether a chart repository (an HTTPS URL such as
+// https://argoproj.github.io/argo-helm) serves its index within timeout. A network that answers
+// every request with a page of its own does not count.
 func Reachable(ctx context.Context, repository string, timeout time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -8,8 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// redisDefaults are the defaults of the chart redis-ha (4.38.0), as far as they have an effect
-// here.
+// redisDefaults are the defaults of the chart redis-ha (4.38.0) that have an effect here.
 func redisDefaults() map[string]any {
 	component := func() map[string]any {
 		return map[string]any{
@@ -41,7 +40,7 @@ func (c *chart) redis(w redisWorkload, values string) error {
 	)
 }
 
-// antiAffinity makes the manifest's demand of one pod per node a preference where hard is false.
+// antiAffinity turns the manifest's demand of one pod per node into a preference if hard is false.
 func (c *chart) antiAffinity(w redisWorkload, hard string) error {
 	workload, err := c.find(w.kind, w.name)
 	if err != nil {
@@ -72,8 +71,8 @@ func (c *chart) antiAffinity(w redisWorkload, hard string) error {
 		fmt.Sprintf("{{ if %s }}%s{{ else }}%s{{ end }}", hard, escape(string(require)), escape(string(prefer))), path...)
 }
 
-// redisBudget adds the disruption budget of a workload of Redis, which the chart renders where it
-// is not empty.
+// redisBudget adds the disruption budget of a workload of Redis, which the chart renders if it is
+// not empty.
 func (c *chart) redisBudget(w redisWorkload, values string) error {
 	workload, err := c.find(w.kind, w.name)
 	if err != nil {

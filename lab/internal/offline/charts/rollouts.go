@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// WrapArgoRollouts writes a Helm chart named argo-rollouts under dest from the manifest of the Argo Rollouts module in
-// moduleDir, which has the custom resource definitions in it, and returns the chart's directory. An earlier chart there is
-// replaced. These values mean what they mean in the chart argo/argo-rollouts 2.41.0: controller.replicas,
-// controller.resources, controller.pdb, installCRDs, keepCRDs.
+// WrapArgoRollouts writes a Helm chart named argo-rollouts under dest from the manifest of the Argo
+// Rollouts module in moduleDir, custom resource definitions included, and returns the chart's
+// directory. It replaces an earlier chart there. These values mean the same as in the chart
+// argo/argo-rollouts 2.41.0: controller.replicas, controller.resources, controller.pdb,
+// installCRDs, keepCRDs.
 func WrapArgoRollouts(moduleDir, dest string) (string, error) {
 	c, err := readManifest("argo-rollouts", moduleDir, "manifests/install.yaml")
 	if err != nil {
@@ -26,8 +27,8 @@ func WrapArgoRollouts(moduleDir, dest string) (string, error) {
 	return c.write(dest)
 }
 
-// pinRolloutsImage names the release's own image: the module's manifest says "latest", which is replaced by the project's
-// release process only in what it publishes.
+// pinRolloutsImage names the release's own image. The module's manifest says "latest"; the
+// project's release process replaces it only in the published files.
 func (c *chart) pinRolloutsImage() error {
 	object, err := c.find("Deployment", "argo-rollouts")
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// StandInFor lets the chart in dir, which one of the Wrap functions wrote, pass for another version of the chart that it stands in
-// for, and returns the version that it has then: <version>+stand-in.<version of what is inside>, such as
-// 10.1.1+stand-in.3.2.11. A change of the pinned version is a change of the release then, as it is with the real chart. A range, as
-// Helm takes it, is no version: the chart stays as it is.
+// StandInFor gives the chart in dir, which one of the Wrap functions wrote, the version of the
+// chart that it replaces. It returns the new version: <version>+stand-in.<version of the content>,
+// such as 10.1.1+stand-in.3.2.11. So a change of the pinned version changes the release, as with
+// the real chart. A version range for Helm is no version: then the chart stays unchanged.
 func StandInFor(version, dir string) (string, error) {
 	file := filepath.Join(dir, "Chart.yaml")
 	content, err := os.ReadFile(file)

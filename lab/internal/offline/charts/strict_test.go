@@ -36,8 +36,9 @@ var customResources = map[string]schema.GroupVersionResource{
 	},
 }
 
-// Pulumi's types for custom resources know nothing of their fields. What every environment registers is therefore put before a real
-// API server with the official definitions, where a field that they do not have is an error, and one more field is refused.
+// Pulumi's types for custom resources do not have their fields. Therefore a real API server with
+// the official definitions judges the registrations of every environment. There an unknown field is
+// an error, and the test adds one to see it refused.
 func TestCluster_CustomResourcesAreAcceptedUnderStrictValidation(t *testing.T) {
 	moduleDir := func(folder, module string) string {
 		dir, err := (&toolchain.Resolver{ToolsDir: tools}).ModuleDir(t.Context(), folder, module)

@@ -36,11 +36,11 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// chartFacts is what testdata/workloads.yaml knows of a chart.
+// chartFacts are the facts about a chart in testdata/workloads.yaml.
 type chartFacts struct {
 	Chart, Version, Subchart, Repository, Licence string
-	// Release is the name that gridos-bootstrap releases the chart under; empty for one that Argo
-	// CD renders.
+	// Release is the name under which gridos-bootstrap releases the chart; empty for a chart that
+	// Argo CD renders.
 	Release   string
 	Workloads []workloadFacts
 	Budgets   []budgetFacts
@@ -54,7 +54,7 @@ type workloadFacts struct {
 	Affinity                  *corev1.Affinity
 	TopologySpreadConstraints []corev1.TopologySpreadConstraint
 	Requests                  map[string]corev1.ResourceList
-	// DecidedBy are the values that fields follow.
+	// DecidedBy names the values that decide about fields.
 	DecidedBy struct {
 		Replicas, MaxReplicas, Strategy, HardAntiAffinity string
 		Requests                                          map[string]string
@@ -98,7 +98,7 @@ func given(t *testing.T, environment string) map[string]map[string]any {
 	return found
 }
 
-// plain is a value without the marks of what is secret or unknown.
+// plain returns a value without the marks of secret and unknown parts.
 func plain(v resource.PropertyValue) any {
 	return v.MapRepl(nil, func(v resource.PropertyValue) (any, bool) {
 		switch {
@@ -161,7 +161,7 @@ func (w workloadFacts) with(t *testing.T, values map[string]any) workloadFacts {
 	return w
 }
 
-// workload returns what the model schedules.
+// workload returns the workload that the model schedules.
 func (w workloadFacts) workload(t *testing.T) scheduling.Workload {
 	t.Helper()
 	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: w.Labels}, Spec: corev1.PodSpec{
@@ -209,20 +209,22 @@ var machines = map[string]struct{ cores, memoryGi int64 }{
 	"Standard_D2ds_v5": {2, 8}, "Standard_D4ds_v5": {4, 16}, "Standard_D8ds_v5": {8, 32},
 }
 
-// reservedCPU are the thousandths of a core that AKS keeps of a node, by its cores. Source:
-// learn.microsoft.com, "Node resource reservations in Azure Kubernetes Service (AKS)".
+// reservedCPU is the CPU of a node that AKS reserves, in thousandths of a core, by the node's
+// cores. Source: learn.microsoft.com, "Node resource reservations in Azure Kubernetes Service
+// (AKS)".
 var reservedCPU = map[int64]int64{2: 100, 4: 140, 8: 180}
 
 const (
 	mi = int64(1) << 20
-	// evictionMi is below what the kubelet evicts pods (the same page, AKS 1.29 and later).
+	// evictionMi is the free memory below which the kubelet evicts pods (the same page, AKS 1.29
+	// and later).
 	evictionMi = 100
 	// The agents that AKS runs on every node, such as the network's, the disks' and Azure Monitor's
 	// (inferred `aks-agents`, and generous).
 	agentsCPU, agentsMi = 500, 1024
 )
 
-// allocatable is what is left for pods of a node of the pool.
+// allocatable returns the resources of a node of the pool that are left for pods.
 func allocatable(t *testing.T, p cluster.Pool, maxPods int) corev1.ResourceList {
 	t.Helper()
 	machine, known := machines[p.VMSize]
@@ -235,7 +237,7 @@ func allocatable(t *testing.T, p cluster.Pool, maxPods int) corev1.ResourceList 
 	}
 }
 
-// pools are the node pools of an environment, as its stack's file and the defaults have them.
+// pools returns the node pools of an environment, from its stack's file and the defaults.
 func pools(t *testing.T, environment string) []scheduling.Pool {
 	t.Helper()
 	values, err := projectfile.Config(t.Context(), filepath.Join(root, stacks.Infra.Directory), environment)
@@ -255,8 +257,8 @@ func pools(t *testing.T, environment string) []scheduling.Pool {
 	}
 }
 
-// valuesOfChart are those that a chart is given, or nil for one that Argo CD renders with the
-// values in the facts.
+// valuesOfChart returns the values that a chart is given, or nil for a chart that Argo CD renders
+// with the values in the facts.
 func valuesOfChart(t *testing.T, releases map[string]map[string]any, chart chartFacts) map[string]any {
 	t.Helper()
 	if chart.Release == "" {
@@ -270,7 +272,7 @@ func valuesOfChart(t *testing.T, releases map[string]map[string]any, chart chart
 	return values
 }
 
-// sizes are how a workload may be sized: an autoscaled one at both of its bounds.
+// sizes returns the possible sizes of a workload: an autoscaled one at both of its bounds.
 func sizes(t *testing.T, w workloadFacts, values map[string]any) []workloadFacts {
 	t.Helper()
 	least := w.with(t, values)
@@ -307,7 +309,8 @@ func TestUnit_EveryWorkloadIsRolledInEveryEnvironment(t *testing.T) {
 				}
 			})
 		}
-		// Each alone, at each of its sizes: others leave more room, or less.
+		// Each chart is tested alone, at each of its sizes, because the others leave more room, or
+		// less.
 		for _, chart := range facts(t) {
 			values := valuesOfChart(t, releases, chart)
 			for _, fact := range chart.Workloads {
@@ -321,8 +324,7 @@ func TestUnit_EveryWorkloadIsRolledInEveryEnvironment(t *testing.T) {
 	}
 }
 
-// With the strategy that the chart has by itself a fourth node would be needed (argo-cd issues 8122
-// and 16627).
+// With its own default strategy the chart would need a fourth node (argo-cd issues 8122 and 16627).
 func TestUnit_TheChartsOwnStrategyOfHAProxyFindsNoRoomOnThreeNodes(t *testing.T) {
 	t.Parallel()
 	nodes := pools(t, "dev")
@@ -356,8 +358,8 @@ func fact(t *testing.T, name string) (chartFacts, workloadFacts) {
 	return chartFacts{}, workloadFacts{}
 }
 
-// What is said of the chart inside a chart is said of the version that it depends on, which its
-// Chart.lock names.
+// The facts about a subchart are those of the version in the Chart.lock of the chart that depends
+// on it.
 func TestUnit_EachVersionOfASubchartIsTheOneInTheFacts(t *testing.T) {
 	t.Parallel()
 	for _, chart := range facts(t) {
@@ -381,7 +383,7 @@ func TestUnit_EachVersionOfASubchartIsTheOneInTheFacts(t *testing.T) {
 	}
 }
 
-// A budget that lets no pod go would keep its node from ever being drained.
+// A budget that permits no disruption would block the draining of its node for ever.
 func TestUnit_EveryBudgetLetsAPodGo(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
@@ -413,8 +415,9 @@ func selected(t *testing.T, selector *metav1.LabelSelector, set map[string]strin
 	return parsed.Matches(labels.Set(set))
 }
 
-// disruptions is how many of a workload's pods a budget lets go at once. Shares are rounded up
-// (kubernetes.io, "Specifying a Disruption Budget for your Application").
+// disruptions returns how many of a workload's pods a budget permits to be evicted at once.
+// Percentages are rounded up (kubernetes.io, "Specifying a Disruption Budget for your
+// Application").
 func disruptions(t *testing.T, budget policyv1.PodDisruptionBudgetSpec, replicas int) int {
 	t.Helper()
 	scaled := func(value *intstr.IntOrString) int {
@@ -431,9 +434,9 @@ func disruptions(t *testing.T, budget policyv1.PodDisruptionBudgetSpec, replicas
 	return replicas
 }
 
-// The lab's stand-in charts believe what the real ones do, with the values that gridos-bootstrap
-// gives them: how many pods there are, how they are replaced, what they must not share a node or a
-// zone with, and how many of them may go at once.
+// The lab's stand-in charts behave as the real ones do with the values that gridos-bootstrap gives
+// them: in the number of pods, how they are replaced, with which pods they must not share a node or
+// a zone, and how many of them may be evicted at once.
 func TestEngine_TheStandInsAreAsTheRealCharts(t *testing.T) {
 	wraps := map[string]struct {
 		module string
@@ -479,7 +482,7 @@ func TestEngine_TheStandInsAreAsTheRealCharts(t *testing.T) {
 	}
 }
 
-// demands are what a pod requires of where pods like it are.
+// demands returns a pod's requirements about the places of similar pods.
 func demands(t *testing.T, template corev1.PodTemplateSpec) []string {
 	t.Helper()
 	var list []string
@@ -497,7 +500,7 @@ func demands(t *testing.T, template corev1.PodTemplateSpec) []string {
 	return list
 }
 
-// permitted is how many pods of w may go at once by the budgets.
+// permitted returns how many pods of w the budgets permit to be evicted at once.
 func permitted(t *testing.T, budgets []budgetFacts, w scheduling.Workload) int {
 	t.Helper()
 	least := w.Replicas

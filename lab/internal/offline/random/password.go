@@ -16,7 +16,8 @@ const (
 	specialCharacters = "!@#$%&*()-_=+[]{}<>:?"
 )
 
-// characterClass is a set of characters that a password may use, and how many of them it has at least.
+// characterClass is a set of characters that a password may use, with the least number of them that
+// it must have.
 type characterClass struct {
 	name       string
 	characters string
@@ -24,7 +25,7 @@ type characterClass struct {
 	enabled    bool
 }
 
-// password is what the inputs of a RandomPassword ask for.
+// password has the requirements in the inputs of a RandomPassword.
 type password struct {
 	length  int
 	classes []characterClass
@@ -87,7 +88,7 @@ func (p password) generate() (string, error) {
 		}
 		result = append(result, character)
 	}
-	// Fisher-Yates, so that the required characters do not stand in front.
+	// This is Fisher-Yates, so that the required characters are not always in front.
 	for i := len(result) - 1; i > 0; i-- {
 		j, err := number(i + 1)
 		if err != nil {

@@ -1,6 +1,7 @@
-// Package random serves the resource type RandomPassword of the Pulumi package random 4.19.0, whose plugin is not at hand
-// where the lab runs. Passwords are real: they come from the operating system's random source. A password lives in the
-// engine's state only, encrypted there; this package keeps no copy, writes no file and logs nothing.
+// Package random serves the resource type RandomPassword of the Pulumi package random 4.19.0, whose
+// plugin is not available where the lab runs. Passwords are real: they come from the operating
+// system's random source. A password is only in the engine's state, encrypted there; this package
+// keeps no copy, writes no file and logs nothing.
 package random
 
 import (
@@ -23,9 +24,10 @@ const (
 	token = "random:index/randomPassword:RandomPassword"
 	// version is the version of the plugin that this provider stands in for.
 	version = "4.19.0"
-	// passwordID is the id of every RandomPassword: the password itself must not be the id, for ids are not encrypted.
+	// passwordID is the id of every RandomPassword. The password itself must not be the id, because
+	// ids are not encrypted.
 	passwordID = "none"
-	// bcryptLimit is how many bytes bcrypt looks at; the plugin cuts longer passwords too.
+	// bcryptLimit is how many bytes bcrypt uses; the plugin cuts longer passwords too.
 	bcryptLimit = 72
 )
 
@@ -38,8 +40,8 @@ type provider struct {
 	providers.Base
 }
 
-// defaults are the inputs of a RandomPassword with their default values; they also say which type an input has.
-// overrideSpecial and keepers have none.
+// defaults are the inputs of a RandomPassword with their default values; they also give the type of
+// each input. overrideSpecial and keepers have no default.
 func defaults() resource.PropertyMap {
 	yes, zero := resource.NewProperty(true), resource.NewProperty(0.0)
 	return resource.PropertyMap{
@@ -139,7 +141,8 @@ func (p *provider) Diff(_ context.Context, request *pulumirpc.DiffRequest) (*pul
 	if err != nil {
 		return nil, err
 	}
-	// The new password may exist beside the old one, so that its users can be updated before the old one goes.
+	// The new password may exist beside the old one, so that its users can be updated before the
+	// old one is deleted.
 	return providers.Diff(before, after, func(resource.PropertyPath) bool { return true }, false)
 }
 
@@ -185,7 +188,7 @@ func (p *provider) Create(_ context.Context, request *pulumirpc.CreateRequest) (
 	return &pulumirpc.CreateResponse{Id: passwordID, Properties: properties}, nil
 }
 
-// Read returns what the engine knows: the engine's state is the only place where the password is.
+// Read returns the engine's own values: only the engine's state has the password.
 func (p *provider) Read(_ context.Context, request *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
 	if err := known(providers.Token(request)); err != nil {
 		return nil, err
@@ -199,7 +202,7 @@ func (p *provider) Read(_ context.Context, request *pulumirpc.ReadRequest) (*pul
 	}, nil
 }
 
-// Delete has nothing to do: the engine forgets the password.
+// Delete does nothing: the engine drops the password.
 func (p *provider) Delete(_ context.Context, request *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
 	if err := known(providers.Token(request)); err != nil {
 		return nil, err
@@ -215,8 +218,8 @@ func known(tok string) error {
 	return nil
 }
 
-// agreeOnNumeric gives number the value of numeric, or the other way round when only number is set: they are two names of
-// one thing.
+// agreeOnNumeric gives number the value of numeric, or the other way round if only number is set:
+// they are two names of one input.
 func agreeOnNumeric(outputs, inputs resource.PropertyMap) {
 	if _, ok := inputs["numeric"]; ok {
 		outputs["number"] = outputs["numeric"]

@@ -1,5 +1,5 @@
-// Package baseline brings the code of an earlier commit up in a lab of its own, for what is in the
-// working tree to be compared with what that commit makes.
+// Package baseline brings up the code of an earlier commit in a lab of its own, to compare the
+// working tree with it.
 package baseline
 
 import (
@@ -21,14 +21,14 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// folder is where it all is, inside of the lab's.
+// folder is the folder of the baseline, inside of the lab's.
 const folder = "base"
 
-// Baseline is an earlier commit that is checked out and built.
+// Baseline is an earlier commit, checked out and built.
 type Baseline struct {
 	// Commit is the full hash of the commit.
 	Commit string
-	// Name is how people know it: what they called it, and the beginning of the hash.
+	// Name is its name for people: the ref that they gave, and the beginning of the hash.
 	Name string
 
 	site site.Site // the environment of the commit's own lab
@@ -36,9 +36,8 @@ type Baseline struct {
 	lock *flock.Flock
 }
 
-// Find returns the full hash of the commit at which the checkout's history left ref: what others
-// have put onto ref since is no change of the working tree's. The errors say what is wrong with
-// ref.
+// Find returns the full hash of the commit at which the checkout's history branched off ref. Later
+// commits on ref are no change of the working tree. The errors say what is wrong with ref.
 func Find(ctx context.Context, s site.Site, ref string) (string, error) {
 	if err := readable(ctx, s.Repository); err != nil {
 		return "", err
@@ -54,8 +53,8 @@ func Find(ctx context.Context, s site.Site, ref string) (string, error) {
 	return base, nil
 }
 
-// Open checks a commit out that Find has found for ref, and builds that commit's lab. Nothing else
-// works with a baseline of this checkout until Close is called.
+// Open checks out a commit that Find has found for ref, and builds that commit's lab. No other
+// command works with a baseline of this checkout until Close is called.
 func Open(ctx context.Context, s site.Site, ref, commit string, display *progress.Display) (*Baseline, error) {
 	dir := filepath.Join(filepath.Dir(s.Dir), folder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -73,7 +72,7 @@ func Open(ctx context.Context, s site.Site, ref, commit string, display *progres
 		return nil, errors.New("another command compares this checkout with a commit; wait for it, or stop it")
 	}
 	b.site = site.Site{
-		// The programs that are previewed are the working tree's, in the place of the commit's own.
+		// The previewed programs are the working tree's, instead of the commit's own.
 		Repository:  s.Repository,
 		Environment: s.Environment,
 		Dir:         filepath.Join(b.checkout(), filepath.Base(filepath.Dir(s.Dir)), s.Environment),
@@ -88,13 +87,13 @@ func (b *Baseline) checkout() string { return filepath.Join(b.dir, "checkout") }
 
 func (b *Baseline) binary() string { return filepath.Join(b.dir, "lab") }
 
-// prepare leaves the commit's files and its lab's binary, and nothing that an earlier comparison
-// left running.
+// prepare checks out the commit's files and builds its lab. It also stops everything that an
+// earlier comparison left running.
 func (b *Baseline) prepare(ctx context.Context, display *progress.Display) error {
 	if err := b.discard(ctx); err != nil {
 		return err
 	}
-	built := filepath.Join(b.dir, "commit") // written last
+	built := filepath.Join(b.dir, "commit") // the last file to be written
 	if text, err := os.ReadFile(built); err == nil && string(text) == b.Commit {
 		return nil
 	}
@@ -121,9 +120,9 @@ func (b *Baseline) build(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(b.checkout(), "lab")); errors.Is(err, fs.ErrNotExist) {
 		return errors.New("it has no lab; choose a later commit")
 	}
-	// The go command compiles a package again for every directory that it finds it in. So it is
-	// given the commit's files in the places of the working tree's, and compiles what differs. The
-	// result is not debugged, so it has no symbols, which links faster.
+	// The go command compiles a package again for every directory in which it finds the package. So
+	// it gets the commit's files at the paths of the working tree's, and compiles only the
+	// differences. The result is not debugged, so it has no symbols, which links faster.
 	overlay := filepath.Join(b.dir, "overlay.json")
 	if err := b.writeOverlay(ctx, overlay); err != nil {
 		return err
@@ -133,8 +132,8 @@ func (b *Baseline) build(ctx context.Context) error {
 	return explain(command.CombinedOutput())
 }
 
-// Up brings the environment up as the commit's own lab does, and returns where it is. Its progress
-// goes to the display's terminal, because the commit's lab shows it itself.
+// Up brings the environment up with the commit's own lab, and returns its site. The commit's lab
+// shows its progress itself, on the display's terminal.
 func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site, error) {
 	step := display.Start(fmt.Sprintf("%s of %s", b.site.Environment, b.Name))
 	log := b.binary() + ".log"
@@ -144,7 +143,7 @@ func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site
 		return b.site, err
 	}
 	defer output.Close() // it is read only after the command failed
-	// A process group of its own: at a Ctrl-C it is to be interrupted once.
+	// The command has a process group of its own, so that a Ctrl-C interrupts it only once.
 	command := exec.CommandContext(ctx, b.binary(), "up", "-s", b.site.Environment)
 	command.Dir = b.checkout()
 	command.Env = append(os.Environ(), "CI=true") // plain lines
@@ -167,11 +166,11 @@ func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site
 	return b.site, nil
 }
 
-// interruptedEnd is how long an interrupted lab may take to bring to an end what it is doing.
+// interruptedEnd is how long an interrupted lab may take to finish its present work.
 const interruptedEnd = time.Minute
 
-// Close stops and removes what Up left running. What was built stays, for the next comparison with
-// the same commit.
+// Close stops and removes everything that Up left running. The built files stay, for the next
+// comparison with the same commit.
 func (b *Baseline) Close(ctx context.Context) error {
 	return errors.Join(b.discard(ctx), b.lock.Unlock())
 }

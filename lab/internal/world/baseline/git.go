@@ -15,7 +15,7 @@ import (
 	"github.com/gridos/sharedinfra/internal/gitsays"
 )
 
-// extract writes the files of a commit into a directory, without Git noticing.
+// extract writes the files of a commit into a directory, without changing Git's own files.
 func extract(ctx context.Context, repository, commit, dir string) error {
 	archive := command(ctx, repository, "archive", "--format=tar", commit)
 	var said strings.Builder
@@ -39,11 +39,12 @@ func extract(ctx context.Context, repository, commit, dir string) error {
 	return nil
 }
 
-// writeOverlay writes the file that gives the go command the commit's files in the places of the
-// working tree's that differ (go help build, -overlay). What the commit does not have is not there
-// for it.
+// writeOverlay writes the file that gives the go command the commit's files at the paths of the
+// working tree's files that differ (go help build, -overlay). Files that the commit does not have
+// are missing for it.
 func (b *Baseline) writeOverlay(ctx context.Context, file string) error {
-	// The checkout may be a folder of a larger repository; git ls-files names files as seen from there by itself.
+	// The checkout may be a folder of a larger repository; git ls-files by default names files
+	// relative to that folder.
 	differ, err := git(ctx, b.site.Repository, "diff", "--name-only", "--relative", "--no-renames", "-z", b.Commit)
 	if err != nil {
 		return err
@@ -59,7 +60,7 @@ func (b *Baseline) writeOverlay(ctx context.Context, file string) error {
 		}
 		there := filepath.Join(b.checkout(), path)
 		if _, err := os.Lstat(there); err != nil {
-			there = "" // deleted, as the go command says it
+			there = "" // deleted, in the go command's form
 		}
 		replace[filepath.Join(b.site.Repository, path)] = there
 	}
@@ -79,7 +80,7 @@ func git(ctx context.Context, repository string, arguments ...string) (string, e
 	return strings.TrimSuffix(string(output), "\n"), err
 }
 
-// readable returns why Git does not tell the history of the checkout, or nil.
+// readable returns why Git does not show the history of the checkout, or nil.
 func readable(ctx context.Context, repository string) error {
 	if _, err := exec.LookPath("git"); err != nil {
 		return fmt.Errorf("there is no git on PATH (%w); install git", err)
@@ -92,16 +93,16 @@ func readable(ctx context.Context, repository string) error {
 	return err
 }
 
-// local are the variables that point Git to a repository, such as a hook has that the lab is started by, or set what is in its
-// configuration: what git rev-parse --local-env-vars lists (Git 2.39).
+// local are the variables that point Git to a repository, for example in a hook that starts the
+// lab, or that replace its configuration: the output of git rev-parse --local-env-vars (Git 2.39).
 var local = []string{
 	"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_OBJECT_DIRECTORY", "GIT_DIR",
 	"GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE",
 	"GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_COMMON_DIR",
 }
 
-// command is git in a checkout, in whatever repository that is. The user's configuration counts: it says which repositories of other
-// owners Git may read.
+// command runs git in a checkout, in whatever repository that is. The user's configuration applies:
+// it says which repositories of other owners Git may read.
 func command(ctx context.Context, checkout string, arguments ...string) *exec.Cmd {
 	git := exec.CommandContext(ctx, "git", arguments...)
 	git.Dir = checkout
@@ -113,7 +114,7 @@ func command(ctx context.Context, checkout string, arguments ...string) *exec.Cm
 	return git
 }
 
-// explain adds what a command said to its error.
+// explain adds the output of a command to its error.
 func explain(output []byte, err error) error {
 	if err == nil {
 		return nil

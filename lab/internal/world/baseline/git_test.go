@@ -15,7 +15,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// repositoryIn makes root a repository, or beside it a worktree that is linked to one, and returns what runs git there.
+// repositoryIn makes root a repository, or a worktree that is linked to a repository beside it. It
+// returns a function that runs git there.
 func repositoryIn(t *testing.T, root string, linked bool) (git func(arguments ...string)) {
 	t.Helper()
 	git = func(arguments ...string) {
@@ -39,8 +40,9 @@ func repositoryIn(t *testing.T, root string, linked bool) (git func(arguments ..
 	return git
 }
 
-// What differs from a commit is given to the go command by its place, wherever the checkout is: a repository, a worktree linked to one,
-// a folder of a larger repository, at any path, and whatever repository the environment names.
+// The go command gets the files that differ from a commit by their paths, wherever the checkout is:
+// a repository, a worktree linked to one, a folder of a larger repository, at any path, and
+// whatever repository the environment names.
 func TestUnit_WhatDiffersIsFoundWhereverTheCheckoutIs(t *testing.T) {
 	for _, test := range []struct {
 		folder string
@@ -64,7 +66,7 @@ func TestUnit_WhatDiffersIsFoundWhereverTheCheckoutIs(t *testing.T) {
 		write(filepath.Join(checkout, "infra", "ü new.go"))
 
 		t.Run(fmt.Sprint(test), func(t *testing.T) {
-			for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"} { // as a hook of another repository has them
+			for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"} { // as in a hook of another repository
 				t.Setenv(name, "/nowhere")
 			}
 			s := site.Site{Repository: checkout, Environment: "dev", Dir: filepath.Join(t.TempDir(), "dev")}
@@ -89,7 +91,7 @@ func TestUnit_WhatDiffersIsFoundWhereverTheCheckoutIs(t *testing.T) {
 	}
 }
 
-// What cannot be compared is said with its cause, in a sentence.
+// If nothing can be compared, one sentence names the cause.
 func TestUnit_ACheckoutThatGitDoesNotReadIsRefusedWithTheCause(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "it's here")
 	require.NoError(t, os.Mkdir(dir, 0o700))
@@ -101,7 +103,7 @@ func TestUnit_ACheckoutThatGitDoesNotReadIsRefusedWithTheCause(t *testing.T) {
 	_, err = Find(t.Context(), s, "main")
 	require.ErrorContains(t, err, `there is no commit "main"`)
 
-	t.Setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1") // of Git's own tests
+	t.Setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1") // from Git's own tests
 	_, err = Find(t.Context(), s, "main")
 	require.ErrorContains(t, err, "it belongs to another user; if you trust what is in it, run git config --global --add safe.directory '"+
 		strings.ReplaceAll(dir, "'", `'\''`)+"'")
