@@ -145,7 +145,8 @@ func runOf(variable func(string) string) string {
 func promoteCommand() *cobra.Command {
 	promotable := naming.Environments()[1:]
 	cmd := &cobra.Command{
-		Use: "promote", Short: "Propose the image and the manifests of an environment for the next one, by a pull request", Args: cobra.NoArgs,
+		Use: "promote", Short: "Propose the image and the manifests of an environment for the next one, by a pull request",
+		Args: cobra.NoArgs,
 		Long: `Sets the image in the overlay of the environment on the branch promote/<environment>, which is the pipeline's own, copies the
 manifests of the environment before it (applications/gridos/base for test, applications/gridos/promoted/test for prod), and opens a
 pull request with both, or brings the open one up to date. The pull request lists the commits that are new and the manifests that change.
@@ -173,7 +174,8 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		at := slices.Index(naming.Environments(), *to)
 		if at < 1 {
-			return cli.UsageError{Err: fmt.Errorf("nothing is promoted to %q; name one of %s with --to", *to, strings.Join(promotable, ", "))}
+			return cli.UsageError{Err: fmt.Errorf("nothing is promoted to %q; name one of %s with --to",
+				*to, strings.Join(promotable, ", "))}
 		}
 		if *soak < 0 {
 			return cli.UsageError{Err: fmt.Errorf("--soak %s is negative; give 0 for an image that may be promoted at once", *soak)}

@@ -129,7 +129,8 @@ count. A report with a stack that could not be previewed fails too, because what
 
 func consentsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "consents --commit SHA", Short: "Tell the consents to dangerous changes on the pull request that made a commit", Args: cobra.NoArgs,
+		Use: "consents --commit SHA", Short: "Tell the consents to dangerous changes on the pull request that made a commit",
+		Args: cobra.NoArgs,
 		Long: fmt.Sprintf(`Prints the labels %q of the pull request whose merge made the commit, separated by commas, as
 deploy --consent takes them; nothing for a commit that was pushed. In a workflow they are also the output "consents". Needs GITHUB_TOKEN and
 GITHUB_REPOSITORY.`, changes.ConsentPrefix+"…"),

@@ -56,7 +56,8 @@ release that was aborted, is not.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		target, err := url.Parse(*address)
 		if err != nil || target.Host == "" || target.Scheme != "https" && target.Scheme != "http" {
-			return cli.UsageError{Err: fmt.Errorf("--url %q is no address of a service; name one such as https://gridos.example.com", *address)}
+			return cli.UsageError{Err: fmt.Errorf("--url %q is no address of a service; name one such as https://gridos.example.com",
+				*address)}
 		}
 		if target.User != nil {
 			return cli.UsageError{Err: errors.New("--url has a user or a password, and the address is printed; leave them out")}

@@ -27,7 +27,8 @@ audited: that is said, and has the exit code %d, so that nobody takes it for goo
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, module := range *modules {
 			if !slices.Contains(all, module) {
-				return cli.UsageError{Err: fmt.Errorf("there is no module in %q; name one of %s with --module", module, strings.Join(all, ", "))}
+				return cli.UsageError{Err: fmt.Errorf("there is no module in %q; name one of %s with --module",
+					module, strings.Join(all, ", "))}
 			}
 		}
 		modified, err := audit.Audit{
