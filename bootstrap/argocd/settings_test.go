@@ -28,7 +28,7 @@ func TestUnit_MistakesNameTheirKey(t *testing.T) {
 		{"argocdSsoTenantId", "contoso.com", `"contoso.com" is not a GUID`, map[string]string{"argocdSsoClientId": someClient}},
 		{"argocdSsoTenantId", "", "argocdSsoClientId is set", map[string]string{"argocdSsoClientId": someClient}},
 		{"argocdSsoClientId", "", "argocdSsoClientSecret is set", map[string]string{"argocdSsoClientSecret": "s"}},
-		{"argocdSsoClientId", "", "nobody signs in with the groups", map[string]string{"argocdAdminGroups": `["` + someAdmins + `"]`}},
+		{"argocdSsoClientId", "", "no one can sign in with the groups", map[string]string{"argocdAdminGroups": `["` + someAdmins + `"]`}},
 		{
 			"argocdDeveloperGroups", `["developers"]`, `"developers" is not a GUID`,
 			map[string]string{"argocdSsoClientId": someClient, "argocdSsoTenantId": someTenant},
