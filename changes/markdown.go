@@ -93,7 +93,7 @@ func (r Report) writeAlarms(out *printer, heading string) {
 			out.line("> %s %s: %s.", c.Op, code(c.resource()), plain(strings.Join(c.Reasons, "; ")))
 			out.line(">")
 		}
-		out.line("> Somebody who may decide that has to consent to exactly these changes: on a pull request with the label %s, in a "+
+		out.line("> A person who may decide that has to consent to exactly these changes: on a pull request with the label %s, in a "+
 			"deployment that was started by hand with the same code.", code(ConsentPrefix+r.Consent()))
 	}
 }

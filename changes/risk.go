@@ -85,8 +85,9 @@ var billed = []string{
 }
 
 var (
-	// costProperty are properties, of resources in Azure, that are paid for. A registry's images are paid for by the gigabyte that it
-	// keeps above what its tier includes (azure-docs, container-registry/container-registry-skus).
+	// costProperty are properties, of resources in Azure, that are paid for. A registry pays by the
+	// gigabyte above the storage that its tier includes (Microsoft Learn, container-registry-skus,
+	// "Each SKU includes a specific amount of free storage"; read 29 November 2026).
 	costProperty = regexp.MustCompile(`(?i)(^|\.)(sku|vmSize|count|minCount|maxCount|capacity|minCapacity|maxCapacity|storage|` +
 		`storageSizeGB|iops|tier|retentionInDays|backupRetentionDays|geoRedundantBackup|highAvailability|zoneRedundancy|` +
 		`dailyQuotaGb|workspaceCapping|osDiskSizeGB|retentionPolicy)(\.|\[|$)`)

@@ -22,7 +22,8 @@ var accessProperties = map[string]*regexp.Regexp{
 		`quarantinePolicy`, `dataEndpointEnabled`),
 	"azure-native:dbforpostgresql:Server":        named(`network`, `administratorLogin\w*`),
 	"azure-native:dbforpostgresql:Configuration": named(`value`, `configurationName`),
-	// Azure refuses to change how long a vault can be recovered, in either direction (azure-docs, key-vault/general/soft-delete-overview).
+	// Azure refuses to change how long a vault can be recovered, in either direction: "the retention
+	// policy interval cannot be changed" (azure-docs, key-vault-ovw-soft-delete, commit b93b193).
 	"azure-native:keyvault:Vault": named(`enabledFor\w+`, `tenantId`, `softDeleteRetentionInDays`),
 	"azure-native:network:ApplicationGateway": named(`httpListeners`, `frontendPorts`, `frontendIPConfigurations`,
 		`requestRoutingRules`, `redirectConfigurations`, `urlPathMaps`, `rewriteRuleSets`, `backendAddressPools`,

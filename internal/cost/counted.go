@@ -158,8 +158,8 @@ func (c *count) backup(in inputs, storage float64) {
 	c.of("postgresql/backup", Range{0, max(0, copies*local-storage)})
 }
 
-// gateway has a fixed price and one by capacity units, of which each instance of the autoscaling
-// has ten: the least are reserved and paid for (MicrosoftDocs/azure-docs,
+// gateway has a fixed price and a price by capacity units. Each instance of the autoscaling has ten
+// units, and the least number of instances is reserved and paid for (MicrosoftDocs/azure-docs,
 // application-gateway/understanding-pricing.md of 3 October 2022).
 func gateway(c *count, in inputs) {
 	const unitsPerInstance = 10
