@@ -160,6 +160,7 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	overrides[stacks.Bootstrap.Name]["sourceRepositories"] = append([]string{status.GitURL}, platform.ArgoCD.Projects.SourceRepositories...)
 	overrides[stacks.Apps.Name]["repositoryUrl"] = status.GitURL
 	overrides[stacks.Apps.Name]["applications"] = entries
+	m.display.Printf("The Application %s is left out: in the lab Prometheus runs beside the cluster.", prometheusEntry)
 	if branch := branchFor(settings.TargetRevision); branch != settings.TargetRevision {
 		overrides[stacks.Apps.Name]["targetRevision"] = branch
 		m.display.Printf("targetRevision is the commit %s; in the lab Argo CD follows a branch %s with the working tree instead.",
