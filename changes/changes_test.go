@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/sig"
@@ -108,6 +109,17 @@ func TestUnit_ASecretThatChangesIsTold(t *testing.T) {
 		map[string]apitype.PropertyDiff{"password": {Kind: apitype.DiffUpdate, InputDiff: true}}))
 	require.Len(t, p.Changes, 1)
 	assert.Equal(t, []changes.Property{{Path: "password", Old: "[secret]", New: "[secret]"}}, p.Changes[0].Properties)
+}
+
+// A value that was unknown before is no consequence of this change.
+func TestUnit_WhatNothingChangedForDoesNotFollow(t *testing.T) {
+	t.Parallel()
+	state, events := renamedSubnet()
+	p := collected(state, events[2])
+	require.Len(t, p.Changes, 1)
+	assert.Equal(t, "cluster", p.Changes[0].Name)
+	assert.Empty(t, p.Changes[0].DependsOn)
+	assert.False(t, p.Changes[0].Follows)
 }
 
 func TestUnit_ADifferenceOfItsOwnDoesNotFollow(t *testing.T) {
@@ -300,6 +312,7 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		{cluster, "securityProfile.defender.securityMonitoring.enabled", true, false, changes.Risky, changes.Plain},
 		{cluster, "addonProfiles.azurepolicy.enabled", true, false, changes.Risky, changes.Plain},
 		{cluster, "autoUpgradeProfile.nodeOSUpgradeChannel", "NodeImage", "None", changes.Risky, changes.Plain},
+		{cluster, "autoUpgradeProfile.nodeOSUpgradeChannel", "None", nil, changes.Risky, changes.Risky}, // Azure then chooses
 		{pool, "enableEncryptionAtHost", true, false, changes.Risky, changes.Plain},
 		{setting, "logs[0].enabled", true, false, changes.Risky, changes.Plain},
 		{setting, "metrics[0].enabled", true, false, changes.Risky, changes.Plain},
@@ -434,6 +447,15 @@ func TestUnit_ReportsLookLikeThis(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./changes -update writes it", file)
 	}
+}
+
+func TestUnit_OnATerminalDangerIsRedAndBold(t *testing.T) {
+	t.Parallel()
+	text.EnableColors() // NO_COLOR turns them off for the whole process
+	var coloured bytes.Buffer
+	require.NoError(t, report().WriteText(&coloured, true))
+	assert.Contains(t, coloured.String(), "\x1b[31;1mdangerous\x1b[0m")
+	assert.NotContains(t, coloured.String(), "\x1b[31;1mplain")
 }
 
 func TestUnit_TheVerdictCounts(t *testing.T) {

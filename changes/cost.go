@@ -156,10 +156,7 @@ func (r *Report) weigh(budget cost.Budget) {
 	for _, p := range r.Projects {
 		for i := range p.Changes {
 			c := &p.Changes[i]
-			extra := more[c.URN]
-			if c.Was != "" { // what is deleted for it costs nothing any more
-				extra += more[c.Was]
-			}
+			extra := more[c.URN] + more[c.Was] // what is deleted for it costs nothing any more
 			if extra <= 0 {
 				continue
 			}

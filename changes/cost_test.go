@@ -148,6 +148,9 @@ func TestUnit_AnEnvironmentOverItsBudgetIsTold(t *testing.T) {
 	)}}
 	require.NoError(t, r.Price(today))
 	require.Len(t, r.All(), 1)
+	var text bytes.Buffer
+	require.NoError(t, r.WriteText(&text, false))
+	assert.NotContains(t, text.String(), "Not priced", "everything is")
 	assert.Equal(t, changes.Risky, r.All()[0].Level)
 	assert.Contains(t, strings.Join(r.All()[0].Reasons, "; "),
 		"costs up to 0.50 USD a month more; the environment then costs up to 2313.14 USD, and its budget is 2200.00 USD")

@@ -57,7 +57,7 @@ func inOrder(reports []Report) []Report {
 	slices.SortStableFunc(sorted, func(a, b Report) int {
 		environments := naming.Environments()
 		return cmp.Or(cmp.Compare(slices.Index(environments, a.Environment), slices.Index(environments, b.Environment)),
-			cmp.Compare(min(len(a.Base), 1), min(len(b.Base), 1)))
+			cmp.Compare(a.Base, b.Base)) // the empty one is first
 	})
 	return sorted
 }
@@ -197,14 +197,13 @@ var backticks = regexp.MustCompile("`+")
 
 // fenced writes lines as a code block, whose fence is longer than any row of backticks in it.
 func fenced(out *printer, language string, lines []string) {
-	fence := "```"
+	longest := 2 // the shortest fence has three
 	for _, line := range lines {
 		for _, row := range backticks.FindAllString(line, -1) {
-			if len(row) >= len(fence) {
-				fence = strings.Repeat("`", len(row)+1)
-			}
+			longest = max(longest, len(row))
 		}
 	}
+	fence := strings.Repeat("`", longest+1)
 	out.line("")
 	out.line("%s%s", fence, language)
 	for _, line := range lines {

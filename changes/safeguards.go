@@ -102,7 +102,7 @@ func strengthens(old, made any) bool {
 		more, ok := made.(float64)
 		return ok && (more > was && was >= 0 || more < 0 && was >= 0) // -1 is without a limit
 	case string:
-		return isOff(was) && made != Unknown && made != nil && !isOff(made)
+		return isOff(was) && made != Unknown && !isOff(made)
 	default:
 		return false
 	}

@@ -138,6 +138,7 @@ func TestUnit_EachRuleRefusesWhatItIsThereFor(t *testing.T) {
 		{"no-public-endpoint", "prod", service, "", balancer(nil), "a load balancer with a public address"},
 		{"no-public-endpoint", "prod", service, "", balancer("false"), "a load balancer with a public address"},
 		{"no-public-endpoint", "prod", service, "", balancer("true"), ""},
+		{"no-public-endpoint", "prod", service + "Patch", "", balancer(nil), "a load balancer with a public address"},
 		{"no-public-endpoint", "prod", service, "", object{"spec": object{"type": "ClusterIP"}}, ""},
 
 		{"minimum-tls", "prod", gateway, "", object{}, "sslPolicy is not set"},

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -136,5 +137,19 @@ func TestUnit_ADescriptionIsReadFromTheRecord(t *testing.T) {
 	for name, broken := range map[string]string{"none": "", "once": once, "no base64": "%"} {
 		_, err := descriptionIn(map[string]any{"data": map[string]any{"release": broken}})
 		require.ErrorContains(t, err, "is no record of Helm 3", name)
+	}
+}
+
+// The kubeconfig is an output of Azure: what cannot be used is reported, and not taken for an empty cluster.
+func TestUnit_AKubeconfigThatCannotBeUsedIsAnError(t *testing.T) {
+	t.Parallel()
+	const whole = `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
+  users: [{name: u}], clusters: [{name: c, cluster: {server: "https://c.example.com", certificate-authority-data: %s}}]}`
+	for kubeconfig, problem := range map[string]string{
+		"no: [kubeconfig": "yaml",
+		fmt.Sprintf(whole, base64.StdEncoding.EncodeToString([]byte("no certificate"))): "unable to load root certificates",
+	} {
+		_, err := readRecords(t.Context(), kubeconfig, "argocd", "argocd")
+		require.ErrorContains(t, err, problem)
 	}
 }

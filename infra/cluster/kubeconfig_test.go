@@ -53,8 +53,9 @@ func TestUnit_OtherUsersPassUnchanged(t *testing.T) {
 
 func TestUnit_AMalformedKubeconfigIsAnError(t *testing.T) {
 	t.Parallel()
-	_, err := signInWithKubelogin("no: [kubeconfig", "azurecli")
+	text, err := signInWithKubelogin("no: [kubeconfig", "azurecli")
 	require.ErrorContains(t, err, "the kubeconfig that Azure returned is malformed")
+	assert.Empty(t, text)
 }
 
 // A credential beside kubelogin would be used without asking the directory.

@@ -615,6 +615,15 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			map[string]string{"authorizedRanges": `["198.51.100.7/32"` + strings.Repeat(`,"198.51.100.7/32"`, 199) + `]`},
 			"authorizedRanges: has 200 ranges, but the API server takes 199 beside the addresses that nodes leave by",
 		},
+		"a range of IPv6": {
+			"dev", map[string]string{"authorizedRanges": `["2001:db8::/32"]`}, `authorizedRanges: "2001:db8::/32" is not an IPv4 range`,
+		},
+		"no range": {
+			"dev", map[string]string{"authorizedRanges": `["198.51.100.7"]`}, `authorizedRanges: "198.51.100.7" is not an IPv4 range`,
+		},
+		"a range with an address inside": {
+			"dev", map[string]string{"authorizedRanges": `["198.51.100.7/24"]`}, `authorizedRanges: "198.51.100.7/24" is not an IPv4 range`,
+		},
 		"a private range is never seen from outside": {
 			"dev", map[string]string{"authorizedRanges": `["10.1.0.0/16"]`}, "authorizedRanges: 10.1.0.0/16 is private",
 		},
@@ -740,8 +749,12 @@ func TestUnit_ARegionWithoutZonesIsFineForWhatAsksForNone(t *testing.T) {
 	if err != nil {
 		assert.NotContains(t, err.Error(), "availability zones")
 	}
-	_, err = run("dev", map[string]string{"location": "westus", "zones": `["1"]`, "gatewayZones": "[]"})
-	require.ErrorContains(t, err, "gridos-infra:zones: ")
+	for _, key := range []string{"zones", "gatewayZones"} {
+		settings := map[string]string{"location": "westus", "zones": "[]", "gatewayZones": "[]"}
+		settings[key] = `["1"]`
+		_, err = run("dev", settings)
+		require.ErrorContains(t, err, "gridos-infra:"+key+": ")
+	}
 }
 
 // Azure takes a change of the cluster's version only with the versions of all pools, or with none, and the program's request for the
