@@ -5,6 +5,7 @@ package docs_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -279,12 +280,21 @@ func TestUnit_TheIdentityOfPullRequestsOnlyReads(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(document, "-n gridos-preview "), "who gives roles to the identity")
 }
 
+var here = flag.Bool("here", false, "run the README's commands in this checkout, whose lab is up")
+
 // A reader's path through the documents: the README first, then the others, in a clone with the lab
-// up. No block takes it down: .ci/run does that. With -short it is the README alone.
+// up. No block takes it down: .ci/run does that. With -here it is the README alone, in the checkout
+// itself.
 func TestCluster_EveryCommandInTheDocumentsWorks(t *testing.T) {
+	if testing.Short() && !*here {
+		t.Skip("-short: .ci/run plays the README's commands in its own lab")
+	}
 	repository, err := filepath.Abs(root)
 	require.NoError(t, err)
-	clone := filepath.Join(t.TempDir(), "clone")
+	clone := repository
+	if !*here {
+		clone = filepath.Join(t.TempDir(), "clone")
+	}
 	shell := func(t *testing.T, script string) error {
 		t.Helper()
 		command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
@@ -298,18 +308,20 @@ func TestCluster_EveryCommandInTheDocumentsWorks(t *testing.T) {
 		}
 		return err
 	}
-	output, err := exec.CommandContext(t.Context(), "git", "clone", "--quiet", repository, clone).CombinedOutput()
-	require.NoError(t, err, string(output))
-	uncommitted(t, repository, clone)
-	t.Cleanup(func() {
-		command := exec.Command("go", "run", "./lab", "down")
-		command.Dir = clone
-		output, err := command.CombinedOutput()
-		assert.NoError(t, err, string(output))
-	})
-	require.NoError(t, shell(t, "go run ./lab up --gitops"))
+	if !*here {
+		output, err := exec.CommandContext(t.Context(), "git", "clone", "--quiet", repository, clone).CombinedOutput()
+		require.NoError(t, err, string(output))
+		uncommitted(t, repository, clone)
+		t.Cleanup(func() {
+			command := exec.Command("go", "run", "./lab", "down")
+			command.Dir = clone
+			output, err := command.CombinedOutput()
+			assert.NoError(t, err, string(output))
+		})
+		require.NoError(t, shell(t, "go run ./lab up --gitops"))
+	}
 	for _, d := range documents(t) {
-		if !slices.ContainsFunc(d.commands, func(b block) bool { return b.needs == "" }) || testing.Short() && d.path != "README.md" {
+		if !slices.ContainsFunc(d.commands, func(b block) bool { return b.needs == "" }) || *here && d.path != "README.md" {
 			continue
 		}
 		t.Run(d.path, func(t *testing.T) {

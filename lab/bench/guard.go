@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,16 +28,24 @@ func guarded() []measure {
 
 func guardCommand() *cobra.Command {
 	o := options{}
+	var names []string
+	for _, m := range guarded() {
+		names = append(names, m.name)
+	}
 	cmd := &cobra.Command{
-		Use:   "guard",
+		Use:   "guard [MEASURE...]",
 		Short: "Measure the cheap ratios, and fail if one has passed its recorded bound",
-		Long: `Measures warm previews and the creation of environments next to the engine alone, and compares each ratio with its
-bound in lab/bench/bounds.json. A time by itself is never judged: it tells of the machine.
+		Long: `Measures warm previews (preview) and the creation of environments (makespan) next to the engine alone, and compares
+each ratio with its bound in lab/bench/bounds.json. A time by itself is never judged: it tells of the machine. The previews run in the lab of
+this checkout if it is up, and otherwise bring it up and take it down.
 
 Exit codes: 0 all are within their bounds, 1 one is not, or nothing could be measured.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			rows, err := runMeasures(cmd, o, guarded())
+		Example:   "  go run ./lab/bench guard\n  go run ./lab/bench guard preview --rounds 5",
+		ValidArgs: names,
+		Args:      cobra.OnlyValidArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			chosen := slices.DeleteFunc(guarded(), func(m measure) bool { return len(args) > 0 && !slices.Contains(args, m.name) })
+			rows, err := runMeasures(cmd, o, chosen)
 			if err != nil {
 				return err
 			}

@@ -34,7 +34,7 @@ type bench struct {
 	command string // the lab, built; empty before the first use
 }
 
-// newBench finds the tools. The checkout's own lab must not be up: measurements bring it up and take it down.
+// newBench finds the tools.
 func newBench(ctx context.Context, rounds int, display *progress.Display) (*bench, error) {
 	here, err := site.Open(environment)
 	if err != nil {
@@ -103,6 +103,15 @@ func (b *bench) withLab(ctx context.Context, up []string, do func(ctx context.Co
 	}
 	step.Done("")
 	return do(ctx)
+}
+
+// inLab is withLab for what only reads the lab: if it is up in this checkout, do works with it, and
+// it stays up.
+func (b *bench) inLab(ctx context.Context, up []string, do func(ctx context.Context) error) error {
+	if b.site.Exists() {
+		return do(ctx)
+	}
+	return b.withLab(ctx, up, do)
 }
 
 // running returns an engine for the lab that is up.

@@ -29,7 +29,7 @@ const bareProgram = "a bare program: as many resources that are nothing, with th
 func previews(ctx context.Context, b *bench) (rows []figures.Row, err error) {
 	pairs := map[string][]figures.Pair{}
 	var whole []figures.Pair
-	err = b.withLab(ctx, []string{"up"}, func(ctx context.Context) (err error) {
+	err = b.inLab(ctx, []string{"up"}, func(ctx context.Context) (err error) {
 		running, err := b.running()
 		if err != nil {
 			return err
@@ -51,6 +51,10 @@ func previews(ctx context.Context, b *bench) (rows []figures.Row, err error) {
 		if err != nil {
 			return err
 		}
+		defer func() { // the lab may stay up
+			_, downErr := withKubernetes.Down(context.WithoutCancel(ctx))
+			err = errors.Join(err, downErr)
+		}()
 		for range b.rounds {
 			var sum figures.Pair
 			for _, p := range line() {

@@ -303,7 +303,7 @@ func (l *living) registered(t *testing.T, values map[string]any) []string {
 
 // try makes all attempts and records their results. Changes that the document calls in place are
 // made for real, all in one update, which replaces a resource if any of them does. All others are
-// previewed one by one, with -short only every eighth.
+// previewed one by one, with -short only every sixteenth.
 func (l *living) try(t *testing.T, attempts []attempt, documented map[string]documentedKey, note func(key, found string)) {
 	t.Helper()
 	before, together := l.registered(t, l.values), l.values
@@ -315,7 +315,7 @@ func (l *living) try(t *testing.T, attempts []attempt, documented map[string]doc
 			assert.NotEqual(t, before, l.registered(t, a.over(l.values)), "another %s changes nothing", a.key)
 			continue
 		}
-		if single++; testing.Short() && single%8 != 1 {
+		if single++; testing.Short() && single%16 != 1 {
 			continue
 		}
 		note(a.key, l.attempt(t, a))
