@@ -115,6 +115,31 @@ func TestUnit_AnEntryCanLeaveAShippedOneOutAndTurnAPathIntoAChart(t *testing.T) 
 	}, all[0].Spec.Source, "with the scheme Argo CD would ignore the chart")
 }
 
+func TestUnit_AnEntryCanTurnAChartIntoAPathOrKeepIt(t *testing.T) {
+	t.Parallel()
+	no := false
+	found := applicationIn(t, of(t, Entry{Name: "prometheus", Path: "platform/prometheus"}), "prometheus")
+	assert.Equal(t, application.Source{
+		RepoURL: "https://git.example.com/gridos.git", TargetRevision: "main", Path: "platform/prometheus",
+	}, found.Spec.Source)
+	found = applicationIn(t, of(t, Entry{Name: "prometheus", SyncPolicy: &SyncPolicy{Prune: &no}}), "prometheus")
+	assert.Equal(t, "prometheus", found.Spec.Source.Chart, "what the entry does not set stays")
+	_, err := Of("dev", []Entry{{Name: "prometheus", Path: "p", Chart: &Chart{Version: "1.2.3"}}}, defaults())
+	require.ErrorContains(t, err, `"prometheus": `)
+}
+
+// What workloads there could do, the platform or the cluster would do.
+func TestUnit_NoEntryReachesTheNamespacesOfThePlatform(t *testing.T) {
+	t.Parallel()
+	for _, namespace := range []string{
+		"default", "kube-system", "kube-public", "kube-node-lease", "gatekeeper-system", "aks-istio-system", "aks-istio-ingress",
+		"argocd", "argo-rollouts", "external-secrets",
+	} {
+		_, err := Of("dev", []Entry{{Name: "x", Path: "p", Project: "platform", Namespace: namespace}}, defaults())
+		require.ErrorContains(t, err, `namespace "`+namespace+`" belongs to`)
+	}
+}
+
 func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 	t.Parallel()
 	yes, no, negative, zero := true, false, -1, 0

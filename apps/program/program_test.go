@@ -45,6 +45,7 @@ func TestUnit_EveryEnvironmentHasItsApplicationsAndNothingElse(t *testing.T) {
 				assert.Contains(t, []string{"pulumi:providers:kubernetes", applicationType}, r.Type)
 			}
 			assert.Empty(t, recorded.Violations())
+			assert.Len(t, recorded.Exports, len(stacks.OutputsOf[stacks.AppsOutputs]()))
 		})
 	}
 }
@@ -159,6 +160,14 @@ func TestUnit_MistakesAreReportedTogether(t *testing.T) {
 		require.ErrorContains(t, err, "gridos-apps:"+key+": ")
 	}
 	assert.Empty(t, recorded.Resources)
+}
+
+func TestUnit_ARemovalWaitsBetweenASecondAndADay(t *testing.T) {
+	t.Parallel()
+	for timeout, fits := range map[string]bool{"1s": true, "999ms": false, "24h": true, "24h0m0.000000001s": false} {
+		_, err := run("dev", map[string]string{"deleteTimeout": timeout})
+		assert.Equal(t, fits, err == nil, "%s: %v", timeout, err)
+	}
 }
 
 func TestUnit_ThePlatformMustBeThere(t *testing.T) {
