@@ -101,8 +101,10 @@ count. A report with a stack that could not be previewed fails too, because what
 					return err
 				}
 			}
-			if code := r.Consent(); code != "" && !slices.Contains(codes, code) {
-				codes = append(codes, code)
+			for _, code := range r.Consents() {
+				if !slices.Contains(codes, code) {
+					codes = append(codes, code)
+				}
 			}
 		}
 		if err := errors.Join(failed...); err != nil {
