@@ -75,6 +75,9 @@ func (r *Report) Render(ctx context.Context, sides Sides) error {
 		for _, urn := range slices.Sorted(maps.Keys(all)) {
 			was, hadIt := installed(before[urn], sides.Before)
 			is, hasIt := installed(after[urn], sides.After)
+			if is.Namespace == Unknown { // an update does not move a release
+				is.Namespace = was.Namespace
+			}
 			if !hadIt && !hasIt || hadIt && hasIt && was.equal(is) {
 				continue
 			}

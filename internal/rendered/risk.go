@@ -410,10 +410,17 @@ func (r rating) rateRights() {
 	switch r.is.GetKind() {
 	case "Role", "ClusterRole":
 		old := rulesOf(r.was)
+		var more []string
 		for _, grant := range rulesOf(r.is) {
 			if !slices.ContainsFunc(old, func(o right) bool { return o.covers(grant) }) {
-				r.note(Risky, "gives more rights: %s", grant)
+				more = append(more, grant.String())
 			}
+		}
+		if n := len(more) - mostRights; n > 0 {
+			more = append(more[:mostRights], fmt.Sprintf("and %d more", n))
+		}
+		if len(more) > 0 {
+			r.note(Risky, "gives more rights: %s", strings.Join(more, ", "))
 		}
 		for name, value := range r.is.GetLabels() {
 			role, ok := strings.CutPrefix(name, rbac+"/aggregate-to-")
@@ -434,6 +441,9 @@ func (r rating) rateRights() {
 		})
 	}
 }
+
+// mostRights bounds how many rights a reason names: a new role may have hundreds.
+const mostRights = 6
 
 // right is what one rule of a role allows, for one verb and one thing.
 type right struct{ verb, group, resource, name, url string }

@@ -125,6 +125,11 @@ func TestUnit_EveryRiskyEditIsFound(t *testing.T) {
 			"gives more rights: get secrets",
 		},
 		{
+			"many rights", "{nonResourceURLs: [/metrics], verbs: [get]}",
+			`{apiGroups: [""], resources: [pods, nodes, events], verbs: [get, list, watch]}`,
+			"risky update ClusterRole operator", "get pods, get nodes, get events, list pods, list nodes, list events, and 3 more",
+		},
+		{
 			"a group", "apiGroups: [example.com]", `apiGroups: ["*"]`, "risky update ClusterRole operator",
 			"gives more rights: * *.*",
 		},
