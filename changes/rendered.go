@@ -203,7 +203,7 @@ func renderRelease(ctx context.Context, charts *rendered.Charts, urn string, was
 		return result
 	}
 	if was.Chart == is.Chart && was.Version != is.Version && is.Repository == "" && !strings.Contains(is.Chart, "://") {
-		result.Note = "Both sides have the chart of one folder, " + is.Chart + ": only the values are compared, not the versions."
+		result.Note = "Both sides have the chart of one folder: only the values are compared, not the versions."
 	}
 	result.Objects = rendered.Compare(before, after, Unknown)
 	return result
