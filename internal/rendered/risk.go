@@ -3,6 +3,7 @@ package rendered
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -140,8 +141,8 @@ func (r rating) rateUpdate() {
 			r.note(Risky, "decides who reaches what")
 		}
 	case "Namespace":
-		for name, value := range r.was.GetLabels() {
-			if strings.HasPrefix(name, "pod-security.kubernetes.io/") && r.is.GetLabels()[name] != value {
+		for _, name := range slices.Sorted(maps.Keys(r.was.GetLabels())) {
+			if strings.HasPrefix(name, "pod-security.kubernetes.io/") && r.is.GetLabels()[name] != r.was.GetLabels()[name] {
 				r.note(Risky, "%s decides what pods may do", name)
 			}
 		}
@@ -422,9 +423,9 @@ func (r rating) rateRights() {
 		if len(more) > 0 {
 			r.note(Risky, "gives more rights: %s", strings.Join(more, ", "))
 		}
-		for name, value := range r.is.GetLabels() {
+		for _, name := range slices.Sorted(maps.Keys(r.is.GetLabels())) {
 			role, ok := strings.CutPrefix(name, rbac+"/aggregate-to-")
-			if ok && value == "true" && r.was.GetLabels()[name] != value {
+			if ok && r.is.GetLabels()[name] == "true" && r.was.GetLabels()[name] != "true" {
 				r.note(Risky, "its rights become a part of the role %s", role)
 			}
 		}

@@ -311,3 +311,18 @@ func TestUnit_NoHarmlessEditIsAnAlarm(t *testing.T) {
 	}
 	t.Logf("%d harmless edits", len(edits))
 }
+
+// Two reports of the same change are the same text.
+func TestUnit_TheOrderOfReasonsIsAlwaysTheSame(t *testing.T) {
+	t.Parallel()
+	const role = "rbac.authorization.k8s.io/aggregate-to-"
+	made := "{" + role + `view: "true", ` + role + `edit: "true", ` + role + `admin: "true"}`
+	for range 10 {
+		changes := edited(t, "{example.com/part: operator}", made)
+		require.Len(t, changes, 1)
+		assert.Equal(t, []string{
+			"its rights become a part of the role admin", "its rights become a part of the role edit",
+			"its rights become a part of the role view",
+		}, changes[0].Reasons)
+	}
+}
