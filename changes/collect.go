@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/sig"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
+
+	"github.com/gridos/sharedinfra/internal/secretname"
 )
 
 // unknown is how the engine's events write a value that is known only after the update (sdk/go/common/resource/plugin,
@@ -221,18 +222,14 @@ func readable(value any) any {
 }
 
 // Withheld replaces a text that is not marked as a secret, but has the name of one.
-const Withheld = "[withheld]"
-
-// secretName is the end of such a name. What only names a secret, such as secretName or tokenFile, ends with something else.
-var secretName = regexp.MustCompile(
-	`(?i)(passw(or)?d|passphrase|secret|token|(api|access|private)_?key|connection_?string|credentials?)"?\]?$`)
+const Withheld = secretname.Withheld
 
 // withheld returns a value without the texts whose names are those of secrets: a second line of
 // defence after Pulumi's own marks.
 func withheld(name string, value any) any {
 	switch v := value.(type) {
 	case string:
-		if v != "" && v != secret && v != Unknown && secretName.MatchString(name) {
+		if v != "" && v != secret && v != Unknown && secretname.Is(name) {
 			return Withheld
 		}
 		return v

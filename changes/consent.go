@@ -25,10 +25,11 @@ type Danger struct {
 	Because []string `json:"because,omitempty"`
 }
 
-// Dangers returns what a consent to the report has to be bound to, sorted.
+// Dangers returns what a consent to the changes of resources has to be bound to, sorted. It has no object of the cluster: a deployment,
+// which needs this consent too, does not render.
 func (r Report) Dangers() []Danger {
 	var found []Danger
-	for _, c := range r.Dangerous() {
+	for _, c := range r.dangerousResources() {
 		d := Danger{Op: c.Op, URN: c.URN, Was: c.Was}
 		for _, p := range c.Properties {
 			if p.Replaces {
@@ -54,7 +55,7 @@ func Widened(consented, now []Danger) []Danger {
 	return slices.DeleteFunc(slices.Clone(now), func(d Danger) bool { return slices.ContainsFunc(consented, d.coveredBy) })
 }
 
-// Consent returns the code of the consent to the dangerous changes of a report, or "" if there are
+// Consent returns the code of the consent to the dangerous changes of a report's resources, or "" if there are
 // none: the environment, and 80 bits of a hash over Dangers: too many to find other changes with
 // the same code.
 func (r Report) Consent() string {

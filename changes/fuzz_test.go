@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -18,6 +19,7 @@ import (
 	"github.com/yuin/goldmark/util"
 
 	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/rendered"
 )
 
 // FuzzReport: a report comes from code that is not reviewed yet. Either the program refuses it, or
@@ -40,6 +42,10 @@ func FuzzReport(f *testing.F) {
 			`"prices":-3,"elsewhere":1,"old":2,"oldest":"[x](http://y)","resources":[{"urn":"u","type":"a:b:C|","name":"x\\|<img src=x>@all",` +
 			`"after":{"lines":[{"meter":"m","month":{"low":1,"high":2}}]}},{"urn":"","type":"","name":"","before":{"lines":null}}]},` +
 			`"projects":[{"name":"p","changes":null,"same":1}]}`,
+		`{"environment":"dev","rendered":[{"kind":"release","name":"a|b @all","urn":"u","before":"# x","after":"[a](http://b)","note":"see #12 <b>",` +
+			`"objects":[{"op":"delete","apiVersion":"v1|","kind":"K\\|<img src=x>","name":"@all","risk":"dangerous","reasons":["*e* @all"]},` +
+			`{"op":"update","apiVersion":"","kind":"","namespace":"` + "```" + `","name":"","risk":"plain","fields":[{"path":"a\r` + "```" + `","old":1,"new":"</details>"}]}]},` +
+			`{"kind":"overlay","name":"o","objects":[{"op":"create","kind":"K","name":"n","risk":"risky"}]}],"projects":[{"name":"p","changes":null,"same":1}]}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -113,6 +119,7 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 				line := node.Lines().At(i)
 				assert.Contains(t, []string{
 					"<details><summary>Properties, " + report.Environment + "</summary>",
+					"<details><summary>Objects in the cluster, " + report.Environment + "</summary>",
 					"<details><summary>Graph of what changes, " + report.Environment + "</summary>", "</details>",
 				}, strings.TrimSpace(string(line.Value(comment))), "%s", comment)
 			}
@@ -126,6 +133,14 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 		expected = 3
 	}
 	if report.Cost != nil {
+		expected++
+	}
+	if len(report.Rendered) > 0 {
+		expected++
+	}
+	if slices.ContainsFunc(report.Rendered, func(r changes.Rendering) bool {
+		return slices.ContainsFunc(r.Objects, func(o rendered.Change) bool { return o.Risk != rendered.Plain })
+	}) {
 		expected++
 	}
 	assert.Equal(t, expected, tables, "%s", comment)

@@ -93,8 +93,16 @@ func (r Report) writeAlarms(out *printer, heading string) {
 			out.line("> %s %s: %s.", c.Op, code(c.resource()), plain(strings.Join(c.Reasons, "; ")))
 			out.line(">")
 		}
+		var labels []string
+		for _, consent := range r.Consents() {
+			labels = append(labels, code(ConsentPrefix+consent))
+		}
+		if r.Consent() == "" {
+			out.line("> A person who may decide that has to consent to exactly these changes: on a pull request with the label %s.", labels[0])
+			return
+		}
 		out.line("> A person who may decide that has to consent to exactly these changes: on a pull request with the label %s, in a "+
-			"deployment that was started by hand with the same code.", code(ConsentPrefix+r.Consent()))
+			"deployment that was started by hand with the same code.", strings.Join(labels, " and the label "))
 	}
 }
 
@@ -124,6 +132,7 @@ func (r Report) writeChanges(out *printer, heading string, rows int) {
 	if r.Cost != nil {
 		r.Cost.writeMarkdown(out, r.Environment)
 	}
+	r.writeRendered(out, rows)
 	all := r.All()
 	if len(all) == 0 {
 		return
@@ -147,6 +156,7 @@ func (r Report) writeChanges(out *printer, heading string, rows int) {
 
 // writeDetails writes the properties of what changes, and what depends on what.
 func (r Report) writeDetails(out *printer, heading string, rows int) {
+	r.writeObjects(out, heading, rows)
 	all := r.All()
 	if len(all) == 0 {
 		return

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gridos/sharedinfra/internal/rendered"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -41,6 +42,8 @@ type Report struct {
 	Projects []Project `json:"projects"`
 	// Cost is what the environment costs a month; nil if nothing of it was priced.
 	Cost *Cost `json:"cost,omitempty"`
+	// Rendered is what charts and overlays change in the cluster.
+	Rendered []Rendering `json:"rendered,omitempty"`
 }
 
 // Project is what an update would do to one stack.
@@ -54,7 +57,7 @@ type Project struct {
 	// Error is why the stack could not be previewed; Changes is then empty.
 	Error string `json:"error,omitempty"`
 
-	registered registered // until Price
+	registered registered // until Price and Render
 }
 
 // Change is what an update would do with one resource. Components are left out: they consist of
@@ -137,6 +140,17 @@ func (r Report) Validate() error {
 			}
 		}
 	}
+	for _, rendering := range r.Rendered {
+		if !slices.Contains([]string{releases, applications, overlays}, rendering.Kind) {
+			return fmt.Errorf("%q is rendered from a %q", Loggable(rendering.Name), Loggable(rendering.Kind))
+		}
+		for _, o := range rendering.Objects {
+			if !slices.Contains(rendered.Ops(), o.Op) || !slices.Contains(rendered.Risks(), o.Risk) {
+				return fmt.Errorf("%q has an object with op %q and risk %q",
+					Loggable(rendering.Name), Loggable(string(o.Op)), Loggable(string(o.Risk)))
+			}
+		}
+	}
 	return nil
 }
 
@@ -161,8 +175,12 @@ func (r Report) All() []Change {
 	return all
 }
 
-// Dangerous returns the changes that need a reviewer's explicit consent.
+// Dangerous returns the changes that need a reviewer's explicit consent, those of objects in the cluster last.
 func (r Report) Dangerous() []Change {
+	return append(r.dangerousResources(), r.dangerousObjects()...)
+}
+
+func (r Report) dangerousResources() []Change {
 	return slices.DeleteFunc(r.All(), func(c Change) bool { return c.Level != Dangerous })
 }
 

@@ -48,6 +48,7 @@ func (r Report) WriteText(w io.Writer, colour bool) error {
 			out.line("           %s", printable(p.String()))
 		}
 	}
+	r.writeRenderedText(out, paint)
 	if r.Cost != nil {
 		r.Cost.writeText(out, r.Environment)
 	}
@@ -109,9 +110,11 @@ func (r Report) Verdict() string {
 	if len(all) == 0 && r.Drift {
 		return "No drift."
 	}
+	objects := r.inCluster()
 	if len(all) == 0 {
-		return "No change."
+		return strings.TrimSpace("No change. " + objects)
 	}
+	objects = strings.TrimSuffix(" "+objects, " ")
 	verdict := counted(len(all), "change")
 	follows := 0
 	for _, c := range all {
@@ -122,10 +125,10 @@ func (r Report) Verdict() string {
 	if follows > 0 {
 		verdict += fmt.Sprintf(", of which %d may follow from others", follows)
 	}
-	if n := len(r.Dangerous()); n > 0 {
-		return fmt.Sprintf("%s; %d dangerous.", verdict, n)
+	if n := len(r.dangerousResources()); n > 0 {
+		return fmt.Sprintf("%s; %d dangerous.", verdict, n) + objects
 	}
-	return verdict + ", none dangerous."
+	return verdict + ", none dangerous." + objects
 }
 
 func counted(n int, thing string) string {

@@ -96,6 +96,11 @@ func TestUnit_TheGuardAsksForConsent(t *testing.T) {
 	label := regexp.MustCompile(`allow-dangerous-change:prod-[0-9a-f]{20}\b`).FindString(guarded(t, dangerous))
 	require.NotEmpty(t, label)
 	require.LessOrEqual(t, len(label), 50, "GitHub takes no longer labels")
+	lost := write(t, "lost.json", strings.Replace(read(t, dangerous), `"projects"`, `"rendered":[{"kind":"release","name":"shop","urn":"urn:of:the:shop",
+		"objects":[{"op":"delete","kind":"PersistentVolumeClaim","name":"photos","risk":"dangerous","reasons":["with its data"]}]}],"projects"`, 1))
+	both := regexp.MustCompile(`allow-dangerous-change:prod-[0-9a-f]{20}\b`).FindAllString(guarded(t, lost), -1)
+	require.Len(t, both, 2)
+	require.Equal(t, label, both[0], "which the deployment needs too")
 	unknown := write(t, "test.json", `{"environment":"test","projects":[{"name":"gridos-infra","error":"no stack"}]}`)
 	broken := write(t, "broken.json", `no report`)
 	for _, test := range []struct {
@@ -111,6 +116,8 @@ func TestUnit_TheGuardAsksForConsent(t *testing.T) {
 		{[]string{"--labels", label, wider}, exitDangerous, "would allow it"},
 		{[]string{"--labels", label, because}, exitDangerous, "would allow it"},
 		{[]string{"--labels", "bug", plain, dangerous}, exitDangerous, "would allow it"},
+		{[]string{"--labels", label, lost}, exitDangerous, "prod: delete urn:of:the:shop::PersistentVolumeClaim photos: with its data"},
+		{[]string{"--labels", strings.Join(both, ","), lost}, 0, "Allowed by labels for exactly these changes"},
 		{[]string{"--labels", "allow-dangerous-change", unknown}, cli.Failed, "test: gridos-infra: no stack"},
 		{[]string{broken}, cli.Failed, "is no report"},
 		{[]string{write(t, "empty.json", "{}")}, cli.Failed, "no environment"},
@@ -140,6 +147,10 @@ func TestUnit_NoReportCommandsTheRunner(t *testing.T) {
 		`{"environment":"dev","projects":[{"name":"@","changes":[{"op":"@","level":"@"}]}]}`,
 		`{"environment":"dev","projects":[{"name":"@","error":"@"}]}`,
 		`{"environment":"dev","projects":[{"name":"x","changes":[{"op":"delete","urn":"@","level":"dangerous","reasons":["@"]}]}]}`,
+		`{"environment":"dev","rendered":[{"kind":"@","name":"@"}],"projects":[{"name":"@"}]}`,
+		`{"environment":"dev","rendered":[{"kind":"overlay","name":"@","objects":[{"op":"@","risk":"@"}]}],"projects":[{"name":"@"}]}`,
+		`{"environment":"dev","rendered":[{"kind":"overlay","name":"x@","objects":[{"op":"delete","kind":"@","name":"@","risk":"dangerous",` +
+			`"reasons":["@"]}]}],"projects":[{"name":"@"}]}`,
 	} {
 		files = append(files, write(t, "dev.json", strings.ReplaceAll(text, "@", command)))
 	}

@@ -102,7 +102,7 @@ func outcome(report changes.Report) error {
 		return errors.New(report.Verdict())
 	case len(report.Dangerous()) > 0:
 		return verdict(exitDangerous)
-	case len(report.All()) > 0:
+	case len(report.All()) > 0 || report.Objects() > 0:
 		return verdict(exitChanges)
 	default:
 		return nil

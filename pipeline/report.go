@@ -65,7 +65,8 @@ func guardCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "guard FILE...", Short: "Fail when reports have dangerous changes without a consent",
 		Long: fmt.Sprintf(`Fails with exit code %d when an update would replace or delete what holds data or carries the environment,
-such as the cluster, the database server, the key vault, the virtual network or the registry, unless the pull request has a label
+such as the cluster, the database server, the key vault, the virtual network or the registry, or when a chart or an overlay no longer
+has a volume, a definition or a namespace in the cluster, unless the pull request has a label
 %q with the code of the consent to exactly these changes, which it prints. A label for other changes does not
 count. A report with a stack that could not be previewed fails too, because what would change is not known.`,
 			exitDangerous, changes.ConsentPrefix+"…"),
@@ -101,8 +102,10 @@ count. A report with a stack that could not be previewed fails too, because what
 					return err
 				}
 			}
-			if code := r.Consent(); code != "" && !slices.Contains(codes, code) {
-				codes = append(codes, code)
+			for _, code := range r.Consents() {
+				if !slices.Contains(codes, code) {
+					codes = append(codes, code)
+				}
 			}
 		}
 		if err := errors.Join(failed...); err != nil {

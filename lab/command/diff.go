@@ -69,7 +69,7 @@ func diff(cmd *cobra.Command, s site.Site) error {
 	switch failed := report.Errors(); {
 	case len(failed) > 0:
 		return errors.New(report.Verdict())
-	case len(report.All()) > 0:
+	case len(report.All()) > 0 || report.Objects() > 0:
 		return foundChanges{dangerous: len(report.Dangerous())}
 	default:
 		return nil

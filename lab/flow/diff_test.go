@@ -12,12 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/rendered"
 )
 
 // The branch renames a subnet, bumps a chart and adds an Application: in code, in a default and in a stack's file.
 var branch = []struct{ file, old, made string }{
 	{"naming/naming.go", `SubnetEndpoints = "endpoints"`, `SubnetEndpoints = "private"`},
 	{"bootstrap/argocd/settings.go", `helm.LoadChart(r, "argocd", "argo-cd", "10.1.1")`, `helm.LoadChart(r, "argocd", "argo-cd", "10.1.2")`},
+	{"applications/gridos/base/disruption-budget.yaml", "maxUnavailable: 1\n", "maxUnavailable: 2\n"},
 	{
 		"apps/Pulumi.dev.yaml", "config:\n",
 		"config:\n  gridos-apps:applications: [{name: reports, path: applications/gridos/overlays/dev}]\n",
@@ -66,6 +68,15 @@ func TestCluster_DiffTellsExactlyWhatABranchChanges(t *testing.T) {
 	assert.Equal(t, "kubernetes:argoproj.io/v1alpha1:Application", application.Type)
 	assert.Equal(t, changes.Create, application.Op)
 	assert.Equal(t, "reports", application.Name)
+
+	require.Len(t, report.Rendered, 2, stdout)
+	assert.Equal(t, release.URN, report.Rendered[0].URN)
+	overlay := report.Rendered[1]
+	assert.Equal(t, "applications/gridos/overlays/dev", overlay.Name)
+	assert.Empty(t, overlay.Note)
+	require.Len(t, overlay.Objects, 1)
+	assert.Equal(t, "PodDisruptionBudget gridos/gridos", overlay.Objects[0].Title())
+	assert.Equal(t, rendered.Risky, overlay.Objects[0].Risk)
 
 	// No process of the diff is left, and the checkout's own dev was not touched.
 	left, err := filepath.Glob(filepath.Join(u.checkout, ".lab", "base", "checkout", ".lab", "*"))

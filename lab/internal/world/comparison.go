@@ -3,6 +3,8 @@ package world
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/lab/internal/offline/random"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/lab/internal/world/baseline"
@@ -51,7 +54,26 @@ func Compare(ctx context.Context, s site.Site, ref string, display *progress.Dis
 	}
 	report, err = e.Report(ctx, overrides)
 	report.Base = base.Name
-	return report, err
+	if err != nil {
+		return report, err
+	}
+	return report, report.Render(ctx, changes.Sides{Before: base.Checkout(), After: s.Repository, Client: chartClient()})
+}
+
+// chartClient is how a report reads charts from repositories; nil is without a limit.
+func chartClient() *http.Client {
+	if os.Getenv(toolchain.EnvOffline) == "" {
+		return nil
+	}
+	return &http.Client{Transport: offline{}}
+}
+
+// offline refuses every request.
+type offline struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (offline) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, fmt.Errorf("the lab is to use no network (%s)", toolchain.EnvOffline)
 }
 
 // onTopOf returns an engine that previews against an environment that another version of the lab

@@ -86,7 +86,8 @@ func (e Environment) report(
 	if report.Drift { // drift is no decision about money
 		return report, nil
 	}
-	return report, report.Price(time.Now())
+	// Overlays are compared by the lab: as deployed, Argo CD already has those of the branch that it follows.
+	return report, errors.Join(report.Price(time.Now()), report.Render(ctx, changes.Sides{After: e.repository}))
 }
 
 // watched runs an operation on a project's stack, passes its events to see, and returns the

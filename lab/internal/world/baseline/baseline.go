@@ -83,6 +83,9 @@ func Open(ctx context.Context, s site.Site, ref, commit string, display *progres
 	return b, nil
 }
 
+// Checkout is the folder of the commit's files.
+func (b *Baseline) Checkout() string { return b.checkout() }
+
 func (b *Baseline) checkout() string { return filepath.Join(b.dir, "checkout") }
 
 func (b *Baseline) binary() string { return filepath.Join(b.dir, "lab") }
