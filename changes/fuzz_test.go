@@ -40,6 +40,9 @@ func FuzzReport(f *testing.F) {
 			`"prices":-3,"elsewhere":1,"old":2,"oldest":"[x](http://y)","resources":[{"urn":"u","type":"a:b:C|","name":"x\\|<img src=x>@all",` +
 			`"after":{"lines":[{"meter":"m","month":{"low":1,"high":2}}]}},{"urn":"","type":"","name":"","before":{"lines":null}}]},` +
 			`"projects":[{"name":"p","changes":null,"same":1}]}`,
+		`{"environment":"dev","projects":[{"name":"p"}],"contract":{"before":1,"after":-2,"added":["@a","","b|c"],"breaks":[` +
+			`{"project":"","output":"","what":"","consumers":["",""]},{"project":"@all","output":"` + "``" + `","what":"# is [gone](http://a)",` +
+			`"consumers":["a (https://b, @c)","*d*","</details>"],"refused":"> see #12 www.a.example"}]}}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -97,7 +100,7 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 		case *ast.Link, *ast.Image, *ast.AutoLink, *ast.RawHTML, *ast.List, *extensionast.Strikethrough, *extensionast.TaskCheckBox:
 			assert.Fail(t, "a text of the report is taken for Markdown", "%s in\n%s", node.Kind(), comment)
 		case *ast.Emphasis:
-			assert.Contains(t, []string{"dangerous", report.Environment}, string(node.Text(comment)), "%s", comment) //nolint:staticcheck // short
+			assert.Contains(t, []string{"dangerous", "outputs", report.Environment}, string(node.Text(comment)), "%s", comment) //nolint:staticcheck // short
 		case *ast.Heading:
 			headings++
 		case *extensionast.Table:

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/stacks/contract"
 )
 
 // Op is what an update would do with a resource.
@@ -41,6 +42,8 @@ type Report struct {
 	Projects []Project `json:"projects"`
 	// Cost is what the environment costs a month; nil if nothing of it was priced.
 	Cost *Cost `json:"cost,omitempty"`
+	// Contract is how the outputs change that others read, and whom that breaks; nil if they stay.
+	Contract *contract.Change `json:"contract,omitempty"`
 }
 
 // Project is what an update would do to one stack.
@@ -187,7 +190,8 @@ func sortByWeight(changes []Change) {
 		return w
 	}
 	slices.SortStableFunc(changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(weight(a), weight(b)), cmp.Compare(opWeight(a.Op), opWeight(b.Op)), cmp.Compare(a.URN, b.URN))
+		return cmp.Or(cmp.Compare(weight(a), weight(b)), cmp.Compare(opWeight(a.Op), opWeight(b.Op)), cmp.Compare(a.URN, b.URN),
+			cmp.Compare(a.Name, b.Name))
 	})
 }
 

@@ -107,6 +107,16 @@ func (c *Change) Refused() []Break {
 	return slices.DeleteFunc(slices.Clone(c.Breaks), func(b Break) bool { return b.Refused == "" })
 }
 
+// Between is Compare for two checkouts.
+func Between(before, after string) (*Change, error) {
+	old, err := Read(before)
+	if err != nil {
+		return nil, fmt.Errorf("%s, which it is compared with: %w", before, err)
+	}
+	made, err := Read(after)
+	return Compare(old, made), err
+}
+
 // Compare returns how after differs from before, or nil if both have the same contract. A
 // break is refused unless the version grows and each registered consumer of the output
 // is ready for the new version. The consumers of both sides count, and those of before with what

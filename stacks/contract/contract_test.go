@@ -288,3 +288,32 @@ func TestUnit_ANewVersionWaitsForEveryConsumer(t *testing.T) {
 		assert.Equal(t, "the version of the contract only grows", b.Refused)
 	}
 }
+
+// Two checkouts are compared by their files; a commit may be older than these.
+func TestUnit_TwoCheckoutsAreCompared(t *testing.T) {
+	t.Parallel()
+	old := t.TempDir()
+	change, err := contract.Between(old, root)
+	require.NoError(t, err)
+	assert.Nil(t, change)
+
+	write := func(name, text string) {
+		file := filepath.Join(old, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	}
+	write(contract.File, `{"version": 1, "projects": {"gridos": {"databaseHost": {"type": "string"}, "port": {"type": "int"}}}}`)
+	write(contract.ConsumersFile, `consumers: [{repository: "https://a", project: b, language: go, contact: c, versions: [1], outputs: [port]}]`)
+	change, err = contract.Between(old, root)
+	require.NoError(t, err)
+	require.Len(t, change.Refused(), 1)
+	assert.Equal(t, []string{"b (https://a, c)"}, change.Refused()[0].Consumers)
+	assert.Contains(t, change.Added, "gridos.location")
+
+	write(contract.ConsumersFile, `consumer: []`)
+	_, err = contract.Between(old, root)
+	require.ErrorContains(t, err, old+", which it is compared with: stacks/consumers.yaml:1: there is no key")
+	write(contract.File, `{`)
+	_, err = contract.Between(old, root)
+	require.ErrorContains(t, err, "stacks/testdata/contract.json: unexpected end")
+}
