@@ -46,6 +46,9 @@ func FuzzReport(f *testing.F) {
 			`"objects":[{"op":"delete","apiVersion":"v1|","kind":"K\\|<img src=x>","name":"@all","risk":"dangerous","reasons":["*e* @all"]},` +
 			`{"op":"update","apiVersion":"","kind":"","namespace":"` + "```" + `","name":"","risk":"plain","fields":[{"path":"a\r` + "```" + `","old":1,"new":"</details>"}]}]},` +
 			`{"kind":"overlay","name":"o","objects":[{"op":"create","kind":"K","name":"n","risk":"risky"}]}],"projects":[{"name":"p","changes":null,"same":1}]}`,
+		`{"environment":"dev","projects":[{"name":"p"}],"contract":{"before":1,"after":-2,"added":["@a","","b|c"],"breaks":[` +
+			`{"project":"","output":"","what":"","consumers":["",""]},{"project":"@all","output":"` + "``" + `","what":"# is [gone](http://a)",` +
+			`"consumers":["a (https://b, @c)","*d*","</details>"],"refused":"> see #12 www.a.example"}]}}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -103,7 +106,7 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 		case *ast.Link, *ast.Image, *ast.AutoLink, *ast.RawHTML, *ast.List, *extensionast.Strikethrough, *extensionast.TaskCheckBox:
 			assert.Fail(t, "a text of the report is taken for Markdown", "%s in\n%s", node.Kind(), comment)
 		case *ast.Emphasis:
-			assert.Contains(t, []string{"dangerous", report.Environment}, string(node.Text(comment)), "%s", comment) //nolint:staticcheck // short
+			assert.Contains(t, []string{"dangerous", "outputs", report.Environment}, string(node.Text(comment)), "%s", comment) //nolint:staticcheck // short
 		case *ast.Heading:
 			headings++
 		case *extensionast.Table:

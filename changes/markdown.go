@@ -4,19 +4,29 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/stacks"
 )
 
 // WriteMarkdown writes the reports of several environments as one Markdown text, for a comment on a
 // pull request. A comment that is too long is cut at its end, so the most important parts of all
-// environments come first: failures and dangerous changes, then the other changes, then their
-// properties. Names and values come from code that is not reviewed yet: none of them works as
+// environments come first: what they cost and whom that concerns, failures and dangerous changes, then
+// the other changes, then their properties. Its text does not depend on the order of the reports. Names and values come from code that is not reviewed yet: none of them works as
 // Markdown, a mention or a link.
 func WriteMarkdown(w io.Writer, reports []Report) error {
+	return writeMarkdown(w, reports, min(mostRows, mostRowsOfAll/max(1, len(reports))))
+}
+
+// WriteWhole is WriteMarkdown with all changes, however many: for an artifact of the run, when the
+// comment has no room for them.
+func WriteWhole(w io.Writer, reports []Report) error { return writeMarkdown(w, reports, math.MaxInt) }
+
+func writeMarkdown(w io.Writer, reports []Report, shown int) error {
 	out := &printer{w: w}
 	title := "## What this changes"
 	if len(reports) > 0 && reports[0].Drift {
@@ -38,10 +48,12 @@ func WriteMarkdown(w io.Writer, reports []Report) error {
 		}
 		out.line("%s %s%s |", row, r.Verdict(), r.Cost.markdown())
 	}
+	for _, change := range contractOf(reports) {
+		writeContract(out, change)
+	}
 	for i, r := range reports {
 		r.writeAlarms(out, heading(reports, i))
 	}
-	shown := min(mostRows, mostRowsOfAll/max(1, len(reports)))
 	for i, r := range reports {
 		r.writeChanges(out, heading(reports, i), shown)
 	}
@@ -51,15 +63,50 @@ func WriteMarkdown(w io.Writer, reports []Report) error {
 	return out.err
 }
 
-// inOrder sorts reports by environment, and by what they compare with: the environment as it is deployed, then the lab.
+// inOrder sorts reports by environment, and by what they compare with: the environment as it is deployed, then the lab. It sorts
+// what each report has, too: the comment is only edited when it says something else than before.
 func inOrder(reports []Report) []Report {
-	sorted := slices.Clone(reports)
+	sorted := make([]Report, len(reports))
+	for i, r := range reports {
+		sorted[i] = r.inOrder()
+	}
 	slices.SortStableFunc(sorted, func(a, b Report) int {
 		environments := naming.Environments()
 		return cmp.Or(cmp.Compare(slices.Index(environments, a.Environment), slices.Index(environments, b.Environment)),
-			cmp.Compare(a.Base, b.Base)) // the empty one is first
+			cmp.Compare(a.Base, b.Base), cmp.Compare(len(a.All()), len(b.All()))) // the empty base is first
 	})
 	return sorted
+}
+
+// inOrder returns the report with its projects in the order in which they go up, and everything in them
+// sorted.
+func (r Report) inOrder() Report {
+	r.Projects = slices.Clone(r.Projects)
+	place := func(p Project) int {
+		at := slices.IndexFunc(stacks.Projects(), func(known stacks.Project) bool { return known.Name == p.Name })
+		return (at + len(stacks.Projects()) + 1) % (len(stacks.Projects()) + 1) // others come last
+	}
+	slices.SortStableFunc(r.Projects, func(a, b Project) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.Name, b.Name))
+	})
+	for i := range r.Projects {
+		changes := slices.Clone(r.Projects[i].Changes)
+		for j := range changes {
+			changes[j].Properties = slices.Clone(changes[j].Properties)
+			slices.SortStableFunc(changes[j].Properties, func(a, b Property) int { return cmp.Compare(a.Path, b.Path) })
+			changes[j].DependsOn = slices.Sorted(slices.Values(changes[j].DependsOn))
+		}
+		sortByWeight(changes)
+		r.Projects[i].Changes = changes
+	}
+	if r.Cost != nil {
+		sum := *r.Cost
+		sum.Unpriced = slices.Sorted(slices.Values(sum.Unpriced))
+		sum.Resources = slices.Clone(sum.Resources)
+		slices.SortStableFunc(sum.Resources, func(a, b ResourceCost) int { return cmp.Or(cmp.Compare(a.URN, b.URN), cmp.Compare(a.Name, b.Name)) })
+		r.Cost = &sum
+	}
+	return r
 }
 
 // heading names the environment of a report, and what it compares with if there is another report of that environment.
@@ -228,7 +275,7 @@ func fenced(out *printer, language string, lines []string) {
 // the text from the |.
 func code(s string) string {
 	s = strings.ReplaceAll(s, `\|`, `\ |`)
-	s = backticks.ReplaceAllString(strings.Join(strings.Fields(s), " "), "'")
+	s = cmp.Or(backticks.ReplaceAllString(strings.Join(strings.Fields(s), " "), "'"), " ") // two backticks alone open a span
 	return "`" + strings.ReplaceAll(s, "|", `\|`) + "`"
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gridos/sharedinfra/internal/rendered"
 	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/stacks/contract"
 )
 
 // Op is what an update would do with a resource.
@@ -44,6 +45,8 @@ type Report struct {
 	Cost *Cost `json:"cost,omitempty"`
 	// Rendered is what charts and overlays change in the cluster.
 	Rendered []Rendering `json:"rendered,omitempty"`
+	// Contract is how the outputs change that others read, and whom that breaks; nil if they stay.
+	Contract *contract.Change `json:"contract,omitempty"`
 }
 
 // Project is what an update would do to one stack.
@@ -205,7 +208,8 @@ func sortByWeight(changes []Change) {
 		return w
 	}
 	slices.SortStableFunc(changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(weight(a), weight(b)), cmp.Compare(opWeight(a.Op), opWeight(b.Op)), cmp.Compare(a.URN, b.URN))
+		return cmp.Or(cmp.Compare(weight(a), weight(b)), cmp.Compare(opWeight(a.Op), opWeight(b.Op)), cmp.Compare(a.URN, b.URN),
+			cmp.Compare(a.Name, b.Name))
 	})
 }
 

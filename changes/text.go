@@ -52,6 +52,9 @@ func (r Report) WriteText(w io.Writer, colour bool) error {
 	if r.Cost != nil {
 		r.Cost.writeText(out, r.Environment)
 	}
+	if r.Contract != nil {
+		writeContractText(out, *r.Contract, paint)
+	}
 	for _, err := range r.Errors() {
 		out.line("")
 		lines := strings.Split(err, "\n")

@@ -19,9 +19,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agext/levenshtein"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/gridos/sharedinfra/internal/spelling"
 )
 
 // suppliedKey carries, under the project's namespace, the JSON list of keys that the stack was
@@ -324,7 +325,7 @@ func (r *Reader) Err() error {
 			continue
 		}
 		remedy := "remove it"
-		if near := nearest(key, known); near != "" {
+		if near := spelling.Nearest(key, known); near != "" {
 			remedy = fmt.Sprintf("did you mean %s:%s?", r.project, near)
 		}
 		r.mistakes = append(r.mistakes, fmt.Errorf("%s:%s: no such key; %s", r.project, key, remedy))
@@ -361,14 +362,3 @@ func (e *Error) Error() string {
 
 // Unwrap gives access to the single mistakes.
 func (e *Error) Unwrap() []error { return e.Mistakes }
-
-// nearest returns the known key that key was probably meant to be, or "".
-func nearest(key string, known []string) string {
-	best, distance := "", len(key)/2+1
-	for _, candidate := range known {
-		if d := levenshtein.Distance(strings.ToLower(key), strings.ToLower(candidate), nil); d < distance {
-			best, distance = candidate, d
-		}
-	}
-	return best
-}

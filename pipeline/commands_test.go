@@ -93,6 +93,9 @@ func TestUnit_TheGuardAsksForConsent(t *testing.T) {
 	wider := write(t, "wider.json", strings.Replace(read(t, dangerous), `"changes":[`,
 		`"changes":[{"op":"delete","urn":"urn:of:the:vault","level":"dangerous"},`, 1))
 	because := write(t, "because.json", strings.Replace(read(t, dangerous), `"reasons"`, `"properties":[{"path":"zone","replaces":true}],"reasons"`, 1))
+	added := write(t, "added.json", strings.Replace(read(t, plain), `"projects"`, `"contract":{"before":1,"after":1,"added":["gridos.x"]},"projects"`, 1))
+	breaks := write(t, "breaks.json", strings.Replace(read(t, plain), `"projects"`, `"contract":{"before":1,"after":1,"breaks":[
+		{"project":"gridos","output":"databaseHost","what":"is gone","consumers":["reports (https://a, @b)"],"refused":"keep it"}]},"projects"`, 1))
 	label := regexp.MustCompile(`allow-dangerous-change:prod-[0-9a-f]{20}\b`).FindString(guarded(t, dangerous))
 	require.NotEmpty(t, label)
 	require.LessOrEqual(t, len(label), 50, "GitHub takes no longer labels")
@@ -109,6 +112,9 @@ func TestUnit_TheGuardAsksForConsent(t *testing.T) {
 		says string
 	}{
 		{[]string{plain}, 0, "Nothing dangerous."},
+		{[]string{added, plain}, 0, "Nothing dangerous."},
+		{[]string{plain, breaks}, exitBreaks, "Refused: gridos.databaseHost is gone, which concerns reports (https://a, @b). keep it"},
+		{[]string{"--labels", label, dangerous, breaks}, exitBreaks, "Refused: gridos.databaseHost"},
 		{[]string{plain, dangerous}, exitDangerous, "prod: replace urn:of:the:cluster: deletes and makes again the cluster"},
 		{[]string{"--labels", "bug," + label, plain, dangerous}, 0, "Allowed by labels for exactly these changes"},
 		{[]string{"--labels", "bug,allow-dangerous-change", plain, dangerous}, exitDangerous, "would allow it"},
@@ -151,6 +157,7 @@ func TestUnit_NoReportCommandsTheRunner(t *testing.T) {
 		`{"environment":"dev","rendered":[{"kind":"overlay","name":"@","objects":[{"op":"@","risk":"@"}]}],"projects":[{"name":"@"}]}`,
 		`{"environment":"dev","rendered":[{"kind":"overlay","name":"x@","objects":[{"op":"delete","kind":"@","name":"@","risk":"dangerous",` +
 			`"reasons":["@"]}]}],"projects":[{"name":"@"}]}`,
+		`{"environment":"dev","projects":[{"name":"x"}],"contract":{"breaks":[{"project":"@","output":"@","what":"@","consumers":["@"],"refused":"@"}]}}`,
 	} {
 		files = append(files, write(t, "dev.json", strings.ReplaceAll(text, "@", command)))
 	}

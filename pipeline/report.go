@@ -48,28 +48,34 @@ func readReports(files []string) ([]changes.Report, error) {
 }
 
 func reportCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "report FILE...", Short: "Print reports as Markdown, as the comment on a pull request has them",
-		Example: "  go run ./pipeline report dev.json test.json prod.json >>\"$GITHUB_STEP_SUMMARY\"",
-		RunE: func(cmd *cobra.Command, files []string) error {
-			reports, err := readReports(files)
-			if err != nil {
-				return err
-			}
-			return changes.WriteMarkdown(cmd.OutOrStdout(), reports)
-		},
+		Example: "  go run ./pipeline report dev.json test.json prod.json >>\"$GITHUB_STEP_SUMMARY\"\n  go run ./pipeline report --whole *.json >whole.md",
 	}
+	whole := cmd.Flags().Bool("whole", false, "print all changes, for which the comment may have no room")
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		reports, err := readReports(files)
+		if err != nil {
+			return err
+		}
+		if *whole {
+			return changes.WriteWhole(cmd.OutOrStdout(), reports)
+		}
+		return changes.WriteMarkdown(cmd.OutOrStdout(), reports)
+	}
+	return cmd
 }
 
 func guardCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "guard FILE...", Short: "Fail when reports have dangerous changes without a consent",
+		Use: "guard FILE...", Short: "Fail when reports have dangerous changes without a consent, or break other teams' programs",
 		Long: fmt.Sprintf(`Fails with exit code %d when an update would replace or delete what holds data or carries the environment,
 such as the cluster, the database server, the key vault, the virtual network or the registry, or when a chart or an overlay no longer
 has a volume, a definition or a namespace in the cluster, unless the pull request has a label
 %q with the code of the consent to exactly these changes, which it prints. A label for other changes does not
-count. A report with a stack that could not be previewed fails too, because what would change is not known.`,
-			exitDangerous, changes.ConsentPrefix+"…"),
+count. No label allows a change of the outputs that breaks a program which reads them: the exit code is %d then, and
+docs/CONSUMING_OUTPUTS.md tells the way. A report with a stack that could not be previewed fails too, because what would change is not known.`,
+			exitDangerous, changes.ConsentPrefix+"…", exitBreaks),
 		Example: "  go run ./pipeline guard --labels-of \"$GITHUB_REF\" dev.json test.json prod.json",
 	}
 	labels := cmd.Flags().StringSlice("labels", nil, "the labels of the pull request, separated by commas")
@@ -89,6 +95,12 @@ count. A report with a stack that could not be previewed fails too, because what
 		dangerous := 0
 		var codes []string
 		out := cmd.OutOrStdout()
+		broken := changes.Broken(reports)
+		for _, line := range broken {
+			if _, err := fmt.Fprintf(out, "Refused: %s\n", changes.Loggable(line)); err != nil {
+				return err
+			}
+		}
 		for _, r := range reports {
 			for _, text := range r.Errors() {
 				for line := range strings.SplitSeq(text, "\n") {
@@ -113,6 +125,8 @@ count. A report with a stack that could not be previewed fails too, because what
 		}
 		missing := slices.DeleteFunc(codes, func(code string) bool { return changes.Consented(*labels, code) })
 		switch {
+		case len(broken) > 0:
+			err = verdict(exitBreaks)
 		case dangerous == 0:
 			_, err = fmt.Fprintln(out, "Nothing dangerous.")
 		case len(missing) == 0:

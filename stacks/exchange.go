@@ -166,7 +166,7 @@ func check(
 	if version == nil && ctx.DryRun() {
 		return false, nil
 	}
-	if number, ok := version.(float64); version != nil && (!ok || int(number) != ContractVersion) {
+	if number, ok := version.(float64); version != nil && (!ok || number != ContractVersion) {
 		return false, fmt.Errorf("stack %s speaks version %v of the contract, this program version %d; %s first",
 			reference, version, ContractVersion, howTo(project, ctx.Stack()))
 	}
@@ -180,6 +180,9 @@ func check(
 		case !conforms(value, types[o.Key]):
 			mistakes = append(mistakes, fmt.Errorf("output %q of stack %s is a %T, which the contract does not say",
 				o.Key, reference, value))
+		case isPlaceholder(value):
+			mistakes = append(mistakes, fmt.Errorf("output %q of stack %s is a placeholder for a value that is not known here",
+				o.Key, reference))
 		}
 	}
 	return true, errors.Join(mistakes...)

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
@@ -63,4 +65,20 @@ func (p PlannedOutputs) over(values map[string]any, declared []Output) (unknown 
 		}
 	}
 	return unknown
+}
+
+// Placeholders are the texts that stand for a value where it is not told: for a secret in what the CLI
+// prints without --show-secrets, and for a text that is known only after an update.
+func Placeholders() []string { return []string{"[secret]", plugin.UnknownStringValue} }
+
+// isPlaceholder reports whether a value, or one in a list, stands for another.
+func isPlaceholder(value any) bool {
+	switch value := value.(type) {
+	case string:
+		return slices.Contains(Placeholders(), value)
+	case []any:
+		return slices.ContainsFunc(value, isPlaceholder)
+	default:
+		return false
+	}
 }

@@ -27,8 +27,8 @@ dangerous first. Nothing of it stays but the built commit, for the next time.
 Each project is previewed with the outputs that the stacks before it have now: what a change yields reaches the next project
 only by an update.
 
-Exit codes: 0 no change, 3 changes, 4 dangerous changes, 1 failed, 2 a mistake in the command line or the configuration, 130
-interrupted.`,
+Exit codes: 0 no change, 3 changes, 4 dangerous changes, 5 a change of the outputs that breaks other teams' programs, 1 failed, 2 a
+mistake in the command line or the configuration, 130 interrupted.`,
 		Example: `  go run ./lab diff --base main
   go run ./lab diff --base origin/develop -s prod --markdown
   go build -o bin/lab ./lab && bin/lab diff --base main --json    (the exit code of go run tells less)`,
@@ -40,11 +40,11 @@ interrupted.`,
 }
 
 // foundChanges ends a diff that found changes: no failure, but an exit code of its own.
-type foundChanges struct{ dangerous int }
+type foundChanges struct{ dangerous, refused int }
 
 // Error implements error; it is not printed.
 func (f foundChanges) Error() string {
-	return fmt.Sprintf("there are changes, %d of them dangerous", f.dangerous)
+	return fmt.Sprintf("there are changes, %d of them dangerous, %d refused", f.dangerous, f.refused)
 }
 
 // diff reports what the working tree would change.
@@ -69,8 +69,8 @@ func diff(cmd *cobra.Command, s site.Site) error {
 	switch failed := report.Errors(); {
 	case len(failed) > 0:
 		return errors.New(report.Verdict())
-	case len(report.All()) > 0 || report.Objects() > 0:
-		return foundChanges{dangerous: len(report.Dangerous())}
+	case len(report.All()) > 0, report.Objects() > 0, report.Contract != nil:
+		return foundChanges{dangerous: len(report.Dangerous()), refused: len(report.Contract.Refused())}
 	default:
 		return nil
 	}

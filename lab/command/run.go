@@ -14,6 +14,7 @@ import (
 const (
 	exitChanges   = 3 // diff found some
 	exitDangerous = 4 // diff found some that a person must consent to
+	exitRefused   = 5 // diff found a change of the contract that breaks readers
 )
 
 // Run runs the command that args name and returns the exit code. The command's answer goes to
@@ -47,6 +48,8 @@ func outcome(err error) (code int, message string) {
 		return 0, ""
 	case errors.As(err, &stopped):
 		return cli.Interrupted, err.Error()
+	case errors.As(err, &found) && found.refused > 0: // no label allows it
+		return exitRefused, ""
 	case errors.As(err, &found) && found.dangerous > 0:
 		return exitDangerous, ""
 	case errors.As(err, &found):

@@ -25,6 +25,7 @@ func TestUnit_AnEndHasItsExitCode(t *testing.T) {
 		{cli.UsageError{Err: broken}, 2, "Error: broken"},
 		{foundChanges{}, 3, ""},
 		{foundChanges{dangerous: 1}, 4, ""},
+		{foundChanges{dangerous: 1, refused: 1}, 5, ""},
 		{interruptedError{verb: "status", site: site.Site{Environment: "dev"}, err: cli.UsageError{Err: broken}}, 130, "Stopped.\nError: broken"},
 	} {
 		code, message := outcome(test.err)

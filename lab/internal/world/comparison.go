@@ -18,6 +18,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/offline/random"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 	"github.com/gridos/sharedinfra/lab/internal/world/baseline"
+	"github.com/gridos/sharedinfra/stacks/contract"
 )
 
 // Compare reports what the working tree would change in an environment made by the commit at which
@@ -55,6 +56,9 @@ func Compare(ctx context.Context, s site.Site, ref string, display *progress.Dis
 	report, err = e.Report(ctx, overrides)
 	report.Base = base.Name
 	if err != nil {
+		return report, err
+	}
+	if report.Contract, err = contract.Between(base.Checkout(), s.Repository); err != nil {
 		return report, err
 	}
 	return report, report.Render(ctx, changes.Sides{Before: base.Checkout(), After: s.Repository, Client: chartClient()})

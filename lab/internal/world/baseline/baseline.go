@@ -75,7 +75,7 @@ func Open(ctx context.Context, s site.Site, ref, commit string, display *progres
 		// The previewed programs are the working tree's, instead of the commit's own.
 		Repository:  s.Repository,
 		Environment: s.Environment,
-		Dir:         filepath.Join(b.checkout(), filepath.Base(filepath.Dir(s.Dir)), s.Environment),
+		Dir:         filepath.Join(b.Checkout(), filepath.Base(filepath.Dir(s.Dir)), s.Environment),
 	}
 	if err := b.prepare(ctx, display); err != nil {
 		return nil, errors.Join(err, b.lock.Unlock())
@@ -83,10 +83,8 @@ func Open(ctx context.Context, s site.Site, ref, commit string, display *progres
 	return b, nil
 }
 
-// Checkout is the folder of the commit's files.
-func (b *Baseline) Checkout() string { return b.checkout() }
-
-func (b *Baseline) checkout() string { return filepath.Join(b.dir, "checkout") }
+// Checkout is the folder with the commit's files.
+func (b *Baseline) Checkout() string { return filepath.Join(b.dir, "checkout") }
 
 func (b *Baseline) binary() string { return filepath.Join(b.dir, "lab") }
 
@@ -101,9 +99,9 @@ func (b *Baseline) prepare(ctx context.Context, display *progress.Display) error
 		return nil
 	}
 	step := display.Start("build of " + b.Name)
-	err := errors.Join(removeIfThere(built), os.RemoveAll(b.checkout()), os.MkdirAll(b.checkout(), 0o700))
+	err := errors.Join(removeIfThere(built), os.RemoveAll(b.Checkout()), os.MkdirAll(b.Checkout(), 0o700))
 	if err == nil {
-		err = extract(ctx, b.site.Repository, b.Commit, b.checkout())
+		err = extract(ctx, b.site.Repository, b.Commit, b.Checkout())
 	}
 	if err == nil {
 		err = b.build(ctx)
@@ -120,7 +118,7 @@ func (b *Baseline) prepare(ctx context.Context, display *progress.Display) error
 }
 
 func (b *Baseline) build(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(b.checkout(), "lab")); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(b.Checkout(), "lab")); errors.Is(err, fs.ErrNotExist) {
 		return errors.New("it has no lab; choose a later commit")
 	}
 	// The go command compiles a package again for every directory in which it finds the package. So
@@ -148,7 +146,7 @@ func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site
 	defer output.Close() // it is read only after the command failed
 	// The command has a process group of its own, so that a Ctrl-C interrupts it only once.
 	command := exec.CommandContext(ctx, b.binary(), "up", "-s", b.site.Environment)
-	command.Dir = b.checkout()
+	command.Dir = b.Checkout()
 	command.Env = append(os.Environ(), "CI=true") // plain lines
 	command.Stdout, command.Stderr = output, output
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

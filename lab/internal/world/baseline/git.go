@@ -58,7 +58,7 @@ func (b *Baseline) writeOverlay(ctx context.Context, file string) error {
 		if path == "" {
 			continue
 		}
-		there := filepath.Join(b.checkout(), path)
+		there := filepath.Join(b.Checkout(), path)
 		if _, err := os.Lstat(there); err != nil {
 			there = "" // deleted, in the go command's form
 		}

@@ -73,15 +73,15 @@ func TestUnit_WhatDiffersIsFoundWhereverTheCheckoutIs(t *testing.T) {
 			commit, err := Find(t.Context(), s, "HEAD")
 			require.NoError(t, err)
 			b := &Baseline{Commit: commit, site: s, dir: t.TempDir()}
-			require.NoError(t, os.MkdirAll(b.checkout(), 0o700))
-			require.NoError(t, extract(t.Context(), checkout, commit, b.checkout()))
+			require.NoError(t, os.MkdirAll(b.Checkout(), 0o700))
+			require.NoError(t, extract(t.Context(), checkout, commit, b.Checkout()))
 			file := filepath.Join(t.TempDir(), "overlay.json")
 			require.NoError(t, b.writeOverlay(t.Context(), file))
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
 			var overlay struct{ Replace map[string]string }
 			require.NoError(t, json.Unmarshal(text, &overlay))
-			there := func(name string) string { return filepath.Join(b.checkout(), "infra", name) }
+			there := func(name string) string { return filepath.Join(b.Checkout(), "infra", name) }
 			assert.Equal(t, map[string]string{
 				filepath.Join(checkout, "infra", "deleted.go"): there("deleted.go"),
 				filepath.Join(checkout, "infra", "changed.go"): there("changed.go"),
