@@ -59,7 +59,7 @@ func TestUnit_TheSimulatedAzureImportsNothingOfThePrograms(t *testing.T) {
 		return slices.DeleteFunc(strings.Fields(string(output)), func(name string) bool { return !strings.HasPrefix(name, module) })
 	}
 	for room, allowed := range map[string][]string{
-		arm:      {module + "lab/internal/providers"},
+		arm:      {module + "lab/internal/providers", module + "lab/internal/host/atomicfile"},
 		schema:   {arm},
 		services: {arm, schema},
 		azure:    {arm, services},

@@ -26,6 +26,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/offline/random"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
@@ -192,7 +193,7 @@ func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
 	}()
 	// The inventory decides about the nodes, whatever has happened to the cluster of the earlier
 	// run.
-	if err := errors.Join(cloud.Sync(ctx), writeKubeconfig(c.site.KubeconfigFile(), c.plane.Kubeconfig())); err != nil {
+	if err := errors.Join(cloud.Sync(ctx), atomicfile.Write(c.site.KubeconfigFile(), c.plane.Kubeconfig())); err != nil {
 		c.failed <- err
 		return
 	}
@@ -220,14 +221,6 @@ func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
 	if err := c.flow.Run(ctx, delivered); err != nil {
 		c.failed <- err
 	}
-}
-
-func writeKubeconfig(path string, text []byte) error {
-	unfinished := path + ".unfinished"
-	if err := os.WriteFile(unfinished, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, path)
 }
 
 func (c *cluster) stop() error {
