@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/proofs/integrity"
 	"github.com/gridos/sharedinfra/lab/proofs/labcli"
@@ -175,17 +174,13 @@ func (s *stage) cloud() (*azure.Cloud, error) {
 	return azure.Open(azure.Options{StateFile: s.lab.Site.AzureFile()})
 }
 
-func (s *stage) config() (*rest.Config, error) {
-	return clientcmd.BuildConfigFromFlags("", s.lab.Site.KubeconfigFile())
+func (s *stage) clients() (*kube.Clients, error) {
+	return kube.Connect(s.lab.Site.KubeconfigFile())
 }
 
 // deployed returns the UIDs of the Applications and of the application's objects, and the image that it runs.
 func (s *stage) deployed(ctx context.Context) (uids map[string]string, image string, err error) {
-	config, err := s.config()
-	if err != nil {
-		return nil, "", err
-	}
-	objects, err := dynamic.NewForConfig(config)
+	clients, err := s.clients()
 	if err != nil {
 		return nil, "", err
 	}
@@ -194,9 +189,9 @@ func (s *stage) deployed(ctx context.Context) (uids map[string]string, image str
 		resource  dynamic.NamespaceableResourceInterface
 		namespace string
 	}{
-		{objects.Resource(argo.Applications), naming.NamespaceArgoCD},
-		{objects.Resource(argo.Rollouts), naming.NamespaceGridOS},
-		{objects.Resource(argo.VirtualServices), naming.NamespaceGridOS},
+		{clients.Objects.Resource(argo.Applications), naming.NamespaceArgoCD},
+		{clients.Objects.Resource(argo.Rollouts), naming.NamespaceGridOS},
+		{clients.Objects.Resource(argo.VirtualServices), naming.NamespaceGridOS},
 	} {
 		list, err := kind.resource.Namespace(kind.namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
@@ -206,7 +201,7 @@ func (s *stage) deployed(ctx context.Context) (uids map[string]string, image str
 			uids[object.GetKind()+" "+object.GetName()] = string(object.GetUID())
 		}
 	}
-	observer, err := argo.Observe(ctx, config, naming.NamespaceGridOS+"-"+s.lab.Site.Environment)
+	observer, err := argo.Observe(ctx, clients.Objects, naming.NamespaceGridOS+"-"+s.lab.Site.Environment)
 	if err != nil {
 		return nil, "", err
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"golang.org/x/crypto/bcrypt"
-	"k8s.io/client-go/tools/clientcmd"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -111,11 +110,7 @@ func Check(ctx context.Context, s site.Site, before *Secrets) error {
 	if err != nil {
 		return err
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", s.KubeconfigFile())
-	if err != nil {
-		return err
-	}
-	inCluster, err := openCluster(config)
+	inCluster, err := openCluster(s.KubeconfigFile())
 	if err != nil {
 		return err
 	}

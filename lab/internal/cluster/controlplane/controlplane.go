@@ -15,11 +15,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
 
@@ -111,10 +111,11 @@ func (c *ControlPlane) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	run.client, err = newClient(kubeconfigs[adminUser.name])
+	clients, err := kube.Parse(kubeconfigs[adminUser.name])
 	if err != nil {
 		return err
 	}
+	run.client = clients.Core
 	if err := run.dropLeases(ctx); err != nil {
 		return err
 	}
@@ -292,20 +293,6 @@ func waitForDefaultServiceAccount(ctx context.Context, client kubernetes.Interfa
 		}
 		return err == nil, err
 	})
-}
-
-func newClient(kubeconfig []byte) (kubernetes.Interface, error) {
-	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("read the administrator's kubeconfig: %w", err)
-	}
-	// Loopback only: client-side throttling would just make SetNodes slow.
-	config.QPS, config.Burst = 200, 400
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("make a client for the API server: %w", err)
-	}
-	return client, nil
 }
 
 // layout has the paths of the files under ControlPlane.Dir.
