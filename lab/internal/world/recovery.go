@@ -51,7 +51,7 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 			return nil, nil, err
 		}
 	}
-	control, err := m.control()
+	control, err := daemon.Control(m.site)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,7 +67,7 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 	if err != nil {
 		return nil, nil, err
 	}
-	strangers, err = unknownTo(known, m.site)
+	strangers, err = unknownTo(ctx, known, m.site)
 	return adopted, strangers, err
 }
 
@@ -139,11 +139,7 @@ func (m *machine) find(ctx context.Context, control *azure.Control) engine.FindI
 		if typ == "kubernetes:argoproj.io/v1alpha1:Application" {
 			return m.findApplication(ctx, inputs)
 		}
-		cloud, err := azure.Open(azure.Options{StateFile: m.site.AzureFile()})
-		if err != nil {
-			return "", false, err
-		}
-		id, softDeleted, exists := cloud.Lookup(typ, inputs)
+		id, softDeleted, exists, err := control.Lookup(ctx, typ, inputs)
 		if softDeleted {
 			err = control.Undelete(ctx, id)
 		}

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
@@ -93,7 +94,7 @@ func plaintext(value any) (string, bool) {
 // the state, the cluster has those of the states and of Helm's releases, no operation is
 // unfinished, no lock is left, and no secret is lost. Unless before is nil, its secrets must not
 // have changed.
-func Check(ctx context.Context, s site.Site, before *Secrets) error {
+func Check(ctx context.Context, s site.Site, before *Secrets) (err error) {
 	e, err := open(s)
 	if err != nil {
 		return err
@@ -106,7 +107,12 @@ func Check(ctx context.Context, s site.Site, before *Secrets) error {
 	if err != nil {
 		return err
 	}
-	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
+	control, err := daemon.Control(s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, control.Close()) }()
+	inventory, err := control.Inventory(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,8 +121,10 @@ func Check(ctx context.Context, s site.Site, before *Secrets) error {
 		return err
 	}
 	problems := []error{
-		sameResources(states[stacks.Infra.Name].Resources, azure.Unseeded(cloud.Inventory())),
-		sameValues(states[stacks.Infra.Name].Resources, cloud.Holds),
+		sameResources(states[stacks.Infra.Name].Resources, azure.Unseeded(inventory)),
+		sameValues(states[stacks.Infra.Name].Resources, func(id, path, value string) (bool, error) {
+			return control.Holds(ctx, id, path, value)
+		}),
 		inCluster.hasReleases(ctx, states[stacks.Bootstrap.Name].Resources),
 		inCluster.signsIn(ctx, now),
 	}
