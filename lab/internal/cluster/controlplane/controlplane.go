@@ -92,7 +92,7 @@ func (c *ControlPlane) Start(ctx context.Context) (err error) {
 	run := &running{lock: lock}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, run.stop(layout))
+			err = errors.Join(err, run.stop())
 		}
 	}()
 	if err := layout.stopLeftovers(); err != nil {
@@ -107,7 +107,7 @@ func (c *ControlPlane) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	kubeconfigs, err := writeKubeconfigs(layout, pki, run.api.url())
+	kubeconfigs, err := writeKubeconfigs(layout, pki, run.api.address)
 	if err != nil {
 		return err
 	}
@@ -137,13 +137,9 @@ func (c *ControlPlane) Stop() error {
 	if c.running == nil {
 		return nil
 	}
-	layout, err := newLayout(c.Dir)
-	if err != nil {
-		return err
-	}
 	run := c.running
 	c.running = nil
-	return run.stop(layout)
+	return run.stop()
 }
 
 // Kubeconfig is a kubeconfig for a cluster administrator; cluster, user and context are called "gridos-lab", and that
@@ -255,16 +251,13 @@ func (r *running) startChildren(parent context.Context, at layout, binaries Bina
 
 // watch reports every component that ends from now on without Stop.
 func (r *running) watch(report chan<- error) {
-	for _, child := range r.children {
+	for _, child := range append(r.children, r.api.server, r.api.etcd) {
 		go child.Watch(report)
-	}
-	for _, output := range r.api.outputs {
-		go output.watch(report)
 	}
 }
 
 // stop works on a half-started control plane too.
-func (r *running) stop(at layout) error {
+func (r *running) stop() error {
 	errs := make([]error, len(r.children))
 	var group sync.WaitGroup
 	for i, child := range r.children {
@@ -274,9 +267,6 @@ func (r *running) stop(at layout) error {
 	if r.api != nil {
 		errs = append(errs, r.api.stop())
 	}
-	// envtest stops waiting for a process that does not answer its health check in time, so look
-	// for leftovers here.
-	errs = append(errs, at.stopLeftovers())
 	if err := r.lock.Unlock(); err != nil {
 		errs = append(errs, fmt.Errorf("release %s: %w", r.lock.Path(), err))
 	}

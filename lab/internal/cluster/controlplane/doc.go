@@ -1,7 +1,6 @@
 // Package controlplane runs a real Kubernetes control plane on one machine, without containers and without privileges.
 //
-// etcd and kube-apiserver are started through controller-runtime's envtest.
-// kube-controller-manager, kube-scheduler and KWOK beside them bring workloads to life: Deployments
+// Beside etcd and kube-apiserver, kube-controller-manager, kube-scheduler and KWOK bring workloads to life: Deployments
 // get pods, pods get nodes, and KWOK reports them Running although nothing is executed. So a client
 // that waits for readiness (a Helm Release, a rollout) waits for the real conditions.
 //

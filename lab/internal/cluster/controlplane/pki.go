@@ -32,8 +32,7 @@ const (
 )
 
 // servingCertificate belongs to the API server, and to the two components that serve their health
-// over TLS. If envtest finds a file of this name in its CertDir, it does not touch the certificates
-// there.
+// over TLS.
 var servingCertificate = certificate{name: "apiserver", commonName: "kube-apiserver", serving: true}
 
 // authority is the certificate authority of one cluster. It keeps all certificates in a directory
