@@ -82,7 +82,7 @@ func intruders(ctx context.Context, s *Stage) (evidence string, err error) {
 			return "", err
 		}
 	}
-	if _, err := s.commit(ctx, "feat: what nobody has allowed"); err != nil {
+	if _, err := s.commit(ctx, "feat: objects that the project does not allow"); err != nil {
 		return "", err
 	}
 	applications := s.cluster.Objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD)
@@ -167,12 +167,12 @@ func withoutGroup(ctx context.Context, s *Stage) (string, error) {
 	asked := 0
 	for _, ask := range asks {
 		for _, action := range ask.actions {
-			may, err := s.may(ctx, "somebody@example.com", action, ask.resource, ask.object)
+			may, err := s.may(ctx, "stranger@example.com", action, ask.resource, ask.object)
 			if err != nil {
 				return "", err
 			}
 			if may {
-				return "", fmt.Errorf("somebody may %s %s %s", action, ask.resource, ask.object)
+				return "", fmt.Errorf("a user without a role may %s %s %s", action, ask.resource, ask.object)
 			}
 			asked++
 		}

@@ -401,7 +401,7 @@ func (s *Stage) unnoticed(ctx context.Context, while func() error) (requests uin
 	}
 	requests, failed := seen.Requests()
 	if failed > 0 {
-		return 0, fmt.Errorf("%d of the users' %d requests failed meanwhile", failed, requests)
+		return 0, fmt.Errorf("%d of the users' %d requests failed during it", failed, requests)
 	}
 	return requests, nil
 }

@@ -160,7 +160,7 @@ func (s *stage) look(ctx context.Context) error {
 func (s *stage) seen(ctx context.Context) (traffic.Seen, error) {
 	client, ok, err := gitops.Connect(s.lab.Site.GitOpsDir())
 	if err == nil && !ok {
-		err = errors.New("nobody uses the application; bring the lab up with --gitops")
+		err = errors.New("the application has no users; bring the lab up with --gitops")
 	}
 	if err != nil {
 		return traffic.Seen{}, err

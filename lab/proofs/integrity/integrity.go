@@ -226,5 +226,5 @@ func (c *cluster) signsIn(ctx context.Context, now *Secrets) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("secret %s/%s lets nobody in who has a password of the states", naming.NamespaceArgoCD, name)
+	return fmt.Errorf("no password in the states fits the hash in the secret %s/%s", naming.NamespaceArgoCD, name)
 }

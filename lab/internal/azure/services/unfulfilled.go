@@ -35,7 +35,7 @@ func withoutAdministrator(v *arm.View, cluster *arm.Record) []string {
 			return nil
 		}
 	}
-	return []string{fmt.Sprintf("Nobody may administer '%s': with aadProfile.enableAzureRBAC that needs a role of Azure. "+
+	return []string{fmt.Sprintf("No principal may administer '%s': with aadProfile.enableAzureRBAC that needs a role of Azure. "+
 		"Assign Azure Kubernetes Service RBAC Cluster Admin to the deployer (rule K3)", cluster.ID)}
 }
 
