@@ -33,8 +33,8 @@ func TestUnit_SentencesNameTheirActor(t *testing.T) {
 // misleading are words that users of the lab would read in another sense, or too late.
 var misleading = regexp.MustCompile(`(?i)\b(meanwhile|takes away|stops to|tells? (what|why|who|whether))\b`)
 
-// What programs say is held to the same: errors, help and output. A literal that is one of the words and nothing
-// else is a name, such as that of a Unix user.
+// What programs say is held to the same: errors, help and output. A literal that is one of the
+// words and nothing else is a name, such as that of a Unix user.
 func TestUnit_TextsOfProgramsNameTheirActor(t *testing.T) {
 	t.Parallel()
 	checked := 0

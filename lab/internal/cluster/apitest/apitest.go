@@ -12,8 +12,9 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
-// Start runs an API server until the test ends and returns the clients of an administrator. tools is the path of the
-// repository's folder tools/; definitions are the paths of custom resource definitions, or of folders with them.
+// Start runs an API server until the test ends and returns the clients of an administrator. tools
+// is the path of the repository's folder tools/; definitions are the paths of custom resource
+// definitions, or of folders with them.
 func Start(t *testing.T, tools string, definitions ...string) *kube.Clients {
 	t.Helper()
 	resolver := toolchain.Resolver{ToolsDir: tools}
