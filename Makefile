@@ -131,7 +131,7 @@ down: need-pulumi ## Destroy the four projects of STACK in reverse order
 	@for project in $(PROJECTS_DOWN); do \
 		echo "== pulumi -C $$project destroy -s $(STACK)"; \
 		pulumi -C $$project destroy -s $(STACK) $(PULUMI_FLAGS) || { \
-			echo "$$project of $(STACK) is not destroyed, and what it needs stays. docs/recovery.md tells what to do when an Application" \
+			echo "$$project of $(STACK) is not destroyed, and what it needs stays. docs/recovery.md says what to do when an Application" \
 				"or AppProject does not go, and when the cluster is gone" >&2; \
 			exit 1; \
 		}; \

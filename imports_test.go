@@ -1,7 +1,11 @@
 package main
 
 import (
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -59,7 +63,7 @@ func TestUnit_TheSimulatedAzureImportsNothingOfThePrograms(t *testing.T) {
 		return slices.DeleteFunc(strings.Fields(string(output)), func(name string) bool { return !strings.HasPrefix(name, module) })
 	}
 	for room, allowed := range map[string][]string{
-		arm:      {module + "lab/internal/providers"},
+		arm:      {module + "lab/internal/providers", module + "lab/internal/host/atomicfile"},
 		schema:   {arm},
 		services: {arm, schema},
 		azure:    {arm, services},
@@ -115,4 +119,34 @@ func TestUnit_InTheLabNoImportRunsBackUp(t *testing.T) {
 		}
 	}
 	require.Greater(t, arrows, 100)
+}
+
+// The lab opens the state of the simulated Azure, and makes clients and files, in one place each.
+func TestUnit_TheLabHasOneDoorToEach(t *testing.T) {
+	t.Parallel()
+	doors := map[*regexp.Regexp][]string{
+		// The process that serves the simulated Azure, and the copy that lab diff plans with.
+		regexp.MustCompile(`azure\.Open\([^)]*StateFile|StateFile:`): {
+			"lab/internal/daemon/serve.go", "lab/internal/world/comparison.go", "lab/internal/azure/azure.go",
+		},
+		regexp.MustCompile(`NewForConfig\(|RESTConfigFromKubeConfig|BuildConfigFromFlags`): {"lab/internal/host/kube/kube.go"},
+		regexp.MustCompile(`\.unfinished"`): {
+			"lab/internal/host/atomicfile/atomicfile.go", "lab/internal/world/charts.go", // a folder
+		},
+	}
+	used := map[string]bool{}
+	require.NoError(t, filepath.WalkDir("lab", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for door, files := range doors {
+			if found := door.Find(text); found != nil {
+				assert.Contains(t, files, path, "%s is for %v", found, files)
+				used[path] = true
+			}
+		}
+		return err
+	}))
+	assert.Len(t, used, 6, "a file that no longer needs a door loses its key")
 }

@@ -1,12 +1,16 @@
 package docs_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // actorless are words that name no actor, or that mean something else than was meant.
@@ -24,4 +28,39 @@ func TestUnit_SentencesNameTheirActor(t *testing.T) {
 		assert.Empty(t, actorless.FindAllString(text, -1), "%s: name who it is, such as the provider, a user, a reviewer", path)
 	}
 	assert.Greater(t, checked, 300)
+}
+
+// misleading are words that users of the lab would read in another sense, or too late.
+var misleading = regexp.MustCompile(`(?i)\b(meanwhile|takes away|stops to|tells? (what|why|who|whether))\b`)
+
+// What programs say is held to the same: errors, help and output. A literal that is one of the
+// words and nothing else is a name, such as that of a Unix user.
+func TestUnit_TextsOfProgramsNameTheirActor(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for _, path := range tracked(t, "*.go") {
+		if strings.HasSuffix(path, "_test.go") || strings.Contains(path, "testdata/") {
+			continue
+		}
+		positions := token.NewFileSet()
+		file, err := parser.ParseFile(positions, filepath.Join(root, path), nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(file, func(node ast.Node) bool {
+			literal, ok := node.(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING {
+				return true
+			}
+			checked++
+			found := actorless.FindAllString(literal.Value, -1)
+			if len(found) == 1 && len(literal.Value) == len(found[0])+len(`""`) {
+				return true
+			}
+			if strings.HasPrefix(path, "lab/") {
+				found = append(found, misleading.FindAllString(literal.Value, -1)...)
+			}
+			assert.Empty(t, found, "%s: name who does what, in plain words", positions.Position(literal.Pos()))
+			return true
+		})
+	}
+	assert.Greater(t, checked, 5000)
 }

@@ -36,8 +36,8 @@ var standIns = []string{
 // stand-ins, or look at them.
 var others = []string{
 	"azure", "azure/enginetest", "azure/schema", "cluster/apitest", "cluster/argocluster", "daemon", "delivery/argo", "delivery/gitops",
-	"delivery/manifests", "engine", "host/loopback", "host/process", "host/progress", "host/site", "host/toolchain", "providers",
-	"scenario", "world", "world/baseline",
+	"delivery/manifests", "engine", "host/atomicfile", "host/kube", "host/loopback", "host/process", "host/progress",
+	"host/site", "host/toolchain", "providers", "scenario", "world", "world/baseline",
 }
 
 // row is a line of a table, by the titles of the columns.

@@ -224,7 +224,7 @@ func deployCommand() *cobra.Command {
 that fails. It does what is in the plan whose digest was approved, or less, and nothing else. Before it touches anything it
 previews all projects again, and ends with exit code %d if they would do something that is not in the plan; it previews each later
 one once more before its turn. Dangerous changes need a consent besides: the code that plan prints, which is that of these changes
-alone. An update that somebody else runs is not disturbed. In a workflow the outputs that other teams read go into the job's
+alone. An update that another person or workflow runs is not disturbed. In a workflow the outputs that other teams read go into the job's
 summary.`, exitNotApproved),
 		Example: "  go run ./pipeline deploy -s dev --plan plan.json --digest \"$DIGEST\"",
 	}

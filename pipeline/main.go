@@ -61,7 +61,7 @@ func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "pipeline",
 		Short: "What the workflows of this repository run",
-		Long: `What the workflows in .github/workflows run, for people too: the rights are those of whoever runs it.
+		Long: `What the workflows in .github/workflows run, for people too: the rights are those of the account that runs it.
 
 Exit codes: 0 done, or nothing found; 1 failed; 2 a mistake in the command line; 3 changes, or drift; 4 dangerous changes; 5 not
 known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a deployment; 7 the deployment is not what was approved;

@@ -133,7 +133,7 @@ docs/CONSUMING_OUTPUTS.md tells the way. A report with a stack that could not be
 			_, err = fmt.Fprintln(out, "Allowed by labels for exactly these changes.")
 		default:
 			for _, code := range missing {
-				_, told := fmt.Fprintf(out, "The label %s%s would allow it. Whoever adds it answers for the data.\n",
+				_, told := fmt.Fprintf(out, "The label %s%s would allow it. The person who adds it answers for the data.\n",
 					changes.ConsentPrefix, code)
 				err = errors.Join(err, told)
 			}

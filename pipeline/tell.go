@@ -139,10 +139,10 @@ func folderOf(file string) string {
 
 func driftIssueCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "drift-issue --expect ENVIRONMENTS FILE...", Short: "Keep one issue that tells the drift of all environments",
+		Use: "drift-issue --expect ENVIRONMENTS FILE...", Short: "Keep one issue that reports the drift of all environments",
 		Long: `Opens an issue for what others have changed, or brings the one up to date that is there. It is closed when every
 environment that is expected has a report and none of them has drift; an environment without a report, or with a stack that could
-not be read, is not clean: nobody knows. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
+not be read, is not known to be clean. Needs GITHUB_TOKEN and GITHUB_REPOSITORY.`,
 		Example: "  go run ./pipeline drift-issue --expect dev,test,prod reports/*.json",
 	}
 	expected := cmd.Flags().StringSlice("expect", naming.Environments(), "the environments that there should be a report of")
@@ -204,8 +204,8 @@ func driftIssue(reports []changes.Report, expected []string, run string) (title,
 	default:
 		title = "No drift"
 	}
-	text.WriteString("Somebody has changed what Pulumi manages, or it cannot be told whether somebody has. " +
-		"docs/OPERATIONS.md tells what to do.\n")
+	text.WriteString("Resources that Pulumi manages were changed by other means, or could not be read. " +
+		"docs/OPERATIONS.md says what to do.\n")
 	if len(unknown) > 0 {
 		fmt.Fprintf(&text, "\nNot known of: %s.\n", strings.Join(unknown, ", "))
 	}

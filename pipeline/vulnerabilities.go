@@ -18,7 +18,7 @@ func vulnerabilitiesCommand() *cobra.Command {
 		Use: "vulnerabilities", Short: "Look for known vulnerabilities that the code reaches", Args: cobra.NoArgs,
 		Long: fmt.Sprintf(`Looks with govulncheck for known vulnerabilities that the code of the checkout reaches, in the
 repository's module and in src/, or in one of them, and fails when there are some. Where their database cannot be read nothing is
-audited: that is said, and has the exit code %d, so that nobody takes it for good news.`, exitNotKnown),
+audited: the command says so, and its exit code is %d, so that no reader takes it for good news.`, exitNotKnown),
 		Example: "  go run ./pipeline vulnerabilities\n  go run ./pipeline vulnerabilities --module src",
 	}
 	database := cmd.Flags().String("database", audit.Database, "the address of the database, or of a mirror")

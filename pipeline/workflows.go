@@ -16,7 +16,7 @@ import (
 func workflowsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "workflows", Short: "Check the workflows: pins, permissions, scripts, and what the required checks end as", Args: cobra.NoArgs,
-		Long: `Checks the workflows of the checkout for what actionlint does not look at: every action of somebody else's is pinned by the
+		Long: `Checks the workflows of the checkout for what actionlint does not look at: every action of another owner is pinned by the
 hash of a commit, permissions are the least, no script takes in what strangers write, and no update of an environment is cancelled.
 It also plays what GitHub does with them for each event, and for everything that can go wrong in it: a required check that ends green
 without its work, or never ends, is a mistake. --table shows what was played.`,

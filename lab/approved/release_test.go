@@ -7,12 +7,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -58,13 +57,11 @@ func TestEngine_AReleaseOfHelmIsPlannedAndDeployed(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	}
-	config, err := clientcmd.RESTConfigFromKubeConfig(cluster.Kubeconfig())
-	require.NoError(t, err)
-	client, err := kubernetes.NewForConfig(config)
+	clients, err := kube.Parse(cluster.Kubeconfig())
 	require.NoError(t, err)
 	data := func() map[string]string {
 		t.Helper()
-		installed, err := client.CoreV1().ConfigMaps("default").Get(t.Context(), "drill", metav1.GetOptions{})
+		installed, err := clients.Core.CoreV1().ConfigMaps("default").Get(t.Context(), "drill", metav1.GetOptions{})
 		require.NoError(t, err)
 		return installed.Data
 	}

@@ -9,10 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -53,19 +52,15 @@ type template struct {
 // time between the measurements of its analyses. Analyses measure their metrics at the same time.
 // No implementation can be faster than that.
 func configuredWaits(ctx context.Context, kubeconfig string) (time.Duration, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	clients, err := kube.Connect(kubeconfig)
 	if err != nil {
 		return 0, err
 	}
-	objects, err := dynamic.NewForConfig(config)
+	object, err := clients.Objects.Resource(argo.Rollouts).Namespace(naming.NamespaceGridOS).Get(ctx, argo.RolloutName, metav1.GetOptions{})
 	if err != nil {
 		return 0, err
 	}
-	object, err := objects.Resource(argo.Rollouts).Namespace(naming.NamespaceGridOS).Get(ctx, argo.RolloutName, metav1.GetOptions{})
-	if err != nil {
-		return 0, err
-	}
-	list, err := objects.Resource(analysisTemplates).Namespace(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{})
+	list, err := clients.Objects.Resource(analysisTemplates).Namespace(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return 0, err
 	}

@@ -14,26 +14,15 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/world"
 )
 
-// stackFlag names the environment, for every command.
-const stackFlag = "stack"
-
-// at runs a command in the environment that --stack names.
+// at is site.At, and says how to go on after an interruption.
 func at(do func(cmd *cobra.Command, s site.Site) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, _ []string) error {
-		environment, err := cmd.Flags().GetString(stackFlag)
-		if err != nil {
-			return err
-		}
-		s, err := site.Open(environment)
-		if err != nil {
-			return cli.UsageError{Err: err}
-		}
-		err = do(cmd, s)
+	return site.At(func(cmd *cobra.Command, s site.Site) error {
+		err := do(cmd, s)
 		if err != nil && cmd.Context().Err() != nil {
 			return interruptedError{verb: cmd.Name(), site: s, err: err}
 		}
 		return err
-	}
+	})
 }
 
 // working runs do while no other command works on the environment, with progress on standard error.

@@ -14,8 +14,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -120,12 +118,9 @@ func records(t *testing.T, s site.Site, release string) map[string]string {
 	if _, err := os.Stat(s.KubeconfigFile()); err != nil {
 		return found
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", s.KubeconfigFile())
-	require.NoError(t, err)
-	config.Timeout = 5 * time.Second
-	client, err := kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	list, err := client.CoreV1().Secrets(release).List(t.Context(), metav1.ListOptions{LabelSelector: "owner=helm,name=" + release})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	list, err := clusterOf(t, s).Core.CoreV1().Secrets(release).List(ctx, metav1.ListOptions{LabelSelector: "owner=helm,name=" + release})
 	if err != nil {
 		t.Logf("the cluster does not answer yet: %v", err)
 		return found

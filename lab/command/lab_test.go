@@ -28,10 +28,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,6 +40,7 @@ import (
 	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/manifests"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/lab/proofs/scratch"
@@ -361,11 +358,11 @@ func TestEngine_ProdGoesUpStaysAndComesDown(t *testing.T) {
 	assert.Empty(t, processesOf(t, dir))
 }
 
-func clusterOf(t *testing.T, s site.Site) *rest.Config {
+func clusterOf(t *testing.T, s site.Site) *kube.Clients {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", s.KubeconfigFile())
+	clients, err := kube.Connect(s.KubeconfigFile())
 	require.NoError(t, err)
-	return config
+	return clients
 }
 
 // The definitions and the namespace come from the lab's own programs, so the cluster knows every
@@ -384,22 +381,18 @@ func overlaysAreAccepted(t *testing.T, s site.Site) {
 func platformIsInstalled(t *testing.T, s site.Site) {
 	t.Helper()
 	cluster := clusterOf(t, s)
-	objects, err := dynamic.NewForConfig(cluster)
-	require.NoError(t, err)
 	argo := schema.GroupVersion{Group: "argoproj.io", Version: "v1alpha1"}
-	application, err := objects.Resource(argo.WithResource("applications")).Namespace("argocd").
+	application, err := cluster.Objects.Resource(argo.WithResource("applications")).Namespace("argocd").
 		Get(t.Context(), "gridos-dev", metav1.GetOptions{})
 	require.NoError(t, err)
 	spec, ok := application.Object["spec"].(map[string]any)
 	require.True(t, ok)
 	assert.Equal(t, "applications/gridos/overlays/dev", spec["source"].(map[string]any)["path"])
-	_, err = objects.Resource(argo.WithResource("appprojects")).Namespace("argocd").Get(t.Context(), "gridos", metav1.GetOptions{})
+	_, err = cluster.Objects.Resource(argo.WithResource("appprojects")).Namespace("argocd").Get(t.Context(), "gridos", metav1.GetOptions{})
 	require.NoError(t, err)
 
-	client, err := kubernetes.NewForConfig(cluster)
-	require.NoError(t, err)
 	for _, resource := range []string{"rollouts", "analysistemplates"} {
-		list, err := client.Discovery().ServerResourcesForGroupVersion(argo.String())
+		list, err := cluster.Core.Discovery().ServerResourcesForGroupVersion(argo.String())
 		require.NoError(t, err)
 		names := []string{}
 		for _, r := range list.APIResources {
@@ -412,12 +405,12 @@ func platformIsInstalled(t *testing.T, s site.Site) {
 		"argocd/argocd-redis-ha-haproxy": 3, "argo-rollouts/argo-rollouts": 2,
 	} {
 		namespace, deployment, _ := strings.Cut(name, "/")
-		d, err := client.AppsV1().Deployments(namespace).Get(t.Context(), deployment, metav1.GetOptions{})
+		d, err := cluster.Core.AppsV1().Deployments(namespace).Get(t.Context(), deployment, metav1.GetOptions{})
 		require.NoError(t, err)
 		assert.Equal(t, want, d.Status.ReadyReplicas, name)
 	}
 	for name, want := range map[string]int32{"argocd-application-controller": 1, "argocd-redis-ha-server": 3} {
-		set, err := client.AppsV1().StatefulSets("argocd").Get(t.Context(), name, metav1.GetOptions{})
+		set, err := cluster.Core.AppsV1().StatefulSets("argocd").Get(t.Context(), name, metav1.GetOptions{})
 		require.NoError(t, err)
 		assert.Equal(t, want, set.Status.ReadyReplicas, name)
 	}

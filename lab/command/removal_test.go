@@ -48,8 +48,7 @@ func TestEngine_DefinitionsAreUpgradedAndKeptAndAGoneClusterHangsNothing(t *test
 	require.NoError(t, err)
 	_, _, err = lab(t, t.Context(), "up")
 	require.NoError(t, err)
-	objects, err := dynamic.NewForConfig(clusterOf(t, s))
-	require.NoError(t, err)
+	objects := clusterOf(t, s).Objects
 
 	t.Run("another version of a chart updates one release, and its definitions", func(t *testing.T) {
 		aChartIsBumped(t, s, objects)

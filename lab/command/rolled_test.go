@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/naming"
@@ -22,8 +21,7 @@ const rolledWithin = 2 * time.Minute
 // on the highest number of nodes of the environment. The scheduler is the real one.
 func everyWorkloadIsRolled(t *testing.T, s site.Site) {
 	t.Helper()
-	client, err := kubernetes.NewForConfig(clusterOf(t, s))
-	require.NoError(t, err)
+	client := clusterOf(t, s).Core
 	ctx := t.Context()
 	restart := fmt.Appendf(nil, `{"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": %q}}}}}`,
 		time.Now().Format(time.RFC3339))

@@ -3,11 +3,9 @@
 package command
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
 func newCommand() *cobra.Command {
@@ -29,8 +27,7 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.PersistentFlags().StringP(stackFlag, "s", naming.Environments()[0],
-		"environment: "+strings.Join(naming.Environments(), ", "))
+	site.AddFlag(root)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp) // no command takes a file
 	root.AddCommand(
 		upCommand(), previewCommand(), diffCommand(), downCommand(), recoverCommand(),

@@ -46,7 +46,7 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err := outputTable(cmd.OutOrStdout(), all, false); err != nil {
 			return err
 		}
-		if err := errors.Join(asExpected(cmd, results), world.Fulfilled(s)); err != nil {
+		if err := errors.Join(asExpected(cmd, results), world.Fulfilled(ctx, s)); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s is up. eval \"$(%s)\" lets pulumi and kubectl talk to it.\n",

@@ -65,7 +65,7 @@ func init() {
 	active.Store(n)
 }
 
-// On tells whether the program is the mutant n.
+// On reports whether the program is the mutant n.
 func On(n int) bool {
 	if !seen[n].Load() {
 		seen[n].Store(true)

@@ -42,7 +42,7 @@ It works in copies of this checkout, beside whatever lab is up. A round takes 30
 	cmd.Flags().IntVar(&parallel, "parallel", 2, "how many rounds to play at once, each in an environment of its own")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "what decides; 0 is another one each time")
 	cmd.Flags().IntSliceVar(&only, "round", nil, "play these rounds of the seed alone")
-	cmd.RunE = at(func(cmd *cobra.Command, s site.Site) error {
+	cmd.RunE = site.At(func(cmd *cobra.Command, s site.Site) error {
 		asJSON := cli.JSON(cmd)
 		if rounds < 1 {
 			return cli.UsageError{Err: fmt.Errorf("--rounds is %d; it must be 1 or more", rounds)}

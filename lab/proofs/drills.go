@@ -33,7 +33,7 @@ both are timed. All of them take about five minutes.`,
 		Args:      cli.OnlyOf(names),
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return at(func(cmd *cobra.Command, s site.Site) error { return playDrills(cmd, s, args) })(cmd, args)
+		return site.At(func(cmd *cobra.Command, s site.Site) error { return playDrills(cmd, s, args) })(cmd, args)
 	}
 	return cmd
 }

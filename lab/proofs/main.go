@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
@@ -43,8 +41,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return cli.Failed
 }
 
-const stackFlag = "stack"
-
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "proofs",
@@ -58,22 +54,7 @@ matters, build it with go build -o bin/proofs ./lab/proofs.)`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.PersistentFlags().StringP(stackFlag, "s", naming.Environments()[0], "environment: "+strings.Join(naming.Environments(), ", "))
+	site.AddFlag(root)
 	root.AddCommand(chaosCommand(), drillsCommand())
 	return root
-}
-
-// at runs a command with the environment that --stack names.
-func at(do func(cmd *cobra.Command, s site.Site) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, _ []string) error {
-		environment, err := cmd.Flags().GetString(stackFlag)
-		if err != nil {
-			return err
-		}
-		s, err := site.Open(environment)
-		if err != nil {
-			return cli.UsageError{Err: err}
-		}
-		return do(cmd, s)
-	}
 }

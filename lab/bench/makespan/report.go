@@ -124,7 +124,7 @@ func printTables(w io.Writer, reports []Report, scale float64, everything bool) 
 makespan  from the first request to the last answer, in Azure's minutes
 chain     resource group, virtual network, subnet and the slowest single resource, without a pause
 ratio     makespan / chain
-imposed   the longest chain that Azure's own dependencies and locks allow nobody to shorten, at docs/azure-latencies.md's figures
+imposed   the longest chain of Azure's own dependencies and locks, which no program can shorten, at docs/azure-latencies.md's figures
 here      what the update took on this machine at %g of Azure's time, the engine's start included
 waiting   how much of that was between the first request and the last answer
 `, scale)

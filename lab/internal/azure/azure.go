@@ -17,7 +17,7 @@ import (
 type (
 	// Backend is a target to which an Application Gateway sends requests.
 	Backend = services.Backend
-	// Control lets the lab control a simulated Azure that another process serves.
+	// Control lets the lab read and control a simulated Azure that another process serves.
 	Control = arm.Control
 	// Event is an operation that has ended.
 	Event = arm.Event
@@ -99,9 +99,6 @@ func Open(options Options) (*Cloud, error) {
 
 // Sync is services.Sync.
 func (c *Cloud) Sync(ctx context.Context) error { return services.Sync(ctx, c.Cloud, c.kubernetes) }
-
-// Unfulfilled is services.Unfulfilled.
-func (c *Cloud) Unfulfilled() []string { return services.Unfulfilled(c.Cloud) }
 
 // Backends is services.Backends.
 func (c *Cloud) Backends() []Backend { return services.Backends(c.Cloud) }

@@ -14,9 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -26,6 +23,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/offline/random"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
@@ -168,8 +167,7 @@ type cluster struct {
 	err   error         // why it did not; read after ready is closed
 	nodes sync.Mutex    // one change of the node set at a time
 
-	config *rest.Config         // read after ready is closed
-	client kubernetes.Interface // read after ready is closed
+	clients *kube.Clients // read after ready is closed
 
 	flow *gitops.Server // nil without
 
@@ -178,7 +176,7 @@ type cluster struct {
 
 func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
 	if c.err = c.plane.Start(ctx); c.err == nil {
-		c.config, c.client, c.err = newClient(c.plane.Kubeconfig())
+		c.clients, c.err = kube.Parse(c.plane.Kubeconfig())
 	}
 	close(c.ready)
 	if c.err != nil {
@@ -186,13 +184,13 @@ func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
 		return
 	}
 	go func() {
-		if err := cloudcontroller.Run(ctx, c.client); err != nil {
+		if err := cloudcontroller.Run(ctx, c.clients.Core); err != nil {
 			c.failed <- err
 		}
 	}()
 	// The inventory decides about the nodes, whatever has happened to the cluster of the earlier
 	// run.
-	if err := errors.Join(cloud.Sync(ctx), writeKubeconfig(c.site.KubeconfigFile(), c.plane.Kubeconfig())); err != nil {
+	if err := errors.Join(cloud.Sync(ctx), atomicfile.Write(c.site.KubeconfigFile(), c.plane.Kubeconfig())); err != nil {
 		c.failed <- err
 		return
 	}
@@ -206,7 +204,7 @@ func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
 	delivered := gitops.Cluster{
 		Kubeconfig: c.plane.Kubeconfig(),
 		Secret: func(ctx context.Context, request standins.SecretRequest) (string, error) {
-			return readSecret(ctx, c.client, cloud, request)
+			return readSecret(ctx, c.clients.Core, cloud, request)
 		},
 		Backends: func() []traffic.Backend {
 			var backends []traffic.Backend
@@ -220,14 +218,6 @@ func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
 	if err := c.flow.Run(ctx, delivered); err != nil {
 		c.failed <- err
 	}
-}
-
-func writeKubeconfig(path string, text []byte) error {
-	unfinished := path + ".unfinished"
-	if err := os.WriteFile(unfinished, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, path)
 }
 
 func (c *cluster) stop() error {
@@ -275,7 +265,7 @@ func (c *cluster) SetIngressGateways(ctx context.Context, wanted []azure.Ingress
 		return err
 	}
 	if len(wanted) > 0 { // as in AKS they stay, together with the objects of their kinds
-		if err := mesh.InstallDefinitions(c.config, c.istio); err != nil {
+		if err := mesh.InstallDefinitions(c.clients.Config, c.istio); err != nil {
 			return err
 		}
 	}
@@ -283,16 +273,7 @@ func (c *cluster) SetIngressGateways(ctx context.Context, wanted []azure.Ingress
 	for i, gateway := range wanted {
 		gateways[i] = mesh.Gateway(gateway)
 	}
-	return mesh.SetIngressGateways(ctx, c.client, gateways)
-}
-
-func newClient(kubeconfig []byte) (*rest.Config, kubernetes.Interface, error) {
-	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the administrator's kubeconfig: %w", err)
-	}
-	client, err := kubernetes.NewForConfig(config)
-	return config, client, err
+	return mesh.SetIngressGateways(ctx, c.clients.Core, gateways)
 }
 
 // configFile is where Start leaves the configuration for Serve.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
@@ -161,6 +162,19 @@ func Stop(ctx context.Context, s site.Site) error {
 		return err
 	}
 	return controlplane.Reap(s.ControlPlaneDir())
+}
+
+// Control returns the control of the simulated Azure of a running background process; the caller
+// closes it. All commands that need to know what is in Azure run while that process does.
+func Control(s site.Site) (*azure.Control, error) {
+	record, running, err := s.Running()
+	if err == nil && (!running || record.Ending) {
+		err = fmt.Errorf("the lab's background process has ended; its log %s says why", s.LogFile(Command))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return azure.Connect(record.AzurePort)
 }
 
 // awaitEnd waits until the background process has ended.

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 	"github.com/gridos/sharedinfra/naming"
@@ -107,13 +108,9 @@ func (d *Delivery) Start(ctx context.Context) (err error) {
 	if d.cancel != nil {
 		return errors.New("delivery: already started; stop it first")
 	}
-	config, err := clientcmd.RESTConfigFromKubeConfig(d.Kubeconfig)
+	clients, err := kube.Parse(d.Kubeconfig)
 	if err != nil {
-		return fmt.Errorf("delivery: read the administrator's kubeconfig: %w", err)
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("delivery: make a client for the API server: %w", err)
+		return fmt.Errorf("delivery: %w", err)
 	}
 	gateway, err := url.Parse(d.Gateway)
 	if err != nil {
@@ -135,7 +132,7 @@ func (d *Delivery) Start(ctx context.Context) (err error) {
 	d.proxy = listener.Serve(forwardProxy(map[string]*url.URL{
 		PrometheusHost: {Scheme: "http", Host: process.HostPort(d.ports.prometheus)}, GatewayHost: gateway,
 	}), log.Default())
-	if err := errors.Join(d.writeKubeconfigs(), d.define(ctx, client)); err != nil {
+	if err := errors.Join(d.writeKubeconfigs(), d.define(ctx, clients.Core)); err != nil {
 		return errors.Join(err, d.proxy.Stop())
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -18,14 +18,13 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/argocluster"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/cloudcontroller"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
@@ -119,18 +118,16 @@ func liveCluster(t *testing.T) (bootstrap, apps, published *living) {
 	cluster, err := argocluster.Start(t.Context(), &toolchain.Resolver{ToolsDir: e.site.ToolsDir()}, t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, cluster.Stop()) })
-	access, err := clientcmd.RESTConfigFromKubeConfig(cluster.Kubeconfig)
-	require.NoError(t, err)
-	client, err := kubernetes.NewForConfig(access)
+	clients, err := kube.Parse(cluster.Kubeconfig)
 	require.NoError(t, err)
 	node := controlplane.Node{Name: "node", Pool: "user", Mode: "User", VMSize: "Standard_D4ds_v5"}
 	require.NoError(t, cluster.SetNodes(t.Context(), []controlplane.Node{node}))
-	require.NoError(t, mesh.SetIngressGateways(t.Context(), client, []mesh.Gateway{
+	require.NoError(t, mesh.SetIngressGateways(t.Context(), clients.Core, []mesh.Gateway{
 		{Name: "aks-istio-ingressgateway-internal", Revision: "asm-1-30"},
 	}))
 	ctx, cancel := context.WithCancel(t.Context())
 	balanced := make(chan error, 1)
-	go func() { balanced <- cloudcontroller.Run(ctx, client) }()
+	go func() { balanced <- cloudcontroller.Run(ctx, clients.Core) }()
 	t.Cleanup(func() {
 		cancel()
 		assert.NoError(t, <-balanced)

@@ -11,12 +11,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/argocluster"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -211,14 +210,12 @@ func TestEngine_AChartRepositoryThatDoesNotAnswerIsNamed(t *testing.T) {
 	_, err = e.one(t.Context(), upOperation(overrides), partOf(t, stacks.Bootstrap))
 	assert.Contains(t, failed(t, err), nobody, "which repository")
 
-	config, err := clientcmd.RESTConfigFromKubeConfig(cluster.Kubeconfig)
+	clients, err := kube.Parse(cluster.Kubeconfig)
 	require.NoError(t, err)
-	client, err := kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	records, err := client.CoreV1().Secrets(metav1.NamespaceAll).List(t.Context(), metav1.ListOptions{LabelSelector: "owner=helm"})
+	records, err := clients.Core.CoreV1().Secrets(metav1.NamespaceAll).List(t.Context(), metav1.ListOptions{LabelSelector: "owner=helm"})
 	require.NoError(t, err)
 	assert.Empty(t, records.Items, "no release was begun")
-	deployments, err := client.AppsV1().Deployments(metav1.NamespaceAll).List(t.Context(), metav1.ListOptions{})
+	deployments, err := clients.Core.AppsV1().Deployments(metav1.NamespaceAll).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
 	assert.Empty(t, deployments.Items, "nothing of a chart was installed")
 	noted, err := e.State(t.Context(), stacks.Bootstrap)

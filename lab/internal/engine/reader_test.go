@@ -11,12 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/argocluster"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
@@ -105,10 +105,9 @@ func TestEngine_TheIdentityOfPullRequestsCannotChangeTheCluster(t *testing.T) {
 // cluster reader" permits.
 func readerKubeconfig(t *testing.T, administrator []byte) string {
 	t.Helper()
-	access, err := clientcmd.RESTConfigFromKubeConfig(administrator)
+	clients, err := kube.Parse(administrator)
 	require.NoError(t, err)
-	client, err := kubernetes.NewForConfig(access)
-	require.NoError(t, err)
+	client := clients.Core
 	const name, namespace = "reader", metav1.NamespaceDefault
 	meta := metav1.ObjectMeta{Name: name}
 	_, err = client.CoreV1().ServiceAccounts(namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})

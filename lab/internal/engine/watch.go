@@ -153,7 +153,7 @@ func (f *Failure) Error() string {
 		lines = append(lines, "  "+strings.ReplaceAll(m, "\n", "\n  "))
 	}
 	if f.Verb == downOperation().verb {
-		lines = append(lines, "  docs/recovery.md tells what to do when an Application does not go, and when the cluster is gone")
+		lines = append(lines, "  docs/recovery.md says what to do if an Application is not deleted, and if the cluster is gone")
 	}
 	if f.quoted != "" {
 		said := strings.Join(lines, "\n")

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -36,7 +37,7 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 	if err != nil {
 		return nil, err
 	}
-	if err := replaceFile(filepath.Join(work, "Pulumi.yaml"), text); err != nil {
+	if err := atomicfile.Write(filepath.Join(work, "Pulumi.yaml"), text); err != nil {
 		return nil, err
 	}
 
@@ -120,7 +121,7 @@ func writeSettings(path string, settings map[string]any) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, text)
+	return atomicfile.Write(path, text)
 }
 
 // saltOfOthers returns the salt of the passphrase that the environment's other projects have, or
@@ -164,14 +165,4 @@ func withoutSecrets(path string, value any, secrets auto.ConfigMap) any {
 		}
 	}
 	return value
-}
-
-// replaceFile writes a file in one step, so that a concurrent reader sees the old text or the new
-// one, never a part.
-func replaceFile(path string, text []byte) error {
-	unfinished := path + ".unfinished"
-	if err := os.WriteFile(unfinished, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, path)
 }

@@ -172,7 +172,7 @@ func (s *Stage) restart(ctx context.Context, hash string) error {
 		return fmt.Errorf("the revision %s has no ready pod to delete", hash)
 	}
 	pod := before[0]
-	if err := s.client.CoreV1().Pods(naming.NamespaceGridOS).Delete(ctx, pod.Name, metav1.DeleteOptions{}); err != nil {
+	if err := s.cluster.Core.CoreV1().Pods(naming.NamespaceGridOS).Delete(ctx, pod.Name, metav1.DeleteOptions{}); err != nil {
 		return err
 	}
 	s.tell("restart", "deleted the stable pod %s", pod.Name)
@@ -228,7 +228,7 @@ func (s *Stage) scaleBack(ctx context.Context, commit, hash string, pods int) er
 // readyPods returns the pods of a revision that serve.
 func (s *Stage) readyPods(ctx context.Context, hash string) ([]corev1.Pod, error) {
 	of := metav1.ListOptions{LabelSelector: "rollouts-pod-template-hash=" + hash}
-	list, err := s.client.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)
+	list, err := s.cluster.Core.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)
 	if err != nil {
 		return nil, err
 	}

@@ -266,7 +266,7 @@ func polling(ctx context.Context, s *Stage) (string, error) {
 	if err := s.addConfigMap("gridos-polled", ""); err != nil {
 		return "", err
 	}
-	commit, err := s.commit(ctx, "feat: a ConfigMap that nobody announces")
+	commit, err := s.commit(ctx, "feat: a ConfigMap without a webhook")
 	if err != nil {
 		return "", err
 	}
@@ -282,7 +282,7 @@ func polling(ctx context.Context, s *Stage) (string, error) {
 		return "", err
 	}
 	if status.Webhook {
-		return "", errors.New("the webhook is on again: somebody told Argo CD")
+		return "", errors.New("the webhook is on again, so Argo CD was told of the push")
 	}
 	return fmt.Sprintf("synced %.0f s after the push, with Argo CD's own interval", took.Seconds()), nil
 }

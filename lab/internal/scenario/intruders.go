@@ -82,10 +82,10 @@ func intruders(ctx context.Context, s *Stage) (evidence string, err error) {
 			return "", err
 		}
 	}
-	if _, err := s.commit(ctx, "feat: what nobody has allowed"); err != nil {
+	if _, err := s.commit(ctx, "feat: objects that the project does not allow"); err != nil {
 		return "", err
 	}
-	applications := s.objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD)
+	applications := s.cluster.Objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD)
 	for i, in := range all {
 		application := in.application(fmt.Sprintf("%s-%d", intruderName, i), s.status.GitURL, folder(i))
 		if _, err := applications.Create(ctx, application, metav1.CreateOptions{}); err != nil {
@@ -116,7 +116,7 @@ func intruders(ctx context.Context, s *Stage) (evidence string, err error) {
 			return "", fmt.Errorf("%w; it says: %s", err, said)
 		}
 		s.tell("refused", "%s: %s", in.name, said)
-		_, err := s.objects.Resource(in.created).Namespace(in.where).Get(ctx, intruderName, metav1.GetOptions{})
+		_, err := s.cluster.Objects.Resource(in.created).Namespace(in.where).Get(ctx, intruderName, metav1.GetOptions{})
 		if err == nil {
 			return "", fmt.Errorf("%s: %s %s is in the cluster", in.name, in.created.Resource, intruderName)
 		}
@@ -167,12 +167,12 @@ func withoutGroup(ctx context.Context, s *Stage) (string, error) {
 	asked := 0
 	for _, ask := range asks {
 		for _, action := range ask.actions {
-			may, err := s.may(ctx, "somebody@example.com", action, ask.resource, ask.object)
+			may, err := s.may(ctx, "stranger@example.com", action, ask.resource, ask.object)
 			if err != nil {
 				return "", err
 			}
 			if may {
-				return "", fmt.Errorf("somebody may %s %s %s", action, ask.resource, ask.object)
+				return "", fmt.Errorf("a user without a role may %s %s %s", action, ask.resource, ask.object)
 			}
 			asked++
 		}
@@ -243,17 +243,17 @@ var (
 // foreignServiceAccount gives a service account of the application the annotation of the service
 // account that may read the key vault, and has a store sign in with it.
 func foreignServiceAccount(ctx context.Context, s *Stage) (evidence string, err error) {
-	real, err := s.client.CoreV1().ServiceAccounts(naming.NamespaceExternalSecrets).
+	real, err := s.cluster.Core.CoreV1().ServiceAccounts(naming.NamespaceExternalSecrets).
 		Get(ctx, naming.ServiceAccountExternalSecrets, metav1.GetOptions{})
 	if err != nil {
 		return "", err
 	}
-	store, err := s.objects.Resource(clusterSecretStores).Get(ctx, naming.SecretStore, metav1.GetOptions{})
+	store, err := s.cluster.Objects.Resource(clusterSecretStores).Get(ctx, naming.SecretStore, metav1.GetOptions{})
 	if err != nil {
 		return "", err
 	}
-	accounts := s.client.CoreV1().ServiceAccounts(naming.NamespaceGridOS)
-	stores, wanted := s.objects.Resource(clusterSecretStores), s.objects.Resource(externalSecrets).Namespace(naming.NamespaceGridOS)
+	accounts := s.cluster.Core.CoreV1().ServiceAccounts(naming.NamespaceGridOS)
+	stores, wanted := s.cluster.Objects.Resource(clusterSecretStores), s.cluster.Objects.Resource(externalSecrets).Namespace(naming.NamespaceGridOS)
 	defer func() {
 		back, cancel := soon(context.WithoutCancel(ctx))
 		defer cancel()
@@ -302,7 +302,7 @@ func foreignServiceAccount(ctx context.Context, s *Stage) (evidence string, err 
 	}
 	refusal := ""
 	err = eventually(ctx, "Entra ID refuses the token", func(ctx context.Context) (bool, error) {
-		events, err := s.client.CoreV1().Events(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{
+		events, err := s.cluster.Core.CoreV1().Events(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{
 			FieldSelector: "involvedObject.kind=ExternalSecret,involvedObject.name=" + intruderName,
 		})
 		if err != nil {
@@ -320,7 +320,7 @@ func foreignServiceAccount(ctx context.Context, s *Stage) (evidence string, err 
 		return "", fmt.Errorf("%w; the last event is: %s", err, refusal)
 	}
 	s.tell("refused", "%s", refusal)
-	_, err = s.client.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, intruderName, metav1.GetOptions{})
+	_, err = s.cluster.Core.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, intruderName, metav1.GetOptions{})
 	if !apierrors.IsNotFound(err) {
 		return "", errors.Join(err, errors.New("there is a Secret "+intruderName))
 	}

@@ -33,7 +33,7 @@ func infrastructure(ctx context.Context, s *Stage) (string, error) {
 func bootstrap(ctx context.Context, s *Stage) (string, error) {
 	var seen []string
 	for _, namespace := range []string{naming.NamespaceArgoCD, naming.NamespaceArgoRollouts} {
-		records, err := s.client.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{LabelSelector: "owner=helm"})
+		records, err := s.cluster.Core.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{LabelSelector: "owner=helm"})
 		if err != nil {
 			return "", err
 		}
@@ -48,7 +48,7 @@ func bootstrap(ctx context.Context, s *Stage) (string, error) {
 			seen = append(seen, record.Labels["name"]+" revision 1")
 		}
 	}
-	applications, err := s.objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD).List(ctx, metav1.ListOptions{})
+	applications, err := s.cluster.Objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return "", err
 	}
@@ -131,7 +131,7 @@ func secrets(ctx context.Context, s *Stage) (string, error) {
 		}
 	}
 	for name, entries := range map[string]int{"gridos-secrets": 2, "gridos-database": 1} {
-		secret, err := s.client.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, name, metav1.GetOptions{})
+		secret, err := s.cluster.Core.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return "", err
 		}

@@ -69,7 +69,7 @@ func (s *Stage) copyManifests(from, to string) error {
 
 // keepsRevisions waits until the live Rollout keeps that many revisions.
 func (s *Stage) keepsRevisions(ctx context.Context, want int64) error {
-	rollouts := s.objects.Resource(argo.Rollouts).Namespace(naming.NamespaceGridOS)
+	rollouts := s.cluster.Objects.Resource(argo.Rollouts).Namespace(naming.NamespaceGridOS)
 	return eventually(ctx, fmt.Sprintf("the Rollout keeps %d revisions", want), func(ctx context.Context) (bool, error) {
 		live, err := rollouts.Get(ctx, argo.RolloutName, metav1.GetOptions{})
 		if err != nil {

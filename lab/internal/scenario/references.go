@@ -26,7 +26,7 @@ func (s *Stage) watchReferences(ctx context.Context) (stop func() error) {
 	done := make(chan error, 1)
 	go func() {
 		done <- wait.PollUntilContextCancel(ctx, referencesStep, true, func(ctx context.Context) (bool, error) {
-			err := missingReferences(ctx, s.client)
+			err := missingReferences(ctx, s.cluster.Core)
 			return ctx.Err() != nil, err
 		})
 	}()

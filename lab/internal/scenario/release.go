@@ -408,7 +408,7 @@ func undo(ctx context.Context, s *Stage) (evidence string, err error) {
 // annotate sets an annotation of the Application; value is JSON, and null removes it.
 func (s *Stage) annotate(ctx context.Context, key, value string) error {
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%s}}}`, key, value)
-	_, err := s.objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD).
+	_, err := s.cluster.Objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD).
 		Patch(ctx, s.application(), types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 	return err
 }

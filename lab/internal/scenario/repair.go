@@ -36,8 +36,8 @@ func eventually(ctx context.Context, what string, ask func(ctx context.Context) 
 
 // drift deletes a Service and changes the autoscaler.
 func drift(ctx context.Context, s *Stage) (string, error) {
-	services := s.client.CoreV1().Services(naming.NamespaceGridOS)
-	scalers := s.client.AutoscalingV2().HorizontalPodAutoscalers(naming.NamespaceGridOS)
+	services := s.cluster.Core.CoreV1().Services(naming.NamespaceGridOS)
+	scalers := s.cluster.Core.AutoscalingV2().HorizontalPodAutoscalers(naming.NamespaceGridOS)
 	const service, scaler = "gridos-canary", "gridos"
 	before, err := services.Get(ctx, service, metav1.GetOptions{})
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Stage) addResource(file string) error {
 }
 
 func (s *Stage) hasConfigMap(ctx context.Context, name string) (bool, error) {
-	_, err := s.client.CoreV1().ConfigMaps(naming.NamespaceGridOS).Get(ctx, name, metav1.GetOptions{})
+	_, err := s.cluster.Core.CoreV1().ConfigMaps(naming.NamespaceGridOS).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}

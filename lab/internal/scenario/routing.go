@@ -142,7 +142,7 @@ func (s *Stage) reroute(ctx context.Context) ([]time.Duration, error) {
 
 // removeRoute removes a route from the live VirtualService.
 func (s *Stage) removeRoute(ctx context.Context) error {
-	live := s.objects.Resource(argo.VirtualServices).Namespace(naming.NamespaceGridOS)
+	live := s.cluster.Objects.Resource(argo.VirtualServices).Namespace(naming.NamespaceGridOS)
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		object, err := live.Get(ctx, argo.RolloutName, metav1.GetOptions{})
 		if err != nil {
@@ -185,7 +185,7 @@ func (s *Stage) routed(ctx context.Context) error {
 	if len(want) == 0 {
 		return errors.New("Git has no VirtualService with routes")
 	}
-	virtualServices := s.objects.Resource(argo.VirtualServices).Namespace(naming.NamespaceGridOS)
+	virtualServices := s.cluster.Objects.Resource(argo.VirtualServices).Namespace(naming.NamespaceGridOS)
 	return eventually(ctx, "the VirtualService has the routes of Git and the Rollout's weights", func(ctx context.Context) (bool, error) {
 		live, err := virtualServices.Get(ctx, argo.RolloutName, metav1.GetOptions{})
 		if err != nil {

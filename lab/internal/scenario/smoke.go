@@ -19,7 +19,7 @@ import (
 // leaves, because the lab's pods send no requests and never fail.
 func smokeTest(ctx context.Context, s *Stage) (_ string, err error) {
 	const name = "gridos-smoke"
-	crons, jobs := s.client.BatchV1().CronJobs(naming.NamespaceGridOS), s.client.BatchV1().Jobs(naming.NamespaceGridOS)
+	crons, jobs := s.cluster.Core.BatchV1().CronJobs(naming.NamespaceGridOS), s.cluster.Core.BatchV1().Jobs(naming.NamespaceGridOS)
 	cron, err := crons.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return "", err

@@ -12,17 +12,13 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/image"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -50,9 +46,7 @@ type Options struct {
 type Stage struct {
 	options  Options
 	status   gitops.Status
-	config   *rest.Config
-	client   kubernetes.Interface
-	objects  dynamic.Interface
+	cluster  *kube.Clients
 	observer *argo.Observer
 	work     *gitserver.Workspace
 
@@ -88,17 +82,10 @@ func (s *Stage) open(ctx context.Context) (err error) {
 	if !s.status.Ready {
 		return errors.New("Argo CD does not run yet; wait for `go run ./lab up --gitops`")
 	}
-	if s.config, err = clientcmd.BuildConfigFromFlags("", s.options.Kubeconfig); err != nil {
+	if s.cluster, err = kube.Connect(s.options.Kubeconfig); err != nil {
 		return err
 	}
-	s.config.QPS, s.config.Burst = 50, 100 // objects that are not followed are read several times a second
-	if s.client, err = kubernetes.NewForConfig(s.config); err != nil {
-		return err
-	}
-	if s.objects, err = dynamic.NewForConfig(s.config); err != nil {
-		return err
-	}
-	if s.observer, err = argo.Observe(ctx, s.config, s.application()); err != nil {
+	if s.observer, err = argo.Observe(ctx, s.cluster.Objects, s.application()); err != nil {
 		return err
 	}
 	s.work, err = gitserver.Clone(ctx, gitserver.Origin{
@@ -414,7 +401,7 @@ func (s *Stage) unnoticed(ctx context.Context, while func() error) (requests uin
 	}
 	requests, failed := seen.Requests()
 	if failed > 0 {
-		return 0, fmt.Errorf("%d of the users' %d requests failed meanwhile", failed, requests)
+		return 0, fmt.Errorf("%d of the users' %d requests failed during it", failed, requests)
 	}
 	return requests, nil
 }

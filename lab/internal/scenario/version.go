@@ -56,7 +56,7 @@ func (s *Stage) keptItsPods(ctx context.Context, v version) error {
 // pods returns the UIDs of a revision's pods that are not being deleted.
 func (s *Stage) pods(ctx context.Context, hash string) (map[string]bool, error) {
 	of := metav1.ListOptions{LabelSelector: "rollouts-pod-template-hash=" + hash}
-	list, err := s.client.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)
+	list, err := s.cluster.Core.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)
 	if err != nil {
 		return nil, err
 	}

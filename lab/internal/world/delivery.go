@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/client-go/tools/clientcmd"
-
 	apps "github.com/gridos/sharedinfra/apps/program"
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/config/projectfile"
@@ -24,6 +22,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
@@ -232,11 +231,11 @@ func (m *machine) awaitDelivery(ctx context.Context) (err error) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
 	defer cancel()
-	config, err := clientcmd.BuildConfigFromFlags("", m.site.KubeconfigFile())
+	clients, err := kube.Connect(m.site.KubeconfigFile())
 	if err != nil {
 		return err
 	}
-	observer, err := argo.Observe(ctx, config, name)
+	observer, err := argo.Observe(ctx, clients.Objects, name)
 	if err != nil {
 		return err
 	}

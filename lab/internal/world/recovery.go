@@ -10,9 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +19,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
@@ -52,7 +51,7 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 			return nil, nil, err
 		}
 	}
-	control, err := m.control()
+	control, err := daemon.Control(m.site)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,7 +67,7 @@ func (m *machine) recover(ctx context.Context, e *engine.Engine, overrides engin
 	if err != nil {
 		return nil, nil, err
 	}
-	strangers, err = unknownTo(known, m.site)
+	strangers, err = unknownTo(ctx, known, m.site)
 	return adopted, strangers, err
 }
 
@@ -78,18 +77,14 @@ const deletionEnd = time.Minute
 // settleCluster removes objects from the cluster that a refresh would see although they will not
 // stay.
 func (m *machine) settleCluster(ctx context.Context) error {
-	config, err := clientcmd.BuildConfigFromFlags("", m.site.KubeconfigFile())
+	clients, err := kube.Connect(m.site.KubeconfigFile())
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
+	if err := dropUnfinishedReleases(ctx, clients.Core); err != nil {
 		return err
 	}
-	if err := dropUnfinishedReleases(ctx, client); err != nil {
-		return err
-	}
-	return awaitDeletions(ctx, client)
+	return awaitDeletions(ctx, clients.Core)
 }
 
 // awaitDeletions waits for the namespaces that a killed removal has begun to delete: they can still
@@ -144,11 +139,7 @@ func (m *machine) find(ctx context.Context, control *azure.Control) engine.FindI
 		if typ == "kubernetes:argoproj.io/v1alpha1:Application" {
 			return m.findApplication(ctx, inputs)
 		}
-		cloud, err := azure.Open(azure.Options{StateFile: m.site.AzureFile()})
-		if err != nil {
-			return "", false, err
-		}
-		id, softDeleted, exists := cloud.Lookup(typ, inputs)
+		id, softDeleted, exists, err := control.Lookup(ctx, typ, inputs)
 		if softDeleted {
 			err = control.Undelete(ctx, id)
 		}
@@ -158,15 +149,12 @@ func (m *machine) find(ctx context.Context, control *azure.Control) engine.FindI
 
 func (m *machine) findApplication(ctx context.Context, inputs map[string]any) (id string, exists bool, err error) {
 	object := unstructured.Unstructured{Object: inputs}
-	config, err := clientcmd.BuildConfigFromFlags("", m.site.KubeconfigFile())
+	clients, err := kube.Connect(m.site.KubeconfigFile())
 	if err != nil {
 		return "", false, err
 	}
-	objects, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return "", false, err
-	}
-	_, err = objects.Resource(argo.Applications).Namespace(object.GetNamespace()).Get(ctx, object.GetName(), metav1.GetOptions{})
+	_, err = clients.Objects.Resource(argo.Applications).Namespace(object.GetNamespace()).
+		Get(ctx, object.GetName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return "", false, nil
 	}

@@ -36,7 +36,7 @@ func Down(ctx context.Context, s site.Site, display *progress.Display, keepRunni
 	if results, err = e.Down(ctx); err != nil {
 		return nil, nil, err
 	}
-	if left, err = leftInAzure(s); err != nil {
+	if left, err = leftInAzure(ctx, s); err != nil {
 		return nil, nil, err
 	}
 	if keepRunning {
@@ -92,11 +92,10 @@ func (m *machine) startToDestroy(ctx context.Context) (*engine.Engine, error) {
 		return nil, fmt.Errorf("remove what a killed engine left in the simulated Azure: %w", err)
 	}
 	step.Done(fmt.Sprintf("%d removed", removed))
-	return m.start(ctx)
+	return e, nil
 }
 
-// removeOrphans stops the background process while it edits the inventory, which that process holds
-// in memory.
+// removeOrphans deletes the resources that no state tracks, and returns their number.
 func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed int, err error) {
 	if err := m.awaitAzure(ctx); err != nil {
 		return 0, err
@@ -105,20 +104,18 @@ func (m *machine) removeOrphans(ctx context.Context, e *engine.Engine) (removed 
 	if err != nil {
 		return 0, err
 	}
-	orphans, err := unknownTo(known, m.site)
+	orphans, err := unknownTo(ctx, known, m.site)
 	if err != nil || len(orphans) == 0 {
 		return 0, err
 	}
-	if err := daemon.Stop(ctx, m.site); err != nil {
-		return 0, err
-	}
-	cloud, err := azure.Open(azure.Options{StateFile: m.site.AzureFile()})
+	control, err := daemon.Control(m.site)
 	if err != nil {
 		return 0, err
 	}
+	defer func() { err = errors.Join(err, control.Close()) }()
 	slices.SortFunc(orphans, func(a, b azure.Resource) int { return len(b.ID) - len(a.ID) }) // children before their parents
 	for _, r := range orphans {
-		if err := cloud.Forget(r.ID); err != nil {
+		if err := control.Forget(ctx, r.ID); err != nil {
 			return 0, err
 		}
 	}
@@ -131,7 +128,7 @@ func (m *machine) endRemoval(ctx context.Context) error {
 	if err := m.awaitAzure(ctx); err != nil {
 		return err
 	}
-	left, err := leftInAzure(m.site)
+	left, err := leftInAzure(ctx, m.site)
 	if err != nil || len(left) > 0 {
 		return err
 	}
@@ -140,7 +137,7 @@ func (m *machine) endRemoval(ctx context.Context) error {
 
 // purge purges the soft-deleted vaults, because each would block its name for the next Up.
 func (m *machine) purge(ctx context.Context) error {
-	control, err := m.control()
+	control, err := daemon.Control(m.site)
 	if err != nil {
 		return err
 	}
@@ -148,18 +145,19 @@ func (m *machine) purge(ctx context.Context) error {
 }
 
 // leftInAzure returns the resources that the simulated Azure still has.
-func leftInAzure(s site.Site) ([]azure.Resource, error) {
-	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
+func leftInAzure(ctx context.Context, s site.Site) ([]azure.Resource, error) {
+	control, err := daemon.Control(s)
 	if err != nil {
 		return nil, err
 	}
-	return azure.Unseeded(cloud.Inventory()), nil
+	all, err := control.Inventory(ctx)
+	return azure.Unseeded(all), errors.Join(err, control.Close())
 }
 
 // unknownTo returns the resources, made by a deployment or by hand, that are not among the known
 // ids.
-func unknownTo(known []string, s site.Site) ([]azure.Resource, error) {
-	left, err := leftInAzure(s)
+func unknownTo(ctx context.Context, known []string, s site.Site) ([]azure.Resource, error) {
+	left, err := leftInAzure(ctx, s)
 	return without(known, left), err
 }
 

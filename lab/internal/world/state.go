@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
@@ -30,13 +30,14 @@ func ErrNotUp(s site.Site) error {
 
 // Fulfilled returns an error for each deployment that Azure accepts in silence although it cannot
 // work.
-func Fulfilled(s site.Site) error {
-	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
+func Fulfilled(ctx context.Context, s site.Site) error {
+	control, err := daemon.Control(s)
 	if err != nil {
 		return err
 	}
-	var broken []error
-	for _, why := range cloud.Unfulfilled() {
+	reasons, err := control.Unfulfilled(ctx)
+	broken := []error{err, control.Close()}
+	for _, why := range reasons {
 		broken = append(broken, fmt.Errorf("Azure would accept this, and it would not work: %s", why))
 	}
 	return errors.Join(broken...)
@@ -49,7 +50,7 @@ func inAzure(ctx context.Context, s site.Site, e *engine.Engine) (resources int,
 	if err != nil {
 		return 0, nil, err
 	}
-	all, err := leftInAzure(s)
+	all, err := leftInAzure(ctx, s)
 	if err != nil {
 		return 0, nil, err
 	}

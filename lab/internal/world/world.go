@@ -6,7 +6,6 @@ package world
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -67,7 +66,7 @@ func Up(ctx context.Context, s site.Site, display *progress.Display, wanted Deli
 	if err != nil {
 		return nil, nil, err
 	}
-	control, err := m.control()
+	control, err := daemon.Control(m.site)
 	if err != nil {
 		return nil, strangers, err
 	}
@@ -207,21 +206,9 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 	return engine.New(m.site, record, m.display)
 }
 
-// control returns the control of the running simulated Azure; the caller closes it.
-func (m *machine) control() (*azure.Control, error) {
-	record, running, err := m.site.Running()
-	if err == nil && (!running || record.Ending) {
-		err = fmt.Errorf("the lab's background process has ended; its log %s tells why", m.site.LogFile(daemon.Command))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return azure.Connect(record.AzurePort)
-}
-
 // awaitAzure waits until Azure has finished its operations.
 func (m *machine) awaitAzure(ctx context.Context) error {
-	control, err := m.control()
+	control, err := daemon.Control(m.site)
 	if err != nil {
 		return err
 	}

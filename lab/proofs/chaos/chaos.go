@@ -84,7 +84,7 @@ func Run(ctx context.Context, o Options) (results []Result, err error) {
 		}
 	}()
 	r := &runner{Options: o, typical: map[Verb]time.Duration{}}
-	step := o.Display.Start("up, preview, down and up while nobody disturbs them")
+	step := o.Display.Start("up, preview, down and up without a fault")
 	if err := r.calibrate(ctx); err != nil {
 		step.Fail(err)
 		return nil, fmt.Errorf("before anything was killed: %w", err)

@@ -23,19 +23,11 @@ const releaseOfArgoCD = "argocd"
 // deleteArgoCD does what `helm uninstall` does: it deletes the objects of the release, except those
 // that must be kept, and Helm's record of it.
 func deleteArgoCD(ctx context.Context, s *stage) error {
-	config, err := s.config()
+	clients, err := s.clients()
 	if err != nil {
 		return err
 	}
-	finder, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		return err
-	}
-	objects, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return err
-	}
-	lists, err := discovery.ServerPreferredResources(finder)
+	lists, err := discovery.ServerPreferredResources(clients.Core.Discovery())
 	if err != nil {
 		return fmt.Errorf("ask for the kinds of objects: %w", err)
 	}
@@ -49,7 +41,7 @@ func deleteArgoCD(ctx context.Context, s *stage) error {
 			if !slices.Contains(kind.Verbs, "list") || !slices.Contains(kind.Verbs, "delete") {
 				continue
 			}
-			n, err := deleteOfRelease(ctx, objects.Resource(version.WithResource(kind.Name)))
+			n, err := deleteOfRelease(ctx, clients.Objects.Resource(version.WithResource(kind.Name)))
 			if err != nil {
 				return fmt.Errorf("delete the %s of Argo CD: %w", kind.Name, err)
 			}

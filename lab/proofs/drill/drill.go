@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -21,6 +21,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/proofs/integrity"
 	"github.com/gridos/sharedinfra/lab/proofs/labcli"
@@ -144,13 +145,9 @@ func play(ctx context.Context, lab labcli.Lab, d Drill) (Result, error) {
 
 // look records the present objects.
 func (s *stage) look(ctx context.Context) error {
-	cloud, err := s.cloud()
-	if err != nil {
+	var err error
+	if s.creations, err = s.inAzure(ctx); err != nil {
 		return err
-	}
-	s.creations = map[string]string{}
-	for _, r := range azure.Unseeded(cloud.Inventory()) {
-		s.creations[r.ID] = cloud.Creation(r.ID)
 	}
 	if s.workloads, s.image, err = s.deployed(ctx); err != nil {
 		return err
@@ -163,7 +160,7 @@ func (s *stage) look(ctx context.Context) error {
 func (s *stage) seen(ctx context.Context) (traffic.Seen, error) {
 	client, ok, err := gitops.Connect(s.lab.Site.GitOpsDir())
 	if err == nil && !ok {
-		err = errors.New("nobody uses the application; bring the lab up with --gitops")
+		err = errors.New("the application has no users; bring the lab up with --gitops")
 	}
 	if err != nil {
 		return traffic.Seen{}, err
@@ -171,21 +168,33 @@ func (s *stage) seen(ctx context.Context) (traffic.Seen, error) {
 	return client.Seen(ctx)
 }
 
-func (s *stage) cloud() (*azure.Cloud, error) {
-	return azure.Open(azure.Options{StateFile: s.lab.Site.AzureFile()})
+// inAzure returns the creation of each resource, by its id.
+func (s *stage) inAzure(ctx context.Context) (creations map[string]string, err error) {
+	control, err := daemon.Control(s.lab.Site)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, control.Close()) }()
+	all, err := control.Inventory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	creations = map[string]string{}
+	for _, r := range azure.Unseeded(all) {
+		if creations[r.ID], err = control.Creation(ctx, r.ID); err != nil {
+			return nil, err
+		}
+	}
+	return creations, nil
 }
 
-func (s *stage) config() (*rest.Config, error) {
-	return clientcmd.BuildConfigFromFlags("", s.lab.Site.KubeconfigFile())
+func (s *stage) clients() (*kube.Clients, error) {
+	return kube.Connect(s.lab.Site.KubeconfigFile())
 }
 
 // deployed returns the UIDs of the Applications and of the application's objects, and the image that it runs.
 func (s *stage) deployed(ctx context.Context) (uids map[string]string, image string, err error) {
-	config, err := s.config()
-	if err != nil {
-		return nil, "", err
-	}
-	objects, err := dynamic.NewForConfig(config)
+	clients, err := s.clients()
 	if err != nil {
 		return nil, "", err
 	}
@@ -194,9 +203,9 @@ func (s *stage) deployed(ctx context.Context) (uids map[string]string, image str
 		resource  dynamic.NamespaceableResourceInterface
 		namespace string
 	}{
-		{objects.Resource(argo.Applications), naming.NamespaceArgoCD},
-		{objects.Resource(argo.Rollouts), naming.NamespaceGridOS},
-		{objects.Resource(argo.VirtualServices), naming.NamespaceGridOS},
+		{clients.Objects.Resource(argo.Applications), naming.NamespaceArgoCD},
+		{clients.Objects.Resource(argo.Rollouts), naming.NamespaceGridOS},
+		{clients.Objects.Resource(argo.VirtualServices), naming.NamespaceGridOS},
 	} {
 		list, err := kind.resource.Namespace(kind.namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
@@ -206,7 +215,7 @@ func (s *stage) deployed(ctx context.Context) (uids map[string]string, image str
 			uids[object.GetKind()+" "+object.GetName()] = string(object.GetUID())
 		}
 	}
-	observer, err := argo.Observe(ctx, config, naming.NamespaceGridOS+"-"+s.lab.Site.Environment)
+	observer, err := argo.Observe(ctx, clients.Objects, naming.NamespaceGridOS+"-"+s.lab.Site.Environment)
 	if err != nil {
 		return nil, "", err
 	}
@@ -221,48 +230,37 @@ func (s *stage) deployed(ctx context.Context) (uids map[string]string, image str
 	return uids, state.Rollout.Image(), nil
 }
 
-// behindItsBack changes the resources of Azure while the background process, which would not
-// notice, is stopped.
-func (s *stage) behindItsBack(ctx context.Context, change func(cloud *azure.Cloud) error) error {
-	if err := daemon.Stop(ctx, s.lab.Site); err != nil {
-		return err
-	}
-	cloud, err := s.cloud()
+// forget deletes the one resource of an ARM type, with everything in it, and ends the background
+// process, as a power cut at that moment would.
+func (s *stage) forget(ctx context.Context, kind string) error {
+	control, err := daemon.Control(s.lab.Site)
 	if err != nil {
 		return err
 	}
-	return change(cloud)
-}
-
-// forget deletes the one resource of an ARM type, with everything in it.
-func (s *stage) forget(ctx context.Context, kind string) error {
-	return s.behindItsBack(ctx, func(cloud *azure.Cloud) error {
-		var found []string
-		for _, r := range azure.Unseeded(cloud.Inventory()) {
-			if strings.EqualFold(r.Type, kind) {
-				found = append(found, r.ID)
-			}
-		}
-		if len(found) != 1 {
-			return fmt.Errorf("there are %d resources of type %s; there must be one", len(found), kind)
-		}
-		return cloud.Forget(found[0])
-	})
+	all, err := control.Inventory(ctx)
+	found := slices.DeleteFunc(azure.Unseeded(all), func(r azure.Resource) bool { return !strings.EqualFold(r.Type, kind) })
+	if err == nil && len(found) != 1 {
+		err = fmt.Errorf("there are %d resources of type %s; there must be one", len(found), kind)
+	}
+	if err == nil {
+		err = control.Forget(ctx, found[0].ID)
+	}
+	if err := errors.Join(err, control.Close()); err != nil {
+		return err
+	}
+	return daemon.Stop(ctx, s.lab.Site)
 }
 
 // newInAzure returns the ids of the resources that were created after the disaster.
-func (s *stage) newInAzure() ([]string, error) {
-	cloud, err := s.cloud()
-	if err != nil {
-		return nil, err
-	}
+func (s *stage) newInAzure(ctx context.Context) ([]string, error) {
+	now, err := s.inAzure(ctx)
 	var created []string
-	for _, r := range azure.Unseeded(cloud.Inventory()) {
-		if cloud.Creation(r.ID) != s.creations[r.ID] {
-			created = append(created, r.ID)
+	for _, id := range slices.Sorted(maps.Keys(now)) {
+		if now[id] != s.creations[id] {
+			created = append(created, id)
 		}
 	}
-	return created, nil
+	return created, err
 }
 
 // workloadsAreTheSame compares UIDs, because an object that was deleted and created again has
@@ -297,8 +295,8 @@ func purgeVault(ctx context.Context, s *stage) error {
 	return s.forget(ctx, "Microsoft.KeyVault/vaults")
 }
 
-func onlyTheVaultIsNew(_ context.Context, s *stage) (string, error) {
-	created, err := s.newInAzure()
+func onlyTheVaultIsNew(ctx context.Context, s *stage) (string, error) {
+	created, err := s.newInAzure(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -323,7 +321,7 @@ func loseState(_ context.Context, s *stage) error {
 }
 
 func nothingIsNew(ctx context.Context, s *stage) (string, error) {
-	created, err := s.newInAzure()
+	created, err := s.newInAzure(ctx)
 	if err != nil {
 		return "", err
 	}

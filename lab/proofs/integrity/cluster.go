@@ -21,7 +21,6 @@ import (
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,6 +29,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 )
 
 // cluster asks the API server whether objects exist.
@@ -39,19 +39,13 @@ type cluster struct {
 	kinds   meta.RESTMapper
 }
 
-func openCluster(config *rest.Config) (*cluster, error) {
-	config = rest.CopyConfig(config)
-	config.QPS, config.Burst = 200, 400 // there are hundreds of objects, and no other client
-	client, err := kubernetes.NewForConfig(config)
+func openCluster(kubeconfig string) (*cluster, error) {
+	clients, err := kube.Connect(kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	kinds := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(client.Discovery()))
-	return &cluster{client, objects, kinds}, nil
+	kinds := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(clients.Core.Discovery()))
+	return &cluster{clients.Core, clients.Objects, kinds}, nil
 }
 
 // has returns an error if an object is missing, or is being deleted.

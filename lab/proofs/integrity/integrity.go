@@ -14,11 +14,11 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"golang.org/x/crypto/bcrypt"
-	"k8s.io/client-go/tools/clientcmd"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
@@ -94,7 +94,7 @@ func plaintext(value any) (string, bool) {
 // the state, the cluster has those of the states and of Helm's releases, no operation is
 // unfinished, no lock is left, and no secret is lost. Unless before is nil, its secrets must not
 // have changed.
-func Check(ctx context.Context, s site.Site, before *Secrets) error {
+func Check(ctx context.Context, s site.Site, before *Secrets) (err error) {
 	e, err := open(s)
 	if err != nil {
 		return err
@@ -107,21 +107,24 @@ func Check(ctx context.Context, s site.Site, before *Secrets) error {
 	if err != nil {
 		return err
 	}
-	cloud, err := azure.Open(azure.Options{StateFile: s.AzureFile()})
+	control, err := daemon.Control(s)
 	if err != nil {
 		return err
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", s.KubeconfigFile())
+	defer func() { err = errors.Join(err, control.Close()) }()
+	inventory, err := control.Inventory(ctx)
 	if err != nil {
 		return err
 	}
-	inCluster, err := openCluster(config)
+	inCluster, err := openCluster(s.KubeconfigFile())
 	if err != nil {
 		return err
 	}
 	problems := []error{
-		sameResources(states[stacks.Infra.Name].Resources, azure.Unseeded(cloud.Inventory())),
-		sameValues(states[stacks.Infra.Name].Resources, cloud.Holds),
+		sameResources(states[stacks.Infra.Name].Resources, azure.Unseeded(inventory)),
+		sameValues(states[stacks.Infra.Name].Resources, func(id, path, value string) (bool, error) {
+			return control.Holds(ctx, id, path, value)
+		}),
 		inCluster.hasReleases(ctx, states[stacks.Bootstrap.Name].Resources),
 		inCluster.signsIn(ctx, now),
 	}
@@ -223,5 +226,5 @@ func (c *cluster) signsIn(ctx context.Context, now *Secrets) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("secret %s/%s lets nobody in who has a password of the states", naming.NamespaceArgoCD, name)
+	return fmt.Errorf("no password in the states fits the hash in the secret %s/%s", naming.NamespaceArgoCD, name)
 }

@@ -289,6 +289,8 @@ type Services struct {
 	// Latency returns how long Azure takes for an operation on a resource of an ARM type with these
 	// inputs.
 	Latency func(kind string, verb Operation, inputs Document) time.Duration
+	// Unfulfilled returns the deployments that Azure accepts although they cannot work.
+	Unfulfilled func(c *Cloud) []string
 }
 
 // registry is the table of all resource types, by Pulumi token and by ARM type.

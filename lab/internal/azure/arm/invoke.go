@@ -27,10 +27,8 @@ type Function struct {
 func (c *Cloud) functions() map[string]Function {
 	table := map[string]Function{
 		"azure-native:authorization:getClientConfig": {Call: clientConfig},
-		underWayToken: {Call: operationsUnderWay},
-		purgeToken:    {Call: purgeDeleted},
-		undeleteToken: {Call: recoverDeleted},
 	}
+	maps.Copy(table, controls())
 	maps.Copy(table, c.services.Functions)
 	return table
 }

@@ -9,9 +9,10 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 )
 
 // storeVersion is the version of the state file's format.
@@ -85,9 +86,9 @@ func (c *Cloud) unfit(r *Record) error {
 	return nil
 }
 
-// save writes the state file to a new file beside it, which then replaces it. So a crash leaves
-// either the old or the new inventory, complete. The caller holds the lock.
-func (c *Cloud) save() (err error) {
+// save replaces the state file in one step. So a crash leaves either the old or the new inventory,
+// complete. The caller holds the lock.
+func (c *Cloud) save() error {
 	if c.options.StateFile == "" {
 		return nil
 	}
@@ -97,18 +98,8 @@ func (c *Cloud) save() (err error) {
 	if err != nil {
 		return fmt.Errorf("inventory of the simulated Azure cannot be written: %w", err)
 	}
-	// os.CreateTemp makes files of mode 0600: inputs may have secrets.
-	file, err := os.CreateTemp(filepath.Dir(c.options.StateFile), filepath.Base(c.options.StateFile)+".*.tmp")
-	if err != nil {
+	if err := atomicfile.Write(c.options.StateFile, content); err != nil {
 		return fmt.Errorf("inventory of the simulated Azure cannot be written: %w", err)
-	}
-	_, writeErr := file.Write(content)
-	err = errors.Join(writeErr, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), c.options.StateFile)
-	}
-	if err != nil {
-		return fmt.Errorf("inventory of the simulated Azure cannot be written: %w", errors.Join(err, os.Remove(file.Name())))
 	}
 	return nil
 }

@@ -236,7 +236,7 @@ var localAccounts = arm.Rule{ID: "K3", Code: "DisableLocalAccountsRequiresAAD", 
 	if !s.In.Flag("disableLocalAccounts") || s.In.Flag("aadProfile.managed") || s.In.Unsure("aadProfile.managed") {
 		return nil
 	}
-	return arm.Found("aadProfile", "disableLocalAccounts needs an Entra ID profile, or nobody could sign in; set aadProfile.managed to true")
+	return arm.Found("aadProfile", "disableLocalAccounts needs an Entra ID profile, or no user could sign in; set aadProfile.managed to true")
 }}
 
 // systemPool is K4: exactly one pool is inline, and it is of mode System. Inline pools cannot be

@@ -29,8 +29,9 @@ func New(options Options) arm.Services {
 			groupTypes(), networkTypes(), gatewayTypes(), dnsTypes(), privateLinkTypes(), clusterTypes(k), maintenanceTypes(), databaseTypes(),
 			vaultTypes(), registryTypes(), monitoringTypes(), identityTypes(), governanceTypes(),
 		)))),
-		Functions: clusterFunctions(k),
-		Latency:   latency,
+		Functions:   clusterFunctions(k),
+		Latency:     latency,
+		Unfulfilled: unfulfilled,
 	}
 }
 

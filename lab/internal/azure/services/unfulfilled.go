@@ -8,12 +8,12 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// Unfulfilled returns one message for each deployment that Azure accepts in silence although it
+// unfulfilled returns one message for each deployment that Azure accepts in silence although it
 // cannot work, and that no single request could be refused for: missing roles of an add-on of a
 // live cluster (rule G6), a cluster with Azure's roles but without an administrator (rule K3), a
 // server that the nodes in its virtual network cannot reach (rule N4). After a complete deployment
 // there is none.
-func Unfulfilled(c *arm.Cloud) []string {
+func unfulfilled(c *arm.Cloud) []string {
 	var result []string
 	c.Look(func(v *arm.View) {
 		for _, cluster := range v.All(typeCluster) {
@@ -35,7 +35,7 @@ func withoutAdministrator(v *arm.View, cluster *arm.Record) []string {
 			return nil
 		}
 	}
-	return []string{fmt.Sprintf("Nobody may administer '%s': with aadProfile.enableAzureRBAC that needs a role of Azure. "+
+	return []string{fmt.Sprintf("No principal may administer '%s': with aadProfile.enableAzureRBAC that needs a role of Azure. "+
 		"Assign Azure Kubernetes Service RBAC Cluster Admin to the deployer (rule K3)", cluster.ID)}
 }
 

@@ -6,15 +6,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
-// Start runs an API server until the test ends and returns how to reach it as an administrator. tools is the path of the
-// repository's folder tools/; definitions are the paths of custom resource definitions, or of folders with them.
-func Start(t *testing.T, tools string, definitions ...string) *rest.Config {
+// Start runs an API server until the test ends and returns the clients of an administrator. tools
+// is the path of the repository's folder tools/; definitions are the paths of custom resource
+// definitions, or of folders with them.
+func Start(t *testing.T, tools string, definitions ...string) *kube.Clients {
 	t.Helper()
 	resolver := toolchain.Resolver{ToolsDir: tools}
 	binaries, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer)
@@ -25,5 +26,7 @@ func Start(t *testing.T, tools string, definitions ...string) *rest.Config {
 	config, err := environment.Start()
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, environment.Stop()) })
-	return config
+	clients, err := kube.New(config)
+	require.NoError(t, err)
+	return clients
 }

@@ -15,11 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -76,13 +75,11 @@ func Start(ctx context.Context, resolver *toolchain.Resolver, dir string, projec
 }
 
 func (c *Cluster) fill(ctx context.Context, argo string, projects []string) error {
-	config, err := clientcmd.RESTConfigFromKubeConfig(c.Kubeconfig)
+	clients, err := kube.Parse(c.Kubeconfig)
 	if err != nil {
-		return fmt.Errorf("read the administrator's kubeconfig: %w", err)
+		return err
 	}
-	if c.Objects, err = dynamic.NewForConfig(config); err != nil {
-		return fmt.Errorf("make a client for the API server: %w", err)
-	}
+	c.Objects = clients.Objects
 	definitions := envtest.CRDInstallOptions{
 		Paths: []string{
 			filepath.Join(argo, "manifests", "crds", "application-crd.yaml"),
@@ -90,10 +87,10 @@ func (c *Cluster) fill(ctx context.Context, argo string, projects []string) erro
 		},
 		ErrorIfPathMissing: true,
 	}
-	if _, err := envtest.InstallCRDs(config, definitions); err != nil {
+	if _, err := envtest.InstallCRDs(clients.Config, definitions); err != nil {
 		return fmt.Errorf("install the CustomResourceDefinitions of Argo CD: %w", err)
 	}
-	if err := createNamespace(ctx, config); err != nil {
+	if err := createNamespace(ctx, clients.Core); err != nil {
 		return err
 	}
 	for _, name := range projects {
@@ -113,11 +110,7 @@ func (c *Cluster) fill(ctx context.Context, argo string, projects []string) erro
 	return nil
 }
 
-func createNamespace(ctx context.Context, config *rest.Config) error {
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("make a client for the API server: %w", err)
-	}
+func createNamespace(ctx context.Context, client kubernetes.Interface) error {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.NamespaceArgoCD}}
 	if _, err := client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create the namespace %s: %w", naming.NamespaceArgoCD, err)

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/gridos/sharedinfra/lab/internal/cluster/apitest"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/cloudcontroller"
@@ -18,8 +17,7 @@ import (
 const annotation = "service.beta.kubernetes.io/azure-load-balancer-ipv4"
 
 func TestCluster_ServicesGetTheAddressThatTheyAskFor(t *testing.T) {
-	client, err := kubernetes.NewForConfig(apitest.Start(t, "../../../../tools"))
-	require.NoError(t, err)
+	client := apitest.Start(t, "../../../../tools").Core
 	services := client.CoreV1().Services(metav1.NamespaceDefault)
 	create := func(name string, kind corev1.ServiceType, annotations map[string]string) *corev1.Service {
 		service, err := services.Create(t.Context(), &corev1.Service{
@@ -48,7 +46,7 @@ func TestCluster_ServicesGetTheAddressThatTheyAskFor(t *testing.T) {
 
 	after := create("after", corev1.ServiceTypeLoadBalancer, map[string]string{annotation: "10.10.18.11"})
 	eventually("after", "10.10.18.11")
-	after, err = services.Get(t.Context(), after.Name, metav1.GetOptions{})
+	after, err := services.Get(t.Context(), after.Name, metav1.GetOptions{})
 	require.NoError(t, err)
 	after.Annotations[annotation] = "10.10.18.12"
 	_, err = services.Update(t.Context(), after, metav1.UpdateOptions{})

@@ -15,11 +15,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
 
@@ -92,7 +92,7 @@ func (c *ControlPlane) Start(ctx context.Context) (err error) {
 	run := &running{lock: lock}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, run.stop(layout))
+			err = errors.Join(err, run.stop())
 		}
 	}()
 	if err := layout.stopLeftovers(); err != nil {
@@ -107,14 +107,15 @@ func (c *ControlPlane) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	kubeconfigs, err := writeKubeconfigs(layout, pki, run.api.url())
+	kubeconfigs, err := writeKubeconfigs(layout, pki, run.api.address)
 	if err != nil {
 		return err
 	}
-	run.client, err = newClient(kubeconfigs[adminUser.name])
+	clients, err := kube.Parse(kubeconfigs[adminUser.name])
 	if err != nil {
 		return err
 	}
+	run.client = clients.Core
 	if err := run.dropLeases(ctx); err != nil {
 		return err
 	}
@@ -136,13 +137,9 @@ func (c *ControlPlane) Stop() error {
 	if c.running == nil {
 		return nil
 	}
-	layout, err := newLayout(c.Dir)
-	if err != nil {
-		return err
-	}
 	run := c.running
 	c.running = nil
-	return run.stop(layout)
+	return run.stop()
 }
 
 // Kubeconfig is a kubeconfig for a cluster administrator; cluster, user and context are called "gridos-lab", and that
@@ -254,16 +251,13 @@ func (r *running) startChildren(parent context.Context, at layout, binaries Bina
 
 // watch reports every component that ends from now on without Stop.
 func (r *running) watch(report chan<- error) {
-	for _, child := range r.children {
+	for _, child := range append(r.children, r.api.server, r.api.etcd) {
 		go child.Watch(report)
-	}
-	for _, output := range r.api.outputs {
-		go output.watch(report)
 	}
 }
 
 // stop works on a half-started control plane too.
-func (r *running) stop(at layout) error {
+func (r *running) stop() error {
 	errs := make([]error, len(r.children))
 	var group sync.WaitGroup
 	for i, child := range r.children {
@@ -273,9 +267,6 @@ func (r *running) stop(at layout) error {
 	if r.api != nil {
 		errs = append(errs, r.api.stop())
 	}
-	// envtest stops waiting for a process that does not answer its health check in time, so look
-	// for leftovers here.
-	errs = append(errs, at.stopLeftovers())
 	if err := r.lock.Unlock(); err != nil {
 		errs = append(errs, fmt.Errorf("release %s: %w", r.lock.Path(), err))
 	}
@@ -292,20 +283,6 @@ func waitForDefaultServiceAccount(ctx context.Context, client kubernetes.Interfa
 		}
 		return err == nil, err
 	})
-}
-
-func newClient(kubeconfig []byte) (kubernetes.Interface, error) {
-	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("read the administrator's kubeconfig: %w", err)
-	}
-	// Loopback only: client-side throttling would just make SetNodes slow.
-	config.QPS, config.Burst = 200, 400
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("make a client for the API server: %w", err)
-	}
-	return client, nil
 }
 
 // layout has the paths of the files under ControlPlane.Dir.

@@ -14,8 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
@@ -42,11 +42,9 @@ func testControlPlane(t *testing.T, dir string) *ControlPlane {
 
 func clientOf(t *testing.T, c *ControlPlane) kubernetes.Interface {
 	t.Helper()
-	config, err := clientcmd.RESTConfigFromKubeConfig(c.Kubeconfig())
+	clients, err := kube.Parse(c.Kubeconfig())
 	require.NoError(t, err)
-	client, err := kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	return client
+	return clients.Core
 }
 
 func eventually(t *testing.T, what string, condition wait.ConditionWithContextFunc) {

@@ -35,7 +35,7 @@ func TestCluster_OnlyTheAPIServerReadsEtcd(t *testing.T) {
 		}
 		return response.StatusCode, response.Body.Close()
 	}
-	version := c.running.api.server.EtcdURL.JoinPath("version").String()
+	version := c.running.api.store.JoinPath("version").String()
 	ask := func(with ...tls.Certificate) (status int, err error) { return get(version, with...) }
 	certificateOf := func(a *authority, want certificate) tls.Certificate {
 		pair, err := a.issue(want)
@@ -53,7 +53,7 @@ func TestCluster_OnlyTheAPIServerReadsEtcd(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusOK, status, "the API server")
 
-	status, err = get(c.running.api.url().JoinPath("api", "v1", "secrets").String())
+	status, err = get(c.running.api.address.JoinPath("api", "v1", "secrets").String())
 	require.NoError(t, err)
-	assert.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status, "nobody asks the API server")
+	assert.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status, "a client without a certificate")
 }

@@ -17,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 )
 
 const (
@@ -30,8 +32,7 @@ const (
 )
 
 // servingCertificate belongs to the API server, and to the two components that serve their health
-// over TLS. If envtest finds a file of this name in its CertDir, it does not touch the certificates
-// there.
+// over TLS.
 var servingCertificate = certificate{name: "apiserver", commonName: "kube-apiserver", serving: true}
 
 // authority is the certificate authority of one cluster. It keeps all certificates in a directory
@@ -210,18 +211,10 @@ func readPair(certFile, keyFile string) (*x509.Certificate, crypto.Signer, error
 	return cert, key, nil
 }
 
-// writeFile replaces a file in one step, so that an interrupted start leaves no partial file. It
-// does not touch a file with the same content.
+// writeFile writes a file, and does not touch one with the same content.
 func writeFile(file string, content []byte) error {
 	if before, err := os.ReadFile(file); err == nil && bytes.Equal(before, content) {
 		return nil
 	}
-	temporary := file + ".new"
-	if err := os.WriteFile(temporary, content, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	if err := os.Rename(temporary, file); err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	return nil
+	return atomicfile.Write(file, content)
 }

@@ -62,7 +62,7 @@ func (l layout) stopLeftovers() error {
 		signal syscall.Signal
 		wait   time.Duration
 	}{{syscall.SIGTERM, process.StopTimeout}, {syscall.SIGKILL, process.StopTimeout}} {
-		gone, err := l.signalLeftovers(step.signal, step.wait, l.marks()...)
+		gone, err := l.signalLeftovers(step.signal, step.wait)
 		if gone || err != nil {
 			return err
 		}
@@ -71,9 +71,9 @@ func (l layout) stopLeftovers() error {
 	return errors.Join(err, fmt.Errorf("processes %v of the control plane in %s do not end even when killed", left, l.dir))
 }
 
-// signalLeftovers reports whether all processes with one of the marks are gone within the time given.
-func (l layout) signalLeftovers(signal syscall.Signal, timeout time.Duration, marks ...string) (bool, error) {
-	left, err := leftovers(marks...)
+// signalLeftovers reports whether all processes of this directory are gone within the time given.
+func (l layout) signalLeftovers(signal syscall.Signal, timeout time.Duration) (bool, error) {
+	left, err := leftovers(l.marks()...)
 	if err != nil {
 		return false, err
 	}
@@ -92,7 +92,7 @@ func (l layout) signalLeftovers(signal syscall.Signal, timeout time.Duration, ma
 			return false, nil
 		case <-ticker.C:
 		}
-		if left, err = leftovers(marks...); err != nil {
+		if left, err = leftovers(l.marks()...); err != nil {
 			return false, err
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/gridos/sharedinfra/lab/internal/cluster/apitest"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
@@ -15,8 +14,7 @@ import (
 )
 
 func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {
-	client, err := kubernetes.NewForConfig(apitest.Start(t, "../../../../tools"))
-	require.NoError(t, err)
+	client := apitest.Start(t, "../../../../tools").Core
 	gateways := func(revisions ...string) []mesh.Gateway {
 		var all []mesh.Gateway
 		for _, revision := range revisions {
@@ -78,6 +76,6 @@ func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {
 			assert.Equal(t, during, now, "an upgrade keeps the Service")
 		}
 	}
-	_, err = client.CoreV1().Namespaces().Get(t.Context(), naming.NamespaceIstioIngress, metav1.GetOptions{})
+	_, err := client.CoreV1().Namespaces().Get(t.Context(), naming.NamespaceIstioIngress, metav1.GetOptions{})
 	require.NoError(t, err, "others have objects there")
 }

@@ -11,17 +11,16 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/naming"
 )
 
 // startCluster runs a whole control plane until the test ends, with a node, the kind Rollout and the application's namespace.
-func startCluster(t *testing.T) (*rest.Config, kubernetes.Interface) {
+func startCluster(t *testing.T) *kube.Clients {
 	t.Helper()
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}
 	paths, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
@@ -45,19 +44,17 @@ func startCluster(t *testing.T) (*rest.Config, kubernetes.Interface) {
 	require.NoError(t, plane.SetNodes(t.Context(), []controlplane.Node{
 		{Name: "user-0", Pool: "user", Mode: "User", VMSize: "Standard_D4s_v5"},
 	}))
-	config, err := clientcmd.RESTConfigFromKubeConfig(plane.Kubeconfig())
+	clients, err := kube.Parse(plane.Kubeconfig())
 	require.NoError(t, err)
-	_, err = envtest.InstallCRDs(config, envtest.CRDInstallOptions{
+	_, err = envtest.InstallCRDs(clients.Config, envtest.CRDInstallOptions{
 		Paths: []string{filepath.Join(argo, "manifests", "crds", "rollout-crd.yaml")}, ErrorIfPathMissing: true,
 	})
 	require.NoError(t, err)
-	client, err := kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	_, err = client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
+	_, err = clients.Core.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{Name: naming.NamespaceGridOS},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	return config, client
+	return clients
 }
 
 // createReplicaSet makes two pods that request as much CPU as the application's pods.

@@ -25,13 +25,12 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	applymetav1 "k8s.io/client-go/applyconfigurations/meta/v1"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 )
 
 var (
@@ -74,32 +73,24 @@ type SecretReader func(ctx context.Context, request SecretRequest) (value string
 // It is strict: an ExternalSecret that asks for more than it can do, such as a template, fails with
 // an event that says so. The same happens if the ClusterSecretStore is missing or closed to the
 // namespace.
-func ExternalSecrets(ctx context.Context, config *rest.Config, find SecretReader) error {
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("external secrets: make a client for the API server: %w", err)
-	}
-	objects, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("external secrets: make a client for the API server: %w", err)
-	}
+func ExternalSecrets(ctx context.Context, cluster *kube.Clients, find SecretReader) error {
 	// If the kind does not exist, an informer would wait for ever.
-	_, err = objects.Resource(externalSecretKind).List(ctx, metav1.ListOptions{Limit: 1})
+	_, err := cluster.Objects.Resource(externalSecretKind).List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
 		return fmt.Errorf("external secrets: list ExternalSecrets, whose definition comes with the release external-secrets: %w", err)
 	}
-	factory := dynamicinformer.NewDynamicSharedInformerFactory(objects, 0)
+	factory := dynamicinformer.NewDynamicSharedInformerFactory(cluster.Objects, 0)
 	watched := factory.ForResource(externalSecretKind)
 	// The delay is at most ten seconds, so that a late secret is found soon.
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](100*time.Millisecond, 10*time.Second)
 	s := &secrets{
-		client: client, objects: objects, find: find, wanted: watched.Lister(), queue: workqueue.NewTypedRateLimitingQueue(limiter),
+		cluster: cluster, find: find, wanted: watched.Lister(), queue: workqueue.NewTypedRateLimitingQueue(limiter),
 		told: map[types.UID]string{},
 	}
 	if err := s.watch(ctx, watched.Informer()); err != nil {
 		return err
 	}
-	managed := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTweakListOptions(
+	managed := informers.NewSharedInformerFactoryWithOptions(cluster.Core, 0, informers.WithTweakListOptions(
 		func(options *metav1.ListOptions) { options.LabelSelector = managedLabel + "=true" }))
 	if err := s.watchOwned(managed.Core().V1().Secrets().Informer()); err != nil {
 		return err
@@ -123,8 +114,7 @@ func ExternalSecrets(ctx context.Context, config *rest.Config, find SecretReader
 }
 
 type secrets struct {
-	client  kubernetes.Interface
-	objects dynamic.Interface
+	cluster *kube.Clients
 	find    SecretReader
 	wanted  cache.GenericLister
 	queue   workqueue.TypedRateLimitingInterface[cache.ObjectName]
@@ -258,7 +248,7 @@ func (s *secrets) sync(ctx context.Context, wanted *unstructured.Unstructured) (
 		return 0, false, err
 	}
 	name := spec.Target.Name
-	secrets := s.client.CoreV1().Secrets(wanted.GetNamespace())
+	secrets := s.cluster.Core.CoreV1().Secrets(wanted.GetNamespace())
 	present, err := secrets.Get(ctx, name, metav1.GetOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return 0, false, err
@@ -358,7 +348,7 @@ func (s *secrets) storeOf(ctx context.Context, spec *externalSecretSpec, namespa
 	if ref.Kind != "ClusterSecretStore" {
 		return nil, refuse("the lab's stand-in for External Secrets knows no store but a ClusterSecretStore, not a %s", ref.Kind)
 	}
-	store, err := s.objects.Resource(clusterSecretStores).Get(ctx, ref.Name, metav1.GetOptions{})
+	store, err := s.cluster.Objects.Resource(clusterSecretStores).Get(ctx, ref.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, refuse("could not get ClusterSecretStore %q: %w", ref.Name, err)
 	}
@@ -390,7 +380,7 @@ func (s *secrets) signIn(ctx context.Context, store *clusterSecretStoreSpec) (Se
 		return SecretRequest{}, refuse("the lab's stand-in for External Secrets signs in with WorkloadIdentity, not %q", vault.AuthType)
 	}
 	ref := vault.ServiceAccountRef
-	accounts := s.client.CoreV1().ServiceAccounts(ref.Namespace)
+	accounts := s.cluster.Core.CoreV1().ServiceAccounts(ref.Namespace)
 	account, err := accounts.Get(ctx, ref.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return SecretRequest{}, refuse("cannot use the service account of the store: %w", err)
@@ -460,7 +450,7 @@ func (s *secrets) report(ctx context.Context, wanted *unstructured.Unstructured,
 	}
 	status["conditions"] = []any{condition}
 	wanted.Object["status"] = status
-	_, err = s.objects.Resource(externalSecretKind).Namespace(wanted.GetNamespace()).UpdateStatus(ctx, wanted, metav1.UpdateOptions{})
+	_, err = s.cluster.Objects.Resource(externalSecretKind).Namespace(wanted.GetNamespace()).UpdateStatus(ctx, wanted, metav1.UpdateOptions{})
 	return err
 }
 
@@ -471,7 +461,7 @@ func (s *secrets) tell(ctx context.Context, wanted *unstructured.Unstructured, r
 		return nil
 	}
 	now := metav1.Now()
-	_, err := s.client.CoreV1().Events(wanted.GetNamespace()).Create(ctx, &corev1.Event{
+	_, err := s.cluster.Core.CoreV1().Events(wanted.GetNamespace()).Create(ctx, &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: wanted.GetName() + ".", Namespace: wanted.GetNamespace()},
 		InvolvedObject: corev1.ObjectReference{
 			APIVersion: wanted.GetAPIVersion(), Kind: wanted.GetKind(), Namespace: wanted.GetNamespace(), Name: wanted.GetName(),

@@ -83,15 +83,11 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 	definition := func(kind string) string {
 		return filepath.Join(module, "config", "crds", "bases", "external-secrets.io_"+kind+".yaml")
 	}
-	config := apitest.Start(t, resolver.ToolsDir, definition("externalsecrets"), definition("clustersecretstores"))
-	client, err := kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	objects, err := dynamic.NewForConfig(config)
-	require.NoError(t, err)
-	external := objects.Resource(schema.GroupVersionResource{Group: "external-secrets.io", Version: "v1", Resource: "externalsecrets"}).
+	clients := apitest.Start(t, resolver.ToolsDir, definition("externalsecrets"), definition("clustersecretstores"))
+	external := clients.Objects.Resource(schema.GroupVersionResource{Group: "external-secrets.io", Version: "v1", Resource: "externalsecrets"}).
 		Namespace(naming.NamespaceGridOS)
-	secrets := client.CoreV1().Secrets(naming.NamespaceGridOS)
-	_, err = client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
+	secrets := clients.Core.CoreV1().Secrets(naming.NamespaceGridOS)
+	_, err = clients.Core.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
 		ObjectMeta: metav1.ObjectMeta{Name: naming.NamespaceGridOS},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -104,10 +100,10 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 	wanted, err = external.Create(t.Context(), wanted, metav1.CreateOptions{})
 	require.NoError(t, err)
 
-	keys := &vault{client: client, secrets: map[string]string{"gridos-db-password": "first"}}
+	keys := &vault{client: clients.Core, secrets: map[string]string{"gridos-db-password": "first"}}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- standins.ExternalSecrets(ctx, config, keys.find) }()
+	go func() { done <- standins.ExternalSecrets(ctx, clients, keys.find) }()
 
 	condition := func(status, reason string) {
 		t.Helper()
@@ -125,7 +121,7 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 	told := func(why string) {
 		t.Helper()
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
-			events, err := client.CoreV1().Events(naming.NamespaceGridOS).List(t.Context(), metav1.ListOptions{})
+			events, err := clients.Core.CoreV1().Events(naming.NamespaceGridOS).List(t.Context(), metav1.ListOptions{})
 			require.NoError(c, err)
 			var messages []string
 			for _, event := range events.Items {
@@ -147,16 +143,16 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 
 	condition("False", "SecretSyncedError")
 	told(`could not get ClusterSecretStore "azure-key-vault": clustersecretstores.external-secrets.io "azure-key-vault" not found`)
-	openStore(t, objects, "another")
+	openStore(t, clients.Objects, "another")
 	told(`using cluster store "azure-key-vault" is not allowed from namespace "gridos": denied by spec.condition`)
-	openStore(t, objects, "another", naming.NamespaceGridOS)
+	openStore(t, clients.Objects, "another", naming.NamespaceGridOS)
 	told(`cannot use the service account of the store: serviceaccounts "reader" not found`)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "reader"}}
-	account, err = client.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{})
+	account, err = clients.Core.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{})
 	require.NoError(t, err)
 	told("error processing spec.data[0] (key: gridos-db-password), err: system:serviceaccount:default:reader is not ")
 	account.Annotations = map[string]string{"azure.workload.identity/client-id": clientID}
-	_, err = client.CoreV1().ServiceAccounts("default").Update(t.Context(), account, metav1.UpdateOptions{})
+	_, err = clients.Core.CoreV1().ServiceAccounts("default").Update(t.Context(), account, metav1.UpdateOptions{})
 	require.NoError(t, err)
 	told("error processing spec.data[1] (key: gridos-ingest-token), err: the key vault has no such secret")
 	condition("False", "SecretSyncedError")

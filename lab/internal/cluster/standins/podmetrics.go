@@ -16,9 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
-	"k8s.io/client-go/rest"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 )
 
 var (
@@ -48,19 +48,11 @@ const (
 // metrics-server is an API server of its own behind the cluster's, and requests for metrics fail
 // while it is down. Here the metrics are ordinary objects that belong to their pods: a killed lab
 // leaves numbers, and no broken API.
-func PodMetrics(ctx context.Context, config *rest.Config, namespace string, perSecond func(pod string) float64) error {
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("pod metrics: make a client for the API server: %w", err)
-	}
-	objects, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("pod metrics: make a client for the API server: %w", err)
-	}
-	if err := define(ctx, objects); err != nil {
+func PodMetrics(ctx context.Context, cluster *kube.Clients, namespace string, perSecond func(pod string) float64) error {
+	if err := define(ctx, cluster.Objects); err != nil {
 		return fmt.Errorf("pod metrics: define PodMetrics: %w", err)
 	}
-	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace))
+	factory := informers.NewSharedInformerFactoryWithOptions(cluster.Core, 0, informers.WithNamespace(namespace))
 	pods := factory.Core().V1().Pods().Lister()
 	factory.Start(ctx.Done())
 	defer factory.Shutdown() // ctx is done at that point
@@ -68,7 +60,7 @@ func PodMetrics(ctx context.Context, config *rest.Config, namespace string, perS
 	ticker := time.NewTicker(measured)
 	defer ticker.Stop()
 	for {
-		if err := measure(ctx, objects, pods, perSecond); err != nil && ctx.Err() == nil {
+		if err := measure(ctx, cluster.Objects, pods, perSecond); err != nil && ctx.Err() == nil {
 			utilruntime.HandleErrorWithContext(ctx, err, "pod metrics: trying again")
 		}
 		select {

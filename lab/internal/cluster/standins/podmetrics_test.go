@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
@@ -25,9 +24,8 @@ import (
 
 // The application's own HorizontalPodAutoscaler judges the pods of its Rollout, and scales it when users ask for more.
 func TestCluster_TheAutoscalerSeesWhatPodsUse(t *testing.T) {
-	config, client := startCluster(t)
-	objects, err := dynamic.NewForConfig(config)
-	require.NoError(t, err)
+	clients := startCluster(t)
+	client, objects := clients.Core, clients.Objects
 	labels := map[string]string{"app.kubernetes.io/name": "gridos"}
 	createReplicaSet(t, client, labels)
 	rollouts := objects.Resource(schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}).
@@ -47,7 +45,7 @@ func TestCluster_TheAutoscalerSeesWhatPodsUse(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- standins.PodMetrics(ctx, config, naming.NamespaceGridOS, func(string) float64 {
+		done <- standins.PodMetrics(ctx, clients, naming.NamespaceGridOS, func(string) float64 {
 			return math.Float64frombits(perSecond.Load())
 		})
 	}()

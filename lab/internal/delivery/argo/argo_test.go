@@ -64,7 +64,7 @@ func TestUnit_AnObserverSeesEachMoveOfTheRequestsAndSaysWhereAReleaseStands(t *t
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
 		Applications: "ApplicationList", Rollouts: "RolloutList", AnalysisRuns: "AnalysisRunList", VirtualServices: "VirtualServiceList",
 	}, virtual, application)
-	o, err := observe(t.Context(), client, "gridos-dev")
+	o, err := Observe(t.Context(), client, "gridos-dev")
 	require.NoError(t, err)
 	defer o.Stop()
 
@@ -128,7 +128,7 @@ func TestUnit_AStateThatLastsIsAsNewAsTheAPIServer(t *testing.T) {
 	}, rollout("1", "gridos:old"), application("2", "before"))
 	late := watch.NewFake()
 	client.PrependWatchReactor("rollouts", clienttesting.DefaultWatchReactor(late, nil))
-	o, err := observe(t.Context(), client, "gridos-dev")
+	o, err := Observe(t.Context(), client, "gridos-dev")
 	require.NoError(t, err)
 	defer o.Stop()
 

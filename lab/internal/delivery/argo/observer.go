@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -66,15 +65,7 @@ type kind struct {
 
 // Observe begins to follow the Application of a name, and the objects that it deploys. The caller
 // stops it.
-func Observe(ctx context.Context, config *rest.Config, application string) (*Observer, error) {
-	objects, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("make a client for the API server: %w", err)
-	}
-	return observe(ctx, objects, application)
-}
-
-func observe(ctx context.Context, objects dynamic.Interface, application string) (*Observer, error) {
+func Observe(ctx context.Context, objects dynamic.Interface, application string) (*Observer, error) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	platform := dynamicinformer.NewFilteredDynamicSharedInformerFactory(objects, 0, naming.NamespaceArgoCD, nil)
 	workloads := dynamicinformer.NewFilteredDynamicSharedInformerFactory(objects, 0, naming.NamespaceGridOS, nil)

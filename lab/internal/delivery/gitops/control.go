@@ -15,6 +15,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 )
 
@@ -225,11 +226,7 @@ func writePrivate(file string, value any) error {
 	if err != nil {
 		return err
 	}
-	unfinished := file + ".unfinished"
-	if err := os.WriteFile(unfinished, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, file)
+	return atomicfile.Write(file, text)
 }
 
 func unmarshal(file string, text []byte, into any) error {

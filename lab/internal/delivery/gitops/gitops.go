@@ -6,7 +6,6 @@ package gitops
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,16 +17,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/registry"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -157,15 +153,15 @@ type Cluster struct {
 // until ctx is done. The error names a component that could not be started, or that ended and could
 // not be restarted.
 func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
-	config, err := clientcmd.RESTConfigFromKubeConfig(cluster.Kubeconfig)
+	clients, err := kube.Parse(cluster.Kubeconfig)
 	if err != nil {
-		return fmt.Errorf("read the administrator's kubeconfig: %w", err)
+		return err
 	}
-	secret, err := waitForBootstrap(ctx, config)
+	secret, err := waitForBootstrap(ctx, clients)
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
-	users := &traffic.Traffic{Config: config, Rate: requestRate, Backends: cluster.Backends}
+	users := &traffic.Traffic{Cluster: clients, Rate: requestRate, Backends: cluster.Backends}
 	if err := users.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
@@ -182,8 +178,8 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	defer s.begin(nil)
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return standins.ExternalSecrets(ctx, config, cluster.Secret) })
-	group.Go(func() error { return standins.PodMetrics(ctx, config, naming.NamespaceGridOS, users.PerSecond) })
+	group.Go(func() error { return standins.ExternalSecrets(ctx, clients, cluster.Secret) })
+	group.Go(func() error { return standins.PodMetrics(ctx, clients, naming.NamespaceGridOS, users.PerSecond) })
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -233,32 +229,24 @@ var needed = []schema.GroupVersionResource{
 
 // waitForBootstrap returns the secret that signs GitHub's webhooks, once the cluster has Argo CD
 // and its dependencies.
-func waitForBootstrap(ctx context.Context, config *rest.Config) (secret string, err error) {
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return "", err
-	}
-	objects, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return "", err
-	}
+func waitForBootstrap(ctx context.Context, clients *kube.Clients) (secret string, err error) {
 	err = wait.PollUntilContextCancel(ctx, waitStep, true, func(ctx context.Context) (bool, error) {
 		for _, kind := range needed {
-			if _, err := objects.Resource(kind).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
+			if _, err := clients.Objects.Resource(kind).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
 				return false, ignoreAway(err)
 			}
 		}
-		settings, err := client.CoreV1().Secrets(naming.NamespaceArgoCD).Get(ctx, "argocd-secret", metav1.GetOptions{})
+		settings, err := clients.Core.CoreV1().Secrets(naming.NamespaceArgoCD).Get(ctx, "argocd-secret", metav1.GetOptions{})
 		if err != nil {
 			return false, ignoreAway(err)
 		}
 		// These are the last objects that the release of Argo CD makes ready.
 		for _, name := range []string{delivery.RepoServer, delivery.Server} {
-			if _, err := client.AppsV1().Deployments(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{}); err != nil {
+			if _, err := clients.Core.AppsV1().Deployments(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{}); err != nil {
 				return false, ignoreAway(err)
 			}
 		}
-		_, err = client.AppsV1().StatefulSets(naming.NamespaceArgoCD).Get(ctx, delivery.ApplicationController, metav1.GetOptions{})
+		_, err = clients.Core.AppsV1().StatefulSets(naming.NamespaceArgoCD).Get(ctx, delivery.ApplicationController, metav1.GetOptions{})
 		secret = string(settings.Data["webhook.github.secret"])
 		return err == nil, ignoreAway(err)
 	})

@@ -10,11 +10,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 )
 
 // fieldManager is the owner of the objects for the API server. The objects are not stored.
@@ -22,16 +21,8 @@ const fieldManager = "gridos-manifests"
 
 // DryRun has an API server judge the objects as if they were applied, strictly: it refuses an
 // unknown field. Nothing is changed. It returns a Problem for each refused object, joined.
-func DryRun(ctx context.Context, config *rest.Config, objects []Object) error {
-	discoverer, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		return fmt.Errorf("dry run: %w", err)
-	}
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("dry run: %w", err)
-	}
-	kinds := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(discoverer))
+func DryRun(ctx context.Context, cluster *kube.Clients, objects []Object) error {
+	kinds := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(cluster.Core.Discovery()))
 	r := &report{}
 	for _, object := range objects {
 		text, err := json.Marshal(object.Unstructured)
@@ -45,7 +36,7 @@ func DryRun(ctx context.Context, config *rest.Config, objects []Object) error {
 			continue
 		}
 		force := true
-		_, err = client.Resource(mapping.Resource).Namespace(object.GetNamespace()).Patch(ctx, object.GetName(),
+		_, err = cluster.Objects.Resource(mapping.Resource).Namespace(object.GetNamespace()).Patch(ctx, object.GetName(),
 			types.ApplyPatchType, text, metav1.PatchOptions{
 				FieldManager: fieldManager, Force: &force,
 				DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,

@@ -21,7 +21,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -555,24 +554,22 @@ func TestCluster_AMistakeIsReportedWithItsFileAndField(t *testing.T) {
 // works.
 func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 	kustomize := tool(t, toolchain.Kustomize)
-	config := apitest.Start(t, tools, definitions(t)...)
-	client, err := kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	_, err = client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+	clients := apitest.Start(t, tools, definitions(t)...)
+	_, err := clients.Core.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: naming.NamespaceGridOS, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, // as bootstrap does
 	}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	for _, environment := range naming.Environments() {
 		objects, err := Build(t.Context(), kustomize, overlayDir(app, environment))
 		require.NoError(t, err)
-		require.NoError(t, DryRun(t.Context(), config, objects), environment)
+		require.NoError(t, DryRun(t.Context(), clients, objects), environment)
 		// The API server judges the pods of a Rollout, their security included, only when they are
 		// created.
 		r := &report{}
 		o := sorted(objects, r)
 		require.NoError(t, r.err())
 		for _, account := range o.serviceAccounts {
-			_, err := client.CoreV1().ServiceAccounts(naming.NamespaceGridOS).Create(t.Context(), account.is.DeepCopy(), metav1.CreateOptions{})
+			_, err := clients.Core.CoreV1().ServiceAccounts(naming.NamespaceGridOS).Create(t.Context(), account.is.DeepCopy(), metav1.CreateOptions{})
 			if !apierrors.IsAlreadyExists(err) {
 				require.NoError(t, err)
 			}
@@ -580,11 +577,11 @@ func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 		for _, pods := range o.podTemplates() {
 			template := pods.is
 			template.Name = "pod"
-			_, err = client.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
+			_, err = clients.Core.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
 				&corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			require.NoError(t, err, "%s: %s", environment, pods.name())
 			template.Spec.SecurityContext.RunAsNonRoot = nil
-			_, err = client.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
+			_, err = clients.Core.CoreV1().Pods(naming.NamespaceGridOS).Create(t.Context(),
 				&corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			require.ErrorContains(t, err, "violates PodSecurity", "the namespace enforces it")
 		}
@@ -592,7 +589,7 @@ func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 	t.Run("kubectl", func(t *testing.T) {
 		command := exec.CommandContext(t.Context(), tool(t, toolchain.Kubectl), "apply", "--server-side", "--dry-run=server",
 			"--validate=strict", "-k", overlayDir(app, "prod"))
-		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig(t, config))
+		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig(t, clients.Config))
 		out, err := command.CombinedOutput()
 		require.NoError(t, err, "%s", out)
 		assert.Contains(t, string(out), "rollout.argoproj.io/gridos serverside-applied (server dry run)")
@@ -621,7 +618,7 @@ func TestCluster_TheAPIServerAcceptsEveryOverlayStrictly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			objects, err := Build(t.Context(), kustomize, overlayDir(spoiled(t, mistake.file, mistake.old, mistake.changed), "dev"))
 			require.NoError(t, err)
-			require.ErrorContains(t, DryRun(t.Context(), config, objects), mistake.want)
+			require.ErrorContains(t, DryRun(t.Context(), clients, objects), mistake.want)
 		})
 	}
 }

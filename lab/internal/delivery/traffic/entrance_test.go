@@ -17,8 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/bootstrap/edge"
@@ -135,12 +133,8 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}
 	istio, err := resolver.ModuleDir(t.Context(), "istio", "istio.io/api")
 	require.NoError(t, err)
-	config := apitest.Start(t, resolver.ToolsDir, filepath.Join(istio, "kubernetes", "customresourcedefinitions.gen.yaml"))
-	c := cluster{T: t}
-	c.core, err = kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	c.objects, err = dynamic.NewForConfig(config)
-	require.NoError(t, err)
+	clients := apitest.Start(t, resolver.ToolsDir, filepath.Join(istio, "kubernetes", "customresourcedefinitions.gen.yaml"))
+	c := cluster{T: t, core: clients.Core, objects: clients.Objects}
 	controller := make(chan error, 1)
 	go func() { controller <- cloudcontroller.Run(t.Context(), c.core) }()
 	t.Cleanup(func() { assert.NoError(t, <-controller) }) // the context ends earlier
@@ -153,7 +147,7 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	var backends atomic.Pointer[[]Backend]
 	lead := func(to ...Backend) { backends.Store(&to) }
 	lead(throughTheEdge()...)
-	users := &Traffic{Config: config, Rate: 100, Backends: func() []Backend { return *backends.Load() }}
+	users := &Traffic{Cluster: clients, Rate: 100, Backends: func() []Backend { return *backends.Load() }}
 	require.NoError(t, users.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, users.Stop()) })
 	lost := func(why string) {

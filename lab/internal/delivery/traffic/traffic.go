@@ -24,14 +24,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 	"github.com/gridos/sharedinfra/naming"
 )
@@ -48,8 +46,8 @@ const (
 // Traffic sends the users' requests. Set the exported fields, call Start, and Stop at the end.
 // Several goroutines may call the other methods.
 type Traffic struct {
-	// Config reaches the cluster.
-	Config *rest.Config
+	// Cluster is the cluster.
+	Cluster *kube.Clients
 	// Rate is the number of requests per second at the start; SetRate changes it.
 	Rate float64
 	// Backends returns the targets to which the Application Gateway sends requests at present;
@@ -134,16 +132,8 @@ func (t *Traffic) Start(ctx context.Context) error {
 	if t.Backends == nil {
 		return errors.New("traffic: Backends is not set, so that requests have nowhere to go; set it to the Application Gateway's")
 	}
-	client, err := kubernetes.NewForConfig(t.Config)
-	if err != nil {
-		return fmt.Errorf("traffic: make a client for the API server: %w", err)
-	}
-	objects, err := dynamic.NewForConfig(t.Config)
-	if err != nil {
-		return fmt.Errorf("traffic: make a client for the API server: %w", err)
-	}
 	for _, kind := range []schema.GroupVersionResource{virtualServices, configs} { // without the kind an informer would wait for ever
-		_, err = objects.Resource(kind).Namespace(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{Limit: 1})
+		_, err := t.Cluster.Objects.Resource(kind).Namespace(naming.NamespaceGridOS).List(ctx, metav1.ListOptions{Limit: 1})
 		if apierrors.IsNotFound(err) {
 			return fmt.Errorf("traffic: the cluster knows no %s of networking.istio.io/v1; bring the mesh up, as infra does, first",
 				kind.Resource)
@@ -154,13 +144,13 @@ func (t *Traffic) Start(ctx context.Context) error {
 	}
 
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	core := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(naming.NamespaceGridOS))
+	core := informers.NewSharedInformerFactoryWithOptions(t.Cluster.Core, 0, informers.WithNamespace(naming.NamespaceGridOS))
 	t.pods = core.Core().V1().Pods().Lister().Pods(naming.NamespaceGridOS)
 	t.services = core.Core().V1().Services().Lister().Services(naming.NamespaceGridOS)
-	other := dynamicinformer.NewFilteredDynamicSharedInformerFactory(objects, 0, naming.NamespaceGridOS, nil)
+	other := dynamicinformer.NewFilteredDynamicSharedInformerFactory(t.Cluster.Objects, 0, naming.NamespaceGridOS, nil)
 	t.virtual = other.ForResource(virtualServices).Lister().ByNamespace(naming.NamespaceGridOS)
-	inMesh := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(naming.NamespaceIstioIngress))
-	everywhere := dynamicinformer.NewDynamicSharedInformerFactory(objects, 0)
+	inMesh := informers.NewSharedInformerFactoryWithOptions(t.Cluster.Core, 0, informers.WithNamespace(naming.NamespaceIstioIngress))
+	everywhere := dynamicinformer.NewDynamicSharedInformerFactory(t.Cluster.Objects, 0)
 	t.entrance = entrance{
 		backends: t.Backends,
 		services: inMesh.Core().V1().Services().Lister(), pods: inMesh.Core().V1().Pods().Lister(),

@@ -122,12 +122,8 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}
 	istio, err := resolver.ModuleDir(t.Context(), "istio", "istio.io/api")
 	require.NoError(t, err)
-	config := apitest.Start(t, resolver.ToolsDir, filepath.Join(istio, "kubernetes", "customresourcedefinitions.gen.yaml"))
-	c := cluster{T: t}
-	c.core, err = kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	c.objects, err = dynamic.NewForConfig(config)
-	require.NoError(t, err)
+	clients := apitest.Start(t, resolver.ToolsDir, filepath.Join(istio, "kubernetes", "customresourcedefinitions.gen.yaml"))
+	c := cluster{T: t, core: clients.Core, objects: clients.Objects}
 	c.namespace()
 	c.wayIn()
 	c.service("gridos-stable", "old")
@@ -138,7 +134,7 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	c.pod("new-1", "new", "v2", true)
 	c.pod("new-2", "new", "v2", false)
 
-	users := &Traffic{Config: config, Rate: 400, Backends: throughTheEdge}
+	users := &Traffic{Cluster: clients, Rate: 400, Backends: throughTheEdge}
 	require.NoError(t, users.SetBehaviour("v2", Behaviour{ErrorShare: .2, P50: 300 * time.Millisecond, P95: 900 * time.Millisecond}))
 	require.NoError(t, users.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, users.Stop()) })

@@ -144,6 +144,17 @@ func (c *Process) Stop() error {
 		return nil
 	case <-timeout.C:
 	}
+	return c.Kill()
+}
+
+// Kill is Stop by force at once, for a process with nothing to lose.
+func (c *Process) Kill() error {
+	if c.process == nil {
+		return nil
+	}
+	c.mu.Lock()
+	c.expected = true
+	c.mu.Unlock()
 	if err := c.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill %s: %w", c.Name, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -18,8 +19,14 @@ import (
 // asChild makes the test binary a process that listens on the address until it gets a signal.
 const asChild = "GRIDOS_TEST_LISTEN"
 
+// ignoresSignals makes it deaf to the signal.
+const ignoresSignals = "GRIDOS_TEST_DEAF"
+
 func TestMain(m *testing.M) {
 	if address := os.Getenv(asChild); address != "" {
+		if os.Getenv(ignoresSignals) != "" {
+			signal.Ignore(syscall.SIGTERM)
+		}
 		listener, err := net.Listen("tcp4", address)
 		fmt.Println("listening", err)
 		if err != nil {
@@ -71,6 +78,27 @@ func TestUnit_AKilledProcessIsReportedAndCanBeStartedAgain(t *testing.T) {
 	}()
 	require.NoError(t, p.Stop())
 	<-watched
+	assert.Empty(t, ended, "an end that was asked for is none to report")
+	assert.True(t, IsFree(ports[0]))
+}
+
+func TestUnit_AProcessCanBeEndedByForce(t *testing.T) {
+	t.Parallel()
+	ports, err := FreePorts(1)
+	require.NoError(t, err)
+	p := child(t, HostPort(ports[0]))
+	require.NoError(t, p.Kill(), "it was never started")
+	p.Env = append(p.Env, ignoresSignals+"=yes")
+	require.NoError(t, p.Start(t.Context()))
+	watched, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		p.Watch(ended)
+		close(watched)
+	}()
+	began := time.Now()
+	require.NoError(t, p.Kill())
+	<-watched
+	assert.Less(t, time.Since(began), StopTimeout, "it is given no time to end by itself")
 	assert.Empty(t, ended, "an end that was asked for is none to report")
 	assert.True(t, IsFree(ports[0]))
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 )
 
 // Record is the information of the background process for the lab's other commands.
@@ -74,9 +76,5 @@ func (s Site) Write(record Record) error {
 	if err != nil {
 		return err
 	}
-	unfinished := s.RecordFile() + ".unfinished"
-	if err := os.WriteFile(unfinished, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, s.RecordFile())
+	return atomicfile.Write(s.RecordFile(), text)
 }

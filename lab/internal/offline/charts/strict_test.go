@@ -12,8 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/internal/mocks"
@@ -45,16 +43,13 @@ func TestCluster_CustomResourcesAreAcceptedUnderStrictValidation(t *testing.T) {
 		require.NoError(t, err)
 		return dir
 	}
-	config := apitest.Start(t, tools,
+	clients := apitest.Start(t, tools,
 		filepath.Join(moduleDir("argo-cd", "github.com/argoproj/argo-cd/v3"), "manifests", "crds"),
 		filepath.Join(moduleDir("external-secrets", "github.com/external-secrets/external-secrets"), "config", "crds", "bases"))
-	typed, err := kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	_, err = typed.CoreV1().Namespaces().Create(t.Context(),
+	_, err := clients.Core.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.NamespaceArgoCD}}, metav1.CreateOptions{})
 	require.NoError(t, err)
-	client, err := dynamic.NewForConfig(config)
-	require.NoError(t, err)
+	client := clients.Objects
 	strict := metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict, DryRun: []string{metav1.DryRunAll}}
 
 	for _, environment := range naming.Environments() {
