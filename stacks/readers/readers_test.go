@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -35,13 +36,31 @@ func TestUnit_TheReadersAreThoseOfTheContract(t *testing.T) {
 		require.NoError(t, err)
 		file := filepath.FromSlash(name)
 		if *mocks.Update {
-			require.NoError(t, os.WriteFile(file, made, 0o644)) //nolint:gosec // other programs read it
+			require.NoError(t, os.WriteFile(file, made, 0o644))
 			continue
 		}
 		there, err := os.ReadFile(file)
 		require.NoError(t, err)
 		assert.Equal(t, string(made), string(there), "go generate ./stacks/readers writes it")
 	}
+	for begin, file := range map[string]string{"```ts\n": "typescript/index.ts", "```yaml\nname: reports\n": "yaml/Pulumi.yaml"} {
+		_, example, found := strings.Cut(string(document), begin)
+		require.True(t, found, begin)
+		example, _, _ = strings.Cut(example, "```")
+		program, err := os.ReadFile(filepath.FromSlash(file))
+		require.NoError(t, err)
+		for line := range strings.Lines(example) {
+			assert.Contains(t, string(program), line, "the example is a part of %s, which is tried", file)
+		}
+	}
+	module, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	require.NoError(t, err)
+	sdk := regexp.MustCompile(`pulumi/sdk/v3 v(\S+)`).FindSubmatch(module)
+	require.Len(t, sdk, 2)
+	packages, err := os.ReadFile(filepath.Join("typescript", "package.json"))
+	require.NoError(t, err)
+	assert.Contains(t, string(packages), `"@pulumi/pulumi": "`+string(sdk[1])+`"`, "the SDK of go.mod")
+
 	delete(at.Contract.Projects[contract.Published], "location")
 	at.Contract.Projects[contract.Published]["size"] = contract.Output{Type: "float64"}
 	_, err = readers.Generate("python.tmpl", at.Contract, string(document))
