@@ -16,7 +16,8 @@ import (
 // WriteMarkdown writes the reports of several environments as one Markdown text, for a comment on a
 // pull request. A comment that is too long is cut at its end, so the most important parts of all
 // environments come first: what they cost and whom that concerns, failures and dangerous changes, then
-// the other changes, then their properties. Its text does not depend on the order of the reports. Names and values come from code that is not reviewed yet: none of them works as
+// the other changes, then their properties. Its text does not depend on the order of the reports.
+// Names and values come from code that is not reviewed yet: none of them works as
 // Markdown, a mention or a link.
 func WriteMarkdown(w io.Writer, reports []Report) error {
 	return writeMarkdown(w, reports, min(mostRows, mostRowsOfAll/max(1, len(reports))))
@@ -103,7 +104,9 @@ func (r Report) inOrder() Report {
 		sum := *r.Cost
 		sum.Unpriced = slices.Sorted(slices.Values(sum.Unpriced))
 		sum.Resources = slices.Clone(sum.Resources)
-		slices.SortStableFunc(sum.Resources, func(a, b ResourceCost) int { return cmp.Or(cmp.Compare(a.URN, b.URN), cmp.Compare(a.Name, b.Name)) })
+		slices.SortStableFunc(sum.Resources, func(a, b ResourceCost) int {
+			return cmp.Or(cmp.Compare(a.URN, b.URN), cmp.Compare(a.Name, b.Name))
+		})
 		r.Cost = &sum
 	}
 	return r

@@ -65,7 +65,8 @@ func newCommand() *cobra.Command {
 
 Exit codes: 0 done, or nothing found; 1 failed; 2 a mistake in the command line; 3 changes, or drift; 4 dangerous changes; 5 not
 known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a deployment; 7 the deployment is not what was approved;
-8 other teams' programs would break; 130 interrupted. (go run makes 1 of them all; where the code matters, build it with go build -o bin/pipeline ./pipeline.)`,
+8 other teams' programs would break; 130 interrupted. (go run makes 1 of them all; where the code matters, build it with
+go build -o bin/pipeline ./pipeline.)`,
 		Example: `  go run ./pipeline preflight -s dev       can the subscription take dev?
   go run ./pipeline preview -s dev         what would an update change in the real dev?
   go run ./pipeline drift -s prod          what have others changed in it?

@@ -50,7 +50,8 @@ func readReports(files []string) ([]changes.Report, error) {
 func reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "report FILE...", Short: "Print reports as Markdown, as the comment on a pull request has them",
-		Example: "  go run ./pipeline report dev.json test.json prod.json >>\"$GITHUB_STEP_SUMMARY\"\n  go run ./pipeline report --whole *.json >whole.md",
+		Example: "  go run ./pipeline report dev.json test.json prod.json >>\"$GITHUB_STEP_SUMMARY\"\n" +
+			"  go run ./pipeline report --whole *.json >whole.md",
 	}
 	whole := cmd.Flags().Bool("whole", false, "print all changes, for which the comment may have no room")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
@@ -74,7 +75,8 @@ such as the cluster, the database server, the key vault, the virtual network or 
 has a volume, a definition or a namespace in the cluster, unless the pull request has a label
 %q with the code of the consent to exactly these changes, which it prints. A label for other changes does not
 count. No label allows a change of the outputs that breaks a program which reads them: the exit code is %d then, and
-docs/CONSUMING_OUTPUTS.md tells the way. A report with a stack that could not be previewed fails too, because what would change is not known.`,
+docs/CONSUMING_OUTPUTS.md tells the way. A report with a stack that could not be previewed fails too, because what would change is not
+known.`,
 			exitDangerous, changes.ConsentPrefix+"…", exitBreaks),
 		Example: "  go run ./pipeline guard --labels-of \"$GITHUB_REF\" dev.json test.json prod.json",
 	}
