@@ -1,17 +1,23 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	gogithub "github.com/google/go-github/v74/github"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/changes"
 	"github.com/gridos/sharedinfra/internal/cli"
+	"github.com/gridos/sharedinfra/pipeline/internal/github/githubtest"
 )
 
 // A step of a workflow is green when its command ends with 0: no command does so unless it has done
@@ -66,4 +72,118 @@ func TestUnit_AReportEndsWithTheWorstThatItHas(t *testing.T) {
 	err := outcome(of(changes.Project{Name: "p", Changes: all}, changes.Project{Name: "q", Error: "no stack"}))
 	require.Error(t, err)
 	assert.NotErrorAs(t, err, new(verdict))
+}
+
+// Each request to GitHub fails in turn: the command fails, and says what GitHub said.
+func TestUnit_ACommandThatGitHubRefusesFails(t *testing.T) {
+	const sha = "0123456789012345678901234567890123456789"
+	report := write(t, "dev.json", `{"environment": "dev", "drift": true, "projects": [{"name": "p", "changes": [
+		{"op": "update", "level": "plain", "type": "t:C", "name": "it"}]}]}`)
+	for _, test := range []struct {
+		requests int
+		args     []string
+	}{
+		{4, []string{"comment", "--head-sha", sha, "--head-repository", githubtest.Repository, report}},
+		{2, []string{"drift-issue", "--expect", "dev", report}},
+		{1, []string{"consents", "--commit", sha}},
+		{1, []string{"guard", "--labels-of", "refs/pull/7/merge", report}},
+		{1, []string{"again", "--workflow", "w.yml", "--job", "guard", "--head-sha", sha}},
+	} {
+		for n := range test.requests + 1 {
+			g := githubtest.Start(t)
+			t.Setenv("GITHUB_TOKEN", g.Settings.Token)
+			t.Setenv("GITHUB_REPOSITORY", g.Settings.Repository)
+			t.Setenv("GITHUB_API_URL", g.Settings.APIURL)
+			g.Pulls = []*gogithub.PullRequest{githubtest.Pull(7, githubtest.Repository, "feature", sha, "develop")}
+			g.OfCommit[sha] = g.Pulls
+			g.FailAt = n
+			code, output := runs(t, test.args...)
+			if n == 0 {
+				require.Zero(t, code, "%v: %s", test.args, output)
+				continue
+			}
+			assert.Equal(t, cli.Failed, code, "%v, request %d: %s", test.args, n, output)
+			assert.Contains(t, output, githubtest.Said, "%v, request %d", test.args, n)
+		}
+	}
+}
+
+// deaf is an output that takes so many lines, and then none.
+type deaf struct{ lines int }
+
+func (d *deaf) Write(text []byte) (int, error) {
+	if d.lines--; d.lines < 0 {
+		return 0, errors.New("nothing takes the output")
+	}
+	return len(text), nil
+}
+
+func TestUnit_AGuardThatCannotSayWhatIsDangerousFails(t *testing.T) {
+	t.Parallel()
+	dangerous := write(t, "prod.json", `{"environment": "prod", "projects": [{"name": "p", "changes": [
+		{"op": "delete", "urn": "u", "level": "dangerous", "reasons": ["r"]}]}]}`)
+	for lines := range 2 {
+		var said bytes.Buffer
+		command := newCommand()
+		command.SetOut(&deaf{lines})
+		command.SetErr(&said)
+		code := run(t.Context(), command, []string{"guard", dangerous})
+		assert.NotZero(t, code, lines)
+		if lines == 0 {
+			assert.Equal(t, cli.Failed, code)
+			assert.Contains(t, said.String(), "nothing takes the output")
+		}
+	}
+	_, help := runs(t, "guard", "--help")
+	assert.Contains(t, help, "exit code 4 ")
+}
+
+func TestUnit_AnImageIsNamedInFull(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	digest := "sha256:" + strings.Repeat("0a", 32)
+	release := func(more ...string) (int, string) {
+		return runs(t, append([]string{"release", "--environment", "dev", "--tag", "dev-abc1234"}, more...)...)
+	}
+	for says, args := range map[string][]string{
+		`--digest "sha256:0" is no digest`:   {"--image", "devgridosacr.azurecr.io/gridos", "--digest", "sha256:0"},
+		`--image "gridos" is no image`:       {"--image", "gridos", "--digest", digest},
+		"is in no Git repository":            {"--image", "devgridosacr.azurecr.io/gridos", "--digest", digest},
+		`is in no Git repository; change in`: {"--image", "devgridosacr.azurecr.io/gridos"},
+	} {
+		code, said := release(args...)
+		assert.Equal(t, cli.Mistake, code, said)
+		assert.Contains(t, said, says)
+		assert.Equal(t, strings.HasPrefix(says, "--digest"), strings.Contains(said, "is no digest"), said)
+	}
+	output, err := exec.CommandContext(t.Context(), "git", "init", "--quiet").CombinedOutput()
+	require.NoError(t, err, string(output))
+	image := []string{"--image", "testgridosacr.azurecr.io/gridos", "--tag", "test-abc1234"}
+	code, said := runs(t, append([]string{"promote", "--check", "--to", "test"}, image...)...)
+	assert.Equal(t, cli.Failed, code)
+	assert.Contains(t, said, `the checkout has no remote "origin"`)
+
+	gone := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(gone.Close)
+	code, said = runs(t, "image", "pull", "--ref", strings.TrimPrefix(gone.URL, "http://")+"/gridos:dev-abc1234", "--to", filepath.Join(dir, "image"))
+	assert.Equal(t, cli.Failed, code)
+	assert.Contains(t, said, "404 Not Found")
+}
+
+func TestUnit_ARunIsNamedByItsActorAndItsNumber(t *testing.T) {
+	t.Parallel()
+	all := map[string]string{
+		"GITHUB_TRIGGERING_ACTOR": "dev", "GITHUB_RUN_ID": "7", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "o/n",
+	}
+	of := func(without string) string {
+		return runOf(func(name string) string {
+			if name == without {
+				return ""
+			}
+			return all[name]
+		})
+	}
+	assert.Equal(t, "dev in https://github.com/o/n/actions/runs/7", of(""))
+	assert.Empty(t, of("GITHUB_TRIGGERING_ACTOR"))
+	assert.Empty(t, of("GITHUB_RUN_ID"))
 }

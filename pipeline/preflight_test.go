@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 	if code, started := azuretest.StandIn(); started {
 		os.Exit(code)
 	}
+	if code, started := pulumi(); started {
+		os.Exit(code)
+	}
 	os.Exit(m.Run())
 }
 

@@ -67,4 +67,18 @@ func TestUnit_PricesAreBroughtUpToDate(t *testing.T) {
 	after, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, string(text), string(after))
+
+	// The book cannot be written: a folder has its name by then.
+	list.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if info, err := os.Stat(file); err == nil && !info.IsDir() {
+			assert.NoError(t, os.Remove(file))
+			assert.NoError(t, os.Mkdir(file, 0o700))
+		}
+		_, err := w.Write([]byte(`{"Items":[{"retailPrice":0.3}]}`))
+		assert.NoError(t, err)
+	})
+	said, code = prices("--list", list.URL)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, said, "is a directory")
+	assert.NotContains(t, said, "are of today now")
 }

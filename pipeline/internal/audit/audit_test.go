@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -70,4 +73,25 @@ func TestUnit_EveryModuleIsLookedAt(t *testing.T) {
 	require.NotErrorIs(t, err, audit.ErrNotAudited)
 	require.ErrorContains(t, err, "the module in .: exit status 3")
 	require.ErrorContains(t, err, "the module in src: exit status 1")
+}
+
+// A command that ends with 3 has found something, and one that ends otherwise could not look.
+func TestUnit_WhatGovulncheckSaysIsToldFromItsFailure(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\necho \"$PWD $*\"\nexit \"$GOVULNCHECK\"\n"), 0o700))
+	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	checkout, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(checkout, "src"), 0o700))
+	for code, says := range map[string]string{"0": "", "3": "its code reaches known vulnerabilities", "1": "could not be looked at: govulncheck: exit status 1"} {
+		t.Setenv("GOVULNCHECK", code)
+		var out strings.Builder
+		err := audit.Govulncheck(checkout, &out)(t.Context(), "https://vuln.example", "src")
+		if says == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, says)
+		}
+		assert.Equal(t, checkout+"/src tool -modfile="+checkout+"/tools/govulncheck/go.mod govulncheck -db https://vuln.example ./...\n", out.String())
+	}
 }

@@ -40,12 +40,8 @@ func Open(ctx context.Context, dir string) (*Checkout, error) {
 	}
 	c := &Checkout{Root: dir, environment: append(os.Environ(), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0")}
 	root, err := c.git(ctx, dir, "rev-parse", "--show-toplevel")
-	var refused *refusedError
-	if errors.As(err, &refused) {
+	if refused := (*refusedError)(nil); errors.As(err, &refused) {
 		return nil, gitsays.Explain(dir, refused.said, refused.error)
-	}
-	if err != nil {
-		return nil, err
 	}
 	c.Root = root
 	// Git makes up a name from the machine's otherwise, or refuses.

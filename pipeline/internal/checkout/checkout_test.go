@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
+	"github.com/gridos/sharedinfra/pipeline/internal/checkout/gittest"
 )
 
 // A worktree that is linked to a repository is a checkout as any other. Open refuses a folder that
@@ -44,4 +45,73 @@ func TestUnit_ACheckoutIsOpenedOrRefusedWithTheCause(t *testing.T) {
 	_, err = checkout.Open(t.Context(), main)
 	require.ErrorContains(t, err, "git does not read "+main+", because it belongs to another user; if you trust what is in it, run git config "+
 		"--global --add safe.directory "+main)
+}
+
+func TestUnit_TheHeadHasTheFilesThatAreChanged(t *testing.T) {
+	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	broken := gittest.Install(t)
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	git := func(args ...string) {
+		command := exec.CommandContext(t.Context(), "git", args...)
+		command.Dir = dir
+		output, err := command.CombinedOutput()
+		require.NoError(t, err, string(output))
+	}
+	names := []string{"a file", "another\nfile"}
+	git("init", "--quiet")
+	c, err := checkout.Open(t.Context(), dir)
+	require.NoError(t, err)
+	commit, changed, err := c.Head(t.Context())
+	require.ErrorContains(t, err, "git rev-parse --verify HEAD^{commit}: ")
+	assert.Empty(t, commit)
+	assert.Empty(t, changed)
+	for _, text := range []string{"first", "second"} {
+		for _, name := range names {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		}
+		if text == "first" {
+			git("add", ".")
+			git("-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "-m", "first")
+		}
+	}
+	commit, changed, err = c.Head(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, commit, 40)
+	assert.Equal(t, names, changed)
+
+	for n, call := range []func() error{
+		func() error { _, _, err := c.Head(t.Context()); return err },
+		func() error { _, err := c.Find(t.Context(), commit[:7]); return err },
+		func() error { _, err := c.Contains(t.Context(), commit, commit); return err },
+		func() error { _, err := c.Since(t.Context(), commit, commit); return err },
+		func() error { _, err := c.Versions(t.Context(), commit, names[0]); return err },
+		func() error { _, err := c.File(t.Context(), commit, names[0]); return err },
+		func() error { _, err := c.Differences(t.Context(), commit+":", commit+":"); return err },
+		func() error { _, err := c.ChangedSince(t.Context(), commit, commit, names[0]); return err },
+		func() error { _, err := c.Tip(t.Context(), "origin", "main"); return err },
+	} {
+		for at := 1; ; at++ {
+			broken.FailAt(at)
+			err := call()
+			if !broken.Failed() {
+				require.NoError(t, err)
+				broken.FailAt(0)
+				break
+			}
+			require.ErrorContains(t, err, gittest.Said, "call %d, command %d", n, at)
+		}
+	}
+	found, err := c.Find(t.Context(), "0000000")
+	require.ErrorIs(t, err, checkout.ErrUnknown)
+	assert.Empty(t, found)
+	broken.FailAt(1)
+	found, err = c.Find(t.Context(), commit)
+	require.Error(t, err)
+	assert.Empty(t, found)
+
+	t.Setenv("PATH", t.TempDir())
+	c, err = checkout.Open(t.Context(), dir)
+	require.ErrorContains(t, err, "there is no git on PATH")
+	assert.Nil(t, c)
 }

@@ -53,7 +53,40 @@ func TestUnit_ConditionsAreThoseOfGitHub(t *testing.T) {
 		"fromJSON('[1]')[0] == 1":                                           {true, false, false},
 		"toJSON(vars.ON) == '\"true\"'":                                     {true, false, false},
 		"${{ false }} && ${{ false }}":                                      {true, false, false}, // a text, which is not empty
-		"always() && needs.b.result != 'skipped'":                           {false, false, false},
+		"1 < 1":                                                             {false, false, false},
+		"2 < 1":                                                             {false, false, false},
+		"1 > 1":                                                             {false, false, false},
+		"1 > 2":                                                             {false, false, false},
+		"1 >= 2":                                                            {false, false, false},
+		"2 >= 1":                                                            {true, false, false},
+		"2 <= 1":                                                            {false, false, false},
+		"1 <= 2":                                                            {true, false, false},
+		"1 != 1":                                                            {false, false, false},
+		"2 != 1":                                                            {true, false, false},
+		"1 == 2":                                                            {false, false, false},
+		"'a' < 'B'":                                                         {true, false, false},
+		"'b' < 'A'":                                                         {false, false, false},
+		"'a' >= 'A'":                                                        {true, false, false},
+		"vars.ON > 0 || vars.ON < 0 || vars.ON >= 0": {false, false, false}, // no number
+		"vars.ON != 0": {true, false, false},
+		"vars.EMPTY == 0 && true == 1 && false == 0": {true, false, false},
+		"true > false && null == 0 && null == ''":    {true, false, false},
+		"0 || false || null":                         {false, false, false},
+		"0.5 && 1":                                   {true, false, false},
+		"fromJSON('[]')":                             {true, false, false},
+		"format('{0} {1}', 1.5, true) == '1.5 true'": {true, false, false},
+		"format('{0}', vars.NONE) == ''":             {true, false, false},
+		"format('{0}', fromJSON('[1]')) == 'Array'":  {true, false, false},
+		"format('{0}', fromJSON('{}')) == 'Object'":  {true, false, false},
+		"join(fromJSON('[1,2]')) == '1,2'":           {true, false, false},
+		"join(fromJSON('[1,2]'), '-') == '1-2'":      {true, false, false},
+		"contains(needs.*.result, 'skip')":           {false, false, false},
+		"startsWith('abc', 'b')":                     {false, false, false},
+		"endsWith('abc', 'b')":                       {false, false, false},
+		"contains('abc', 'd')":                       {false, false, false},
+		"fromJSON('[1]')[1] == null && fromJSON('[1]')[-1] == null && fromJSON('[1]')[0] != null": {true, false, false},
+		"hashFiles('go.sum') != ''":               {true, false, false},
+		"always() && needs.b.result != 'skipped'": {false, false, false},
 	} {
 		for name, one := range map[string]struct {
 			s    surroundings
@@ -64,7 +97,9 @@ func TestUnit_ConditionsAreThoseOfGitHub(t *testing.T) {
 			assert.Equal(t, one.want, holds, "%q when all goes %s", text, name)
 		}
 	}
-	for _, text := range []string{"vars.", "${{ a", "noSuchFunction('a')", "noSuchFunction('a').*.b", "contains()"} {
+	for _, text := range []string{"vars.", "${{ a", "noSuchFunction('a')", "noSuchFunction('a').*.b", "contains()", "fromJSON('{')",
+		"fromJSON('{') == 1", "1 == fromJSON('{')", "contains(fromJSON('{'), 'a')", "contains('a', fromJSON('{'))", "!fromJSON('{')",
+		"fromJSON('{') && true", "true && fromJSON('{')", "fromJSON('{')[0]", "vars[fromJSON('{')]", "fromJSON('{').a", "fromJSON('{').*.a"} {
 		_, err := condition(text, well)
 		require.Error(t, err, text)
 	}

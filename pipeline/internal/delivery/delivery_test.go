@@ -18,6 +18,7 @@ import (
 
 	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
+	"github.com/gridos/sharedinfra/pipeline/internal/checkout/gittest"
 	"github.com/gridos/sharedinfra/pipeline/internal/delivery"
 	"github.com/gridos/sharedinfra/pipeline/internal/github/githubtest"
 	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
@@ -615,4 +616,61 @@ func TestUnit_APromotionSaysWhatItTakesAway(t *testing.T) {
 	require.Len(t, g.Pulls, 2)
 	assert.Equal(t, "chore: promote test-"+hotfix[:7]+" to prod", g.Pulls[1].GetTitle())
 	assert.Contains(t, g.Pulls[1].GetBody(), "`prod-0000000` now, which is of no commit of the repository")
+}
+
+// Each command of Git fails in turn, and then each request to GitHub: the delivery ends with that
+// failure, and nothing is in the branch. Once all of them succeed, the same delivery takes place.
+func TestUnit_EachFailureOfGitAndOfGitHubEndsADelivery(t *testing.T) {
+	broken := gittest.Install(t)
+	p := newPlace(t)
+	first, second := p.built("feat: first"), p.built("feat: second")
+	g := githubtest.Start(t)
+	client := g.Client(t)
+	d := p.delivery()
+	promote := func(commit string) func() (any, error) {
+		return func() (any, error) {
+			return d.Promote(t.Context(), client, delivery.Origin{Environment: "dev", Branch: "develop"}, "main", target("test", commit))
+		}
+	}
+	release := func(commit string) func() (any, error) {
+		return func() (any, error) { return d.Release(t.Context(), "develop", target("dev", commit)) }
+	}
+	for _, one := range []struct {
+		name string
+		// begin is the first command that fails: those before it are as in an earlier row.
+		begin int
+		do    func() (any, error)
+	}{
+		{"a first release", 1, release(first)},
+		{"a promotion", 1, promote(first)},
+		{"a release on top", 7, release(second)},
+		{"a promotion into the open pull request", 10, promote(second)},
+		{"a promotion that is open already", 15, promote(second)},
+		{"a promotion is possible", 1, func() (any, error) {
+			return struct{}{}, d.Promotable(t.Context(), delivery.Origin{Environment: "dev", Branch: "develop"}, target("test", second))
+		}},
+	} {
+		before := git(t, p.bare, "for-each-ref", "--format=%(objectname)")
+		for n := one.begin; ; n++ {
+			broken.FailAt(n)
+			result, err := one.do()
+			failed := broken.Failed()
+			broken.FailAt(0)
+			if !failed {
+				require.NoError(t, err, one.name)
+				break
+			}
+			require.ErrorContains(t, err, gittest.Said, "%s, command %d: %v", one.name, n, result)
+			assert.Equal(t, before, git(t, p.bare, "for-each-ref", "--format=%(objectname)"), "%s, command %d", one.name, n)
+		}
+	}
+	for n := 1; ; n++ {
+		g.FailAt = n
+		_, err := promote(second)()
+		if g.FailAt > 0 {
+			require.NoError(t, err)
+			break
+		}
+		require.ErrorContains(t, err, githubtest.Said, "request %d", n)
+	}
 }

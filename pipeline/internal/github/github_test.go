@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -234,4 +235,90 @@ func TestUnit_ARefusalSaysWhatIsMissing(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.UpsertIssue(t.Context(), marker, "title", "text", nil, true)
 	require.ErrorContains(t, err, "issues: write in "+githubtest.Repository)
+}
+
+// Each request of a call fails in turn: the call returns that failure, and a call that only asks
+// returns nothing else.
+func TestUnit_EachRequestThatFailsEndsTheCall(t *testing.T) {
+	t.Parallel()
+	const sha = "0123456789012345678901234567890123456789"
+	begin := func(t *testing.T) (*githubtest.GitHub, *github.Client) {
+		t.Helper()
+		g := githubtest.Start(t)
+		g.Pulls = []*gogithub.PullRequest{
+			githubtest.Pull(7, "fork/sharedinfra", "feature", sha, "main"), githubtest.Pull(8, githubtest.Repository, "promote/test", sha, "main"),
+		}
+		g.Comments[5] = []*gogithub.IssueComment{comment(1, person("dev"), "<!-- "+marker+" -->\nby a person"),
+			comment(2, githubtest.Bot, "<!-- "+marker+" -->\nold")}
+		text := "<!-- " + marker + " -->\nold"
+		g.Issues = []*gogithub.Issue{{Number: gogithub.Ptr(1), State: gogithub.Ptr("open"), User: githubtest.Bot, Body: &text}}
+		g.Files = map[int][]string{7: {"a", "b", "c", "d"}}
+		g.Runs = []*gogithub.WorkflowRun{{ID: gogithub.Ptr(int64(1)), HeadSHA: gogithub.Ptr(sha), RunNumber: gogithub.Ptr(1),
+			Status: gogithub.Ptr("completed")}}
+		g.Jobs = map[int64][]*gogithub.WorkflowJob{1: {{ID: gogithub.Ptr(int64(2)), Name: gogithub.Ptr("guard")}}}
+		g.OfCommit[sha] = nil
+		return g, g.Client(t)
+	}
+	for name, test := range map[string]struct {
+		requests int
+		asks     bool
+		call     func(ctx context.Context, c *github.Client) (any, error)
+	}{
+		"the pull request of a commit": {2, true, func(ctx context.Context, c *github.Client) (any, error) {
+			return c.PullRequestOf(ctx, sha, "fork/sharedinfra")
+		}},
+		"labels of what was merged": {1, true, func(ctx context.Context, c *github.Client) (any, error) { return c.LabelsOfMerged(ctx, sha) }},
+		"labels of a pull request":  {1, true, func(ctx context.Context, c *github.Client) (any, error) { return c.Labels(ctx, 7) }},
+		"files on two pages":        {2, true, func(ctx context.Context, c *github.Client) (any, error) { return c.Touches(ctx, 7, "x/") }},
+		"one job again":             {3, false, func(ctx context.Context, c *github.Client) (any, error) { return c.Again(ctx, "w.yml", "guard", sha) }},
+		"a comment on a new pull request": {1, false, func(ctx context.Context, c *github.Client) (any, error) {
+			return c.UpsertComment(ctx, 6, marker, "new")
+		}},
+		"a comment, brought up to date": {3, false, func(ctx context.Context, c *github.Client) (any, error) {
+			return c.UpsertComment(ctx, 5, marker, "new")
+		}},
+		"an issue": {2, false, func(ctx context.Context, c *github.Client) (any, error) {
+			return c.UpsertIssue(ctx, marker, "title", "new", nil, true)
+		}},
+		"a new issue": {2, false, func(ctx context.Context, c *github.Client) (any, error) {
+			return c.UpsertIssue(ctx, "another", "title", "new", nil, true)
+		}},
+		"a new pull request": {2, false, func(ctx context.Context, c *github.Client) (any, error) {
+			return c.UpsertPullRequest(ctx, "promote/prod", "main", "title", "new")
+		}},
+		"a pull request, brought up to date": {2, false, func(ctx context.Context, c *github.Client) (any, error) {
+			return c.UpsertPullRequest(ctx, "promote/test", "main", "title", "new")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n := 1; n <= test.requests; n++ {
+				g, c := begin(t)
+				g.FailAt = n
+				result, err := test.call(t.Context(), c)
+				require.ErrorContains(t, err, githubtest.Said, "request %d", n)
+				if test.asks {
+					assert.Zero(t, result, "request %d", n)
+				}
+			}
+			_, c := begin(t)
+			_, err := test.call(t.Context(), c)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// A line that alone is longer than a body may be is left out as a whole.
+func TestUnit_ALineThatDoesNotFitIsLeftOut(t *testing.T) {
+	t.Parallel()
+	g := githubtest.Start(t)
+	for number, body := range map[int]string{5: "", 6: "first\n"} {
+		_, err := g.Client(t).UpsertComment(t.Context(), number, marker, body+strings.Repeat("x", 70_000)+"\n")
+		require.NoError(t, err)
+		assert.Equal(t, "<!-- "+marker+" -->\n"+body+
+			"\n\n**This is not all: the rest does not fit here. It is in what the workflow has kept.**\n", g.Comments[number][0].GetBody())
+	}
+	_, err := g.Client(t).UpsertPullRequest(t.Context(), "promote/test", "main", "title", strings.Repeat("x", 70_000))
+	require.NoError(t, err)
+	assert.Equal(t, "\n\n**This is not all: the rest does not fit here. It is in what the workflow has kept.**\n", g.Pulls[0].GetBody())
 }

@@ -220,7 +220,33 @@ func TestUnit_EachFaultIsFound(t *testing.T) {
 // Exactly enough is good; one less is not.
 func TestUnit_OneLessIsNotEnough(t *testing.T) {
 	t.Parallel()
-	const family = "quota standardDDSv5Family" + first
+	const (
+		family          = "quota standardDDSv5Family" + first
+		unclear         = "not known: the answer has an unknown shape: "
+		availability    = "PostgreSQL high availability ZoneRedundant"
+		theSubscription = "subscription " + azuretest.Subscription
+	)
+	editions := func(change func(edition map[string]any)) func(testing.TB, map[string]any) {
+		return func(t testing.TB, body map[string]any) {
+			for i := range at(t, body, "value", 0)["supportedServerEditions"].([]any) {
+				change(at(t, body, "value", 0, "supportedServerEditions", i))
+			}
+		}
+	}
+	storage := func(kind string, megabytes int) func(testing.TB, map[string]any) {
+		return editions(func(edition map[string]any) {
+			edition["supportedStorageEditions"] = []any{map[string]any{
+				"name": kind, "supportedStorageMb": []any{map[string]any{"storageSizeMb": megabytes}},
+			}}
+		})
+	}
+	modes := func(modes ...string) func(testing.TB, map[string]any) {
+		return editions(func(edition map[string]any) {
+			for _, sku := range edition["supportedServerSkus"].([]any) {
+				sku.(map[string]any)["supportedHaMode"] = modes
+			}
+		})
+	}
 	for name, test := range map[string]struct {
 		answer string
 		change func(testing.TB, map[string]any)
@@ -247,7 +273,28 @@ func TestUnit_OneLessIsNotEnough(t *testing.T) {
 				at(t, body, "value", 0, "supportedServerEditions", i)["name"] = ""
 			}
 		}, "PostgreSQL GeneralPurpose", "not known: "},
-		"a size whose name is no text": {"skus", set("name", 5, "value", 2), "VM size Standard_D4ds_v5", "not known: "},
+		"versions, one without a name": {
+			"postgres", func(t testing.TB, body map[string]any) {
+				at(t, body, "value", 0, "supportedServerVersions", 1)["name"] = ""
+				at(t, body, "value", 0)["supportedServerVersions"] = append(
+					at(t, body, "value", 0)["supportedServerVersions"].([]any), map[string]any{"name": "17"})
+			}, "PostgreSQL version 16", "not known: ",
+		},
+		"a single size of storage":            {"postgres", storage("ManagedDisk", 1024), "PostgreSQL storage of 256 GB", "problem: not offered"},
+		"a single size, which is the right":   {"postgres", storage("ManagedDisk", 256*1024), "PostgreSQL storage of 256 GB", ""},
+		"the smallest size of storage":        {"postgres", storage("ManagedDisk", 1), "PostgreSQL storage of 256 GB", "problem: not offered"},
+		"sizes of storage that are none":      {"postgres", storage("ManagedDisk", 0), "PostgreSQL storage of 256 GB", unclear + "it has no sizes"},
+		"another kind of storage":             {"postgres", storage("ManagedDiskV2", 256*1024), "PostgreSQL storage of 256 GB", unclear + "it has no sizes"},
+		"a single mode of availability":       {"postgres", modes("ZoneRedundant"), availability, ""},
+		"a single mode, which is another":     {"postgres", modes("SameZone"), availability, "problem: Standard_D4ds_v5 has SameZone"},
+		"no mode of availability":             {"postgres", modes(), availability, unclear + "it tells no modes of Standard_D4ds_v5"},
+		"an offer that tells half":            {"postgres", set("zoneRedundantHaSupported", "Maybe", "value", 0), availability, unclear + "\"Maybe\""},
+		"a subscription that was deleted":     {"subscription", set("state", "Deleted"), theSubscription, "problem: its state is Deleted"},
+		"a subscription that has expired":     {"subscription", set("state", "Expired"), theSubscription, "problem: its state is Expired"},
+		"a subscription with a bill":          {"subscription", set("state", "PastDue"), theSubscription, "problem: its state is PastDue"},
+		"a subscription with a warning":       {"subscription", set("state", "Warned"), theSubscription, "problem: its state is Warned"},
+		"a subscription in a state not known": {"subscription", set("state", "Odd"), theSubscription, unclear + "its state is \"Odd\""},
+		"a size whose name is no text":        {"skus", set("name", 5, "value", 2), "VM size Standard_D4ds_v5", "not known: "},
 		"Contributor with a condition": {"roles", func(t testing.TB, body map[string]any) {
 			for i := range at(t, body)["value"].([]any) {
 				properties := at(t, body, "value", i, "properties")

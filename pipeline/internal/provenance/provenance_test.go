@@ -167,6 +167,11 @@ func TestUnit_TrustedRootsThatTrustNobodyAreRefused(t *testing.T) {
 		_, err := provenance.ReadRoots([]byte(text))
 		require.ErrorContains(t, err, "gh attestation trusted-root", text)
 	}
+	for _, empty := range []string{`{"timestampAuthorities":[{}],"certificateAuthorities":[{"certChain":{"certificates":[]}}]}`, "{}"} {
+		read, err := provenance.ReadRoots([]byte(empty))
+		require.ErrorContains(t, err, "name 0 authorities of certificates and 0 of timestamps")
+		assert.Zero(t, read)
+	}
 	// An authority is trusted for the time in the root.
 	ended, err := provenance.ReadRoots(bytes.ReplaceAll(one.Roots(), []byte(`"validFor":{`), []byte(`"validFor":{"end":"2020-01-01T00:00:00Z",`)))
 	require.NoError(t, err)

@@ -5,9 +5,9 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -109,12 +109,10 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 //     programs with an identity would be linked from files that other jobs left in a cache;
 //   - a job that compiles prints the disk and memory that were free, whatever its end.
 func Check(repository string) error {
+	tree := os.DirFS(repository)
 	var files []string
 	for _, pattern := range []string{".github/workflows/*.yml", ".github/workflows/*.yaml", ".github/actions/*/action.yml"} {
-		found, err := filepath.Glob(filepath.Join(repository, pattern))
-		if err != nil {
-			return err
-		}
+		found, _ := fs.Glob(tree, pattern) // its only error is a wrong pattern
 		files = append(files, found...)
 	}
 	if len(files) == 0 {
@@ -122,12 +120,8 @@ func Check(repository string) error {
 	}
 	pins := pins{}
 	var mistakes []error
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(repository, file)
+	for _, name := range files {
+		text, err := fs.ReadFile(tree, name)
 		if err != nil {
 			return err
 		}

@@ -244,3 +244,11 @@ func TestUnit_EveryPackageOfADeploymentBeginsIt(t *testing.T) {
 		assert.Contains(t, string(text), `- "`+folder+`/**"`, "a change of %s deploys nothing; add it to the paths of infra-deploy.yml", folder)
 	}
 }
+
+func TestUnit_WorkflowsThatCannotBeReadAreNotGood(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.ErrorContains(t, workflows.Check(dir), dir+" has no workflows in .github/workflows")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".github", "workflows", "folder.yml"), 0o700))
+	require.ErrorContains(t, workflows.Check(dir), "read .github/workflows/folder.yml: is a directory")
+}

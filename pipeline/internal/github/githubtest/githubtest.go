@@ -20,6 +20,9 @@ import (
 // Repository is the one that a GitHub has.
 const Repository = "gridos/sharedinfra"
 
+// Said is what GitHub says when a request fails because a test wants it to.
+const Said = "broken on purpose"
+
 // perPage is how much a page has at most, so that few items make several pages.
 const perPage = 3
 
@@ -45,6 +48,8 @@ type GitHub struct {
 	Author *gogithub.User
 	// Requests are the methods and paths of all requests that wrote something.
 	Requests []string
+	// FailAt makes the nth request from now fail, and counts down to it; 0 and less is none.
+	FailAt int
 	// Settings are for the clients.
 	Settings github.Settings
 
@@ -135,6 +140,10 @@ func Start(t *testing.T) *GitHub {
 		defer g.mu.Unlock()
 		if r.Header.Get("Authorization") != "Bearer "+token {
 			refuse(w, http.StatusUnauthorized, "Bad credentials")
+			return
+		}
+		if g.FailAt--; g.FailAt == 0 {
+			refuse(w, http.StatusInternalServerError, Said)
 			return
 		}
 		if r.Method != http.MethodGet {
