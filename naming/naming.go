@@ -51,8 +51,6 @@ const (
 	ProjectDefault = "default"
 	// NamespaceMonitoring holds Prometheus, which the analysis of a rollout asks.
 	NamespaceMonitoring = "monitoring"
-	// MonitoringChartsURL is the Helm repository that Prometheus comes from.
-	MonitoringChartsURL = "https://prometheus-community.github.io/helm-charts"
 	// RepositoryURL is the Git repository that Argo CD syncs from unless the configuration names another.
 	RepositoryURL = "https://github.com/gridos/sharedinfra.git"
 	// LabelGitHost is the label of an Application whose manifests are in Git: the host of the

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/apps/application"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 func defaults() Defaults {
@@ -69,7 +70,7 @@ func TestUnit_EntriesAddToWhatIsShippedOrChangeIt(t *testing.T) {
 
 	source := applicationIn(t, all, "prometheus").Spec.Source
 	assert.Equal(t, "https://mirror.example.com", source.RepoURL)
-	assert.Equal(t, "29.27.0", source.TargetRevision, "what the entry does not set stays")
+	assert.Equal(t, versions.Prometheus.Version, source.TargetRevision, "what the entry does not set stays")
 	server, ok := source.Helm.ValuesObject["server"].(map[string]any)
 	require.True(t, ok)
 	assert.Equal(t, "2d", server["retention"])
@@ -201,7 +202,7 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 // Helm ignores a value whose key the chart does not have.
 func TestUnit_TheChartKnowsEveryValue(t *testing.T) {
 	t.Parallel()
-	file, err := os.Open("testdata/prometheus-" + prometheusVersion + ".keys.txt")
+	file, err := os.Open("testdata/prometheus-" + versions.Prometheus.Version + ".keys.txt")
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, file.Close()) }()
 	known := map[string]bool{}

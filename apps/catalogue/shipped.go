@@ -4,16 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/naming"
 )
 
-const (
-	// testdata has the keys of the values that this version of the chart knows.
-	prometheusChart   = "prometheus"
-	prometheusVersion = "29.27.0"
-	// prometheusWave comes before the application, whose rollouts ask Prometheus.
-	prometheusWave = -10
-)
+// prometheusWave comes before the application, whose rollouts ask Prometheus.
+const prometheusWave = -10
 
 // shipped are the entries that every environment has unless its configuration says otherwise.
 func shipped(environment string) ([]Entry, error) {
@@ -33,7 +29,7 @@ func shipped(environment string) ([]Entry, error) {
 			// http://prometheus-server.monitoring in every environment.
 			Name: "prometheus",
 			Chart: &Chart{
-				Repository: naming.MonitoringChartsURL, Name: prometheusChart, Version: prometheusVersion, Values: values,
+				Repository: versions.Prometheus.Repository, Name: versions.Prometheus.Name, Version: versions.Prometheus.Version, Values: values,
 			},
 			Namespace:  naming.NamespaceMonitoring,
 			Project:    naming.ProjectPlatform,

@@ -16,6 +16,7 @@ import (
 	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/untyped"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/naming"
 )
 
@@ -36,7 +37,7 @@ type Projects struct {
 func loadProjects(r *config.Reader, environment string) Projects {
 	p := Projects{
 		SourceRepositories:   repositories(r, "sourceRepositories", naming.RepositoryURL),
-		PlatformRepositories: repositories(r, "platformRepositories", naming.RepositoryURL, naming.MonitoringChartsURL),
+		PlatformRepositories: repositories(r, "platformRepositories", naming.RepositoryURL, versions.Prometheus.Repository),
 		PlatformNamespaces:   r.Strings("platformNamespaces", []string{naming.NamespaceMonitoring}),
 		Windows:              loadWindows(r, environment),
 		KeepUsed:             r.Bool("keepUsedProjects", true),

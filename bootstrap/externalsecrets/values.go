@@ -10,7 +10,7 @@ import (
 	"github.com/gridos/sharedinfra/naming"
 )
 
-// values are the keys of the external-secrets chart (2.9.0) that the platform sets.
+// values are the keys of the chart external-secrets that the platform sets.
 type values struct {
 	componentValues
 	// InstallCRDs makes the definitions part of the release, which also upgrades them.

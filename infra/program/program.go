@@ -19,7 +19,7 @@ import (
 	"github.com/gridos/sharedinfra/infra/network"
 	"github.com/gridos/sharedinfra/infra/registry"
 	"github.com/gridos/sharedinfra/infra/vault"
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -42,11 +42,11 @@ func Program(ctx *pulumi.Context) error {
 func (settings Settings) register(ctx *pulumi.Context) error {
 	azure, err := azurenative.NewProvider(ctx, "azure", &azurenative.ProviderArgs{
 		Location: pulumi.String(settings.Location),
-	}, pulumi.Version(plugins.AzureNative))
+	}, pulumi.Version(versions.AzureNative))
 	if err != nil {
 		return err
 	}
-	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(plugins.Random))
+	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(versions.Random))
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/argocluster"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/cloudcontroller"
@@ -239,7 +240,7 @@ func bootstrapAttempts(t *testing.T, up *living) []attempt {
 		{key: "notificationsTeamsUrl", to: secret("https://example.org/teams")},
 		{key: "notificationsWebhookUrl", to: secret("https://example.org/webhook")},
 		{key: "sourceRepositories", to: []string{naming.RepositoryURL, otherRepository, "https://github.com/gridos/third.git"}},
-		{key: "platformRepositories", to: []string{naming.RepositoryURL, naming.MonitoringChartsURL, "https://charts.example.org"}},
+		{key: "platformRepositories", to: []string{naming.RepositoryURL, versions.Prometheus.Repository, "https://charts.example.org"}},
 		{key: "platformNamespaces", to: []string{"monitoring", "more"}},
 		{key: "keepUsedProjects", to: false},
 		{key: "syncWindowSchedule", to: "0 9 * * 1-5"},
