@@ -40,22 +40,9 @@ func publish(ctx *pulumi.Context) error {
 		return err
 	}
 	return stacks.Export(ctx, stacks.PublishedOutputs{
-		Environment:                pulumi.String(ctx.Stack()).ToStringOutput(),
-		Location:                   infra.Location,
-		ResourceGroupName:          infra.ResourceGroupName,
-		ClusterName:                infra.ClusterName,
-		OIDCIssuerURL:              infra.OIDCIssuerURL,
-		RegistryLoginServer:        infra.RegistryLoginServer,
-		PipelineClientID:           infra.PipelineClientID,
-		KeyVaultName:               infra.KeyVaultName,
-		KeyVaultURI:                infra.KeyVaultURI,
-		DatabaseHost:               infra.DatabaseHost,
-		DatabaseName:               infra.DatabaseName,
-		DatabasePasswordSecretName: infra.DatabasePasswordSecretName,
-		GatewayPublicIP:            infra.GatewayPublicIP,
-		EgressAddresses:            infra.EgressAddresses,
-		ArgoCDURL:                  platform.ArgoCDURL,
-		WorkloadNamespace:          platform.WorkloadNamespace,
-		Applications:               apps.Applications,
+		Environment:     pulumi.String(ctx.Stack()).ToStringOutput(),
+		PublicInfra:     infra.PublicInfra,
+		PublicBootstrap: platform.PublicBootstrap,
+		PublicApps:      apps.PublicApps,
 	})
 }

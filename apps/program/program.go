@@ -109,7 +109,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		return err
 	}
 	return stacks.Export(ctx, stacks.AppsOutputs{
-		Applications:   pulumi.ToStringArray(settings.names()).ToStringArrayOutput(),
+		PublicApps:     stacks.PublicAppsOutputs{Applications: pulumi.ToStringArray(settings.names()).ToStringArrayOutput()},
 		RepositoryURL:  pulumi.String(settings.RepositoryURL).ToStringOutput(),
 		TargetRevision: pulumi.String(settings.TargetRevision).ToStringOutput(),
 	})

@@ -115,13 +115,12 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		return err
 	}
 	return stacks.Export(ctx, stacks.BootstrapOutputs{
+		PublicBootstrap:     stacks.PublicBootstrapOutputs{ArgoCDURL: cd.URL, WorkloadNamespace: workloads.Name()},
 		ArgoCDNamespace:     cd.Namespace,
 		ArgoCDVersion:       cd.Version,
-		ArgoCDURL:           cd.URL,
 		ArgoCDAdminPassword: cd.AdminPassword,
 		ArgoCDWebhookSecret: cd.WebhookSecret,
 		ArgoRolloutsVersion: delivery.Version,
 		ProjectName:         cd.ProjectName,
-		WorkloadNamespace:   workloads.Name(),
 	})
 }

@@ -6,6 +6,7 @@ package mocks
 import (
 	"context"
 	"maps"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -251,6 +252,8 @@ func fill(outputs []stacks.Output, values map[string]any) map[string]any {
 		case o.Key == "contractVersion":
 		case o.Secret:
 			filled[o.Key] = Secret("the secret " + o.Key)
+		case o.Type == reflect.TypeFor[[]string]():
+			filled[o.Key] = []any{"one of the " + o.Key}
 		default:
 			filled[o.Key] = "the " + o.Key
 		}
