@@ -18,6 +18,7 @@ import (
 	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/infra/network"
 	"github.com/gridos/sharedinfra/infra/registry"
+	"github.com/gridos/sharedinfra/infra/scope"
 	"github.com/gridos/sharedinfra/infra/vault"
 	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/policy"
@@ -87,30 +88,29 @@ func environment(
 	if err != nil {
 		return none, err
 	}
+	place := scope.Scope{
+		Names: s.Names, Location: s.Location, ResourceGroupName: group.Name, Tags: tags, Protect: s.Protect,
+	}
 	logs, err := monitoring.New(ctx, name+"-monitoring", monitoring.Args{
-		Names: s.Names, Settings: s.Monitoring, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		Scope: place, Settings: s.Monitoring,
 	}, providers)
 	if err != nil {
 		return none, err
 	}
+	place.Diagnostics = logs.Sink
 	net, err := network.New(ctx, name+"-network", network.Args{
-		Names: s.Names, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		SubscriptionID: caller.SubscriptionID, VaultEndpoint: !s.Vault.Private, Protect: s.Protect, Diagnostics: logs.Sink,
+		Scope: place, Plan: s.Network, SubscriptionID: caller.SubscriptionID, VaultEndpoint: !s.Vault.Private,
 		Egress: s.Egress, AddressZones: s.addressZones(),
 	}, providers)
 	if err != nil {
 		return none, err
 	}
-	images, err := registry.New(ctx, name+"-registry", registry.Args{
-		Names: s.Names, Settings: s.Registry, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Protect: s.Protect, Diagnostics: logs.Sink,
-	}, providers)
+	images, err := registry.New(ctx, name+"-registry", registry.Args{Scope: place, Settings: s.Registry}, providers)
 	if err != nil {
 		return none, err
 	}
 	secrets, err := vault.New(ctx, name+"-vault", vault.Args{
-		Names: s.Names, Settings: s.Vault, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Caller: caller, Deployer: deployer, Protect: s.Protect, Diagnostics: logs.Sink,
+		Scope: place, Settings: s.Vault, Caller: caller, Deployer: deployer,
 		AuthorizedRanges: s.AuthorizedRanges, NodesSubnetID: net.AKSSubnetID, NetworkSettled: net.Settled,
 	}, providers)
 	if err != nil {
@@ -131,7 +131,7 @@ func environment(
 			continue
 		}
 		made, err := endpoint.New(ctx, name+"-"+private.part+"-private", endpoint.Args{
-			Name: private.name, Service: private.service, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+			Scope: place, Name: private.name, Service: private.service,
 			TargetID: private.target, SubnetID: net.EndpointsSubnetID, NetworkID: net.ID, NetworkName: s.Names.VirtualNetwork,
 			OperatorNetworkID: s.Network.OperatorNetwork.ID, NetworkSettled: net.Settled,
 		}, providers)
@@ -144,23 +144,21 @@ func environment(
 	}
 	// The tokens that field gateways show to the application when they send telemetry.
 	if err := secrets.NewTokens(ctx, name+"-ingest-token", s.Vault.IngestSenders, vault.TokensArgs{
-		SecretName: s.Names.IngestTokenSecret, ResourceGroupName: group.Name, Tags: tags,
+		Scope: place, SecretName: s.Names.IngestTokenSecret,
 	}); err != nil {
 		return none, err
 	}
 	db, err := database.New(ctx, name+"-database", database.Args{
-		Names: s.Names, Settings: s.Database, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		Scope: place, Settings: s.Database,
 		SubnetID: net.PostgresSubnetID, ZoneID: net.PostgresZoneID, ZoneLink: net.PostgresZoneLink,
 		NetworkSettled: net.Settled,
-		VaultName:      secrets.Name, VaultAccess: secrets.Access, TenantID: caller.TenantID, Protect: s.Protect,
-		Diagnostics: logs.Sink,
+		VaultName:      secrets.Name, VaultAccess: secrets.Access, TenantID: caller.TenantID,
 	}, providers)
 	if err != nil {
 		return none, err
 	}
 	aks, err := cluster.New(ctx, name+"-cluster", cluster.Args{
-		Names: s.Names, Settings: s.Cluster, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Caller: caller, Deployer: deployer, Propagation: s.Propagation, Protect: s.Protect, Diagnostics: logs.Sink,
+		Scope: place, Settings: s.Cluster, Plan: s.Network, Caller: caller, Deployer: deployer, Propagation: s.Propagation,
 		AuthorizedRanges: s.AuthorizedRanges, WorkspaceID: logs.WorkspaceID,
 		SubnetID: net.AKSSubnetID, NetworkID: net.ID, NetworkSettled: net.Settled, RegistryID: images.ID,
 		OutboundType: s.outboundType(), EgressAddresses: net.EgressAddresses,
@@ -169,16 +167,15 @@ func environment(
 		return none, err
 	}
 	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
-		Names: s.Names, Settings: s.Gateway, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled,
+		Scope: place, Settings: s.Gateway, SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled,
 		BackendIP:   s.Network.IngressIP.String(),
-		Propagation: s.Propagation, Diagnostics: logs.Sink,
+		Propagation: s.Propagation,
 	}, providers)
 	if err != nil {
 		return none, err
 	}
 	workloads, err := workloads(ctx, workloadArgs{
-		Settings: s, Caller: caller, ResourceGroupName: group.Name, Tags: tags,
+		Scope: place, Settings: s, Caller: caller,
 		Issuer: aks.OIDCIssuerURL, VaultID: secrets.ID, RegistryID: images.ID,
 	}, providers)
 	if err != nil {

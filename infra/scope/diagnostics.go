@@ -1,4 +1,4 @@
-package monitoring
+package scope
 
 import (
 	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20210501preview"
@@ -7,7 +7,8 @@ import (
 
 // Sink is the Log Analytics workspace that diagnostic settings send logs and metrics to.
 type Sink struct {
-	workspaceID pulumi.StringInput
+	// WorkspaceID is the ARM id of the workspace.
+	WorkspaceID pulumi.StringInput
 }
 
 // Telemetry is the logs and metrics that a type of resource sends.
@@ -47,7 +48,7 @@ func (s Sink) Watch(
 	args := &insights.DiagnosticSettingArgs{
 		Name:        pulumi.String("log-analytics"),
 		ResourceUri: target,
-		WorkspaceId: s.workspaceID,
+		WorkspaceId: s.WorkspaceID,
 		Logs:        logs,
 	}
 	if telemetry.metrics {
