@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // WriteMarkdown writes the reports of several environments as one Markdown text, for a comment on a

@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // Op is what an update would do with a resource.

@@ -17,8 +17,8 @@ import (
 
 	"github.com/gridos/sharedinfra/changes"
 	"github.com/gridos/sharedinfra/internal/cli"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/plaintable"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/approval"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 	"github.com/gridos/sharedinfra/pipeline/internal/deployed"

@@ -14,7 +14,7 @@ import (
 
 	"github.com/gridos/sharedinfra/changes"
 	"github.com/gridos/sharedinfra/internal/cli"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/github"
 )
 

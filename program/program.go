@@ -4,7 +4,7 @@ package program
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )

@@ -11,9 +11,9 @@ import (
 	"unicode"
 
 	"github.com/gridos/sharedinfra/apps/application"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/versions"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 var (

@@ -12,9 +12,9 @@ import (
 	"github.com/gridos/sharedinfra/apps/boundary"
 	"github.com/gridos/sharedinfra/apps/catalogue"
 	"github.com/gridos/sharedinfra/apps/preflight"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/versions"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )

@@ -10,8 +10,8 @@ import (
 	"github.com/gridos/sharedinfra/apps/program"
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/versions"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -13,11 +13,11 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"github.com/gridos/sharedinfra/bootstrap/appproject"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/untyped"
 	"github.com/gridos/sharedinfra/internal/versions"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // Projects is the configuration of the AppProjects.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/versions"
 )
 

@@ -5,8 +5,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/untyped"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // values are the keys of the chart argo-cd that the platform sets. A test compares them with those that the chart

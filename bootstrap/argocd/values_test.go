@@ -16,11 +16,11 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/versions"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -9,10 +9,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/versions"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // Settings is the configuration of the operator and its store.

@@ -6,8 +6,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/untyped"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // values are the keys of the chart external-secrets that the platform sets.

@@ -14,10 +14,10 @@ import (
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/bootstrap/repository"
 	"github.com/gridos/sharedinfra/bootstrap/rollouts"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/versions"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )

@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/bootstrap/program"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/versions"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm/valuekeys"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 func defaults(t *testing.T) Settings {

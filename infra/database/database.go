@@ -16,10 +16,10 @@ import (
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/identity"
 	"github.com/gridos/sharedinfra/infra/scope"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // Settings is the configuration of the server.

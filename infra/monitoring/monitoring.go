@@ -5,8 +5,8 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/scope"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Settings is the configuration of the workspace.

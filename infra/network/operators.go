@@ -9,9 +9,9 @@ import (
 	azurenative "github.com/pulumi/pulumi-azure-native-sdk/v2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/versions"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // OperatorNetwork is a virtual network of other owners, from which people and pipelines reach

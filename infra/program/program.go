@@ -9,7 +9,6 @@ import (
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/cluster"
 	"github.com/gridos/sharedinfra/infra/database"
 	"github.com/gridos/sharedinfra/infra/endpoint"
@@ -20,6 +19,7 @@ import (
 	"github.com/gridos/sharedinfra/infra/registry"
 	"github.com/gridos/sharedinfra/infra/scope"
 	"github.com/gridos/sharedinfra/infra/vault"
+	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"

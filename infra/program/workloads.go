@@ -7,7 +7,7 @@ import (
 
 	"github.com/gridos/sharedinfra/infra/identity"
 	"github.com/gridos/sharedinfra/infra/scope"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // workloadArgs is what workloads needs. Every field is required.

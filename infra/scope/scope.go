@@ -5,7 +5,7 @@ package scope
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // Scope is the environment that a resource belongs to.

@@ -7,9 +7,9 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/identity"
 	"github.com/gridos/sharedinfra/infra/scope"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Settings is the configuration of the vault.

@@ -15,8 +15,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )

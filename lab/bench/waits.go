@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // analysisTemplates is the resource of Argo Rollouts' kind AnalysisTemplate.

@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // rolledWithin is how long a rolling update may take if pods become ready at once.

@@ -17,7 +17,7 @@ import (
 
 // The branch renames a subnet, bumps a chart and adds an Application: in code, in a default and in a stack's file.
 var branch = []struct{ file, old, made string }{
-	{"naming/naming.go", `SubnetEndpoints = "endpoints"`, `SubnetEndpoints = "private"`},
+	{"internal/naming/naming.go", `SubnetEndpoints = "endpoints"`, `SubnetEndpoints = "private"`},
 	{"internal/versions/charts.go", `Version: "` + versions.ArgoCD.Version + `"`, `Version: "10.1.2"`},
 	{
 		"apps/Pulumi.dev.yaml", "config:\n",

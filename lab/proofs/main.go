@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/internal/cli"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }

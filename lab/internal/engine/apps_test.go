@@ -17,9 +17,9 @@ import (
 
 	"github.com/gridos/sharedinfra/apps/boundary"
 	apps "github.com/gridos/sharedinfra/apps/program"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

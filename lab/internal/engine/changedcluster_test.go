@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/argocluster"
@@ -28,7 +29,6 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -17,13 +17,13 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/image"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // Options say where scenarios are played, and with which programs.

@@ -239,7 +239,7 @@ func TestUnit_EveryPackageOfADeploymentBeginsIt(t *testing.T) {
 			folders[folder] = true
 		}
 	}
-	assert.Greater(t, len(folders), 8)
+	assert.Greater(t, len(folders), 6)
 	for folder := range folders {
 		assert.Contains(t, string(text), `- "`+folder+`/**"`, "a change of %s deploys nothing; add it to the paths of infra-deploy.yml", folder)
 	}

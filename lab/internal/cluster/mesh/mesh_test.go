@@ -9,9 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/apitest"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {

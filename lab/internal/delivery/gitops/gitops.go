@@ -23,13 +23,13 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/registry"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // Factor is multiplied with every time of a release: the pauses between the steps, the intervals of

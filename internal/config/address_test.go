@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 func TestUnit_AnAddressCarriesNoCredentials(t *testing.T) {

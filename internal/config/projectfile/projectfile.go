@@ -18,7 +18,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"go.yaml.in/yaml/v3" // the CLI's own, so that a copy says what the file says
 
-	configuration "github.com/gridos/sharedinfra/config"
+	configuration "github.com/gridos/sharedinfra/internal/config"
 )
 
 // Project returns the project that dir's Pulumi.yaml declares.

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 )
 
 // projectIn makes a project with a stack's file.

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 func TestUnit_NamesAreTheDocuments(t *testing.T) {

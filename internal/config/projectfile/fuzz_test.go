@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3" // the other one goes by way of JSON, whose long keys it does not read
 
-	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 )
 
-const root = "../.."
+const root = "../../.."
 
 // FuzzStackFile: a stack's file is refused by its name, or gives each key its namespace and a text that means the same when it is
 // written again.
