@@ -199,7 +199,7 @@ fuzz: ## Run each fuzz target for FUZZTIME, one after the other
 .PHONY: coverage
 coverage: ## Check that unit tests cover 85 % of infra, policy and stacks, each
 	@go test -run '^TestUnit_' -coverpkg=./infra/...,./policy/...,./stacks/... -coverprofile=coverage.out \
-		./infra/... ./policy/... ./stacks/... ./bootstrap/... ./apps/... ./program/... >/dev/null
+		./infra/... ./policy/... ./stacks/... ./bootstrap/... ./apps/... ./published/... >/dev/null
 	@for part in infra policy stacks; do \
 		{ echo "mode: set"; grep "/$$part/" coverage.out; } >coverage.$$part.out; \
 		go tool cover -func=coverage.$$part.out | awk -v part=$$part '/^total:/ { \

@@ -48,7 +48,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/lab/proofs/scratch"
-	published "github.com/gridos/sharedinfra/program"
+	"github.com/gridos/sharedinfra/published"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

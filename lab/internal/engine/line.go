@@ -12,7 +12,7 @@ import (
 	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
-	published "github.com/gridos/sharedinfra/program"
+	"github.com/gridos/sharedinfra/published"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -1,4 +1,4 @@
-package program_test
+package published_test
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/internal/naming"
-	"github.com/gridos/sharedinfra/program"
+	"github.com/gridos/sharedinfra/published"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -25,7 +25,7 @@ func TestUnit_PublishesTheContractWithoutASecretAndOwnsNothing(t *testing.T) {
 					stacks.Bootstrap.Name: mocks.BootstrapOutputs(),
 					stacks.Apps.Name:      mocks.AppsOutputs(),
 				},
-			}.Do(program.Program)
+			}.Do(published.Program)
 			require.NoError(t, err)
 			assert.Empty(t, recorded.Resources)
 			outputs := stacks.OutputsOf[stacks.PublishedOutputs]()
@@ -43,6 +43,6 @@ func TestUnit_ConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := mocks.Run{
 		Project: stacks.Published, Root: "..", Stack: "dev", Config: map[string]string{"location": "x"},
-	}.Do(program.Program)
+	}.Do(published.Program)
 	require.ErrorContains(t, err, "gridos:location: no such key; remove it")
 }

@@ -1,5 +1,5 @@
-// Package program is the Pulumi program of the root project: it owns no resource and publishes what other teams read.
-package program
+// Package published is the Pulumi program of the root project: it owns no resource and publishes what other teams read.
+package published
 
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
