@@ -1,10 +1,8 @@
 package catalogue
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/untyped"
 	"github.com/gridos/sharedinfra/internal/versions"
 )
 
@@ -13,7 +11,7 @@ const prometheusWave = -10
 
 // shipped are the entries that every environment has unless its configuration says otherwise.
 func shipped(environment string) ([]Entry, error) {
-	values, err := valuesOf(prometheus())
+	values, err := untyped.PlainOf(prometheus())
 	if err != nil {
 		return nil, err
 	}
@@ -37,17 +35,4 @@ func shipped(environment string) ([]Entry, error) {
 			SyncPolicy: &SyncPolicy{Options: []string{"CreateNamespace=true"}},
 		},
 	}, nil
-}
-
-// valuesOf writes a chart's values as the free form that an Application has them in.
-func valuesOf(values any) (map[string]any, error) {
-	text, err := json.Marshal(values)
-	if err != nil {
-		return nil, fmt.Errorf("%T cannot be written as JSON: %w", values, err)
-	}
-	var free map[string]any
-	if err := json.Unmarshal(text, &free); err != nil {
-		return nil, fmt.Errorf("%T is no object in JSON: %w", values, err)
-	}
-	return free, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/bootstrap/helm/valuekeys"
+	"github.com/gridos/sharedinfra/internal/valuekeys"
 )
 
 func TestUnit_PathsOfValues(t *testing.T) {

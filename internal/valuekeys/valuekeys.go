@@ -7,12 +7,12 @@
 package valuekeys
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/gridos/sharedinfra/internal/untyped"
 )
 
 // anything ends the path of an object that is empty by default: its keys are the user's to choose, such as annotations.
@@ -39,7 +39,7 @@ func Of(values map[string]any) []string {
 
 // Unknown returns the paths of values, a struct with JSON names, that the chart whose paths are in file does not know.
 func Unknown(values any, file string) ([]string, error) {
-	plain, err := plainOf(values)
+	plain, err := untyped.PlainOf(values)
 	if err != nil {
 		return nil, err
 	}
@@ -57,16 +57,4 @@ func Unknown(values any, file string) ([]string, error) {
 			return strings.HasPrefix(path, strings.TrimSuffix(f, "*"))
 		})
 	}), nil
-}
-
-func plainOf(values any) (map[string]any, error) {
-	text, err := json.Marshal(values)
-	if err != nil {
-		return nil, fmt.Errorf("%T cannot be written as JSON: %w", values, err)
-	}
-	var plain map[string]any
-	if err := json.Unmarshal(text, &plain); err != nil {
-		return nil, fmt.Errorf("%T is no object in JSON: %w", values, err)
-	}
-	return plain, nil
 }
