@@ -204,8 +204,8 @@ func help(t *testing.T, command string) string {
 	return string(output)
 }
 
-// The document for other teams says since when the contract's version is there, and its example in Go compiles. A test
-// of stacks compares its table of outputs.
+// The document for other teams says since when the contract's version is there, and its example in
+// Go compiles. A test of stacks compares its table of outputs.
 func TestUnit_TheDocumentOfTheContractIsUpToDate(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("CONSUMING_OUTPUTS.md")

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A record of a decision says whether it is in force; one that another has replaced names that one. The list has all.
+// A record of a decision says whether it is in force; one that another has replaced names that one.
+// The list has all.
 func TestUnit_EveryDecisionHasAStatus(t *testing.T) {
 	t.Parallel()
 	const folder = "design"

@@ -1,4 +1,5 @@
-// Package published is the Pulumi program of the root project: it owns no resource and publishes what other teams read.
+// Package published is the Pulumi program of the root project: it owns no resource and publishes
+// what other teams read.
 package published
 
 import (

@@ -18,7 +18,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// The table of the document for other teams is made from the struct: each field's key, type and comment.
+// The table of the document for other teams is made from the struct: each field's key, type and
+// comment.
 func TestUnit_TheTableOfOutputsIsTheContract(t *testing.T) {
 	t.Parallel()
 	document := filepath.Join("..", "docs", "CONSUMING_OUTPUTS.md")
@@ -47,7 +48,8 @@ func TestUnit_TheTableOfOutputsIsTheContract(t *testing.T) {
 	assert.Equal(t, table.String(), rows, "an output or its comment was changed; go test ./stacks -update writes the table")
 }
 
-// commentsOf returns the comments of the file's fields, each as one line, by the names of the fields.
+// commentsOf returns the comments of the file's fields, each as one line, by the names of the
+// fields.
 func commentsOf(t *testing.T, name string) map[string]string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)

@@ -2,23 +2,27 @@ package stacks
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-// The types of the outputs. S, I and L stand for a text, a number and a list of texts: as Outputs they are Pulumi
-// outputs, as Values they are plain. A field's comment is what docs/CONSUMING_OUTPUTS.md says about a published output.
+// The types of the outputs. S, I and L stand for a text, a number and a list of texts: as Outputs
+// they are Pulumi outputs, as Values they are plain. A field's comment is what
+// docs/CONSUMING_OUTPUTS.md says about a published output.
 type (
 	// InfraOutputs is InfraContract as a program exports and reads it, InfraValues as plain values.
 	InfraOutputs = InfraContract[pulumi.StringOutput, pulumi.IntOutput, pulumi.StringArrayOutput]
 	InfraValues  = InfraContract[string, int, []string]
-	// BootstrapOutputs is BootstrapContract as a program exports and reads it, BootstrapValues as plain values.
+	// BootstrapOutputs is BootstrapContract as a program exports and reads it, BootstrapValues as
+	// plain values.
 	BootstrapOutputs = BootstrapContract[pulumi.StringOutput, pulumi.IntOutput]
 	BootstrapValues  = BootstrapContract[string, int]
 	// AppsOutputs is AppsContract as a program exports and reads it, AppsValues as plain values.
 	AppsOutputs = AppsContract[pulumi.StringOutput, pulumi.IntOutput, pulumi.StringArrayOutput]
 	AppsValues  = AppsContract[string, int, []string]
-	// PublishedOutputs is PublishedContract as a program exports and reads it, PublishedValues as plain values.
+	// PublishedOutputs is PublishedContract as a program exports and reads it, PublishedValues as
+	// plain values.
 	PublishedOutputs = PublishedContract[pulumi.StringOutput, pulumi.IntOutput, pulumi.StringArrayOutput]
 	PublishedValues  = PublishedContract[string, int, []string]
 
-	// PublicInfraOutputs, PublicBootstrapOutputs and PublicAppsOutputs are the parts that the root project publishes.
+	// PublicInfraOutputs, PublicBootstrapOutputs and PublicAppsOutputs are the parts that the root
+	// project publishes.
 	PublicInfraOutputs     = PublicInfra[pulumi.StringOutput, pulumi.StringArrayOutput]
 	PublicBootstrapOutputs = PublicBootstrap[pulumi.StringOutput]
 	PublicAppsOutputs      = PublicApps[pulumi.StringArrayOutput]
@@ -46,12 +50,13 @@ type PublicInfra[S, L any] struct {
 	DatabaseHost S `json:"databaseHost"`
 	// DatabaseName is the name of the application's database.
 	DatabaseName S `json:"databaseName"`
-	// DatabasePasswordSecretName is the name, in the key vault, of the secret with the password of the database server.
+	// DatabasePasswordSecretName is the name, in the key vault, of the secret with the password of
+	// the database server.
 	DatabasePasswordSecretName S `json:"databasePasswordSecretName"`
 	// GatewayPublicIP is the address at which clients reach the environment.
 	GatewayPublicIP S `json:"gatewayPublicIp"`
-	// EgressAddresses are the fixed public addresses that workloads are seen with outside, for allow lists; empty where Azure
-	// chooses the address (`egress` is `loadBalancer`).
+	// EgressAddresses are the fixed public addresses that workloads are seen with outside, for
+	// allow lists; empty where Azure chooses the address (`egress` is `loadBalancer`).
 	EgressAddresses L `json:"egressAddresses"`
 }
 
@@ -126,8 +131,8 @@ type AppsContract[S, I, L any] struct {
 	TargetRevision S `json:"targetRevision"`
 }
 
-// PublishedContract is what the root project publishes to other teams. It has no secret: who can read a stack can read
-// all of it, and this is the only stack to which other teams get access.
+// PublishedContract is what the root project publishes to other teams. It has no secret: who can
+// read a stack can read all of it, and this is the only stack to which other teams get access.
 type PublishedContract[S, I, L any] struct {
 	// ContractVersion is the version of this contract.
 	ContractVersion I `json:"contractVersion"`

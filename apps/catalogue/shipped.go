@@ -27,7 +27,10 @@ func shipped(environment string) ([]Entry, error) {
 			// http://prometheus-server.monitoring in every environment.
 			Name: "prometheus",
 			Chart: &Chart{
-				Repository: versions.Prometheus.Repository, Name: versions.Prometheus.Name, Version: versions.Prometheus.Version, Values: values,
+				Repository: versions.Prometheus.Repository,
+				Name:       versions.Prometheus.Name,
+				Version:    versions.Prometheus.Version,
+				Values:     values,
 			},
 			Namespace:  naming.NamespaceMonitoring,
 			Project:    naming.ProjectPlatform,

@@ -9,8 +9,9 @@ import (
 	"github.com/gridos/sharedinfra/internal/untyped"
 )
 
-// values are the keys of the chart argo-cd that the platform sets. A test compares them with those that the chart
-// knows: Helm itself ignores a key that no template reads. Secrets have no field here, see [values.input].
+// values are the keys of the chart argo-cd that the platform sets. A test compares them with those
+// that the chart knows: Helm itself ignores a key that no template reads. Secrets have no field
+// here, see [values.input].
 type values struct {
 	Global          globalValues        `json:"global"`
 	CRDs            crdValues           `json:"crds"`

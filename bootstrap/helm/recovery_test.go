@@ -19,8 +19,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// cluster answers as an API server with the records of the release argocd, and notes what is deleted. It returns a
-// kubeconfig.
+// cluster answers as an API server with the records of the release argocd, and notes what is
+// deleted. It returns a kubeconfig.
 func cluster(t *testing.T, deleting int, statuses ...string) (kubeconfig string, deleted *[]string) {
 	t.Helper()
 	deleted = &[]string{}
@@ -64,7 +64,8 @@ func cluster(t *testing.T, deleting int, statuses ...string) (kubeconfig string,
 		"contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]}`, deleted
 }
 
-// remove runs removeRecords for the release argocd, whose name is secret and whose namespace depends on a resource.
+// remove runs removeRecords for the release argocd, whose name is secret and whose namespace
+// depends on a resource.
 func remove(t *testing.T, kubeconfig string, stale func([]record) []record) error {
 	t.Helper()
 	_, err := mocks.Run{Project: stacks.Bootstrap, Root: "../..", Stack: "dev"}.Do(func(ctx *pulumi.Context) error {

@@ -31,8 +31,8 @@ type Chart struct {
 	TimeoutSeconds int
 }
 
-// LoadChart reads a Chart from the keys repositoryKey, <prefix>Chart and <prefix>ChartVersion, whose defaults are those
-// of pinned, and from the key that all charts share.
+// LoadChart reads a Chart from the keys repositoryKey, <prefix>Chart and <prefix>ChartVersion,
+// whose defaults are those of pinned, and from the key that all charts share.
 func LoadChart(r *config.Reader, repositoryKey, prefix string, pinned versions.Chart) Chart {
 	c := Chart{
 		Name:       r.Text(prefix+"Chart", pinned.Name),

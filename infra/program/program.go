@@ -167,9 +167,9 @@ func environment(
 		return none, err
 	}
 	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
-		Scope: place, Settings: s.Gateway, SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled,
-		BackendIP:   s.Network.IngressIP.String(),
-		Propagation: s.Propagation,
+		Scope: place, Settings: s.Gateway, SubscriptionID: caller.SubscriptionID,
+		SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled,
+		BackendIP: s.Network.IngressIP.String(), Propagation: s.Propagation,
 	}, providers)
 	if err != nil {
 		return none, err

@@ -1,5 +1,5 @@
-// Package scope has what every part of an environment knows about it: its names, its place, its tags, and where its
-// diagnostics go.
+// Package scope has what every part of an environment knows about it: its names, its place, its
+// tags, and where its diagnostics go.
 package scope
 
 import (

@@ -1,5 +1,5 @@
-// Package versions pins the plugins and the charts that the programs install. A test compares with them the files
-// that cannot read Go.
+// Package versions pins the plugins and the charts that the programs install. A test compares with
+// them the files that cannot read Go.
 package versions
 
 // The resource plugins that the projects' explicit providers request: those of the SDKs in go.mod.
