@@ -217,7 +217,7 @@ func TestUnit_CodeOwnersOwnWhatIsThere(t *testing.T) {
 			owned[fields[0]] = true
 		}
 	}
-	for _, decides := range []string{"/.ci/", "/.github/", "/changes/", "/pipeline/", "/policy/", "/lab/internal/azure/"} {
+	for _, decides := range []string{"/.ci/", "/.github/", "/internal/changes/", "/pipeline/", "/policy/", "/lab/internal/azure/"} {
 		assert.True(t, owned[decides], "%s decides what the checks of a pull request say", decides)
 	}
 }

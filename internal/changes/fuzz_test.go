@@ -17,7 +17,7 @@ import (
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
 
-	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/changes"
 )
 
 // FuzzReport: a report comes from code that is not reviewed yet. Either the program refuses it, or

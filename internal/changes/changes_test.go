@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/changes"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
