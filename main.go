@@ -5,8 +5,8 @@ package main
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/program"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/published"
 )
 
-func main() { pulumi.Run(program.Program, config.Strict) }
+func main() { pulumi.Run(published.Program, config.Strict) }

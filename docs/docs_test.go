@@ -205,23 +205,14 @@ func help(t *testing.T, command string) string {
 	return string(output)
 }
 
-// The document for other teams has exactly the outputs of the contract.
-func TestUnit_TheTableOfOutputsIsTheContract(t *testing.T) {
+// The document for other teams says since when the contract's version is there, and its example in
+// Go compiles. A test of stacks compares its table of outputs.
+func TestUnit_TheDocumentOfTheContractIsUpToDate(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("CONSUMING_OUTPUTS.md")
 	require.NoError(t, err)
-	var keys []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (?:string|number|list of strings) \\|").FindAllStringSubmatch(string(document), -1) {
-		keys = append(keys, row[1])
-	}
-	var declared []string
-	for _, o := range stacks.OutputsOf[stacks.PublishedOutputs]() {
-		declared = append(declared, o.Key)
-	}
-	assert.Equal(t, declared, keys)
 	assert.Contains(t, string(document), fmt.Sprintf("\n| %d | ", stacks.ContractVersion), "the table of versions")
 
-	// The example in Go is one that compiles.
 	_, example, found := strings.Cut(string(document), "```go\n")
 	require.True(t, found)
 	example, _, _ = strings.Cut(example, "```")

@@ -4,8 +4,8 @@ package main
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/program"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 func main() { pulumi.Run(program.Program, config.Strict) }

@@ -92,7 +92,7 @@ func TestUnit_AReportThatItsOwnPullRequestCouldHaveMadeUpSaysSo(t *testing.T) {
 	}
 	const doubt = "it may say what it likes"
 	assert.NotContains(t, body(g.Settings.Repository, "a", "infra/main.go", "docs/lab/x.md", "b", "src/pipeline/x.go"), doubt)
-	for _, name := range []string{"changes/risk.go", ".github/workflows/infra-test.yml", "lab/x`\n@everybody", "policy/x.go", "go.mod"} {
+	for _, name := range []string{"internal/changes/risk.go", ".github/workflows/infra-test.yml", "lab/x`\n@everybody", "policy/x.go", "go.mod"} {
 		text := body(g.Settings.Repository, "a", "b", "c", name) // on the second page
 		assert.Contains(t, text, doubt, name)
 		assert.NotContains(t, text, "@everybody")

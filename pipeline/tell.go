@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/changes"
 	"github.com/gridos/sharedinfra/internal/cli"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/github"
 )
 
@@ -109,7 +109,9 @@ func comment(reports []changes.Report, expected []string, commit, run, doubt str
 }
 
 // judges are the folders whose code makes reports, or decides what a report has.
-var judges = []string{".ci/", ".github/", "changes/", "lab/", "pipeline/", "policy/", "stacks/contract/", "tools/", "Makefile", "go.mod"}
+var judges = []string{
+	".ci/", ".github/", "internal/changes/", "lab/", "pipeline/", "policy/", "stacks/contract/", "tools/", "Makefile", "go.mod",
+}
 
 // doubtful says why a report may not be what the pull request does, or "": reports are made by the code of the pull request itself.
 func doubtful(ctx context.Context, client *github.Client, number int, repository string) (string, error) {

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/changes"
 )
 
 func TestUnit_TheIssueTellsDriftFromNotKnowingAndFromNone(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // waiversKey is the key of every project under which violations are waived.

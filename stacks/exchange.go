@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"google.golang.org/grpc/status"
@@ -17,18 +16,23 @@ type Output struct {
 	Key string
 	// Secret outputs are encrypted in state and never printed.
 	Secret bool
-	// field is the index of the output's field in its struct.
-	field int
+	// Field is the name of its field in Go.
+	Field string
+	// Type is the type of its plain value.
+	Type reflect.Type
+	// index leads to the field in its struct, through embedded ones.
+	index []int
 }
 
 // OutputsOf lists the outputs that the Outputs struct T declares, in the order of its fields.
-func OutputsOf[T any]() []Output { return outputsOf(reflect.TypeFor[T]()) }
-
-func outputsOf(t reflect.Type) []Output {
-	outputs := make([]Output, 0, t.NumField())
-	for i := range t.NumField() {
-		key, option, _ := strings.Cut(t.Field(i).Tag.Get("output"), ",")
-		outputs = append(outputs, Output{Key: key, Secret: option == "secret", field: i})
+func OutputsOf[T any]() []Output {
+	var outputs []Output
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+		if output, ok := reflect.Zero(f.Type).Interface().(pulumi.Output); ok {
+			outputs = append(outputs, Output{
+				Key: f.Tag.Get("json"), Secret: f.Tag.Get("secret") == "true", Field: f.Name, Type: output.ElementType(), index: f.Index,
+			})
+		}
 	}
 	return outputs
 }
@@ -43,7 +47,7 @@ func Export[T any](ctx *pulumi.Context, outputs T) error {
 			ctx.Export(o.Key, pulumi.Int(ContractVersion))
 			continue
 		}
-		output, ok := value.Field(o.field).Interface().(pulumi.Output)
+		output, ok := value.FieldByIndex(o.index).Interface().(pulumi.Output)
 		if !ok || isZeroOutput(output) {
 			missing = append(missing, fmt.Errorf("output %q of %s has no value", o.Key, ctx.Project()))
 			continue
@@ -91,7 +95,7 @@ func Read[T any](ctx *pulumi.Context, project Project) (T, error) {
 		return outputs, err
 	}
 	unknown := next.over(values, declared)
-	deployed, err := check(ctx, project, declared, fieldTypes[T](), values, unknown)
+	deployed, err := check(ctx, project, declared, values, unknown)
 	if err != nil {
 		return outputs, err
 	}
@@ -125,7 +129,7 @@ func ReadPublic[T any](ctx *pulumi.Context, project Project) (T, error) {
 			values[o.Key] = all[o.Key]
 		}
 		next.over(values, declared)
-		deployed, err := check(ctx, project, declared, fieldTypes[T](), values, unknown)
+		deployed, err := check(ctx, project, declared, values, unknown)
 		if err == nil && !deployed {
 			return pulumi.UnsafeUnknownOutput(nil), nil
 		}
@@ -159,7 +163,7 @@ func probe(ctx *pulumi.Context, project Project) error {
 // error, for a stack that was never brought up while ctx previews. check ignores the values of the
 // keys in unknown.
 func check(
-	ctx *pulumi.Context, project Project, declared []Output, types map[string]reflect.Type, values map[string]any, unknown map[string]bool,
+	ctx *pulumi.Context, project Project, declared []Output, values map[string]any, unknown map[string]bool,
 ) (deployed bool, err error) {
 	reference := project.Reference(ctx.Organization(), ctx.Stack())
 	version := values[versionKey]
@@ -177,7 +181,7 @@ func check(
 		case value == nil:
 			mistakes = append(mistakes, fmt.Errorf("stack %s has no output %q; %s first",
 				reference, o.Key, howTo(project, ctx.Stack())))
-		case !conforms(value, types[o.Key]):
+		case !conforms(value, o.Type):
 			mistakes = append(mistakes, fmt.Errorf("output %q of stack %s is a %T, which the contract does not say",
 				o.Key, reference, value))
 		case isPlaceholder(value):
@@ -186,18 +190,6 @@ func check(
 		}
 	}
 	return true, errors.Join(mistakes...)
-}
-
-// fieldTypes returns the type of each output's value as the contract says it, by key.
-func fieldTypes[T any]() map[string]reflect.Type {
-	t := reflect.TypeFor[T]()
-	types := make(map[string]reflect.Type, t.NumField())
-	for _, o := range OutputsOf[T]() {
-		if output, ok := reflect.Zero(t.Field(o.field).Type).Interface().(pulumi.Output); ok {
-			types[o.Key] = output.ElementType()
-		}
-	}
-	return types
 }
 
 // conforms reports whether value, as the engine answers it, is of the contract's type.
@@ -222,7 +214,7 @@ func conforms(value any, want reflect.Type) bool {
 func fill[T any](outputs *T, declared []Output, source pulumi.Output, unknown map[string]bool) {
 	fields := reflect.ValueOf(outputs).Elem()
 	for _, o := range declared {
-		field := fields.Field(o.field)
+		field := fields.FieldByIndex(o.index)
 		of := source
 		if unknown[o.Key] {
 			of = pulumi.UnsafeUnknownOutput(nil)

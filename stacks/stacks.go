@@ -1,9 +1,10 @@
 // Package stacks is the contract between the projects, and between this repository and everyone who reads its outputs. It
 // is the only place that spells the name of a project or the key of an output.
 //
-// Each project has twin types: Outputs, whose fields are Pulumi outputs (what its program exports and other programs
-// read), and Values, whose fields are plain (what `pulumi stack output --json` prints). A field's tag names its key; the
-// option "secret" marks a value that is encrypted in state and never printed.
+// Each project has one struct, which is both its Outputs, whose fields are Pulumi outputs (what its
+// program exports and other programs read), and its Values, whose fields are plain (what `pulumi
+// stack output --json` prints). A field's tag json names its key; the tag secret marks a value that
+// is encrypted in state and never printed.
 package stacks
 
 // ContractVersion is exported by every project as contractVersion. It increases when an output is

@@ -1,10 +1,12 @@
 package stacks_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,41 +15,41 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/mocks"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// What a program exports, what another reads and what `pulumi stack output --json` decodes into are the same keys with the
-// same types.
-func TestUnit_TwinsMatch(t *testing.T) {
+func TestUnit_EveryFieldIsAnOutputWithAKeyOfItsOwn(t *testing.T) {
 	t.Parallel()
-	for _, twin := range []struct{ outputs, values any }{
-		{stacks.InfraOutputs{}, stacks.InfraValues{}},
-		{stacks.BootstrapOutputs{}, stacks.BootstrapValues{}},
-		{stacks.AppsOutputs{}, stacks.AppsValues{}},
-		{stacks.PublishedOutputs{}, stacks.PublishedValues{}},
+	for outputs, declared := range map[reflect.Type][]stacks.Output{
+		reflect.TypeFor[stacks.InfraOutputs]():     stacks.OutputsOf[stacks.InfraOutputs](),
+		reflect.TypeFor[stacks.BootstrapOutputs](): stacks.OutputsOf[stacks.BootstrapOutputs](),
+		reflect.TypeFor[stacks.AppsOutputs]():      stacks.OutputsOf[stacks.AppsOutputs](),
+		reflect.TypeFor[stacks.PublishedOutputs](): stacks.OutputsOf[stacks.PublishedOutputs](),
 	} {
-		outputs, values := reflect.TypeOf(twin.outputs), reflect.TypeOf(twin.values)
-		require.Equal(t, outputs.NumField(), values.NumField(), outputs.Name())
-		seen := map[string]bool{}
-		for i := range outputs.NumField() {
-			o, v := outputs.Field(i), values.Field(i)
-			key, _, _ := strings.Cut(o.Tag.Get("output"), ",")
-			assert.Equal(t, o.Name, v.Name)
-			assert.NotEmpty(t, key, "%s.%s has no key", outputs.Name(), o.Name)
-			assert.Equal(t, key, v.Tag.Get("json"), "%s.%s", outputs.Name(), o.Name)
-			assert.False(t, seen[key], "%s has %s twice", outputs.Name(), key)
-			seen[key] = true
-			output, ok := reflect.New(o.Type).Elem().Interface().(pulumi.Output)
-			require.True(t, ok, "%s.%s is no output", outputs.Name(), o.Name)
-			assert.Equal(t, output.ElementType(), v.Type, "%s.%s", outputs.Name(), o.Name)
+		fields := slices.DeleteFunc(reflect.VisibleFields(outputs), func(f reflect.StructField) bool { return f.Anonymous })
+		assert.Len(t, declared, len(fields), "%s has a field that is no output", outputs)
+		keys := map[string]bool{"": true}
+		for _, o := range declared {
+			assert.False(t, keys[o.Key], "the key %q of %s.%s", o.Key, outputs, o.Field)
+			keys[o.Key] = true
 		}
-		assert.Equal(t, "contractVersion", stacksKey(outputs, 0), "the version comes first in %s", outputs.Name())
+		assert.Equal(t, "contractVersion", declared[0].Key, outputs)
 	}
 }
 
-func stacksKey(t reflect.Type, i int) string { return t.Field(i).Tag.Get("output") }
+// What pulumi stack output --json prints is read back, whichever struct a field stands in.
+func TestUnit_ValuesAreReadFromWhatPulumiPrints(t *testing.T) {
+	t.Parallel()
+	var values stacks.PublishedValues
+	decoder := json.NewDecoder(strings.NewReader(`{"contractVersion": 1, "databaseHost": "h", "argocdUrl": "u", "applications": ["a"]}`))
+	decoder.DisallowUnknownFields()
+	require.NoError(t, decoder.Decode(&values))
+	want := stacks.PublishedValues{ContractVersion: 1}
+	want.DatabaseHost, want.ArgoCDURL, want.Applications = "h", "u", []string{"a"}
+	assert.Equal(t, want, values)
+}
 
 func TestUnit_PublishedOutputsHaveNoSecret(t *testing.T) {
 	t.Parallel()

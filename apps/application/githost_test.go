@@ -6,7 +6,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 func TestUnit_AnApplicationSaysWhichHostItsCommitsAreOn(t *testing.T) {
@@ -23,7 +24,7 @@ func TestUnit_AnApplicationSaysWhichHostItsCommitsAreOn(t *testing.T) {
 		{Source{RepoURL: "http://127.0.0.1:3000/gridos.git", Path: "p"}, "127.0.0.1"},
 		{Source{RepoURL: "http://[::1]:3000/gridos.git", Path: "p"}, ""},
 		{Source{RepoURL: "file:///srv/gridos.git", Path: "p"}, ""},
-		{Source{RepoURL: naming.MonitoringChartsURL, Chart: "prometheus"}, ""},
+		{Source{RepoURL: versions.Prometheus.Repository, Chart: "prometheus"}, ""},
 		{Source{RepoURL: "ghcr.io/owner/charts", Chart: "x"}, ""},
 	} {
 		assert.Equal(t, test.want, gitHost(test.source), test.source.RepoURL)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gridos/sharedinfra/apps/application"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // Defaults are what entries that do not say otherwise have.

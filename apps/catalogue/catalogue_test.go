@@ -1,8 +1,6 @@
 package catalogue
 
 import (
-	"bufio"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/apps/application"
+	"github.com/gridos/sharedinfra/internal/valuekeys"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 func defaults() Defaults {
@@ -69,7 +69,7 @@ func TestUnit_EntriesAddToWhatIsShippedOrChangeIt(t *testing.T) {
 
 	source := applicationIn(t, all, "prometheus").Spec.Source
 	assert.Equal(t, "https://mirror.example.com", source.RepoURL)
-	assert.Equal(t, "29.27.0", source.TargetRevision, "what the entry does not set stays")
+	assert.Equal(t, versions.Prometheus.Version, source.TargetRevision, "what the entry does not set stays")
 	server, ok := source.Helm.ValuesObject["server"].(map[string]any)
 	require.True(t, ok)
 	assert.Equal(t, "2d", server["retention"])
@@ -226,35 +226,11 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 // Helm ignores a value whose key the chart does not have.
 func TestUnit_TheChartKnowsEveryValue(t *testing.T) {
 	t.Parallel()
-	file, err := os.Open("testdata/prometheus-" + prometheusVersion + ".keys.txt")
+	keys := "testdata/prometheus-" + versions.Prometheus.Version + ".keys.txt"
+	unknown, err := valuekeys.Unknown(prometheus(), keys)
 	require.NoError(t, err)
-	defer func() { assert.NoError(t, file.Close()) }()
-	known := map[string]bool{}
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		known[lines.Text()] = true
-	}
-	require.NoError(t, lines.Err())
-	values, err := valuesOf(prometheus())
+	assert.Empty(t, unknown)
+	unknown, err = valuekeys.Unknown(map[string]any{"server": map[string]any{"retentoin": "1d", "retention": "1d"}}, keys)
 	require.NoError(t, err)
-	assert.Empty(t, unknownKeys("", values, known))
-	assert.Equal(t, []string{"server.retentoin"},
-		unknownKeys("", map[string]any{"server": map[string]any{"retentoin": "1d", "retention": "1d"}}, known))
-}
-
-// unknownKeys returns the paths of values that are neither among known nor below one of them, which is a free object.
-func unknownKeys(prefix string, values map[string]any, known map[string]bool) []string {
-	var unknown []string
-	for key, value := range values {
-		path := strings.TrimPrefix(prefix+"."+key, ".")
-		below, isObject := value.(map[string]any)
-		switch {
-		case known[path]:
-		case isObject:
-			unknown = append(unknown, unknownKeys(path, below, known)...)
-		default:
-			unknown = append(unknown, path)
-		}
-	}
-	return unknown
+	assert.Equal(t, []string{"server.retentoin"}, unknown, "a mistake is seen")
 }

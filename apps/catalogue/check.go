@@ -11,8 +11,9 @@ import (
 	"unicode"
 
 	"github.com/gridos/sharedinfra/apps/application"
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 var (
@@ -147,14 +148,14 @@ func checkChart(c Chart) []error {
 		mistakes = append(mistakes, named("chart.repository", err))
 	} else if !chartRepository.MatchString(c.Repository) {
 		mistakes = append(mistakes, fmt.Errorf("chart.repository %q is not the address of a Helm repository; write it like %s",
-			c.Repository, naming.MonitoringChartsURL))
+			c.Repository, versions.Prometheus.Repository))
 	}
 	if !chartName.MatchString(c.Name) {
 		mistakes = append(mistakes, fmt.Errorf("chart.name %q is not the name of a chart; write it like prometheus", c.Name))
 	}
 	if !version.MatchString(c.Version) {
 		mistakes = append(mistakes, fmt.Errorf("chart.version %q is not one exact version; pin it like %s",
-			c.Version, prometheusVersion))
+			c.Version, versions.Prometheus.Version))
 	}
 	return mistakes
 }

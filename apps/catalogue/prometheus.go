@@ -1,6 +1,6 @@
 package catalogue
 
-// prometheusValues are the values of the chart prometheus 29.27.0 that the platform sets.
+// prometheusValues are the values of the chart prometheus that the platform sets.
 type prometheusValues struct {
 	Server           prometheusServer  `json:"server"`
 	ScrapeConfigs    prometheusScrapes `json:"scrapeConfigs"`

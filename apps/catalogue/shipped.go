@@ -1,23 +1,17 @@
 package catalogue
 
 import (
-	"encoding/json"
-	"fmt"
-
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/untyped"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
-const (
-	// testdata has the keys of the values that this version of the chart knows.
-	prometheusChart   = "prometheus"
-	prometheusVersion = "29.27.0"
-	// prometheusWave comes before the application, whose rollouts ask Prometheus.
-	prometheusWave = -10
-)
+// prometheusWave comes before the application, whose rollouts ask Prometheus.
+const prometheusWave = -10
 
 // shipped are the entries that every environment has unless its configuration says otherwise.
 func shipped(environment string) ([]Entry, error) {
-	values, err := valuesOf(prometheus())
+	values, err := untyped.PlainOf(prometheus())
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +27,10 @@ func shipped(environment string) ([]Entry, error) {
 			// http://prometheus-server.monitoring in every environment.
 			Name: "prometheus",
 			Chart: &Chart{
-				Repository: naming.MonitoringChartsURL, Name: prometheusChart, Version: prometheusVersion, Values: values,
+				Repository: versions.Prometheus.Repository,
+				Name:       versions.Prometheus.Name,
+				Version:    versions.Prometheus.Version,
+				Values:     values,
 			},
 			Namespace:  naming.NamespaceMonitoring,
 			Project:    naming.ProjectPlatform,
@@ -41,17 +38,4 @@ func shipped(environment string) ([]Entry, error) {
 			SyncPolicy: &SyncPolicy{Options: []string{"CreateNamespace=true"}},
 		},
 	}, nil
-}
-
-// valuesOf writes a chart's values as the free form that an Application has them in.
-func valuesOf(values any) (map[string]any, error) {
-	text, err := json.Marshal(values)
-	if err != nil {
-		return nil, fmt.Errorf("%T cannot be written as JSON: %w", values, err)
-	}
-	var free map[string]any
-	if err := json.Unmarshal(text, &free); err != nil {
-		return nil, fmt.Errorf("%T is no object in JSON: %w", values, err)
-	}
-	return free, nil
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/gridos/sharedinfra/apps/boundary"
 	"github.com/gridos/sharedinfra/apps/catalogue"
 	"github.com/gridos/sharedinfra/apps/preflight"
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/naming"
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -101,7 +101,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		// definition find the same mistakes.
 		EnableServerSideApply: pulumi.Bool(false),
 		KubeClientSettings:    kubernetes.KubeClientSettingsArgs{Qps: pulumi.Float64(clientRate), Burst: pulumi.Int(clientBurst)},
-	}, pulumi.Version(plugins.Kubernetes))
+	}, pulumi.Version(versions.Kubernetes))
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		return err
 	}
 	return stacks.Export(ctx, stacks.AppsOutputs{
-		Applications:   pulumi.ToStringArray(settings.names()).ToStringArrayOutput(),
+		PublicApps:     stacks.PublicAppsOutputs{Applications: pulumi.ToStringArray(settings.names()).ToStringArrayOutput()},
 		RepositoryURL:  pulumi.String(settings.RepositoryURL).ToStringOutput(),
 		TargetRevision: pulumi.String(settings.TargetRevision).ToStringOutput(),
 	})

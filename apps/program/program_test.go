@@ -10,8 +10,8 @@ import (
 	"github.com/gridos/sharedinfra/apps/program"
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/internal/mocks"
-	"github.com/gridos/sharedinfra/naming"
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -100,7 +100,7 @@ func TestUnit_ArgoCDKeepsTheClusterAsGitSays(t *testing.T) {
 					"https://github.com/gridos/sharedinfra.git", "[ApplyOutOfSyncOnly=true]",
 				},
 				"prometheus": {
-					"platform", "monitoring", "https://prometheus-community.github.io/helm-charts", "[ApplyOutOfSyncOnly=true CreateNamespace=true]",
+					"platform", "monitoring", versions.Prometheus.Repository, "[ApplyOutOfSyncOnly=true CreateNamespace=true]",
 				},
 			}, got)
 		})
@@ -113,7 +113,7 @@ func TestUnit_TheProviderAsksForThePluginOfTheSDK(t *testing.T) {
 	require.NoError(t, err)
 	providers := recorded.OfType("pulumi:providers:kubernetes")
 	require.Len(t, providers, 1)
-	assert.Equal(t, plugins.Kubernetes, providers[0].Version())
+	assert.Equal(t, versions.Kubernetes, providers[0].Version())
 }
 
 func TestUnit_ALaterWaveDependsOnWhatItWaitsFor(t *testing.T) {

@@ -3,7 +3,7 @@ package appproject
 import (
 	"fmt"
 
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // Groups are the object ids of the directory's groups, by the role that they have in every project.

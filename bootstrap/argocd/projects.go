@@ -13,10 +13,11 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"github.com/gridos/sharedinfra/bootstrap/appproject"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/untyped"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // Projects is the configuration of the AppProjects.
@@ -36,7 +37,7 @@ type Projects struct {
 func loadProjects(r *config.Reader, environment string) Projects {
 	p := Projects{
 		SourceRepositories:   repositories(r, "sourceRepositories", naming.RepositoryURL),
-		PlatformRepositories: repositories(r, "platformRepositories", naming.RepositoryURL, naming.MonitoringChartsURL),
+		PlatformRepositories: repositories(r, "platformRepositories", naming.RepositoryURL, versions.Prometheus.Repository),
 		PlatformNamespaces:   r.Strings("platformNamespaces", []string{naming.NamespaceMonitoring}),
 		Windows:              loadWindows(r, environment),
 		KeepUsed:             r.Bool("keepUsedProjects", true),

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // Settings is the configuration of Argo CD.
@@ -45,7 +46,7 @@ var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$
 // Load reads the Settings of environment, recording mistakes in r.
 func Load(r *config.Reader, environment string) Settings {
 	s := Settings{
-		Chart:                  helm.LoadChart(r, "argocd", "argo-cd", "10.1.1"),
+		Chart:                  helm.LoadChart(r, "chartRepository", "argocd", versions.ArgoCD),
 		Environment:            environment,
 		Domain:                 r.Text("argocdDomain", "argocd.gridos.example.com"),
 		ControllerReplicas:     r.IntBetween("argocdControllerReplicas", 1, 1, maxReplicas),

@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/bootstrap/appproject"
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // SSO configures how people sign in with Microsoft Entra ID. Without a client id this sign-in is

@@ -5,12 +5,13 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/untyped"
-	"github.com/gridos/sharedinfra/naming"
 )
 
-// values are the keys of the argo-cd chart (10.1.1) that the platform sets. A test compares them with those that the chart
-// knows: Helm itself ignores a key that no template reads. Secrets have no field here, see [values.input].
+// values are the keys of the chart argo-cd that the platform sets. A test compares them with those
+// that the chart knows: Helm itself ignores a key that no template reads. Secrets have no field
+// here, see [values.input].
 type values struct {
 	Global          globalValues        `json:"global"`
 	CRDs            crdValues           `json:"crds"`

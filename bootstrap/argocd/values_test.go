@@ -16,10 +16,11 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/mocks"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -100,7 +101,7 @@ func TestUnit_TheValuesAreThoseOfTheGoldenFiles(t *testing.T) {
 // chartKeys reads the keys that the chart knows.
 func chartKeys(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "argo-cd-10.1.1.keys.txt"))
+	text, err := os.ReadFile(filepath.Join("testdata", versions.ArgoCD.Name+"-"+versions.ArgoCD.Version+".keys.txt"))
 	require.NoError(t, err)
 	keys := slices.DeleteFunc(strings.Split(strings.TrimSpace(string(text)), "\n"), func(line string) bool {
 		return strings.HasPrefix(line, "#")

@@ -7,8 +7,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // What Azure's cloud controller does for a Service. Source: cloud-provider-azure.sigs.k8s.io, "Azure LoadBalancer".

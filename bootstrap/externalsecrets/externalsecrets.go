@@ -9,9 +9,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // Settings is the configuration of the operator and its store.
@@ -31,8 +32,7 @@ var namespaceName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 func Load(r *config.Reader) Settings {
 	const namespacesKey = "secretStoreNamespaces"
 	s := Settings{
-		Chart: helm.LoadChartFrom(r, "externalSecretsChartRepository", "https://charts.external-secrets.io",
-			"externalSecrets", "external-secrets", "2.9.0"),
+		Chart:    helm.LoadChart(r, "externalSecretsChartRepository", "externalSecrets", versions.ExternalSecrets),
 		Replicas: r.IntBetween("externalSecretsReplicas", 2, 1, 5),
 		Namespaces: r.Strings(namespacesKey,
 			[]string{naming.NamespaceArgoCD, naming.NamespaceArgoRollouts, naming.NamespaceGridOS}),

@@ -6,11 +6,11 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/untyped"
-	"github.com/gridos/sharedinfra/naming"
 )
 
-// values are the keys of the external-secrets chart (2.9.0) that the platform sets.
+// values are the keys of the chart external-secrets that the platform sets.
 type values struct {
 	componentValues
 	// InstallCRDs makes the definitions part of the release, which also upgrades them.

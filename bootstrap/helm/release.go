@@ -11,7 +11,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // ReleaseToken is the resource type of a release in the Kubernetes provider's schema.
@@ -30,21 +31,13 @@ type Chart struct {
 	TimeoutSeconds int
 }
 
-// argoRepository is where the charts of the Argo project are published.
-const argoRepository = "https://argoproj.github.io/argo-helm"
-
-// LoadChart reads a Chart of the Argo project from the keys <prefix>Chart and <prefix>ChartVersion, whose defaults are chart
-// and version, from chartRepository, and from those that all charts share.
-func LoadChart(r *config.Reader, prefix, chart, version string) Chart {
-	return LoadChartFrom(r, "chartRepository", argoRepository, prefix, chart, version)
-}
-
-// LoadChartFrom is LoadChart for a chart whose repository is read from repositoryKey, with repository as its default.
-func LoadChartFrom(r *config.Reader, repositoryKey, repository, prefix, chart, version string) Chart {
+// LoadChart reads a Chart from the keys repositoryKey, <prefix>Chart and <prefix>ChartVersion,
+// whose defaults are those of pinned, and from the key that all charts share.
+func LoadChart(r *config.Reader, repositoryKey, prefix string, pinned versions.Chart) Chart {
 	c := Chart{
-		Name:       r.Text(prefix+"Chart", chart),
-		Version:    r.Text(prefix+"ChartVersion", version),
-		Repository: r.String(repositoryKey, repository),
+		Name:       r.Text(prefix+"Chart", pinned.Name),
+		Version:    r.Text(prefix+"ChartVersion", pinned.Version),
+		Repository: r.String(repositoryKey, pinned.Repository),
 
 		TimeoutSeconds: r.IntBetween("releaseTimeoutSeconds", 900, 60, 3600),
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // The list is what the provider's schema declares; an engine test compares the two.
@@ -49,10 +50,10 @@ func TestUnit_AChartInAFolderIsTheOneThatHelmPulledThere(t *testing.T) {
 func TestUnit_EachChartHasItsMirror(t *testing.T) {
 	t.Parallel()
 	r := config.FromMap("p", "dev", map[string]string{"p:chartRepository": "https://mirror.example.com", "p:otherRepository": "oci://x"})
-	assert.Equal(t, "https://mirror.example.com", LoadChart(r, "x", "chart", "1.0.0").Repository)
-	assert.Equal(t, "https://third.example.com",
-		LoadChartFrom(r, "thirdRepository", "https://third.example.com", "z", "chart", "1.0.0").Repository)
-	LoadChartFrom(r, "otherRepository", "https://other.example.com", "y", "chart", "1.0.0")
+	chart := versions.Chart{Name: "chart", Version: "1.0.0", Repository: "https://third.example.com"}
+	assert.Equal(t, "https://mirror.example.com", LoadChart(r, "chartRepository", "x", chart).Repository)
+	assert.Equal(t, "https://third.example.com", LoadChart(r, "thirdRepository", "z", chart).Repository)
+	LoadChart(r, "otherRepository", "y", chart)
 	require.ErrorContains(t, r.Err(), "p:otherRepository: oci://x is no chart repository; use an https address or the path of a folder")
 	assert.Contains(t, r.Err().Error(), "yChart to its whole oci:// address")
 }
@@ -60,7 +61,7 @@ func TestUnit_EachChartHasItsMirror(t *testing.T) {
 func TestUnit_AChartIsPinned(t *testing.T) {
 	t.Parallel()
 	r := config.FromMap("p", "dev", map[string]string{"p:xChart": "", "p:xChartVersion": "", "p:chartRepository": "", "p:releaseTimeoutSeconds": "900"})
-	LoadChart(r, "x", "chart", "1.0.0")
+	LoadChart(r, "chartRepository", "x", versions.Chart{Name: "chart", Version: "1.0.0"})
 	require.ErrorContains(t, r.Err(), "p:xChart: is empty")
 	require.ErrorContains(t, r.Err(), "p:xChartVersion: is empty")
 }

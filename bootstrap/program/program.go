@@ -14,10 +14,10 @@ import (
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/bootstrap/repository"
 	"github.com/gridos/sharedinfra/bootstrap/rollouts"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
-	"github.com/gridos/sharedinfra/naming"
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -67,14 +67,14 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		// replace nothing, and it differs when the cluster was replaced under the same name, which
 		// must replace everything.
 		ClusterIdentifier: infra.OIDCIssuerURL,
-	}, pulumi.Version(plugins.Kubernetes))
+	}, pulumi.Version(versions.Kubernetes))
 	if err != nil {
 		return err
 	}
 	if err := helm.RecoverReleases(ctx, infra.Kubeconfig); err != nil {
 		return err
 	}
-	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(plugins.Random))
+	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(versions.Random))
 	if err != nil {
 		return err
 	}
@@ -115,13 +115,12 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		return err
 	}
 	return stacks.Export(ctx, stacks.BootstrapOutputs{
+		PublicBootstrap:     stacks.PublicBootstrapOutputs{ArgoCDURL: cd.URL, WorkloadNamespace: workloads.Name()},
 		ArgoCDNamespace:     cd.Namespace,
 		ArgoCDVersion:       cd.Version,
-		ArgoCDURL:           cd.URL,
 		ArgoCDAdminPassword: cd.AdminPassword,
 		ArgoCDWebhookSecret: cd.WebhookSecret,
 		ArgoRolloutsVersion: delivery.Version,
 		ProjectName:         cd.ProjectName,
-		WorkloadNamespace:   workloads.Name(),
 	})
 }

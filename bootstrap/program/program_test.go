@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/bootstrap/program"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/mocks"
-	"github.com/gridos/sharedinfra/naming"
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -122,8 +122,8 @@ func TestUnit_ArgoCDIsHighlyAvailable(t *testing.T) {
 		return at(r.Inputs, "name").StringValue() == "argocd"
 	})].Inputs
 	assert.Equal(t, "argo-cd", at(cd, "chart").StringValue())
-	assert.Equal(t, "10.1.1", at(cd, "version").StringValue())
-	assert.Equal(t, "https://argoproj.github.io/argo-helm", at(cd, "repositoryOpts", "repo").StringValue())
+	assert.Equal(t, versions.ArgoCD.Version, at(cd, "version").StringValue())
+	assert.Equal(t, versions.ArgoCD.Repository, at(cd, "repositoryOpts", "repo").StringValue())
 	assert.True(t, at(cd, "atomic").BoolValue())
 
 	value := func(path ...string) resource.PropertyValue { return at(cd, append([]string{"values"}, path...)...) }
@@ -195,13 +195,13 @@ func TestUnit_ProvidersAskForThePluginsOfTheSDKs(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", nil)
 	require.NoError(t, err)
-	versions := map[string]string{}
+	registered := map[string]string{}
 	for _, r := range recorded.Resources {
 		if name, ok := strings.CutPrefix(r.Type, "pulumi:providers:"); ok {
-			versions[name] = r.Version()
+			registered[name] = r.Version()
 		}
 	}
-	assert.Equal(t, map[string]string{"kubernetes": plugins.Kubernetes, "random": plugins.Random}, versions)
+	assert.Equal(t, map[string]string{"kubernetes": versions.Kubernetes, "random": versions.Random}, registered)
 }
 
 // While a project is being recreated Argo CD deploys nothing for it, and External Secrets delivers
@@ -261,7 +261,7 @@ func TestUnit_TheKeyVaultIsReadAsInfrasIdentity(t *testing.T) {
 	operator := recorded.OfType(release)[slices.IndexFunc(recorded.OfType(release), func(r mocks.Resource) bool {
 		return at(r.Inputs, "name").StringValue() == "external-secrets"
 	})].Inputs
-	assert.Equal(t, "https://charts.external-secrets.io", at(operator, "repositoryOpts", "repo").StringValue())
+	assert.Equal(t, versions.ExternalSecrets.Repository, at(operator, "repositoryOpts", "repo").StringValue())
 	account := at(operator, "values", "serviceAccount")
 	assert.Equal(t, "external-secrets", at(account.ObjectValue(), "name").StringValue())
 	assert.Equal(t, "the secretsClientId", at(account.ObjectValue(), "annotations", "azure.workload.identity/client-id").StringValue())

@@ -7,10 +7,11 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/internal/untyped"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // Settings is the configuration of Argo Rollouts.
@@ -23,7 +24,7 @@ type Settings struct {
 // Load reads Settings, recording mistakes in r.
 func Load(r *config.Reader) Settings {
 	return Settings{
-		Chart:    helm.LoadChart(r, "argoRollouts", "argo-rollouts", "2.41.0"),
+		Chart:    helm.LoadChart(r, "chartRepository", "argoRollouts", versions.ArgoRollouts),
 		Replicas: r.IntBetween("argoRolloutsReplicas", 2, 1, 5),
 	}
 }

@@ -2,7 +2,7 @@ package rollouts
 
 import "github.com/gridos/sharedinfra/bootstrap/helm"
 
-// values are the keys of the argo-rollouts chart (2.41.0) that the platform sets.
+// values are the keys of the chart argo-rollouts that the platform sets.
 type values struct {
 	InstallCRDs bool `json:"installCRDs"`
 	// KeepCRDs leaves the definitions, and with them every Rollout, when the release is uninstalled.

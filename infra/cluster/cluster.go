@@ -13,20 +13,17 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/infra/identity"
-	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/infra/network"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/infra/scope"
 )
 
 // Args is what a Cluster needs. Every field is required.
 type Args struct {
-	Names             naming.Names
-	Settings          Settings
-	Plan              network.Plan
-	Location          string
-	Caller            identity.Caller
-	Deployer          identity.Principal
-	ResourceGroupName pulumi.StringInput
+	scope.Scope
+	Settings Settings
+	Plan     network.Plan
+	Caller   identity.Caller
+	Deployer identity.Principal
 	// SubnetID and NetworkID are the ARM ids of the nodes' subnet and of its virtual network.
 	SubnetID, NetworkID pulumi.StringInput
 	// OutboundType is how nodes leave the network, as AKS calls it; EgressAddresses are the public addresses that they are seen with
@@ -38,16 +35,12 @@ type Args struct {
 	NetworkSettled pulumi.Resource
 	// RegistryID is the ARM id of the registry that nodes pull from.
 	RegistryID pulumi.StringInput
-	Tags       pulumi.StringMap
 	// AuthorizedRanges are the public addresses (CIDRs) that reach an API server which is not private.
 	AuthorizedRanges []string
 	// WorkspaceID is the ARM id of the Log Analytics workspace that Defender reports to.
 	WorkspaceID pulumi.StringInput
-	Diagnostics monitoring.Sink
 	// Propagation is how long a new role assignment takes to be honoured.
 	Propagation time.Duration
-	// Protect refuses to delete the cluster.
-	Protect bool
 }
 
 // Cluster is the AKS cluster of one environment.
@@ -121,7 +114,7 @@ func (c *Cluster) provision(ctx *pulumi.Context, name string, args Args) error {
 	c.Name = managed.Name
 	c.OIDCIssuerURL = managed.OidcIssuerProfile.IssuerURL().Elem()
 	c.Kubeconfig = kubeconfig(ctx, c, managed, admins, args)
-	return args.Diagnostics.Watch(ctx, name+"-aks", c.ID, monitoring.Cluster, pulumi.Parent(c))
+	return args.Diagnostics.Watch(ctx, name+"-aks", c.ID, scope.Cluster, pulumi.Parent(c))
 }
 
 func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.ManagedClusterArgs {

@@ -7,7 +7,7 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Maintenance is when Azure may work on the cluster: the beginning and the length of its windows, and

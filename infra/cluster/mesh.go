@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // istioRevision is the name of a revision of AKS' Istio, with the minor version in it.

@@ -7,9 +7,9 @@ import (
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/identity"
 	"github.com/gridos/sharedinfra/infra/network"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Settings is the configuration of the cluster.

@@ -16,10 +16,10 @@ import (
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/identity"
-	"github.com/gridos/sharedinfra/infra/monitoring"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/infra/scope"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // Settings is the configuration of the server.
@@ -145,10 +145,8 @@ func (s Settings) checkEntraAdmins(r *config.Reader) {
 
 // Args is what a Database needs. Every field is required.
 type Args struct {
-	Names             naming.Names
-	Settings          Settings
-	Location          string
-	ResourceGroupName pulumi.StringInput
+	scope.Scope
+	Settings Settings
 	// SubnetID and ZoneID are the ARM ids of the delegated subnet and the private DNS zone.
 	SubnetID, ZoneID pulumi.StringInput
 	// ZoneLink is what the server waits for, so that its name resolves (rule N5).
@@ -159,11 +157,7 @@ type Args struct {
 	VaultName   pulumi.StringInput
 	VaultAccess []pulumi.Resource
 	// TenantID is the GUID of the Entra tenant whose identities may sign in.
-	TenantID    string
-	Diagnostics monitoring.Sink
-	Tags        pulumi.StringMap
-	// Protect refuses to delete the server.
-	Protect bool
+	TenantID string
 }
 
 // Database is the PostgreSQL server of one environment.
@@ -216,7 +210,7 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 		return err
 	}
 	d.ID = server.ID().ToStringOutput()
-	if err := args.Diagnostics.Watch(ctx, name+"-server", d.ID, monitoring.LogsAndMetrics,
+	if err := args.Diagnostics.Watch(ctx, name+"-server", d.ID, scope.LogsAndMetrics,
 		pulumi.Parent(d)); err != nil {
 		return err
 	}

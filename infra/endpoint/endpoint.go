@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/infra/privatedns"
+	"github.com/gridos/sharedinfra/infra/scope"
 )
 
 // Service is a kind of Azure service that has private endpoints.
@@ -27,10 +28,10 @@ var (
 
 // Args is what an Endpoint needs. Every field is required, but for OperatorNetworkID.
 type Args struct {
+	scope.Scope
 	// Name is the endpoint's name in Azure.
-	Name     string
-	Service  Service
-	Location string
+	Name    string
+	Service Service
 	// TargetID is the ARM id of the resource that the endpoint leads to.
 	TargetID pulumi.StringInput
 	// SubnetID is the ARM id of the subnet that the endpoint's address is in, NetworkID that of the network whose hosts look
@@ -40,9 +41,7 @@ type Args struct {
 	// OperatorNetworkID is the ARM id of the network from which people and pipelines look names up, or "".
 	OperatorNetworkID string
 	// NetworkSettled is what the endpoint waits for: Azure refuses it while it works on a subnet of the network (rule N10).
-	NetworkSettled    pulumi.Resource
-	ResourceGroupName pulumi.StringInput
-	Tags              pulumi.StringMap
+	NetworkSettled pulumi.Resource
 }
 
 // Endpoint is a private endpoint with its DNS zone.
@@ -85,7 +84,7 @@ func (e *Endpoint) provision(ctx *pulumi.Context, name string, args Args) error 
 	}
 	zone, err := privatedns.New(ctx, name, privatedns.Args{
 		Zone: args.Service.Zone, NetworkID: args.NetworkID, NetworkName: args.NetworkName,
-		OperatorNetworkID: args.OperatorNetworkID, ResourceGroupName: args.ResourceGroupName, Tags: args.Tags,
+		OperatorNetworkID: args.OperatorNetworkID, Scope: args.Scope,
 	}, pulumi.Parent(e))
 	if err != nil {
 		return err

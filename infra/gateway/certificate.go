@@ -9,8 +9,8 @@ import (
 	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/identity"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Certificate is a certificate in a key vault that exists before the environment does: it outlives environments, and a gateway

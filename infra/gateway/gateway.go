@@ -10,9 +10,8 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/infra/monitoring"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/infra/scope"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Settings is the configuration of the gateway.
@@ -47,12 +46,10 @@ func Load(r *config.Reader, d Settings, environment string) Settings {
 
 // Args is what a Gateway needs. Every field is required.
 type Args struct {
-	Names    naming.Names
+	scope.Scope
 	Settings Settings
-	Location string
 	// SubscriptionID is the GUID of the subscription, to spell the ids of the gateway's own parts.
-	SubscriptionID    string
-	ResourceGroupName pulumi.StringInput
+	SubscriptionID string
 	// SubnetID is the ARM id of the gateway's subnet.
 	SubnetID pulumi.StringInput
 	// NetworkSettled is what the gateway waits for: Azure refuses it while it works on a subnet of the network (rule N10).
@@ -61,8 +58,6 @@ type Args struct {
 	BackendIP string
 	// Propagation is how long a new role assignment takes to be honoured.
 	Propagation time.Duration
-	Diagnostics monitoring.Sink
-	Tags        pulumi.StringMap
 }
 
 // Gateway is the Application Gateway of one environment.
@@ -118,9 +113,9 @@ func (g *Gateway) provision(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	g.PublicIP, g.Resource = address.IpAddress.Elem(), gateway
-	err = args.Diagnostics.Watch(ctx, name+"-ip", address.ID().ToStringOutput(), monitoring.LogsAndMetrics, pulumi.Parent(g))
+	err = args.Diagnostics.Watch(ctx, name+"-ip", address.ID().ToStringOutput(), scope.LogsAndMetrics, pulumi.Parent(g))
 	if err != nil {
 		return err
 	}
-	return args.Diagnostics.Watch(ctx, name+"-agw", gateway.ID().ToStringOutput(), monitoring.LogsAndMetrics, pulumi.Parent(g))
+	return args.Diagnostics.Watch(ctx, name+"-agw", gateway.ID().ToStringOutput(), scope.LogsAndMetrics, pulumi.Parent(g))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/gridos/sharedinfra/infra/gateway"
 	"github.com/gridos/sharedinfra/infra/program"
 	"github.com/gridos/sharedinfra/internal/mocks"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -5,6 +5,8 @@ import (
 
 	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/infra/scope"
 )
 
 // audience is the only one that Entra exchanges tokens for (rule I4).
@@ -34,11 +36,9 @@ func ServiceAccount(namespace, name string) string {
 
 // WorkloadArgs is what a Workload needs. Every field is required.
 type WorkloadArgs struct {
+	scope.Scope
 	// Name is the identity's name in Azure.
-	Name              string
-	Location          string
-	ResourceGroupName pulumi.StringInput
-	Tags              pulumi.StringMap
+	Name string
 	// Credentials are who may sign in; their issuers and subjects differ.
 	Credentials []Credential
 }

@@ -5,8 +5,8 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/infra/scope"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Settings is the configuration of the workspace.
@@ -30,11 +30,8 @@ const mostGB = 4000
 
 // Args is what a Monitoring needs. Every field is required.
 type Args struct {
-	Names             naming.Names
-	Settings          Settings
-	Location          string
-	ResourceGroupName pulumi.StringInput
-	Tags              pulumi.StringMap
+	scope.Scope
+	Settings Settings
 }
 
 // Monitoring is the workspace that the environment's logs go to.
@@ -44,7 +41,7 @@ type Monitoring struct {
 	// WorkspaceID is the ARM id of the workspace.
 	WorkspaceID pulumi.StringOutput
 	// Sink sends diagnostics to the workspace.
-	Sink Sink
+	Sink scope.Sink
 }
 
 // New registers the workspace.
@@ -72,8 +69,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		return nil, err
 	}
 	m.WorkspaceID = workspace.ID().ToStringOutput()
-	m.Sink = Sink{workspaceID: m.WorkspaceID}
-	if err := m.Sink.Watch(ctx, name+"-workspace", m.WorkspaceID, LogsAndMetrics, pulumi.Parent(m)); err != nil {
+	m.Sink = scope.Sink{WorkspaceID: m.WorkspaceID}
+	if err := m.Sink.Watch(ctx, name+"-workspace", m.WorkspaceID, scope.LogsAndMetrics, pulumi.Parent(m)); err != nil {
 		return nil, err
 	}
 	return m, ctx.RegisterResourceOutputs(m, pulumi.Map{"workspaceId": m.WorkspaceID})

@@ -6,8 +6,8 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/infra/monitoring"
+	"github.com/gridos/sharedinfra/infra/scope"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Ways out of the network for the nodes.
@@ -76,7 +76,7 @@ func newEgress(ctx *pulumi.Context, name string, args Args, opts ...pulumi.Resou
 			return nil, err
 		}
 		id := address.ID().ToStringOutput()
-		if err := args.Diagnostics.Watch(ctx, part, id, monitoring.LogsAndMetrics, pulumi.Parent(e)); err != nil {
+		if err := args.Diagnostics.Watch(ctx, part, id, scope.LogsAndMetrics, pulumi.Parent(e)); err != nil {
 			return nil, err
 		}
 		ids = append(ids, azure.SubResourceArgs{Id: id})

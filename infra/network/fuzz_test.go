@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/network"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // FuzzPlan: every accepted plan can be deployed, and is the same when it is written out and read

@@ -8,20 +8,16 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/infra/privatedns"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/infra/scope"
 )
 
 // Args is what a Network needs. Every field is required.
 type Args struct {
-	Names    naming.Names
-	Plan     Plan
-	Location string
+	scope.Scope
+	Plan Plan
 	// SubscriptionID is the GUID of the environment's subscription.
-	SubscriptionID    string
-	ResourceGroupName pulumi.StringInput
-	Tags              pulumi.StringMap
+	SubscriptionID string
 	// VaultEndpoint lets the nodes reach a key vault's public address from their own addresses, so
 	// that the vault can distinguish them from others.
 	VaultEndpoint bool
@@ -29,11 +25,6 @@ type Args struct {
 	// region has none.
 	Egress       EgressSettings
 	AddressZones []string
-	// Protect refuses to delete the network and the public addresses, by which partners know the
-	// environment.
-	Protect bool
-	// Diagnostics is where the logs of the network go.
-	Diagnostics monitoring.Sink
 }
 
 // Network is the virtual network of one environment.
@@ -92,7 +83,7 @@ func (n *Network) provision(ctx *pulumi.Context, name string, args Args) error {
 		return err
 	}
 	n.ID = vnet.ID().ToStringOutput()
-	if err := args.Diagnostics.Watch(ctx, name+"-vnet", n.ID, monitoring.LogsAndMetrics, pulumi.Parent(n)); err != nil {
+	if err := args.Diagnostics.Watch(ctx, name+"-vnet", n.ID, scope.LogsAndMetrics, pulumi.Parent(n)); err != nil {
 		return err
 	}
 
@@ -134,7 +125,7 @@ func (n *Network) subnets(
 		if err != nil {
 			return nil, err
 		}
-		err = args.Diagnostics.Watch(ctx, name+"-"+p.name+"-nsg", group.ID().ToStringOutput(), monitoring.Logs, pulumi.Parent(n))
+		err = args.Diagnostics.Watch(ctx, name+"-"+p.name+"-nsg", group.ID().ToStringOutput(), scope.Logs, pulumi.Parent(n))
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +171,7 @@ func (n *Network) subnets(
 func (n *Network) zone(ctx *pulumi.Context, name string, args Args) error {
 	zone, err := privatedns.New(ctx, name+"-postgres", privatedns.Args{
 		Zone: args.Names.PostgresZone, NetworkID: n.ID, NetworkName: args.Names.VirtualNetwork,
-		OperatorNetworkID: args.Plan.OperatorNetwork.ID, ResourceGroupName: args.ResourceGroupName, Tags: args.Tags,
+		OperatorNetworkID: args.Plan.OperatorNetwork.ID, Scope: args.Scope,
 	}, pulumi.Parent(n))
 	if err != nil {
 		return err

@@ -9,9 +9,9 @@ import (
 	azurenative "github.com/pulumi/pulumi-azure-native-sdk/v2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/naming"
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // OperatorNetwork is a virtual network of other owners, from which people and pipelines reach
@@ -67,7 +67,7 @@ func (n *Network) peer(ctx *pulumi.Context, name string, vnet *azure.VirtualNetw
 	if !strings.EqualFold(operators.SubscriptionID, args.SubscriptionID) { // ARM ids are compared without case
 		elsewhere, err := azurenative.NewProvider(ctx, name+"-operators-azure", &azurenative.ProviderArgs{
 			SubscriptionId: pulumi.String(operators.SubscriptionID),
-		}, pulumi.Parent(n), pulumi.Version(plugins.AzureNative))
+		}, pulumi.Parent(n), pulumi.Version(versions.AzureNative))
 		if err != nil {
 			return err
 		}

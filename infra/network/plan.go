@@ -8,7 +8,7 @@ import (
 
 	"github.com/apparentlymart/go-cidr/cidr"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Settings is the configuration of the network. Ranges are CIDRs; an empty subnet means "derive it from AddressSpace".

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/network"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // load reads an address plan from the defaults with changes.

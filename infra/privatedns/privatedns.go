@@ -6,10 +6,13 @@ import (
 
 	azure "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/infra/scope"
 )
 
 // Args is what a zone needs. Every field is required, but for OperatorNetworkID.
 type Args struct {
+	scope.Scope
 	// Zone is the name of the zone, such as privatelink.azurecr.io.
 	Zone string
 	// NetworkID is the ARM id of the network whose hosts look names up, NetworkName its name.
@@ -18,8 +21,6 @@ type Args struct {
 	// OperatorNetworkID is the ARM id of the network from which people and pipelines look names up, or "". Azure links a network to one
 	// zone of a name only (rule N5).
 	OperatorNetworkID string
-	ResourceGroupName pulumi.StringInput
-	Tags              pulumi.StringMap
 }
 
 // Zone is a private DNS zone with its link to a network.

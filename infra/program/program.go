@@ -9,7 +9,6 @@ import (
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/cluster"
 	"github.com/gridos/sharedinfra/infra/database"
 	"github.com/gridos/sharedinfra/infra/endpoint"
@@ -18,8 +17,10 @@ import (
 	"github.com/gridos/sharedinfra/infra/monitoring"
 	"github.com/gridos/sharedinfra/infra/network"
 	"github.com/gridos/sharedinfra/infra/registry"
+	"github.com/gridos/sharedinfra/infra/scope"
 	"github.com/gridos/sharedinfra/infra/vault"
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -42,11 +43,11 @@ func Program(ctx *pulumi.Context) error {
 func (settings Settings) register(ctx *pulumi.Context) error {
 	azure, err := azurenative.NewProvider(ctx, "azure", &azurenative.ProviderArgs{
 		Location: pulumi.String(settings.Location),
-	}, pulumi.Version(plugins.AzureNative))
+	}, pulumi.Version(versions.AzureNative))
 	if err != nil {
 		return err
 	}
-	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(plugins.Random))
+	generator, err := random.NewProvider(ctx, "random", nil, pulumi.Version(versions.Random))
 	if err != nil {
 		return err
 	}
@@ -87,30 +88,29 @@ func environment(
 	if err != nil {
 		return none, err
 	}
+	place := scope.Scope{
+		Names: s.Names, Location: s.Location, ResourceGroupName: group.Name, Tags: tags, Protect: s.Protect,
+	}
 	logs, err := monitoring.New(ctx, name+"-monitoring", monitoring.Args{
-		Names: s.Names, Settings: s.Monitoring, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		Scope: place, Settings: s.Monitoring,
 	}, providers)
 	if err != nil {
 		return none, err
 	}
+	place.Diagnostics = logs.Sink
 	net, err := network.New(ctx, name+"-network", network.Args{
-		Names: s.Names, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		SubscriptionID: caller.SubscriptionID, VaultEndpoint: !s.Vault.Private, Protect: s.Protect, Diagnostics: logs.Sink,
+		Scope: place, Plan: s.Network, SubscriptionID: caller.SubscriptionID, VaultEndpoint: !s.Vault.Private,
 		Egress: s.Egress, AddressZones: s.addressZones(),
 	}, providers)
 	if err != nil {
 		return none, err
 	}
-	images, err := registry.New(ctx, name+"-registry", registry.Args{
-		Names: s.Names, Settings: s.Registry, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Protect: s.Protect, Diagnostics: logs.Sink,
-	}, providers)
+	images, err := registry.New(ctx, name+"-registry", registry.Args{Scope: place, Settings: s.Registry}, providers)
 	if err != nil {
 		return none, err
 	}
 	secrets, err := vault.New(ctx, name+"-vault", vault.Args{
-		Names: s.Names, Settings: s.Vault, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Caller: caller, Deployer: deployer, Protect: s.Protect, Diagnostics: logs.Sink,
+		Scope: place, Settings: s.Vault, Caller: caller, Deployer: deployer,
 		AuthorizedRanges: s.AuthorizedRanges, NodesSubnetID: net.AKSSubnetID, NetworkSettled: net.Settled,
 	}, providers)
 	if err != nil {
@@ -131,7 +131,7 @@ func environment(
 			continue
 		}
 		made, err := endpoint.New(ctx, name+"-"+private.part+"-private", endpoint.Args{
-			Name: private.name, Service: private.service, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+			Scope: place, Name: private.name, Service: private.service,
 			TargetID: private.target, SubnetID: net.EndpointsSubnetID, NetworkID: net.ID, NetworkName: s.Names.VirtualNetwork,
 			OperatorNetworkID: s.Network.OperatorNetwork.ID, NetworkSettled: net.Settled,
 		}, providers)
@@ -144,23 +144,21 @@ func environment(
 	}
 	// The tokens that field gateways show to the application when they send telemetry.
 	if err := secrets.NewTokens(ctx, name+"-ingest-token", s.Vault.IngestSenders, vault.TokensArgs{
-		SecretName: s.Names.IngestTokenSecret, ResourceGroupName: group.Name, Tags: tags,
+		Scope: place, SecretName: s.Names.IngestTokenSecret,
 	}); err != nil {
 		return none, err
 	}
 	db, err := database.New(ctx, name+"-database", database.Args{
-		Names: s.Names, Settings: s.Database, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
+		Scope: place, Settings: s.Database,
 		SubnetID: net.PostgresSubnetID, ZoneID: net.PostgresZoneID, ZoneLink: net.PostgresZoneLink,
 		NetworkSettled: net.Settled,
-		VaultName:      secrets.Name, VaultAccess: secrets.Access, TenantID: caller.TenantID, Protect: s.Protect,
-		Diagnostics: logs.Sink,
+		VaultName:      secrets.Name, VaultAccess: secrets.Access, TenantID: caller.TenantID,
 	}, providers)
 	if err != nil {
 		return none, err
 	}
 	aks, err := cluster.New(ctx, name+"-cluster", cluster.Args{
-		Names: s.Names, Settings: s.Cluster, Plan: s.Network, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		Caller: caller, Deployer: deployer, Propagation: s.Propagation, Protect: s.Protect, Diagnostics: logs.Sink,
+		Scope: place, Settings: s.Cluster, Plan: s.Network, Caller: caller, Deployer: deployer, Propagation: s.Propagation,
 		AuthorizedRanges: s.AuthorizedRanges, WorkspaceID: logs.WorkspaceID,
 		SubnetID: net.AKSSubnetID, NetworkID: net.ID, NetworkSettled: net.Settled, RegistryID: images.ID,
 		OutboundType: s.outboundType(), EgressAddresses: net.EgressAddresses,
@@ -169,16 +167,15 @@ func environment(
 		return none, err
 	}
 	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
-		Names: s.Names, Settings: s.Gateway, Location: s.Location, ResourceGroupName: group.Name, Tags: tags,
-		SubscriptionID: caller.SubscriptionID, SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled,
-		BackendIP:   s.Network.IngressIP.String(),
-		Propagation: s.Propagation, Diagnostics: logs.Sink,
+		Scope: place, Settings: s.Gateway, SubscriptionID: caller.SubscriptionID,
+		SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled,
+		BackendIP: s.Network.IngressIP.String(), Propagation: s.Propagation,
 	}, providers)
 	if err != nil {
 		return none, err
 	}
 	workloads, err := workloads(ctx, workloadArgs{
-		Settings: s, Caller: caller, ResourceGroupName: group.Name, Tags: tags,
+		Scope: place, Settings: s, Caller: caller,
 		Issuer: aks.OIDCIssuerURL, VaultID: secrets.ID, RegistryID: images.ID,
 	}, providers)
 	if err != nil {
@@ -194,28 +191,30 @@ func environment(
 		return none, err
 	}
 	return stacks.InfraOutputs{
-		Location:                   pulumi.String(s.Location).ToStringOutput(),
-		SubscriptionID:             pulumi.String(caller.SubscriptionID).ToStringOutput(),
-		TenantID:                   pulumi.String(caller.TenantID).ToStringOutput(),
-		ResourceGroupName:          group.Name,
-		VirtualNetworkID:           net.ID,
-		ClusterName:                aks.Name,
-		ClusterID:                  aks.ID,
-		OIDCIssuerURL:              aks.OIDCIssuerURL,
-		Kubeconfig:                 aks.Kubeconfig,
-		RegistryLoginServer:        images.LoginServer,
-		KeyVaultName:               secrets.Name,
-		KeyVaultURI:                secrets.URI,
-		DatabaseHost:               db.Host,
-		DatabaseName:               db.Name,
-		DatabaseUser:               db.User,
-		DatabasePasswordSecretName: db.PasswordSecretName,
-		GatewayPublicIP:            edge.PublicIP,
-		IngressIP:                  pulumi.String(s.Network.IngressIP.String()).ToStringOutput(),
-		EgressAddresses:            net.EgressAddresses.ToStringArrayOutput(),
-		LogAnalyticsWorkspaceID:    logs.WorkspaceID,
-		SecretsClientID:            workloads.Secrets.ClientID,
-		WorkloadClientID:           workloads.Application.ClientID,
-		PipelineClientID:           workloads.Pipeline.ClientID,
+		PublicInfra: stacks.PublicInfraOutputs{
+			Location:                   pulumi.String(s.Location).ToStringOutput(),
+			ResourceGroupName:          group.Name,
+			ClusterName:                aks.Name,
+			OIDCIssuerURL:              aks.OIDCIssuerURL,
+			RegistryLoginServer:        images.LoginServer,
+			PipelineClientID:           workloads.Pipeline.ClientID,
+			KeyVaultName:               secrets.Name,
+			KeyVaultURI:                secrets.URI,
+			DatabaseHost:               db.Host,
+			DatabaseName:               db.Name,
+			DatabasePasswordSecretName: db.PasswordSecretName,
+			GatewayPublicIP:            edge.PublicIP,
+			EgressAddresses:            net.EgressAddresses.ToStringArrayOutput(),
+		},
+		SubscriptionID:          pulumi.String(caller.SubscriptionID).ToStringOutput(),
+		TenantID:                pulumi.String(caller.TenantID).ToStringOutput(),
+		VirtualNetworkID:        net.ID,
+		ClusterID:               aks.ID,
+		Kubeconfig:              aks.Kubeconfig,
+		DatabaseUser:            db.User,
+		IngressIP:               pulumi.String(s.Network.IngressIP.String()).ToStringOutput(),
+		LogAnalyticsWorkspaceID: logs.WorkspaceID,
+		SecretsClientID:         workloads.Secrets.ClientID,
+		WorkloadClientID:        workloads.Application.ClientID,
 	}, nil
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/gridos/sharedinfra/infra/identity"
 	"github.com/gridos/sharedinfra/internal/mocks"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // at returns the value at a path of inputs, or null.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/cluster"
 	"github.com/gridos/sharedinfra/infra/database"
 	"github.com/gridos/sharedinfra/infra/gateway"
@@ -19,7 +18,8 @@ import (
 	"github.com/gridos/sharedinfra/infra/region"
 	"github.com/gridos/sharedinfra/infra/registry"
 	"github.com/gridos/sharedinfra/infra/vault"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/policy"
 )
 

@@ -6,15 +6,15 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/infra/identity"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/infra/scope"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // workloadArgs is what workloads needs. Every field is required.
 type workloadArgs struct {
-	Settings          Settings
-	Caller            identity.Caller
-	ResourceGroupName pulumi.StringInput
-	Tags              pulumi.StringMap
+	scope.Scope
+	Settings Settings
+	Caller   identity.Caller
 	// Issuer is the OIDC issuer of the cluster; VaultID and RegistryID are ARM ids.
 	Issuer, VaultID, RegistryID pulumi.StringInput
 }
@@ -38,7 +38,7 @@ func credentialName(subject string) string {
 // that they need. Nothing here waits for the roles: they are used long after this program has
 // ended.
 func workloads(ctx *pulumi.Context, args workloadArgs, opts ...pulumi.ResourceOption) (identities, error) {
-	names, prefix := args.Settings.Names, args.Settings.Names.Environment
+	names, prefix := args.Names, args.Names.Environment
 	pods := func(namespace, account string) []identity.Credential {
 		return []identity.Credential{{
 			Name: "kubernetes", Issuer: args.Issuer, Subject: identity.ServiceAccount(namespace, account),
@@ -69,8 +69,7 @@ func workloads(ctx *pulumi.Context, args workloadArgs, opts ...pulumi.ResourceOp
 		{&out.Pipeline, "pipeline", names.PipelineIdentity, pipelines, identity.AcrPush, args.RegistryID},
 	} {
 		workload, err := identity.NewWorkload(ctx, prefix+"-"+w.part, identity.WorkloadArgs{
-			Name: w.name, Location: args.Settings.Location, ResourceGroupName: args.ResourceGroupName, Tags: args.Tags,
-			Credentials: w.credentials,
+			Scope: args.Scope, Name: w.name, Credentials: w.credentials,
 		}, opts...)
 		if err != nil {
 			return identities{}, err

@@ -8,9 +8,8 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/infra/monitoring"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/infra/scope"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Settings is the configuration of the registry.
@@ -52,14 +51,8 @@ func Load(r *config.Reader, d Settings) Settings {
 
 // Args is what a Registry needs. Every field is required.
 type Args struct {
-	Names             naming.Names
-	Settings          Settings
-	Location          string
-	ResourceGroupName pulumi.StringInput
-	Tags              pulumi.StringMap
-	Diagnostics       monitoring.Sink
-	// Protect refuses to delete the registry.
-	Protect bool
+	scope.Scope
+	Settings Settings
 }
 
 // Registry is the container registry of one environment.
@@ -84,7 +77,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	}
 	r.ID = registry.ID().ToStringOutput()
 	r.LoginServer = registry.LoginServer
-	if err := args.Diagnostics.Watch(ctx, name+"-registry", r.ID, monitoring.LogsAndMetrics, pulumi.Parent(r)); err != nil {
+	if err := args.Diagnostics.Watch(ctx, name+"-registry", r.ID, scope.LogsAndMetrics, pulumi.Parent(r)); err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
 	return r, ctx.RegisterResourceOutputs(r, pulumi.Map{"id": r.ID, "loginServer": r.LoginServer})

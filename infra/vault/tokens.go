@@ -10,6 +10,8 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/gridos/sharedinfra/infra/scope"
 )
 
 const (
@@ -42,10 +44,9 @@ func checkSenders(senders []string) error {
 
 // TokensArgs is what NewTokens needs. Every field is required.
 type TokensArgs struct {
+	scope.Scope
 	// SecretName is the name in the vault.
-	SecretName        string
-	ResourceGroupName pulumi.StringInput
-	Tags              pulumi.StringMap
+	SecretName string
 }
 
 // NewTokens registers one secret with two tokens of each sender, as lines of the sender's name and

@@ -7,10 +7,9 @@ import (
 	azure "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
 	"github.com/gridos/sharedinfra/infra/identity"
-	"github.com/gridos/sharedinfra/infra/monitoring"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/infra/scope"
+	"github.com/gridos/sharedinfra/internal/config"
 )
 
 // Settings is the configuration of the vault.
@@ -41,22 +40,16 @@ func Load(r *config.Reader, d Settings) Settings {
 
 // Args is what a Vault needs. Every field is required.
 type Args struct {
-	Names             naming.Names
-	Settings          Settings
-	Location          string
-	Caller            identity.Caller
-	Deployer          identity.Principal
-	ResourceGroupName pulumi.StringInput
-	Tags              pulumi.StringMap
+	scope.Scope
+	Settings Settings
+	Caller   identity.Caller
+	Deployer identity.Principal
 	// AuthorizedRanges are the public addresses (CIDRs) that reach a vault which is not private.
 	AuthorizedRanges []string
 	// NodesSubnetID is the ARM id of the subnet whose nodes reach a vault which is not private.
 	NodesSubnetID pulumi.StringInput
 	// NetworkSettled is what such a vault waits for: Azure refuses it while it works on a subnet of the network (rule N10).
 	NetworkSettled pulumi.Resource
-	Diagnostics    monitoring.Sink
-	// Protect refuses to delete the vault.
-	Protect bool
 }
 
 // Vault is the key vault of one environment.
@@ -111,7 +104,7 @@ func (v *Vault) provision(ctx *pulumi.Context, name string, args Args) error {
 	v.Name = vault.Name
 	v.URI = vault.Properties.VaultUri()
 	v.Access = []pulumi.Resource{access}
-	return args.Diagnostics.Watch(ctx, name+"-vault", v.ID, monitoring.LogsAndMetrics, pulumi.Parent(v))
+	return args.Diagnostics.Watch(ctx, name+"-vault", v.ID, scope.LogsAndMetrics, pulumi.Parent(v))
 }
 
 func properties(args Args) azure.VaultPropertiesArgs {

@@ -6,6 +6,7 @@ package mocks
 import (
 	"context"
 	"maps"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -14,8 +15,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -251,6 +252,8 @@ func fill(outputs []stacks.Output, values map[string]any) map[string]any {
 		case o.Key == "contractVersion":
 		case o.Secret:
 			filled[o.Key] = Secret("the secret " + o.Key)
+		case o.Type == reflect.TypeFor[[]string]():
+			filled[o.Key] = []any{"one of the " + o.Key}
 		default:
 			filled[o.Key] = "the " + o.Key
 		}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // The resource types of the kinds that Kubernetes itself brings, in the Kubernetes provider's schema.
@@ -129,7 +129,7 @@ func register(
 	}
 	var registered Object
 	// Without the version and without a provider the engine would take any plugin that it finds.
-	opts = append([]pulumi.ResourceOption{pulumi.Version(plugins.Kubernetes)}, opts...)
+	opts = append([]pulumi.ResourceOption{pulumi.Version(versions.Kubernetes)}, opts...)
 	if err := ctx.RegisterResource(token, name, in, &registered, opts...); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/internal/object"
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // monitor keeps the registrations, as the engine would receive them, and answers with the inputs.
@@ -82,7 +82,7 @@ func TestUnit_ObjectsAreRegisteredAsTheSDKDoes(t *testing.T) {
 			})
 			assert.Equal(t, token, m.registered.TypeToken)
 			assert.Equal(t, test.inputs, m.registered.Inputs.Mappable())
-			assert.Equal(t, plugins.Kubernetes, m.registered.RegisterRPC.GetVersion())
+			assert.Equal(t, versions.Kubernetes, m.registered.RegisterRPC.GetVersion())
 		})
 	}
 }

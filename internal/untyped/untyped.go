@@ -13,6 +13,15 @@ import (
 // so that a caller can add an output to it. MapOf returns an error if JSON does not write value as
 // an object.
 func MapOf(value any) (pulumi.Map, error) {
+	plain, err := PlainOf(value)
+	if err != nil {
+		return nil, err
+	}
+	return mapOf(plain), nil
+}
+
+// PlainOf is MapOf in the free form that JSON decodes objects into.
+func PlainOf(value any) (map[string]any, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
 		return nil, fmt.Errorf("%T cannot be written as JSON: %w", value, err)
@@ -21,7 +30,7 @@ func MapOf(value any) (pulumi.Map, error) {
 	if err := json.Unmarshal(text, &plain); err != nil {
 		return nil, fmt.Errorf("%T is no object in JSON: %w", value, err)
 	}
-	return mapOf(plain), nil
+	return plain, nil
 }
 
 func mapOf(plain map[string]any) pulumi.Map {

@@ -193,14 +193,15 @@ func install(ctx *pulumi.Context, want desired, infras, own pulumi.StringOutput)
 func exportInfra(ctx *pulumi.Context, clusterName pulumi.StringOutput) error {
 	var outputs stacks.InfraOutputs
 	fields := reflect.ValueOf(&outputs).Elem()
-	for i := range fields.NumField() {
-		switch fields.Field(i).Interface().(type) {
+	for _, f := range reflect.VisibleFields(fields.Type()) {
+		field := fields.FieldByIndex(f.Index)
+		switch field.Interface().(type) {
 		case pulumi.StringOutput:
-			fields.Field(i).Set(reflect.ValueOf(pulumi.String(fields.Type().Field(i).Name).ToStringOutput()))
+			field.Set(reflect.ValueOf(pulumi.String(f.Name).ToStringOutput()))
 		case pulumi.IntOutput:
-			fields.Field(i).Set(reflect.ValueOf(pulumi.Int(1).ToIntOutput()))
+			field.Set(reflect.ValueOf(pulumi.Int(1).ToIntOutput()))
 		case pulumi.StringArrayOutput:
-			fields.Field(i).Set(reflect.ValueOf(pulumi.StringArray{}.ToStringArrayOutput()))
+			field.Set(reflect.ValueOf(pulumi.StringArray{}.ToStringArrayOutput()))
 		}
 	}
 	outputs.ClusterName = clusterName

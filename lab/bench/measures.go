@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/bench/figures"
 	"github.com/gridos/sharedinfra/lab/bench/makespan"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // measure is something that can be measured by itself.

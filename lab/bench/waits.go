@@ -10,9 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // analysisTemplates is the resource of Argo Rollouts' kind AnalysisTemplate.

@@ -11,8 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/proofs/scratch"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // Scripts and people rely on verbs, exit codes, texts and JSON. Each script of testdata is one

@@ -34,18 +34,18 @@ import (
 
 	apps "github.com/gridos/sharedinfra/apps/program"
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
 	infra "github.com/gridos/sharedinfra/infra/program"
 	"github.com/gridos/sharedinfra/internal/cli"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/manifests"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/lab/proofs/scratch"
-	"github.com/gridos/sharedinfra/naming"
-	published "github.com/gridos/sharedinfra/program"
+	"github.com/gridos/sharedinfra/published"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -11,14 +11,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/changes"
 	"github.com/gridos/sharedinfra/internal/rendered"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // The branch renames a subnet, bumps a chart and adds an Application: in code, in a default and in a stack's file.
 var branch = []struct{ file, old, made string }{
-	{"naming/naming.go", `SubnetEndpoints = "endpoints"`, `SubnetEndpoints = "private"`},
-	{"bootstrap/argocd/settings.go", `helm.LoadChart(r, "argocd", "argo-cd", "10.1.1")`, `helm.LoadChart(r, "argocd", "argo-cd", "10.1.2")`},
+	{"internal/naming/naming.go", `SubnetEndpoints = "endpoints"`, `SubnetEndpoints = "private"`},
+	{"internal/versions/charts.go", `Version: "` + versions.ArgoCD.Version + `"`, `Version: "10.1.2"`},
 	{"applications/gridos/base/disruption-budget.yaml", "maxUnavailable: 1\n", "maxUnavailable: 2\n"},
 	{
 		"apps/Pulumi.dev.yaml", "config:\n",
@@ -62,7 +63,7 @@ func TestCluster_DiffTellsExactlyWhatABranchChanges(t *testing.T) {
 	assert.Equal(t, changes.Update, release.Op)
 	require.Len(t, release.Properties, 1)
 	assert.Equal(t, "version", release.Properties[0].Path)
-	assert.Contains(t, release.Properties[0].Old, "10.1.1")
+	assert.Contains(t, release.Properties[0].Old, versions.ArgoCD.Version)
 	assert.Contains(t, release.Properties[0].New, "10.1.2")
 
 	assert.Equal(t, "kubernetes:argoproj.io/v1alpha1:Application", application.Type)

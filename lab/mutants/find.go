@@ -21,7 +21,7 @@ const module = "github.com/gridos/sharedinfra"
 // conditions.
 var (
 	programs = []string{"infra", "bootstrap", "apps"}
-	judges   = []string{"policy", "changes", "pipeline"}
+	judges   = []string{"policy", "internal/changes", "pipeline"}
 )
 
 // mutant is one change of one place.

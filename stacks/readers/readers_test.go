@@ -201,8 +201,8 @@ func readInGo(t *testing.T, table []attempt) []reading {
 			}
 			values := map[string]any{}
 			fields := reflect.ValueOf(published)
-			for at, o := range stacks.OutputsOf[stacks.PublishedOutputs]() {
-				output, ok := fields.Field(at).Interface().(pulumi.Output)
+			for _, o := range stacks.OutputsOf[stacks.PublishedOutputs]() {
+				output, ok := fields.FieldByName(o.Field).Interface().(pulumi.Output)
 				require.True(t, ok, o.Key)
 				result, err := internals.UnsafeAwaitOutput(ctx.Context(), output)
 				if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"github.com/gridos/sharedinfra/plugins"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // Like returns a program that registers as many resources as a state has, with the same parents and
@@ -79,7 +79,7 @@ func newCluster(ctx *pulumi.Context, r apitype.ResourceV3, kubeconfig string) (*
 	return kubernetes.NewProvider(ctx, "cluster", &kubernetes.ProviderArgs{
 		Kubeconfig:            pulumi.ToSecret(pulumi.String(kubeconfig)).(pulumi.StringOutput),
 		EnableServerSideApply: pulumi.Bool(fmt.Sprint(r.Inputs["enableServerSideApply"]) != "false"),
-	}, pulumi.Version(plugins.Kubernetes))
+	}, pulumi.Version(versions.Kubernetes))
 }
 
 func configMap(ctx *pulumi.Context, name string, options ...pulumi.ResourceOption) (pulumi.Resource, error) {
@@ -100,7 +100,7 @@ func component(ctx *pulumi.Context, token, name string, options ...pulumi.Resour
 }
 
 func newProvider(ctx *pulumi.Context) (*random.Provider, error) {
-	return random.NewProvider(ctx, "nothing", nil, pulumi.Version(plugins.Random))
+	return random.NewProvider(ctx, "nothing", nil, pulumi.Version(versions.Random))
 }
 
 func nothing(ctx *pulumi.Context, name string, options ...pulumi.ResourceOption) (pulumi.Resource, error) {

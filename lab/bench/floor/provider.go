@@ -8,8 +8,8 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
-	"github.com/gridos/sharedinfra/plugins"
 )
 
 // token is the type of an empty resource. It belongs to the package random, to which the engine is
@@ -21,7 +21,7 @@ type provider struct{ providers.Base }
 // Provider returns the provider of empty resources. The engine must be attached to it under the
 // name random.
 func Provider() pulumirpc.ResourceProviderServer {
-	return &provider{Base: providers.Base{Package: "random", Version: plugins.Random}}
+	return &provider{Base: providers.Base{Package: "random", Version: versions.Random}}
 }
 
 // Check accepts all inputs.

@@ -13,8 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // argocd defines how the components of Argo CD are run. They get the environment that the release

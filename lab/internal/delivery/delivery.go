@@ -20,10 +20,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // Names of the components, as their pods are called.

@@ -17,9 +17,9 @@ import (
 
 	"github.com/gridos/sharedinfra/apps/boundary"
 	apps "github.com/gridos/sharedinfra/apps/program"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/naming"
-	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -30,7 +30,7 @@ func TestEngine_APreviewRefusesWhatIsNoApplication(t *testing.T) {
 		"kubernetes:core/v1:ConfigMap": func(ctx *pulumi.Context) error {
 			cluster, err := kubernetes.NewProvider(ctx, "another", &kubernetes.ProviderArgs{
 				Kubeconfig: pulumi.String(unreachable),
-			}, pulumi.Version(plugins.Kubernetes))
+			}, pulumi.Version(versions.Kubernetes))
 			if err != nil {
 				return err
 			}
@@ -40,7 +40,7 @@ func TestEngine_APreviewRefusesWhatIsNoApplication(t *testing.T) {
 			return err
 		},
 		"pulumi:providers:random": func(ctx *pulumi.Context) error {
-			_, err := random.NewProvider(ctx, "intruder", nil, pulumi.Version(plugins.Random))
+			_, err := random.NewProvider(ctx, "intruder", nil, pulumi.Version(versions.Random))
 			return err
 		},
 		"some:component:Type": func(ctx *pulumi.Context) error {
@@ -103,7 +103,7 @@ func TestEngine_AClusterThatIsNotReadyIsOneClearSentence(t *testing.T) {
 			answer = `{"items": [{"metadata": {"name": "gridos"}, "spec": {` + here + `"gridos"}],` +
 				`"sourceRepos": ["https://github.com/other/fork.git"]}},` +
 				`{"metadata": {"name": "platform"}, "spec": {` + here + `"monitoring"}],` +
-				`"sourceRepos": ["` + naming.MonitoringChartsURL + `"], "clusterResourceWhitelist": [{"kind": "Namespace"}]}}]}`
+				`"sourceRepos": ["` + versions.Prometheus.Repository + `"], "clusterResourceWhitelist": [{"kind": "Namespace"}]}}]}`
 		}
 		_, err := w.Write([]byte(answer))
 		assert.NoError(t, err)

@@ -19,6 +19,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/argocluster"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/cloudcontroller"
@@ -26,7 +28,6 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -236,7 +237,7 @@ func bootstrapAttempts(t *testing.T, up *living) []attempt {
 		{key: "notificationsTeamsUrl", to: secret("https://example.org/teams")},
 		{key: "notificationsWebhookUrl", to: secret("https://example.org/webhook")},
 		{key: "sourceRepositories", to: []string{naming.RepositoryURL, otherRepository, "https://github.com/gridos/third.git"}},
-		{key: "platformRepositories", to: []string{naming.RepositoryURL, naming.MonitoringChartsURL, "https://charts.example.org"}},
+		{key: "platformRepositories", to: []string{naming.RepositoryURL, versions.Prometheus.Repository, "https://charts.example.org"}},
 		{key: "platformNamespaces", to: []string{"monitoring", "more"}},
 		{key: "keepUsedProjects", to: false},
 		{key: "syncWindowSchedule", to: "0 9 * * 1-5"},

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -70,7 +70,7 @@ func (i input) lines(there []byte) string {
 // variables agree.
 func TestUnit_WhatIsWrittenArrivesOrIsRefused(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../../config/projectfile/testdata/written.yaml")
+	text, err := os.ReadFile("../../../internal/config/projectfile/testdata/written.yaml")
 	require.NoError(t, err)
 	var rows []input
 	require.NoError(t, yaml.Unmarshal(text, &rows))

@@ -8,11 +8,11 @@ import (
 
 	apps "github.com/gridos/sharedinfra/apps/program"
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
 	infra "github.com/gridos/sharedinfra/infra/program"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
-	published "github.com/gridos/sharedinfra/program"
+	"github.com/gridos/sharedinfra/published"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gridos/sharedinfra/config"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
-	"github.com/gridos/sharedinfra/plugins"
 	"github.com/gridos/sharedinfra/policy"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -36,7 +36,7 @@ func guarded(t *testing.T, program func(ctx *pulumi.Context, provider pulumi.Res
 		return policy.Guard(ctx, settings, func(ctx *pulumi.Context) error {
 			provider, err := azurenative.NewProvider(ctx, "azure", &azurenative.ProviderArgs{
 				Location: pulumi.String("westeurope"),
-			}, pulumi.Version(plugins.AzureNative))
+			}, pulumi.Version(versions.AzureNative))
 			if err != nil {
 				return err
 			}

@@ -11,9 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // reconfigure changes the configuration of the lab's environment by a commit, and waits until Argo

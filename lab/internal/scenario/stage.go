@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
@@ -19,7 +20,6 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/image"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // Options say where scenarios are played, and with which programs.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
-	"github.com/gridos/sharedinfra/config"
-	"github.com/gridos/sharedinfra/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/lab/internal/offline/charts"
 	"github.com/gridos/sharedinfra/stacks"

@@ -16,6 +16,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
@@ -25,7 +26,6 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/proofs/integrity"
 	"github.com/gridos/sharedinfra/lab/proofs/labcli"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // Drill is a disaster.

@@ -16,7 +16,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/gridos/sharedinfra/changes"
+	"github.com/gridos/sharedinfra/internal/changes"
 )
 
 // format is the version of the plan's file. It changes when a newer program would read the plan of

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 	"github.com/gridos/sharedinfra/pipeline/internal/github"
 	"github.com/gridos/sharedinfra/pipeline/internal/overlay"

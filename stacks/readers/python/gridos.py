@@ -37,10 +37,10 @@ class Published:
     """Azure region, such as francecentral"""
 
     resource_group_name: str
-    """resource group of the environment"""
+    """name of the environment's resource group"""
 
     cluster_name: str
-    """AKS cluster"""
+    """name of the AKS cluster"""
 
     oidc_issuer_url: str
     """issuer that federated credentials of workloads name, to the letter"""
@@ -52,19 +52,19 @@ class Published:
     """client id of the identity that pushes images"""
 
     key_vault_name: str
-    """key vault"""
+    """name of the key vault"""
 
     key_vault_uri: str
-    """its https address"""
+    """https address of the key vault"""
 
     database_host: str
     """private host name of the PostgreSQL server"""
 
     database_name: str
-    """the application's database"""
+    """name of the application's database"""
 
     database_password_secret_name: str
-    """name, in the key vault, of the secret with its password"""
+    """name, in the key vault, of the secret with the password of the database server"""
 
     gateway_public_ip: str
     """address at which clients reach the environment"""

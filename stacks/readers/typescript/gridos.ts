@@ -16,9 +16,9 @@ export interface Published {
   readonly environment: string;
   /** Azure region, such as francecentral */
   readonly location: string;
-  /** resource group of the environment */
+  /** name of the environment's resource group */
   readonly resourceGroupName: string;
-  /** AKS cluster */
+  /** name of the AKS cluster */
   readonly clusterName: string;
   /** issuer that federated credentials of workloads name, to the letter */
   readonly oidcIssuerUrl: string;
@@ -26,15 +26,15 @@ export interface Published {
   readonly registryLoginServer: string;
   /** client id of the identity that pushes images */
   readonly pipelineClientId: string;
-  /** key vault */
+  /** name of the key vault */
   readonly keyVaultName: string;
-  /** its https address */
+  /** https address of the key vault */
   readonly keyVaultUri: string;
   /** private host name of the PostgreSQL server */
   readonly databaseHost: string;
-  /** the application's database */
+  /** name of the application's database */
   readonly databaseName: string;
-  /** name, in the key vault, of the secret with its password */
+  /** name, in the key vault, of the secret with the password of the database server */
   readonly databasePasswordSecretName: string;
   /** address at which clients reach the environment */
   readonly gatewayPublicIp: string;

@@ -8,9 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/apitest"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // The application's own HorizontalPodAutoscaler judges the pods of its Rollout, and scales it when users ask for more.

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // The revisions of the cases. A step is the time between two scrapes, 15 seconds.

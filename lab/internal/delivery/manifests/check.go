@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/gridos/sharedinfra/bootstrap/appproject"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // Check returns the mistakes in the objects of an overlay of the application, a Problem each,

@@ -21,12 +21,12 @@ import (
 
 	"github.com/gridos/sharedinfra/bootstrap/edge"
 	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/apitest"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/cloudcontroller"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
-	"github.com/gridos/sharedinfra/naming"
 	"github.com/gridos/sharedinfra/stacks"
 )
 

@@ -14,8 +14,8 @@ import (
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
-	"github.com/gridos/sharedinfra/naming"
 )
 
 // gateway has the counters of a pod of the mesh's gateway. The metric and its labels are Istio's

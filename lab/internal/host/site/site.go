@@ -18,8 +18,8 @@ import (
 	"github.com/gofrs/flock"
 	"golang.org/x/mod/modfile"
 
-	"github.com/gridos/sharedinfra/config/projectfile"
-	"github.com/gridos/sharedinfra/naming"
+	"github.com/gridos/sharedinfra/internal/config/projectfile"
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 const (

@@ -16,14 +16,13 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/gridos/sharedinfra/internal/versions"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
 )
 
 const (
 	// token is the only resource type that is served.
 	token = "random:index/randomPassword:RandomPassword"
-	// version is the version of the plugin that this provider stands in for.
-	version = "4.19.0"
 	// passwordID is the id of every RandomPassword. The password itself must not be the id, because
 	// ids are not encrypted.
 	passwordID = "none"
@@ -33,7 +32,7 @@ const (
 
 // New returns a provider for the Pulumi package random. It holds no state.
 func New() pulumirpc.ResourceProviderServer {
-	return &provider{Base: providers.Base{Package: "random", Version: version}}
+	return &provider{Base: providers.Base{Package: "random", Version: versions.Random}}
 }
 
 type provider struct {
@@ -76,7 +75,7 @@ func (p *provider) Check(_ context.Context, request *pulumirpc.CheckRequest) (*p
 			continue
 		}
 		if wanted := typeOf(key); wanted == "" {
-			fail(string(key), "RandomPassword has no input %q; see the inputs of pulumi-random %s", key, version)
+			fail(string(key), "RandomPassword has no input %q; see the inputs of pulumi-random %s", key, versions.Random)
 		} else if value.TypeString() != wanted {
 			fail(string(key), "%s is a %s; it must be a %s", key, value.TypeString(), wanted)
 		}
