@@ -22,18 +22,21 @@ func TestUnit_AnEditOfTheApplicationDiffersInExactlyTheseObjects(t *testing.T) {
 	}{
 		"a budget goes": {
 			"gridos/base/kustomization.yaml", "- disruption-budget.yaml\n", "",
-			[]string{"risky delete PodDisruptionBudget gridos/gridos"}, nil,
+			[]string{"risky delete PodDisruptionBudget gridos/gridos"},
+			nil,
 		},
 		"an image in one environment": {
 			overlays + "dev/kustomization.yaml", "newTag: dev-0000000", "newTag: dev-abcdefa",
 			[]string{
 				"plain update CronJob gridos/gridos-migrate", "plain update CronJob gridos/gridos-smoke",
 				"plain update Rollout gridos/gridos",
-			}, nil,
+			},
+			nil,
 		},
 		"fewer pods in another": {
 			overlays + "prod/kustomization.yaml", "value: 5\n", "value: 2\n",
-			nil, []string{"risky update HorizontalPodAutoscaler gridos/gridos"},
+			nil,
+			[]string{"risky update HorizontalPodAutoscaler gridos/gridos"},
 		},
 		"a comment": {"gridos/base/service.yaml", "# The two ends", "# Both ends", nil, nil},
 	} {

@@ -97,9 +97,11 @@ func TestUnit_ConditionsAreThoseOfGitHub(t *testing.T) {
 			assert.Equal(t, one.want, holds, "%q when all goes %s", text, name)
 		}
 	}
-	for _, text := range []string{"vars.", "${{ a", "noSuchFunction('a')", "noSuchFunction('a').*.b", "contains()", "fromJSON('{')",
+	for _, text := range []string{
+		"vars.", "${{ a", "noSuchFunction('a')", "noSuchFunction('a').*.b", "contains()", "fromJSON('{')",
 		"fromJSON('{') == 1", "1 == fromJSON('{')", "contains(fromJSON('{'), 'a')", "contains('a', fromJSON('{'))", "!fromJSON('{')",
-		"fromJSON('{') && true", "true && fromJSON('{')", "fromJSON('{')[0]", "vars[fromJSON('{')]", "fromJSON('{').a", "fromJSON('{').*.a"} {
+		"fromJSON('{') && true", "true && fromJSON('{')", "fromJSON('{')[0]", "vars[fromJSON('{')]", "fromJSON('{').a", "fromJSON('{').*.a",
+	} {
 		_, err := condition(text, well)
 		require.Error(t, err, text)
 	}

@@ -248,13 +248,17 @@ func TestUnit_EachRequestThatFailsEndsTheCall(t *testing.T) {
 		g.Pulls = []*gogithub.PullRequest{
 			githubtest.Pull(7, "fork/sharedinfra", "feature", sha, "main"), githubtest.Pull(8, githubtest.Repository, "promote/test", sha, "main"),
 		}
-		g.Comments[5] = []*gogithub.IssueComment{comment(1, person("dev"), "<!-- "+marker+" -->\nby a person"),
-			comment(2, githubtest.Bot, "<!-- "+marker+" -->\nold")}
+		g.Comments[5] = []*gogithub.IssueComment{
+			comment(1, person("dev"), "<!-- "+marker+" -->\nby a person"),
+			comment(2, githubtest.Bot, "<!-- "+marker+" -->\nold"),
+		}
 		text := "<!-- " + marker + " -->\nold"
 		g.Issues = []*gogithub.Issue{{Number: gogithub.Ptr(1), State: gogithub.Ptr("open"), User: githubtest.Bot, Body: &text}}
 		g.Files = map[int][]string{7: {"a", "b", "c", "d"}}
-		g.Runs = []*gogithub.WorkflowRun{{ID: gogithub.Ptr(int64(1)), HeadSHA: gogithub.Ptr(sha), RunNumber: gogithub.Ptr(1),
-			Status: gogithub.Ptr("completed")}}
+		g.Runs = []*gogithub.WorkflowRun{{
+			ID: gogithub.Ptr(int64(1)), HeadSHA: gogithub.Ptr(sha), RunNumber: gogithub.Ptr(1),
+			Status: gogithub.Ptr("completed"),
+		}}
 		g.Jobs = map[int64][]*gogithub.WorkflowJob{1: {{ID: gogithub.Ptr(int64(2)), Name: gogithub.Ptr("guard")}}}
 		g.OfCommit[sha] = nil
 		return g, g.Client(t)
