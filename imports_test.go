@@ -135,7 +135,7 @@ func TestUnit_TheLabHasOneDoorToEach(t *testing.T) {
 		},
 	}
 	used := map[string]bool{}
-	require.NoError(t, filepath.WalkDir("lab", func(path string, entry fs.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir("lab", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 			return err
 		}

@@ -2,30 +2,34 @@ package stacks
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-// The types of the outputs. S, I and L stand for a text, a number and a list of texts: as Outputs
-// they are Pulumi outputs, as Values they are plain. A field's comment is what
+// The types of the outputs, of which a program exports and reads the Outputs; Values are the same as
+// plain values. S, I and L stand for a text, a number and a list of texts. A field's comment is what
 // docs/CONSUMING_OUTPUTS.md says about a published output.
 type (
-	// InfraOutputs is InfraContract as a program exports and reads it, InfraValues as plain values.
+	// InfraOutputs is InfraContract as Pulumi's outputs.
 	InfraOutputs = InfraContract[pulumi.StringOutput, pulumi.IntOutput, pulumi.StringArrayOutput]
-	InfraValues  = InfraContract[string, int, []string]
-	// BootstrapOutputs is BootstrapContract as a program exports and reads it, BootstrapValues as
-	// plain values.
+	// InfraValues is InfraContract as plain values.
+	InfraValues = InfraContract[string, int, []string]
+	// BootstrapOutputs is BootstrapContract as Pulumi's outputs.
 	BootstrapOutputs = BootstrapContract[pulumi.StringOutput, pulumi.IntOutput]
-	BootstrapValues  = BootstrapContract[string, int]
-	// AppsOutputs is AppsContract as a program exports and reads it, AppsValues as plain values.
+	// BootstrapValues is BootstrapContract as plain values.
+	BootstrapValues = BootstrapContract[string, int]
+	// AppsOutputs is AppsContract as Pulumi's outputs.
 	AppsOutputs = AppsContract[pulumi.StringOutput, pulumi.IntOutput, pulumi.StringArrayOutput]
-	AppsValues  = AppsContract[string, int, []string]
-	// PublishedOutputs is PublishedContract as a program exports and reads it, PublishedValues as
-	// plain values.
+	// AppsValues is AppsContract as plain values.
+	AppsValues = AppsContract[string, int, []string]
+	// PublishedOutputs is PublishedContract as Pulumi's outputs.
 	PublishedOutputs = PublishedContract[pulumi.StringOutput, pulumi.IntOutput, pulumi.StringArrayOutput]
-	PublishedValues  = PublishedContract[string, int, []string]
+	// PublishedValues is PublishedContract as plain values.
+	PublishedValues = PublishedContract[string, int, []string]
 
-	// PublicInfraOutputs, PublicBootstrapOutputs and PublicAppsOutputs are the parts that the root
-	// project publishes.
-	PublicInfraOutputs     = PublicInfra[pulumi.StringOutput, pulumi.StringArrayOutput]
+	// PublicInfraOutputs is the part of gridos-infra's outputs that the root project publishes.
+	PublicInfraOutputs = PublicInfra[pulumi.StringOutput, pulumi.StringArrayOutput]
+	// PublicBootstrapOutputs is the part of gridos-bootstrap's outputs that the root project
+	// publishes.
 	PublicBootstrapOutputs = PublicBootstrap[pulumi.StringOutput]
-	PublicAppsOutputs      = PublicApps[pulumi.StringArrayOutput]
+	// PublicAppsOutputs is the part of gridos-apps' outputs that the root project publishes.
+	PublicAppsOutputs = PublicApps[pulumi.StringArrayOutput]
 )
 
 // PublicInfra is what gridos-infra exports and the root project publishes.

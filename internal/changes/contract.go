@@ -31,7 +31,8 @@ func Broken(reports []Report) []string {
 	var lines []string
 	for _, change := range contractOf(reports) {
 		for _, b := range change.Refused() {
-			lines = append(lines, fmt.Sprintf("%s.%s %s%s. %s", b.Project, b.Output, b.What, consumersOf(b, len(b.Consumers), printable), b.Refused))
+			lines = append(lines, fmt.Sprintf("%s.%s %s%s. %s",
+				b.Project, b.Output, b.What, consumersOf(b, len(b.Consumers), printable), b.Refused))
 		}
 	}
 	return lines

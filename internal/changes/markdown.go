@@ -148,7 +148,8 @@ func (r Report) writeAlarms(out *printer, heading string) {
 			labels = append(labels, code(ConsentPrefix+consent))
 		}
 		if r.Consent() == "" {
-			out.line("> A person who may decide that has to consent to exactly these changes: on a pull request with the label %s.", labels[0])
+			out.line("> A person who may decide that has to consent to exactly these changes: on a pull request with the label %s.",
+				labels[0])
 			return
 		}
 		out.line("> A person who may decide that has to consent to exactly these changes: on a pull request with the label %s, in a "+

@@ -268,18 +268,19 @@ func sameFiles(one, other string) (bool, error) {
 
 func filesIn(folder string) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && path == folder {
-			return nil
-		}
+	root, err := os.OpenRoot(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return files, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		name, err := filepath.Rel(folder, path)
-		if err != nil {
-			return err
-		}
-		files[name], err = os.ReadFile(path)
+		files[filepath.FromSlash(path)], err = fs.ReadFile(root.FS(), path)
 		return err
 	})
 	return files, err

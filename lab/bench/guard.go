@@ -36,8 +36,8 @@ func guardCommand() *cobra.Command {
 		Use:   "guard [MEASURE...]",
 		Short: "Measure the cheap ratios, and fail if one has passed its recorded bound",
 		Long: `Measures warm previews (preview) and the creation of environments (makespan) next to the engine alone, and compares
-each ratio with its bound in lab/bench/bounds.json. A time by itself is never judged: it tells of the machine. The previews run in the lab of
-this checkout if it is up, and otherwise bring it up and take it down.
+each ratio with its bound in lab/bench/bounds.json. A time by itself is never judged: it tells of the machine. The
+previews run in the lab of this checkout if it is up, and otherwise bring it up and take it down.
 
 Exit codes: 0 all are within their bounds, 1 one is not, or nothing could be measured.`,
 		Example:   "  go run ./lab/bench guard\n  go run ./lab/bench guard preview --rounds 5",

@@ -172,7 +172,8 @@ func (r *registry) entry(node *yaml.Node) (Consumer, lines, bool) {
 	}
 	c := Consumer{Repository: text("repository"), Project: text("project"), Language: text("language"), Contact: text("contact")}
 	if c.Repository != "" && !strings.HasPrefix(c.Repository, "https://") {
-		r.mistake(values["repository"].Line, "%q is no address; write the repository's, such as https://github.com/owner/name", c.Repository)
+		r.mistake(values["repository"].Line, "%q is no address; write the repository's, such as https://github.com/owner/name",
+			c.Repository)
 	}
 	if c.Language != "" && !slices.Contains(Languages(), c.Language) {
 		r.mistake(values["language"].Line, "there is no language %q%s; it is one of %s",

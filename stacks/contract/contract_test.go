@@ -42,7 +42,7 @@ func changed(t *testing.T, at contract.At, edit func(*contract.Contract)) contra
 
 func TestUnit_TheRegistryHasOnlyConsumersOfOutputsThatExist(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, stacks.Published.Name, contract.Published)
+	assert.Equal(t, contract.Published, stacks.Published.Name)
 	text, err := os.ReadFile(filepath.Join(root, contract.ConsumersFile))
 	require.NoError(t, err)
 	consumers, err := contract.Consumers(text, shipped(t).Contract)
@@ -202,7 +202,7 @@ func TestUnit_EveryMutantOfTheContractIsRefusedWithItsConsumers(t *testing.T) {
 			require.NotNil(t, change, id)
 			refused := change.Refused()
 			require.Len(t, refused, 1, id)
-			assert.Equal(t, of[id], [2]string{refused[0].Project, refused[0].Output}, id)
+			assert.Equal(t, [2]string{refused[0].Project, refused[0].Output}, of[id], id)
 			var want []string
 			for _, c := range at.Consumers {
 				if of[id][0] == contract.Published && slices.Contains(c.Outputs, of[id][1]) {

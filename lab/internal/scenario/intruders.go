@@ -253,7 +253,8 @@ func foreignServiceAccount(ctx context.Context, s *Stage) (evidence string, err 
 		return "", err
 	}
 	accounts := s.cluster.Core.CoreV1().ServiceAccounts(naming.NamespaceGridOS)
-	stores, wanted := s.cluster.Objects.Resource(clusterSecretStores), s.cluster.Objects.Resource(externalSecrets).Namespace(naming.NamespaceGridOS)
+	stores := s.cluster.Objects.Resource(clusterSecretStores)
+	wanted := s.cluster.Objects.Resource(externalSecrets).Namespace(naming.NamespaceGridOS)
 	defer func() {
 		back, cancel := soon(context.WithoutCancel(ctx))
 		defer cancel()

@@ -450,7 +450,8 @@ func (s *secrets) report(ctx context.Context, wanted *unstructured.Unstructured,
 	}
 	status["conditions"] = []any{condition}
 	wanted.Object["status"] = status
-	_, err = s.cluster.Objects.Resource(externalSecretKind).Namespace(wanted.GetNamespace()).UpdateStatus(ctx, wanted, metav1.UpdateOptions{})
+	_, err = s.cluster.Objects.Resource(externalSecretKind).Namespace(wanted.GetNamespace()).
+		UpdateStatus(ctx, wanted, metav1.UpdateOptions{})
 	return err
 }
 

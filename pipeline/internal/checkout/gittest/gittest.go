@@ -38,7 +38,7 @@ if [ "$left" = 1 ]; then
 fi
 exec '%[3]s' "$@"
 `, g.count, Said, program)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o700)) //nolint:gosec // Git runs it
 	g.FailAt(0)
 	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return g
