@@ -70,6 +70,7 @@ go build -o bin/pipeline ./pipeline.)`,
 		Example: `  go run ./pipeline preflight -s dev       can the subscription take dev?
   go run ./pipeline preview -s dev         what would an update change in the real dev?
   go run ./pipeline drift -s prod          what have others changed in it?
+  go run ./pipeline manifests --help       what does an edit of the manifests change in the cluster?
   go run ./pipeline plan -s dev            write down what an update would do, for an approval
   go run ./pipeline deploy --help          update the four projects in order, as approved
   go run ./pipeline smoke --help           send a request by the way that users take
@@ -79,7 +80,7 @@ go build -o bin/pipeline ./pipeline.)`,
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(previewCommand(), driftCommand(), planCommand(), deployCommand(), reportCommand(), guardCommand(), consentsCommand(),
+	root.AddCommand(previewCommand(), driftCommand(), manifestsCommand(), planCommand(), deployCommand(), reportCommand(), guardCommand(), consentsCommand(),
 		againCommand(), releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
 		vulnerabilitiesCommand(), preflightCommand(), smokeCommand(), pricesCommand())
 	return root

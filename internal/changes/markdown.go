@@ -167,12 +167,16 @@ func (r Report) writeChanges(out *printer, heading string, rows int) {
 		out.line("Compared with what the last update left.")
 	case r.Base == "":
 		out.line("Compared with the environment as it is deployed.")
+	case r.ManifestsAlone:
+		out.line("The manifests, compared with those of %s. The change has nothing that Pulumi reads.", code(r.Base))
 	default:
 		out.line("Compared with what %s makes in the lab.", code(r.Base))
 	}
-	out.line("")
-	out.line("| stack | create | update | replace | delete | same |")
-	out.line("|---|--:|--:|--:|--:|--:|")
+	if !r.ManifestsAlone {
+		out.line("")
+		out.line("| stack | create | update | replace | delete | same |")
+		out.line("|---|--:|--:|--:|--:|--:|")
+	}
 	for _, p := range r.Projects {
 		row := "| " + plain(p.Name+"/"+r.Environment) + " |"
 		for _, op := range Ops() {

@@ -37,6 +37,8 @@ type Report struct {
 	// Base is the other side of the comparison: the commit that the lab brought up, or empty for
 	// the environment as it is deployed.
 	Base string `json:"base,omitempty"`
+	// ManifestsAlone says that no stack was previewed: the change has nothing that Pulumi reads.
+	ManifestsAlone bool `json:"manifestsAlone,omitempty"`
 	// Drift says that the changes have been made already, by others than Pulumi.
 	Drift bool `json:"drift,omitempty"`
 	// Projects are in the order in which they go up.
@@ -132,7 +134,7 @@ func (r Report) Validate() error {
 	if !slices.Contains(naming.Environments(), r.Environment) {
 		return fmt.Errorf("it is of %q, which is no environment", Loggable(r.Environment))
 	}
-	if len(r.Projects) == 0 {
+	if len(r.Projects) == 0 && !r.ManifestsAlone {
 		return errors.New("it has no projects")
 	}
 	for _, p := range r.Projects {

@@ -24,20 +24,22 @@ func (r Report) WriteText(w io.Writer, colour bool) error {
 	out := &printer{w: w}
 	out.line("%s", printable(r.Title()))
 	out.line("")
-	t := plaintable.New(out)
-	header := table.Row{"stack"}
-	for _, op := range Ops() {
-		header = append(header, string(op))
-	}
-	t.AppendHeader(append(header, "same"))
-	for _, p := range r.Projects {
-		row := table.Row{printable(p.Name + "/" + r.Environment)}
+	if !r.ManifestsAlone {
+		t := plaintable.New(out)
+		header := table.Row{"stack"}
 		for _, op := range Ops() {
-			row = append(row, p.Count(op))
+			header = append(header, string(op))
 		}
-		t.AppendRow(append(row, p.Same))
+		t.AppendHeader(append(header, "same"))
+		for _, p := range r.Projects {
+			row := table.Row{printable(p.Name + "/" + r.Environment)}
+			for _, op := range Ops() {
+				row = append(row, p.Count(op))
+			}
+			t.AppendRow(append(row, p.Same))
+		}
+		t.Render()
 	}
-	t.Render()
 	for _, c := range r.All() {
 		out.line("")
 		out.line("%-9s  %-7s  %s", paint(c.Level, string(c.Level)), c.Op, printable(c.resource()))
@@ -97,6 +99,9 @@ func (p *printer) line(format string, args ...any) { fmt.Fprintf(p, format+"\n",
 func (r Report) Title() string {
 	if r.Drift {
 		return "What others have changed in " + r.Environment
+	}
+	if r.ManifestsAlone {
+		return fmt.Sprintf("What the manifests of %s change, compared with %s", r.Environment, r.Base)
 	}
 	if r.Base == "" {
 		return "What an update would do to " + r.Environment

@@ -95,6 +95,19 @@ func (c *Checkout) Head(ctx context.Context) (commit string, changed []string, e
 	return commit, strings.FieldsFunc(listed, func(r rune) bool { return r == 0 }), err
 }
 
+// Start returns the commit that HEAD has in common with a branch, tag or commit: what HEAD changes,
+// it changes compared with that.
+func (c *Checkout) Start(ctx context.Context, revision string) (string, error) {
+	if _, err := c.git(ctx, c.Root, "rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}"); err != nil {
+		return "", fmt.Errorf("%q is no branch, tag or commit here; fetch it, or name another: %w", revision, err)
+	}
+	start, err := c.git(ctx, c.Root, "merge-base", "--end-of-options", revision, "HEAD")
+	if err != nil {
+		return "", fmt.Errorf("HEAD and %q have no commit in common here; fetch their whole history: %w", revision, err)
+	}
+	return start, nil
+}
+
 // Fetch fetches all branches of a remote, with their whole history: a part of it does not show
 // whether a commit comes before another.
 func (c *Checkout) Fetch(ctx context.Context, remote string) error {

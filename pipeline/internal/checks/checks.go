@@ -44,10 +44,11 @@ func work(check string, e event) []string {
 		if e.hook == "pull_request" {
 			all = append(all, ".base.ref")
 		}
+		all = append(all, "pipeline guard")
 		if e.scope != everything {
-			return all
+			return append(all, "bin/pipeline manifests")
 		}
-		all = append(all, "bin/lab diff", "pipeline guard")
+		all = append(all, "bin/lab diff")
 		if e.hook == "pull_request" && !e.fork && e.vars["PREVIEW_AZURE"] == "true" {
 			all = append(all, "bin/pipeline preview")
 		}
