@@ -9,6 +9,7 @@ import (
 	"go/types"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -223,6 +224,9 @@ func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
 		}
 	case basic.Info()&types.IsNumeric != 0:
 		changed = "(" + text + ") + 1"
+		if isGreatest(basic, tv.Value) { // one more is no constant of the type
+			changed = "(" + text + ") - 1"
+		}
 	case basic.Info()&types.IsString != 0 && reaches:
 		if changed = f.sibling(e, text); changed == "" {
 			changed = "(" + text + `) + "-mutant"`
@@ -238,6 +242,19 @@ func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
 		return "mutant_.Pick[" + named + "](" + id + ", " + inner + ", " + changed + ")"
 	})
 	m.reaches, m.stated = reaches, reaches && f.isStated(e)
+}
+
+// isGreatest reports whether a constant is the greatest integer of its type, such as math.MaxInt.
+func isGreatest(of *types.Basic, value constant.Value) bool {
+	if of.Info()&types.IsInteger == 0 || of.Info()&types.IsUntyped != 0 {
+		return false
+	}
+	bits := uint(8 * types.SizesFor("gc", runtime.GOARCH).Sizeof(of)) //nolint:gosec // no integer has 2^60 bytes
+	if of.Info()&types.IsUnsigned == 0 {
+		bits--
+	}
+	next := constant.Shift(constant.MakeInt64(1), token.SHL, bits)
+	return constant.Compare(constant.BinaryOp(value, token.ADD, constant.MakeInt64(1)), token.EQL, next)
 }
 
 // nameOf returns the type's name as the file can write it, or "".

@@ -63,6 +63,8 @@ func load(n int, s settings) (settings, error) {
 	}
 	return s, nil
 }
+
+func greatest(uint8, uint8, int64) { greatest(255, 254, 1<<63-1) }
 `)
 	var settings, others []string
 	for _, m := range s.mutants {
@@ -75,6 +77,7 @@ func load(n int, s settings) (settings, error) {
 	}
 	assert.ElementsMatch(t, []string{
 		"true → false", "2*3 + 1 → (2*3 + 1) + 1", "low → high", `"yes" → ("yes") + "-mutant"`, "4 → (4) + 1",
+		"255 → (255) - 1", "254 → (254) + 1", "1<<63-1 → (1<<63-1) - 1",
 	}, settings)
 	assert.ElementsMatch(t, []string{
 		"n < 0 || !s.on && n == 7 → n < 0 && !s.on && n == 7", "n < 0 → n <= 0", "0 → (0) + 1",
