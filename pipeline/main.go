@@ -80,8 +80,8 @@ go build -o bin/pipeline ./pipeline.)`,
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
-	root.AddCommand(previewCommand(), driftCommand(), manifestsCommand(), planCommand(), deployCommand(), reportCommand(), guardCommand(), consentsCommand(),
-		againCommand(), releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
+	root.AddCommand(previewCommand(), driftCommand(), manifestsCommand(), planCommand(), deployCommand(), reportCommand(),
+		guardCommand(), consentsCommand(), againCommand(), releaseCommand(), imageCommand(), promoteCommand(), commentCommand(), driftIssueCommand(), workflowsCommand(),
 		vulnerabilitiesCommand(), preflightCommand(), smokeCommand(), pricesCommand())
 	return root
 }

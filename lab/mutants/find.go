@@ -249,7 +249,7 @@ func isGreatest(of *types.Basic, value constant.Value) bool {
 	if of.Info()&types.IsInteger == 0 || of.Info()&types.IsUntyped != 0 {
 		return false
 	}
-	bits := uint(8 * types.SizesFor("gc", runtime.GOARCH).Sizeof(of)) //nolint:gosec // no integer has 2^60 bytes
+	bits := uint(8 * types.SizesFor("gc", runtime.GOARCH).Sizeof(of))
 	if of.Info()&types.IsUnsigned == 0 {
 		bits--
 	}
