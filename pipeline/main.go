@@ -82,6 +82,7 @@ go build -o bin/pipeline ./pipeline.)`,
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.AddCommand(previewCommand(), driftCommand(), manifestsCommand(), planCommand(), deployCommand(), reportCommand(),
 		guardCommand(), consentsCommand(), againCommand(), releaseCommand(), imageCommand(), promoteCommand(),
-		commentCommand(), driftIssueCommand(), workflowsCommand(), vulnerabilitiesCommand(), preflightCommand(), smokeCommand(), pricesCommand())
+		commentCommand(), driftIssueCommand(), workflowsCommand(), vulnerabilitiesCommand(),
+		preflightCommand(), smokeCommand(), pricesCommand())
 	return root
 }
