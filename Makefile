@@ -261,8 +261,11 @@ bench-src: ## Measure the service on one core next to pgbench, and its ingest be
 	$(IN_SRC) go run ./bench
 
 .PHONY: screenshots
-screenshots: ## Take the pictures of the dashboard in docs/images again
-	mkdir -p docs/images
+screenshots: ## Take the pictures in docs/images again, with Chromium
+	mkdir -p docs/images bin
+	go test -count=1 -run '^TestUnit_TheCommentBeginsWithWhatDecides$$' ./internal/changes -page $(CURDIR)/bin/comment.html
+	$(shell command -v chromium chromium-browser google-chrome google-chrome-stable | head -n 1) --headless --no-sandbox --hide-scrollbars \
+		--window-size=1050,1760 --screenshot=$(CURDIR)/docs/images/comment.png file://$(CURDIR)/bin/comment.html
 	$(IN_SRC) CI=true GRIDOS_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -run '^TestService_TheDemoFillsThePage$$' ./internal/dashboard
 
 ##@ Code

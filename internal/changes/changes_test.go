@@ -445,7 +445,7 @@ func TestUnit_ReportsLookLikeThis(t *testing.T) {
 		}
 		want, err := os.ReadFile(file)
 		require.NoError(t, err)
-		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./changes -update writes it", file)
+		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./internal/changes -update writes it", file)
 	}
 }
 

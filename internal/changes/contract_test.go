@@ -52,7 +52,7 @@ func TestUnit_TheReportSaysWhomAChangeOfTheOutputsConcerns(t *testing.T) {
 		}
 		want, err := os.ReadFile(file)
 		require.NoError(t, err)
-		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./changes -update writes it", file)
+		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./internal/changes -update writes it", file)
 	}
 	assert.Equal(t, 1, strings.Count(markdown.String(), "that others read"), "it is that of both environments")
 	assert.Less(t, strings.Index(markdown.String(), "that others read"), strings.Index(markdown.String(), "could be previewed.\n\n```"))

@@ -112,7 +112,7 @@ func TestUnit_ReportsTellWhatChangesInTheCluster(t *testing.T) {
 		}
 		want, err := os.ReadFile(file)
 		require.NoError(t, err)
-		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./changes -update writes it", file)
+		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./internal/changes -update writes it", file)
 	}
 	checkShape(t, markdown.Bytes(), report)
 
