@@ -23,13 +23,14 @@ func TestUnit_MakeUpRefreshesTheClusterAlone(t *testing.T) {
 
 // A user's own settings for the go command change nothing here, except TEST_FLAGS.
 func TestUnit_MakeRunsTheGoCommandTheSameWayForEveryone(t *testing.T) {
+	const flags = "-trimpath -buildvcs=false -tags=kustomize_disable_go_plugin_support off "
 	t.Setenv("GOFLAGS", "-mod=mod -tags=hostile")
 	t.Setenv("GOWORK", "/nowhere/go.work")
 	for _, args := range [][]string{{"lab"}, {"-e", "lab"}, {"lab", "GOFLAGS=-tags=hostile", "GOWORK=/nowhere/go.work"}} {
-		assert.Equal(t, []string{"-trimpath -buildvcs=false off run ./lab up --gitops=auto"}, run(t, "go", `echo "$GOFLAGS $GOWORK $*"`, args...))
+		assert.Equal(t, []string{flags + "run ./lab up --gitops=auto"}, run(t, "go", `echo "$GOFLAGS $GOWORK $*"`, args...))
 	}
 	for _, tests := range run(t, "go", `echo "$GOFLAGS $GOWORK $*"`, "test-unit", "TEST_FLAGS=-v -race") {
-		assert.Regexp(t, "^-trimpath -buildvcs=false off test .* -v -race -run ", tests)
+		assert.Regexp(t, "^"+flags+"test .* -v -race -run ", tests)
 	}
 }
 
