@@ -59,11 +59,16 @@ func (r rating) rate() {
 		r.rateDeletion()
 	case Create:
 		r.rateWebhooks()
+		if !r.first && loses[r.is.GetKind()].reason == whoReaches {
+			r.note(Risky, whoReaches) // what no policy selected was open (kubernetes.io, "Network Policies")
+		}
 	case Update:
 		r.rateWebhooks()
 		r.rateUpdate()
 	}
 }
+
+const whoReaches = "decides who reaches what"
 
 // loses says what the deletion of an object does, by the kind of the object.
 var loses = map[string]struct {
@@ -89,9 +94,9 @@ var loses = map[string]struct {
 	"VirtualService":           {Risky, "what it let in no longer gets through"},
 	"PodDisruptionBudget":      {Risky, "an upgrade of the nodes may end all pods at once"},
 	"HorizontalPodAutoscaler":  {Risky, "the workload no longer scales"},
-	"NetworkPolicy":            {Risky, "decides who reaches what"},
-	"AuthorizationPolicy":      {Risky, "decides who reaches what"},
-	"PeerAuthentication":       {Risky, "decides who reaches what"},
+	"NetworkPolicy":            {Risky, whoReaches},
+	"AuthorizationPolicy":      {Risky, whoReaches},
+	"PeerAuthentication":       {Risky, whoReaches},
 }
 
 // kept are the annotations by which Helm or Argo CD lets an object stay that is no longer among
@@ -136,10 +141,6 @@ func (r rating) rateUpdate() {
 		r.rateSize()
 	case "CustomResourceDefinition":
 		r.rateVersions()
-	case "NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication":
-		if !same(r.was.Object["spec"], r.is.Object["spec"]) {
-			r.note(Risky, "decides who reaches what")
-		}
 	case "Namespace":
 		for _, name := range slices.Sorted(maps.Keys(r.was.GetLabels())) {
 			if strings.HasPrefix(name, "pod-security.kubernetes.io/") && r.is.GetLabels()[name] != r.was.GetLabels()[name] {
@@ -152,6 +153,9 @@ func (r rating) rateUpdate() {
 				r.note(Risky, "%s decides as whom the pods sign in to Azure", name)
 			}
 		}
+	}
+	if loses[r.is.GetKind()].reason == whoReaches && !same(r.was.Object["spec"], r.is.Object["spec"]) {
+		r.note(Risky, whoReaches)
 	}
 	if kept(r.was) && !kept(r.is) {
 		if lost, ok := loses[r.is.GetKind()]; ok && lost.risk == Dangerous {

@@ -195,6 +195,11 @@ func TestUnit_EveryRiskyEditIsFound(t *testing.T) {
 		{"the node's network", "serviceAccountName: web", "hostNetwork: true", "risky update Deployment web", "hostNetwork"},
 		{"root", "runAsNonRoot: true", "runAsUser: 0", "risky update Deployment web", "web runs as root"},
 		{"a path of the node", "emptyDir: {}", "hostPath: {path: /etc}", "risky update Deployment web", "the host's path /etc"},
+		{
+			"a policy comes", object(t, "name: photos"), object(t, "name: photos") + "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n" +
+				"metadata: {name: nothing}\nspec: {podSelector: {}, policyTypes: [Ingress]}\n",
+			"risky create NetworkPolicy nothing", "who reaches what",
+		},
 		{"a policy goes", object(t, "kind: NetworkPolicy"), gone, "risky delete NetworkPolicy database", "who reaches what"},
 		{
 			"a policy opens", "from: [{podSelector: {matchLabels: {app: api}}}]", "from: []",
