@@ -21,7 +21,7 @@ func (e interruptedError) Error() string {
 	text := "Stopped."
 	switch e.verb {
 	case "up":
-		text = fmt.Sprintf("Stopped. %s goes on from here, %s takes everything away.", command("up"), command("down"))
+		text = fmt.Sprintf("Stopped. %s goes on from here, %s deletes everything.", command("up"), command("down"))
 	case "preview", "diff":
 		text = "Stopped. Nothing was changed."
 	case "recover":

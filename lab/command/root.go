@@ -23,7 +23,7 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
   go run ./lab diff --base main        what does this branch change?
   go run ./lab outputs --json          the outputs of all stacks, for machines
   eval "$(go run ./lab env)"           let pulumi and kubectl talk to the lab
-  go run ./lab down                    take everything away`,
+  go run ./lab down                    delete everything`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
