@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -61,13 +61,26 @@ func write(t *testing.T, name, text string) string {
 	return file
 }
 
+// runs runs a command, and returns all that it printed.
 func runs(t *testing.T, args ...string) (code int, output string) {
 	t.Helper()
-	var out bytes.Buffer
+	var out strings.Builder
+	return into(t, &out, &out, args...), out.String()
+}
+
+// ran runs a command, and returns apart what it printed and what it told people.
+func ran(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, said strings.Builder
+	return into(t, &out, &said, args...), out.String(), said.String()
+}
+
+func into(t *testing.T, out, said io.Writer, args ...string) int {
+	t.Helper()
 	command := newCommand()
-	command.SetOut(&out)
-	command.SetErr(&out)
-	return run(t.Context(), command, args), out.String()
+	command.SetOut(out)
+	command.SetErr(said)
+	return run(t.Context(), command, args)
 }
 
 func read(t *testing.T, file string) string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -75,24 +74,24 @@ is no drift, 3 that there is some, and 1 that it is not known of every stack.`,
 func reporting(
 	cmd *cobra.Command, ask func(deployed.Environment, context.Context) (changes.Report, error),
 ) *cobra.Command {
-	asJSON := cmd.Flags().Bool("json", false, "print JSON, for machines")
-	return onEnvironment(cmd, func(cmd *cobra.Command, e deployed.Environment) error {
+	return onEnvironment(cli.WithJSON(cmd), func(cmd *cobra.Command, e deployed.Environment) error {
 		report, err := ask(e, cmd.Context())
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			encoder := json.NewEncoder(cmd.OutOrStdout())
-			encoder.SetIndent("", "  ")
-			err = encoder.Encode(report)
-		} else {
-			err = report.WriteText(cmd.OutOrStdout(), false)
-		}
-		if err != nil {
+		if err := show(cmd, report); err != nil {
 			return err
 		}
 		return outcome(report)
 	})
+}
+
+// show prints a report, as JSON if that is asked for.
+func show(cmd *cobra.Command, report changes.Report) error {
+	if cli.JSON(cmd) {
+		return cli.PrintJSON(cmd.OutOrStdout(), report)
+	}
+	return report.WriteText(cmd.OutOrStdout(), false)
 }
 
 // outcome is the error of a command that prints a report. A report without a change is none.

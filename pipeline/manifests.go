@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -21,8 +20,7 @@ previews no stack: for a change of the programs or of the stacks' configuration 
 			"  go run ./pipeline manifests -s prod --base HEAD^1 --json >prod.json",
 	}
 	base := cmd.Flags().String("base", "", "the branch, tag or commit that the change goes to (required)")
-	asJSON := cmd.Flags().Bool("json", false, "print JSON, for machines")
-	return onStack(cmd, func(cmd *cobra.Command, environment string) (err error) {
+	return onStack(cli.WithJSON(cmd), func(cmd *cobra.Command, environment string) (err error) {
 		ctx := cmd.Context()
 		if *base == "" {
 			return cli.UsageError{Err: errors.New("say with --base what the manifests are compared with, such as main")}
@@ -44,13 +42,7 @@ previews no stack: for a change of the programs or of the stacks' configuration 
 		if err := report.Render(ctx, changes.Sides{Before: before.Dir, After: here.Root}); err != nil {
 			return err
 		}
-		if *asJSON {
-			encoder := json.NewEncoder(cmd.OutOrStdout())
-			encoder.SetIndent("", "  ")
-			err = encoder.Encode(report)
-		} else {
-			err = report.WriteText(cmd.OutOrStdout(), false)
-		}
+		err = show(cmd, report)
 		for _, overlay := range report.Rendered {
 			if overlay.Note != "" { // what it would change is not known
 				err = errors.Join(err, errors.New(overlay.Note))

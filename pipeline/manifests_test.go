@@ -103,14 +103,3 @@ func TestUnit_AChangeOfManifestsAloneHasAReport(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1, strings.Count(string(trees), "\n"), "the other working tree is removed")
 }
-
-// ran runs a command of the pipeline.
-func ran(t *testing.T, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, said strings.Builder
-	command := newCommand()
-	command.SetOut(&out)
-	command.SetErr(&said)
-	code = run(t.Context(), command, args)
-	return code, out.String(), said.String()
-}

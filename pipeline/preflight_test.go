@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -54,11 +53,7 @@ func checkoutFor(t *testing.T, azure *azuretest.Azure, lines ...string) {
 
 func flies(t *testing.T, args ...string) (code int, out, said string) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	command := newCommand()
-	command.SetOut(&stdout)
-	command.SetErr(&stderr)
-	return run(t.Context(), command, append([]string{"preflight", "-s", "prod"}, args...)), stdout.String(), stderr.String()
+	return ran(t, append([]string{"preflight", "-s", "prod"}, args...)...)
 }
 
 // Not parallel, as the others here: the folder and PATH are the process's.

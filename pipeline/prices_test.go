@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -43,12 +42,8 @@ func TestUnit_PricesAreBroughtUpToDate(t *testing.T) {
 	defer list.Close()
 	file := write(t, "prices.yaml", priceBook)
 	prices := func(args ...string) (string, int) {
-		var said bytes.Buffer
-		root := newCommand()
-		root.SetOut(&said)
-		root.SetErr(&said)
-		code := run(t.Context(), root, append([]string{"prices", "--book", file}, args...))
-		return said.String(), code
+		code, said := runs(t, append([]string{"prices", "--book", file}, args...)...)
+		return said, code
 	}
 	said, code := prices("--list", list.URL)
 	require.Zero(t, code, said)

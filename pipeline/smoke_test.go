@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -99,13 +98,9 @@ func TestUnit_ASmokeTestRefusesWhatIsNoAddress(t *testing.T) {
 
 func smoke(t *testing.T, arguments ...string) (code int, output string) {
 	t.Helper()
-	var out strings.Builder
-	root := newCommand()
-	root.SetOut(&out)
-	root.SetErr(&out)
-	code = run(t.Context(), root, append([]string{"smoke"}, arguments...))
-	require.NotEmpty(t, out.String())
-	return code, out.String()
+	code, output = runs(t, append([]string{"smoke"}, arguments...)...)
+	require.NotEmpty(t, output)
+	return code, output
 }
 
 // The promoted version is the one that all users get, not that of a canary, and not one that was

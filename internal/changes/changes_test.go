@@ -433,19 +433,25 @@ func report() changes.Report {
 	}}
 }
 
+// matchFile compares a text with a file in testdata.
+func matchFile(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(file, got, 0o600))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./internal/changes -update writes it", file)
+}
+
 func TestUnit_ReportsLookLikeThis(t *testing.T) {
 	t.Parallel()
 	var markdown, plain bytes.Buffer
 	require.NoError(t, changes.WriteMarkdown(&markdown, []changes.Report{report(), {Environment: "prod"}}))
 	require.NoError(t, report().WriteText(&plain, false))
 	for name, got := range map[string][]byte{"report.md": markdown.Bytes(), "report.txt": plain.Bytes()} {
-		file := filepath.Join("testdata", name)
-		if *update {
-			require.NoError(t, os.WriteFile(file, got, 0o600))
-		}
-		want, err := os.ReadFile(file)
-		require.NoError(t, err)
-		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./internal/changes -update writes it", file)
+		matchFile(t, name, got)
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/internal/changes"
+	"github.com/gridos/sharedinfra/stacks"
 	"github.com/gridos/sharedinfra/stacks/contract"
 )
 
@@ -25,9 +24,9 @@ func broken() *contract.Change {
 		}
 	}
 	of := func(outputs ...string) contract.Contract {
-		c := contract.Contract{Version: 1, Projects: map[string]map[string]contract.Output{contract.Published: {}}}
+		c := contract.Contract{Version: 1, Projects: map[string]map[string]contract.Output{stacks.Published.Name: {}}}
 		for _, key := range outputs {
-			c.Projects[contract.Published][key] = contract.Output{Type: "string"}
+			c.Projects[stacks.Published.Name][key] = contract.Output{Type: "string"}
 		}
 		return c
 	}
@@ -46,13 +45,7 @@ func TestUnit_TheReportSaysWhomAChangeOfTheOutputsConcerns(t *testing.T) {
 	require.NoError(t, changes.WriteMarkdown(&markdown, []changes.Report{first, second}))
 	require.NoError(t, first.WriteText(&plain, false))
 	for name, got := range map[string][]byte{"contract.md": markdown.Bytes(), "contract.txt": plain.Bytes()} {
-		file := filepath.Join("testdata", name)
-		if *update {
-			require.NoError(t, os.WriteFile(file, got, 0o600))
-		}
-		want, err := os.ReadFile(file)
-		require.NoError(t, err)
-		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./internal/changes -update writes it", file)
+		matchFile(t, name, got)
 	}
 	assert.Equal(t, 1, strings.Count(markdown.String(), "that others read"), "it is that of both environments")
 	assert.Less(t, strings.Index(markdown.String(), "that others read"), strings.Index(markdown.String(), "could be previewed.\n\n```"))
@@ -79,7 +72,7 @@ func crowded() []changes.Report {
 	c := contract.Change{Before: 1, After: 1}
 	for i := range 60 {
 		c.Breaks = append(c.Breaks, contract.Break{
-			Project: contract.Published, Output: fmt.Sprintf("output%d", i), What: "is gone", Consumers: consumers[:i+1], Refused: "keep the output",
+			Project: stacks.Published.Name, Output: fmt.Sprintf("output%d", i), What: "is gone", Consumers: consumers[:i+1], Refused: "keep the output",
 		})
 	}
 	for _, environment := range []string{"prod", "dev", "test"} {

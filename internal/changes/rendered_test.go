@@ -106,13 +106,7 @@ func TestUnit_ReportsTellWhatChangesInTheCluster(t *testing.T) {
 	require.NoError(t, changes.WriteMarkdown(&markdown, []changes.Report{report}))
 	require.NoError(t, report.WriteText(&plain, false))
 	for name, got := range map[string][]byte{"rendered.md": markdown.Bytes(), "rendered.txt": plain.Bytes()} {
-		file := filepath.Join("testdata", name)
-		if *update {
-			require.NoError(t, os.WriteFile(file, got, 0o600))
-		}
-		want, err := os.ReadFile(file)
-		require.NoError(t, err)
-		assert.Equal(t, string(want), string(got), "%s; if it is meant, go test ./internal/changes -update writes it", file)
+		matchFile(t, name, got)
 	}
 	checkShape(t, markdown.Bytes(), report)
 

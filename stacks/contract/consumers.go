@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gridos/sharedinfra/internal/spelling"
+	"github.com/gridos/sharedinfra/stacks"
 )
 
 // Consumer is a program of another team that reads the published outputs.
@@ -58,7 +59,7 @@ func union(first, second []Consumer) []Consumer {
 
 // readers are the consumers of an output: other teams read those of one project only.
 func readers(consumers []Consumer, project, output string) []Consumer {
-	if project != Published {
+	if project != stacks.Published.Name {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(consumers), func(c Consumer) bool { return !slices.Contains(c.Outputs, output) })

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/gridos/sharedinfra/internal/spelling"
+	"github.com/gridos/sharedinfra/stacks"
 )
 
 // The files of a checkout that say what the outputs are, and who reads them.
@@ -21,9 +22,6 @@ const (
 	File          = "stacks/testdata/contract.json"
 	ConsumersFile = "stacks/consumers.yaml"
 )
-
-// Published is the project whose outputs other teams read.
-const Published = "gridos"
 
 // Contract has the outputs that other projects, and other teams, read.
 type Contract struct {
@@ -40,7 +38,7 @@ type Output struct {
 }
 
 // Keys are the outputs that other teams read, sorted.
-func (c Contract) Keys() []string { return slices.Sorted(maps.Keys(c.Projects[Published])) }
+func (c Contract) Keys() []string { return slices.Sorted(maps.Keys(c.Projects[stacks.Published.Name])) }
 
 // At is the contract and its registered consumers in one checkout.
 type At struct {
@@ -150,7 +148,7 @@ func Compare(before, after At) *Change {
 		c.Breaks = append(c.Breaks, b)
 	}
 	if old.Version != made.Version { // every reader refuses a version that it does not know
-		refuse(Published, "contractVersion", fmt.Sprintf("was %d and is %d", old.Version, made.Version), consumers)
+		refuse(stacks.Published.Name, "contractVersion", fmt.Sprintf("was %d and is %d", old.Version, made.Version), consumers)
 	}
 	for _, project := range slices.Sorted(maps.Keys(old.Projects)) {
 		for _, key := range slices.Sorted(maps.Keys(old.Projects[project])) {

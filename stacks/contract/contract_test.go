@@ -42,7 +42,6 @@ func changed(t *testing.T, at contract.At, edit func(*contract.Contract)) contra
 
 func TestUnit_TheRegistryHasOnlyConsumersOfOutputsThatExist(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, contract.Published, stacks.Published.Name)
 	text, err := os.ReadFile(filepath.Join(root, contract.ConsumersFile))
 	require.NoError(t, err)
 	consumers, err := contract.Consumers(text, shipped(t).Contract)
@@ -205,7 +204,7 @@ func TestUnit_EveryMutantOfTheContractIsRefusedWithItsConsumers(t *testing.T) {
 			assert.Equal(t, [2]string{refused[0].Project, refused[0].Output}, of[id], id)
 			var want []string
 			for _, c := range at.Consumers {
-				if of[id][0] == contract.Published && slices.Contains(c.Outputs, of[id][1]) {
+				if of[id][0] == stacks.Published.Name && slices.Contains(c.Outputs, of[id][1]) {
 					want = append(want, c.String())
 				}
 			}
@@ -241,7 +240,7 @@ func TestUnit_ARenamedOutputIsRecognised(t *testing.T) {
 	t.Parallel()
 	at := shipped(t)
 	change := contract.Compare(at, changed(t, at, func(c *contract.Contract) {
-		outputs := c.Projects[contract.Published]
+		outputs := c.Projects[stacks.Published.Name]
 		outputs["postgresHost"], outputs["hosts"] = outputs["databaseHost"], contract.Output{Type: "[]string"}
 		delete(outputs, "databaseHost")
 	}))
@@ -258,19 +257,19 @@ func TestUnit_ANewVersionWaitsForEveryConsumer(t *testing.T) {
 	}
 	outputs := map[string]contract.Output{"a": {Type: "string"}, "b": {Type: "string"}, "contractVersion": {Type: "int"}}
 	before := contract.At{
-		Contract:  contract.Contract{Version: 1, Projects: map[string]map[string]contract.Output{contract.Published: outputs}},
+		Contract:  contract.Contract{Version: 1, Projects: map[string]map[string]contract.Output{stacks.Published.Name: outputs}},
 		Consumers: []contract.Consumer{of("a", 1), of("b", 1, 2)},
 	}
 	next := func(version int) contract.At {
-		return changed(t, before, func(c *contract.Contract) { c.Version = version; delete(c.Projects[contract.Published], "b") })
+		return changed(t, before, func(c *contract.Contract) { c.Version = version; delete(c.Projects[stacks.Published.Name], "b") })
 	}
 	change := contract.Compare(before, next(2))
 	require.Len(t, change.Breaks, 2)
 	assert.Equal(t, contract.Break{
-		Project: contract.Published, Output: "contractVersion", What: "was 1 and is 2", Consumers: []string{"a (r, c)", "b (r, c)"},
+		Project: stacks.Published.Name, Output: "contractVersion", What: "was 1 and is 2", Consumers: []string{"a (r, c)", "b (r, c)"},
 		Refused: "not ready for version 2: a (r, c); each says so in stacks/consumers.yaml first, by a pull request of its own",
 	}, change.Breaks[0])
-	assert.Equal(t, contract.Break{Project: contract.Published, Output: "b", What: "is gone", Consumers: []string{"b (r, c)"}}, change.Breaks[1])
+	assert.Equal(t, contract.Break{Project: stacks.Published.Name, Output: "b", What: "is gone", Consumers: []string{"b (r, c)"}}, change.Breaks[1])
 
 	// The change itself cannot declare a consumer ready, or remove it.
 	after := next(2)

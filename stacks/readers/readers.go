@@ -33,7 +33,7 @@ type output struct{ Key, Type, Meaning string }
 func Generate(name string, c contract.Contract, document string) ([]byte, error) {
 	var outputs []output
 	for _, row := range tableRow.FindAllStringSubmatch(document, -1) {
-		if declared, there := c.Projects[contract.Published][row[1]]; there {
+		if declared, there := c.Projects[stacks.Published.Name][row[1]]; there {
 			outputs = append(outputs, output{row[1], declared.Type, meaning(row[2])})
 		}
 	}

@@ -61,8 +61,8 @@ func TestUnit_TheReadersAreThoseOfTheContract(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(packages), `"@pulumi/pulumi": "`+string(sdk[1])+`"`, "the SDK of go.mod")
 
-	delete(at.Contract.Projects[contract.Published], "location")
-	at.Contract.Projects[contract.Published]["size"] = contract.Output{Type: "float64"}
+	delete(at.Contract.Projects[stacks.Published.Name], "location")
+	at.Contract.Projects[stacks.Published.Name]["size"] = contract.Output{Type: "float64"}
 	_, err = readers.Generate("python.tmpl", at.Contract, string(document))
 	require.ErrorContains(t, err, "the meaning of 17 outputs, and the contract has 18")
 	_, err = readers.Generate("python.tmpl", at.Contract, string(document)+"\n| `size` | number | how large |\n")
