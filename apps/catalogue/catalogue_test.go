@@ -124,6 +124,8 @@ func TestUnit_AnEntryCanTurnAChartIntoAPathOrKeepIt(t *testing.T) {
 	}, found.Spec.Source)
 	found = applicationIn(t, of(t, Entry{Name: "prometheus", SyncPolicy: &SyncPolicy{Prune: &no}}), "prometheus")
 	assert.Equal(t, "prometheus", found.Spec.Source.Chart, "what the entry does not set stays")
+	found = applicationIn(t, of(t, Entry{Name: "gridos-dev", SyncPolicy: &SyncPolicy{Prune: &no}}), "gridos-dev")
+	assert.Equal(t, "applications/gridos/overlays/dev", found.Spec.Source.Path, "what the entry does not set stays")
 	_, err := Of("dev", []Entry{{Name: "prometheus", Path: "p", Chart: &Chart{Version: "1.2.3"}}}, defaults())
 	require.ErrorContains(t, err, `"prometheus": `)
 }
