@@ -50,6 +50,9 @@ type Tool struct {
 	Embed Embed
 	// Patches change sources of dependencies, where the program has no flag for the change.
 	Patches []Patch
+	// Cuts leave parts of dependencies out that the lab's programs do not call, so that they need not
+	// be compiled. Unlike with Patches, any complete copy of the tool serves as well.
+	Cuts []Patch
 	// Match says how close the version of an installed copy must be to the pin.
 	Match Match
 
@@ -111,10 +114,11 @@ const (
 func tools() []Tool {
 	return []Tool{
 		{
-			Name: Pulumi, Module: "pulumi", Package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-			Pin: "github.com/pulumi/pulumi/pkg/v3",
+			Name: Pulumi, Module: "pulumi", Package: cliModule + "/cmd/pulumi",
+			Pin: cliModule,
 			// Without this variable the CLI has no version and the Automation API refuses it.
 			LDFlags:     stripped + " -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
+			Cuts:        withoutClouds(),
 			versionArgs: []string{"version"},
 			ownCache:    automationInstallation,
 			fetch:       installCLI(),
@@ -126,10 +130,11 @@ func tools() []Tool {
 			Pin:     "github.com/pulumi/pulumi-kubernetes/sdk/v4",
 			LDFlags: stripped + " -X main.version={version}",
 			Embed: Embed{
-				Module: "github.com/pulumi/pulumi-kubernetes/provider/v4",
+				Module: providerModule,
 				Dir:    "cmd/pulumi-resource-kubernetes",
 				Files:  []string{"schema.json", "terraform-mapping.json"},
 			},
+			Cuts:     withoutComponents(),
 			ownCache: enginePlugin,
 			fetch:    installPlugin(),
 		},
