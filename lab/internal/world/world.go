@@ -172,7 +172,7 @@ func begin(ctx context.Context, s site.Site, display *progress.Display, wanted D
 // start runs the background process, or finds it running, and returns an engine that uses it. The
 // resources of other owners are in the simulated Azure from the first start on.
 func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
-	kwok, err := m.resolver.ModuleDir(ctx, toolchain.Kwok, "sigs.k8s.io/kwok")
+	kwok, err := m.resolver.ModuleDir(ctx, toolchain.KubernetesModule, "sigs.k8s.io/kwok")
 	if err != nil {
 		return nil, err
 	}
