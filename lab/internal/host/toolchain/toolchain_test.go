@@ -307,6 +307,19 @@ func TestEngine_TheChangesFitThePins(t *testing.T) {
 	assert.Greater(t, changed, 30, "the tools that the lab changes")
 }
 
+func TestUnit_MissingNamesWhatIsNotThere(t *testing.T) {
+	b := newBench(t)
+	missing, err := b.Missing(t.Context(), "fake")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"fake"}, missing)
+	b.resolve(t)
+	missing, err = b.Missing(t.Context(), "fake")
+	require.NoError(t, err)
+	assert.Empty(t, missing)
+	_, err = b.Missing(t.Context(), "unknown")
+	require.ErrorContains(t, err, `there is no tool "unknown"`)
+}
+
 func TestUnit_TwoLabsDoNotBuildTheSameToolTwice(t *testing.T) {
 	b := newBench(t)
 	goCommand, err := exec.LookPath("go")

@@ -224,10 +224,13 @@ func onLoopback(module, file, address string) Patch {
 	return Patch{Module: module, File: file, Old: address, New: strings.Replace(address, "0.0.0.0", "127.0.0.1", 1)}
 }
 
-// All returns the names of the tools that every lab runs.
-func All() []string {
-	return []string{Pulumi, PulumiKubernetes, Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
+// ForInfra returns the names of the tools without which not even gridos-infra comes up.
+func ForInfra() []string {
+	return []string{Pulumi, Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
 }
+
+// All returns the names of the tools that every lab runs, in the order in which it needs them.
+func All() []string { return append(ForInfra(), PulumiKubernetes) }
 
 // GitOps returns the names of the tools that a lab needs besides All for the real Argo CD and Argo
 // Rollouts.
