@@ -33,8 +33,8 @@ const unfinished = ".unfinished-"
 
 // build makes the binary at s.cached. A file lock makes all labs of a user build one after the
 // other. So two labs that start together neither build the same tool twice nor compete for memory
-// (the provider's build takes 5 GB). The binary appears when its finished folder is renamed, so an
-// interrupted build is never mistaken for a binary.
+// (the provider's build takes 1.8 GB). The binary appears when its finished folder is renamed, so
+// an interrupted build is never mistaken for a binary.
 func (s *search) build(ctx context.Context, step *progress.Step) (err error) {
 	goCommand, err := findGo()
 	if err != nil {
