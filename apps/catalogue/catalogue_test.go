@@ -229,7 +229,9 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 func TestUnit_TheChartKnowsEveryValue(t *testing.T) {
 	t.Parallel()
 	keys := "testdata/prometheus-" + versions.Prometheus.Version + ".keys.txt"
-	unknown, err := valuekeys.Unknown(prometheus(), keys)
+	values, err := prometheus()
+	require.NoError(t, err)
+	unknown, err := valuekeys.Unknown(values, keys)
 	require.NoError(t, err)
 	assert.Empty(t, unknown)
 	unknown, err = valuekeys.Unknown(map[string]any{"server": map[string]any{"retentoin": "1d", "retention": "1d"}}, keys)
