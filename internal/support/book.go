@@ -33,6 +33,8 @@ type Book struct {
 	Rows    []Row             `yaml:"rows"`
 	// Runtimes are what GitHub runs an action with, by the action and its tag, such as actions/checkout@v7.0.1.
 	Runtimes map[string]string `yaml:"runtimes"`
+	// Shared are the folders in tools that pin several programs: the Go module of each program that has a row, by its name.
+	Shared map[string]map[string]string `yaml:"shared"`
 	// Unwatched are the folders in tools whose programs have no row.
 	Unwatched []string `yaml:"unwatched"`
 }

@@ -49,7 +49,7 @@ func Uses(ctx context.Context, repository string, book support.Book) ([]Use, err
 		return nil, err
 	}
 	note(InDelivery, delivery)
-	lab, err := Lab(repository, book.Unwatched)
+	lab, err := Lab(repository, book)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,8 @@ func Look(book support.Book, uses []Use, on time.Time) Check {
 	}
 	for _, source := range book.Old(named, on) {
 		check.Findings = append(check.Findings, Finding{
-			State: Unknown, What: source.What, Why: fmt.Sprintf("was read on %s, more than %d days ago; read it again", source.Read, support.MaxAge),
+			State: Unknown, What: source.What,
+			Why: fmt.Sprintf("was read on %s, more than %d days ago; read it again", source.Read, support.MaxAge),
 			Source: source.URL,
 		})
 	}
@@ -192,7 +193,8 @@ func (c Check) WriteText(w io.Writer) error {
 // Issue returns the Markdown of an issue. It has no number of days, which would change it each day.
 func (c Check) Issue() string {
 	var text strings.Builder
-	text.WriteString("docs/OPERATIONS.md (Versions that end) says what to do.\n\n| state | of | version | named by | ends | why |\n|---|---|---|---|---|---|\n")
+	text.WriteString("docs/OPERATIONS.md (Versions that end) says what to do.\n\n" +
+		"| state | of | version | named by | ends | why |\n|---|---|---|---|---|---|\n")
 	for _, f := range c.Findings {
 		why := f.Why
 		if f.Source != "" {

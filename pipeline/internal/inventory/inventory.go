@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -161,7 +162,8 @@ func Delivery(repository string, runtimes map[string]string) ([]support.Named, e
 	for _, pin := range used {
 		switch runtime := runtimes[pin]; runtime {
 		case "":
-			missing = append(missing, fmt.Errorf("docs/support-dates.yaml has no runtime of %s; add what `using` is in its action.yml", pin))
+			missing = append(missing,
+				fmt.Errorf("docs/support-dates.yaml has no runtime of %s; add what `using` is in its action.yml", pin))
 		case Composite:
 		default:
 			add(support.Runtime, runtime)
@@ -190,45 +192,48 @@ func Actions(repository string) ([]string, error) {
 }
 
 // Lab returns the versions of the tools that have a row: those of all folders of tools but the unwatched.
-func Lab(repository string, unwatched []string) ([]support.Named, error) {
+func Lab(repository string, book support.Book) ([]support.Named, error) {
 	folders, err := os.ReadDir(filepath.Join(repository, "tools"))
 	if err != nil {
 		return nil, err
 	}
 	var named []support.Named
 	for _, folder := range folders {
-		if !folder.IsDir() || slices.Contains(unwatched, folder.Name()) {
+		if !folder.IsDir() || slices.Contains(book.Unwatched, folder.Name()) {
 			continue
 		}
-		version, err := toolVersion(filepath.Join(repository, "tools", folder.Name()))
+		module, err := goMod(filepath.Join(repository, "tools", folder.Name()))
 		if err != nil {
 			return nil, err
 		}
-		named = append(named, support.Named{What: support.Tool(folder.Name()), Version: version})
+		programs, ok := book.Shared[folder.Name()]
+		if !ok {
+			programs = map[string]string{folder.Name(): pinned(module)}
+		}
+		for _, name := range slices.Sorted(maps.Keys(programs)) {
+			at := slices.IndexFunc(module.Require, func(r *modfile.Require) bool { return r.Mod.Path == programs[name] })
+			if at < 0 {
+				return nil, fmt.Errorf("tools/%s/go.mod does not pin %s; require its module there, or correct shared or unwatched in "+
+					"docs/support-dates.yaml", folder.Name(), name)
+			}
+			named = append(named, support.Named{What: support.Tool(name), Version: strings.TrimPrefix(module.Require[at].Mod.Version, "v")})
+		}
 	}
 	return named, nil
 }
 
-// toolVersion returns the version of the module that a folder of tools pins: that of its tool line, or else the last that it requires
-// directly.
-func toolVersion(folder string) (string, error) {
-	module, err := goMod(folder)
-	if err != nil {
-		return "", err
-	}
-	version := ""
+// pinned returns the path of the module that a folder of tools pins: that of its tool line, or else the last that it requires directly.
+func pinned(module *modfile.File) string {
+	path := ""
 	for _, needed := range module.Require {
 		if slices.ContainsFunc(module.Tool, func(t *modfile.Tool) bool { return strings.HasPrefix(t.Path+"/", needed.Mod.Path+"/") }) {
-			return strings.TrimPrefix(needed.Mod.Version, "v"), nil
+			return needed.Mod.Path
 		}
 		if !needed.Indirect {
-			version = needed.Mod.Version
+			path = needed.Mod.Path
 		}
 	}
-	if version == "" {
-		return "", fmt.Errorf("%s/go.mod pins no tool; require it, or list the folder as unwatched in docs/support-dates.yaml", folder)
-	}
-	return strings.TrimPrefix(version, "v"), nil
+	return path
 }
 
 func goMod(folder string) (*modfile.File, error) {
