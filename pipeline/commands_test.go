@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -187,7 +188,30 @@ func TestUnit_MistakesHaveTheirOwnExitCode(t *testing.T) {
 	for _, args := range [][]string{{"nothing"}, {"drift"}, {"drift", "-s", "staging"}, {"drift", "--nothing"}, {"workflows", "extra"}, {"consents"}} {
 		code, output := runs(t, args...)
 		assert.Equal(t, cli.Mistake, code, "%v: %s", args, output)
+		assert.Equal(t, 1, strings.Count(output, "Error:"), "%v is told once: %s", args, output)
 	}
+	for _, without := range []string{"--workflow", "--job", "--head-sha"} {
+		args := []string{"again"}
+		for _, flag := range []string{"--workflow", "--job", "--head-sha"} {
+			if flag != without {
+				args = append(args, flag, "x")
+			}
+		}
+		code, output := runs(t, args...)
+		assert.Equal(t, cli.Mistake, code, without)
+		assert.Contains(t, output, "say what to start again", without)
+	}
+}
+
+func TestUnit_AnInterruptedCommandHasItsOwnExitCode(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var said strings.Builder
+	command := newCommand()
+	command.SetErr(&said)
+	assert.Equal(t, cli.Interrupted, run(ctx, command, []string{"nothing"}))
+	assert.Contains(t, said.String(), "Stopped.")
 }
 
 func TestUnit_AnAuditThatDidNotTakePlaceHasItsOwnExitCode(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -174,6 +175,7 @@ func step(op, typ string) string {
 // The commands of one deployment, as the workflow runs them, and what each of them makes of a
 // failure.
 func TestUnit_AnEnvironmentIsPreviewedPlannedAndDeployed(t *testing.T) {
+	text.EnableColors() // the library has none where standard output is no terminal
 	c := newCloud(t)
 	c.has("fault", "nothing at all")
 	first := stacks.Infra.Directory
@@ -211,6 +213,8 @@ func TestUnit_AnEnvironmentIsPreviewedPlannedAndDeployed(t *testing.T) {
 	code, said = runs(t, "plan", "-s", "dev", "--out", filepath.Join("none", "plan.json"))
 	assert.Equal(t, cli.Failed, code)
 	assert.Contains(t, said, "write the plan: ")
+	assert.Contains(t, said, "dangerous  delete   Vault it")
+	assert.NotContains(t, said, "\x1b", "a log of a workflow has no colours")
 	outputs, summaries := filepath.Join(c.dir, "outputs.txt"), filepath.Join(c.dir, "summary.md")
 	for variable, says := range map[string]string{"GITHUB_OUTPUT": "open the step's outputs", "GITHUB_STEP_SUMMARY": "open the job's summary"} {
 		t.Setenv(variable, filepath.Join("none", "file"))

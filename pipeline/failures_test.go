@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -134,8 +135,17 @@ func TestUnit_AGuardThatCannotSayWhatIsDangerousFails(t *testing.T) {
 			assert.Contains(t, said.String(), "nothing takes the output")
 		}
 	}
+	breaks := write(t, "dev.json", `{"environment": "dev", "projects": [{"name": "p"}], "contract": {"before": 1, "after": 1, "breaks": [
+		{"project": "gridos", "output": "databaseHost", "what": "is gone", "refused": "keep it"}]}}`)
+	var said bytes.Buffer
+	command := newCommand()
+	command.SetOut(&deaf{0})
+	command.SetErr(&said)
+	assert.Equal(t, cli.Failed, run(t.Context(), command, []string{"guard", breaks}))
+	assert.Contains(t, said.String(), "nothing takes the output")
 	_, help := runs(t, "guard", "--help")
 	assert.Contains(t, help, "exit code 4 ")
+	assert.Contains(t, help, fmt.Sprintf("the exit code is %d then", exitBreaks))
 }
 
 func TestUnit_AnImageIsNamedInFull(t *testing.T) {
@@ -160,6 +170,13 @@ func TestUnit_AnImageIsNamedInFull(t *testing.T) {
 	require.NoError(t, err, string(output))
 	image := []string{"--image", "testgridosacr.azurecr.io/gridos", "--tag", "test-abc1234"}
 	code, said := runs(t, append([]string{"promote", "--check", "--to", "test"}, image...)...)
+	assert.Equal(t, cli.Failed, code)
+	assert.Contains(t, said, `the checkout has no remote "origin"`)
+	g := githubtest.Start(t)
+	t.Setenv("GITHUB_TOKEN", g.Settings.Token)
+	t.Setenv("GITHUB_REPOSITORY", g.Settings.Repository)
+	t.Setenv("GITHUB_API_URL", g.Settings.APIURL)
+	code, said = runs(t, append([]string{"promote", "--to", "test"}, image...)...)
 	assert.Equal(t, cli.Failed, code)
 	assert.Contains(t, said, `the checkout has no remote "origin"`)
 

@@ -18,10 +18,11 @@ import (
 const (
 	exitChanges     = 3 // preview or drift found some
 	exitDangerous   = 4 // preview found some that need a reviewer's consent, or guard found no consent
-	exitNotKnown    = 5 // vulnerabilities could not look: nothing was audited; preflight has questions without an answer
+	exitNotKnown    = 5 // vulnerabilities could not look: nothing was audited; preflight and support have questions without an answer
 	exitRefused     = 6 // preflight found something that Azure would refuse
 	exitNotApproved = 7 // deploy found that the update would differ from the approved plan
 	exitBreaks      = 8 // guard found a change of the contract that breaks readers
+	exitEnded       = 9 // support found a version that is out of support
 )
 
 func main() {
@@ -64,9 +65,9 @@ func newCommand() *cobra.Command {
 		Long: `What the workflows in .github/workflows run, for people too: the rights are those of the account that runs it.
 
 Exit codes: 0 done, or nothing found; 1 failed; 2 a mistake in the command line; 3 changes, or drift; 4 dangerous changes; 5 not
-known: nothing was audited, or Azure did not answer all; 6 Azure would refuse a deployment; 7 the deployment is not what was approved;
-8 other teams' programs would break; 130 interrupted. (go run makes 1 of them all; where the code matters, build it with
-go build -o bin/pipeline ./pipeline.)`,
+known: nothing was audited, Azure did not answer all, or no date is known of a version; 6 Azure would refuse a deployment; 7 the
+deployment is not what was approved; 8 other teams' programs would break; 9 a version is out of support; 130 interrupted. (go run makes
+1 of them all; where the code matters, build it with go build -o bin/pipeline ./pipeline.)`,
 		Example: `  go run ./pipeline preflight -s dev       can the subscription take dev?
   go run ./pipeline preview -s dev         what would an update change in the real dev?
   go run ./pipeline drift -s prod          what have others changed in it?
@@ -83,6 +84,6 @@ go build -o bin/pipeline ./pipeline.)`,
 	root.AddCommand(previewCommand(), driftCommand(), manifestsCommand(), planCommand(), deployCommand(), reportCommand(),
 		guardCommand(), consentsCommand(), againCommand(), releaseCommand(), imageCommand(), promoteCommand(),
 		commentCommand(), driftIssueCommand(), workflowsCommand(), vulnerabilitiesCommand(),
-		preflightCommand(), smokeCommand(), pricesCommand())
+		preflightCommand(), smokeCommand(), pricesCommand(), supportCommand())
 	return root
 }

@@ -48,11 +48,16 @@ func TestUnit_PricesAreBroughtUpToDate(t *testing.T) {
 	said, code := prices("--list", list.URL)
 	require.Zero(t, code, said)
 	assert.Contains(t, said, "1 of 2 prices are of today now")
+	assert.Regexp(t, `francecentral +\S+ +0\.2 +changed`, said)
 	assert.Contains(t, said, "the price list has no such meter")
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "{region: francecentral, price: 0.2, asOf: "+time.Now().Format(time.DateOnly)+", source: retail-prices}")
 	assert.Contains(t, string(text), "{region: eastus, price: 0.4, asOf: 2022-01-01, source: s}")
+
+	said, code = prices("--list", list.URL)
+	require.Zero(t, code, said)
+	assert.NotContains(t, said, "changed", "the price is what it was")
 
 	list.Config.Handler = http.NotFoundHandler()
 	said, code = prices("--list", list.URL)

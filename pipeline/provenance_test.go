@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -96,6 +97,11 @@ func TestUnit_VerifyWantsAllThatItCompares(t *testing.T) {
 	assert.Equal(t, cli.Mistake, code)
 	for _, mistake := range []string{`--commit "main"`, `--repository "gridos/sharedinfra"`, "--trusted-roots is missing", "--from is missing"} {
 		assert.Contains(t, said, mistake)
+	}
+	for _, address := range []string{"http://github.com/gridos/sharedinfra", "https://github.com/gridos", "https:///gridos/sharedinfra", "https://%zz"} {
+		code, said := runs(t, "image", "verify", "--repository", address, "--commit", "abc1234")
+		assert.Equal(t, cli.Mistake, code, address)
+		assert.Contains(t, said, fmt.Sprintf("--repository %q is no repository", address))
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 const (
 	previewMarker = "gridos-preview"
 	driftMarker   = "gridos-drift"
+	supportMarker = "gridos-support"
 )
 
 func onGitHub() (*github.Client, error) {

@@ -155,6 +155,12 @@ func TestUnit_RulesSeeWhatTheEngineSees(t *testing.T) {
 		assert.True(t, r.at("secret").is("S"))
 		assert.Len(t, r.at("output", "list").elements(), 3)
 		assert.True(t, r.at("output", "map", "k").absent())
+		_, err = described(ctx.Context(), "gridos-infra", "dev", &pulumi.ResourceTransformArgs{
+			Type: registry, Name: "images", Props: pulumi.Map{"broken": parent.URN().ApplyT(func(pulumi.URN) (string, error) {
+				return "", errors.New("not to be had")
+			})},
+		})
+		require.ErrorContains(t, err, "images: broken: ")
 		return nil
 	}))
 }

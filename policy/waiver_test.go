@@ -56,6 +56,16 @@ func TestUnit_AWaiverThatIsNotExplicitAndReasonedIsAMistake(t *testing.T) {
 	}
 }
 
+func TestUnit_EveryRuleCanBeNamedInAWaiver(t *testing.T) {
+	t.Parallel()
+	for _, id := range policy.Rules() {
+		_, err := load(t, "dev", []policy.Waiver{{Rule: id, Resource: "x", Reason: goodReason}})
+		if err != nil {
+			require.NotContains(t, err.Error(), "is not a rule", id)
+		}
+	}
+}
+
 func TestUnit_AReasonOfTenCharactersIsOne(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, "dev", []policy.Waiver{{Rule: "tags", Resource: "x", Reason: "ticket 123"}})

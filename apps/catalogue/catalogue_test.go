@@ -124,6 +124,8 @@ func TestUnit_AnEntryCanTurnAChartIntoAPathOrKeepIt(t *testing.T) {
 	}, found.Spec.Source)
 	found = applicationIn(t, of(t, Entry{Name: "prometheus", SyncPolicy: &SyncPolicy{Prune: &no}}), "prometheus")
 	assert.Equal(t, "prometheus", found.Spec.Source.Chart, "what the entry does not set stays")
+	found = applicationIn(t, of(t, Entry{Name: "gridos-dev", SyncPolicy: &SyncPolicy{Prune: &no}}), "gridos-dev")
+	assert.Equal(t, "applications/gridos/overlays/dev", found.Spec.Source.Path, "what the entry does not set stays")
 	_, err := Of("dev", []Entry{{Name: "prometheus", Path: "p", Chart: &Chart{Version: "1.2.3"}}}, defaults())
 	require.ErrorContains(t, err, `"prometheus": `)
 }
@@ -227,7 +229,9 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 func TestUnit_TheChartKnowsEveryValue(t *testing.T) {
 	t.Parallel()
 	keys := "testdata/prometheus-" + versions.Prometheus.Version + ".keys.txt"
-	unknown, err := valuekeys.Unknown(prometheus(), keys)
+	values, err := prometheus()
+	require.NoError(t, err)
+	unknown, err := valuekeys.Unknown(values, keys)
 	require.NoError(t, err)
 	assert.Empty(t, unknown)
 	unknown, err = valuekeys.Unknown(map[string]any{"server": map[string]any{"retentoin": "1d", "retention": "1d"}}, keys)

@@ -1,9 +1,12 @@
 package catalogue
 
+import "github.com/gridos/sharedinfra/apps/monitoring"
+
 // prometheusValues are the values of the chart prometheus that the platform sets.
 type prometheusValues struct {
 	Server           prometheusServer  `json:"server"`
 	ScrapeConfigs    prometheusScrapes `json:"scrapeConfigs"`
+	ServerFiles      prometheusFiles   `json:"serverFiles"`
 	Alertmanager     enabled           `json:"alertmanager"`
 	KubeStateMetrics enabled           `json:"kube-state-metrics"`
 	NodeExporter     enabled           `json:"prometheus-node-exporter"`
@@ -41,6 +44,15 @@ type quantities struct {
 	Memory string `json:"memory"`
 }
 
+// prometheusFiles are files that the server reads, and reads again when they change.
+type prometheusFiles struct {
+	AlertingRules prometheusRules `json:"alerting_rules.yml"`
+}
+
+type prometheusRules struct {
+	Groups []any `json:"groups"`
+}
+
 // prometheusScrapes are the scrape configurations of the chart, which turns all of them on.
 type prometheusScrapes struct {
 	Prometheus           enabled    `json:"prometheus"`
@@ -61,9 +73,13 @@ type podScrapes struct {
 	HonorLabels bool `json:"honor_labels"`
 }
 
-// prometheus returns what the analysis of a rollout needs, and no more: monitoring of the platform itself is Azure
-// Monitor's, which infra sets up.
-func prometheus() prometheusValues {
+// prometheus returns what the analysis of a rollout and the alerts need, and no more. Azure's own
+// resources are Azure Monitor's affair.
+func prometheus() (prometheusValues, error) {
+	groups, err := monitoring.Groups()
+	if err != nil {
+		return prometheusValues{}, err
+	}
 	return prometheusValues{
 		Server: prometheusServer{
 			// The first pause of a rollout is a minute: at the chart's own interval, a minute, a rate would have one sample.
@@ -80,11 +96,14 @@ func prometheus() prometheusValues {
 				Requests: quantities{CPU: "100m", Memory: "512Mi"}, Limits: quantities{Memory: "1Gi"},
 			},
 		},
-		// Pods say by their annotations that they have metrics, as Istio's sidecars do. Endpoints are the same pods over
-		// again; nodes and the API server have nothing that analysis asks for.
-		// The chart honours labels: any pod of the cluster could then count requests as the application's, and sway an analysis.
+		// Pods say by their annotations that they have metrics: the application's, the mesh's gateway,
+		// and those of gridos-bootstrap. Endpoints are the same pods over again; nodes and the API server
+		// have nothing that analysis and alerts ask for. The chart honours labels: any pod of the cluster
+		// could then count requests as the application's, and sway an analysis.
 		ScrapeConfigs: prometheusScrapes{Prometheus: enabled{true}, Pods: podScrapes{Enabled: true, HonorLabels: false}},
-		// This Prometheus sends no alerts: the analysis aborts the rollout.
+		ServerFiles:   prometheusFiles{AlertingRules: prometheusRules{groups}},
+		// Prometheus shows which alerts fire. It sends them where server.alertmanagers says, which only
+		// an environment can know.
 		Alertmanager: enabled{false},
 		// The state of Kubernetes' objects and of the nodes is Azure Monitor's affair, and both would read the whole
 		// cluster, the latter as root of every node.
@@ -92,5 +111,5 @@ func prometheus() prometheusValues {
 		NodeExporter:     enabled{false},
 		// There are no batch jobs to push for.
 		Pushgateway: enabled{false},
-	}
+	}, nil
 }

@@ -11,7 +11,11 @@ const prometheusWave = -10
 
 // shipped are the entries that every environment has unless its configuration says otherwise.
 func shipped(environment string) ([]Entry, error) {
-	values, err := untyped.PlainOf(prometheus())
+	own, err := prometheus()
+	if err != nil {
+		return nil, err
+	}
+	values, err := untyped.PlainOf(own)
 	if err != nil {
 		return nil, err
 	}

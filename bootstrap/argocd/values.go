@@ -5,6 +5,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/bootstrap/helm"
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/untyped"
 )
@@ -32,9 +33,6 @@ type globalValues struct {
 	// TopologySpreadConstraints hold for every component of Argo CD itself; the chart fills in whom each is for.
 	TopologySpreadConstraints []spreadValues      `json:"topologySpreadConstraints"`
 	NetworkPolicy             networkPolicyValues `json:"networkPolicy"`
-	// PrometheusAnnotations lets Prometheus find the metrics' Services by their annotations: its operator, whose kinds the
-	// chart's service monitors are, is not part of the platform.
-	PrometheusAnnotations bool `json:"addPrometheusAnnotations"`
 }
 
 type spreadValues struct {
@@ -115,17 +113,40 @@ type componentValues struct {
 	Replicas  int                     `json:"replicas"`
 	Resources resourceValues          `json:"resources"`
 	PDB       *disruptionBudgetValues `json:"pdb,omitempty"`
-	Metrics   enabledValues           `json:"metrics"`
+	metricsValues
 }
+
+// metricsValues have Prometheus scrape the pods of a component.
+type metricsValues struct {
+	// Metrics opens the port: where it is off, the component's network policy does not let Prometheus
+	// in.
+	Metrics        enabledValues     `json:"metrics"`
+	PodAnnotations map[string]string `json:"podAnnotations"`
+}
+
+// scraped returns the values for a component that serves its metrics at port.
+func scraped(port string) metricsValues {
+	return metricsValues{Metrics: enabledValues{true}, PodAnnotations: helm.ScrapeAnnotations(port)}
+}
+
+// The ports of the components' metrics, by the chart's defaults (argo-cd 10.1.1,
+// containerPorts.metrics).
+const (
+	controllerMetricsPort     = "8082"
+	serverMetricsPort         = "8083"
+	repoServerMetricsPort     = "8084"
+	applicationSetMetricsPort = "8080"
+	notificationsMetricsPort  = "9001"
+)
 
 type serverValues struct {
 	// Autoscaling decides the replicas: with it the chart does not render server.replicas.
-	Autoscaling    autoscalingValues       `json:"autoscaling"`
-	Resources      resourceValues          `json:"resources"`
-	PDB            *disruptionBudgetValues `json:"pdb"`
-	Metrics        enabledValues           `json:"metrics"`
-	PodLabels      map[string]string       `json:"podLabels,omitempty"`
-	ServiceAccount *serviceAccountValues   `json:"serviceAccount,omitempty"`
+	Autoscaling autoscalingValues       `json:"autoscaling"`
+	Resources   resourceValues          `json:"resources"`
+	PDB         *disruptionBudgetValues `json:"pdb"`
+	metricsValues
+	PodLabels      map[string]string     `json:"podLabels,omitempty"`
+	ServiceAccount *serviceAccountValues `json:"serviceAccount,omitempty"`
 }
 
 type serviceAccountValues struct {
@@ -171,9 +192,9 @@ type enabledValues struct {
 }
 
 type notificationsValues struct {
-	Enabled       bool                       `json:"enabled"`
-	Resources     *resourceValues            `json:"resources,omitempty"`
-	Metrics       *enabledValues             `json:"metrics,omitempty"`
+	Enabled   bool            `json:"enabled"`
+	Resources *resourceValues `json:"resources,omitempty"`
+	*metricsValues
 	Notifiers     map[string]string          `json:"notifiers,omitempty"`
 	Templates     map[string]string          `json:"templates,omitempty"`
 	Triggers      map[string]string          `json:"triggers,omitempty"`
@@ -305,8 +326,8 @@ func newValues(s Settings) (values, error) {
 		return values{}, fmt.Errorf("notifications: %w", err)
 	}
 	if notifications.Enabled {
-		resources, metrics := request("50m", "128Mi"), enabledValues{true}
-		notifications.Resources, notifications.Metrics = &resources, &metrics
+		resources, metrics := request("50m", "128Mi"), scraped(notificationsMetricsPort)
+		notifications.Resources, notifications.metricsValues = &resources, &metrics
 	}
 	return values{
 		Global: globalValues{
@@ -314,8 +335,7 @@ func newValues(s Settings) (values, error) {
 			TopologySpreadConstraints: []spreadValues{
 				spread("topology.kubernetes.io/zone"), spread("kubernetes.io/hostname"),
 			},
-			NetworkPolicy:         networkPolicyValues{Create: true},
-			PrometheusAnnotations: true,
+			NetworkPolicy: networkPolicyValues{Create: true},
 		},
 		CRDs: crdValues{Install: true, Keep: true},
 		Configs: configValues{
@@ -334,20 +354,20 @@ func newValues(s Settings) (values, error) {
 		Controller: componentValues{
 			Replicas: s.ControllerReplicas,
 			// No budget: no controller takes over from another, so one could only keep a node from being drained.
-			Resources: request("250m", "1Gi"),
-			Metrics:   enabledValues{true},
+			Resources:     request("250m", "1Gi"),
+			metricsValues: scraped(controllerMetricsPort),
 		},
 		Server: newServerValues(s),
 		RepoServer: repoServerValues{
 			componentValues: componentValues{
 				Replicas: s.RepoServerReplicas, Resources: request("100m", "256Mi"), PDB: oneAtATime(),
-				Metrics: enabledValues{true},
+				metricsValues: scraped(repoServerMetricsPort),
 			},
 			Copyutil: resourcesOnlyValues{request("10m", "32Mi")},
 		},
 		ApplicationSet: componentValues{
 			Replicas: s.ApplicationSetReplicas, Resources: request("50m", "128Mi"), PDB: oneAtATime(),
-			Metrics: enabledValues{true},
+			metricsValues: scraped(applicationSetMetricsPort),
 		},
 		Dex:             enabledValues{false}, // Argo CD talks to Entra itself
 		Notifications:   notifications,
@@ -362,9 +382,9 @@ func newServerValues(s Settings) serverValues {
 			Enabled: true, MinReplicas: s.ServerMinReplicas, MaxReplicas: s.ServerMaxReplicas,
 			CPUTarget: 70, MemoryTarget: 80,
 		},
-		Resources: request("100m", "256Mi"),
-		PDB:       oneAtATime(),
-		Metrics:   enabledValues{true},
+		Resources:     request("100m", "256Mi"),
+		PDB:           oneAtATime(),
+		metricsValues: scraped(serverMetricsPort),
 	}
 	if s.SSO.workloadIdentity() {
 		v.PodLabels = map[string]string{"azure.workload.identity/use": "true"}

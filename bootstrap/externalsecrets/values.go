@@ -42,7 +42,8 @@ type componentValues struct {
 	PDB          disruptionBudgetValues  `json:"podDisruptionBudget"`
 	Spread       []helm.SpreadConstraint `json:"topologySpreadConstraints"`
 	Resources    helm.Resources          `json:"resources"`
-	Metrics      metricsValues           `json:"metrics"`
+	// PodAnnotations have Prometheus scrape the pods.
+	PodAnnotations map[string]string `json:"podAnnotations"`
 }
 
 type crdValues struct {
@@ -65,19 +66,11 @@ type disruptionBudgetValues struct {
 	MinAvailable int  `json:"minAvailable"`
 }
 
-type metricsValues struct {
-	Service metricsServiceValues `json:"service"`
-}
-
-type metricsServiceValues struct {
-	Enabled     bool              `json:"enabled"`
-	Annotations map[string]string `json:"annotations"`
-}
-
 const (
 	// releaseName is the release's name; the chart names its objects after it.
 	releaseName = "external-secrets"
-	// metricsPort is the port of the chart's metrics Services.
+	// metricsPort is where each component serves its metrics, by the chart's default (external-secrets
+	// 2.9.0, metrics.listen.port).
 	metricsPort = "8080"
 	// clientIDAnnotation names the identity as which a service account signs in to Entra; useLabel
 	// says that a pod does so. Source: azure.github.io/azure-workload-identity, "Service Account
@@ -96,10 +89,8 @@ func newValues(s Settings) values {
 				"app.kubernetes.io/name":     name,
 				"app.kubernetes.io/instance": releaseName,
 			}),
-			Resources: helm.NewResources(cpu, memory, limit),
-			Metrics: metricsValues{Service: metricsServiceValues{
-				Enabled: true, Annotations: helm.ScrapeAnnotations(metricsPort),
-			}},
+			Resources:      helm.NewResources(cpu, memory, limit),
+			PodAnnotations: helm.ScrapeAnnotations(metricsPort),
 		}
 	}
 	return values{

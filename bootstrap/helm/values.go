@@ -47,7 +47,9 @@ func Spread(labels map[string]string) []SpreadConstraint {
 	return []SpreadConstraint{over("topology.kubernetes.io/zone"), over("kubernetes.io/hostname")}
 }
 
-// ScrapeAnnotations let the platform's Prometheus find the metrics behind a Service. The port is that of the Service.
+// ScrapeAnnotations are a pod's: the job kubernetes-pods of the platform's Prometheus scrapes the
+// pods that have them, at this port (prometheus-community chart prometheus 29.27.0, values.yaml,
+// scrapeConfigs). A metrics Service needs none: no job reads Services.
 func ScrapeAnnotations(port string) map[string]string {
 	return map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": port}
 }

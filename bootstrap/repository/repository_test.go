@@ -94,6 +94,7 @@ func TestUnit_EachKindBecomesWhatArgoCDReads(t *testing.T) {
 			metadata, data := secrets[0].Inputs["metadata"].ObjectValue(), secrets[0].Inputs["stringData"]
 			assert.Equal(t, map[string]any{"argocd.argoproj.io/secret-type": "repo-creds"}, metadata["labels"].ObjectValue().Mappable())
 			assert.Equal(t, "argocd", metadata["namespace"].StringValue())
+			assert.Equal(t, "gridos-repository-credentials", metadata["name"].StringValue())
 			for data.IsSecret() {
 				data = data.SecretValue().Element
 			}

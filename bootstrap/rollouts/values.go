@@ -18,7 +18,8 @@ type controllerValues struct {
 	Resources helm.Resources          `json:"resources"`
 	PDB       disruptionBudgetValues  `json:"pdb"`
 	Spread    []helm.SpreadConstraint `json:"topologySpreadConstraints"`
-	Metrics   metricsValues           `json:"metrics"`
+	// PodAnnotations have Prometheus scrape the controller.
+	PodAnnotations map[string]string `json:"podAnnotations"`
 	// TrafficRouterPlugins is empty: Argo Rollouts speaks to Istio by itself.
 	TrafficRouterPlugins []struct{} `json:"trafficRouterPlugins"`
 }
@@ -27,15 +28,6 @@ type disruptionBudgetValues struct {
 	Enabled bool `json:"enabled"`
 	// MinAvailable must be said: enabled alone renders a budget of zero.
 	MinAvailable int `json:"minAvailable"`
-}
-
-type metricsValues struct {
-	Enabled bool          `json:"enabled"`
-	Service serviceValues `json:"service"`
-}
-
-type serviceValues struct {
-	Annotations map[string]string `json:"annotations"`
 }
 
 type providerRBACValues struct {
@@ -47,7 +39,8 @@ type dashboardValues struct {
 	Enabled bool `json:"enabled"`
 }
 
-// metricsPort is the port of the chart's metrics Service.
+// metricsPort is the controller's port for metrics (argo-rollouts v1.9.0, controller/controller.go,
+// DefaultMetricsPort).
 const metricsPort = "8090"
 
 // otherRouters are the traffic routers that the platform does not have; the chart gives the controller rights over the objects of
@@ -74,7 +67,7 @@ func newValues(s Settings) values {
 				"app.kubernetes.io/instance":  releaseName,
 				"app.kubernetes.io/component": "rollouts-controller",
 			}),
-			Metrics:              metricsValues{Enabled: true, Service: serviceValues{Annotations: helm.ScrapeAnnotations(metricsPort)}},
+			PodAnnotations:       helm.ScrapeAnnotations(metricsPort),
 			TrafficRouterPlugins: []struct{}{},
 		},
 		ProviderRBAC: providerRBACValues{Enabled: true, Providers: providers},

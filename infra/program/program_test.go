@@ -94,8 +94,24 @@ func run(stack string, overrides map[string]string) (*mocks.Recorded, error) {
 
 func TestUnit_NoRefusedRegistrationIsSwallowed(t *testing.T) {
 	t.Parallel()
-	of("prod", map[string]string{"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`}).
-		EachRefusalEnds(t, program.Program)
+	of("prod", map[string]string{
+		"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`,
+		"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "name": "dba", "type": "Group"}]`,
+	}).EachRefusalEnds(t, program.Program)
+}
+
+func TestUnit_AKubeconfigThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	for says, configs := range map[string][]any{
+		"Azure returned no kubeconfig for the cluster; is it running?": {},
+		"the kubeconfig that Azure returned is not base64":             {map[string]any{"name": "clusterUser", "value": "%"}},
+		"the kubeconfig that Azure returned is malformed":              {map[string]any{"name": "clusterUser", "value": base64("no: [kubeconfig")}},
+	} {
+		r := of("dev", nil)
+		r.Functions["azure-native:containerservice/v20240901:listManagedClusterUserCredentials"] = map[string]any{"kubeconfigs": configs}
+		_, err := r.Do(program.Program)
+		require.ErrorContains(t, err, says)
+	}
 }
 
 func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
@@ -313,6 +329,16 @@ func TestUnit_TheOperatorsNetworkIsPeeredAndLinked(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", map[string]string{"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`})
 	require.NoError(t, err)
+	admitted := 0
+	for _, group := range recorded.OfType("azure-native:network/v20240501:NetworkSecurityGroup") {
+		for _, rule := range group.Inputs["securityRules"].ArrayValue() {
+			if rule.ObjectValue()["name"].StringValue() == "AllowOperators" {
+				admitted++
+				assert.Equal(t, resource.NewProperty("192.168.0.0/16"), rule.ObjectValue()["sourceAddressPrefix"], group.Name)
+			}
+		}
+	}
+	assert.Equal(t, 2, admitted, "to the API server and to the private endpoints")
 	peerings := recorded.OfType("azure-native:network/v20240501:VirtualNetworkPeering")
 	require.Len(t, peerings, 2)
 	ours, theirs := peerings[0], peerings[1]
@@ -512,6 +538,11 @@ func TestUnit_MistakesAreReportedTogetherAndNothingIsRegistered(t *testing.T) {
 	var mistakes *config.Error
 	require.ErrorAs(t, err, &mistakes)
 	assert.Len(t, mistakes.Mistakes, len(keys), "one message per mistake:\n%v", err)
+	for _, none := range []string{"0", "many"} {
+		_, err := run("prod", map[string]string{"userPoolMax": none})
+		require.ErrorAs(t, err, &mistakes)
+		assert.Len(t, mistakes.Mistakes, 1, "it is told once that userPoolMax is %s:\n%v", none, err)
+	}
 	assert.Empty(t, recorded.Resources)
 }
 
@@ -562,6 +593,11 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			"dev",
 			map[string]string{"istioRevisions": `["asm-1-30", "asm-1-29"]`},
 			"istioRevisions: an upgrade leads from asm-1-30 to one of the next 2 revisions, not to asm-1-29; write the old one first",
+		},
+		"a mesh that stays where it is": {
+			"dev",
+			map[string]string{"istioRevisions": `["asm-1-30", "asm-1-30"]`},
+			"istioRevisions: an upgrade leads from asm-1-30 to one of the next 2 revisions, not to asm-1-30; write the old one first",
 		},
 		"a mesh that is too old for Kubernetes": {
 			"dev",

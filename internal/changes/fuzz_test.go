@@ -46,6 +46,9 @@ func FuzzReport(f *testing.F) {
 			`"objects":[{"op":"delete","apiVersion":"v1|","kind":"K\\|<img src=x>","name":"@all","risk":"dangerous","reasons":["*e* @all"]},` +
 			`{"op":"update","apiVersion":"","kind":"","namespace":"` + "```" + `","name":"","risk":"plain","fields":[{"path":"a\r` + "```" + `","old":1,"new":"</details>"}]}]},` +
 			`{"kind":"overlay","name":"o","objects":[{"op":"create","kind":"K","name":"n","risk":"risky"}]}],"projects":[{"name":"p","changes":null,"same":1}]}`,
+		`{"environment":"dev","support":{"ending":[{"what":"a|b @all","version":"` + "``" + `","ends":"# x","expected":true,"days":-9223372036854775808},` +
+			`{"what":"[a](http://b)","version":"<b>","ends":"","days":1}],"unknown":[{"what":"@all","version":"#12"},{"what":"","version":""}],` +
+			`"old":-1,"oldest":"> x"},"projects":[{"name":"p","changes":null,"same":1}]}`,
 		`{"environment":"dev","projects":[{"name":"p"}],"contract":{"before":1,"after":-2,"added":["@a","","b|c"],"breaks":[` +
 			`{"project":"","output":"","what":"","consumers":["",""]},{"project":"@all","output":"` + "``" + `","what":"# is [gone](http://a)",` +
 			`"consumers":["a (https://b, @c)","*d*","</details>"],"refused":"> see #12 www.a.example"}]}}`,
@@ -136,6 +139,9 @@ func checkShape(t *testing.T, comment []byte, report changes.Report) {
 		expected = 3
 	}
 	if report.Cost != nil {
+		expected++
+	}
+	if report.Support != nil && len(report.Support.Ending) > 0 {
 		expected++
 	}
 	if len(report.Rendered) > 0 {

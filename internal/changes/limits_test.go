@@ -75,6 +75,7 @@ func TestUnit_TablesAndPicturesAreBounded(t *testing.T) {
 		return text.String()
 	}
 	assert.NotContains(t, markdown(some(100, "")), "more, which need less attention")
+	assert.NotContains(t, markdown(some(100, "")), "Properties", "none of them has one that differs")
 	assert.Contains(t, markdown(some(101, "")), "And 1 more, which need less attention")
 	assert.Contains(t, markdown(some(40, "dev-network")), "n039")
 	assert.NotContains(t, markdown(some(40, "dev-network")), "40 resources")

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/support"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -109,6 +110,13 @@ func (r Report) inOrder() Report {
 		})
 		r.Cost = &sum
 	}
+	if r.Support != nil {
+		sorted := *r.Support
+		sorted.Ending = slices.Clone(sorted.Ending)
+		support.Sort(sorted.Ending)
+		sorted.Unknown = support.Distinct(sorted.Unknown)
+		r.Support = &sorted
+	}
 	return r
 }
 
@@ -186,6 +194,9 @@ func (r Report) writeChanges(out *printer, heading string, rows int) {
 	}
 	if r.Cost != nil {
 		r.Cost.writeMarkdown(out, r.Environment)
+	}
+	if r.Support != nil {
+		r.Support.writeMarkdown(out)
 	}
 	r.writeRendered(out, rows)
 	all := r.All()

@@ -231,3 +231,13 @@ func TestUnit_ARenderingThatNoReportHasIsRefused(t *testing.T) {
 		require.EqualError(t, r.Validate(), want)
 	}
 }
+
+func TestUnit_OnlyWhatDiffersInTheClusterIsShown(t *testing.T) {
+	t.Parallel()
+	report := shop(t, changes.Sides{})
+	report.Rendered = append(report.Rendered, changes.Rendering{Kind: "release", Name: "quiet"})
+	var markdown strings.Builder
+	require.NoError(t, changes.WriteMarkdown(&markdown, []changes.Report{report}))
+	assert.Contains(t, markdown.String(), "\n  release shop")
+	assert.NotContains(t, markdown.String(), "\n  release quiet")
+}

@@ -45,6 +45,8 @@ type Report struct {
 	Projects []Project `json:"projects"`
 	// Cost is what the environment costs a month; nil if nothing of it was priced.
 	Cost *Cost `json:"cost,omitempty"`
+	// Support is which of the environment's versions end soon; nil if none does, as far as is known.
+	Support *Support `json:"support,omitempty"`
 	// Rendered is what charts and overlays change in the cluster.
 	Rendered []Rendering `json:"rendered,omitempty"`
 	// Contract is how the outputs change that others read, and whom that breaks; nil if they stay.
@@ -62,7 +64,7 @@ type Project struct {
 	// Error is why the stack could not be previewed; Changes is then empty.
 	Error string `json:"error,omitempty"`
 
-	registered registered // until Price and Render
+	registered registered // until Price, CheckSupport and Render
 }
 
 // Change is what an update would do with one resource. Components are left out: they consist of

@@ -54,6 +54,9 @@ func (r Report) WriteText(w io.Writer, colour bool) error {
 	if r.Cost != nil {
 		r.Cost.writeText(out, r.Environment)
 	}
+	if r.Support != nil {
+		r.Support.writeText(out)
+	}
 	if r.Contract != nil {
 		writeContractText(out, *r.Contract, paint)
 	}

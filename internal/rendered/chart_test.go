@@ -369,7 +369,7 @@ func TestUnit_TheLibrariesAreThoseThatTheEngineAndTheApplicationUse(t *testing.T
 		return found
 	}
 	ours := versions("go.mod")
-	for module, tool := range map[string]string{"helm.sh/helm/v3": "pulumi-resource-kubernetes", "sigs.k8s.io/kustomize/api": "kustomize"} {
+	for module, tool := range map[string]string{"helm.sh/helm/v3": "pulumi-resource-kubernetes", "sigs.k8s.io/kustomize/api": "kubernetes"} {
 		require.NotEmpty(t, ours[module])
 		assert.Equal(t, versions("tools/" + tool + "/go.mod")[module], ours[module], "%s in tools/%s", module, tool)
 	}

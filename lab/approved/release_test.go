@@ -23,7 +23,7 @@ func startCluster(t *testing.T) *controlplane.ControlPlane {
 	tools, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
 		toolchain.KubeScheduler, toolchain.Kwok)
 	require.NoError(t, err)
-	module, err := resolver.ModuleDir(t.Context(), toolchain.Kwok, "sigs.k8s.io/kwok")
+	module, err := resolver.ModuleDir(t.Context(), toolchain.KubernetesModule, "sigs.k8s.io/kwok")
 	require.NoError(t, err)
 	cluster := &controlplane.ControlPlane{Dir: t.TempDir(), KwokModuleDir: module, Binaries: controlplane.Binaries{
 		Etcd: tools[toolchain.Etcd], KubeAPIServer: tools[toolchain.KubeAPIServer], KubeScheduler: tools[toolchain.KubeScheduler],

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,6 +152,7 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 		}
 		assert.Equal(t, len(all), events["result"])
 	})
+	t.Run("Prometheus has the metrics that alerts and dashboards use, and evaluates every rule", func(t *testing.T) { isMonitored(t, u) })
 	t.Run("nothing that happened is a change for Pulumi", func(t *testing.T) { u.succeeds(t, "up", "--expect-no-changes") })
 	t.Run("no secret is in clear text", func(t *testing.T) { noSecretInClearText(t, u, s) })
 	t.Run("status and env tell where everything is", func(t *testing.T) {
@@ -176,6 +178,46 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 		assert.Contains(t, out, "The simulated Azure has 0 resources left.")
 		assert.NoDirExists(t, s.Dir)
 	})
+}
+
+// isMonitored asks the lab's Prometheus for the metrics of the programs that really run here, and
+// for its rules.
+func isMonitored(t *testing.T, u user) {
+	t.Helper()
+	var answer struct{ GitOps struct{ Prometheus string } }
+	require.NoError(t, json.Unmarshal([]byte(u.succeeds(t, "status", "--json")), &answer))
+	require.NotEmpty(t, answer.GitOps.Prometheus)
+	ask := func(path string, into any) {
+		response, err := http.Get(answer.GitOps.Prometheus + path) //nolint:noctx // the test's own
+		require.NoError(t, err)
+		defer response.Body.Close()
+		require.NoError(t, json.NewDecoder(response.Body).Decode(into), path)
+	}
+	var served struct{ Data []string }
+	ask("/api/v1/label/__name__/values", &served)
+	table, err := os.ReadFile(filepath.Join("..", "..", "docs", "metrics.md"))
+	require.NoError(t, err)
+	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (?:Argo CD|Argo Rollouts|Prometheus) \\|").FindAllSubmatch(table, -1)
+	require.GreaterOrEqual(t, len(rows), 10)
+	for _, row := range rows {
+		assert.Contains(t, served.Data, string(row[1]), "docs/metrics.md")
+	}
+	var evaluated struct {
+		Data struct {
+			Groups []struct {
+				Rules []struct{ Name, Health, LastError string }
+			}
+		}
+	}
+	ask("/api/v1/rules", &evaluated)
+	rules := 0
+	for _, group := range evaluated.Data.Groups {
+		for _, rule := range group.Rules {
+			rules++
+			assert.Equal(t, "ok", rule.Health, "%s: %s", rule.Name, rule.LastError)
+		}
+	}
+	assert.Greater(t, rules, 20)
 }
 
 // noSecretInClearText looks for the secret outputs of the stacks in all files that the lab wrote,

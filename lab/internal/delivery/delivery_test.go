@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -78,6 +79,23 @@ func TestUnit_TheProxyKnowsWhatAnalysesAsk(t *testing.T) {
 	code, text = ask("http://169.254.169.254/metadata")
 	assert.Equal(t, http.StatusBadGateway, code)
 	assert.Contains(t, text, "169.254.169.254")
+}
+
+func TestCluster_PrometheusTakesItsConfigurationAndTheRules(t *testing.T) {
+	t.Parallel()
+	promtool, err := exec.LookPath("promtool")
+	if err != nil && os.Getenv("CI") == "" {
+		t.Skipf("there is no promtool on PATH (%v); install the package prometheus", err)
+	}
+	require.NoError(t, err)
+	ports, err := newPorts()
+	require.NoError(t, err)
+	d := &Delivery{Dir: t.TempDir(), Targets: "http://127.0.0.1:1/targets", ports: ports}
+	file, err := d.prometheusFiles()
+	require.NoError(t, err)
+	output, err := exec.CommandContext(t.Context(), promtool, "check", "config", file).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	assert.Regexp(t, `SUCCESS: [0-9]{2} rules found`, string(output))
 }
 
 func TestUnit_EachKubeconfigIsForItsNamespaceAndForNobodyElse(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/gridos/sharedinfra/apps/monitoring"
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
@@ -28,21 +29,71 @@ const (
 	scrapeInterval = time.Second
 )
 
-// prometheus scrapes the application's pods under the same job name, and with the same labels, as
-// the catalogue's Prometheus.
-func (d *Delivery) prometheus() (*process.Process, error) {
-	config, err := yaml.Marshal(map[string]any{
-		"global": map[string]any{"scrape_interval": scrapeInterval.String(), "scrape_timeout": scrapeInterval.String()},
-		"scrape_configs": []any{map[string]any{
-			"job_name":        "kubernetes-pods",
-			"http_sd_configs": []any{map[string]any{"url": d.Targets, "refresh_interval": scrapeInterval.String()}},
-		}},
-	})
-	if err != nil {
-		return nil, err
+// componentInterval is how often Argo CD, Argo Rollouts and Prometheus are scraped, for alerts and
+// dashboards: no query about them has a short window.
+const componentInterval = 5 * time.Second
+
+// target is a program of the lab that serves metrics at a port. Its labels are those that the
+// chart's job kubernetes-pods gives the series of its pod.
+func target(namespace, name string, port int) map[string]any {
+	return map[string]any{
+		"targets": []string{process.HostPort(port)},
+		"labels":  map[string]string{"job": podsJob, "namespace": namespace, "pod": name, "app_kubernetes_io_name": name},
 	}
+}
+
+const podsJob = "kubernetes-pods"
+
+// prometheusFiles writes what Prometheus reads, and returns the path of its configuration. It has
+// the catalogue's rules. It scrapes the application's pods, and the components, under the same job
+// name and with the same labels as the catalogue's Prometheus.
+func (d *Delivery) prometheusFiles() (string, error) {
+	groups, err := monitoring.Groups()
+	if err != nil {
+		return "", err
+	}
+	rules := filepath.Join(d.Dir, "alerting_rules.yaml")
 	file := filepath.Join(d.Dir, "prometheus.yaml")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
+	for path, content := range map[string]any{
+		rules: map[string]any{"groups": groups},
+		file: map[string]any{
+			"global":     map[string]any{"scrape_interval": scrapeInterval.String(), "scrape_timeout": scrapeInterval.String()},
+			"rule_files": []string{rules},
+			"scrape_configs": []any{
+				map[string]any{
+					"job_name":        podsJob,
+					"http_sd_configs": []any{map[string]any{"url": d.Targets, "refresh_interval": scrapeInterval.String()}},
+				},
+				map[string]any{
+					"job_name": "components", "scrape_interval": componentInterval.String(),
+					"static_configs": []any{
+						target(naming.NamespaceArgoCD, ApplicationController, d.ports.controllerMetrics),
+						target(naming.NamespaceArgoCD, RepoServer, d.ports.repoServerMetrics),
+						target(naming.NamespaceArgoCD, Server, d.ports.serverMetrics),
+						target(naming.NamespaceArgoRollouts, Rollouts, d.ports.rolloutsMetrics),
+					},
+				},
+				map[string]any{
+					"job_name": "prometheus", "scrape_interval": componentInterval.String(),
+					"static_configs": []any{map[string]any{"targets": []string{process.HostPort(d.ports.prometheus)}}},
+				},
+			},
+		},
+	} {
+		text, err := yaml.Marshal(content)
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return "", err
+		}
+	}
+	return file, nil
+}
+
+func (d *Delivery) prometheus() (*process.Process, error) {
+	file, err := d.prometheusFiles()
+	if err != nil {
 		return nil, err
 	}
 	return &process.Process{

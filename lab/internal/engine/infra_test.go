@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/gridos/sharedinfra/internal/changes"
 	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/support"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/stacks"
 )
@@ -91,6 +93,7 @@ func TestEngine_InfraLivesAsDesigned(t *testing.T) {
 			tag, err := e.one(t.Context(), retagged, infra)
 			require.NoError(t, err)
 			costsNothing(t, environment, seen.Project(infra.Name, nil))
+			namesItsVersions(t, environment, seen.Project(infra.Name, nil))
 			assert.Greater(t, tag.Changes["update"], 20, "a tag is on everything")
 			changedOnly(t, tag, "update")
 
@@ -121,6 +124,22 @@ func TestEngine_InfraLivesAsDesigned(t *testing.T) {
 			assert.Empty(t, azure.Unseeded(cloud.Inventory()))
 		})
 	}
+}
+
+// namesItsVersions: the engine's events have every version of the environment, changed or not, and each has a row in
+// docs/support-dates.yaml.
+func namesItsVersions(t *testing.T, environment string, project changes.Project) {
+	t.Helper()
+	r := changes.Report{Environment: environment, Projects: []changes.Project{project}}
+	require.NoError(t, r.CheckSupport(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC))) // all that has a date has ended by then
+	require.NotNil(t, r.Support)
+	assert.Empty(t, r.Support.Unknown)
+	var ended []string
+	for _, e := range r.Support.Ending {
+		ended = append(ended, e.What)
+	}
+	assert.Subset(t, ended, []string{support.Kubernetes, support.Mesh, support.PostgreSQL, support.Plugin("azure-native")})
+	assert.Equal(t, environment != "dev", slices.Contains(ended, support.Certificate), "dev has no certificate")
 }
 
 // costsNothing: all resources are priced from the engine's events, changed or not, and the change

@@ -30,7 +30,8 @@ func (e *Engine) Report(ctx context.Context, overrides Overrides) (changes.Repor
 	if err := group.Wait(); err != nil {
 		return report, err
 	}
-	return report, report.Price(time.Now())
+	now := time.Now()
+	return report, errors.Join(report.Price(now), report.CheckSupport(now))
 }
 
 func (e *Engine) reportOne(ctx context.Context, overrides Overrides, p part) (changes.Project, error) {

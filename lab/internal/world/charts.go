@@ -40,8 +40,10 @@ type standIn struct {
 	prefix string
 	// of returns the chart's settings.
 	of func(s bootstrap.Settings) helm.Chart
-	// name is the name of the chart, and of the folder in tools/ that pins module.
-	name, module string
+	// name is the chart's name.
+	name string
+	// folder is the one in tools/ that pins module.
+	folder, module string
 	// wrap makes the chart from the module.
 	wrap func(moduleDir, dest string) (string, error)
 }
@@ -50,16 +52,16 @@ var chartSources = []chartSource{
 	{"chartRepository", []standIn{
 		{
 			"argocd", func(s bootstrap.Settings) helm.Chart { return s.ArgoCD.Chart },
-			"argo-cd", "github.com/argoproj/argo-cd/v3", charts.WrapArgoCD,
+			"argo-cd", toolchain.ArgoModule, "github.com/argoproj/argo-cd/v3", charts.WrapArgoCD,
 		},
 		{
 			"argoRollouts", func(s bootstrap.Settings) helm.Chart { return s.Rollouts.Chart },
-			"argo-rollouts", "github.com/argoproj/argo-rollouts", charts.WrapArgoRollouts,
+			"argo-rollouts", toolchain.ArgoModule, "github.com/argoproj/argo-rollouts", charts.WrapArgoRollouts,
 		},
 	}},
 	{"externalSecretsChartRepository", []standIn{{
 		"externalSecrets", func(s bootstrap.Settings) helm.Chart { return s.ExternalSecrets.Chart },
-		"external-secrets", "github.com/external-secrets/external-secrets", charts.WrapExternalSecrets,
+		"external-secrets", "external-secrets", "github.com/external-secrets/external-secrets", charts.WrapExternalSecrets,
 	}}},
 }
 
@@ -214,7 +216,7 @@ func (m *machine) wrapCharts(ctx context.Context, dir string, source chartSource
 	step := m.display.Start("charts")
 	for _, chart := range source.charts {
 		step.Update("the repository does not answer; wrapping the source of " + chart.name)
-		moduleDir, err := m.resolver.ModuleDir(ctx, chart.name, chart.module)
+		moduleDir, err := m.resolver.ModuleDir(ctx, chart.folder, chart.module)
 		if err == nil {
 			_, err = chart.wrap(moduleDir, dir)
 		}

@@ -6,6 +6,8 @@ package world
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
@@ -55,7 +57,14 @@ func FindTools(ctx context.Context, s site.Site, display *progress.Display, want
 // state nor the program has.
 func Up(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery,
 ) (results []engine.Result, strangers []azure.Resource, err error) {
-	m, e, overrides, err := begin(ctx, s, display, wanted)
+	if err := engine.CheckConfiguration(ctx, s); err != nil {
+		return nil, nil, Mistake{err}
+	}
+	m, infra, err := prepareWithInfra(ctx, s, display, wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, overrides, err := m.begin(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,6 +80,10 @@ func Up(ctx context.Context, s site.Site, display *progress.Display, wanted Deli
 		return nil, strangers, err
 	}
 	results, err = e.Up(ctx, overrides, m.find(ctx, control))
+	if infra != nil && len(results) > 0 && results[0].Changed() == 0 {
+		infra.Outputs = results[0].Outputs
+		results[0] = *infra // what this command did, and not that nothing was left to do
+	}
 	if err = errors.Join(err, control.Close()); err == nil {
 		err = m.awaitDelivery(ctx)
 	}
@@ -135,14 +148,63 @@ func Configure(ctx context.Context, s site.Site, display *progress.Display) erro
 	return e.Configure(ctx, overrides)
 }
 
+func newMachine(s site.Site, display *progress.Display) *machine {
+	return &machine{site: s, display: display, resolver: &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}}
+}
+
 // prepare finds the tools.
 func prepare(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) (*machine, error) {
-	m := &machine{site: s, display: display, resolver: &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}}
+	m := newMachine(s, display)
 	var err error
 	if m.paths, err = m.resolver.Resolve(ctx, toolchain.All()...); err != nil {
 		return nil, err
 	}
 	return m, m.prepareGitOps(ctx, wanted)
+}
+
+// prepareWithInfra is prepare, but does not let the user of a new machine wait for tools that only
+// later projects need: while they are downloaded or built, gridos-infra of a new environment comes
+// up. Infra is what that did, or nil if no tool was missing.
+func prepareWithInfra(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery,
+) (m *machine, infra *engine.Result, err error) {
+	if s.Exists() {
+		m, err = prepare(ctx, s, display, wanted)
+		return m, nil, err
+	}
+	early := newMachine(s, display)
+	later := []string{toolchain.PulumiKubernetes}
+	if wanted != DeliveryNo {
+		later = slices.Concat(later, toolchain.GitOps(), toolchain.ForManifests())
+	}
+	missing, err := early.resolver.Missing(ctx, later...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(missing) == 0 {
+		m, err = prepare(ctx, s, display, wanted)
+		return m, nil, err
+	}
+	if early.paths, err = early.resolver.Resolve(ctx, toolchain.ForInfra()...); err != nil {
+		return nil, nil, err
+	}
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	var prepared error
+	var wait sync.WaitGroup
+	wait.Go(func() { m, prepared = prepare(background, s, display, wanted) })
+	e, overrides, err := early.begin(ctx)
+	if err == nil {
+		var result engine.Result
+		result, err = e.UpOne(ctx, stacks.Infra, overrides, 0)
+		infra = &result
+	}
+	if err != nil {
+		stop()
+		wait.Wait()
+		return nil, nil, err
+	}
+	wait.Wait()
+	return m, infra, prepared
 }
 
 // begin prepares work on the environment: it checks the configuration, finds the tools, starts the
@@ -155,24 +217,31 @@ func begin(ctx context.Context, s site.Site, display *progress.Display, wanted D
 	if m, err = prepare(ctx, s, display, wanted); err != nil {
 		return nil, nil, nil, err
 	}
-	others, err := engine.Existing(ctx, s)
+	e, overrides, err = m.begin(ctx)
+	return m, e, overrides, err
+}
+
+// begin is the part of the function begin that follows the look-up of the tools.
+func (m *machine) begin(ctx context.Context) (*engine.Engine, engine.Overrides, error) {
+	others, err := engine.Existing(ctx, m.site)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	if e, err = m.start(ctx, others...); err != nil {
-		return nil, nil, nil, err
+	e, err := m.start(ctx, others...)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := m.endRemoval(ctx); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	overrides, err = m.overrides(ctx)
-	return m, e, overrides, err
+	overrides, err := m.overrides(ctx)
+	return e, overrides, err
 }
 
 // start runs the background process, or finds it running, and returns an engine that uses it. The
 // resources of other owners are in the simulated Azure from the first start on.
 func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
-	kwok, err := m.resolver.ModuleDir(ctx, toolchain.Kwok, "sigs.k8s.io/kwok")
+	kwok, err := m.resolver.ModuleDir(ctx, toolchain.KubernetesModule, "sigs.k8s.io/kwok")
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,11 @@
 package azcli
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -42,6 +44,21 @@ func TestUnit_WhatTheCLISaysIsTold(t *testing.T) {
 	}
 	require.ErrorIs(t, explain("", errExit), errExit)
 	require.ErrorContains(t, explain("ERROR: 'rest' is misspelled", errExit), "misspelled")
+}
+
+func TestUnit_OnlyAPathIsAskedFor(t *testing.T) {
+	t.Parallel()
+	cli := CLI{Program: "az-of-nowhere", Patience: time.Minute}
+	for _, path := range []string{"subscriptions/x", "https://management.azure.com/subscriptions/x", ""} {
+		_, err := cli.Get(t.Context(), path)
+		require.ErrorContains(t, err, "is no path of Azure Resource Manager", path)
+	}
+	_, err := cli.Get(t.Context(), "/subscriptions/x?api-version=1")
+	require.ErrorIs(t, err, ErrMissing)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = cli.run(ctx, "version")
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // FuzzErrors: every message of a failing Azure CLI becomes an error with a text, and no error is

@@ -1,10 +1,14 @@
 package checkout_test
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -114,4 +118,74 @@ func TestUnit_TheHeadHasTheFilesThatAreChanged(t *testing.T) {
 	c, err = checkout.Open(t.Context(), dir)
 	require.ErrorContains(t, err, "there is no git on PATH")
 	assert.Nil(t, c)
+}
+
+// first puts a program in the place of git for the time of a test.
+func first(t *testing.T, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "git"), []byte("#!/bin/sh\n"+script), 0o700)) //nolint:gosec // it is run
+	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+}
+
+func TestUnit_AnAmbiguousCommitIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	command := exec.CommandContext(t.Context(), "git", "init", "--quiet", dir)
+	require.NoError(t, command.Run())
+	var commits strings.Builder
+	for i := range 2000 { // so many that some hashes begin with the same four digits
+		fmt.Fprintf(&commits, "commit refs/heads/main\ncommitter a <a@example.com> %d +0000\ndata 0\n", i)
+	}
+	command = exec.CommandContext(t.Context(), "git", "-C", dir, "fast-import", "--quiet")
+	command.Stdin = strings.NewReader(commits.String())
+	output, err := command.CombinedOutput()
+	require.NoError(t, err, string(output))
+	listed, err := exec.CommandContext(t.Context(), "git", "-C", dir, "rev-list", "main").Output()
+	require.NoError(t, err)
+	seen, ambiguous := map[string]string{}, ""
+	for hash := range strings.FieldsSeq(string(listed)) {
+		if seen[hash[:4]] != "" {
+			ambiguous = hash
+			break
+		}
+		seen[hash[:4]] = hash
+	}
+	require.NotEmpty(t, ambiguous)
+	c, err := checkout.Open(t.Context(), dir)
+	require.NoError(t, err)
+	found, err := c.Find(t.Context(), ambiguous[:4])
+	require.ErrorContains(t, err, ambiguous[:4]+" is ambiguous: it begins ")
+	require.ErrorContains(t, err, ambiguous)
+	require.ErrorContains(t, err, seen[ambiguous[:4]])
+	assert.Empty(t, found)
+	found, err = c.Find(t.Context(), ambiguous)
+	require.NoError(t, err)
+	assert.Equal(t, ambiguous, found)
+
+	first(t, "echo 0123abc yesterday")
+	_, err = c.Versions(t.Context(), "main", "file")
+	require.ErrorContains(t, err, "the date of commit 0123abc: ")
+}
+
+// A killed Git leaves its lock files.
+func TestUnit_GitIsAskedToEndAndNotKilled(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, exec.CommandContext(t.Context(), "git", "init", "--quiet", dir).Run())
+	c, err := checkout.Open(t.Context(), dir)
+	require.NoError(t, err)
+	started, ended := filepath.Join(dir, "started"), filepath.Join(dir, "ended")
+	first(t, fmt.Sprintf("trap 'touch %s; exit 1' TERM\ntouch %s\nwhile :; do sleep 0.05; done\n", ended, started))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for {
+			if _, err := os.Stat(started); err == nil {
+				cancel()
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	_, _, err = c.Head(ctx)
+	require.Error(t, err)
+	assert.FileExists(t, ended)
 }

@@ -147,6 +147,7 @@ func TestUnit_TheScopeOfAChange(t *testing.T) {
 		"everything": {
 			{"infra/main.go"},
 			{"docs/docs_test.go"},
+			{"docs/support-dates.yaml"},
 			{"go.mod"},
 			{"Makefile"},
 			{".github/workflows/infra-test.yml"},

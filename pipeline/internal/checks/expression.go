@@ -337,7 +337,7 @@ func written(value any) string {
 	case bool:
 		return strconv.FormatBool(v)
 	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
+		return strconv.FormatFloat(v, 'G', 15, 64) // as actions/runner, ExpressionConstants.NumberFormat
 	case string:
 		return v
 	case []any, each:

@@ -50,6 +50,9 @@ func TestUnit_ConditionsAreThoseOfGitHub(t *testing.T) {
 		"github['event_name'] != 'push'":                                    {true, false, false},
 		"join(needs.*.result, '') == ''":                                    {false, false, false},
 		"format('{0}-{1}', 'a', 1) == 'a-1'":                                {true, false, false},
+		"format('{0}', 0.1) == '0.1'":                                       {true, false, false},
+		"format('{0}', 1e14) == '100000000000000'":                          {true, false, false},
+		"format('{0}', 1e15) == '1E+15'":                                    {true, false, false},
 		"fromJSON('[1]')[0] == 1":                                           {true, false, false},
 		"toJSON(vars.ON) == '\"true\"'":                                     {true, false, false},
 		"${{ false }} && ${{ false }}":                                      {true, false, false}, // a text, which is not empty

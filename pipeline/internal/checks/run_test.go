@@ -134,3 +134,10 @@ func TestUnit_AStepThatJudgesOtherJobsIsRun(t *testing.T) {
 		})
 	}
 }
+
+func TestUnit_AMishapIsToldWithItsPlace(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "step 1 of guard fails", mishap{kind: fails, job: "guard"}.String())
+	assert.Equal(t, "step 3 of guard fails", mishap{kind: fails, job: "guard", step: 2}.String())
+	assert.Equal(t, "nothing goes wrong", mishap{}.String())
+}

@@ -129,7 +129,7 @@ func (d Delivery) commit(ctx context.Context, base string, target Target, manife
 	}
 	if set, err := overlay.Parse(content); err != nil || set != target.Image {
 		return "", errors.Join(fmt.Errorf("kustomize has set the image in %s to %s and not to %s; see whether it is a version that the "+
-			"repository works with (tools/kustomize/go.mod)", file, set, target.Image), err)
+			"repository works with (tools/kubernetes/go.mod)", file, set, target.Image), err)
 	}
 	paths := []string{file}
 	if manifests != "" {

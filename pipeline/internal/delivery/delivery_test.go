@@ -674,3 +674,31 @@ func TestUnit_EachFailureOfGitAndOfGitHubEndsADelivery(t *testing.T) {
 		require.ErrorContains(t, err, githubtest.Said, "request %d", n)
 	}
 }
+
+func TestUnit_EachFailureOfGitEndsAPromotionOfManifests(t *testing.T) {
+	broken := gittest.Install(t)
+	p := newPlace(t)
+	image := p.built("feat: a widget")
+	git(t, p.developer, "push", "--quiet", "origin", "develop:main")
+	p.set("main", target("test", image))
+	git(t, p.developer, "checkout", "--quiet", "-B", "main", "origin/main")
+	git(t, p.developer, "pull", "--quiet", "origin", "main")
+	p.commit("feat: a policy", naming.Manifests("dev")+"/routes.yaml")
+	p.push("main")
+	d, client := p.delivery(), githubtest.Start(t).Client(t)
+	before := git(t, p.bare, "for-each-ref", "--format=%(objectname)")
+	for n := 1; ; n++ {
+		broken.FailAt(n)
+		promoted, err := d.Promote(t.Context(), client, fromDev, "main", target("test", image))
+		failed := broken.Failed()
+		broken.FailAt(0)
+		if !failed {
+			require.NoError(t, err)
+			assert.False(t, promoted.Already)
+			assert.Contains(t, p.files("promote/test", naming.Manifests("test")), "routes.yaml")
+			return
+		}
+		require.ErrorContains(t, err, gittest.Said, "command %d", n)
+		assert.Equal(t, before, git(t, p.bare, "for-each-ref", "--format=%(objectname)"), "command %d", n)
+	}
+}

@@ -358,6 +358,30 @@ func TestUnit_APlanIsReadOnlyAsItWasApproved(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A preview that fails tells what it has found until then: that is no plan, and no proof that an
+// update would do what was approved.
+func TestUnit_APreviewThatFailsPlansAndProvesNothing(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(4, 22))
+	e := &engine{events: generate(random, false).events(random)}
+	environment := deployed.With(e, projects(t), "prod", io.Discard)
+	plan, _, err := environment.Plan(t.Context(), commit)
+	require.NoError(t, err)
+	for _, project := range everywhere {
+		e.failing = project
+		_, report, err := environment.Plan(t.Context(), commit)
+		require.NoError(t, err)
+		require.Len(t, report.Errors(), 1, project)
+		assert.Contains(t, report.Errors()[0], "broken on purpose")
+		_, err = environment.Up(t.Context(), plan, commit, []string{plan.Consent})
+		require.ErrorContains(t, err, "nothing was changed, because what an update would do is not known: "+report.Errors()[0])
+	}
+	assert.Empty(t, e.updated)
+	e.failing, e.lazy = "", true
+	_, _, err = environment.Plan(t.Context(), commit)
+	require.ErrorContains(t, err, "seal the plan's key: the CLI has encrypted nothing in ")
+}
+
 // A preview that was cut off may lack steps.
 func TestUnit_AnIncompletePreviewIsNoPlan(t *testing.T) {
 	t.Parallel()

@@ -83,11 +83,12 @@ func (e Environment) report(
 		}
 		report.Projects = append(report.Projects, project)
 	}
-	if report.Drift { // drift is no decision about money
+	if report.Drift { // drift is no decision about money or versions
 		return report, nil
 	}
 	// Overlays are compared by the lab: as deployed, Argo CD already has those of the branch that it follows.
-	return report, errors.Join(report.Price(time.Now()), report.Render(ctx, changes.Sides{After: e.repository}))
+	now := time.Now()
+	return report, errors.Join(report.Price(now), report.CheckSupport(now), report.Render(ctx, changes.Sides{After: e.repository}))
 }
 
 // watched runs an operation on a project's stack, passes its events to see, and returns the

@@ -30,6 +30,10 @@ type engine struct {
 	events, later map[string][]apitype.EngineEvent
 	// updated are the projects that were updated, and commands all commands with their projects.
 	updated, commands []string
+	// failing is the project whose previews fail after all their events, and lazy is a CLI that
+	// encrypts nothing.
+	failing string
+	lazy    bool
 
 	secrets []string
 }
@@ -53,9 +57,15 @@ func (e *engine) run(ctx context.Context, project string, stdin io.Reader, args 
 		if later, ok := e.later[project]; ok && len(e.updated) > 0 {
 			events = later
 		}
-		return "", tell(ctx, flag(args, "--event-log"), events)
+		err := tell(ctx, flag(args, "--event-log"), events)
+		if project == e.failing {
+			err = errors.Join(err, errors.New("broken on purpose"))
+		}
+		return "", err
 	case args[0] == "up":
 		e.updated = append(e.updated, project)
+		return "", nil
+	case args[0] == "config" && args[1] == "set" && e.lazy:
 		return "", nil
 	case args[0] == "config" && args[1] == "set":
 		text, err := io.ReadAll(stdin)

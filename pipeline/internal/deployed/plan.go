@@ -3,6 +3,7 @@ package deployed
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,7 +60,8 @@ func (e Environment) plan(ctx context.Context, commit string, key approval.Key, 
 		}
 	}
 	plan.Dangers, plan.Consent = report.Dangers(), report.Consent()
-	return plan, report, report.Price(time.Now())
+	now := time.Now()
+	return plan, report, errors.Join(report.Price(now), report.CheckSupport(now))
 }
 
 // planStack previews one stack with the outputs in next, which the stacks before it are going to

@@ -106,6 +106,8 @@ func TestUnit_OneIssueIsOpenedUpdatedClosedAndReopened(t *testing.T) {
 		g.Issues = append(g.Issues, &gogithub.Issue{Number: gogithub.Ptr(i + 1), State: gogithub.Ptr("open"), User: person("dev"), Body: &text})
 	}
 	c := g.Client(t)
+	_, err := c.UpsertIssue(t.Context(), "gridos--drift", "Drift", "body", nil, true)
+	require.ErrorContains(t, err, `"gridos--drift" cannot be hidden in an HTML comment`)
 	keep := func(body string, open bool) github.Result {
 		t.Helper()
 		result, err := c.UpsertIssue(t.Context(), "gridos-drift", "Drift", body, []string{"drift"}, open)
@@ -200,14 +202,24 @@ func TestUnit_WhatIsMissingInTheEnvironmentIsSaidAtOnce(t *testing.T) {
 	for _, variable := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
 		require.ErrorContains(t, err, variable)
 	}
-	s, err := github.SettingsFrom(func(variable string) string {
-		return map[string]string{
-			"GITHUB_TOKEN": "t", "GITHUB_REPOSITORY": "gridos/sharedinfra", "GITHUB_API_URL": "https://ghe.example.com/api/v3",
-			"GITHUB_SERVER_URL": "https://ghe.example.com", "GITHUB_RUN_ID": "7",
-		}[variable]
-	})
-	require.NoError(t, err)
-	assert.Equal(t, "[the run](https://ghe.example.com/gridos/sharedinfra/actions/runs/7)", s.Rest)
+	inRun := func(without string) github.Settings {
+		t.Helper()
+		s, err := github.SettingsFrom(func(variable string) string {
+			if variable == without {
+				return ""
+			}
+			return map[string]string{
+				"GITHUB_TOKEN": "t", "GITHUB_REPOSITORY": "gridos/sharedinfra", "GITHUB_API_URL": "https://ghe.example.com/api/v3",
+				"GITHUB_SERVER_URL": "https://ghe.example.com", "GITHUB_RUN_ID": "7",
+			}[variable]
+		})
+		require.NoError(t, err)
+		return s
+	}
+	assert.Equal(t, "[the run](https://ghe.example.com/gridos/sharedinfra/actions/runs/7)", inRun("").Rest)
+	for _, variable := range []string{"GITHUB_SERVER_URL", "GITHUB_RUN_ID"} {
+		assert.Empty(t, inRun(variable).Rest, "without %s there is no link", variable)
+	}
 }
 
 func TestUnit_ARefusalSaysWhatIsMissing(t *testing.T) {

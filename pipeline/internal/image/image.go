@@ -72,6 +72,10 @@ func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, 
 	if err := os.Chmod(unfinished, 0o755); err != nil {
 		return v1.Hash{}, err
 	}
+	// Rename does not replace a folder, not even an empty one.
+	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return v1.Hash{}, err
+	}
 	return found.Digest, os.Rename(unfinished, dir)
 }
 

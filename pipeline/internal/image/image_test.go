@@ -143,11 +143,16 @@ func TestUnit_WhatIsPushedIsWhatWasPulledForAllPlatforms(t *testing.T) {
 		want, err := original.Digest()
 		require.NoError(t, err)
 		dir := filepath.Join(t.TempDir(), "new", "folder")
+		if release == "abc1234" { // a folder that is there, and empty, is as good as none
+			require.NoError(t, os.MkdirAll(dir, 0o700))
+		}
 		pulled, err := image.Pull(t.Context(), tag(t, from+":dev-"+release), dir)
 		require.NoError(t, err)
 		assert.Equal(t, want, pulled)
 		_, err = image.Pull(t.Context(), tag(t, from+":dev-"+release), dir)
 		require.ErrorContains(t, err, "is not empty")
+		_, err = image.Pull(t.Context(), tag(t, from+":dev-"+release), filepath.Join(dir, "index.json", "folder"))
+		require.ErrorContains(t, err, "see whether ")
 
 		for range 2 { // the second time it is there already
 			pushed, err := image.Push(t.Context(), dir, tag(t, to+":test-"+release))

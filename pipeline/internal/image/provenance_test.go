@@ -2,6 +2,7 @@ package image
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -54,6 +55,10 @@ func TestUnit_WhatCannotBeReadIsNoAttachment(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, digest, read.digest)
 	assert.Len(t, read.layers, 1)
+	lost := read
+	lost.layers = []v1.Descriptor{{Digest: v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0a", 32)}}}
+	_, err = lost.text()
+	require.Error(t, err, "the layer is not there")
 	assert.False(t, read.isProvenance(), "its layer is no bundle")
 	read.layers[0].MediaType, read.layers[0].Size = "application/vnd.dev.sigstore.bundle.v0.3+json", largest
 	assert.True(t, read.isProvenance())

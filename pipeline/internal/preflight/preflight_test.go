@@ -431,6 +431,41 @@ func TestUnit_WhatIsNoAnswerIsNotKnown(t *testing.T) {
 	}
 }
 
+func TestUnit_ATierThatARegionDoesNotOfferIsFound(t *testing.T) {
+	t.Parallel()
+	azure := azuretest.New(t)
+	azure.Change("postgres", func(body map[string]any) {
+		at(t, body, "value", 0, "supportedServerEditions", 1)["name"] = "Another"
+	})
+	assertProblems(t, ask(t, azure, needs(t, nil)), map[string]string{"PostgreSQL GeneralPurpose": "does not offer the tier"})
+}
+
+// A quota that is missing in the answer may be in the part of it that could not be read.
+func TestUnit_AMissingQuotaTellsWhetherTheWholeAnswerCouldBeRead(t *testing.T) {
+	t.Parallel()
+	azure := azuretest.New(t)
+	for family, partial := range map[string]bool{`{"value": "another"}`: false, `["another"]`: true} {
+		answers := textsOf(azure)
+		var answer struct {
+			Value []map[string]any `json:"value"`
+		}
+		require.NoError(t, json.Unmarshal(azure.Text("usages"), &answer))
+		for _, usage := range answer.Value {
+			if usage["name"].(map[string]any)["value"] == "standardDDSv5Family" {
+				usage["name"] = json.RawMessage(family)
+			}
+		}
+		text, err := json.Marshal(answer)
+		require.NoError(t, err)
+		answers[azure.Path("usages")] = text
+		report, err := preflight.Preflight{Azure: answers, Needs: needs(t, nil)}.Run(t.Context())
+		require.NoError(t, err)
+		found := states(report)["quota standardddsv5family"]
+		assert.Contains(t, found, "it has 0 entries of the name")
+		assert.Equal(t, partial, strings.Contains(found, "and not all of it can be read"), found)
+	}
+}
+
 func TestUnit_WhatFailsIsNotKnown(t *testing.T) {
 	t.Parallel()
 	for name, said := range map[string]string{

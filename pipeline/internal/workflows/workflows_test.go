@@ -240,6 +240,7 @@ func TestUnit_EveryPackageOfADeploymentBeginsIt(t *testing.T) {
 		}
 	}
 	assert.Greater(t, len(folders), 6)
+	delete(folders, "docs") // dates of support, which reports tell: what is deployed does not depend on them
 	for folder := range folders {
 		assert.Contains(t, string(text), `- "`+folder+`/**"`, "a change of %s deploys nothing; add it to the paths of infra-deploy.yml", folder)
 	}

@@ -10,7 +10,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -301,6 +303,31 @@ func TestService_MetricsCountWhatUsersAskFor(t *testing.T) {
 	}
 	assert.Contains(t, metrics, `gridos_build_info{version="v1.2.3-test"} 1`)
 	assert.Contains(t, metrics, `gridos_database_connections{state="idle"}`)
+}
+
+// Alerts, dashboards and the analysis of releases ask for the metrics of this table.
+func TestService_TheMetricsInTheTableAreThere(t *testing.T) {
+	t.Parallel()
+	replica := ready(t)
+	_, before := replica.Get(t, "/metrics")
+	assert.NotContains(t, before, "gridos_samples_newest_timestamp_seconds", "an environment without senders is not late")
+	at := time.Now().Add(-10 * time.Second).UTC().Truncate(time.Second)
+	replica.Must(t, http.MethodPost, "/api/v1/telemetry", batch(sample(at, 110)))
+	replica.Must(t, http.MethodPost, "/api/v1/telemetry", batch(sample(at.Add(-time.Minute), 110)))
+	_, metrics := replica.Get(t, "/metrics")
+	newest := regexp.MustCompile(`(?m)^gridos_samples_newest_timestamp_seconds (.+)$`).FindStringSubmatch(metrics)
+	require.NotNil(t, newest)
+	seconds, err := strconv.ParseFloat(newest[1], 64)
+	require.NoError(t, err)
+	assert.InDelta(t, at.Unix(), seconds, 0, "a sample that arrives late is not the newest")
+
+	table, err := os.ReadFile("../../../docs/metrics.md")
+	require.NoError(t, err)
+	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| the service \\|").FindAllSubmatch(table, -1)
+	require.GreaterOrEqual(t, len(rows), 8)
+	for _, row := range rows {
+		assert.Regexp(t, "(?m)^"+string(row[1])+`[{ ]`, metrics)
+	}
 }
 
 func TestService_AnswersAreProtectedAndTraceable(t *testing.T) {

@@ -82,7 +82,19 @@ func (s *Store) Ingest(ctx context.Context, samples []telemetry.Sample) (stored 
 	if err != nil {
 		return 0, fmt.Errorf("the samples cannot be stored: %w", err)
 	}
+	if len(samples) > 0 {
+		s.noteNewest(samples[len(samples)-1].At.Unix())
+	}
 	return stored, nil
+}
+
+// noteNewest keeps the latest of the times of several batches that are stored at once.
+func (s *Store) noteNewest(at int64) {
+	for known := s.newest.Load(); at > known; known = s.newest.Load() {
+		if s.newest.CompareAndSwap(known, at) {
+			return
+		}
+	}
 }
 
 // lockAll reads the points of the samples and makes other batches with the same points wait. All

@@ -13,6 +13,8 @@ var (
 		"Time that requests have waited for a connection.", nil, nil)
 	oldestPartition = prometheus.NewDesc("gridos_database_oldest_partition_timestamp_seconds",
 		"When the oldest day begins that is still in the database, as this replica saw it within the last hour.", nil, nil)
+	newestSample = prometheus.NewDesc("gridos_samples_newest_timestamp_seconds",
+		"When the newest sample was measured that this replica has stored.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -34,5 +36,8 @@ func (s *Store) Collect(metrics chan<- prometheus.Metric) {
 	metrics <- prometheus.MustNewConstMetric(poolWaited, prometheus.CounterValue, stat.EmptyAcquireWaitTime().Seconds())
 	if oldest := s.oldest.Load(); oldest != 0 {
 		metrics <- prometheus.MustNewConstMetric(oldestPartition, prometheus.GaugeValue, float64(oldest))
+	}
+	if newest := s.newest.Load(); newest != 0 {
+		metrics <- prometheus.MustNewConstMetric(newestSample, prometheus.GaugeValue, float64(newest))
 	}
 }

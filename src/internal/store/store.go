@@ -40,6 +40,9 @@ type Store struct {
 	// oldest is when the oldest partition begins, in seconds since 1970; 0 until the partitions
 	// were listed.
 	oldest atomic.Int64
+	// newest is when the newest stored sample was measured, in seconds since 1970; 0 until there is
+	// one.
+	newest atomic.Int64
 }
 
 // errNoPassword says that there is no password to sign in with at the moment.

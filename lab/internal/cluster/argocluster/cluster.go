@@ -47,11 +47,11 @@ func Start(ctx context.Context, resolver *toolchain.Resolver, dir string, projec
 	if err != nil {
 		return nil, err
 	}
-	kwok, err := resolver.ModuleDir(ctx, toolchain.Kwok, "sigs.k8s.io/kwok")
+	kwok, err := resolver.ModuleDir(ctx, toolchain.KubernetesModule, "sigs.k8s.io/kwok")
 	if err != nil {
 		return nil, err
 	}
-	argo, err := resolver.ModuleDir(ctx, "argo-cd", "github.com/argoproj/argo-cd/v3")
+	argo, err := resolver.ModuleDir(ctx, toolchain.ArgoModule, "github.com/argoproj/argo-cd/v3")
 	if err != nil {
 		return nil, err
 	}

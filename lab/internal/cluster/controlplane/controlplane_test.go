@@ -25,7 +25,7 @@ func testControlPlane(t *testing.T, dir string) *ControlPlane {
 	tools, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
 		toolchain.KubeScheduler, toolchain.Kwok)
 	require.NoError(t, err)
-	module, err := resolver.ModuleDir(t.Context(), toolchain.Kwok, "sigs.k8s.io/kwok")
+	module, err := resolver.ModuleDir(t.Context(), toolchain.KubernetesModule, "sigs.k8s.io/kwok")
 	require.NoError(t, err)
 	return &ControlPlane{
 		Dir: dir,

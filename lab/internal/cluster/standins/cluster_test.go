@@ -26,9 +26,9 @@ func startCluster(t *testing.T) *kube.Clients {
 	paths, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
 		toolchain.KubeScheduler, toolchain.Kwok)
 	require.NoError(t, err)
-	kwok, err := resolver.ModuleDir(t.Context(), toolchain.Kwok, "sigs.k8s.io/kwok")
+	kwok, err := resolver.ModuleDir(t.Context(), toolchain.KubernetesModule, "sigs.k8s.io/kwok")
 	require.NoError(t, err)
-	argo, err := resolver.ModuleDir(t.Context(), "argo-rollouts", "github.com/argoproj/argo-rollouts")
+	argo, err := resolver.ModuleDir(t.Context(), toolchain.ArgoModule, "github.com/argoproj/argo-rollouts")
 	require.NoError(t, err)
 	plane := &controlplane.ControlPlane{
 		Dir: t.TempDir(),

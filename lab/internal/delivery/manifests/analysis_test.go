@@ -273,7 +273,7 @@ func TestCluster_ACanaryIsJudgedByWhatUsersGet(t *testing.T) {
 	for i := range measurements {
 		measurements[i]["result"] = results[i]
 	}
-	phases := strings.Fields(string(askTool(t, "argo-rollouts", "./judge", measurements)))
+	phases := strings.Fields(string(askTool(t, toolchain.ArgoModule, "./judge", measurements)))
 	require.Len(t, phases, len(verdicts))
 	for i, v := range verdicts {
 		t.Logf("%s: %s: %v %s", v.situation, v.metric, results[i], phases[i])

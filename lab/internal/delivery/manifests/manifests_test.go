@@ -633,7 +633,7 @@ func definitions(t *testing.T) []string {
 		return filepath.Join(append([]string{found}, elements...)...)
 	}
 	return []string{
-		dir("argo-rollouts", "github.com/argoproj/argo-rollouts", "manifests", "crds"),
+		dir(toolchain.ArgoModule, "github.com/argoproj/argo-rollouts", "manifests", "crds"),
 		dir("external-secrets", "github.com/external-secrets/external-secrets", "config", "crds", "bases"),
 		dir("istio", "istio.io/api", "kubernetes"),
 	}

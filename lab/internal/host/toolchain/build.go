@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,8 +33,8 @@ const unfinished = ".unfinished-"
 
 // build makes the binary at s.cached. A file lock makes all labs of a user build one after the
 // other. So two labs that start together neither build the same tool twice nor compete for memory
-// (the provider's build takes 5 GB). The binary appears when its finished folder is renamed, so an
-// interrupted build is never mistaken for a binary.
+// (the provider's build takes 1.8 GB). The binary appears when its finished folder is renamed, so
+// an interrupted build is never mistaken for a binary.
 func (s *search) build(ctx context.Context, step *progress.Step) (err error) {
 	goCommand, err := findGo()
 	if err != nil {
@@ -76,7 +77,7 @@ func (s *search) build(ctx context.Context, step *progress.Step) (err error) {
 		update: func(detail string) { step.Update(s.explain(detail)) },
 	}
 	flags := s.tool.buildFlags(s.version)
-	if len(s.tool.Patches) > 0 {
+	if len(s.tool.changes()) > 0 {
 		file, err := s.patchedModfile(ctx, run, work)
 		if err != nil {
 			return err
@@ -157,7 +158,7 @@ func (r *Resolver) cachedPath(t Tool, version string) (string, error) {
 	}
 	fmt.Fprintf(hash, "%q %q %+v %s %s/%s\n",
 		t.Package, t.buildFlags(version), t.Embed, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	for _, patch := range t.Patches {
+	for _, patch := range t.changes() {
 		fmt.Fprintf(hash, "%q\n", patch)
 	}
 	key := hex.EncodeToString(hash.Sum(nil))[:16]
@@ -197,7 +198,7 @@ func (s *search) patchedModfile(ctx context.Context, run *goRun, work string) (s
 		return "", err
 	}
 	copies := map[string]string{}
-	for _, patch := range s.tool.Patches {
+	for _, patch := range s.tool.changes() {
 		if copies[patch.Module] == "" {
 			from, err := run.moduleDir(ctx, patch.Module)
 			if err != nil {
@@ -225,6 +226,9 @@ func (s *search) patchedModfile(ctx context.Context, run *goRun, work string) (s
 	to := filepath.Join(work, "go.mod") // the go command looks for go.sum beside it
 	return to, errors.Join(os.WriteFile(to, content, 0o600), os.WriteFile(filepath.Join(work, "go.sum"), sums, 0o600))
 }
+
+// changes are all changes of dependencies.
+func (t Tool) changes() []Patch { return slices.Concat(t.Patches, t.Cuts) }
 
 // apply changes the file in the copy of its module in dir.
 func (p Patch) apply(dir string) error {

@@ -118,6 +118,25 @@ func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) 
 	return paths, nil
 }
 
+// Missing returns those of the names whose tools Resolve would have to download or build.
+func (r *Resolver) Missing(ctx context.Context, names ...string) ([]string, error) {
+	var missing []string
+	for _, name := range names {
+		s, err := r.newSearch(name)
+		if err != nil {
+			return nil, err
+		}
+		path, err := s.find(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if path == "" {
+			missing = append(missing, name)
+		}
+	}
+	return missing, nil
+}
+
 // search is the look-up of one tool: it collects the reasons why the earlier sources did not have
 // it.
 type search struct {

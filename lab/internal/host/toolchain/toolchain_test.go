@@ -228,6 +228,98 @@ exec `+goCommand+` "$@"
 	assert.Equal(t, "generated v1.2.3\n", string(output))
 }
 
+// gate is a patch of the fake module's dependency: a stand-in for "go mod download" says that the dependency is in the folder
+// that gate returns.
+func (b *bench) gate(t *testing.T) Patch {
+	t.Helper()
+	elsewhere := t.TempDir()
+	b.write(t, filepath.Join(elsewhere, "go.mod"), "module example.com/pin\n\ngo 1.26.0\n", 0o600)
+	b.write(t, filepath.Join(elsewhere, "gate.go"), "package pin\n\nvar Gate = \"open\"\n", 0o600)
+	goCommand, err := exec.LookPath("go")
+	require.NoError(t, err)
+	b.write(t, filepath.Join(b.pathDir, "go"), `#!/bin/sh
+if [ "$1" = mod ]; then echo '{"Dir":"`+elsewhere+`"}'; exit; fi
+exec `+goCommand+` "$@"
+`, 0o700)
+	b.write(t, filepath.Join(b.ToolsDir, "fake", "main.go"), `package main
+
+import (
+	"fmt"
+
+	"example.com/pin"
+)
+
+var version string
+
+func main() { fmt.Println("gate", pin.Gate, version) }
+`, 0o600)
+	return Patch{Module: "example.com/pin", File: "gate.go", Old: `"open"`, New: `"shut"`}
+}
+
+func TestUnit_OnlyAPatchForbidsAnInstalledCopy(t *testing.T) {
+	b := newBench(t)
+	change := b.gate(t)
+	b.catalogue[0].Cuts = []Patch{change}
+	cut := b.resolve(t)
+	output, err := exec.Command(cut).Output()
+	require.NoError(t, err)
+	assert.Equal(t, "gate shut v1.2.3\n", string(output), "the lab builds with the change")
+	// A complete copy serves as well as one from which something was left out.
+	complete := b.script(t, filepath.Join(b.pathDir, "fake"), "1.2.3")
+	assert.Equal(t, complete, b.resolve(t))
+	// A patch is needed, and an installed copy lacks it.
+	b.catalogue[0].Patches, b.catalogue[0].Cuts = []Patch{change}, nil
+	assert.Equal(t, cut, b.resolve(t), "the same change gives the same binary")
+}
+
+func TestUnit_AChangeThatDoesNotFitIsAnError(t *testing.T) {
+	for old, times := range map[string]string{`"closed"`: "0 times", `n`: "2 times"} {
+		b := newBench(t)
+		change := b.gate(t)
+		change.Old = old
+		b.catalogue[0].Cuts = []Patch{change}
+		_, err := b.Resolve(t.Context(), "fake")
+		require.ErrorContains(t, err, times+" in gate.go of example.com/pin")
+	}
+}
+
+// The sources of the pinned versions are what the changes expect, so that a new pin is refused here and not after minutes of
+// building.
+func TestEngine_TheChangesFitThePins(t *testing.T) {
+	r := &Resolver{ToolsDir: filepath.Join("..", "..", "..", "..", "tools"), CacheDir: t.TempDir()}
+	changed := 0
+	for _, tool := range tools() {
+		work := t.TempDir()
+		for _, change := range tool.changes() {
+			dir, err := r.ModuleDir(t.Context(), tool.Module, change.Module)
+			require.NoError(t, err)
+			file := filepath.FromSlash(change.File)
+			if _, err := os.Stat(filepath.Join(work, file)); errors.Is(err, fs.ErrNotExist) {
+				content, err := os.ReadFile(filepath.Join(dir, file))
+				require.NoError(t, err, "%s of %s", change.File, tool.Name)
+				b := &bench{}
+				b.write(t, filepath.Join(work, file), string(content), 0o600)
+			}
+			require.NoError(t, change.apply(work), tool.Name)
+			changed++
+		}
+	}
+	assert.Greater(t, changed, 30, "the tools that the lab changes")
+}
+
+func TestUnit_MissingNamesWhatIsNotThere(t *testing.T) {
+	b := newBench(t)
+	missing, err := b.Missing(t.Context(), "fake")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"fake"}, missing)
+	b.resolve(t)
+	missing, err = b.Missing(t.Context(), "fake")
+	require.NoError(t, err)
+	assert.Empty(t, missing)
+	_, err = b.Missing(t.Context(), "unknown")
+	require.ErrorContains(t, err, `there is no tool "unknown"`)
+}
+
 func TestUnit_TwoLabsDoNotBuildTheSameToolTwice(t *testing.T) {
 	b := newBench(t)
 	goCommand, err := exec.LookPath("go")

@@ -33,6 +33,14 @@ const (
 	setupEnvtest = "setup-envtest"
 )
 
+// Folders in tools/ whose nested modules pin several tools, so that what these share is compiled once.
+const (
+	// KubernetesModule pins etcd, the parts of Kubernetes, Kustomize and kwok.
+	KubernetesModule = "kubernetes"
+	// ArgoModule pins Argo CD and Argo Rollouts.
+	ArgoModule = "argo"
+)
+
 // Tool describes one program: how it is pinned, how it is built, and how to recognise an installed
 // copy.
 type Tool struct {
@@ -50,6 +58,10 @@ type Tool struct {
 	Embed Embed
 	// Patches change sources of dependencies, where the program has no flag for the change.
 	Patches []Patch
+	// Cuts make less to compile: they leave parts of dependencies out that the lab's programs do not
+	// call, or let tools share libraries. Unlike with Patches, any complete copy of the tool serves as
+	// well.
+	Cuts []Patch
 	// Match says how close the version of an installed copy must be to the pin.
 	Match Match
 
@@ -111,10 +123,11 @@ const (
 func tools() []Tool {
 	return []Tool{
 		{
-			Name: Pulumi, Module: "pulumi", Package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-			Pin: "github.com/pulumi/pulumi/pkg/v3",
+			Name: Pulumi, Module: "pulumi", Package: cliModule + "/cmd/pulumi",
+			Pin: cliModule,
 			// Without this variable the CLI has no version and the Automation API refuses it.
 			LDFlags:     stripped + " -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
+			Cuts:        withoutClouds(),
 			versionArgs: []string{"version"},
 			ownCache:    automationInstallation,
 			fetch:       installCLI(),
@@ -126,39 +139,41 @@ func tools() []Tool {
 			Pin:     "github.com/pulumi/pulumi-kubernetes/sdk/v4",
 			LDFlags: stripped + " -X main.version={version}",
 			Embed: Embed{
-				Module: "github.com/pulumi/pulumi-kubernetes/provider/v4",
+				Module: providerModule,
 				Dir:    "cmd/pulumi-resource-kubernetes",
 				Files:  []string{"schema.json", "terraform-mapping.json"},
 			},
+			Cuts:     withoutComponents(),
 			ownCache: enginePlugin,
 			fetch:    installPlugin(),
 		},
 		{
-			Name: Etcd, Module: "etcd", Package: "go.etcd.io/etcd/server/v3", Pin: "go.etcd.io/etcd/server/v3",
-			Match: SameMinor, versionArgs: []string{"--version"},
+			Name: Etcd, Module: KubernetesModule, Package: "go.etcd.io/etcd/server/v3", Pin: "go.etcd.io/etcd/server/v3",
+			LDFlags: stripped, Match: SameMinor, versionArgs: []string{"--version"},
 			ownCache: envtestAssets(Etcd), fetch: fetchEnvtest(),
 		},
 		{
-			Name: KubeAPIServer, Module: "kubernetes", Package: "k8s.io/kubernetes/cmd/kube-apiserver", Pin: "k8s.io/kubernetes",
+			Name: KubeAPIServer, Module: KubernetesModule, Package: "k8s.io/kubernetes/cmd/kube-apiserver", Pin: "k8s.io/kubernetes",
 			LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"--version"},
 			ownCache: envtestAssets(KubeAPIServer), fetch: fetchEnvtest(),
 		},
 		{
-			Name: KubeControllerManager, Module: "kubernetes", Package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+			Name: KubeControllerManager, Module: KubernetesModule, Package: "k8s.io/kubernetes/cmd/kube-controller-manager",
 			Pin: "k8s.io/kubernetes", LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"--version"},
 		},
 		{
-			Name: KubeScheduler, Module: "kubernetes", Package: "k8s.io/kubernetes/cmd/kube-scheduler",
+			Name: KubeScheduler, Module: KubernetesModule, Package: "k8s.io/kubernetes/cmd/kube-scheduler",
 			Pin: "k8s.io/kubernetes", LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"--version"},
 		},
 		{
-			Name: Kwok, Module: "kwok", Package: "sigs.k8s.io/kwok/cmd/kwok", Pin: "sigs.k8s.io/kwok",
+			Name: Kwok, Module: KubernetesModule, Package: "sigs.k8s.io/kwok/cmd/kwok", Pin: "sigs.k8s.io/kwok",
 			LDFlags: stripped, Match: SameMinor, versionArgs: []string{"--version"},
+			Cuts: withKubernetesLibraries(),
 		},
 		{
 			// One binary contains every component of Argo CD; the name by which it is called
 			// selects one.
-			Name: ArgoCD, Module: "argo-cd", Package: "github.com/argoproj/argo-cd/v3/cmd", Pin: "github.com/argoproj/argo-cd/v3",
+			Name: ArgoCD, Module: ArgoModule, Package: "github.com/argoproj/argo-cd/v3/cmd", Pin: "github.com/argoproj/argo-cd/v3",
 			LDFlags: stripped + " -X github.com/argoproj/argo-cd/v3/common.version={version}",
 			Patches: []Patch{
 				onLoopback("github.com/argoproj/argo-cd/v3", "controller/appcontroller.go", `fmt.Sprintf("0.0.0.0:%d", metricsPort)`),
@@ -172,7 +187,7 @@ func tools() []Tool {
 			},
 		},
 		{
-			Name: ArgoRollouts, Module: "argo-rollouts", Package: "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
+			Name: ArgoRollouts, Module: ArgoModule, Package: "github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
 			Pin: "github.com/argoproj/argo-rollouts", LDFlags: stripped,
 			Patches: []Patch{
 				onLoopback("github.com/argoproj/argo-rollouts", "controller/controller.go", `= "0.0.0.0:%d"`),
@@ -180,7 +195,7 @@ func tools() []Tool {
 		},
 		{
 			// This is the program behind `kubectl argo rollouts`.
-			Name: ArgoRolloutsPlugin, Module: "argo-rollouts", Package: "github.com/argoproj/argo-rollouts/cmd/kubectl-argo-rollouts",
+			Name: ArgoRolloutsPlugin, Module: ArgoModule, Package: "github.com/argoproj/argo-rollouts/cmd/kubectl-argo-rollouts",
 			Pin: "github.com/argoproj/argo-rollouts", versionArgs: []string{"version", "--short"},
 			// It reports a version only if all three are set.
 			LDFlags: stripped + " -X github.com/argoproj/argo-rollouts/utils/version.gitTag=v{version}" +
@@ -188,13 +203,11 @@ func tools() []Tool {
 				" -X github.com/argoproj/argo-rollouts/utils/version.gitTreeState=clean",
 		},
 		{
-			// Its module has the number 0.35.0 for 1.35.0, so an installed copy never matches.
-			Name: Kubectl, Module: "kubectl", Package: ".", Pin: "k8s.io/kubectl", versionArgs: []string{"version", "--client"},
-			LDFlags: stripped + " -X k8s.io/component-base/version.gitVersion=v1.{minor}.{patch}" +
-				" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor={minor}",
+			Name: Kubectl, Module: KubernetesModule, Package: "k8s.io/kubernetes/cmd/kubectl",
+			Pin: "k8s.io/kubernetes", LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"version", "--client"},
 		},
 		{
-			Name: Kustomize, Module: "kustomize", Package: "sigs.k8s.io/kustomize/kustomize/v5",
+			Name: Kustomize, Module: KubernetesModule, Package: "sigs.k8s.io/kustomize/kustomize/v5",
 			Pin: "sigs.k8s.io/kustomize/kustomize/v5", Match: SameMinor, versionArgs: []string{"version"},
 			LDFlags: stripped + " -X sigs.k8s.io/kustomize/api/provenance.version=v{version}",
 		},
@@ -211,10 +224,13 @@ func onLoopback(module, file, address string) Patch {
 	return Patch{Module: module, File: file, Old: address, New: strings.Replace(address, "0.0.0.0", "127.0.0.1", 1)}
 }
 
-// All returns the names of the tools that every lab runs.
-func All() []string {
-	return []string{Pulumi, PulumiKubernetes, Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
+// ForInfra returns the names of the tools without which not even gridos-infra comes up.
+func ForInfra() []string {
+	return []string{Pulumi, Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
 }
+
+// All returns the names of the tools that every lab runs, in the order in which it needs them.
+func All() []string { return append(ForInfra(), PulumiKubernetes) }
 
 // GitOps returns the names of the tools that a lab needs besides All for the real Argo CD and Argo
 // Rollouts.

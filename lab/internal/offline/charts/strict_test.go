@@ -44,7 +44,7 @@ func TestCluster_CustomResourcesAreAcceptedUnderStrictValidation(t *testing.T) {
 		return dir
 	}
 	clients := apitest.Start(t, tools,
-		filepath.Join(moduleDir("argo-cd", "github.com/argoproj/argo-cd/v3"), "manifests", "crds"),
+		filepath.Join(moduleDir(toolchain.ArgoModule, "github.com/argoproj/argo-cd/v3"), "manifests", "crds"),
 		filepath.Join(moduleDir("external-secrets", "github.com/external-secrets/external-secrets"), "config", "crds", "bases"))
 	_, err := clients.Core.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.NamespaceArgoCD}}, metav1.CreateOptions{})

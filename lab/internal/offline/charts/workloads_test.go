@@ -450,7 +450,7 @@ func TestEngine_TheStandInsAreAsTheRealCharts(t *testing.T) {
 		if !known {
 			continue // External Secrets' is the project's own chart, and Prometheus has no stand-in
 		}
-		moduleDir, err := (&toolchain.Resolver{ToolsDir: tools}).ModuleDir(t.Context(), chart.Chart, stand.module)
+		moduleDir, err := (&toolchain.Resolver{ToolsDir: tools}).ModuleDir(t.Context(), toolchain.ArgoModule, stand.module)
 		require.NoError(t, err)
 		dir, err := stand.wrap(moduleDir, t.TempDir())
 		require.NoError(t, err)
