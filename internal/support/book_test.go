@@ -63,8 +63,12 @@ func TestUnit_OnlyWhatIsNamedEnds(t *testing.T) {
 	t.Parallel()
 	book := parse(t, small)
 	named := []support.Named{
-		{What: "Go", Version: "1.26"}, {What: "mesh", Version: "asm-1-30"}, {What: "chart a", Version: "1.2.3"},
-		{What: "Go", Version: "1.260"}, {What: "chart a", Version: "1.2.30"}, {What: "mesh", Version: "1.26"},
+		{What: "Go", Version: "1.26"},
+		{What: "mesh", Version: "asm-1-30"},
+		{What: "chart a", Version: "1.2.3"},
+		{What: "Go", Version: "1.260"},
+		{What: "chart a", Version: "1.2.30"},
+		{What: "mesh", Version: "1.26"},
 	}
 	found := book.Ending(named, on(t, "2026-07-01"), support.Notice)
 	require.Len(t, found, 2, "what has no date does not end")
@@ -132,8 +136,10 @@ func TestUnit_ResourcesNameVersions(t *testing.T) {
 		"azure-native:containerservice/v20240901:ManagedCluster": {
 			in{"kubernetesVersion": "1.35", "serviceMeshProfile": in{"istio": in{"revisions": []any{"asm-1-29", "asm-1-30"}}}},
 			[]support.Named{
-				{What: "Azure API of containerservice", Version: "2024-09-01"}, {What: "Kubernetes on AKS", Version: "1.35"},
-				{What: "Istio add-on of AKS", Version: "asm-1-29"}, {What: "Istio add-on of AKS", Version: "asm-1-30"},
+				{What: "Azure API of containerservice", Version: "2024-09-01"},
+				{What: "Kubernetes on AKS", Version: "1.35"},
+				{What: "Istio add-on of AKS", Version: "asm-1-29"},
+				{What: "Istio add-on of AKS", Version: "asm-1-30"},
 			},
 		},
 		"azure-native:containerservice/v20240901:AgentPool": {

@@ -372,7 +372,7 @@ func TestUnit_APreviewThatFailsPlansAndProvesNothing(t *testing.T) {
 		_, report, err := environment.Plan(t.Context(), commit)
 		require.NoError(t, err)
 		require.Len(t, report.Errors(), 1, project)
-		assert.Contains(t, report.Errors()[0], "broken on purpose")
+		assert.Contains(t, report.Errors()[0], project+"/prod failed; what Pulumi said is above")
 		_, err = environment.Up(t.Context(), plan, commit, []string{plan.Consent})
 		require.ErrorContains(t, err, "nothing was changed, because what an update would do is not known: "+report.Errors()[0])
 	}
