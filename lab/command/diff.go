@@ -22,7 +22,8 @@ func diffCommand() *cobra.Command {
 		Args: cobra.NoArgs, RunE: at(diff),
 		Long: `Brings an environment up in a lab of its own with the code of the commit at which the checkout left --base, previews the
 working tree's code on top of it with the real engine, and shows what would be created, updated, replaced and deleted: what is
-dangerous first. Nothing of it stays but the built commit, for the next time.
+dangerous first. The built commit and what it made stay in .lab/base: the next diff against this commit begins with a copy, which the
+progress says. To have it made again, delete that folder.
 
 Each project is previewed with the outputs that the stacks before it have now: what a change yields reaches the next project
 only by an update.

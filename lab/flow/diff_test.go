@@ -41,8 +41,9 @@ func TestCluster_DiffTellsExactlyWhatABranchChanges(t *testing.T) {
 	u.fails(t, 2, "say what to compare with", "diff")
 	u.fails(t, 2, `there is no commit "nowhere"`, "diff", "--base", "nowhere")
 
-	stdout, _, code := u.run(t, "diff", "--base", "main", "--json")
+	stdout, progress, code := u.run(t, "diff", "--base", "main", "--json")
 	assert.Equal(t, 4, code, "the exit code of what is dangerous")
+	assert.NotContains(t, progress, "as it was made at")
 	var report changes.Report
 	require.NoError(t, json.Unmarshal([]byte(stdout), &report))
 	assert.Empty(t, report.Errors())
@@ -79,8 +80,18 @@ func TestCluster_DiffTellsExactlyWhatABranchChanges(t *testing.T) {
 	assert.Equal(t, "PodDisruptionBudget gridos/gridos", overlay.Objects[0].Title())
 	assert.Equal(t, rendered.Risky, overlay.Objects[0].Risk)
 
-	// No process of the diff is left, and the checkout's own dev was not touched.
-	left, err := filepath.Glob(filepath.Join(u.checkout, ".lab", "base", "checkout", ".lab", "*"))
+	// What the base made is kept: the next report is the same without bringing it up.
+	again, progress, code := u.run(t, "diff", "--base", "main", "--json")
+	assert.Equal(t, 4, code)
+	assert.Regexp(t, `dev of main \([0-9a-f]{7}\): .*as it was made at `, progress)
+	assert.Equal(t, stdout, again)
+
+	// No process of the diffs is left, and the checkout's own dev was not touched.
+	checkouts := filepath.Join(u.checkout, ".lab", "base", "*", "checkout")
+	bases, err := filepath.Glob(checkouts)
+	require.NoError(t, err)
+	require.Len(t, bases, 1)
+	left, err := filepath.Glob(filepath.Join(checkouts, ".lab", "*"))
 	require.NoError(t, err)
 	assert.Empty(t, left)
 	assert.Contains(t, u.succeeds(t, "status"), "dev is not up")

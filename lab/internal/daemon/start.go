@@ -53,10 +53,24 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 	if err != nil {
 		return site.Record{}, err
 	}
-	if err := errors.Join(removeRecord(s), os.WriteFile(configFile(s), text, 0o600)); err != nil {
+	if err := os.WriteFile(configFile(s), text, 0o600); err != nil {
 		return site.Record{}, err
 	}
-	process, ended, err := spawn(s)
+	self, err := os.Executable()
+	if err != nil {
+		return site.Record{}, err
+	}
+	return Resume(ctx, s, self)
+}
+
+// Resume runs the background process of a site in which none runs, with the configuration of the
+// last start there. The program is the lab's binary, of the version that the site is from. Resume
+// returns as Start does.
+func Resume(ctx context.Context, s site.Site, program string) (record site.Record, err error) {
+	if err := removeRecord(s); err != nil {
+		return site.Record{}, err
+	}
+	process, ended, err := spawn(s, program)
 	if err != nil {
 		return site.Record{}, err
 	}
@@ -68,6 +82,7 @@ func Start(ctx context.Context, config Config) (site.Record, error) {
 			return false, errors.Join(errors.New("it ended at once"), err)
 		default:
 		}
+		var running bool
 		record, running, err = s.Running()
 		return running, err
 	})
@@ -102,17 +117,13 @@ func isAsWanted(config Config) (bool, error) {
 
 // spawn starts the process in a session of its own, so that it neither sees the terminal's Ctrl-C
 // nor ends with it. The channel returns the error with which it ended, and is closed then.
-func spawn(s site.Site) (child *os.Process, ended <-chan error, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, nil, err
-	}
+func spawn(s site.Site, program string) (child *os.Process, ended <-chan error, err error) {
 	log, err := os.OpenFile(s.LogFile(Command), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer log.Close() // the child has its own descriptor
-	process := exec.Command(self, Command, s.Dir)
+	process := exec.Command(program, Command, s.Dir)
 	process.Dir = s.Dir
 	process.Stdout, process.Stderr = log, log
 	process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -11,10 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gridos/sharedinfra/bootstrap/helm"
 	bootstrap "github.com/gridos/sharedinfra/bootstrap/program"
 	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/lab/internal/offline/charts"
 	"github.com/gridos/sharedinfra/stacks"
@@ -136,6 +139,32 @@ func (m *machine) repositoryCharts(ctx context.Context, source chartSource, sett
 	return overrides, nil
 }
 
+// sameCharts returns an error if the site's decision whether to replace a repository's charts is not
+// the one that a new environment would make now.
+func sameCharts(ctx context.Context, s site.Site) error {
+	m := &machine{site: s}
+	settings, err := m.bootstrapSettings(ctx)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, source := range chartSources {
+		dir := filepath.Join(s.ChartsDir(), source.key)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			continue // the charts are not from a repository
+		}
+		group.Go(func() error {
+			_, err := os.Stat(filepath.Join(dir, fromRepository))
+			answered, answers := err == nil, answers(ctx, source.charts[0].of(settings).Repository)
+			if answered != answers {
+				return fmt.Errorf("whether the chart repository of %s answers: %t then, %t now", source.charts[0].name, answered, answers)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
 // ownCharts is for charts that are not in a repository.
 func (m *machine) ownCharts(source chartSource, settings bootstrap.Settings) (map[string]any, error) {
 	overrides := map[string]any{}
@@ -167,7 +196,7 @@ func (m *machine) decideCharts(ctx context.Context, dir string, source chartSour
 		return err
 	}
 	fill := func() error { return m.wrapCharts(ctx, unfinished, source) }
-	if os.Getenv(toolchain.EnvOffline) == "" && charts.Reachable(ctx, repository, repositoryTimeout) {
+	if answers(ctx, repository) {
 		fill = func() error { return os.WriteFile(filepath.Join(unfinished, fromRepository), nil, 0o600) }
 	}
 	// An interrupted request to the repository is no answer.
@@ -175,6 +204,11 @@ func (m *machine) decideCharts(ctx context.Context, dir string, source chartSour
 		return err
 	}
 	return os.Rename(unfinished, dir)
+}
+
+// answers reports whether the charts of a repository can be used.
+func answers(ctx context.Context, repository string) bool {
+	return os.Getenv(toolchain.EnvOffline) == "" && charts.Reachable(ctx, repository, repositoryTimeout)
 }
 
 // wrapCharts writes the charts that replace those of source into dir.

@@ -57,12 +57,15 @@ func TestUnit_ChartsOfARepositoryThatAnsweredOnceAreNotReplaced(t *testing.T) {
 	overrides, err := m.charts(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, overrides)
+	require.NoError(t, sameCharts(t.Context(), m.site))
 
 	repository.Close()
 	overrides, err = m.charts(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, overrides)
 	assert.NoDirExists(t, unfinished)
+	// A diff makes its base again, as a new environment would be.
+	require.ErrorContains(t, sameCharts(t.Context(), m.site), "answers: true then, false now")
 }
 
 func TestUnit_ChartsWithoutARepositoryAreTheUsersOwn(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gridos/sharedinfra/internal/changes"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
@@ -22,7 +24,7 @@ import (
 )
 
 // Compare reports what the working tree would change in an environment made by the commit at which
-// the checkout branched off ref. Only the built commit stays, for the next time.
+// the checkout branched off ref. The built commit and what it made stay, for the next time.
 func Compare(ctx context.Context, s site.Site, ref string, display *progress.Display) (report changes.Report, err error) {
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
 		return report, Mistake{err}
@@ -35,8 +37,26 @@ func Compare(ctx context.Context, s site.Site, ref string, display *progress.Dis
 	if err != nil {
 		return report, err
 	}
-	defer func() { err = errors.Join(err, base.Close(context.WithoutCancel(ctx))) }()
-	made, err := base.Up(ctx, display)
+	defer func() { err = errors.Join(err, base.Close(context.WithoutCancel(ctx), display)) }()
+	if report, err = previewOn(ctx, base, display); err != nil {
+		return report, err
+	}
+	report.Base = base.Name
+	var group errgroup.Group
+	group.Go(func() error { return base.Stop(context.WithoutCancel(ctx)) }) // which is mostly waiting
+	group.Go(func() (err error) {
+		if report.Contract, err = contract.Between(base.Checkout(), s.Repository); err != nil {
+			return err
+		}
+		return report.Render(ctx, changes.Sides{Before: base.Checkout(), After: s.Repository, Client: chartClient()})
+	})
+	err = group.Wait()
+	return report, err
+}
+
+// previewOn brings the base up, and previews the working tree on top of it.
+func previewOn(ctx context.Context, base *baseline.Baseline, display *progress.Display) (report changes.Report, err error) {
+	made, err := base.Up(ctx, display, sameCharts)
 	if err != nil {
 		return report, err
 	}
@@ -53,15 +73,7 @@ func Compare(ctx context.Context, s site.Site, ref string, display *progress.Dis
 	if err != nil {
 		return report, err
 	}
-	report, err = e.Report(ctx, overrides)
-	report.Base = base.Name
-	if err != nil {
-		return report, err
-	}
-	if report.Contract, err = contract.Between(base.Checkout(), s.Repository); err != nil {
-		return report, err
-	}
-	return report, report.Render(ctx, changes.Sides{Before: base.Checkout(), After: s.Repository, Client: chartClient()})
+	return e.Report(ctx, overrides)
 }
 
 // chartClient is how a report reads charts from repositories; nil is without a limit.

@@ -1,5 +1,5 @@
 // Package baseline brings up the code of an earlier commit in a lab of its own, to compare the
-// working tree with it.
+// working tree with it. It keeps what the commit made, and begins with a copy of it the next time.
 package baseline
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// folder is the folder of the baseline, inside of the lab's.
+// folder is the folder of all baselines, inside of the lab's. Each commit has a folder there.
 const folder = "base"
 
 // Baseline is an earlier commit, checked out and built.
@@ -33,7 +33,9 @@ type Baseline struct {
 
 	site site.Site // the environment of the commit's own lab
 	dir  string
+	lab  string // the digest of the working tree's lab
 	lock *flock.Flock
+	made time.Time // when the environment was made that is to be kept; zero if none is
 }
 
 // Find returns the full hash of the commit at which the checkout's history branched off ref. Later
@@ -56,11 +58,14 @@ func Find(ctx context.Context, s site.Site, ref string) (string, error) {
 // Open checks out a commit that Find has found for ref, and builds that commit's lab. No other
 // command works with a baseline of this checkout until Close is called.
 func Open(ctx context.Context, s site.Site, ref, commit string, display *progress.Display) (*Baseline, error) {
-	dir := filepath.Join(filepath.Dir(s.Dir), folder)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	all := filepath.Join(filepath.Dir(s.Dir), folder)
+	b := &Baseline{
+		Commit: commit, Name: fmt.Sprintf("%s (%.7s)", ref, commit),
+		dir: filepath.Join(all, commit), lock: flock.New(all + ".lock"),
+	}
+	if err := os.MkdirAll(all, 0o700); err != nil {
 		return nil, err
 	}
-	b := &Baseline{Commit: commit, Name: fmt.Sprintf("%s (%.7s)", ref, commit), dir: dir, lock: flock.New(dir + ".lock")}
 	if strings.HasPrefix(commit, ref) {
 		b.Name = commit[:7]
 	}
@@ -83,15 +88,22 @@ func Open(ctx context.Context, s site.Site, ref, commit string, display *progres
 	return b, nil
 }
 
+// title is the name of the step that brings the environment up.
+func (b *Baseline) title() string { return b.site.Environment + " of " + b.Name }
+
 // Checkout is the folder with the commit's files.
 func (b *Baseline) Checkout() string { return filepath.Join(b.dir, "checkout") }
 
 func (b *Baseline) binary() string { return filepath.Join(b.dir, "lab") }
 
-// prepare checks out the commit's files and builds its lab. It also stops everything that an
-// earlier comparison left running.
-func (b *Baseline) prepare(ctx context.Context, display *progress.Display) error {
-	if err := b.discard(ctx); err != nil {
+// prepare checks out the commit's files and builds its lab, unless they are there. It also stops
+// everything that an earlier comparison left running, and deletes the commits of old ones.
+func (b *Baseline) prepare(ctx context.Context, display *progress.Display) (err error) {
+	if b.lab, err = digest(ctx, b.site.Repository, "lab"); err != nil {
+		return err
+	}
+	now := time.Now()
+	if err := errors.Join(os.MkdirAll(b.dir, 0o700), os.Chtimes(b.dir, now, now), b.discard(ctx), b.forgetOld()); err != nil {
 		return err
 	}
 	built := filepath.Join(b.dir, "commit") // the last file to be written
@@ -99,7 +111,7 @@ func (b *Baseline) prepare(ctx context.Context, display *progress.Display) error
 		return nil
 	}
 	step := display.Start("build of " + b.Name)
-	err := errors.Join(removeIfThere(built), os.RemoveAll(b.Checkout()), os.MkdirAll(b.Checkout(), 0o700))
+	err = errors.Join(os.RemoveAll(b.dir), os.MkdirAll(b.Checkout(), 0o700))
 	if err == nil {
 		err = extract(ctx, b.site.Repository, b.Commit, b.Checkout())
 	}
@@ -133,15 +145,29 @@ func (b *Baseline) build(ctx context.Context) error {
 	return explain(command.CombinedOutput())
 }
 
-// Up brings the environment up with the commit's own lab, and returns its site. The commit's lab
-// shows its progress itself, on the display's terminal.
-func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site, error) {
-	step := display.Start(fmt.Sprintf("%s of %s", b.site.Environment, b.Name))
+// Up brings the environment up, and returns its site: from what an earlier comparison has kept, if
+// that fits, or else with the commit's own lab.
+func (b *Baseline) Up(ctx context.Context, display *progress.Display, fits Fits) (site.Site, error) {
+	if resumed, err := b.resume(ctx, display, fits); resumed || err != nil {
+		return b.site, err
+	}
+	if err := b.bringUp(ctx, display); err != nil {
+		return b.site, err
+	}
+	if err := b.beginToKeep(ctx); err != nil {
+		display.Printf("What %s made is not kept for the next time: %v", b.Name, err)
+	}
+	return b.site, nil
+}
+
+// bringUp brings the environment up from nothing, with the commit's own lab.
+func (b *Baseline) bringUp(ctx context.Context, display *progress.Display) error {
+	step := display.Start(b.title())
 	log := b.binary() + ".log"
 	output, err := os.Create(log)
 	if err != nil {
 		step.Fail(err)
-		return b.site, err
+		return err
 	}
 	defer output.Close() // it is read only after the command failed
 	// The command has a process group of its own, so that a Ctrl-C interrupts it only once.
@@ -155,30 +181,46 @@ func (b *Baseline) Up(ctx context.Context, display *progress.Display) (site.Site
 	if err := command.Run(); err != nil {
 		step.Fail(errors.New("see below"))
 		if ctx.Err() != nil {
-			return b.site, ctx.Err()
+			return ctx.Err()
 		}
 		end, logErr := site.EndOfLog(log)
-		return b.site, errors.Join(
+		return errors.Join(
 			fmt.Errorf("%s of %s does not come up in the lab, so that nothing can be compared with it: %w\n%s",
 				b.site.Environment, b.Name, err, end),
 			logErr)
 	}
 	step.Done("")
-	return b.site, nil
+	return nil
 }
 
 // interruptedEnd is how long an interrupted lab may take to finish its present work.
 const interruptedEnd = time.Minute
 
-// Close stops and removes everything that Up left running. The built files stay, for the next
-// comparison with the same commit.
-func (b *Baseline) Close(ctx context.Context) error {
+// Stop ends the processes that Up left running. Their files stay until Close.
+func (b *Baseline) Stop(ctx context.Context) error { return daemon.Stop(ctx, b.site) }
+
+// Close stops and removes everything that Up left. The built files stay, and so does what a new
+// environment had before the comparison, for the next one with the same commit.
+func (b *Baseline) Close(ctx context.Context, display *progress.Display) error {
+	if !b.made.IsZero() {
+		err := b.Stop(ctx)
+		if err == nil {
+			err = b.keep()
+		}
+		if err != nil {
+			display.Printf("What %s made is not kept for the next time: %v", b.Name, err)
+		}
+	}
 	return errors.Join(b.discard(ctx), b.lock.Unlock())
 }
 
-// discard removes every environment of the commit's lab, those of a killed command too.
+// discard removes every environment of the commits' labs, those of a killed command too.
 func (b *Baseline) discard(ctx context.Context) error {
-	labs, err := filepath.Glob(filepath.Join(filepath.Dir(b.site.Dir), "*", "backend"))
+	inside, err := filepath.Rel(b.dir, filepath.Dir(b.site.Dir))
+	if err != nil {
+		return err
+	}
+	labs, err := filepath.Glob(filepath.Join(filepath.Dir(b.dir), "*", inside, "*", "backend"))
 	if err != nil {
 		return err
 	}
@@ -188,13 +230,6 @@ func (b *Baseline) discard(ctx context.Context) error {
 		if err := errors.Join(daemon.Stop(ctx, s), s.Remove()); err != nil {
 			return fmt.Errorf("remove an earlier comparison: %w", err)
 		}
-	}
-	return nil
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	return nil
 }

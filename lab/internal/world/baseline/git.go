@@ -3,9 +3,12 @@ package baseline
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,6 +72,24 @@ func (b *Baseline) writeOverlay(ctx context.Context, file string) error {
 		return err
 	}
 	return os.WriteFile(file, text, 0o600)
+}
+
+// digest returns a digest of the files in a folder of the checkout as they are now, without those
+// that Git ignores.
+func digest(ctx context.Context, repository, folder string) (string, error) {
+	list, err := git(ctx, repository, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", folder)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New() // writing to a hash never fails
+	for _, path := range slices.Sorted(strings.SplitSeq(strings.TrimSuffix(list, "\x00"), "\x00")) {
+		content, err := os.ReadFile(filepath.Join(repository, path))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // deleted, and not committed yet
+			return "", err
+		}
+		fmt.Fprintf(hash, "%q %d\n%s\n", path, len(content), content)
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 func git(ctx context.Context, repository string, arguments ...string) (string, error) {
