@@ -124,7 +124,7 @@ func Look(book support.Book, uses []Use, on time.Time) Check {
 	for _, source := range book.Old(named, on) {
 		check.Findings = append(check.Findings, Finding{
 			State: Unknown, What: source.What,
-			Why: fmt.Sprintf("was read on %s, more than %d days ago; read it again", source.Read, support.MaxAge),
+			Why:    fmt.Sprintf("was read on %s, more than %d days ago; read it again", source.Read, support.MaxAge),
 			Source: source.URL,
 		})
 	}
