@@ -177,6 +177,7 @@ func TestEngine_TheWholeLineGoesUpStaysAndComesDown(t *testing.T) {
 	for _, p := range stacks.Projects() {
 		assert.Regexp(t, `(?m)^`+p.Name+`/dev +\d+ created +\d+ `, out)
 	}
+	assert.Regexp(t, `(?m)^dev is up, after \d+`, out)
 
 	t.Run("a second up changes nothing", func(t *testing.T) {
 		out, _, err := lab(t, t.Context(), "up", "--expect-no-changes")

@@ -1,6 +1,10 @@
 package command
 
 import (
+	"context"
+	"fmt"
+	"os"
+
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
@@ -10,12 +14,27 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
+// The flags of tools beside gitOpsFlag.
+const (
+	offlineFlag      = "offline"
+	downloadOnlyFlag = "download-only"
+	pinFlag          = "pin"
+	bundleFlag       = "bundle"
+)
+
 func toolsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tools", Short: "Find, download or build the binaries that the lab and its tests need", Args: cobra.NoArgs, RunE: at(tools),
-		Example: "  go run ./lab tools\n  go run ./lab tools --gitops",
+		Long: `Finds, downloads or builds the binaries that the lab and its tests need, and prints their paths. A tool is downloaded if
+tools/downloads.yaml has the checksum of its pinned version, and built from its pin otherwise.`,
+		Example: "  go run ./lab tools\n  go run ./lab tools --gitops --download-only\n  go run ./lab tools --pin",
 	}
 	cmd.Flags().Bool(gitOpsFlag, false, "with the real Argo CD and Argo Rollouts")
+	cmd.Flags().Bool(offlineFlag, false, "download nothing: build what is missing")
+	cmd.Flags().Bool(downloadOnlyFlag, false, "build nothing: fail, and name what can neither be found nor downloaded")
+	cmd.Flags().Bool(pinFlag, false, "bring tools/downloads.yaml up to date from the checksums that upstream publishes, and get nothing")
+	cmd.Flags().String(bundleFlag, "", "write builds of all tools, and no other copies, into this archive")
+	cmd.MarkFlagsMutuallyExclusive(offlineFlag, downloadOnlyFlag, pinFlag, bundleFlag)
 	return cmd
 }
 
@@ -23,15 +42,39 @@ func toolsCommand() *cobra.Command {
 func tools(cmd *cobra.Command, s site.Site) error {
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()
-	gitops, err := cmd.Flags().GetBool(gitOpsFlag)
-	if err != nil {
+	resolver := &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}
+	var gitops, pin bool
+	var bundle string
+	var err error
+	for _, flag := range []struct {
+		name string
+		to   *bool
+	}{
+		{gitOpsFlag, &gitops}, {offlineFlag, &resolver.Offline}, {downloadOnlyFlag, &resolver.DownloadOnly}, {pinFlag, &pin},
+	} {
+		if *flag.to, err = cmd.Flags().GetBool(flag.name); err != nil {
+			return err
+		}
+	}
+	if bundle, err = cmd.Flags().GetString(bundleFlag); err != nil {
 		return err
 	}
 	names := append(toolchain.All(), toolchain.ForManifests()...)
-	if gitops {
+	if gitops || bundle != "" {
 		names = append(names, toolchain.GitOps()...)
 	}
-	resolver := &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}
+	switch {
+	case pin:
+		written, err := resolver.Pin(cmd.Context())
+		for _, line := range written {
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), line); err != nil {
+				return err
+			}
+		}
+		return err
+	case bundle != "":
+		return writeBundle(cmd.Context(), resolver, bundle, names)
+	}
 	paths, err := resolver.Resolve(cmd.Context(), names...)
 	display.Stop()
 	if err != nil {
@@ -44,4 +87,20 @@ func tools(cmd *cobra.Command, s site.Site) error {
 	}
 	t.Render()
 	return nil
+}
+
+// writeBundle leaves no half archive.
+func writeBundle(ctx context.Context, resolver *toolchain.Resolver, path string, names []string) (err error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	err = resolver.Bundle(ctx, file, names...)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		_ = os.Remove(path)
+	}
+	return err
 }

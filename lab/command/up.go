@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"time"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/lab/internal/engine"
@@ -30,6 +31,7 @@ func up(cmd *cobra.Command, s site.Site) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	return working(cmd, s, func(ctx context.Context, display *progress.Display) error {
 		results, strangers, err := world.Up(ctx, s, display, wanted)
 		display.Stop()
@@ -39,20 +41,42 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err := resultTable(cmd.OutOrStdout(), s.Environment, results); err != nil {
 			return err
 		}
-		all := make(map[string]auto.OutputMap, len(results))
-		for _, r := range results {
-			all[r.Project.Name] = r.Outputs
-		}
-		if err := outputTable(cmd.OutOrStdout(), all, false); err != nil {
-			return err
-		}
 		if err := errors.Join(asExpected(cmd, results), world.Fulfilled(ctx, s)); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s is up. eval \"$(%s)\" lets pulumi and kubectl talk to it.\n",
-			s.Environment, s.Command("env"))
-		return err
+		state, err := gitOpsStateOf(ctx, s)
+		if err != nil {
+			return err
+		}
+		return welcome(cmd.OutOrStdout(), s, time.Since(began), state)
 	})
+}
+
+// welcome says what to look at in an environment that is up; state is nil if nothing delivers from
+// Git.
+func welcome(w io.Writer, s site.Site, took time.Duration, state *gitOpsState) error {
+	if state != nil {
+		if err := gitOpsTable(w, state); err != nil {
+			return err
+		}
+	}
+	commands := [][2]string{
+		{fmt.Sprintf("eval \"$(%s)\"", s.Command("env")), "lets kubectl, pulumi and argocd talk to it"},
+		{s.Command("status"), "what runs, and what exists"},
+		{s.Command("outputs"), "what the stacks hand on"},
+	}
+	if state != nil {
+		commands[1] = [2]string{s.Command("commit"), "a release: commit, build, sync, canary, promotion"}
+	}
+	if _, err := fmt.Fprintf(w, "\n%s is up, after %s. Next:\n\n", s.Environment, took.Round(time.Second)); err != nil {
+		return err
+	}
+	for _, command := range commands {
+		if _, err := fmt.Fprintf(w, "  %-34s  # %s\n", command[0], command[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // asExpected returns an error when changes were not expected and there were some.

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -84,24 +82,11 @@ func (m *machine) prepareGitOps(ctx context.Context, wanted Delivery) error {
 	return err
 }
 
-// findGitOps finds the programs. Those that are not Go modules must be installed by the user.
+// findGitOps finds the programs, and gets those that are missing.
 func (m *machine) findGitOps(ctx context.Context) error {
-	var missing []string
-	found := map[string]string{}
-	for _, program := range []struct{ name, debian string }{
-		{"git", "git"}, {"redis-server", "redis-server"}, {"prometheus", "prometheus"},
-	} {
-		path, err := exec.LookPath(program.name)
-		if err != nil {
-			missing = append(missing, fmt.Sprintf("%s (Debian's package %s)", program.name, program.debian))
-			continue
-		}
-		if found[program.name], err = filepath.Abs(path); err != nil {
-			return err
-		}
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("not on PATH: %s; install what is missing", strings.Join(missing, ", "))
+	found, err := findPrograms(ctx, m.display, os.Geteuid() == 0)
+	if err != nil {
+		return err
 	}
 	paths, err := m.resolver.Resolve(ctx, append(toolchain.GitOps(), toolchain.ForManifests()...)...)
 	if err != nil {

@@ -157,6 +157,11 @@ func (e event) begins(w *actionlint.Workflow) bool {
 		if e.hook == "workflow_run" && !slices.Contains(texts(hook.Workflows), e.begun) {
 			return false
 		}
+		// A workflow that names tags alone does not begin for a branch (docs.github.com, "Workflow
+		// syntax", on.push.<branches|tags>).
+		if hook.Tags != nil && hook.Branches == nil {
+			return false
+		}
 		return chosen(hook.Branches, []string{e.branch}, true) && !chosen(hook.BranchesIgnore, []string{e.branch}, false) &&
 			chosen(hook.Paths, e.changed, true) && !allIn(hook.PathsIgnore, e.changed)
 	})

@@ -4,8 +4,9 @@
 // The user does not install them. Each is looked for in this order, and the first hit is taken:
 //
 //  1. on PATH, or in the tool's own cache (Pulumi's, envtest's), if it has the pinned version;
-//  2. in the lab's cache folder, where an earlier build of the same pin lies;
-//  3. from the tool's own downloader, if the network allows;
+//  2. in the lab's cache folder, where an earlier build or download of the same pin lies;
+//  3. downloaded, if tools/downloads.yaml has the checksum of the pinned version and the network
+//     allows: upstream's own archive, or a bundle of builds of these pins;
 //  4. built from its pinned Go module in tools/ into the lab's cache folder.
 //
 // The pin is the tool's go.mod and go.sum. They are the key of the cache, so every checkout with
@@ -30,8 +31,8 @@ import (
 const (
 	// EnvCache names the environment variable that moves the lab's cache folder away from the user's cache folder.
 	EnvCache = "GRIDOS_LAB_CACHE"
-	// EnvOffline names the environment variable that, set to anything but "0", skips the tools' own downloaders. Builds
-	// still ask the Go module proxy for what the module cache lacks; GOPROXY=off forbids that.
+	// EnvOffline names the environment variable that, set to anything but "0", switches downloads off. Builds still ask
+	// the Go module proxy for what the module cache lacks; GOPROXY=off forbids that.
 	EnvOffline = "GRIDOS_LAB_OFFLINE"
 )
 
@@ -44,10 +45,14 @@ type Resolver struct {
 	// Progress shows one step for each tool that takes long; if it is nil, nothing is shown. Tools
 	// that are found at once have no step.
 	Progress *progress.Display
-	// Offline skips the tools' own downloaders, as EnvOffline does.
+	// Offline switches downloads off, as EnvOffline does.
 	Offline bool
+	// DownloadOnly switches builds off: a tool that can neither be found nor downloaded is an error.
+	DownloadOnly bool
 
-	catalogue []Tool // tests replace it; the package's catalogue if nil
+	// Tests replace these.
+	catalogue  []Tool      // the package's catalogue if nil
+	downloader *downloader // one for the internet if nil
 }
 
 // Paths maps a tool's name to the absolute path of its binary.
@@ -87,8 +92,9 @@ func DefaultCacheDir() (string, error) {
 
 // Resolve returns the paths of the named tools. It downloads or builds missing tools one after the
 // other, because a build uses all cores by itself. For the first unavailable tool it fails with one
-// sentence: what was tried, and what to do. A cancelled ctx ends a running build and leaves no
-// partial result; the error then wraps ctx.Err().
+// sentence: what was tried, and what to do. With DownloadOnly it fails after the last one, with a
+// sentence for each. A cancelled ctx ends a running build and leaves no partial result; the error
+// then wraps ctx.Err().
 func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) {
 	paths := Paths{}
 	var missing []*search
@@ -107,13 +113,28 @@ func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) 
 		}
 		paths[name] = path
 	}
-	unreachable := map[string]error{}
+	if len(missing) == 0 {
+		return paths, nil
+	}
+	plan, announcement := r.newPlan(missing)
+	if r.Progress != nil {
+		r.Progress.Printf("%s", announcement)
+	}
+	failed := map[string]error{}
+	var unavailable []error
 	for _, s := range missing {
-		path, err := s.obtain(ctx, unreachable)
+		path, err := s.obtain(ctx, plan, failed)
+		if err != nil && r.DownloadOnly && ctx.Err() == nil {
+			unavailable = append(unavailable, err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		paths[s.tool.Name] = path
+	}
+	if err := errors.Join(unavailable...); err != nil {
+		return nil, err
 	}
 	return paths, nil
 }
@@ -185,10 +206,13 @@ func (s *search) find(ctx context.Context) (string, error) {
 	if isExecutable(s.cached) {
 		return s.cached, nil
 	}
+	if a, err := s.archive(); err == nil && isExecutable(s.downloadedPath(a)) {
+		return s.downloadedPath(a), nil
+	}
 	return "", nil
 }
 
-// findInOwnCache looks in the cache of the tool's own downloader.
+// findInOwnCache looks where the tool's own installer puts it.
 func (s *search) findInOwnCache(ctx context.Context) string {
 	if s.tool.ownCache == nil {
 		return ""
@@ -220,15 +244,20 @@ func (s *search) accept(ctx context.Context, path string) bool {
 	return true
 }
 
-// obtain downloads or builds the tool.
-func (s *search) obtain(ctx context.Context, unreachable map[string]error) (string, error) {
-	display := s.Progress
+// start shows a step, if steps are shown.
+func (r *Resolver) start(name string) *progress.Step {
+	display := r.Progress
 	if display == nil {
 		display = progress.New(io.Discard)
-		defer display.Stop()
 	}
-	step := display.Start(s.title())
-	path, how, err := s.downloadOrBuild(ctx, step, unreachable)
+	return display.Start(name)
+}
+
+// obtain downloads or builds the tool. failed has the hosts, and the bundle, that gave nothing to
+// another tool already.
+func (s *search) obtain(ctx context.Context, plan *plan, failed map[string]error) (string, error) {
+	step := s.start(s.title())
+	path, how, err := s.downloadOrBuild(ctx, step, failed)
 	if err != nil {
 		// The caller prints the sentence itself, once.
 		outcome := errors.New("not available")
@@ -238,22 +267,26 @@ func (s *search) obtain(ctx context.Context, unreachable map[string]error) (stri
 		step.Fail(outcome)
 		return "", err
 	}
+	if how == built {
+		how += plan.built(s.tool)
+	}
 	step.Done(s.explain(how))
 	return path, nil
 }
 
 func (s *search) downloadOrBuild(
-	ctx context.Context, step *progress.Step, unreachable map[string]error,
+	ctx context.Context, step *progress.Step, failed map[string]error,
 ) (path, how string, err error) {
-	path, err = s.download(ctx, step, unreachable)
-	if err == nil && path != "" {
+	path, err = s.download(ctx, step, failed)
+	if err == nil {
 		return path, "downloaded", nil
 	}
-	if err != nil {
-		s.tried = append(s.tried, err.Error())
-	}
+	s.tried = append(s.tried, "not downloaded: "+err.Error())
 	if err := ctx.Err(); err != nil {
 		return "", "", fmt.Errorf("getting %s: %w", s.title(), err)
+	}
+	if s.DownloadOnly {
+		return "", "", fmt.Errorf("no %s: %s; remedy: put it on PATH, or let the lab build it", s.title(), strings.Join(s.tried, "; "))
 	}
 	if err = s.build(ctx, step); err != nil {
 		if ctx.Err() != nil {
@@ -261,8 +294,11 @@ func (s *search) downloadOrBuild(
 		}
 		return "", "", s.unavailable(err)
 	}
-	return s.cached, "built", nil
+	return s.cached, built, nil
 }
+
+// built is how a tool was got that was not downloaded.
+const built = "built"
 
 // explain adds to a step's detail that an installed version was rejected.
 func (s *search) explain(detail string) string {

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,7 +57,6 @@ type bench struct {
 	pathDir string // an empty folder that comes first on PATH
 	out     *bytes.Buffer
 	display *progress.Display
-	fetches int
 }
 
 func newBench(t *testing.T) *bench {
@@ -99,18 +96,6 @@ func (b *bench) script(t *testing.T, path, version string) string {
 	return path
 }
 
-// fetchInto gives the tool a cache of its own and a downloader that fills it.
-func (b *bench) fetchInto(t *testing.T, path, version, url string) {
-	t.Helper()
-	tool := &b.catalogue[0]
-	tool.ownCache = func(*Resolver, string) ([]string, error) { return []string{path}, nil }
-	tool.fetch = &fetcher{url: url, run: func(context.Context, *Resolver, string) error {
-		b.fetches++
-		b.script(t, path, version)
-		return nil
-	}}
-}
-
 func (b *bench) resolve(t *testing.T) string {
 	t.Helper()
 	paths, err := b.Resolve(t.Context(), "fake")
@@ -121,47 +106,54 @@ func (b *bench) resolve(t *testing.T) string {
 
 func TestUnit_LookUpTakesSourcesInOrder(t *testing.T) {
 	b := newBench(t)
-	own := filepath.Join(t.TempDir(), "fake")
-	server := httpServer(t)
-	b.fetchInto(t, own, "1.2.9", server)
+	u := newUpstream(t)
+	b.pin(t, u.program("1.2.9"))
 
-	// The tool is nowhere, and the network works: the downloader is tried before building.
-	assert.Equal(t, own, b.resolve(t))
-	assert.Equal(t, 1, b.fetches)
+	// The tool is nowhere, and the network works: it is downloaded.
+	downloaded := b.resolve(t)
+	assert.True(t, strings.HasPrefix(downloaded, b.CacheDir), downloaded)
+	assert.Contains(t, b.out.String(), "fake 1.2.3: done  downloaded")
+	assert.Equal(t, 1, u.requests())
 	// The downloaded tool is found the next time.
+	assert.Equal(t, downloaded, b.resolve(t))
+	assert.Equal(t, 1, u.requests(), "no second download")
+	// The cache of the tool's own installer comes before it, and PATH before both.
+	own := b.script(t, filepath.Join(t.TempDir(), "fake"), "1.2.1")
+	b.catalogue[0].ownCache = func(*Resolver, string) ([]string, error) { return []string{own}, nil }
 	assert.Equal(t, own, b.resolve(t))
-	assert.Equal(t, 1, b.fetches, "no second download")
-	// PATH comes before the tool's own cache.
 	onPath := b.script(t, filepath.Join(b.pathDir, "fake"), "v1.2.0")
 	assert.Equal(t, onPath, b.resolve(t))
 	// A copy of another minor version on PATH does not count.
 	b.script(t, onPath, "v1.3.0")
 	assert.Equal(t, own, b.resolve(t))
-	// If the downloader brings another version, the tool is built.
+	// If the archive has another version than the file says, the tool is built.
 	require.NoError(t, os.Remove(own))
-	b.fetchInto(t, own, "1.1.0", server)
+	b.pin(t, u.program("1.1.0"))
 	built := b.resolve(t)
 	assert.True(t, strings.HasPrefix(built, b.CacheDir), built)
 	assert.Contains(t, b.out.String(), onPath+" is version 1.3.0", "the step says why PATH was passed over")
-	// A build is found before the downloader is tried again.
-	fetches := b.fetches
+	assert.Contains(t, b.out.String(), "fake 1.2.3: done  built")
+	// A build is found before a download is tried again.
+	requests := u.requests()
 	assert.Equal(t, built, b.resolve(t))
-	assert.Equal(t, fetches, b.fetches)
+	assert.Equal(t, requests, u.requests())
 }
 
 func TestUnit_NoDownloadWhenSwitchedOffOrUnreachable(t *testing.T) {
-	for name, prepare := range map[string]func(*testing.T, *bench){
-		"field":       func(_ *testing.T, b *bench) { b.Offline = true },
-		"environment": func(t *testing.T, _ *bench) { t.Helper(); t.Setenv(EnvOffline, "1") },
-		// Port 1 of this machine has no listener.
-		"closed network": func(_ *testing.T, b *bench) { b.catalogue[0].fetch.url = "http://127.0.0.1:1/" },
+	for name, prepare := range map[string]func(*testing.T, *bench, *upstream){
+		"field":       func(_ *testing.T, b *bench, _ *upstream) { b.Offline = true },
+		"environment": func(t *testing.T, _ *bench, _ *upstream) { t.Helper(); t.Setenv(EnvOffline, "1") },
+		// A closed port of this machine.
+		"closed network": func(_ *testing.T, _ *bench, u *upstream) { u.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			b.fetchInto(t, filepath.Join(t.TempDir(), "fake"), "1.2.3", httpServer(t))
-			prepare(t, b)
-			assert.True(t, strings.HasPrefix(b.resolve(t), b.CacheDir), "it is built instead")
-			assert.Zero(t, b.fetches)
+			u := newUpstream(t)
+			b.pin(t, u.program("1.2.3"))
+			prepare(t, b, u)
+			b.resolve(t)
+			assert.Contains(t, b.out.String(), "fake 1.2.3: done  built", "it is built instead")
+			assert.Zero(t, u.requests())
 		})
 	}
 }
@@ -394,14 +386,14 @@ func isZombie(pid int) bool {
 
 func TestUnit_UnavailableToolIsOneClearSentence(t *testing.T) {
 	b := newBench(t)
-	b.fetchInto(t, filepath.Join(t.TempDir(), "fake"), "1.2.3", "http://127.0.0.1:1/")
 	b.script(t, filepath.Join(b.pathDir, "fake"), "0.9.0")
 
 	// Code that does not compile represents every failing build.
 	b.write(t, filepath.Join(b.ToolsDir, "fake", "main.go"), "package main\n\nfunc main() { undefined() }\n", 0o600)
 	_, err := b.Resolve(t.Context(), "fake")
 	require.Error(t, err)
-	assert.Regexp(t, `^no fake 1\.2\.3: \S+/fake is version 0\.9\.0; its downloader has no network \(.+\); `+
+	assert.Regexp(t, `^no fake 1\.2\.3: \S+/fake is version 0\.9\.0; not downloaded: downloads.yaml has no archive of it; `+
+		`downloads.yaml has no bundle for \S+; `+
 		`building it failed: go build in `, err.Error())
 	assert.Contains(t, err.Error(), "undefined: undefined", "the go command's own words")
 	assert.Contains(t, err.Error(), "remedy: put fake 1.2.3 on PATH")
@@ -438,7 +430,7 @@ func TestUnit_MatchAcceptsOnlyWhatThePinAllows(t *testing.T) {
 // the same.
 func TestUnit_CatalogueMatchesTheNestedModules(t *testing.T) {
 	r := &Resolver{ToolsDir: filepath.Join("..", "..", "..", "..", "tools"), CacheDir: t.TempDir()}
-	for _, name := range append(All(), setupEnvtest) {
+	for _, name := range append(append(All(), GitOps()...), ForManifests()...) {
 		s, err := r.newSearch(name)
 		require.NoError(t, err, name)
 		assert.Regexp(t, `^\d+\.\d+\.\d+$`, s.version, name)
@@ -458,14 +450,6 @@ func TestUnit_FoldersOnTheUsersPATHComeLast(t *testing.T) {
 	t.Setenv("PATH", "/usr/bin")
 	paths := Paths{"a": "/usr/bin/a", "b": "/cache/b/b", "c": "/cache/c/c", "d": "/cache/b/d"}
 	assert.Equal(t, []string{"/cache/b", "/cache/c", "/usr/bin"}, paths.Dirs())
-}
-
-// httpServer represents a download site that answers.
-func httpServer(t *testing.T) string {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	t.Cleanup(server.Close)
-	return server.URL
 }
 
 // A container may have no home. Then the lab has no files of the user's, and finds or builds its

@@ -28,9 +28,6 @@ const (
 	ArgoRolloutsPlugin    = "kubectl-argo-rollouts"
 	Kubectl               = "kubectl"
 	Kustomize             = "kustomize"
-
-	// setupEnvtest only downloads other tools.
-	setupEnvtest = "setup-envtest"
 )
 
 // Folders in tools/ whose nested modules pin several tools, so that what these share is compiled once.
@@ -66,8 +63,7 @@ type Tool struct {
 	Match Match
 
 	versionArgs []string                                            // make the binary print its version; empty for a provider
-	ownCache    func(r *Resolver, version string) ([]string, error) // where the tool's own downloader puts it
-	fetch       *fetcher                                            // the tool's own downloader
+	ownCache    func(r *Resolver, version string) ([]string, error) // where the tool's own installer puts it
 }
 
 // Embed names files of a module in the nested module's build list that the go command must see
@@ -119,7 +115,7 @@ const (
 		" -X k8s.io/component-base/version.gitMajor={major} -X k8s.io/component-base/version.gitMinor={minor}"
 )
 
-// tools is the catalogue. A tool comes after the tools that its downloader needs.
+// tools is the catalogue.
 func tools() []Tool {
 	return []Tool{
 		{
@@ -130,7 +126,6 @@ func tools() []Tool {
 			Cuts:        withoutClouds(),
 			versionArgs: []string{"version"},
 			ownCache:    automationInstallation,
-			fetch:       installCLI(),
 		},
 		{
 			Name: PulumiKubernetes, Module: "pulumi-resource-kubernetes", Package: ".",
@@ -145,17 +140,16 @@ func tools() []Tool {
 			},
 			Cuts:     withoutComponents(),
 			ownCache: enginePlugin,
-			fetch:    installPlugin(),
 		},
 		{
 			Name: Etcd, Module: KubernetesModule, Package: "go.etcd.io/etcd/server/v3", Pin: "go.etcd.io/etcd/server/v3",
 			LDFlags: stripped, Match: SameMinor, versionArgs: []string{"--version"},
-			ownCache: envtestAssets(Etcd), fetch: fetchEnvtest(),
+			ownCache: envtestAssets(Etcd),
 		},
 		{
 			Name: KubeAPIServer, Module: KubernetesModule, Package: "k8s.io/kubernetes/cmd/kube-apiserver", Pin: "k8s.io/kubernetes",
 			LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"--version"},
-			ownCache: envtestAssets(KubeAPIServer), fetch: fetchEnvtest(),
+			ownCache: envtestAssets(KubeAPIServer),
 		},
 		{
 			Name: KubeControllerManager, Module: KubernetesModule, Package: "k8s.io/kubernetes/cmd/kube-controller-manager",
@@ -211,10 +205,6 @@ func tools() []Tool {
 			Pin: "sigs.k8s.io/kustomize/kustomize/v5", Match: SameMinor, versionArgs: []string{"version"},
 			LDFlags: stripped + " -X sigs.k8s.io/kustomize/api/provenance.version=v{version}",
 		},
-		{
-			Name: setupEnvtest, Module: "setup-envtest", Package: "sigs.k8s.io/controller-runtime/tools/setup-envtest",
-			Pin: "sigs.k8s.io/controller-runtime/tools/setup-envtest", versionArgs: []string{"version"},
-		},
 	}
 }
 
@@ -239,7 +229,7 @@ func GitOps() []string { return []string{ArgoCD, ArgoRollouts, ArgoRolloutsPlugi
 // ForManifests returns the names of the tools that render and apply the application's manifests.
 func ForManifests() []string { return []string{Kustomize, Kubectl} }
 
-// Version returns the pinned version of a tool, without a leading v, as its nested module's go.mod states it.
+// Version returns the pinned version of a tool, without a leading v, by its nested module's go.mod.
 func (r *Resolver) Version(name string) (string, error) {
 	tool, err := r.tool(name)
 	if err != nil {
@@ -262,11 +252,15 @@ func (r *Resolver) Version(name string) (string, error) {
 	return "", fmt.Errorf("%s does not pin %s: it requires no %s", path, name, tool.Pin)
 }
 
-func (r *Resolver) tool(name string) (Tool, error) {
-	catalogue := r.catalogue
-	if catalogue == nil {
-		catalogue = tools()
+func (r *Resolver) tools() []Tool {
+	if r.catalogue != nil {
+		return r.catalogue
 	}
+	return tools()
+}
+
+func (r *Resolver) tool(name string) (Tool, error) {
+	catalogue := r.tools()
 	i := slices.IndexFunc(catalogue, func(t Tool) bool { return t.Name == name })
 	if i < 0 {
 		return Tool{}, fmt.Errorf("there is no tool %q; the lab's tools are %s", name, strings.Join(All(), ", "))

@@ -1,0 +1,90 @@
+package toolchain
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// buildSeconds returns about how many seconds of processor time the build of each tool takes with
+// empty caches. Those of the provider and of etcd were measured (2026-11, two processors); the
+// others follow from the size of the source that a tool compiles and no earlier one does, at 9
+// seconds for each MB, which is what all of them took together.
+func buildSeconds() map[string]int {
+	return map[string]int{
+		Pulumi: 680, PulumiKubernetes: 953, Etcd: 79, KubeAPIServer: 550, KubeControllerManager: 80, KubeScheduler: 10, Kwok: 300,
+		ArgoCD: 820, ArgoRollouts: 450, ArgoRolloutsPlugin: 10, Kubectl: 40, Kustomize: 40,
+	}
+}
+
+// plan is what has to be got, and how long that takes about.
+type plan struct {
+	processors int
+	left       time.Duration // of the builds that have not ended
+}
+
+// newPlan returns the plan for what is missing, and the line that announces it.
+func (r *Resolver) newPlan(missing []*search) (p *plan, announcement string) {
+	p = &plan{processors: runtime.NumCPU()}
+	bundle := false
+	if all, err := r.downloads(); err == nil {
+		bundle = all.Bundle[platform()].Sum != ""
+	}
+	var download, build []string
+	var size int64
+	unknown := 0
+	for _, s := range missing {
+		a, err := s.archive()
+		switch {
+		case r.isOffline() || err != nil && !bundle:
+			build = append(build, s.tool.Name)
+			p.left += p.share(s.tool)
+		default:
+			download = append(download, s.tool.Name)
+			size += a.Size
+			if a.Size == 0 {
+				unknown++
+			}
+		}
+	}
+	var parts []string
+	if len(download) > 0 {
+		part := fmt.Sprintf("download %s", strings.Join(download, ", "))
+		switch {
+		case unknown == 0:
+			part += fmt.Sprintf(" (%d MB)", size/1_000_000)
+		case size > 0:
+			part += fmt.Sprintf(" (%d MB, and %d of unknown size)", size/1_000_000, unknown)
+		}
+		parts = append(parts, part)
+	}
+	if len(build) > 0 && r.DownloadOnly {
+		parts = append(parts, "not build "+strings.Join(build, ", "))
+	} else if len(build) > 0 {
+		parts = append(parts, fmt.Sprintf("build %s (about %s on %d processors)", strings.Join(build, ", "), about(p.left), p.processors))
+	}
+	return p, "Once, the lab has to " + strings.Join(parts, ", and ") + "."
+}
+
+// share is how long the build of a tool takes about, if all processors work on it.
+func (p *plan) share(t Tool) time.Duration {
+	return time.Duration(buildSeconds()[t.Name]/p.processors) * time.Second
+}
+
+// built counts a build off, and says what is left.
+func (p *plan) built(t Tool) string {
+	p.left = max(0, p.left-p.share(t))
+	if p.left < time.Minute {
+		return ""
+	}
+	return "; about " + about(p.left) + " left"
+}
+
+// about rounds a guess to minutes.
+func about(d time.Duration) string {
+	if d < 90*time.Second {
+		return "a minute"
+	}
+	return fmt.Sprintf("%d minutes", int(d.Round(time.Minute)/time.Minute))
+}

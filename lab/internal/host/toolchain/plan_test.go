@@ -1,0 +1,48 @@
+package toolchain
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestUnit_WhatIsToCostTimeIsSaidBefore(t *testing.T) {
+	b := newBench(t)
+	u := newUpstream(t)
+	a := u.program("1.2.3")
+	a.Size = 0
+	b.pin(t, a)
+	names := []string{"fake", ArgoCD, ArgoRollouts}
+	for _, name := range names[1:] {
+		tool := b.catalogue[0]
+		tool.Name = name
+		b.catalogue = append(b.catalogue, tool)
+	}
+	_, err := b.Resolve(t.Context(), names...)
+	require.NoError(t, err)
+	assert.Regexp(t, `(?m)^Once, the lab has to download fake, `+
+		`and build argocd, rollouts-controller \(about .+ on \d+ processors\)\.$`, b.out.String())
+	assert.Regexp(t, `(?m)^rollouts-controller 1\.2\.3: done  built \(`, b.out.String())
+
+	// What is there already is not spoken of.
+	b.out.Reset()
+	_, err = b.Resolve(t.Context(), names...)
+	require.NoError(t, err)
+	assert.Empty(t, b.out.String())
+}
+
+func TestUnit_EachBuildIsCountedOff(t *testing.T) {
+	p := &plan{processors: 2}
+	for _, name := range []string{ArgoCD, ArgoRollouts} {
+		p.left += p.share(Tool{Name: name})
+	}
+	assert.Equal(t, "; about 4 minutes left", p.built(Tool{Name: ArgoCD}))
+	assert.Empty(t, p.built(Tool{Name: ArgoRollouts}))
+}
+
+func TestUnit_EveryToolHasAnEstimate(t *testing.T) {
+	for _, tool := range tools() {
+		assert.Positive(t, buildSeconds()[tool.Name], tool.Name)
+	}
+}

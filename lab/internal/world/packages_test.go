@@ -1,0 +1,71 @@
+package world
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+)
+
+// aptOnPath makes a PATH with git, and with an apt-get that installs redis-server and prometheus,
+// or fails. It returns the PATH's folder and the log of apt-get's calls.
+func aptOnPath(t *testing.T, works bool) (dir, log string) {
+	t.Helper()
+	dir, log = t.TempDir(), filepath.Join(t.TempDir(), "log")
+	last := "echo 'E: Unable to locate package' >&2; exit 100"
+	if works {
+		last = "for name in redis-server prometheus; do printf '#!/bin/sh\\n' >" + dir + "/$name; /bin/chmod +x " + dir + "/$name; done"
+	}
+	for name, script := range map[string]string{
+		"git":     "",
+		"apt-get": "echo \"$DEBIAN_FRONTEND $*\" >>" + log + "\n[ $1 = update ] && exit\n" + last + "\n",
+		// On a machine that systemd runs, what the packages start is stopped.
+		"systemctl": "",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o700))
+	}
+	t.Setenv("PATH", dir)
+	return dir, log
+}
+
+func TestUnit_RootGetsThePackagesOfTheDistribution(t *testing.T) {
+	dir, log := aptOnPath(t, true)
+	var out bytes.Buffer
+	for range 2 {
+		found, err := findPrograms(t.Context(), progress.New(&out), true)
+		require.NoError(t, err)
+		assert.Equal(t, map[string]string{
+			"git": filepath.Join(dir, "git"), "redis-server": filepath.Join(dir, "redis-server"), "prometheus": filepath.Join(dir, "prometheus"),
+		}, found)
+	}
+	calls, err := os.ReadFile(log)
+	require.NoError(t, err)
+	assert.Equal(t, "noninteractive update --quiet\n"+
+		"noninteractive install --yes --no-install-recommends redis-server prometheus\n", string(calls), "once")
+	assert.Contains(t, out.String(), "installing redis-server, prometheus: done")
+}
+
+func TestUnit_OthersAreToldTheCommandThatInstallsThem(t *testing.T) {
+	dir, log := aptOnPath(t, true)
+	display := progress.New(&bytes.Buffer{})
+	_, err := findPrograms(t.Context(), display, false)
+	require.EqualError(t, err, "not on PATH: redis-server, prometheus; "+
+		"sudo apt-get install --yes --no-install-recommends redis-server prometheus installs what is missing")
+	assert.NoFileExists(t, log)
+
+	require.NoError(t, os.Remove(filepath.Join(dir, "apt-get")))
+	_, err = findPrograms(t.Context(), display, true)
+	require.EqualError(t, err, "not on PATH: redis-server, prometheus; install what is missing")
+}
+
+func TestUnit_AFailedInstallationSaysWhatAptGetSaid(t *testing.T) {
+	aptOnPath(t, false)
+	_, err := findPrograms(t.Context(), progress.New(&bytes.Buffer{}), true)
+	require.EqualError(t, err, "apt-get install --yes --no-install-recommends redis-server prometheus: exit status 100: "+
+		"E: Unable to locate package")
+}
