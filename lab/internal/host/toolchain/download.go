@@ -146,7 +146,7 @@ func (d *downloader) attempt(ctx context.Context, a archive, file *os.File, upda
 		}
 		return unreachableError{err}
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read, or the attempt has failed
+	defer response.Body.Close() // it was read, or the attempt has failed
 	switch status := response.StatusCode; {
 	case status == http.StatusPartialContent && begins(response, done):
 	case status == http.StatusOK:
