@@ -173,7 +173,7 @@ func prepareWithInfra(ctx context.Context, s site.Site, display *progress.Displa
 	}
 	early := newMachine(s, display)
 	later := []string{toolchain.PulumiKubernetes}
-	if wanted != DeliveryNo {
+	if wanted == DeliveryYes || wanted == DeliveryAuto {
 		later = slices.Concat(later, toolchain.GitOps(), toolchain.ForManifests())
 	}
 	missing, err := early.resolver.Missing(ctx, later...)

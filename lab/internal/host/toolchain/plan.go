@@ -8,13 +8,12 @@ import (
 )
 
 // buildSeconds returns about how many seconds of processor time the build of each tool takes with
-// empty caches. Those of the provider and of etcd were measured (2026-11, two processors); the
-// others follow from the size of the source that a tool compiles and no earlier one does, at 9
-// seconds for each MB, which is what all of them took together.
+// empty caches, in the order in which the lab needs them (measured 2026-11-30, two processors with
+// other work).
 func buildSeconds() map[string]int {
 	return map[string]int{
-		Pulumi: 680, PulumiKubernetes: 953, Etcd: 79, KubeAPIServer: 550, KubeControllerManager: 80, KubeScheduler: 10, Kwok: 300,
-		ArgoCD: 820, ArgoRollouts: 450, ArgoRolloutsPlugin: 10, Kubectl: 40, Kustomize: 40,
+		Pulumi: 370, Etcd: 40, KubeAPIServer: 450, KubeControllerManager: 150, KubeScheduler: 40, Kwok: 30, PulumiKubernetes: 540,
+		ArgoCD: 600, ArgoRollouts: 100, ArgoRolloutsPlugin: 20, Kubectl: 35, Kustomize: 30,
 	}
 }
 
