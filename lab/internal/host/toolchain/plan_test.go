@@ -2,6 +2,7 @@ package toolchain
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -34,11 +35,10 @@ func TestUnit_WhatIsToCostTimeIsSaidBefore(t *testing.T) {
 
 func TestUnit_EachBuildIsCountedOff(t *testing.T) {
 	p := &plan{processors: 2}
-	for _, name := range []string{ArgoCD, ArgoRollouts} {
-		p.left += p.share(Tool{Name: name})
-	}
+	p.left = p.share(Tool{Name: ArgoCD}) + p.share(Tool{Name: ArgoRollouts}) + 4*time.Minute
+	p.built(Tool{Name: ArgoRollouts})
 	assert.Equal(t, "; about 4 minutes left", p.built(Tool{Name: ArgoCD}))
-	assert.Empty(t, p.built(Tool{Name: ArgoRollouts}))
+	assert.Empty(t, p.built(Tool{Name: KubeAPIServer}), "the last minute is not told")
 }
 
 func TestUnit_EveryToolHasAnEstimate(t *testing.T) {
