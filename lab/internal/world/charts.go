@@ -208,7 +208,7 @@ func (m *machine) decideCharts(ctx context.Context, dir string, source chartSour
 
 // answers reports whether the charts of a repository can be used.
 func answers(ctx context.Context, repository string) bool {
-	return os.Getenv(toolchain.EnvOffline) == "" && charts.Reachable(ctx, repository, repositoryTimeout)
+	return !toolchain.Offline() && charts.Reachable(ctx, repository, repositoryTimeout)
 }
 
 // wrapCharts writes the charts that replace those of source into dir.

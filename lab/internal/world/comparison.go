@@ -39,6 +39,7 @@ func Compare(ctx context.Context, s site.Site, ref string, display *progress.Dis
 	}
 	defer func() { err = errors.Join(err, base.Close(context.WithoutCancel(ctx), display)) }()
 	if report, err = previewOn(ctx, base, display); err != nil {
+		base.Forget()
 		return report, err
 	}
 	report.Base = base.Name
@@ -78,7 +79,7 @@ func previewOn(ctx context.Context, base *baseline.Baseline, display *progress.D
 
 // chartClient is how a report reads charts from repositories; nil is without a limit.
 func chartClient() *http.Client {
-	if os.Getenv(toolchain.EnvOffline) == "" {
+	if !toolchain.Offline() {
 		return nil
 	}
 	return &http.Client{Transport: offline{}}

@@ -7,9 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
 // programs are those that delivery from Git needs and that are no Go modules. Each is in Debian's,
@@ -27,8 +30,9 @@ func findPrograms(ctx context.Context, display *progress.Display, root bool) (ma
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return nil, fmt.Errorf("not on PATH: %s; install what is missing", strings.Join(missing, ", "))
 	}
-	if !root {
-		return nil, fmt.Errorf("not on PATH: %s; sudo %s installs what is missing", strings.Join(missing, ", "), strings.Join(install, " "))
+	if !root || toolchain.Offline() {
+		return nil, fmt.Errorf("not on PATH: %s; sudo apt-get update && sudo %s installs what is missing",
+			strings.Join(missing, ", "), strings.Join(install, " "))
 	}
 	step := display.Start("installing " + strings.Join(missing, ", "))
 	if err := installPackages(ctx, install, missing); err != nil {
@@ -59,30 +63,36 @@ func lookUp(names []string) (found map[string]string, missing []string, err erro
 }
 
 // installPackages leaves no service of the packages running: the lab starts the programs itself,
-// and Prometheus' service would listen on every address of the machine.
-func installPackages(ctx context.Context, install, packages []string) error {
-	if err := run(ctx, "apt-get", "update", "--quiet"); err != nil {
-		return err
-	}
-	if err := run(ctx, install[0], install[1:]...); err != nil {
-		return err
-	}
-	if _, err := os.Stat("/run/systemd/system"); errors.Is(err, os.ErrNotExist) { // sd_booted(3)
-		return nil
-	}
-	for _, name := range packages {
-		if name != "git" {
-			if err := run(ctx, "systemctl", "disable", "--now", name); err != nil {
-				return err
-			}
+// and Prometheus' service would listen on every address of the machine. While the packages are
+// installed, their services cannot start.
+func installPackages(ctx context.Context, install, packages []string) (err error) {
+	if _, err := os.Stat("/run/systemd/system"); err == nil { // sd_booted(3)
+		services := slices.DeleteFunc(slices.Clone(packages), func(name string) bool { return name == "git" })
+		if err := run(ctx, "systemctl", append([]string{"mask", "--runtime"}, services...)...); err != nil {
+			return err
 		}
+		defer func() {
+			ctx := context.WithoutCancel(ctx)
+			err = errors.Join(err,
+				run(ctx, "systemctl", append([]string{"disable"}, services...)...),
+				run(ctx, "systemctl", append([]string{"unmask", "--runtime"}, services...)...))
+		}()
+	}
+	updateErr := run(ctx, "apt-get", "update", "--quiet") // one broken source need not keep the packages away
+	if err := run(ctx, install[0], install[1:]...); err != nil {
+		return errors.Join(updateErr, err)
 	}
 	return nil
 }
 
-// run ends with the last line that a failed command has written.
+// run ends with the last line that a failed command has written. An interrupt does not end a command
+// that has begun: without apt-get dpkg would be left in the middle of a package.
 func run(ctx context.Context, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	output, err := cmd.CombinedOutput()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
+	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
 // aptOnPath makes a PATH with git, and with an apt-get that installs redis-server and prometheus,
@@ -24,7 +25,7 @@ func aptOnPath(t *testing.T, works bool) (dir, log string) {
 	for name, script := range map[string]string{
 		"git":     "",
 		"apt-get": "echo \"$DEBIAN_FRONTEND $*\" >>" + log + "\n[ $1 = update ] && exit\n" + last + "\n",
-		// On a machine that systemd runs, what the packages start is stopped.
+		// On a machine that systemd runs, the services of the packages do not start.
 		"systemctl": "",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o700))
@@ -55,7 +56,11 @@ func TestUnit_OthersAreToldTheCommandThatInstallsThem(t *testing.T) {
 	display := progress.New(&bytes.Buffer{})
 	_, err := findPrograms(t.Context(), display, false)
 	require.EqualError(t, err, "not on PATH: redis-server, prometheus; "+
-		"sudo apt-get install --yes --no-install-recommends redis-server prometheus installs what is missing")
+		"sudo apt-get update && sudo apt-get install --yes --no-install-recommends redis-server prometheus installs what is missing")
+	assert.NoFileExists(t, log)
+	t.Setenv(toolchain.EnvOffline, "1")
+	_, err = findPrograms(t.Context(), display, true)
+	require.ErrorContains(t, err, "sudo apt-get update && ", "root asks no network either")
 	assert.NoFileExists(t, log)
 
 	require.NoError(t, os.Remove(filepath.Join(dir, "apt-get")))

@@ -45,7 +45,7 @@ type machine struct {
 	gitops   *gitops.Options // nil without delivery from Git
 }
 
-// FindTools makes sure that all programs of an environment are there, and builds missing ones. It
+// FindTools makes sure that all programs of an environment are there, and downloads or builds missing ones. It
 // starts nothing.
 func FindTools(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) error {
 	_, err := prepare(ctx, s, display, wanted)
@@ -271,7 +271,13 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 	if err != nil {
 		return nil, err
 	}
-	record.Tools = m.paths.Dirs() // a running process may have been started with other pins
+	// A running process may have been started with other pins, or before the later tools were there.
+	if dirs := m.paths.Dirs(); !slices.Equal(record.Tools, dirs) {
+		record.Tools = dirs
+		if err := m.site.Write(record); err != nil {
+			return nil, err
+		}
+	}
 	return engine.New(m.site, record, m.display)
 }
 

@@ -41,6 +41,9 @@ func (s *search) fromBundle(ctx context.Context, step *progress.Step, failed map
 		return s.unbundle(file, a, dir)
 	})
 	if err != nil {
+		if ctx.Err() == nil {
+			failed[a.Sum] = err
+		}
 		return "", err
 	}
 	failed[a.Sum] = fmt.Errorf("the bundle has no build of this pin by %s", runtime.Version())
@@ -78,8 +81,8 @@ func (s *search) unbundle(file *os.File, a archive, dir string) error {
 	return nil
 }
 
-// Bundle writes an archive with a build of each named tool, from its pin: never an installed or a
-// downloaded copy. The same builds give the same bytes.
+// Bundle writes an archive with a build of each named tool from its pin, made here or taken from an
+// earlier bundle: never an installed copy. The same builds give the same bytes.
 func (r *Resolver) Bundle(ctx context.Context, w io.Writer, names ...string) (err error) {
 	zipped := gzip.NewWriter(w)
 	archive := tar.NewWriter(zipped)

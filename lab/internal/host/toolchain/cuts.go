@@ -1,7 +1,7 @@
 package toolchain
 
 // The lab's builds leave out what its programs never call and what takes long to compile. Who calls
-// it nevertheless gets an error that says so.
+// it nevertheless gets an error that says so, but for `pulumi logs`, which shows nothing.
 
 // without removes texts from a file, each of which is there once.
 func without(module, file string, texts ...string) []Patch {
@@ -98,11 +98,12 @@ func withoutClouds() []Patch {
 			`_ "gocloud.dev/secrets/hashivault"`,
 			`"google.golang.org/api/cloudkms/v1"`,
 		),
+		// The code of that case, which refers to what is left out, becomes a comment.
 		replaced(cliModule, secrets, "case gcpkms.Scheme:", `case "awskms", "azurekeyvault", "gcpkms", "hashivault":
 		return nil, fmt.Errorf("`+refusal+`, or a passphrase", u.Scheme) /*`),
 		replaced(cliModule, secrets, "\tdefault:\n\t\treturn gosecrets.OpenKeeper", "*/\n\tdefault:\n\t\treturn gosecrets.OpenKeeper"),
 	)
-	// `pulumi logs` of resources in AWS and Google Cloud, which are not in these programs.
+	// `pulumi logs` of resources in AWS and Google Cloud, which are not in these programs: it shows none.
 	logs := []Patch{
 		leftOut(cliModule, "operations/operations_aws.go", "operations"),
 		leftOut(cliModule, "operations/operations_cloud_aws.go", "operations"),

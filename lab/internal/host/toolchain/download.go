@@ -26,8 +26,10 @@ import (
 )
 
 const (
-	// connectTimeout bounds the time lost on a closed network before the lab builds instead.
+	// connectTimeout and answerTimeout bound the time lost on a closed network before the lab builds
+	// instead. A host that sends no answer in time counts as unreachable.
 	connectTimeout = 5 * time.Second
+	answerTimeout  = 10 * time.Second
 	// stallTimeout is how long an attempt waits for the next byte.
 	stallTimeout = 30 * time.Second
 	// attempts is how often a download is begun or continued.
@@ -57,7 +59,7 @@ func newDownloader() *downloader {
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
 			TLSHandshakeTimeout:   connectTimeout,
-			ResponseHeaderTimeout: stallTimeout,
+			ResponseHeaderTimeout: answerTimeout,
 			DisableCompression:    true, // the checksum is of the file as it is stored
 			ForceAttemptHTTP2:     true,
 		}},
@@ -101,12 +103,13 @@ func (d *downloader) get(ctx context.Context, a archive, path string, update fun
 func (d *downloader) fill(ctx context.Context, a archive, file *os.File, update func(done, total int64)) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval = d.pause
-	tries := 0
+	unreachable := 0
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		tries++
 		err := d.attempt(ctx, a, file, update)
-		if errors.As(err, new(unreachableError)) && tries > 1 {
-			err = backoff.Permanent(err) // a host that is not there twice is not waited for
+		if errors.As(err, new(unreachableError)) {
+			if unreachable++; unreachable > 1 {
+				err = backoff.Permanent(err) // a host that is not there twice is not waited for
+			}
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(pause), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0))
@@ -264,10 +267,13 @@ func (s *search) download(ctx context.Context, step *progress.Step, failed map[s
 	return "", fmt.Errorf("%w; %w", err, bundleErr)
 }
 
-func (r *Resolver) isOffline() bool {
+// Offline reports whether EnvOffline is set: nothing is to be asked outside the Go module proxy.
+func Offline() bool {
 	value := os.Getenv(EnvOffline)
-	return r.Offline || value != "" && value != "0"
+	return value != "" && value != "0"
 }
+
+func (r *Resolver) isOffline() bool { return r.Offline || Offline() }
 
 func (s *search) fromArchive(ctx context.Context, step *progress.Step, failed map[string]error) (string, error) {
 	a, err := s.archive()
@@ -330,6 +336,9 @@ func (s *search) bring(
 		return nil
 	}
 	part := filepath.Join(cache, ".part-"+a.key())
+	if err := removeOld(filepath.Join(cache, ".part-*"), part); err != nil {
+		return err
+	}
 	get := s.downloader
 	if get == nil {
 		get = newDownloader()
@@ -337,7 +346,7 @@ func (s *search) bring(
 	step.Update("downloading from " + address.Host)
 	err = get.get(ctx, a, part, func(done, total int64) { step.Update("downloading, " + amount(done, total)) })
 	if err != nil {
-		if errors.As(err, new(unreachableError)) {
+		if errors.As(err, new(unreachableError)) || errors.Is(err, errStalled) {
 			failed[address.Host] = err
 		}
 		return err
@@ -362,6 +371,21 @@ func (s *search) bring(
 
 // unpacking begins the name of a folder into which an archive is unpacked.
 const unpacking = ".unpacking-"
+
+// forgotten is the age from which a file of a broken download is not continued any more.
+const forgotten = 7 * 24 * time.Hour
+
+// removeOld deletes what was left by downloads of other archives, such as those of earlier pins.
+func removeOld(pattern, but string) error {
+	paths, err := filepath.Glob(pattern)
+	for _, path := range paths {
+		info, statErr := os.Stat(path)
+		if statErr == nil && path != but && time.Since(info.ModTime()) > forgotten {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return err
+}
 
 func removeAll(pattern string) error {
 	paths, err := filepath.Glob(pattern)

@@ -2,7 +2,6 @@ package toolchain
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -365,20 +364,6 @@ func tarOf(t *testing.T, members ...[2]string) []byte {
 	return buffer.Bytes()
 }
 
-func zipOf(t *testing.T, members ...[2]string) []byte {
-	t.Helper()
-	var buffer bytes.Buffer
-	w := zip.NewWriter(&buffer)
-	for _, m := range members {
-		member, err := w.Create(m[0])
-		require.NoError(t, err)
-		_, err = io.WriteString(member, m[1])
-		require.NoError(t, err)
-	}
-	require.NoError(t, w.Close())
-	return buffer.Bytes()
-}
-
 func TestUnit_TheProgramIsTakenOutOfItsArchive(t *testing.T) {
 	const script = "#!/bin/sh\necho 1.2.3\n"
 	for name, c := range map[string]struct {
@@ -387,10 +372,9 @@ func TestUnit_TheProgramIsTakenOutOfItsArchive(t *testing.T) {
 		wrong   string
 	}{
 		"tar":             {"/fake.tar.gz", tarOf(t, [2]string{"./dist/README", "x"}, [2]string{"./dist/fake", script}), ""},
-		"zip":             {"/fake.zip", zipOf(t, [2]string{"dist/", ""}, [2]string{"dist/fake", script}), ""},
 		"without it":      {"/fake.tar.gz", tarOf(t, [2]string{"dist/other", script}), "the archive has no dist/fake"},
 		"a link":          {"/fake.tar.gz", tarOf(t, [2]string{"dist/fake", "-> /bin/sh"}), "dist/fake in it is not an ordinary file"},
-		"a folder":        {"/fake.zip", zipOf(t, [2]string{"dist/fake/", ""}), "dist/fake in it is not an ordinary file"},
+		"a folder":        {"/fake.tar.gz", tarOf(t, [2]string{"dist/fake/", ""}), "dist/fake in it is not an ordinary file"},
 		"no archive":      {"/fake.tar.gz", []byte("<html>"), "unexpected EOF"},
 		"paths out of it": {"/fake.tar.gz", tarOf(t, [2]string{"../../x", "x"}, [2]string{"/etc/x", "x"}, [2]string{"dist/fake", script}), ""},
 		"another version": {"/fake.tar.gz", tarOf(t, [2]string{"dist/fake", "#!/bin/sh\necho 1.9.0\n"}), "it is version 1.9.0"},
@@ -502,7 +486,7 @@ func TestUnit_EveryDownloadFollowsItsPin(t *testing.T) {
 			a = all.resolved(a, entry.Version)
 			assert.Regexp(t, `^https://(dl\.k8s\.io|github\.com)/[^{}]+$`, a.URL)
 			assert.NotContains(t, a.Member, "{")
-			assert.Equal(t, strings.HasSuffix(a.URL, ".tar.gz") || strings.HasSuffix(a.URL, ".zip"), a.Member != "", a.URL)
+			assert.Equal(t, strings.HasSuffix(a.URL, ".tar.gz"), a.Member != "", a.URL)
 		}
 	}
 	for on, a := range all.Bundle {

@@ -2,7 +2,6 @@ package toolchain
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -40,8 +39,6 @@ func unpack(file *os.File, a archive, wanted map[string]string) (missing []strin
 	switch {
 	case strings.HasSuffix(a.URL, ".tar.gz"):
 		err = eachInTar(file, write)
-	case strings.HasSuffix(a.URL, ".zip"):
-		err = eachInZip(file, write)
 	default:
 		to := left[""]
 		delete(left, "")
@@ -72,32 +69,6 @@ func eachInTar(file io.Reader, do func(name string, mode fs.FileMode, content io
 			return err
 		}
 	}
-}
-
-func eachInZip(file *os.File, do func(name string, mode fs.FileMode, content io.Reader) error) error {
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	reader, err := zip.NewReader(file, info.Size())
-	if err != nil {
-		return err
-	}
-	for _, member := range reader.File {
-		if err := inZip(member, do); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func inZip(member *zip.File, do func(name string, mode fs.FileMode, content io.Reader) error) (err error) {
-	content, err := member.Open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, content.Close()) }()
-	return do(member.Name, member.Mode(), content)
 }
 
 // writeProgram writes an executable file, and its folder, to the disk.

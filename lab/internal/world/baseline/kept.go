@@ -30,8 +30,8 @@ type origin struct {
 	Dir string `json:"dir"`
 	// Lab is the digest of the working tree's lab, which reads what the commit's lab has left.
 	Lab string `json:"lab"`
-	// Offline is the value of the variable that keeps the lab from asking chart repositories.
-	Offline string `json:"offline"`
+	// Offline says that the lab asked no chart repository.
+	Offline bool `json:"offline"`
 	// Programs are the size and the time of each program of the control plane, by path. An installed
 	// one may be replaced at its path.
 	Programs map[string]string `json:"programs"`
@@ -68,7 +68,7 @@ func (b *Baseline) origin(files string) (origin, error) {
 		}
 		programs[path] = fmt.Sprintf("%d %s", info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano))
 	}
-	return origin{Dir: b.site.Dir, Lab: b.lab, Offline: os.Getenv(toolchain.EnvOffline), Programs: programs}, nil
+	return origin{Dir: b.site.Dir, Lab: b.lab, Offline: toolchain.Offline(), Programs: programs}, nil
 }
 
 // Fits says why a new environment would differ from the one whose files are in the site, or nil.
@@ -122,7 +122,7 @@ func (b *Baseline) usable(ctx context.Context, fits Fits) (made time.Time, err e
 		return made, errors.New("the programs of its control plane were replaced")
 	}
 	kept := b.site
-	kept.Dir = b.kept()
+	kept.Dir, kept.Repository = b.kept(), b.Checkout()
 	return then.Made, fits(ctx, kept)
 }
 
