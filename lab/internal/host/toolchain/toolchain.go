@@ -38,7 +38,7 @@ const (
 
 // Resolver finds tools. ToolsDir is required; the other fields have useful zero values.
 type Resolver struct {
-	// ToolsDir is the repository's tools/ folder with one nested Go module per tool.
+	// ToolsDir is the repository's tools/ folder with the nested Go modules that pin the tools.
 	ToolsDir string
 	// CacheDir is where builds are kept; DefaultCacheDir if empty.
 	CacheDir string
