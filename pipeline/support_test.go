@@ -34,7 +34,7 @@ func TestUnit_SupportEndsWithACodeThatScriptsCanTrust(t *testing.T) {
 	for _, f := range late.Findings {
 		ended[f.What] = f.State == inventory.Ended
 	}
-	for _, what := range []string{support.Kubernetes, support.Mesh, support.PostgreSQL, support.Go, support.Runtime, support.Certificate} {
+	for _, what := range []string{support.Kubernetes, support.Mesh, support.PostgreSQL, support.Go, support.Runtime} {
 		assert.True(t, ended[what], what)
 	}
 	assert.False(t, ended[support.CLI], "it has no date")

@@ -9,24 +9,16 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// What has a version. Charts, APIs, plugins and tools have names of their own, made by the functions below.
+// What has a version. Charts, APIs, plugins and tools have names of their own, made by the
+// functions below.
 const (
-	Kubernetes  = "Kubernetes on AKS"
-	Mesh        = "Istio add-on of AKS"
-	PostgreSQL  = "PostgreSQL on Azure"
-	Certificate = "TLS certificate of the gateway"
-	Secret      = "secret in the key vault"
-	Go          = "Go"
-	Debian      = "Debian, where the image is built"
-	CLI         = "Pulumi CLI and SDK"
-	Runtime     = "runtime of GitHub's actions"
-)
-
-// The versions of what has lifetimes: a certificate that browsers trust, and a secret that never expires, or does.
-const (
-	Public  = "public"
-	Endless = "without an end"
-	Limited = "with an end"
+	Kubernetes = "Kubernetes on AKS"
+	Mesh       = "Istio add-on of AKS"
+	PostgreSQL = "PostgreSQL on Azure"
+	Go         = "Go"
+	Debian     = "Debian, where the image is built"
+	CLI        = "Pulumi CLI and SDK"
+	Runtime    = "runtime of GitHub's actions"
 )
 
 // Chart is what a Helm chart is called.
@@ -57,7 +49,8 @@ func APIVersion(written string) (string, bool) {
 	return version, true
 }
 
-// Of returns the versions that a resource names, by its type token and its inputs. A value that is known only after an update is none.
+// Of returns the versions that a resource names, by its type token and its inputs. A value that is
+// known only after an update is none.
 func Of(token string, inputs map[string]any) []Named {
 	var named []Named
 	add := func(what string, version any) {
@@ -102,16 +95,6 @@ func ofAzure(kind string, inputs map[string]any, add func(what string, version a
 		}
 	case "dbforpostgresql:Server":
 		add(PostgreSQL, inputs["version"])
-	case "network:ApplicationGateway":
-		if certificates, _ := inputs["sslCertificates"].([]any); len(certificates) > 0 {
-			add(Certificate, Public)
-		}
-	case "keyvault:Secret":
-		if object(inputs, "properties", "attributes")["expires"] != nil {
-			add(Secret, Limited)
-		} else {
-			add(Secret, Endless)
-		}
 	}
 }
 

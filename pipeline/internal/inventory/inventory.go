@@ -53,10 +53,6 @@ func Environment(ctx context.Context, repository, environment string) ([]support
 		add(support.Mesh, revision)
 	}
 	add(support.PostgreSQL, azure.Database.Version)
-	if azure.Gateway.Certificate.Configured() {
-		add(support.Certificate, support.Public)
-	}
-	add(support.Secret, support.Endless) // infra/vault and infra/database set no expiry
 	for _, chart := range []helm.Chart{cluster.ArgoCD.Chart, cluster.Rollouts.Chart, cluster.ExternalSecrets.Chart} {
 		add(support.Chart(chart.Name), chart.Version)
 	}

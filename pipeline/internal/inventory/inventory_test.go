@@ -199,9 +199,6 @@ func TestUnit_AVersionIsListedOnceWithAllThatNameIt(t *testing.T) {
 	at := slices.IndexFunc(all, func(u inventory.Use) bool { return u.What == support.Kubernetes })
 	require.GreaterOrEqual(t, at, 0)
 	assert.Equal(t, naming.Environments(), all[at].By)
-	certificate := slices.IndexFunc(all, func(u inventory.Use) bool { return u.What == support.Certificate })
-	require.GreaterOrEqual(t, certificate, 0)
-	assert.Equal(t, []string{"test", "prod"}, all[certificate].By, "dev has no certificate")
 	assert.True(t, slices.ContainsFunc(all, func(u inventory.Use) bool {
 		return u.What == support.Go && slices.Equal(u.By, []string{inventory.InDelivery})
 	}))
