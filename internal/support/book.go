@@ -31,7 +31,8 @@ type Book struct {
 	// Sources are the documents, by the names that rows call them.
 	Sources map[string]Source `yaml:"sources"`
 	Rows    []Row             `yaml:"rows"`
-	// Runtimes are what GitHub runs an action with, by the action and its tag, such as actions/checkout@v7.0.1.
+	// Runtimes are what GitHub runs an action with, by the action and its major version, such as
+	// actions/checkout@v7.
 	Runtimes map[string]string `yaml:"runtimes"`
 	// Shared are the folders in tools that pin several programs: the Go module of each program that has a row, by its name.
 	Shared map[string]map[string]string `yaml:"shared"`

@@ -1,4 +1,5 @@
-// Package inventory lists the versions that a checkout names: those of each environment, of what builds and delivers, and of the lab.
+// Package inventory lists the versions that a checkout names: those of each environment, of what
+// builds and delivers, and of the lab.
 package inventory
 
 import (
@@ -16,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/mod/modfile"
 
 	apps "github.com/gridos/sharedinfra/apps/program"
@@ -29,7 +31,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Environment returns the versions that an environment names: the defaults of the programs, under what its stack files say.
+// Environment returns the versions that an environment names: the defaults of the programs, under
+// what its stack files say.
 func Environment(ctx context.Context, repository, environment string) ([]support.Named, error) {
 	azure, err := load(ctx, repository, environment, stacks.Infra, infra.Load)
 	if err != nil {
@@ -113,14 +116,16 @@ func apis(folder string) ([]support.Named, error) {
 var (
 	// image is the line of a Dockerfile that names Go and Debian.
 	image = regexp.MustCompile(`(?m)^FROM golang:([0-9.]+)-(\w+) `)
-	// action is a step of a workflow, with its commit and tag.
-	action = regexp.MustCompile(`(?m)^\s*(?:- )?uses: ([\w./-]+)@[0-9a-f]{40} # (v\S+)$`)
+	// pin is an action that is pinned by its commit, and tag the comment after it.
+	pin = regexp.MustCompile(`^([\w.-]+/[\w./-]+)@[0-9a-f]{40}$`)
+	tag = regexp.MustCompile(`^# (v\d+)(?:\.\S+)?$`)
 )
 
-// Composite is the runtime of an action that consists of other steps.
-const Composite = "composite"
+// composite is the runtime of an action that consists of other steps.
+const composite = "composite"
 
-// Delivery returns the versions of what builds and delivers. An action of a workflow whose runtime the book does not have is an error.
+// Delivery returns the versions of what builds and delivers. An action of a workflow whose runtime
+// the book does not have is an error.
 func Delivery(repository string, runtimes map[string]string) ([]support.Named, error) {
 	var named []support.Named
 	add := func(what, version string) { named = append(named, support.Named{What: what, Version: version}) }
@@ -155,12 +160,12 @@ func Delivery(repository string, runtimes map[string]string) ([]support.Named, e
 		return nil, err
 	}
 	var missing []error
-	for _, pin := range used {
-		switch runtime := runtimes[pin]; runtime {
+	for _, action := range used {
+		switch runtime := runtimes[action]; runtime {
 		case "":
 			missing = append(missing,
-				fmt.Errorf("docs/support-dates.yaml has no runtime of %s; add what `using` is in its action.yml", pin))
-		case Composite:
+				fmt.Errorf("docs/support-dates.yaml has no runtime of %s; add what `using` is in its action.yml", action))
+		case composite:
 		default:
 			add(support.Runtime, runtime)
 		}
@@ -168,26 +173,51 @@ func Delivery(repository string, runtimes map[string]string) ([]support.Named, e
 	return support.Distinct(named), errors.Join(missing...)
 }
 
-// Actions returns the actions of other owners that workflows use, each once, as action@tag.
+// Actions returns the actions of other owners that workflows use, each once, with its major
+// version: actions/checkout@v7. One that is not pinned by a commit with its version is an error.
 func Actions(repository string) ([]string, error) {
 	var used []string
-	for _, pattern := range []string{".github/workflows/*.yml", ".github/actions/*/action.yml"} {
+	var mistakes []error
+	for _, pattern := range []string{".github/workflows/*.yml", ".github/workflows/*.yaml", ".github/actions/*/action.yml"} {
 		files, _ := filepath.Glob(filepath.Join(repository, filepath.FromSlash(pattern))) // its only error is a wrong pattern
 		for _, file := range files {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				return nil, err
 			}
-			for _, found := range action.FindAllStringSubmatch(string(text), -1) {
-				used = append(used, found[1]+"@"+found[2])
+			var parsed yaml.Node
+			if err := yaml.Unmarshal(text, &parsed); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+			for _, use := range uses(&parsed) {
+				action, version := pin.FindStringSubmatch(use.Value), tag.FindStringSubmatch(use.LineComment)
+				if action == nil || version == nil {
+					mistakes = append(mistakes, fmt.Errorf("%s, line %d: %q has no commit of 40 hexadecimal digits, or no version "+
+						"after it; write it like actions/checkout@<commit> # v7.0.1", file, use.Line, use.Value))
+					continue
+				}
+				used = append(used, action[1]+"@"+version[1])
 			}
 		}
 	}
 	slices.Sort(used)
-	return slices.Compact(used), nil
+	return slices.Compact(used), errors.Join(mistakes...)
 }
 
-// Lab returns the versions of the tools that have a row: those of all folders of tools but the unwatched.
+// uses returns the values of all keys `uses` below a node, but those of this repository.
+func uses(node *yaml.Node) []*yaml.Node {
+	var found []*yaml.Node
+	for i, child := range node.Content {
+		if node.Kind == yaml.MappingNode && i%2 == 1 && node.Content[i-1].Value == "uses" && !strings.HasPrefix(child.Value, "./") {
+			found = append(found, child)
+		}
+		found = append(found, uses(child)...)
+	}
+	return found
+}
+
+// Lab returns the versions of the tools that have a row: those of all folders of tools but the
+// unwatched.
 func Lab(repository string, book support.Book) ([]support.Named, error) {
 	folders, err := os.ReadDir(filepath.Join(repository, "tools"))
 	if err != nil {
@@ -218,7 +248,8 @@ func Lab(repository string, book support.Book) ([]support.Named, error) {
 	return named, nil
 }
 
-// pinned returns the path of the module that a folder of tools pins: that of its tool line, or else the last that it requires directly.
+// pinned returns the path of the module that a folder of tools pins: that of its tool line, or else
+// the last that it requires directly.
 func pinned(module *modfile.File) string {
 	path := ""
 	for _, needed := range module.Require {

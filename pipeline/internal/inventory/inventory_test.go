@@ -28,7 +28,8 @@ func uses(t *testing.T) (support.Book, []inventory.Use) {
 	return book, all
 }
 
-// Every version that an environment or a pin names has a row in docs/support-dates.yaml, and no row is of a version that none names.
+// Every version that an environment or a pin names has a row in docs/support-dates.yaml, and no row
+// is of a version that none names.
 func TestUnit_TheRowsAreOfTheVersionsThatAreNamed(t *testing.T) {
 	t.Parallel()
 	book, all := uses(t)
@@ -53,7 +54,8 @@ func TestUnit_TheRowsAreOfTheVersionsThatAreNamed(t *testing.T) {
 	}
 }
 
-// What an environment names by its configuration is what its programs register, for each environment: the golden files have that.
+// What an environment names by its configuration is what its programs register, for each
+// environment: the golden files have that.
 func TestUnit_AnEnvironmentNamesWhatItRegisters(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
@@ -112,8 +114,45 @@ func TestUnit_StackFilesDecideWhatIsNamed(t *testing.T) {
 func TestUnit_AnActionWithoutARuntimeIsAnError(t *testing.T) {
 	t.Parallel()
 	_, err := inventory.Delivery(repository, nil)
-	require.ErrorContains(t, err, "has no runtime of actions/checkout@v7.0.1; add what `using` is in its action.yml")
+	require.ErrorContains(t, err, "has no runtime of actions/checkout@v7; add what `using` is in its action.yml")
 	require.ErrorContains(t, err, "pulumi/actions@")
+}
+
+// A pull request of Dependabot that moves an action within its major version changes no row, and an
+// action that cannot be read is not left out.
+func TestUnit_ActionsAreNamedByTheirMajorVersion(t *testing.T) {
+	t.Parallel()
+	const commit = "@0123456789012345678901234567890123456789"
+	for what, test := range map[string]struct{ step, action, says string }{
+		"a patch":         {"uses: actions/checkout" + commit + " # v7.0.9", "actions/checkout@v7", ""},
+		"two numbers":     {"uses: azure/use-kubelogin" + commit + " # v1.3", "azure/use-kubelogin@v1", ""},
+		"one number":      {"uses: actions/cache/restore" + commit + " # v5", "actions/cache/restore@v5", ""},
+		"quoted":          {`uses: "actions/checkout` + commit + `" # v7.0.1`, "actions/checkout@v7", ""},
+		"behind a name":   {"name: n\n        uses: pulumi/actions" + commit + " # v7.0.0", "pulumi/actions@v7", ""},
+		"one of ours":     {"uses: ./.github/actions/setup", "", ""},
+		"a tag":           {"uses: actions/checkout@v7", "", `one.yml, line 4: "actions/checkout@v7" has no commit`},
+		"no version":      {"uses: actions/checkout" + commit, "", `one.yml, line 4: "actions/checkout` + commit + `" has no commit`},
+		"another comment": {"uses: actions/checkout" + commit + " # main", "", "has no commit"},
+		"a flow":          {"{uses: actions/checkout@v7}", "", "has no commit"},
+		"an image":        {"uses: docker://alpine:3", "", "has no commit"},
+		"no YAML":         {"uses: [", "", "one.yml: yaml"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			repository := t.TempDir()
+			folder := filepath.Join(repository, ".github", "workflows")
+			require.NoError(t, os.MkdirAll(folder, 0o700))
+			text := "jobs:\n  one:\n    steps:\n      - " + test.step + "\n"
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "one.yml"), []byte(text), 0o600))
+			actions, err := inventory.Actions(repository)
+			if test.says != "" {
+				require.ErrorContains(t, err, test.says)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, test.action, strings.Join(actions, " "))
+		})
+	}
 }
 
 const dates = `
