@@ -23,7 +23,7 @@ With --issue it also keeps one issue on GitHub, which is open while a version is
 GITHUB_REPOSITORY.
 
 Exit codes: 0 all are supported, though some may end soon; %d one is out of support; %d none is, as far as is known, but a version has
-no row, or a source was read more than %d days ago; 1 the checkout cannot be read; 2 a mistake in the command line.`,
+no row, or its source was read more than %d days ago; 1 the checkout cannot be read; 2 a mistake in the command line.`,
 			support.Notice, exitEnded, exitNotKnown, support.MaxAge),
 		Example: "  go run ./pipeline support\n  go run ./pipeline support --on 2027-03-31 --json",
 	}

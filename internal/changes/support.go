@@ -17,13 +17,14 @@ type Support struct {
 	Ending []support.Ending `json:"ending,omitempty"`
 	// Unknown are those of which docs/support-dates.yaml has nothing.
 	Unknown []support.Named `json:"unknown,omitempty"`
-	// Old is how many sources of the others were read more than support.MaxAge days ago, the oldest on the day Oldest.
+	// Old is how many sources of the dates were read more than support.MaxAge days ago, the oldest
+	// on the day Oldest.
 	Old    int    `json:"old,omitempty"`
 	Oldest string `json:"oldest,omitempty"`
 }
 
-// CheckSupport notes which of the versions that the projects name end soon after a day. It is called once, when all projects are in
-// the report.
+// CheckSupport notes which of the versions that the projects name end soon after a day. It is called
+// once, when all projects are in the report.
 func (r *Report) CheckSupport(on time.Time) error {
 	book, err := support.Shipped()
 	if err != nil {
@@ -62,14 +63,6 @@ func left(e support.Ending) string {
 	}
 }
 
-// day is when a version ends; quoted quotes the texts of the report.
-func day(e support.Ending, quoted func(string) string) string {
-	if e.Expected {
-		return quoted(e.Ends) + ", expected"
-	}
-	return quoted(e.Ends)
-}
-
 // remarks say what is not known. quoted quotes the texts of the report.
 func (s Support) remarks(quoted func(string) string) []string {
 	var remarks []string
@@ -81,8 +74,8 @@ func (s Support) remarks(quoted func(string) string) []string {
 		remarks = append(remarks, "Not known until when it is supported: "+quoted(strings.Join(names, ", "))+".")
 	}
 	if s.Old > 0 {
-		remarks = append(remarks, fmt.Sprintf("%s of these dates: read more than %d days ago, the oldest on %s.",
-			counted(s.Old, "source"), support.MaxAge, quoted(s.Oldest)))
+		remarks = append(remarks, fmt.Sprintf("%s of the dates of support: read more than %d days ago, the oldest on %s; "+
+			"read them again (docs/OPERATIONS.md, Versions that end).", counted(s.Old, "source"), support.MaxAge, quoted(s.Oldest)))
 	}
 	return remarks
 }
@@ -93,7 +86,7 @@ func (s Support) writeText(out *printer) {
 		t := plaintable.New(out)
 		t.AppendHeader(table.Row{"support ends", "", "of", "version"})
 		for _, e := range s.Ending {
-			t.AppendRow(table.Row{day(e, printable), left(e), printable(e.What), printable(e.Version)})
+			t.AppendRow(table.Row{printable(e.When()), left(e), printable(e.What), printable(e.Version)})
 		}
 		t.Render()
 	}
@@ -108,7 +101,7 @@ func (s Support) writeMarkdown(out *printer) {
 		out.line("| support ends | | of | version |")
 		out.line("|---|---|---|---|")
 		for _, e := range s.Ending {
-			out.line("| %s | %s | %s | %s |", day(e, code), left(e), plain(e.What), code(e.Version))
+			out.line("| %s | %s | %s | %s |", code(e.When()), left(e), plain(e.What), code(e.Version))
 		}
 	}
 	for _, remark := range s.remarks(plain) {

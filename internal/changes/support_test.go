@@ -33,8 +33,9 @@ rows:
   - {what: Azure API of dbforpostgresql, version: 2024-08-01, ends: no date published, rule: years, source: pg}
 `
 
-// versioned is a report of an environment whose cluster gets another revision of the mesh, and whose server stays; a server with a
-// version that is not known of is deleted. Nothing else names a version.
+// versioned is a report of an environment whose cluster gets another revision of the mesh, and
+// whose server stays; a server with a version that is not known of is deleted. Nothing else names
+// a version.
 func versioned(t *testing.T, on time.Time) changes.Report {
 	t.Helper()
 	cluster := func(revision string) map[string]any {
@@ -70,7 +71,8 @@ func TestUnit_ReportsTellWhatEndsSoon(t *testing.T) {
 	checkShape(t, markdown.Bytes(), report)
 }
 
-// Only versions that the environment has after the update count: not those of the other side, nor of other environments.
+// Only versions that the environment has after the update count: not those of the other side, nor
+// of other environments.
 func TestUnit_AReportWarns90DaysBeforeAnEnd(t *testing.T) {
 	t.Parallel()
 	assert.Nil(t, versioned(t, date(time.October, 1)).Support, "91 days before, and nothing else is named")
@@ -112,7 +114,8 @@ func TestUnit_OldReadingsAreTold(t *testing.T) {
 	assert.NotContains(t, at(read.AddDate(0, 0, support.MaxAge)), "read more than")
 	for days, sources := range map[int]string{support.MaxAge + 1: "1 source", support.MaxAge + 2: "2 sources"} {
 		assert.Contains(t, at(read.AddDate(0, 0, days)),
-			sources+" of these dates: read more than 180 days ago, the oldest on 2026-08-21.\n")
+			sources+" of the dates of support: read more than 180 days ago, the oldest on 2026-08-21; "+
+				"read them again (docs/OPERATIONS.md, Versions that end).\n")
 	}
 }
 

@@ -66,24 +66,32 @@ type Row struct {
 // Named is a version that an environment or a pin names.
 type Named struct {
 	What    string `json:"what"`
-	Version string `json:"version"`
+	Version string `json:"version,omitempty"`
 }
 
 // Ending is a version whose end is near, or was.
 type Ending struct {
 	Named
 
-	// Ends is the day on which support ends, and Expected says that this is an estimate.
-	Ends     string `json:"ends"`
+	// Ends is the first day without support, and Expected says that support may end earlier or later.
+	Ends     string `json:"ends,omitempty"`
 	Expected bool   `json:"expected,omitempty"`
 	// Days is how many days are left: 0 on the day itself, and less after it.
 	Days   int    `json:"days"`
-	Rule   string `json:"rule"`
-	Source string `json:"source"`
+	Rule   string `json:"rule,omitempty"`
+	Source string `json:"source,omitempty"`
 }
 
 // Ended reports whether the day has come.
 func (e Ending) Ended() bool { return e.Days <= 0 }
+
+// When says on which day the version ends, and whether that is expected.
+func (e Ending) When() string {
+	if e.Expected {
+		return e.Ends + ", expected"
+	}
+	return e.Ends
+}
 
 // Shipped returns the book that is part of the repository.
 var Shipped = sync.OnceValues(func() (Book, error) { return Parse(docs.SupportDates) })

@@ -75,17 +75,13 @@ const (
 
 // Finding is what is to be done about a version, or a source.
 type Finding struct {
-	State   State    `json:"state"`
-	What    string   `json:"what"`
-	Version string   `json:"version,omitempty"`
-	By      []string `json:"by,omitempty"`
-	// Ends is the day, and Days how many are left.
-	Ends     string `json:"ends,omitempty"`
-	Expected bool   `json:"expected,omitempty"`
-	Days     int    `json:"days"`
+	// Ending has no rule here: that is in Why.
+	support.Ending
+
+	State State    `json:"state"`
+	By    []string `json:"by,omitempty"`
 	// Why is the rule of support, or what is not known.
-	Why    string `json:"why"`
-	Source string `json:"source,omitempty"`
+	Why string `json:"why"`
 }
 
 // Check is what is known on a day.
@@ -98,34 +94,35 @@ type Check struct {
 // Look returns what the book says of versions on a day.
 func Look(book support.Book, uses []Use, on time.Time) Check {
 	check := Check{On: on.UTC().Format(time.DateOnly), Versions: len(uses), Findings: []Finding{}}
-	named := make([]support.Named, len(uses))
-	for i, use := range uses {
-		named[i] = use.Named
+	// The end of a tool of the lab fails nothing, and neither does the age of its source.
+	var counted []support.Named
+	for _, use := range uses {
+		lab := slices.Equal(use.By, []string{InLab})
+		if !lab {
+			counted = append(counted, use.Named)
+		}
 		one := []support.Named{use.Named}
 		for _, e := range book.Ending(one, on, support.Notice) {
-			state := Ending
-			switch lab := slices.Equal(use.By, []string{InLab}); {
+			found := Finding{Ending: e, State: Ending, By: use.By, Why: e.Rule}
+			found.Rule = ""
+			switch {
 			case e.Ended() && lab:
-				state = Told
+				found.State = Told
 			case e.Ended():
-				state = Ended
+				found.State = Ended
 			}
-			check.Findings = append(check.Findings, Finding{
-				State: state, What: e.What, Version: e.Version, By: use.By, Ends: e.Ends, Expected: e.Expected, Days: e.Days,
-				Why: e.Rule, Source: e.Source,
-			})
+			check.Findings = append(check.Findings, found)
 		}
 		for _, n := range book.Unknown(one) {
 			check.Findings = append(check.Findings, Finding{
-				State: Unknown, What: n.What, Version: n.Version, By: use.By, Why: "docs/support-dates.yaml has no row of it; add one",
+				Ending: support.Ending{Named: n}, State: Unknown, By: use.By, Why: "docs/support-dates.yaml has no row of it; add one",
 			})
 		}
 	}
-	for _, source := range book.Old(named, on) {
+	for _, source := range book.Old(counted, on) {
 		check.Findings = append(check.Findings, Finding{
-			State: Unknown, What: source.What,
-			Why:    fmt.Sprintf("was read on %s, more than %d days ago; read it again", source.Read, support.MaxAge),
-			Source: source.URL,
+			Ending: support.Ending{Named: support.Named{What: source.What}, Source: source.URL}, State: Unknown,
+			Why: fmt.Sprintf("was read on %s, more than %d days ago; read it again", source.Read, support.MaxAge),
 		})
 	}
 	slices.SortStableFunc(check.Findings, func(a, b Finding) int {
@@ -153,7 +150,12 @@ func (c Check) Title() string {
 	for _, part := range []struct {
 		state State
 		of    string
-	}{{Ended, "out of support"}, {Unknown, "not known"}, {Ending, fmt.Sprintf("to end within %d days", support.Notice)}} {
+	}{
+		{Ended, "out of support"},
+		{Unknown, "not known"},
+		{Ending, fmt.Sprintf("to end within %d days", support.Notice)},
+		{Told, "out of support in the lab alone"},
+	} {
 		if n := c.Count(part.state); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, part.of))
 		}
@@ -162,14 +164,6 @@ func (c Check) Title() string {
 		return fmt.Sprintf("All %d versions are supported, as far as dates are published", c.Versions)
 	}
 	return fmt.Sprintf("Of %d versions: %s", c.Versions, strings.Join(parts, ", "))
-}
-
-// when says when a version ends, or nothing.
-func (f Finding) when() string {
-	if f.Expected {
-		return f.Ends + ", expected"
-	}
-	return f.Ends
 }
 
 // WriteText writes a table.
@@ -181,7 +175,7 @@ func (c Check) WriteText(w io.Writer) error {
 		if f.Ends != "" {
 			left = f.Days
 		}
-		t.AppendRow(table.Row{f.State, f.What, f.Version, strings.Join(f.By, ", "), f.when(), left, f.Why})
+		t.AppendRow(table.Row{f.State, f.What, f.Version, strings.Join(f.By, ", "), f.When(), left, f.Why})
 	}
 	if len(c.Findings) > 0 {
 		t.Render()
@@ -200,7 +194,7 @@ func (c Check) Issue() string {
 		if f.Source != "" {
 			why = fmt.Sprintf("%s ([source](%s))", why, f.Source)
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %s | %s |\n", f.State, f.What, f.Version, strings.Join(f.By, ", "), f.when(), why)
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %s | %s |\n", f.State, f.What, f.Version, strings.Join(f.By, ", "), f.When(), why)
 	}
 	return text.String()
 }

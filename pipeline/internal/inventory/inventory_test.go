@@ -1,6 +1,7 @@
 package inventory_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -198,9 +199,55 @@ func TestUnit_WhatIsFoundHasAStateOnEachDay(t *testing.T) {
 	}
 	assert.Equal(t, "All 3 versions are supported, as far as dates are published", look(t, "2026-04-01").Title())
 	unknown := look(t, "2026-07-01", inventory.Use{Named: support.Named{What: "PostgreSQL", Version: "19"}, By: []string{"prod"}})
-	assert.Equal(t, "Of 4 versions: 1 out of support, 1 not known, 1 to end within 90 days", unknown.Title())
+	assert.Equal(t, "Of 4 versions: 1 out of support, 1 not known, 1 to end within 90 days, 1 out of support in the lab alone",
+		unknown.Title())
 	shared := look(t, "2026-07-01", inventory.Use{Named: support.Named{What: "tool etcd", Version: "3.6.6"}, By: []string{"dev", inventory.InLab}})
 	assert.Equal(t, 2, shared.Count(inventory.Ended), "what an environment names counts")
+}
+
+// The end of a tool that the lab alone has is in the title, and neither it nor the age of its
+// source fails anything.
+func TestUnit_WhatTheLabAloneHasIsTold(t *testing.T) {
+	t.Parallel()
+	book, err := support.Parse([]byte(`
+sources:
+  old: {what: a page, url: "https://a.example", read: 2020-01-01}
+  new: {what: another, url: "https://b.example", read: 2026-06-01}
+rows:
+  - {what: tool etcd, version: "3.6", ends: 2026-07-01, rule: the last two, source: old}
+  - {what: Go, version: "1.26", ends: no date published, rule: until 1.28, source: new}
+`))
+	require.NoError(t, err)
+	etcd := inventory.Use{Named: support.Named{What: "tool etcd", Version: "3.6.6"}, By: []string{inventory.InLab}}
+	compiler := inventory.Use{Named: support.Named{What: "Go", Version: "1.26.8"}, By: []string{inventory.InDelivery}}
+	on := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	check := inventory.Look(book, []inventory.Use{etcd, compiler}, on)
+	assert.Equal(t, "Of 2 versions: 1 out of support in the lab alone", check.Title())
+	require.Len(t, check.Findings, 1)
+	assert.Equal(t, inventory.Told, check.Findings[0].State)
+	etcd.By = []string{"dev", inventory.InLab}
+	check = inventory.Look(book, []inventory.Use{etcd, compiler}, on)
+	assert.Equal(t, 1, check.Count(inventory.Unknown), "the source of an environment's version counts")
+}
+
+// Scripts read these names.
+func TestUnit_ACheckIsJSON(t *testing.T) {
+	t.Parallel()
+	check := look(t, "2026-12-01", inventory.Use{Named: support.Named{What: "PostgreSQL", Version: "19"}, By: []string{"prod"}})
+	text, err := json.Marshal(check)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"on": "2026-12-01", "versions": 4, "findings": [
+		{"state": "ended", "what": "Go", "version": "1.26.8", "by": ["delivery"], "ends": "2026-07-01", "days": -153,
+			"why": "until 1.28", "source": "https://a.example"},
+		{"state": "ended", "what": "mesh", "version": "asm-1-30", "by": ["dev", "prod"], "ends": "2026-09-01", "expected": true,
+			"days": -91, "why": "n-2", "source": "https://a.example"},
+		{"state": "not known", "what": "PostgreSQL", "version": "19", "by": ["prod"], "days": 0,
+			"why": "docs/support-dates.yaml has no row of it; add one"},
+		{"state": "not known", "what": "a page", "days": 0,
+			"why": "was read on 2026-06-01, more than 180 days ago; read it again", "source": "https://a.example"},
+		{"state": "ended, in the lab alone", "what": "tool etcd", "version": "3.6.6", "by": ["lab"], "ends": "2026-07-01", "days": -153,
+			"why": "the last two", "source": "https://a.example"}
+	]}`, string(text))
 }
 
 func TestUnit_ACheckIsATableAndAnIssue(t *testing.T) {
@@ -218,7 +265,7 @@ func TestUnit_ACheckIsATableAndAnIssue(t *testing.T) {
 		"not known PostgreSQL 19 prod docs/support-dates.yaml has no row of it; add one",
 		"ends soon mesh asm-1-30 dev, prod 2026-09-01, expected 62 n-2",
 		"ended, in the lab alone tool etcd 3.6.6 lab 2026-07-01 0 the last two",
-		"Of 4 versions: 1 out of support, 1 not known, 1 to end within 90 days, on 2026-07-01.",
+		"Of 4 versions: 1 out of support, 1 not known, 1 to end within 90 days, 1 out of support in the lab alone, on 2026-07-01.",
 	}, lines)
 	assert.Equal(t, "docs/OPERATIONS.md (Versions that end) says what to do.\n\n"+
 		"| state | of | version | named by | ends | why |\n|---|---|---|---|---|---|\n"+
