@@ -1,5 +1,5 @@
-// Package support tells until when the versions are supported that the platform names. The dates are facts of others' documents, and
-// are in docs/support-dates.yaml.
+// Package support tells until when the versions are supported that the platform names. The dates
+// are facts of others' documents, and are in docs/support-dates.yaml.
 package support
 
 import (
@@ -34,7 +34,8 @@ type Book struct {
 	// Runtimes are what GitHub runs an action with, by the action and its major version, such as
 	// actions/checkout@v7.
 	Runtimes map[string]string `yaml:"runtimes"`
-	// Shared are the folders in tools that pin several programs: the Go module of each program that has a row, by its name.
+	// Shared are the folders in tools that pin several programs: the Go module of each program that
+	// has a row, by its name.
 	Shared map[string]map[string]string `yaml:"shared"`
 	// Unwatched are the folders in tools whose programs have no row.
 	Unwatched []string `yaml:"unwatched"`
@@ -54,9 +55,10 @@ type Row struct {
 	What string `yaml:"what"`
 	// Version is one exactly, or the beginning of those of a line: 1.26 is 1.26.8 too.
 	Version string `yaml:"version"`
-	// Ends is the day on which support ends, such as 2027-03-31, or NoDate.
+	// Ends is the first day without support, such as 2027-04-01, or NoDate.
 	Ends string `yaml:"ends"`
-	// Expected says that the source calls the day an estimate.
+	// Expected says that the source calls the day an estimate, that its schedule gives it, or that it
+	// is the latest possible.
 	Expected bool `yaml:"expected"`
 	// Rule is how the source decides on the end.
 	Rule   string `yaml:"rule"`
@@ -119,7 +121,7 @@ func (b Book) check() error {
 			mistake("row %d (%s) lacks one of what, version and rule; write all three", i+1, name)
 		}
 		if _, err := time.Parse(time.DateOnly, row.Ends); err != nil && row.Ends != NoDate {
-			mistake("%s ends %q; write a day like 2027-03-31, or %q", name, row.Ends, NoDate)
+			mistake("%s ends %q; write a day like 2027-04-01, or %q", name, row.Ends, NoDate)
 		}
 		if row.Expected && row.Ends == NoDate {
 			mistake("%s has no date that could be expected; leave expected out", name)
@@ -161,8 +163,8 @@ func (b Book) Find(n Named) (Row, bool) {
 	return b.Rows[at], true
 }
 
-// Ending returns the versions that have so many days of support left at a moment, or fewer: the first to end first. A version without
-// a date is not among them.
+// Ending returns the versions that have so many days of support left at a moment, or fewer: the
+// first to end first. A version without a date is not among them.
 func (b Book) Ending(named []Named, at time.Time, within int) []Ending {
 	var found []Ending
 	for _, n := range named {
@@ -198,7 +200,8 @@ func (b Book) Unknown(named []Named) []Named {
 	return unknown
 }
 
-// Old returns the sources of the versions that were read more than MaxAge days before a moment, the oldest first.
+// Old returns the sources of the versions that were read more than MaxAge days before a moment, the
+// oldest first.
 func (b Book) Old(named []Named, at time.Time) []Source {
 	var old []Source
 	for _, n := range named {

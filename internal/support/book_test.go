@@ -176,10 +176,33 @@ func TestUnit_ResourcesNameVersions(t *testing.T) {
 	}
 }
 
-// What a page says of support is checked as it is loaded; which versions are named is tested in pipeline/internal/inventory.
+// What a page says of support is checked as it is loaded; which versions are named is tested in
+// pipeline/internal/inventory.
 func TestUnit_TheShippedDatesAreWithoutMistakes(t *testing.T) {
 	t.Parallel()
 	book, err := support.Shipped()
 	require.NoError(t, err)
 	assert.Greater(t, len(book.Rows), 30)
+}
+
+// A day is the first without support: a version that is supported to the end of a month ends on the
+// first of the next.
+func TestUnit_AMonthIsSupportedToItsLastDay(t *testing.T) {
+	t.Parallel()
+	book, err := support.Shipped()
+	require.NoError(t, err)
+	monthly := 0
+	for _, row := range book.Rows {
+		if strings.Contains(row.Rule, "to the end of ") {
+			assert.True(t, strings.HasSuffix(row.Ends, "-01"), "%s %s ends on %s", row.What, row.Version, row.Ends)
+			monthly++
+		}
+	}
+	assert.GreaterOrEqual(t, monthly, 4)
+}
+
+func TestUnit_AnExpectedDayIsCalledSo(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "2027-01-01", support.Ending{Ends: "2027-01-01"}.When())
+	assert.Equal(t, "2027-01-01, expected", support.Ending{Ends: "2027-01-01", Expected: true}.When())
 }
