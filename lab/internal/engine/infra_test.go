@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +138,6 @@ func namesItsVersions(t *testing.T, environment string, project changes.Project)
 		ended = append(ended, e.What)
 	}
 	assert.Subset(t, ended, []string{support.Kubernetes, support.Mesh, support.PostgreSQL, support.Plugin("azure-native")})
-	assert.Equal(t, environment != "dev", slices.Contains(ended, support.Certificate), "dev has no certificate")
 }
 
 // costsNothing: all resources are priced from the engine's events, changed or not, and the change
