@@ -20,7 +20,7 @@ type Kustomize struct {
 
 // SetImage sets the image in the overlay whose folder is dir, which is in a checkout of the repository.
 func (k Kustomize) SetImage(ctx context.Context, dir string, image Image) error {
-	pins := filepath.Join(k.Root, "tools", "kustomize", "go.mod")
+	pins := filepath.Join(k.Root, "tools", "kubernetes", "go.mod")
 	pinned, err := pinnedVersion(pins)
 	if err != nil {
 		return err

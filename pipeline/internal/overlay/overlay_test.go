@@ -45,7 +45,7 @@ func TestUnit_AnotherVersionOfKustomizeIsNotUsed(t *testing.T) {
 	t.Setenv("LOG", log)
 	tools, err := filepath.Abs(root)
 	require.NoError(t, err)
-	pins, err := os.ReadFile(filepath.Join(tools, "tools", "kustomize", "go.mod"))
+	pins, err := os.ReadFile(filepath.Join(tools, "tools", "kubernetes", "go.mod"))
 	require.NoError(t, err)
 	pinned := regexp.MustCompile(`kustomize/v5 (v[0-9.]+)`).FindStringSubmatch(string(pins))[1]
 	place("go", `echo "go $1" >>"$LOG"`)
