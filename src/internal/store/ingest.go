@@ -82,7 +82,7 @@ func (s *Store) Ingest(ctx context.Context, samples []telemetry.Sample) (stored 
 	if err != nil {
 		return 0, fmt.Errorf("the samples cannot be stored: %w", err)
 	}
-	if len(samples) > 0 {
+	if stored > 0 { // a batch that is sent again says nothing new
 		s.noteNewest(samples[len(samples)-1].At.Unix())
 	}
 	return stored, nil

@@ -14,7 +14,7 @@ var (
 	oldestPartition = prometheus.NewDesc("gridos_database_oldest_partition_timestamp_seconds",
 		"When the oldest day begins that is still in the database, as this replica saw it within the last hour.", nil, nil)
 	newestSample = prometheus.NewDesc("gridos_samples_newest_timestamp_seconds",
-		"When the newest sample was measured that this replica has stored.", nil, nil)
+		"When the newest sample was measured of those batches of which this replica has stored any.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

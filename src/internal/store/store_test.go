@@ -15,6 +15,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -165,6 +166,34 @@ func TestService_ABatchMayBeRepeated(t *testing.T) {
 	assert.InDelta(t, 111, *all[0].Points[0].Value, 0)
 	assert.Equal(t, noon.Add(time.Second), all[0].Points[0].At.UTC())
 	assert.Nil(t, all[0].Points[1].Value, "nothing has been measured")
+}
+
+// Otherwise a sender that repeats its last batch would hide that nothing new comes.
+func TestService_ARepeatedBatchIsNoNews(t *testing.T) {
+	t.Parallel()
+	database := shared.Database(t)
+	first, second := open(t, database), open(t, database)
+	require.NoError(t, first.Migrate(t.Context()))
+	maintain(t, first, noon)
+	require.NoError(t, first.Define(t.Context(), nord()))
+	newest := func(s *store.Store) (values []float64) {
+		registry := prometheus.NewPedanticRegistry()
+		require.NoError(t, registry.Register(s))
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		for _, family := range families {
+			if family.GetName() == "gridos_samples_newest_timestamp_seconds" {
+				values = append(values, family.GetMetric()[0].GetGauge().GetValue())
+			}
+		}
+		return values
+	}
+	for _, replica := range []*store.Store{first, second} {
+		_, err := replica.Ingest(t.Context(), []telemetry.Sample{sample(busbar, noon, 110)})
+		require.NoError(t, err)
+	}
+	assert.Equal(t, []float64{float64(noon.Unix())}, newest(first))
+	assert.Empty(t, newest(second), "it has stored nothing")
 }
 
 func TestService_AlarmsFollowTheOrderOfTimeAndNotOfArrival(t *testing.T) {
