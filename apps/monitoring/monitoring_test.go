@@ -127,20 +127,61 @@ func TestUnit_EveryAlertIsTested(t *testing.T) {
 // The programs of the package prometheus evaluate the rules.
 func TestCluster_AlertsFireWhenTheyShould(t *testing.T) {
 	t.Parallel()
+	run := func(kind, pattern string) {
+		files, err := filepath.Glob(filepath.Join("rules", pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		runPromtool(t, kind, files...)
+	}
+	run("check", "*.rules.yaml")
+	run("test", "*.test.yaml")
+}
+
+func runPromtool(t *testing.T, kind string, files ...string) {
+	t.Helper()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil && os.Getenv("CI") == "" {
 		t.Skipf("there is no promtool on PATH (%v); install the package prometheus", err)
 	}
 	require.NoError(t, err)
-	run := func(kind, pattern string) {
-		files, err := filepath.Glob(filepath.Join("rules", pattern))
-		require.NoError(t, err)
-		require.NotEmpty(t, files)
-		output, err := exec.CommandContext(t.Context(), promtool, append([]string{kind, "rules"}, files...)...).CombinedOutput()
-		require.NoError(t, err, "%s", output)
+	output, err := exec.CommandContext(t.Context(), promtool, append([]string{kind, "rules"}, files...)...).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+}
+
+// A panel shows 0 while nothing fails, and a row for each alert.
+func TestCluster_PanelsShowWhatThereIs(t *testing.T) {
+	t.Parallel()
+	const requests = `istio_requests_total{namespace="aks-istio-ingress",response_code="200",destination_service="gridos-`
+	const rest = `.gridos.svc.cluster.local"}`
+	const alert = `ALERTS{alertname="DatabaseConnectionsRunOut",alertstate="firing",severity="ticket",namespace="gridos",container="`
+	delivery, platform := filepath.Join("dashboards", "delivery.json"), filepath.Join("dashboards", "platform.json")
+	series := []any{
+		map[string]string{"series": requests + "canary" + rest, "values": "0+10x10"},
+		map[string]string{"series": requests + "stable" + rest, "values": "0+10x10"},
+		map[string]string{"series": alert + `a"}`, "values": "1x10"},
+		map[string]string{"series": alert + `b"}`, "values": "1x10"},
 	}
-	run("check", "*.rules.yaml")
-	run("test", "*.test.yaml")
+	type sample struct {
+		Labels string `json:"labels"`
+		Value  int    `json:"value"`
+	}
+	queries := dashboardQueries(t)
+	var asked []any
+	for panel, samples := range map[string][]sample{
+		delivery + ": Canary: failed requests A": {{"{}", 0}},
+		delivery + ": Canary: failed requests B": {{"{}", 0}},
+		platform + ": Alerts A":                  {{alert + `a"}`, 1}, {alert + `b"}`, 1}},
+	} {
+		require.Contains(t, queries, panel)
+		asked = append(asked, map[string]any{"expr": queries[panel], "eval_time": "10m", "exp_samples": samples})
+	}
+	text, err := yaml.Marshal(map[string]any{
+		"tests": []any{map[string]any{"interval": "1m", "input_series": series, "promql_expr_test": asked}},
+	})
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "panels.test.yaml")
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	runPromtool(t, "test", file)
 }
 
 // The table of docs/metrics.md has what rules, dashboards and analyses ask for, and nothing else.
@@ -229,7 +270,7 @@ func namesIn(t *testing.T, queries []string) [][]string {
 	return names
 }
 
-// dashboardQueries are the queries of all panels and variables, by dashboard and panel.
+// dashboardQueries are the queries of all panels, by dashboard and panel.
 func dashboardQueries(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("dashboards", "*.json"))
