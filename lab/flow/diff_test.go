@@ -84,7 +84,10 @@ func TestCluster_DiffTellsExactlyWhatABranchChanges(t *testing.T) {
 	again, progress, code := u.run(t, "diff", "--base", "main", "--json")
 	assert.Equal(t, 4, code)
 	assert.Regexp(t, `dev of main \([0-9a-f]{7}\): .*as it was made at `, progress)
-	assert.Equal(t, stdout, again)
+	var second changes.Report
+	require.NoError(t, json.Unmarshal([]byte(again), &second))
+	report.Support, second.Support = nil, nil // which count the days until a version ends
+	assert.Equal(t, report, second)
 
 	// No process of the diffs is left, and the checkout's own dev was not touched.
 	checkouts := filepath.Join(u.checkout, ".lab", "base", "*", "checkout")

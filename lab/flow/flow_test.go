@@ -200,6 +200,9 @@ func isMonitored(t *testing.T, u user) {
 	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (?:Argo CD|Argo Rollouts|Prometheus) \\|").FindAllSubmatch(table, -1)
 	require.GreaterOrEqual(t, len(rows), 10)
 	for _, row := range rows {
+		if string(row[1]) == "ALERTS" {
+			continue // only while an alert is pending or fires, which says nothing of its place in the table
+		}
 		assert.Contains(t, served.Data, string(row[1]), "docs/metrics.md")
 	}
 	var evaluated struct {
