@@ -104,10 +104,13 @@ func TestUnit_CommandsThatTellGitHubSayWhatTheyMiss(t *testing.T) {
 	for _, name := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
 		t.Setenv(name, "")
 	}
-	code, output := runs(t, "drift-issue", "--expect", "dev")
-	assert.Equal(t, cli.Mistake, code)
-	for _, name := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
-		assert.Contains(t, output, name)
+	report := write(t, "dev.json", `{"environment": "dev", "projects": [{"name": "p"}]}`)
+	for _, args := range [][]string{{"drift-issue", "--expect", "dev"}, {"guard", "--labels-of", "refs/pull/7/merge", report}} {
+		code, output := runs(t, args...)
+		assert.Equal(t, cli.Mistake, code, args)
+		for _, name := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {
+			assert.Contains(t, output, name)
+		}
 	}
 }
 

@@ -200,6 +200,10 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 			Entry{Name: "x", Path: "p", Retry: &Retry{Limit: &negative, Backoff: &Backoff{Duration: "5", Factor: &zero, MaxDuration: "-3m"}}},
 			[]string{"retry.limit is -1", `retry.backoff.duration "5"`, "retry.backoff.factor is 0", `retry.backoff.maxDuration "-3m"`},
 		},
+		"no backoff": {
+			Entry{Name: "x", Path: "p", Retry: &Retry{Backoff: &Backoff{Duration: "0s"}}},
+			[]string{`retry.backoff.duration "0s" is not a duration above 0`},
+		},
 		"backoff": {
 			Entry{Name: "x", Path: "p", Retry: &Retry{Backoff: &Backoff{Duration: "5m", MaxDuration: "1m"}}},
 			[]string{"retry.backoff.duration 5m0s is above maxDuration 1m0s"},

@@ -24,6 +24,8 @@ func TestUnit_MistakesNameTheirKey(t *testing.T) {
 		{"argocdAdminPasswordIssued", "yesterday", `"yesterday" is not a moment`, nil},
 		{"argocdAdminPasswordIssued", "2999-01-01T00:00:00Z", "is still to come", nil},
 		{"argocdAdminPasswordIssued", "2025-06-01T12:00:00+02:00", "", nil},
+		{"argocdServerMaxReplicas", "3", "", map[string]string{"argocdServerMinReplicas": "3"}},
+		{"argocdServerMaxReplicas", "3", "3 is less than argocdServerMinReplicas 4", map[string]string{"argocdServerMinReplicas": "4"}},
 		{"argocdSsoClientId", "gridos", `"gridos" is not a GUID`, map[string]string{"argocdSsoTenantId": someTenant}},
 		{"argocdSsoTenantId", "contoso.com", `"contoso.com" is not a GUID`, map[string]string{"argocdSsoClientId": someClient}},
 		{"argocdSsoTenantId", "", "argocdSsoClientId is set", map[string]string{"argocdSsoClientId": someClient}},

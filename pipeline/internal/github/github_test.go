@@ -216,6 +216,8 @@ func TestUnit_WhatIsMissingInTheEnvironmentIsSaidAtOnce(t *testing.T) {
 		require.NoError(t, err)
 		return s
 	}
+	_, err = github.New(github.Settings{APIURL: "https://%zz"})
+	require.ErrorContains(t, err, "the URL of GitHub's API: ")
 	assert.Equal(t, "[the run](https://ghe.example.com/gridos/sharedinfra/actions/runs/7)", inRun("").Rest)
 	for _, variable := range []string{"GITHUB_SERVER_URL", "GITHUB_RUN_ID"} {
 		assert.Empty(t, inRun(variable).Rest, "without %s there is no link", variable)

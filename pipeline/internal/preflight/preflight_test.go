@@ -412,6 +412,8 @@ func TestUnit_WhatIsNoAnswerIsNotKnown(t *testing.T) {
 		"other types":     func(string) string { return `{"value":{},"values":"","properties":[],"state":7}` },
 		"numbers":         func(string) string { return `{"value":[1,2],"values":[3]}` },
 		"unknown items":   func(string) string { return `{"value":[{"new":1}],"values":[{"new":1}]}` },
+		"a broken link":   func(string) string { return `{"value":[],"values":[],"nextLink":"https://%zz"}` },
+		"a plain link":    func(string) string { return `{"value":[],"values":[],"nextLink":"http://a.example/subscriptions/x"}` },
 		"a strange link":  func(string) string { return `{"value":[],"values":[],"nextLink":"file:///etc"}` },
 	} {
 		for _, answer := range azure.Names() {
