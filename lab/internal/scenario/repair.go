@@ -24,9 +24,14 @@ type gitCommit = gitserver.Commit
 // lookStep is how often objects are read that the observer does not follow.
 const lookStep = 200 * time.Millisecond
 
+// seenByArgoCD is how long a push may take that Argo CD was not told of, or was told in vain: it
+// looks itself after 60 to 90 seconds (timeout.reconciliation, and its jitter, in
+// bootstrap/argocd).
+const seenByArgoCD = 2 * time.Minute
+
 // eventually asks until the answer is yes.
 func eventually(ctx context.Context, what string, ask func(ctx context.Context) (bool, error)) error {
-	ctx, cancel := soon(ctx)
+	ctx, cancel := context.WithTimeout(ctx, seenByArgoCD)
 	defer cancel()
 	if err := wait.PollUntilContextCancel(ctx, lookStep, true, ask); err != nil {
 		return fmt.Errorf("waiting until %s: %w", what, err)
