@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 )
 
 func supportCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := cli.WithJSON(&cobra.Command{
 		Use: "support", Short: "Tell which versions are out of support, or soon will be", Args: cobra.NoArgs,
 		Long: fmt.Sprintf(`Looks in docs/support-dates.yaml for every version that the checkout names: those of each environment, by
 the defaults of the programs and its stack files, and those of what builds and delivers. Warns %d days before one ends. A tool of the lab
@@ -26,9 +25,8 @@ Exit codes: 0 all are supported, though some may end soon; %d one is out of supp
 no row, or its source was read more than %d days ago; 1 the checkout cannot be read; 2 a mistake in the command line.`,
 			support.Notice, exitEnded, exitNotKnown, support.MaxAge),
 		Example: "  go run ./pipeline support\n  go run ./pipeline support --on 2027-03-31 --json",
-	}
+	})
 	on := cmd.Flags().String("on", "", "the day to look on, such as 2027-03-31 (default: today, in UTC)")
-	asJSON := cmd.Flags().Bool("json", false, "print JSON, for machines")
 	issue := cmd.Flags().Bool("issue", false, "keep the issue on GitHub")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		day := time.Now()
@@ -47,10 +45,8 @@ no row, or its source was read more than %d days ago; 1 the checkout cannot be r
 			return err
 		}
 		check := inventory.Look(book, uses, day)
-		if *asJSON {
-			encoder := json.NewEncoder(cmd.OutOrStdout())
-			encoder.SetIndent("", "  ")
-			err = encoder.Encode(check)
+		if cli.JSON(cmd) {
+			err = cli.PrintJSON(cmd.OutOrStdout(), check)
 		} else {
 			err = check.WriteText(cmd.OutOrStdout())
 		}

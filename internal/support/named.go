@@ -30,8 +30,9 @@ func API(module string) string { return "Azure API of " + module }
 // Plugin is what a plugin of Pulumi is called.
 func Plugin(name string) string { return "Pulumi plugin " + name }
 
-// Tool is what a tool of the lab is called, by its folder in tools.
-func Tool(folder string) string { return "tool " + folder }
+// Tool is what a tool of the lab is called, by its folder in tools, or by its name where a folder
+// pins several.
+func Tool(name string) string { return "tool " + name }
 
 // dated matches the version of an API as the SDK writes it.
 var dated = regexp.MustCompile(`^v(\d{4})(\d\d)(\d\d)(preview)?$`)

@@ -272,8 +272,10 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 		return nil, err
 	}
 	// A running process may have been started with other pins, or before the later tools were there.
-	if dirs := m.paths.Dirs(); !slices.Equal(record.Tools, dirs) {
-		record.Tools = dirs
+	// `lab env` reads the record; a command that needs fewer tools takes none from it.
+	known := record.Tools
+	record.Tools = m.paths.Dirs()
+	if slices.ContainsFunc(record.Tools, func(dir string) bool { return !slices.Contains(known, dir) }) {
 		if err := m.site.Write(record); err != nil {
 			return nil, err
 		}

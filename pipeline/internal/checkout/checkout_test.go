@@ -176,16 +176,13 @@ func TestUnit_GitIsAskedToEndAndNotKilled(t *testing.T) {
 	started, ended := filepath.Join(dir, "started"), filepath.Join(dir, "ended")
 	first(t, fmt.Sprintf("trap 'touch %s; exit 1' TERM\ntouch %s\nwhile :; do sleep 0.05; done\n", ended, started))
 	ctx, cancel := context.WithCancel(t.Context())
+	headed := make(chan error)
 	go func() {
-		for {
-			if _, err := os.Stat(started); err == nil {
-				cancel()
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+		_, _, err := c.Head(ctx)
+		headed <- err
 	}()
-	_, _, err = c.Head(ctx)
-	require.Error(t, err)
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.FileExists(c, started) }, time.Minute, 10*time.Millisecond)
+	cancel()
+	require.Error(t, <-headed)
 	assert.FileExists(t, ended)
 }

@@ -96,25 +96,9 @@ func DefaultCacheDir() (string, error) {
 // sentence for each. A cancelled ctx ends a running build and leaves no partial result; the error
 // then wraps ctx.Err().
 func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) {
-	paths := Paths{}
-	var missing []*search
-	for _, name := range names {
-		s, err := r.newSearch(name)
-		if err != nil {
-			return nil, err
-		}
-		path, err := s.find(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if path == "" {
-			missing = append(missing, s)
-			continue
-		}
-		paths[name] = path
-	}
-	if len(missing) == 0 {
-		return paths, nil
+	paths, missing, err := r.lookUp(ctx, names)
+	if err != nil || len(missing) == 0 {
+		return paths, err
 	}
 	plan, announcement := r.newPlan(missing)
 	if r.Progress != nil {
@@ -141,21 +125,33 @@ func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) 
 
 // Missing returns those of the names whose tools Resolve would have to download or build.
 func (r *Resolver) Missing(ctx context.Context, names ...string) ([]string, error) {
-	var missing []string
+	_, missing, err := r.lookUp(ctx, names)
+	var missed []string
+	for _, s := range missing {
+		missed = append(missed, s.tool.Name)
+	}
+	return missed, err
+}
+
+// lookUp finds the tools that need no work.
+func (r *Resolver) lookUp(ctx context.Context, names []string) (found Paths, missing []*search, err error) {
+	found = Paths{}
 	for _, name := range names {
 		s, err := r.newSearch(name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		path, err := s.find(ctx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if path == "" {
-			missing = append(missing, name)
+			missing = append(missing, s)
+			continue
 		}
+		found[name] = path
 	}
-	return missing, nil
+	return found, missing, nil
 }
 
 // search is the look-up of one tool: it collects the reasons why the earlier sources did not have
