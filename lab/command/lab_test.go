@@ -699,14 +699,34 @@ func TestEngine_EveryEnvironmentIsPreviewedFromNothing(t *testing.T) {
 	assert.Empty(t, processesOf(t, dir))
 }
 
+// withoutTool makes the lab work as on a machine that has all tools but one.
+func withoutTool(t *testing.T, name string) {
+	t.Helper()
+	cache, err := toolchain.DefaultCacheDir()
+	require.NoError(t, err)
+	tools, err := os.ReadDir(filepath.Join(cache, "tools"))
+	require.NoError(t, err)
+	other := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(other, "tools"), 0o700))
+	for _, tool := range tools {
+		if !strings.HasPrefix(tool.Name(), name+"-") {
+			require.NoError(t, os.Symlink(filepath.Join(cache, "tools", tool.Name()), filepath.Join(other, "tools", tool.Name())))
+		}
+	}
+	t.Setenv(toolchain.EnvCache, other)
+}
+
 // Ctrl-C interrupts up at three moments (at one with -short) and down at one, while another
 // environment is up beside the interrupted one.
 func TestEngine_AnInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	dir := checkout(t)
 	s, err := site.Open("dev")
 	require.NoError(t, err)
-	_, _, err = lab(t, t.Context(), "up", "-s", "test")
+	withoutTool(t, toolchain.Etcd)
+	_, progress, err := lab(t, t.Context(), "up", "-s", "test")
 	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(progress, "Once, the lab has to "))
+	assert.Regexp(t, `(?s)\ntest gridos-infra up ….*\netcd [0-9.]+: done  built`, progress, "infra comes up before the cluster can run")
 	t.Cleanup(func() {
 		if _, _, err := lab(t, context.Background(), "down", "-s", "test"); err != nil {
 			t.Errorf("the other environment could not be taken down: %v", err)

@@ -32,7 +32,9 @@ import (
 
 // Config is the configuration that the starting command gives to the background process.
 type Config struct {
-	Site     site.Site             `json:"site"`
+	Site site.Site `json:"site"`
+	// Binaries are the programs of the control plane. Without any, AKS gives the cluster's address and
+	// certificates, but no cluster runs: they are still being built, and the next start has them.
 	Binaries controlplane.Binaries `json:"binaries"`
 	// KwokModuleDir is the directory of KWOK's Go module, whose files describe how nodes and pods behave.
 	KwokModuleDir string `json:"kwokModuleDir"`
@@ -175,6 +177,11 @@ type cluster struct {
 }
 
 func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
+	if !c.runs() {
+		c.err = c.plane.Prepare(ctx)
+		close(c.ready)
+		return
+	}
 	if c.err = c.plane.Start(ctx); c.err == nil {
 		c.clients, c.err = kube.Parse(c.plane.Kubeconfig())
 	}
@@ -198,6 +205,9 @@ func (c *cluster) start(ctx context.Context, cloud *azure.Cloud) {
 		c.deliver(ctx, cloud)
 	}
 }
+
+// runs reports whether there are programs for the control plane.
+func (c *cluster) runs() bool { return c.plane.Binaries != (controlplane.Binaries{}) }
 
 // deliver delivers from Git until ctx is done.
 func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
@@ -247,8 +257,8 @@ func (c *cluster) Kubeconfig(ctx context.Context) ([]byte, error) {
 
 // SetNodes implements azure.Kubernetes.
 func (c *cluster) SetNodes(ctx context.Context, wanted []azure.Node) error {
-	if err := c.wait(ctx); err != nil {
-		return err
+	if err := c.wait(ctx); err != nil || !c.runs() {
+		return err // the next start brings the nodes that Azure has then
 	}
 	c.nodes.Lock()
 	defer c.nodes.Unlock()
@@ -261,8 +271,8 @@ func (c *cluster) SetNodes(ctx context.Context, wanted []azure.Node) error {
 
 // SetIngressGateways implements azure.Kubernetes.
 func (c *cluster) SetIngressGateways(ctx context.Context, wanted []azure.IngressGateway) error {
-	if err := c.wait(ctx); err != nil {
-		return err
+	if err := c.wait(ctx); err != nil || !c.runs() {
+		return err // as above
 	}
 	if len(wanted) > 0 { // as in AKS they stay, together with the objects of their kinds
 		if err := mesh.InstallDefinitions(c.clients.Config, c.istio); err != nil {

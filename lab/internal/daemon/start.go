@@ -96,13 +96,16 @@ func Resume(ctx context.Context, s site.Site, program string) (record site.Recor
 	return record, nil
 }
 
-// isAsWanted reports whether the running process was started with the same resources of other
-// owners, which are put into the simulated Azure only at its start, and with the same choice about
-// delivery from Git.
+// isAsWanted reports whether the running process has a cluster if one is wanted, was started with
+// the same resources of other owners, which are put into the simulated Azure only at its start, and
+// with the same choice about delivery from Git.
 func isAsWanted(config Config) (bool, error) {
 	running, err := ReadConfig(config.Site.Dir)
 	if err != nil {
 		return false, err
+	}
+	if none := (controlplane.Binaries{}); running.Binaries == none && config.Binaries != none {
+		return false, nil
 	}
 	if len(config.Existing) == 0 {
 		running.Existing = nil // the resources of the running process do no harm

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/azure"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
@@ -24,6 +25,8 @@ func TestUnit_ARunningProcessIsKeptWhileItDoesWhatIsWanted(t *testing.T) {
 
 	git := with()
 	git.GitOps = &gitops.Options{Dir: "gitops"}
+	cluster := with()
+	cluster.Binaries = controlplane.Binaries{Etcd: "/bin/etcd"}
 	for _, c := range []struct {
 		config Config
 		kept   bool
@@ -32,6 +35,7 @@ func TestUnit_ARunningProcessIsKeptWhileItDoesWhatIsWanted(t *testing.T) {
 		{with(azure.ExistingGroup("others-rg", "westeurope"), vault("new-kv")), false},
 		{with(), true}, // down requires none
 		{git, false},
+		{cluster, false}, // the control plane was still being built
 	} {
 		kept, err := isAsWanted(c.config)
 		require.NoError(t, err)

@@ -61,8 +61,8 @@ func previewOn(ctx context.Context, base *baseline.Baseline, display *progress.D
 	if err != nil {
 		return report, err
 	}
-	m, err := prepare(ctx, made, display, DeliveryAsItIs)
-	if err != nil {
+	m := newMachine(made, display)
+	if err := m.prepare(ctx, DeliveryAsItIs); err != nil {
 		return report, err
 	}
 	e, stop, err := m.onTopOf(ctx)

@@ -19,8 +19,8 @@ import (
 // the resources that the simulated Azure still has at the end.
 func Down(ctx context.Context, s site.Site, display *progress.Display, keepRunning bool,
 ) (results []engine.Result, left []azure.Resource, err error) {
-	m, err := prepare(ctx, s, display, deliveryToRemove)
-	if err != nil {
+	m := newMachine(s, display)
+	if err := m.prepare(ctx, deliveryToRemove); err != nil {
 		return nil, nil, err
 	}
 	// Down needs neither the stacks' files nor the chart repository: a mistake there must not keep

@@ -48,8 +48,7 @@ type machine struct {
 // FindTools makes sure that all programs of an environment are there, and downloads or builds missing ones. It
 // starts nothing.
 func FindTools(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) error {
-	_, err := prepare(ctx, s, display, wanted)
-	return err
+	return newMachine(s, display).prepare(ctx, wanted)
 }
 
 // Up brings the environment up, and waits until Argo CD, if it runs, has synced the application. If
@@ -108,8 +107,8 @@ func Preview(ctx context.Context, s site.Site, display *progress.Display) (resul
 			err = errors.Join(err, Discard(context.WithoutCancel(ctx), s))
 		}()
 	}
-	m, err := prepare(ctx, s, display, DeliveryAsItIs)
-	if err != nil {
+	m := newMachine(s, display)
+	if err := m.prepare(ctx, DeliveryAsItIs); err != nil {
 		return nil, err
 	}
 	others, err := engine.Existing(ctx, s)
@@ -133,8 +132,8 @@ func Configure(ctx context.Context, s site.Site, display *progress.Display) erro
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
 		return Mistake{err}
 	}
-	m, err := prepare(ctx, s, display, DeliveryAsItIs)
-	if err != nil {
+	m := newMachine(s, display)
+	if err := m.prepare(ctx, DeliveryAsItIs); err != nil {
 		return err
 	}
 	overrides, err := m.overrides(ctx)
@@ -153,37 +152,31 @@ func newMachine(s site.Site, display *progress.Display) *machine {
 }
 
 // prepare finds the tools.
-func prepare(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) (*machine, error) {
-	m := newMachine(s, display)
-	var err error
+func (m *machine) prepare(ctx context.Context, wanted Delivery) (err error) {
 	if m.paths, err = m.resolver.Resolve(ctx, toolchain.All()...); err != nil {
-		return nil, err
+		return err
 	}
-	return m, m.prepareGitOps(ctx, wanted)
+	return m.prepareGitOps(ctx, wanted)
 }
 
 // prepareWithInfra is prepare, but does not let the user of a new machine wait for tools that only
-// later projects need: while they are downloaded or built, gridos-infra of a new environment comes
-// up. Infra is what that did, or nil if no tool was missing.
+// the cluster and later projects need: while they are downloaded or built, gridos-infra of a new
+// environment comes up. Infra is what that did, or nil if no tool was missing.
 func prepareWithInfra(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery,
 ) (m *machine, infra *engine.Result, err error) {
-	if s.Exists() {
-		m, err = prepare(ctx, s, display, wanted)
-		return m, nil, err
-	}
-	early := newMachine(s, display)
-	later := []string{toolchain.PulumiKubernetes}
+	m = newMachine(s, display)
+	later := append(toolchain.ForCluster(), toolchain.PulumiKubernetes)
 	if wanted == DeliveryYes || wanted == DeliveryAuto {
 		later = slices.Concat(later, toolchain.GitOps(), toolchain.ForManifests())
 	}
-	missing, err := early.resolver.Missing(ctx, later...)
+	missing, err := m.resolver.Announce(ctx, append(toolchain.ForInfra(), later...)...)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(missing) == 0 {
-		m, err = prepare(ctx, s, display, wanted)
-		return m, nil, err
+	if s.Exists() || !slices.ContainsFunc(missing, func(tool string) bool { return slices.Contains(later, tool) }) {
+		return m, nil, m.prepare(ctx, wanted)
 	}
+	early := &machine{site: s, display: display, resolver: m.resolver}
 	if early.paths, err = early.resolver.Resolve(ctx, toolchain.ForInfra()...); err != nil {
 		return nil, nil, err
 	}
@@ -191,7 +184,7 @@ func prepareWithInfra(ctx context.Context, s site.Site, display *progress.Displa
 	defer stop()
 	var prepared error
 	var wait sync.WaitGroup
-	wait.Go(func() { m, prepared = prepare(background, s, display, wanted) })
+	wait.Go(func() { prepared = m.prepare(background, wanted) })
 	e, overrides, err := early.begin(ctx)
 	if err == nil {
 		var result engine.Result
@@ -214,7 +207,8 @@ func begin(ctx context.Context, s site.Site, display *progress.Display, wanted D
 	if err := engine.CheckConfiguration(ctx, s); err != nil {
 		return nil, nil, nil, Mistake{err}
 	}
-	if m, err = prepare(ctx, s, display, wanted); err != nil {
+	m = newMachine(s, display)
+	if err = m.prepare(ctx, wanted); err != nil {
 		return nil, nil, nil, err
 	}
 	e, overrides, err = m.begin(ctx)
@@ -241,33 +235,14 @@ func (m *machine) begin(ctx context.Context) (*engine.Engine, engine.Overrides, 
 // start runs the background process, or finds it running, and returns an engine that uses it. The
 // resources of other owners are in the simulated Azure from the first start on.
 func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.Engine, error) {
-	kwok, err := m.resolver.ModuleDir(ctx, toolchain.KubernetesModule, "sigs.k8s.io/kwok")
-	if err != nil {
-		return nil, err
-	}
-	istio, err := m.resolver.ModuleDir(ctx, "istio", "istio.io/api")
-	if err != nil {
-		return nil, err
-	}
 	if err := m.site.Prepare(); err != nil {
 		return nil, err
 	}
-	record, err := daemon.Start(ctx, daemon.Config{
-		Site:     m.site,
-		GitOps:   m.gitops,
-		Existing: others,
-		Binaries: controlplane.Binaries{
-			Etcd:                  m.paths[toolchain.Etcd],
-			KubeAPIServer:         m.paths[toolchain.KubeAPIServer],
-			KubeControllerManager: m.paths[toolchain.KubeControllerManager],
-			KubeScheduler:         m.paths[toolchain.KubeScheduler],
-			Kwok:                  m.paths[toolchain.Kwok],
-		},
-		KwokModuleDir:  kwok,
-		IstioModuleDir: istio,
-		Tools:          m.paths.Dirs(),
-		TimeScale:      timeScale,
-	})
+	config := daemon.Config{Site: m.site, GitOps: m.gitops, Existing: others, Tools: m.paths.Dirs(), TimeScale: timeScale}
+	if err := m.addCluster(ctx, &config); err != nil {
+		return nil, err
+	}
+	record, err := daemon.Start(ctx, config)
 	if err != nil {
 		return nil, err
 	}
@@ -281,6 +256,25 @@ func (m *machine) start(ctx context.Context, others ...azure.Existing) (*engine.
 		}
 	}
 	return engine.New(m.site, record, m.display)
+}
+
+// addCluster adds what the control plane runs with, unless that is still being built.
+func (m *machine) addCluster(ctx context.Context, to *daemon.Config) (err error) {
+	if m.paths[toolchain.Etcd] == "" {
+		return nil
+	}
+	to.Binaries = controlplane.Binaries{
+		Etcd:                  m.paths[toolchain.Etcd],
+		KubeAPIServer:         m.paths[toolchain.KubeAPIServer],
+		KubeControllerManager: m.paths[toolchain.KubeControllerManager],
+		KubeScheduler:         m.paths[toolchain.KubeScheduler],
+		Kwok:                  m.paths[toolchain.Kwok],
+	}
+	if to.KwokModuleDir, err = m.resolver.ModuleDir(ctx, toolchain.KubernetesModule, "sigs.k8s.io/kwok"); err != nil {
+		return err
+	}
+	to.IstioModuleDir, err = m.resolver.ModuleDir(ctx, "istio", "istio.io/api")
+	return err
 }
 
 // awaitAzure waits until Azure has finished its operations.

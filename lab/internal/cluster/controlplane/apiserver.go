@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strconv"
 
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
@@ -31,22 +30,19 @@ func startAPIServer(parent context.Context, at layout, pki *authority, binaries 
 	if err != nil {
 		return nil, err
 	}
-	port := ports[3]
-	if before := portOf(at.kubeconfig(adminUser.name)); before != 0 && process.BecomesFree(parent, before) {
-		port = before
-	}
+	address := at.address(parent, ports[3])
 	store, err := openAuthority(at.etcdPKI)
 	if err != nil {
 		return nil, err
 	}
 	api := &apiServer{
 		store:   &url.URL{Scheme: "https", Host: process.HostPort(ports[1])},
-		address: &url.URL{Scheme: "https", Host: process.HostPort(port)},
+		address: address,
 	}
 	if api.etcd, err = etcd(at, binaries.Etcd, store, api.store.String(), ports[0], ports[2]); err != nil {
 		return nil, err
 	}
-	if api.server, err = kubeAPIServer(at, binaries.KubeAPIServer, pki, store, api.store.String(), port); err != nil {
+	if api.server, err = kubeAPIServer(at, binaries.KubeAPIServer, pki, store, api.store.String(), address); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(parent, process.StartTimeout)
@@ -97,7 +93,7 @@ func etcd(at layout, path string, store *authority, clients string, metricsPort,
 	}, nil
 }
 
-func kubeAPIServer(at layout, path string, pki, store *authority, etcdURL string, port int) (*process.Process, error) {
+func kubeAPIServer(at layout, path string, pki, store *authority, etcdURL string, address *url.URL) (*process.Process, error) {
 	serving, err := pki.issue(servingCertificate)
 	if err != nil {
 		return nil, err
@@ -116,7 +112,7 @@ func kubeAPIServer(at layout, path string, pki, store *authority, etcdURL string
 		Args: []string{
 			at.apiServerMark(),
 			"--bind-address=" + loopback,
-			"--secure-port=" + strconv.Itoa(port),
+			"--secure-port=" + address.Port(),
 			"--tls-cert-file=" + serving.certFile,
 			"--tls-private-key-file=" + serving.keyFile,
 			"--client-ca-file=" + pki.caFile(),
@@ -138,7 +134,7 @@ func kubeAPIServer(at layout, path string, pki, store *authority, etcdURL string
 			"--endpoint-reconciler-type=none",
 		},
 		Log:   at.log(apiServerName),
-		Ready: "https://" + process.HostPort(port) + "/readyz",
+		Ready: address.JoinPath("readyz").String(),
 		CA:    pki.caFile(),
 	}, nil
 }

@@ -129,6 +129,31 @@ func (c *ControlPlane) Start(ctx context.Context) (err error) {
 	return nil
 }
 
+// Prepare makes the kubeconfig, and with it the certificates and the address that a later Start
+// keeps. It needs no Binaries.
+func (c *ControlPlane) Prepare(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	layout, err := newLayout(c.Dir)
+	if err != nil {
+		return err
+	}
+	if err := layout.create(); err != nil {
+		return err
+	}
+	pki, err := openAuthority(layout.pki)
+	if err != nil {
+		return err
+	}
+	ports, err := process.FreePorts(1)
+	if err != nil {
+		return err
+	}
+	kubeconfigs, err := writeKubeconfigs(layout, pki, layout.address(ctx, ports[0]))
+	c.kubeconfig = kubeconfigs[adminUser.name]
+	return err
+}
+
 // Stop ends all processes of the control plane and returns when none is left. The cluster's objects
 // stay in Dir. Stopping a stopped control plane is no error.
 func (c *ControlPlane) Stop() error {
@@ -143,8 +168,8 @@ func (c *ControlPlane) Stop() error {
 }
 
 // Kubeconfig is a kubeconfig for a cluster administrator; cluster, user and context are called "gridos-lab", and that
-// context is the current one. It embeds a private key. It is nil before the first Start and unchanged by a restart
-// unless another program took the API server's port in between.
+// context is the current one. It embeds a private key. It is nil before the first Start or Prepare, and unchanged by
+// a restart unless another program took the API server's port in between.
 func (c *ControlPlane) Kubeconfig() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,6 +1,22 @@
 package controlplane
 
-import "k8s.io/client-go/tools/clientcmd"
+import (
+	"context"
+	"net/url"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/process"
+)
+
+// address returns the URL of the API server: that of an earlier start, or, if there was none or
+// another program has taken its port since, one with the given port.
+func (l layout) address(ctx context.Context, port int) *url.URL {
+	if before := portOf(l.kubeconfig(adminUser.name)); before != 0 && process.BecomesFree(ctx, before) {
+		port = before
+	}
+	return &url.URL{Scheme: "https", Host: process.HostPort(port)}
+}
 
 // portOf returns the port of the server in a kubeconfig file of an earlier start, or 0.
 func portOf(file string) int {

@@ -3,6 +3,7 @@ package toolchain
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,27 +21,47 @@ func buildSeconds() map[string]int {
 // plan is what has to be got, and how long that takes about.
 type plan struct {
 	processors int
-	left       time.Duration // of the builds that have not ended
+	announced  []string
+	left       time.Duration // if all that is not there yet has to be built
 }
 
-// newPlan returns the plan for what is missing, and the line that announces it.
-func (r *Resolver) newPlan(missing []*search) (p *plan, announcement string) {
-	p = &plan{processors: runtime.NumCPU()}
+// announce adds what is missing to the plan, and tells the user about it.
+func (r *Resolver) announce(missing []*search) {
+	if r.plan == nil {
+		r.plan = &plan{processors: runtime.NumCPU()}
+	}
+	missing = slices.DeleteFunc(slices.Clone(missing), func(s *search) bool { return slices.Contains(r.plan.announced, s.tool.Name) })
+	if len(missing) == 0 {
+		return
+	}
+	announcement := r.add(missing)
+	if r.Progress != nil {
+		r.Progress.Printf("%s", announcement)
+	}
+}
+
+// add adds what is missing to the plan, and returns the line that announces it.
+func (r *Resolver) add(missing []*search) string {
+	p := r.plan
 	bundle := false
 	if all, err := r.downloads(); err == nil {
 		bundle = all.Bundle[platform()].Sum != ""
 	}
 	var download, build []string
 	var size int64
+	var instead, builds time.Duration // of the downloads, if they fail, and of the others
 	unknown := 0
 	for _, s := range missing {
+		p.announced = append(p.announced, s.tool.Name)
+		p.left += p.share(s.tool)
 		a, err := s.archive()
 		switch {
 		case r.isOffline() || err != nil && !bundle:
 			build = append(build, s.tool.Name)
-			p.left += p.share(s.tool)
+			builds += p.share(s.tool)
 		default:
 			download = append(download, s.tool.Name)
+			instead += p.share(s.tool)
 			size += a.Size
 			if a.Size == 0 {
 				unknown++
@@ -61,9 +82,13 @@ func (r *Resolver) newPlan(missing []*search) (p *plan, announcement string) {
 	if len(build) > 0 && r.DownloadOnly {
 		parts = append(parts, "not build "+strings.Join(build, ", "))
 	} else if len(build) > 0 {
-		parts = append(parts, fmt.Sprintf("build %s (about %s on %d processors)", strings.Join(build, ", "), about(p.left), p.processors))
+		parts = append(parts, fmt.Sprintf("build %s (about %s on %d processors)", strings.Join(build, ", "), about(builds), p.processors))
 	}
-	return p, "Once, the lab has to " + strings.Join(parts, ", and ") + "."
+	said := "Once, the lab has to " + strings.Join(parts, ", and ") + "."
+	if len(download) > 0 && !r.DownloadOnly {
+		said += fmt.Sprintf(" What cannot be downloaded is built (all of it: about %s on %d processors).", about(instead), p.processors)
+	}
+	return said
 }
 
 // share is how long the build of a tool takes about, if all processors work on it.
@@ -71,9 +96,12 @@ func (p *plan) share(t Tool) time.Duration {
 	return time.Duration(buildSeconds()[t.Name]/p.processors) * time.Second
 }
 
-// built counts a build off, and says what is left.
+// got counts off a tool that is there now.
+func (p *plan) got(t Tool) { p.left = max(0, p.left-p.share(t)) }
+
+// built is got for a tool that had to be built, and says what is left.
 func (p *plan) built(t Tool) string {
-	p.left = max(0, p.left-p.share(t))
+	p.got(t)
 	if p.left < time.Minute {
 		return ""
 	}

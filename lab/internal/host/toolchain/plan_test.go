@@ -1,6 +1,7 @@
 package toolchain
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -23,10 +24,22 @@ func TestUnit_WhatIsToCostTimeIsSaidBefore(t *testing.T) {
 	_, err := b.Resolve(t.Context(), names...)
 	require.NoError(t, err)
 	assert.Regexp(t, `(?m)^Once, the lab has to download fake, `+
-		`and build argocd, rollouts-controller \(about .+ on \d+ processors\)\.$`, b.out.String())
+		`and build argocd, rollouts-controller \(about .+ on \d+ processors\)\. What cannot be downloaded is built \(all of it: about .+ on \d+ processors\)\.$`, b.out.String())
 	assert.Regexp(t, `(?m)^rollouts-controller 1\.2\.3: done  built \(`, b.out.String())
 
-	// What is there already is not spoken of.
+	// What is there already is not spoken of, and neither is what was announced before.
+	b.out.Reset()
+	other := b.catalogue[0]
+	other.Name = Kustomize
+	b.catalogue = append(b.catalogue, other)
+	missing, err := b.Announce(t.Context(), append(names, Kustomize)...)
+	require.NoError(t, err)
+	assert.Equal(t, []string{Kustomize}, missing)
+	assert.Equal(t, 1, strings.Count(b.out.String(), "Once, the lab has to build kustomize"), b.out.String())
+	_, err = b.Resolve(t.Context(), Kustomize)
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(b.out.String(), "Once, "), b.out.String())
+
 	b.out.Reset()
 	_, err = b.Resolve(t.Context(), names...)
 	require.NoError(t, err)

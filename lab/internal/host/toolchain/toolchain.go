@@ -50,6 +50,8 @@ type Resolver struct {
 	// DownloadOnly switches builds off: a tool that can neither be found nor downloaded is an error.
 	DownloadOnly bool
 
+	plan *plan // what was announced; nil before
+
 	// Tests replace these.
 	catalogue  []Tool      // the package's catalogue if nil
 	downloader *downloader // one for the internet if nil
@@ -100,14 +102,11 @@ func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) 
 	if err != nil || len(missing) == 0 {
 		return paths, err
 	}
-	plan, announcement := r.newPlan(missing)
-	if r.Progress != nil {
-		r.Progress.Printf("%s", announcement)
-	}
+	r.announce(missing)
 	failed := map[string]error{}
 	var unavailable []error
 	for _, s := range missing {
-		path, err := s.obtain(ctx, plan, failed)
+		path, err := s.obtain(ctx, failed)
 		if err != nil && r.DownloadOnly && ctx.Err() == nil {
 			unavailable = append(unavailable, err)
 			continue
@@ -123,14 +122,19 @@ func (r *Resolver) Resolve(ctx context.Context, names ...string) (Paths, error) 
 	return paths, nil
 }
 
-// Missing returns those of the names whose tools Resolve would have to download or build.
-func (r *Resolver) Missing(ctx context.Context, names ...string) ([]string, error) {
+// Announce returns those of the names whose tools Resolve would have to download or build, and says
+// so to the user: once for each tool, so that a later Resolve of the same tools says it no more.
+func (r *Resolver) Announce(ctx context.Context, names ...string) ([]string, error) {
 	_, missing, err := r.lookUp(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	r.announce(missing)
 	var missed []string
 	for _, s := range missing {
 		missed = append(missed, s.tool.Name)
 	}
-	return missed, err
+	return missed, nil
 }
 
 // lookUp finds the tools that need no work.
@@ -251,7 +255,7 @@ func (r *Resolver) start(name string) *progress.Step {
 
 // obtain downloads or builds the tool. failed has the hosts, and the bundle, that gave nothing to
 // another tool already.
-func (s *search) obtain(ctx context.Context, plan *plan, failed map[string]error) (string, error) {
+func (s *search) obtain(ctx context.Context, failed map[string]error) (string, error) {
 	step := s.start(s.title())
 	path, how, err := s.downloadOrBuild(ctx, step, failed)
 	if err != nil {
@@ -264,7 +268,9 @@ func (s *search) obtain(ctx context.Context, plan *plan, failed map[string]error
 		return "", err
 	}
 	if how == built {
-		how += plan.built(s.tool)
+		how += s.plan.built(s.tool)
+	} else {
+		s.plan.got(s.tool)
 	}
 	step.Done(s.explain(how))
 	return path, nil

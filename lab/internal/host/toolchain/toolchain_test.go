@@ -299,16 +299,16 @@ func TestEngine_TheChangesFitThePins(t *testing.T) {
 	assert.Greater(t, changed, 30, "the tools that the lab changes")
 }
 
-func TestUnit_MissingNamesWhatIsNotThere(t *testing.T) {
+func TestUnit_WhatIsMissingIsAnnouncedOnce(t *testing.T) {
 	b := newBench(t)
-	missing, err := b.Missing(t.Context(), "fake")
+	missing, err := b.Announce(t.Context(), "fake")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"fake"}, missing)
 	b.resolve(t)
-	missing, err = b.Missing(t.Context(), "fake")
+	missing, err = b.Announce(t.Context(), "fake")
 	require.NoError(t, err)
 	assert.Empty(t, missing)
-	_, err = b.Missing(t.Context(), "unknown")
+	_, err = b.Announce(t.Context(), "unknown")
 	require.ErrorContains(t, err, `there is no tool "unknown"`)
 }
 

@@ -215,12 +215,15 @@ func onLoopback(module, file, address string) Patch {
 }
 
 // ForInfra returns the names of the tools without which not even gridos-infra comes up.
-func ForInfra() []string {
-	return []string{Pulumi, Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
+func ForInfra() []string { return []string{Pulumi} }
+
+// ForCluster returns the names of the tools that run the Kubernetes control plane.
+func ForCluster() []string {
+	return []string{Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
 }
 
 // All returns the names of the tools that every lab runs, in the order in which it needs them.
-func All() []string { return append(ForInfra(), PulumiKubernetes) }
+func All() []string { return slices.Concat(ForInfra(), ForCluster(), []string{PulumiKubernetes}) }
 
 // GitOps returns the names of the tools that a lab needs besides All for the real Argo CD and Argo
 // Rollouts.
