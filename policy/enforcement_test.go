@@ -192,6 +192,8 @@ func TestUnit_SettlingWaitsForEveryRegistrationAndSeesFailures(t *testing.T) {
 				}
 			}
 			failed = p.settle(ctx.Context())
+			p.track(&pulumi.ResourceTransformationArgs{Type: registry, Resource: &component{}})
+			assert.Empty(t, p.waiting, "what comes later is waited for by the SDK")
 			return nil
 		})
 		assert.Equal(t, want, err != nil, broken)

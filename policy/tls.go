@@ -38,7 +38,7 @@ func weakPolicy(where string, policy property) []finding {
 	switch {
 	case policy.unknown() || kind.unknown():
 		return nil
-	case policy.absent() || kind.empty():
+	case kind.empty(): // of a policy, or without one
 		return []finding{{where + " is not set, so that Azure's default decides which versions of TLS are spoken", remedy}}
 	case kind.is("Predefined") && !name.may(strictPolicies...):
 		return []finding{{fmt.Sprintf("%s is the predefined policy %s, which may speak less than TLS 1.2", where, name), remedy}}

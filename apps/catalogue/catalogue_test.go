@@ -76,6 +76,18 @@ func TestUnit_EntriesAddToWhatIsShippedOrChangeIt(t *testing.T) {
 	assert.Equal(t, "6GB", server["retentionSize"], "values are merged as Helm merges them")
 }
 
+// An entry may give values to a chart that has none, and none to one that has some.
+func TestUnit_ValuesAreLaidOverThoseThatAreThere(t *testing.T) {
+	t.Parallel()
+	some := map[string]any{"a": map[string]any{"b": 1}, "c": 2}
+	assert.Nil(t, laidOver(nil, nil))
+	assert.Equal(t, some, laidOver(nil, some))
+	assert.Equal(t, some, laidOver(some, nil))
+	assert.Equal(t, map[string]any{"a": map[string]any{"b": 1, "d": 3}, "c": 4},
+		laidOver(some, map[string]any{"a": map[string]any{"d": 3}, "c": 4}))
+	require.Error(t, CheckRevision(""))
+}
+
 // The options that an Application may have (Argo CD 3.4, docs/user-guide/sync-options.md).
 func TestUnit_ArgoCDsSyncOptionsAreKnown(t *testing.T) {
 	t.Parallel()
@@ -161,6 +173,10 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 		"absolute":     {Entry{Name: "x", Path: "/etc"}, []string{`path "/etc" leaves the repository`}},
 		"backslash":    {Entry{Name: "x", Path: `a\..\b`}, []string{`leaves the repository`}},
 		"unclean":      {Entry{Name: "x", Path: "a//b/"}, []string{`path "a//b/" is not written plainly; write it like a/b`}},
+		"unseen":       {Entry{Name: "x", Path: "a\x01b"}, []string{`path "a\x01b" has characters that cannot be seen`}},
+		"option":       {Entry{Name: "x", Path: "p", Revision: "-x"}, []string{`revision "-x" is not a branch`}},
+		"unseen tag":   {Entry{Name: "x", Path: "p", Revision: "a\x01b"}, []string{`revision "a\x01b" is not a branch`}},
+		"ancestor":     {Entry{Name: "x", Path: "p", Revision: "main~1"}, []string{`revision "main~1" is not a branch`}},
 		"project":      {Entry{Name: "x", Path: "p", Namespace: "n", Project: "default"}, []string{`project "default" is not known; use one of gridos, platform`}},
 		"no namespace": {Entry{Name: "x", Path: "p", Project: "platform"}, []string{`"x": has no namespace`}},
 		"anywhere":     {Entry{Name: "x", Path: "p", Namespace: "*"}, []string{`namespace "*" is a pattern`}},

@@ -57,6 +57,11 @@ func Run(ctx *pulumi.Context, args Args) error {
 	if ctx.RunningWithMocks() {
 		return nil
 	}
+	return args.check(ctx)
+}
+
+// check is Run with a cluster.
+func (args Args) check(ctx *pulumi.Context) error {
 	kubeconfig, known, err := await(ctx, args.Kubeconfig)
 	if err != nil || !known {
 		return err

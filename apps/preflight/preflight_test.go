@@ -64,11 +64,16 @@ func TestUnit_WhatIsMissingIsOneSentenceWithTheRemedy(t *testing.T) {
 			serve(t, http.StatusOK, served, `{"items": []}`),
 			"the cluster of dev has no AppProject gridos in the namespace argocd; run `pulumi -C bootstrap up -s dev` first",
 		},
-		"forbidden":     {serve(t, http.StatusForbidden, served, projects), "sign in as an administrator of it"},
-		"ill":           {serve(t, http.StatusServiceUnavailable, served, projects), "503 Service Unavailable; try again"},
-		"no kubernetes": {serve(t, http.StatusOK, "<html>", projects), "something else than Kubernetes"},
-		"unreachable":   {kubeconfig("https://127.0.0.1:1"), "the cluster of dev does not answer within 15s"},
-		"no kubeconfig": {"not YAML: [", "the kubeconfig of stack dev of gridos-infra cannot be used; run `pulumi -C infra up -s dev`"},
+		"no list of projects": {
+			serve(t, http.StatusOK, served, ""),
+			"the cluster of dev has no AppProject gridos in the namespace argocd; run `pulumi -C bootstrap up -s dev` first",
+		},
+		"projects of no kind": {serve(t, http.StatusOK, served, "<html>"), "answers /apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects with something else"},
+		"forbidden":           {serve(t, http.StatusForbidden, served, projects), "sign in as an administrator of it"},
+		"ill":                 {serve(t, http.StatusServiceUnavailable, served, projects), "503 Service Unavailable; try again"},
+		"no kubernetes":       {serve(t, http.StatusOK, "<html>", projects), "something else than Kubernetes"},
+		"unreachable":         {kubeconfig("https://127.0.0.1:1"), "the cluster of dev does not answer within 15s"},
+		"no kubeconfig":       {"not YAML: [", "the kubeconfig of stack dev of gridos-infra cannot be used; run `pulumi -C infra up -s dev`"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -129,12 +129,8 @@ func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.Bootst
 		// update.
 		timeouts := &pulumi.CustomTimeouts{Delete: settings.DeleteTimeout.String()}
 		if a.Wait > 0 {
-			timeouts.Create = a.Wait.Round(time.Second).String()
+			timeouts.Create = a.Wait.String()
 			timeouts.Update = timeouts.Create
-		}
-		opts := []pulumi.ResourceOption{cluster, pulumi.Timeouts(timeouts)}
-		if len(earlier) > 0 {
-			opts = append(opts, pulumi.DependsOn(earlier))
 		}
 		args := application.Args{
 			Name:              a.Name,
@@ -154,7 +150,7 @@ func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.Bootst
 		if a.Namespace == "" {
 			args.WorkloadNamespace = platform.WorkloadNamespace
 		}
-		registered, err := application.New(ctx, a.Name, args, opts...)
+		registered, err := application.New(ctx, a.Name, args, cluster, pulumi.Timeouts(timeouts), pulumi.DependsOn(earlier))
 		if err != nil {
 			return err
 		}

@@ -59,6 +59,8 @@ func TestUnit_MistakesNameTheirKey(t *testing.T) {
 		{"platformNamespaces", `["*"]`, "patterns are refused", nil},
 		{"platformNamespaces", `["argocd"]`, "change its own permissions", nil},
 		{"platformNamespaces", `["kube-system"]`, "change its own permissions", nil},
+		{"platformNamespaces", `["kube-public"]`, "change its own permissions", nil},
+		{"platformNamespaces", `["kube-node-lease"]`, "change its own permissions", nil},
 		{"platformNamespaces", `["gridos"]`, "a project of its own", nil},
 		{"platformNamespaces", `["monitoring", "tracing"]`, "", nil},
 		{"syncWindowSchedule", "0 8 * * 1-7", "is not a schedule", nil}, // Sunday is 0

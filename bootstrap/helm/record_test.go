@@ -126,6 +126,24 @@ func TestUnit_ARecordThatCannotBeDeletedIsAnError(t *testing.T) {
 	require.ErrorContains(t, of.remove(t.Context(), record{secret: "kept", uid: "1"}), "not for you")
 }
 
+func TestUnit_RecordsThatCannotBeListedAreAnError(t *testing.T) {
+	t.Parallel()
+	resource := corev1.SchemeGroupVersion.WithResource("secrets")
+	client := fake.NewSimpleDynamicClient(scheme.Scheme)
+	client.PrependReactor("list", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(resource.GroupResource(), "", errors.New("not for you"))
+	})
+	_, err := listRecords(t.Context(), client.Resource(resource).Namespace("argocd"), "argocd")
+	require.ErrorContains(t, err, "not for you")
+
+	client = fake.NewSimpleDynamicClient(scheme.Scheme, &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Name: "odd", Namespace: "argocd", Labels: map[string]string{"owner": "helm", "name": "argocd"}},
+	})
+	_, err = listRecords(t.Context(), client.Resource(resource).Namespace("argocd"), "argocd")
+	require.ErrorContains(t, err, "secret odd: ")
+}
+
 func TestUnit_ADescriptionIsReadFromTheRecord(t *testing.T) {
 	t.Parallel()
 	once := written(t)

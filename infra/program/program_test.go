@@ -564,6 +564,11 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			map[string]string{"podCidr": "10.244.0.0/22"},
 			"podCidr: 10.244.0.0/22 has a /24 for 4 nodes, but both pools have up to 8",
 		},
+		"pods' range too small for one node": {
+			"dev",
+			map[string]string{"podCidr": "10.244.0.0/25"},
+			"podCidr: 10.244.0.0/25 has a /24 for 0 nodes, but both pools have up to 8",
+		},
 		"a disk that does not fit": {
 			"dev",
 			map[string]string{"systemPoolVmSize": "Standard_D2ds_v5"},
@@ -686,6 +691,16 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 			map[string]string{"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "type": "User"}]`},
 			"postgresEntraAdmins: 11111111-1111-1111-1111-111111111111 has no name",
 		},
+		"an administrator who is no object": {
+			"dev",
+			map[string]string{"postgresEntraAdmins": `[{"objectId": "dba", "name": "dba", "type": "Group"}]`},
+			`postgresEntraAdmins: "dba" is no GUID`,
+		},
+		"an administrator who is no principal": {
+			"dev",
+			map[string]string{"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "name": "dba", "type": "Role"}]`},
+			`postgresEntraAdmins: "Role" is not a type of principal`,
+		},
 		"more pipelines than an identity takes": {
 			"dev",
 			map[string]string{"pipelineSubjects": "[" + strings.Repeat(`"repo:g/g:environment:dev",`, 20) + `"repo:g/g:environment:dev"]`},
@@ -701,6 +716,11 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 				"ingressSubnet": "10.10.18.0/24", "endpointsSubnet": "10.10.19.0/24",
 			},
 			`addressSpace: "10.10.0.0" is not`,
+		},
+		"a registry that cannot keep": {
+			"dev",
+			map[string]string{"registrySku": "Standard", "registryUntaggedDays": "1"},
+			"registrySku: Standard lacks retention (registryUntaggedDays); set it to Premium",
 		},
 		"a registry that cannot be private": {
 			"prod",

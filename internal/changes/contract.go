@@ -108,7 +108,7 @@ func contractVerdict(c contract.Change, all, broken int) string {
 	case len(c.Breaks) == 0:
 		return counted(len(c.Added), "output") + " more, no reader breaks"
 	case refused == 0:
-		return counted(len(c.Breaks), "change") + " that breaks readers, all of whom are ready: " + counted(all, "consumer") + " concerned"
+		return counted(len(c.Breaks), "breaking change") + ", for which all readers are ready: " + counted(all, "consumer") + " concerned"
 	case broken == 0:
 		return counted(refused, "change") + " refused, no registered consumer concerned"
 	default:

@@ -175,9 +175,7 @@ func (r *Report) weigh(budget cost.Budget) {
 
 // needs notes why a change needs as much attention as a level, at least.
 func (c *Change) needs(level Level, reason string) {
-	if slices.Index(Levels(), level) < slices.Index(Levels(), c.Level) {
-		c.Level = level
-	}
+	c.Level = worse(c.Level, level)
 	c.Reasons = unique(append(c.Reasons, reason))
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/internal/changes"
+	"github.com/gridos/sharedinfra/internal/cost"
 )
 
 const (
@@ -146,6 +147,31 @@ func TestUnit_AnEnvironmentOverItsBudgetIsTold(t *testing.T) {
 	assert.Equal(t, changes.Risky, r.All()[0].Level)
 	assert.Contains(t, strings.Join(r.All()[0].Reasons, "; "),
 		"costs up to 0.50 USD a month more; the environment then costs up to 2313.14 USD, and its budget is 2200.00 USD")
+}
+
+// What costs exactly what the budget allows is not over it, and a budget of 0 is none.
+func TestUnit_ABudgetMayBeSpent(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		budget cost.Budget
+		want   changes.Level
+	}{
+		"none":                     {cost.Budget{}, changes.Costly},
+		"exactly that of a change": {cost.Budget{More: 100}, changes.Costly},
+		"less than the change":     {cost.Budget{More: 99.99}, changes.Risky},
+		"exactly that of a month":  {cost.Budget{Month: 300}, changes.Costly},
+		"less than the month":      {cost.Budget{Month: 299.99}, changes.Risky},
+	} {
+		r := changes.Report{Environment: "dev", Projects: []changes.Project{{Name: "gridos-infra", Changes: []changes.Change{
+			{URN: "urn:x", Op: changes.Create, Level: changes.Costly},
+		}}}}
+		r.Cost = &changes.Cost{
+			Currency: "USD", After: cost.Range{Low: 300, High: 300},
+			Resources: []changes.ResourceCost{{URN: "urn:x", After: &cost.Estimate{Lines: []cost.Line{{Month: cost.Range{Low: 100, High: 100}}}}}},
+		}
+		r.Weigh(test.budget)
+		assert.Equal(t, test.want, r.All()[0].Level, name)
+	}
 }
 
 func TestUnit_OldPricesAreTold(t *testing.T) {

@@ -47,9 +47,7 @@ func (r Report) graph() []string {
 			}
 			g.count++
 			nodes[c.URN] = g.id
-			if slices.Index(Levels(), c.Level) < slices.Index(Levels(), levels[g.id]) {
-				levels[g.id] = c.Level
-			}
+			levels[g.id] = worse(levels[g.id], c.Level)
 		}
 		for _, g := range groups {
 			text := g.text

@@ -129,6 +129,11 @@ const (
 // Levels returns the levels, the highest first.
 func Levels() []Level { return []Level{Dangerous, Risky, Costly, Plain} }
 
+// worse returns the higher of two levels.
+func worse(a, b Level) Level {
+	return slices.MinFunc([]Level{a, b}, func(a, b Level) int { return slices.Index(Levels(), a) - slices.Index(Levels(), b) })
+}
+
 // Validate returns an error when the file that was read is not a report: an empty one would pass
 // for a report without changes. Reports of pull requests are written by code that is not reviewed
 // yet.

@@ -105,9 +105,7 @@ func kindOf(token string) string { return apiVersion.ReplaceAllString(token, ":"
 func rate(c *Change, refresh bool) {
 	c.Level, c.Reasons = Plain, nil
 	note := func(level Level, reason string) {
-		if slices.Index(Levels(), level) < slices.Index(Levels(), c.Level) {
-			c.Level = level
-		}
+		c.Level = worse(c.Level, level)
 		c.Reasons = append(c.Reasons, reason)
 	}
 	kind := kindOf(c.Type)

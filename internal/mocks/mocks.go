@@ -5,6 +5,7 @@ package mocks
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"reflect"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/urn"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/config/projectfile"
@@ -133,13 +135,25 @@ func (r Run) Do(program pulumi.RunFunc) (*Recorded, error) {
 		info.DryRun = r.Preview
 		info.Organization = "organization"
 	}, config.Strict)
+	if err == nil && m.completed != m.components+1 { // and the stack
+		err = fmt.Errorf("%d components are registered, and %d have called RegisterResourceOutputs", m.components, m.completed-1)
+	}
 	return m.recorded, err
 }
 
 type monitor struct {
-	run      Run
-	mu       sync.Mutex
-	recorded *Recorded
+	run                   Run
+	mu                    sync.Mutex
+	recorded              *Recorded
+	components, completed int
+}
+
+// RegisterResourceOutputs is called when a component, or the stack, has all its resources.
+func (m *monitor) RegisterResourceOutputs() (*emptypb.Empty, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.completed++
+	return &emptypb.Empty{}, nil
 }
 
 // NewResource records the registration and answers with the inputs and the values that the provider
@@ -164,6 +178,9 @@ func (m *monitor) NewResource(args pulumi.MockResourceArgs) (string, resource.Pr
 	recorded.urn = m.urnOf(recorded)
 	m.mu.Lock()
 	m.recorded.Resources = append(m.recorded.Resources, recorded)
+	if !args.Custom {
+		m.components++
+	}
 	m.mu.Unlock()
 
 	outputs := args.Inputs.Copy()
