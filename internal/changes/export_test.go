@@ -21,3 +21,9 @@ func Strengthens(old, made any) bool { return strengthens(old, made) }
 func ContractVerdict(c contract.Change, all, broken int) string {
 	return contractVerdict(c, all, broken)
 }
+
+// Signed is signed.
+func Signed(r cost.Range) string { return signed(r) }
+
+// Remarks are remarks without quotes.
+func (c Cost) Remarks() []string { return c.remarks(func(s string) string { return s }) }

@@ -2,6 +2,7 @@ package changes
 
 import (
 	"cmp"
+	"maps"
 	"reflect"
 	"slices"
 )
@@ -45,13 +46,8 @@ func mergeRenames(changes []Change) []Change {
 // compare returns the differences of two resources' inputs, and how many of their values are the same.
 func compare(old, made map[string]any) (differ []Property, same int) {
 	before, after := leaves(old), leaves(made)
-	paths := map[string]bool{}
-	for path := range before {
-		paths[path] = true
-	}
-	for path := range after {
-		paths[path] = true
-	}
+	paths := maps.Clone(before)
+	maps.Copy(paths, after)
 	for path := range paths {
 		if reflect.DeepEqual(before[path], after[path]) {
 			same++
