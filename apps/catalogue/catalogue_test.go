@@ -85,6 +85,7 @@ func TestUnit_ValuesAreLaidOverThoseThatAreThere(t *testing.T) {
 	assert.Equal(t, some, laidOver(some, nil))
 	assert.Equal(t, map[string]any{"a": map[string]any{"b": 1, "d": 3}, "c": 4},
 		laidOver(some, map[string]any{"a": map[string]any{"d": 3}, "c": 4}))
+	assert.Equal(t, map[string]any{"a": 5, "c": map[string]any{"e": 6}}, laidOver(some, map[string]any{"a": 5, "c": map[string]any{"e": 6}}))
 	require.Error(t, CheckRevision(""))
 }
 
@@ -220,6 +221,14 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 			Entry{Name: "x", Path: "p", Retry: &Retry{Backoff: &Backoff{Duration: "0s"}}},
 			[]string{`retry.backoff.duration "0s" is not a duration above 0`},
 		},
+		"no end": {
+			Entry{Name: "x", Path: "p", Retry: &Retry{Backoff: &Backoff{Duration: "5m", MaxDuration: "never"}}},
+			[]string{`retry.backoff.maxDuration "never" is not a duration above 0`},
+		},
+		"no begin": {
+			Entry{Name: "x", Path: "p", Retry: &Retry{Backoff: &Backoff{Duration: "never", MaxDuration: "1s"}}},
+			[]string{`retry.backoff.duration "never" is not a duration above 0`},
+		},
 		"backoff": {
 			Entry{Name: "x", Path: "p", Retry: &Retry{Backoff: &Backoff{Duration: "5m", MaxDuration: "1m"}}},
 			[]string{"retry.backoff.duration 5m0s is above maxDuration 1m0s"},
@@ -241,6 +250,7 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 			for _, want := range append(test.want, `"other": has neither path nor chart`, `"twin" is there twice`) {
 				assert.ErrorContains(t, err, want)
 			}
+			assert.Len(t, strings.Split(err.Error(), "\n"), len(test.want)+2)
 		})
 	}
 }

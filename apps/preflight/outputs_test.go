@@ -64,4 +64,9 @@ func TestUnit_AnAddressThatIsNoneIsNamed(t *testing.T) {
 	t.Parallel()
 	err := cluster{client: http.DefaultClient, server: "https://a b", environment: "dev"}.get(t.Context(), group, nil)
 	require.ErrorContains(t, err, `the cluster of dev has the address "https://a b", which is none`)
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9") }))
+	t.Cleanup(server.Close)
+	err = cluster{client: server.Client(), server: server.URL, environment: "dev"}.get(t.Context(), group, nil)
+	require.ErrorContains(t, err, "the cluster of dev did not finish its answer to "+group)
 }

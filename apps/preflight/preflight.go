@@ -132,7 +132,7 @@ func (c cluster) servesApplications(ctx context.Context) error {
 	) bool {
 		return r.Name == "applications"
 	})
-	if errors.Is(err, errNotFound) || err == nil && !served {
+	if err == nil && !served {
 		return fmt.Errorf("the cluster of %s has no CustomResourceDefinition applications.argoproj.io; %s first",
 			c.environment, c.remedy())
 	}
@@ -166,8 +166,7 @@ func (c cluster) projects(ctx context.Context, namespace string) (map[string]pro
 	var answer struct {
 		Items []project `json:"items"`
 	}
-	err := c.get(ctx, group+"/namespaces/"+namespace+"/appprojects", &answer)
-	if err != nil && !errors.Is(err, errNotFound) {
+	if err := c.get(ctx, group+"/namespaces/"+namespace+"/appprojects", &answer); err != nil {
 		return nil, err
 	}
 	found := map[string]project{}
@@ -272,9 +271,7 @@ func (c cluster) remedy() string {
 	return fmt.Sprintf("run `pulumi -C %s up -s %s`", stacks.Bootstrap.Directory, c.environment)
 }
 
-var errNotFound = errors.New("not found")
-
-// get reads the object at path, or returns errNotFound.
+// get reads the object at path. One that is not there leaves into as it is.
 func (c cluster) get(ctx context.Context, path string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server+path, nil)
 	if err != nil {
@@ -293,7 +290,7 @@ func (c cluster) get(ctx context.Context, path string, into any) error {
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound:
-		return errNotFound
+		return nil
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("the cluster of %s refuses to answer %s (%s); sign in as an administrator of it",
 			c.environment, path, response.Status)

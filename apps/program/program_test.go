@@ -119,14 +119,14 @@ func TestUnit_TheProviderAsksForThePluginOfTheSDK(t *testing.T) {
 func TestUnit_ALaterWaveDependsOnWhatItWaitsFor(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", map[string]string{"applications": `[
-		{"name": "first", "path": "p", "syncWave": -5, "health": {"wait": true, "timeout": "90s"}},
+		{"name": "ahead", "path": "p", "syncWave": -5, "health": {"wait": true, "timeout": "90s"}},
 		{"name": "beside", "path": "p", "syncWave": -5},
 		{"name": "last", "path": "p", "syncWave": 5}]`})
 	require.NoError(t, err)
 	dependencies := map[string]int{}
 	for _, app := range recorded.OfType(applicationType) {
 		dependencies[app.Name] = len(app.DependsOn)
-		if app.Name == "first" {
+		if app.Name == "ahead" {
 			annotations := app.Inputs["metadata"].ObjectValue()["annotations"].ObjectValue().Mappable()
 			assert.Equal(t, map[string]any{
 				"argocd.argoproj.io/sync-wave": "-5", "pulumi.com/waitFor": "jsonpath={.status.health.status}=Healthy",
@@ -135,7 +135,7 @@ func TestUnit_ALaterWaveDependsOnWhatItWaitsFor(t *testing.T) {
 	}
 	before := dependencies["prometheus"] // what every Application depends on: nothing, or the provider
 	assert.Equal(t, map[string]int{
-		"prometheus": before, "first": before, "beside": before, "gridos-dev": before + 1, "last": before + 1,
+		"prometheus": before, "ahead": before, "beside": before, "gridos-dev": before + 1, "last": before + 1,
 	}, dependencies)
 }
 

@@ -147,6 +147,25 @@ func TestUnit_TheChartKnowsEveryValue(t *testing.T) {
 	}
 }
 
+// A notifier refers to its secret by the entry's name, and the entry is in the Secret.
+func TestUnit_EachRecipientReadsTheSecretThatItHas(t *testing.T) {
+	t.Parallel()
+	s := settingsOf(t, "prod", everything())
+	given := pulumi.StringMap{}
+	recipients := s.Notifications.recipients()
+	require.Len(t, recipients, 4)
+	for _, r := range recipients {
+		settings, err := json.Marshal(r.settings)
+		require.NoError(t, err)
+		assert.Contains(t, string(settings), `"$`+r.key+`"`, r.service)
+		given[r.key] = r.value
+		input, err := valuesOf(t, s).input(secrets{Notifications: pulumi.StringMap{r.key: r.value}})
+		require.NoError(t, err)
+		assert.Equal(t, pulumi.Map{r.key: r.value}, input["notifications"].(pulumi.Map)["secret"].(pulumi.Map)["items"])
+	}
+	assert.Len(t, given, len(recipients), "each has an entry of its own")
+}
+
 func TestUnit_SecretsAreOutputsAndNowhereElse(t *testing.T) {
 	t.Parallel()
 	s := settingsOf(t, "prod", everything())

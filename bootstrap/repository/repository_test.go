@@ -123,6 +123,13 @@ func TestUnit_MistakesAreReportedTogetherAndQuoteNoSecret(t *testing.T) {
 				"repositoryCredentialsUrl: https://h/team is neither a repository nor the beginning of several",
 			},
 		},
+		"an installation without its App": {
+			map[string]string{"repositoryGithubAppInstallationId": "0x1f", "repositoryToken": "hush", "repositoryCredentialsUrl": "https://h/team/"},
+			[]string{
+				`repositoryGithubAppId: "" is not a number`, `repositoryGithubAppInstallationId: "0x1f" is not a number`,
+				"repositoryGithubAppPrivateKey: is empty", "repositoryToken: is a second kind of credentials beside repositoryGithubAppId",
+			},
+		},
 		"a second token in the address": {
 			map[string]string{"repositoryToken": "hush", "repositoryCredentialsUrl": "https://a:hush@h/team/"},
 			[]string{"repositoryCredentialsUrl: has a password or token in the address"},

@@ -208,6 +208,10 @@ func (f *finder) literal(e ast.Expr, tv types.TypeAndValue) {
 		if parent.Key == e { // a key is a name, and may have to be a constant
 			return
 		}
+	case *ast.ReturnStmt:
+		if f.returnsError(parent) { // no caller looks at the other results
+			return
+		}
 	}
 	reaches := f.reachesSetting(e)
 	basic, ok := tv.Type.Underlying().(*types.Basic)
@@ -495,6 +499,25 @@ func (f *finder) returns(n *ast.ReturnStmt) {
 	f.add(n, n.Pos(), n.End(), string(f.text[start:end]), changed, func(id, inner string) string {
 		return "if mutant_.On(" + id + ") { " + changed + " }; " + inner
 	})
+}
+
+// returnsError reports whether a return has an error for certain: one that it makes itself, or a
+// variable that the condition around it has compared with nil.
+func (f *finder) returnsError(n *ast.ReturnStmt) bool {
+	last := n.Results[len(n.Results)-1]
+	if t := f.info.TypeOf(last); t == nil || t.String() != "error" {
+		return false
+	}
+	if call, ok := last.(*ast.CallExpr); ok {
+		fun, ok := call.Fun.(*ast.SelectorExpr)
+		return ok && f.isMessage(fun)
+	}
+	for _, parent := range slices.Backward(f.parents) {
+		if around, ok := parent.(*ast.IfStmt); ok {
+			return f.textOf(around.Cond) == f.textOf(last)+" != nil"
+		}
+	}
+	return false
 }
 
 func (f *finder) counts(n *ast.IncDecStmt) {
