@@ -223,3 +223,62 @@ func TestUnit_AnAuditThatDidNotTakePlaceHasItsOwnExitCode(t *testing.T) {
 	assert.Contains(t, output, "NOTHING WAS AUDITED: the vulnerability database "+gone.URL+" cannot be read")
 	assert.NotContains(t, output, "No vulnerability")
 }
+
+// The go command is a stand-in, whose exit code is that of govulncheck.
+func TestUnit_AnAuditThatFindsSomethingFails(t *testing.T) {
+	database := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, err := io.WriteString(w, `{"modified":"2026-01-31T12:00:00Z"}`)
+		assert.NoError(t, err)
+	}))
+	t.Cleanup(database.Close)
+	bin := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "go"), []byte("#!/bin/sh\nexit \"$GOVULNCHECK\"\n"), 0o700))
+	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	t.Chdir("..")
+	for says, test := range map[string]struct {
+		govulncheck string
+		code        int
+	}{
+		"No vulnerability that the code reaches is known to " + database.URL + ", as of 2026-01-31.\n": {"0", 0},
+		"the module in src: its code reaches known vulnerabilities":                                    {"3", cli.Failed},
+		"the module in src: could not be looked at":                                                    {"1", cli.Failed},
+	} {
+		t.Setenv("GOVULNCHECK", test.govulncheck)
+		code, said := runs(t, "vulnerabilities", "--database", database.URL, "--module", "src")
+		assert.Equal(t, test.code, code, said)
+		assert.Contains(t, said, says)
+	}
+	t.Setenv("GOVULNCHECK", "0")
+	deafly(t, "vulnerabilities", "--database", database.URL)
+	code, said := runs(t, "vulnerabilities", "--database", database.URL, "--module", "lab")
+	assert.Equal(t, cli.Mistake, code)
+	assert.Contains(t, said, `there is no module in "lab"; name one of ., src with --module`)
+}
+
+func TestUnit_TheWorkflowsAreCheckedAndShown(t *testing.T) {
+	t.Chdir("..")
+	for says, args := range map[string][]string{
+		"The workflows are as they should be.\n":           nil,
+		"=> check: success. lab: success. guard: success.": {"--table"},
+		`"event": "a pull request from a branch"`:          {"--table", "--json"},
+	} {
+		args = append([]string{"workflows"}, args...)
+		code, out, said := ran(t, args...)
+		assert.Zero(t, code, said)
+		assert.Contains(t, out, says)
+		deafly(t, args...)
+	}
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.MkdirAll(filepath.Join(".github", "workflows"), 0o700))
+	for says, text := range map[string]string{
+		"broken.yml: job j: step 1: ": "on: pull_request\njobs: {j: {runs-on: x, steps: [{run: x, if: vars.}]}}\n",
+		"broken.yml: ":                "on: pull_request\njobs: {j: {runs-on: x}}\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(".github", "workflows", "broken.yml"), []byte(text), 0o600))
+		for _, args := range [][]string{{"workflows"}, {"workflows", "--table"}} {
+			code, said := runs(t, args...)
+			assert.Equal(t, cli.Failed, code, "%v: %s", args, said)
+			assert.Contains(t, said, says, "%v", args)
+		}
+	}
+}

@@ -43,6 +43,7 @@ func TestUnit_OneCommentAndOneIssueAreKept(t *testing.T) {
 		report(""))
 	assert.Zero(t, code, output)
 	assert.Contains(t, output, "moved on")
+	deafly(t, "comment", "--head-sha", "9123456789012345678901234567890123456789", "--head-repository", fork, report(""))
 
 	// Without any report the comment says so, and does not go on to show the last one.
 	crashed := write(t, "prod.json", "")
@@ -105,7 +106,14 @@ func TestUnit_CommandsThatTellGitHubSayWhatTheyMiss(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	report := write(t, "dev.json", `{"environment": "dev", "projects": [{"name": "p"}]}`)
-	for _, args := range [][]string{{"drift-issue", "--expect", "dev"}, {"guard", "--labels-of", "refs/pull/7/merge", report}} {
+	for _, args := range [][]string{
+		{"drift-issue", "--expect", "dev"},
+		{"guard", "--labels-of", "refs/pull/7/merge", report},
+		{"comment", "--head-sha", "0123456", "--head-repository", "o/n", report},
+		{"consents", "--commit", "0123456"},
+		{"again", "--workflow", "w.yml", "--job", "guard", "--head-sha", "0123456"},
+		{"promote", "--to", "test", "--image", "testgridosacr.azurecr.io/gridos", "--tag", "test-abc1234"},
+	} {
 		code, output := runs(t, args...)
 		assert.Equal(t, cli.Mistake, code, args)
 		for _, name := range []string{"GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL"} {

@@ -15,7 +15,6 @@ import (
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/pipeline/internal/checkout"
 	"github.com/gridos/sharedinfra/pipeline/internal/delivery"
-	"github.com/gridos/sharedinfra/pipeline/internal/github"
 	"github.com/gridos/sharedinfra/pipeline/internal/overlay"
 )
 
@@ -192,13 +191,9 @@ GITHUB_REPOSITORY and GITHUB_API_URL.`,
 		if *check {
 			return isPromotable(cmd, *origin, from, image, mistakes)
 		}
-		settings, err := github.SettingsFrom(os.Getenv)
+		client, err := onGitHub()
 		if err := errors.Join(mistakes, err); err != nil {
 			return cli.UsageError{Err: err}
-		}
-		client, err := github.New(settings)
-		if err != nil {
-			return err
 		}
 		d, err := inCheckout(cmd, *origin)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	gogithub "github.com/google/go-github/v74/github"
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -42,6 +43,7 @@ func TestUnit_ACommandThatDidNotDoItsWorkFails(t *testing.T) {
 	}{
 		{cli.Failed, []string{"workflows"}},
 		{cli.Failed, []string{"comment", "--head-sha", "0123456789abcdef0123456789abcdef01234567", "--head-repository", "gridos/sharedinfra", report}},
+		{cli.Failed, []string{"comment", "--head-sha", "0123456", "--head-repository", "gridos/sharedinfra", write(t, "broken.json", "{")}},
 		{cli.Failed, []string{"drift-issue", "--expect", "dev", report}},
 		{cli.Failed, []string{"drift-issue", "--expect", "dev", write(t, "broken.json", "{")}},
 		{cli.Mistake, append([]string{"release", "--environment", "dev"}, append(image, "dev-abc1234")...)},
@@ -101,6 +103,7 @@ func TestUnit_ACommandThatGitHubRefusesFails(t *testing.T) {
 			code, output := runs(t, test.args...)
 			if n == 0 {
 				require.Zero(t, code, "%v: %s", test.args, output)
+				deafly(t, test.args...)
 				continue
 			}
 			assert.Equal(t, cli.Failed, code, "%v, request %d: %s", test.args, n, output)
@@ -117,6 +120,14 @@ func (d *deaf) Write(text []byte) (int, error) {
 		return 0, errors.New("nothing takes the output")
 	}
 	return len(text), nil
+}
+
+// deafly runs a command whose output nothing takes: the command fails, and says why.
+func deafly(t *testing.T, args ...string) {
+	t.Helper()
+	var said strings.Builder
+	assert.Equal(t, cli.Failed, into(t, &deaf{}, &said, args...), "%v: %s", args, said.String())
+	assert.Contains(t, said.String(), "nothing takes the output", "%v", args)
 }
 
 func TestUnit_AGuardThatCannotSayWhatIsDangerousFails(t *testing.T) {
@@ -137,15 +148,33 @@ func TestUnit_AGuardThatCannotSayWhatIsDangerousFails(t *testing.T) {
 	}
 	breaks := write(t, "dev.json", `{"environment": "dev", "projects": [{"name": "p"}], "contract": {"before": 1, "after": 1, "breaks": [
 		{"project": "gridos", "output": "databaseHost", "what": "is gone", "refused": "keep it"}]}}`)
-	var said bytes.Buffer
-	command := newCommand()
-	command.SetOut(&deaf{0})
-	command.SetErr(&said)
-	assert.Equal(t, cli.Failed, run(t.Context(), command, []string{"guard", breaks}))
-	assert.Contains(t, said.String(), "nothing takes the output")
-	_, help := runs(t, "guard", "--help")
-	assert.Contains(t, help, "exit code 4 ")
-	assert.Contains(t, help, fmt.Sprintf("the exit code is %d then", exitBreaks))
+	deafly(t, "guard", breaks)
+	plain := write(t, "dev.json", `{"environment": "dev", "projects": [{"name": "p"}]}`)
+	deafly(t, "guard", plain)
+	deafly(t, "report", plain)
+	deafly(t, "report", "--whole", plain)
+}
+
+// Scripts rely on the exit codes, and their authors read them here.
+func TestUnit_TheHelpTellsTheExitCodes(t *testing.T) {
+	t.Parallel()
+	for command, all := range map[string][]string{
+		"guard":           {"Fails with exit code 4 when", "the exit code is 8 then"},
+		"deploy":          {"ends with exit code 7 if"},
+		"preflight":       {"0 all is good; 6 something stands in the way; 5 nothing stands in the way"},
+		"vulnerabilities": {"its exit code is 5, so"},
+		"support": {
+			"0 all are supported, though some may end soon; 9 one is out of support; 5 none is", "Warns 90 days before", "more than 180 days ago",
+		},
+	} {
+		_, help := runs(t, command, "--help")
+		for _, says := range all {
+			assert.Contains(t, strings.Join(strings.Fields(help), " "), says, command)
+		}
+	}
+	code, out, _ := ran(t, "__complete", "smoke", "")
+	assert.Zero(t, code)
+	assert.Equal(t, fmt.Sprintf(":%d\n", cobra.ShellCompDirectiveNoFileComp), out, "no argument of a command is a file of the shell's choice")
 }
 
 func TestUnit_AnImageIsNamedInFull(t *testing.T) {
@@ -180,6 +209,11 @@ func TestUnit_AnImageIsNamedInFull(t *testing.T) {
 	assert.Equal(t, cli.Failed, code)
 	assert.Contains(t, said, `the checkout has no remote "origin"`)
 
+	for _, args := range [][]string{{"pull", "--to", "image"}, {"push", "--from", "image"}} {
+		code, said = runs(t, append([]string{"image", args[0], "--ref", "gridos"}, args[1:]...)...)
+		assert.Equal(t, cli.Mistake, code, said)
+		assert.Contains(t, said, `--ref "gridos" names no image; name one such as `)
+	}
 	gone := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(gone.Close)
 	code, said = runs(t, "image", "pull", "--ref", strings.TrimPrefix(gone.URL, "http://")+"/gridos:dev-abc1234", "--to", filepath.Join(dir, "image"))

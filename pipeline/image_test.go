@@ -45,4 +45,6 @@ func TestUnit_ATagThatIsThereIsKeptOnRequest(t *testing.T) {
 	code, said = runs(t, "image", "push", "--keep", "--from", dir, "--ref", at+"new")
 	assert.Zero(t, code)
 	assert.Equal(t, digests[2]+"\n", said)
+	deafly(t, "image", "push", "--from", dir, "--ref", at+"new")
+	deafly(t, "image", "pull", "--ref", at+"new", "--to", filepath.Join(t.TempDir(), "image"))
 }

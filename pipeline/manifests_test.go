@@ -13,6 +13,7 @@ import (
 
 	"github.com/gridos/sharedinfra/internal/changes"
 	"github.com/gridos/sharedinfra/internal/cli"
+	"github.com/gridos/sharedinfra/pipeline/internal/checkout/gittest"
 )
 
 // A promotion and an edit of a manifest reach no stack. What they change in the cluster is in a
@@ -22,11 +23,12 @@ func TestUnit_AChangeOfManifestsAloneHasAReport(t *testing.T) {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	t.Chdir(dir)
-	git := func(args ...string) {
+	git := func(args ...string) string {
 		t.Helper()
 		out, err := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=a", "-c", "user.email=a@b.example"}, args...)...).
 			CombinedOutput()
 		require.NoError(t, err, string(out))
+		return strings.TrimSpace(string(out))
 	}
 	edit := func(file, old, made string) {
 		t.Helper()
@@ -51,10 +53,13 @@ func TestUnit_AChangeOfManifestsAloneHasAReport(t *testing.T) {
 	git("init", "--quiet", "--initial-branch=main")
 	git("add", ".")
 	git("commit", "--quiet", "-m", "base")
+	start := git("rev-parse", "HEAD")
 	edit("applications/gridos/base/disruption-budget.yaml", "maxUnavailable: 1\n", "maxUnavailable: 2\n")
 	git("commit", "--quiet", "-a", "-m", "more at once")
 
 	dev := report("dev", exitChanges)
+	assert.Equal(t, start[:7], dev.Base)
+	deafly(t, "manifests", "-s", "dev", "--base", "HEAD^1")
 	require.Len(t, dev.Rendered, 1)
 	require.Len(t, dev.Rendered[0].Objects, 1)
 	assert.Equal(t, "PodDisruptionBudget", dev.Rendered[0].Objects[0].Kind)
@@ -102,4 +107,20 @@ func TestUnit_AChangeOfManifestsAloneHasAReport(t *testing.T) {
 	trees, err := exec.CommandContext(t.Context(), "git", "worktree", "list").Output()
 	require.NoError(t, err)
 	assert.Equal(t, 1, strings.Count(string(trees), "\n"), "the other working tree is removed")
+
+	edit("applications/gridos/base/kustomization.yaml", "- not-there.yaml\n", "")
+	broken := gittest.Install(t)
+	for n := 1; ; n++ {
+		if n == 2 { // who commits, which has a default
+			continue
+		}
+		broken.FailAt(n)
+		code, _, said := ran(t, "manifests", "-s", "dev", "--base", "HEAD")
+		if !broken.Failed() {
+			assert.Zero(t, code, said)
+			break
+		}
+		assert.NotZero(t, code, "command %d", n)
+		assert.Contains(t, said, gittest.Said, "command %d", n)
+	}
 }

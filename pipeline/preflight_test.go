@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -64,6 +66,8 @@ func TestUnit_PreflightHasAnExitCodeForEachEnd(t *testing.T) {
 	assert.Zero(t, code, out)
 	assert.Contains(t, out, "0 problems, 0 not known.")
 	assert.NotContains(t, said, "Error")
+	deafly(t, "preflight", "-s", "prod")
+	deafly(t, "preflight", "-s", "prod", "--json")
 
 	azure.Fails("mesh", "ERROR: Forbidden({\"error\":{\"code\":\"AuthorizationFailed\",\"message\":\"no\"}})\n")
 	code, out, _ = flies(t)
@@ -112,6 +116,14 @@ func TestUnit_PreflightSaysWhatItWaitsFor(t *testing.T) {
 	assert.Contains(t, out, "az rest does not answer within 5s")
 	assert.Contains(t, said, "of 9 questions are answered")
 	assert.NotContains(t, out, "Asking Azure", "standard output is for the report")
+
+	azure.Hangs("account")
+	code, _, said = flies(t, "--timeout", "3s")
+	assert.Equal(t, exitNotKnown, code, said)
+	assert.Contains(t, said, "Asking Azure: no question is answered yet\n")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	assert.Equal(t, cli.Interrupted, run(ctx, newCommand(), []string{"preflight", "-s", "prod"}))
 }
 
 func TestUnit_PreflightTakesNoOtherArguments(t *testing.T) {

@@ -58,6 +58,7 @@ func TestUnit_PricesAreBroughtUpToDate(t *testing.T) {
 	said, code = prices("--list", list.URL)
 	require.Zero(t, code, said)
 	assert.NotContains(t, said, "changed", "the price is what it was")
+	deafly(t, "prices", "--book", file, "--list", list.URL)
 
 	list.Config.Handler = http.NotFoundHandler()
 	said, code = prices("--list", list.URL)

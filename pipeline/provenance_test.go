@@ -45,10 +45,13 @@ func TestUnit_TheProvenanceGoesWithTheImageAndIsVerifiedEachTime(t *testing.T) {
 			of, err := partial.Descriptor(built)
 			require.NoError(t, err)
 			require.NoError(t, registryclient.WriteIndex(dev.Tag("dev-abc1234"), built))
-			verify := func(dir string) (int, string) {
-				return runs(t, "image", "verify", "--from", dir, "--trusted-roots", roots, "--repository", "https://github.com/gridos/sharedinfra",
-					"--commit", "abc1234")
+			with := func(dir, roots string) []string {
+				return []string{
+					"image", "verify", "--from", dir, "--trusted-roots", roots, "--repository", "https://github.com/gridos/sharedinfra",
+					"--commit", "abc1234",
+				}
 			}
+			verify := func(dir string) (int, string) { return runs(t, with(dir, roots)...) }
 
 			before := filepath.Join(t.TempDir(), "image")
 			code, said := runs(t, "image", "pull", "--ref", dev.Tag("dev-abc1234").String(), "--to", before)
@@ -69,16 +72,26 @@ func TestUnit_TheProvenanceGoesWithTheImageAndIsVerifiedEachTime(t *testing.T) {
 			assert.Contains(t, said, "other.yml@refs/heads/develop and not by")
 
 			provenancetest.Attach(t, dev, *of, github.Sign(statement, provenancetest.Right(), moment, true))
-			promote(t, verify, dev.Tag("dev-abc1234"), test.Tag("test-abc1234"))
+			dir := promote(t, verify, dev.Tag("dev-abc1234"), test.Tag("test-abc1234"))
 			promote(t, verify, test.Tag("test-abc1234"), prod.Tag("prod-abc1234"))
+			deafly(t, with(dir, roots)...)
+			for says, args := range map[string][]string{
+				"no such file":               with(dir, roots+".none"),
+				"name 0 authorities":         with(dir, write(t, "roots.jsonl", "{}")),
+				"is no OCI layout; make one": with(t.TempDir(), roots),
+			} {
+				code, said := runs(t, args...)
+				assert.Equal(t, cli.Failed, code, said)
+				assert.Contains(t, said, says)
+			}
 		})
 	}
 }
 
 // promote takes an image to the next registry.
-func promote(t *testing.T, verify func(dir string) (int, string), from, to name.Tag) {
+func promote(t *testing.T, verify func(dir string) (int, string), from, to name.Tag) (dir string) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "image")
+	dir = filepath.Join(t.TempDir(), "image")
 	code, pulled := runs(t, "image", "pull", "--ref", from.String(), "--to", dir)
 	require.Zero(t, code, pulled)
 	code, verified := verify(dir)
@@ -89,6 +102,7 @@ func promote(t *testing.T, verify func(dir string) (int, string), from, to name.
 		require.Zero(t, code, pushed)
 		assert.Equal(t, pulled, pushed)
 	}
+	return dir
 }
 
 func TestUnit_VerifyWantsAllThatItCompares(t *testing.T) {

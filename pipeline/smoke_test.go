@@ -60,6 +60,7 @@ func TestUnit_ASmokeTestIsContentWithTheServicesOwnRefusal(t *testing.T) {
 	code, output := smoke(t, "--url", server.URL, "--wait", "0")
 	assert.Zero(t, code, output)
 	assert.Contains(t, output, "refuses readers from here")
+	deafly(t, "smoke", "--url", server.URL, "--wait", "0")
 }
 
 func TestUnit_ASmokeTestWaitsForAService(t *testing.T) {

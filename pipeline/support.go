@@ -53,16 +53,16 @@ no row, or its source was read more than %d days ago; 1 the checkout cannot be r
 		if err != nil {
 			return err
 		}
-		ended, unknown := check.Count(inventory.Ended), check.Count(inventory.Unknown)
+		ended, unknown := check.Has(inventory.Ended), check.Has(inventory.Unknown)
 		if *issue {
-			if err := keepSupportIssue(cmd, check, ended+unknown > 0); err != nil {
+			if err := keepSupportIssue(cmd, check, ended || unknown); err != nil {
 				return err
 			}
 		}
 		switch {
-		case ended > 0:
+		case ended:
 			return verdict(exitEnded)
-		case unknown > 0:
+		case unknown:
 			return verdict(exitNotKnown)
 		default:
 			return nil

@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/internal/support"
 	"github.com/gridos/sharedinfra/pipeline/internal/github/githubtest"
 	"github.com/gridos/sharedinfra/pipeline/internal/inventory"
@@ -40,6 +44,40 @@ func TestUnit_SupportEndsWithACodeThatScriptsCanTrust(t *testing.T) {
 	assert.False(t, ended[support.CLI], "it has no date")
 	assert.Positive(t, late.Count(inventory.Unknown), "all sources are old by then")
 	assert.Positive(t, late.Count(inventory.Told))
+	deafly(t, "support", "--on", "2020-01-01")
+	deafly(t, "support", "--on", "2020-01-01", "--json")
+}
+
+// A version without a row is not known, which has an exit code and an issue as well.
+func TestUnit_AVersionWithoutARowIsNotKnown(t *testing.T) {
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	entries, err := os.ReadDir(root)
+	require.NoError(t, err)
+	t.Chdir(t.TempDir())
+	for _, entry := range entries {
+		if entry.Name() != "src" {
+			require.NoError(t, os.Symlink(filepath.Join(root, entry.Name()), entry.Name()))
+		}
+	}
+	require.NoError(t, os.Mkdir("src", 0o700))
+	require.NoError(t, os.Symlink(filepath.Join(root, "src", "go.mod"), filepath.Join("src", "go.mod")))
+	dockerfile := strings.Replace(read(t, filepath.Join(root, "src", "Dockerfile")), "-bookworm ", "-sid ", 1)
+	require.NoError(t, os.WriteFile(filepath.Join("src", "Dockerfile"), []byte(dockerfile), 0o600))
+	g := githubtest.Start(t)
+	t.Setenv("GITHUB_TOKEN", g.Settings.Token)
+	t.Setenv("GITHUB_REPOSITORY", g.Settings.Repository)
+	t.Setenv("GITHUB_API_URL", g.Settings.APIURL)
+	code, check, said := lookOn(t, "2020-01-01", "--issue")
+	assert.Equal(t, exitNotKnown, code, said)
+	require.Len(t, check.Findings, 1)
+	assert.Equal(t, "sid", check.Findings[0].Version)
+	assert.Contains(t, said, "The issue: created https://")
+
+	require.NoError(t, os.Remove(filepath.Join("src", "Dockerfile")))
+	code, said = runs(t, "support")
+	assert.Equal(t, cli.Failed, code, said)
+	assert.Contains(t, said, "Dockerfile")
 }
 
 func TestUnit_SupportRefusesADayThatIsNone(t *testing.T) {

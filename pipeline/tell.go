@@ -73,10 +73,7 @@ taken for Markdown. A pull request that has moved on is left alone. Needs GITHUB
 		if err != nil {
 			return err
 		}
-		body, err := comment(reports, *expected, *sha, *run, doubt, time.Now())
-		if err != nil {
-			return err
-		}
+		body := comment(reports, *expected, *sha, *run, doubt, time.Now())
 		result, err := client.UpsertComment(cmd.Context(), number, previewMarker, body)
 		if err != nil {
 			return err
@@ -88,7 +85,7 @@ taken for Markdown. A pull request that has moved on is left alone. Needs GITHUB
 }
 
 // comment is the Markdown of the reports on a commit, which a run had at a moment.
-func comment(reports []changes.Report, expected []string, commit, run, doubt string, at time.Time) (string, error) {
+func comment(reports []changes.Report, expected []string, commit, run, doubt string, at time.Time) string {
 	for _, environment := range expected {
 		if !slices.ContainsFunc(reports, func(r changes.Report) bool { return r.Environment == environment }) {
 			reports = append(reports, changes.Report{Environment: environment, Projects: []changes.Project{{
@@ -105,8 +102,8 @@ func comment(reports []changes.Report, expected []string, commit, run, doubt str
 	if doubt != "" {
 		fmt.Fprintf(&body, "> [!IMPORTANT]\n> %s\n\n", doubt)
 	}
-	err := changes.WriteMarkdown(&body, reports)
-	return body.String(), err
+	_ = changes.WriteMarkdown(&body, reports) // its errors are those of the writer, and a buffer has none
+	return body.String()
 }
 
 // judges are the folders whose code makes reports, or decides what a report has.
@@ -216,6 +213,6 @@ func driftIssue(reports []changes.Report, expected []string, run string) (title,
 		fmt.Fprintf(&text, "\n[The run that found it](%s)\n", run)
 	}
 	text.WriteByte('\n')
-	err = changes.WriteMarkdown(&text, reports)
-	return title, text.String(), len(drifted)+len(unknown) > 0, err
+	_ = changes.WriteMarkdown(&text, reports) // its errors are those of the writer, and a buffer has none
+	return title, text.String(), len(drifted)+len(unknown) > 0, nil
 }

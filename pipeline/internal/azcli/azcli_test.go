@@ -3,6 +3,9 @@ package azcli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +28,16 @@ func TestUnit_WhatTheCLISaysIsTold(t *testing.T) {
 		},
 		"WARNING: an extension\nERROR: Too Many Requests({\"error\":{\"code\":\"TooManyRequests\",\"message\":\"later\"}})\n": {
 			"Azure answers Too Many Requests (TooManyRequests: later)", false, true,
+		},
+		"ERROR: Forbidden": {"Azure answers Forbidden", true, false},
+		`ERROR: Not Found({"error":{"code":"AuthorizationFailed","message":"no right"}})`: {
+			"Azure answers Not Found (AuthorizationFailed: no right)", true, false,
+		},
+		`ERROR: Too Many Requests({"error":{"code":"AuthorizationFailed","message":""}})`: {
+			"Azure answers Too Many Requests (AuthorizationFailed: )", true, false,
+		},
+		`ERROR: Conflict({"error":{"code":"TooManyRequests","message":"later"}})`: {
+			"Azure answers Conflict (TooManyRequests: later)", false, true,
 		},
 		"ERROR: Gateway Time-out(<html>(busy)</html>)":   {"Azure answers Gateway Time-out (: <html>(busy)</html>)", false, true},
 		`ERROR: Bad Request({"code":"X","message":"y"})`: {"Azure answers Bad Request (X: y)", false, false},
@@ -59,6 +72,75 @@ func TestUnit_OnlyAPathIsAskedFor(t *testing.T) {
 	cancel()
 	_, err = cli.run(ctx, "version")
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// says makes an Azure CLI that gives one answer, ends with a code, and counts how often it is asked.
+func says(t *testing.T, answer string, code int) (cli CLI, asked func() int) {
+	t.Helper()
+	dir := t.TempDir()
+	script := fmt.Sprintf("#!/bin/sh\necho >>%[1]s/asked\ncat %[1]s/answer >&%[2]d\nexit %[3]d\n", dir, min(code, 1)+1, code)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "az"), []byte(script), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "answer"), []byte(answer), 0o600))
+	cli = Default()
+	cli.Program, cli.Pause = filepath.Join(dir, "az"), time.Millisecond
+	return cli, func() int {
+		text, err := os.ReadFile(filepath.Join(dir, "asked"))
+		require.NoError(t, err)
+		return len(text)
+	}
+}
+
+func TestUnit_AQuestionIsAskedFourTimesAtMost(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]int{"ERROR: Too Many Requests": 4, "ERROR: Forbidden": 1, "ERROR: 'rest' is misspelled": 1} {
+		cli, asked := says(t, answer, 1)
+		_, err := cli.Get(t.Context(), "/subscriptions/x?api-version=1")
+		require.Error(t, err)
+		assert.Equal(t, want, asked(), answer)
+	}
+}
+
+func TestUnit_WhoIsSignedInIsNamedOrNotKnown(t *testing.T) {
+	t.Parallel()
+	const id = "9a1c0a52-6c1e-4d4c-9f2e-0c4f6b1d7e11"
+	user, service := Account{UserType: "user"}, Account{UserType: "servicePrincipal", UserName: id}
+	for _, test := range []struct {
+		answer string
+		code   int
+		// as is whose object id is asked for; nil asks for the account.
+		as   *Account
+		says string // "" is no error
+	}{
+		{`{"id": "` + id + `", "user": {"name": "a", "type": "user"}}`, 0, nil, ""},
+		{`{"id": "none"}`, 0, nil, "az account show: the answer names no subscription; run az account set"},
+		{`{`, 0, nil, "az account show: the answer cannot be read"},
+		{`ERROR: broken`, 1, nil, "az fails: broken"},
+		{`{"id": "` + id + `"}`, 0, &user, ""},
+		{`{"id": "` + id + `"}`, 0, &service, ""},
+		{`{"id": "none"}`, 0, &service, "az ad sp show: the answer has no object id"},
+		{`{`, 0, &user, "az ad signed-in-user show: the answer cannot be read"},
+		{`ERROR: broken`, 1, &user, "az fails: broken"},
+		{`{"id": "` + id + `"}`, 0, &Account{UserType: "servicePrincipal", UserName: "systemAssignedIdentity"}, "does not tell the object id"},
+		{`{"id": "` + id + `"}`, 0, &Account{UserType: "other", UserName: id}, "does not tell the object id"},
+	} {
+		cli, _ := says(t, test.answer, test.code)
+		var found string
+		var err error
+		if test.as == nil {
+			var account Account
+			account, err = cli.Account(t.Context())
+			found = account.SubscriptionID
+		} else {
+			found, err = cli.ObjectID(t.Context(), *test.as)
+		}
+		if test.says != "" {
+			require.ErrorContains(t, err, test.says)
+			assert.Empty(t, found)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, id, found)
+	}
 }
 
 // FuzzErrors: every message of a failing Azure CLI becomes an error with a text, and no error is

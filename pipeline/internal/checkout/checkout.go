@@ -278,7 +278,7 @@ func (c *Checkout) push(ctx context.Context, remote, commit, branch string, opti
 	// A line for each branch: a flag, from and to, and the result, with tabs between them. Source:
 	// git-push(1), "OUTPUT".
 	for line := range strings.Lines(output) {
-		parts := strings.SplitN(strings.TrimSpace(line), "\t", 3)
+		parts := strings.Split(strings.TrimSpace(line), "\t")
 		if len(parts) == 3 && parts[0] == "!" && cameTooLate(parts[2]) {
 			return &RejectedError{Remote: remote, Branch: branch, Reason: parts[2]}
 		}

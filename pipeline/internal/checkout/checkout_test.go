@@ -167,6 +167,44 @@ func TestUnit_AnAmbiguousCommitIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "the date of commit 0123abc: ")
 }
 
+// Source of the summaries: git, transport.c, print_one_push_status.
+func TestUnit_APushThatCameTooLateIsToldFromOneThatIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, exec.CommandContext(t.Context(), "git", "init", "--quiet", dir).Run())
+	c, err := checkout.Open(t.Context(), dir)
+	require.NoError(t, err)
+	said := filepath.Join(t.TempDir(), "said")
+	first(t, "cat "+said+"; echo 'error: failed to push some refs' >&2; exit 1\n")
+	for summary, late := range map[string]bool{
+		"[rejected] (fetch first)": true,
+		"[remote rejected] (cannot lock ref 'refs/heads/main': is at 1 but expected 2)": true,
+		"[remote rejected] (failed to update ref)":                                      true,
+		"[remote rejected] (incorrect old value provided)":                              true,
+		"[remote rejected] (reference already exists)":                                  true,
+		"[remote rejected] (pre-receive hook declined)":                                 false,
+		"[remote failure] (cannot lock ref)":                                            false,
+	} {
+		for flag, pushed := range map[string]string{"!": "", "=": "a branch beside it "} {
+			text := "To x\n" + flag + "\tabc:refs/heads/main\t" + pushed + summary + "\nDone\n"
+			require.NoError(t, os.WriteFile(said, []byte(text), 0o600))
+			err := c.Push(t.Context(), "origin", "abc", "main")
+			rejected := (*checkout.RejectedError)(nil)
+			if late && flag == "!" {
+				require.ErrorAs(t, err, &rejected, summary)
+				assert.Equal(t, checkout.RejectedError{Remote: "origin", Branch: "main", Reason: summary}, *rejected)
+				continue
+			}
+			require.NotErrorAs(t, err, &rejected, summary)
+			require.ErrorContains(t, err, "branch main of origin cannot be pushed to; see whether its protection")
+			require.ErrorContains(t, err, summary, "what Git says of the branch")
+		}
+	}
+	require.NoError(t, os.WriteFile(said, nil, 0o600))
+	err = c.Push(t.Context(), "origin", "abc", "main")
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "\n")
+}
+
 // A killed Git leaves its lock files.
 func TestUnit_GitIsAskedToEndAndNotKilled(t *testing.T) {
 	dir := t.TempDir()

@@ -281,7 +281,7 @@ func (r *Repository) Table(ctx context.Context) ([]Row, error) {
 // reporter is the file of the run that reports required checks.
 func reporter(o outcome) string {
 	for file, one := range o.runs {
-		if _, ok := one.checks[Required()[0]]; ok {
+		if slices.ContainsFunc(Required(), func(check string) bool { return one.checks[check] != "" }) {
 			return file
 		}
 	}

@@ -2,6 +2,7 @@ package checks_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,6 +109,28 @@ func TestUnit_TheOldWorkflowFails(t *testing.T) {
 	err = repository.Check(t.Context())
 	require.ErrorContains(t, err, "required check guard: ends green (skipped)")
 	require.ErrorContains(t, err, "is never reported for: a merge group")
+}
+
+// Two workflows may report a check of the same name, and a workflow may have an expression that
+// cannot be evaluated.
+func TestUnit_AnotherWorkflowIsPlayedToo(t *testing.T) {
+	t.Parallel()
+	const job = "on: pull_request\njobs:\n  %s:\n    runs-on: ubuntu-latest\n    steps: [{run: make, if: %s}]\n"
+	for says, text := range map[string]string{
+		"required check check: is reported by two workflows for: a pull request from a branch; GitHub takes either": fmt.Sprintf(job, "check", "always()"),
+		"another.yml: job other: step 1: ": fmt.Sprintf(job, "other", "vars."),
+	} {
+		dir := copyOf(t, "", "")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, ".github", "workflows", "another.yml"), []byte(text), 0o600))
+		repository, err := checks.Load(dir)
+		require.NoError(t, err)
+		require.ErrorContains(t, repository.Check(t.Context()), says)
+		if strings.HasPrefix(says, "another.yml") {
+			rows, err := repository.Table(t.Context())
+			require.ErrorContains(t, err, says)
+			assert.Empty(t, rows)
+		}
+	}
 }
 
 func TestUnit_AWorkflowWithOneMistakeIsNotRead(t *testing.T) {

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/rhysd/actionlint"
@@ -108,6 +109,37 @@ func TestUnit_ConditionsAreThoseOfGitHub(t *testing.T) {
 		_, err := condition(text, well)
 		require.Error(t, err, text)
 	}
+}
+
+// Source: docs.github.com, "Contexts reference", github.ref, and "Webhook events and payloads".
+func TestUnit_EventsAreThoseOfGitHub(t *testing.T) {
+	t.Parallel()
+	for _, e := range events() {
+		all := []string{"github.event_name != ''"}
+		switch e.hook {
+		case "pull_request":
+			all = append(all, "github.ref == format('refs/pull/{0}/merge', github.event.pull_request.number)",
+				fmt.Sprintf("(github.event.pull_request.head.repo.full_name == github.repository) == %t", !e.fork))
+		case "workflow_run":
+			all = append(all, "github.event.workflow_run.event == 'pull_request' && github.event.workflow_run.head_sha == github.sha")
+		default:
+			all = append(all, "startsWith(github.ref, 'refs/heads/')")
+		}
+		for _, text := range all {
+			holds, err := condition(text, surroundings{contexts: e.contexts(), success: true})
+			require.NoError(t, err)
+			assert.True(t, holds, "%s: %s", e.name, text)
+		}
+	}
+}
+
+// strange is a part of an expression that GitHub may have one day.
+type strange struct{ actionlint.ExprNode }
+
+func TestUnit_AnExpressionThatIsNotKnownIsAnError(t *testing.T) {
+	t.Parallel()
+	_, err := surroundings{}.value(strange{})
+	require.ErrorContains(t, err, "an expression has a checks.strange, which this program does not know")
 }
 
 func TestUnit_PathsAreThoseOfGitHub(t *testing.T) {

@@ -1,7 +1,10 @@
 package checks
 
 import (
+	"context"
 	"errors"
+	"maps"
+	"strings"
 	"testing"
 
 	"github.com/rhysd/actionlint"
@@ -140,4 +143,115 @@ func TestUnit_AMishapIsToldWithItsPlace(t *testing.T) {
 	assert.Equal(t, "step 1 of guard fails", mishap{kind: fails, job: "guard"}.String())
 	assert.Equal(t, "step 3 of guard fails", mishap{kind: fails, job: "guard", step: 2}.String())
 	assert.Equal(t, "nothing goes wrong", mishap{}.String())
+}
+
+// workflow parses jobs, which are written below `jobs:`.
+func workflow(t *testing.T, jobs string) *actionlint.Workflow {
+	t.Helper()
+	w, mistakes := actionlint.Parse([]byte("on: push\njobs:\n" + jobs))
+	require.Empty(t, mistakes)
+	return w
+}
+
+// The job "a" is struck. Source: docs.github.com, "Workflow cancellation", steps GitHub takes.
+func TestUnit_ACancelledRunFindsJobsInSeveralPhases(t *testing.T) {
+	t.Parallel()
+	w := workflow(t, `
+  before: {runs-on: x, steps: [{run: x}]}
+  a: {runs-on: x, needs: before, steps: [{run: x}]}
+  after: {runs-on: x, needs: a, steps: [{run: x}]}
+  beside: {runs-on: x, steps: [{run: x}]}
+  beside-after-before: {runs-on: x, needs: before, steps: [{run: x}]}
+  beside-later: {runs-on: x, needs: beside, steps: [{run: x}]}
+`)
+	others := map[string]string{
+		"before": ended, "a": runs, "after": not, "beside": ended, "beside-after-before": ended, "beside-later": ended,
+	}
+	with := func(changed map[string]string) map[string]string {
+		all := maps.Clone(others)
+		maps.Copy(all, changed)
+		return all
+	}
+	none := map[string]string{}
+	for id := range others {
+		none[id] = ended
+	}
+	for name, test := range map[string]struct {
+		mishap mishap
+		prefix string
+		want   map[string]string
+	}{
+		"it runs alone":        {mishap{kind: cancelEnds, job: "a"}, "", others},
+		"it waits":             {mishap{kind: cancelWait, job: "a"}, "", with(map[string]string{"a": not})},
+		"all beside it run":    {mishap{kind: cancelRuns, job: "a"}, "", with(map[string]string{"beside": runs, "beside-after-before": runs, "beside-later": not})},
+		"nothing is cancelled": {mishap{kind: timesOut, job: "a"}, "", none},
+		"in a called workflow": {mishap{kind: cancelEnds, job: "caller/a"}, "caller/", others},
+		"in the calling one":   {mishap{kind: cancelEnds, job: "a"}, "caller/", none},
+		"no job of this one":   {mishap{kind: cancelRuns, job: "caller/other"}, "caller/", none},
+	} {
+		r := &run{workflow: w, mishap: test.mishap, prefix: test.prefix}
+		for id, want := range test.want {
+			assert.Equal(t, want, r.phase(id), "%s: %s", name, id)
+		}
+	}
+}
+
+func TestUnit_ARunThatCannotBePlayedIsAnError(t *testing.T) {
+	t.Parallel()
+	const steps = "runs-on: x, steps: [{run: x}]"
+	called := map[string]*actionlint.Workflow{"./broken.yml": workflow(t, "  inner: {runs-on: x, steps: [{run: x, if: vars.}]}\n")}
+	for says, test := range map[string]struct {
+		jobs   string
+		mishap mishap
+	}{
+		"job j: \"vars.\" is no expression":                {"  j: {if: vars., " + steps + "}\n", mishap{}},
+		"job j: step 1: \"vars.\" is no expression":        {"  j: {runs-on: x, steps: [{run: x, if: vars.}]}\n", mishap{}},
+		"job j: ./none.yml is not in this repository":      {"  j: {uses: ./none.yml}\n", mishap{}},
+		"job j: \"a.\" is no expression":                   {"  j: {uses: ./broken.yml, with: {in: '${{ a. }}'}}\n", mishap{}},
+		"job j: job j/inner: step 1: \"vars.\"":            {"  j: {uses: ./broken.yml}\n", mishap{}},
+		"job j: unexpected end of JSON input":              {"  j: {if: \"cancelled() && fromJSON('')\", " + steps + "}\n", mishap{kind: cancelEnds, job: "j"}},
+		"job j: the function cancelling is not known to t": {"  j: {if: cancelling(1), " + steps + "}\n", mishap{}},
+	} {
+		r := &run{workflow: workflow(t, test.jobs), called: called, mishap: test.mishap, contexts: map[string]any{}}
+		require.ErrorContains(t, r.play(), says)
+	}
+}
+
+func TestUnit_AStepMayFailIfItSaysSo(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"": false, "continue-on-error: false": false, "continue-on-error: true": true, "continue-on-error: '${{ vars.X }}'": true,
+	} {
+		w := workflow(t, "  j:\n    runs-on: x\n    steps:\n      - run: x\n        "+text+"\n")
+		assert.Equal(t, want, may(w.Jobs["j"].Steps[0].ContinueOnError), text)
+	}
+}
+
+// Programs succeed and print nothing, files are empty and take everything, and the shell's own
+// commands do what they do.
+func TestUnit_AShellHasItsOwnCommandsAlone(t *testing.T) {
+	t.Parallel()
+	parsed := func(script string) *syntax.File {
+		file, err := syntax.NewParser().Parse(strings.NewReader(script), "")
+		require.NoError(t, err)
+		return file
+	}
+	for script, want := range map[string]bool{
+		"no-such-program": true,
+		`test "$A" = failure && test -z "$(no-such-program)"`: true,
+		`test "$A" = success`: false,
+		"false; true":         false,
+		"exit 3":              false,
+		"echo text >file":     true,
+		`read -r line <file`:  false,
+		`read -r line <file || test "$line-" = "-"`: true,
+	} {
+		well, err := inShell(t.Context())(parsed(script), []string{"A=failure"})
+		require.NoError(t, err)
+		assert.Equal(t, want, well, script)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := inShell(ctx)(parsed("true"), nil)
+	require.ErrorIs(t, err, context.Canceled)
 }

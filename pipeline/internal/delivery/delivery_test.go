@@ -549,6 +549,12 @@ func TestUnit_AReleaseRunsForAWhileBeforeItIsPromoted(t *testing.T) {
 	require.ErrorContains(t, soon, "dev has dev-"+first[:7]+" since "+at.UTC().Format(time.RFC3339))
 	require.ErrorContains(t, soon, "promote it after "+at.Add(4*time.Hour).UTC().Format(time.RFC3339)+", or, if it cannot wait, say why with --although")
 
+	// A clock that is ahead elsewhere keeps no image that may be promoted at once.
+	p.setAt("develop", target("dev", second), now.Add(time.Hour))
+	assert.Nil(t, refused(target("test", second), 0))
+	require.NotNil(t, refused(target("test", second), time.Second))
+	p.setAt("develop", target("dev", first), now.Add(-3*time.Hour))
+
 	// Another change of the same file is no new release.
 	git(t, p.developer, "checkout", "--quiet", "develop")
 	git(t, p.developer, "pull", "--quiet", "--rebase", "origin", "develop")

@@ -179,7 +179,7 @@ func (d Delivery) runs(ctx context.Context, from Origin, target Target) error {
 // soaked returns a TooSoonError if an environment has not had the image there for long enough,
 // without a break.
 func (d Delivery) soaked(ctx context.Context, from Origin, tip string, target Target, there overlay.Image) error {
-	if from.Soak <= 0 {
+	if from.Soak == 0 {
 		return nil
 	}
 	versions, err := d.Checkout.Versions(ctx, tip, overlay.File(from.Environment))

@@ -34,16 +34,36 @@ type engine struct {
 	// encrypts nothing.
 	failing string
 	lazy    bool
+	// refuses are what the CLI says to commands that contain a text, and during happens in each preview.
+	refuses map[string]string
+	during  func()
+	// handed is what previews were handed of the stacks before them, by project.
+	handed map[string]string
 
 	secrets []string
 }
 
 func (*engine) Version() semver.Version { return semver.MustParse("3.246.0") }
 
-func (e *engine) Run(ctx context.Context, dir string, stdin io.Reader, _, _ []io.Writer, _ []string, args ...string) (string, string, int, error) {
+func (e *engine) Run(ctx context.Context, dir string, stdin io.Reader, _, _ []io.Writer, environment []string, args ...string) (string, string, int, error) {
 	project := projectIn(dir)
-	e.commands = append(e.commands, project+": "+strings.Join(args, " "))
+	command := project + ": " + strings.Join(args, " ")
+	e.commands = append(e.commands, command)
+	for _, variable := range environment {
+		if file, ok := strings.CutPrefix(variable, stacks.PlannedVariable+"="); ok && args[0] == "preview" && e.handed != nil {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return "", err.Error(), 255, err
+			}
+			e.handed[project] = string(text)
+		}
+	}
 	text, err := e.run(ctx, project, stdin, args)
+	for part, said := range e.refuses {
+		if strings.Contains(command, part) {
+			err = errors.Join(err, errors.New(said))
+		}
+	}
 	if err != nil {
 		return "", err.Error(), 255, err
 	}
@@ -52,10 +72,13 @@ func (e *engine) Run(ctx context.Context, dir string, stdin io.Reader, _, _ []io
 
 func (e *engine) run(ctx context.Context, project string, stdin io.Reader, args []string) (string, error) {
 	switch {
-	case args[0] == "preview":
+	case args[0] == "preview", args[0] == "refresh":
 		events := e.events[project]
 		if later, ok := e.later[project]; ok && len(e.updated) > 0 {
 			events = later
+		}
+		if e.during != nil {
+			e.during()
 		}
 		err := tell(ctx, flag(args, "--event-log"), events)
 		if project == e.failing {

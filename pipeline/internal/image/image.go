@@ -40,24 +40,26 @@ func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, 
 	}
 	// A folder with this name is complete: it gets the name only at the end.
 	dir = filepath.Clean(dir)
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return v1.Hash{}, fmt.Errorf("make a folder for %s: %w", ref, err)
+	unfinished := ""
+	if err = os.MkdirAll(filepath.Dir(dir), 0o755); err == nil {
+		unfinished, err = os.MkdirTemp(filepath.Dir(dir), ".unfinished-")
 	}
-	unfinished, err := os.MkdirTemp(filepath.Dir(dir), ".unfinished-")
+	if err == nil {
+		err = os.Chmod(unfinished, 0o755)
+	}
 	if err != nil {
 		return v1.Hash{}, fmt.Errorf("make a folder for %s: %w", ref, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
 	to, err := layout.Write(unfinished, empty.Index)
-	if err != nil {
-		return v1.Hash{}, fmt.Errorf("write %s into a folder: %w", ref, err)
-	}
-	if found.MediaType.IsIndex() {
+	switch {
+	case err != nil:
+	case found.MediaType.IsIndex():
 		var index v1.ImageIndex
 		if index, err = found.ImageIndex(); err == nil {
 			err = to.AppendIndex(index)
 		}
-	} else {
+	default:
 		var image v1.Image
 		if image, err = found.Image(); err == nil {
 			err = to.AppendImage(image)
@@ -68,9 +70,6 @@ func Pull(ctx context.Context, ref name.Reference, dir string) (digest v1.Hash, 
 	}
 	if err != nil {
 		return v1.Hash{}, explain("pull", ref, err)
-	}
-	if err := os.Chmod(unfinished, 0o755); err != nil {
-		return v1.Hash{}, err
 	}
 	// Rename does not replace a folder, not even an empty one.
 	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {

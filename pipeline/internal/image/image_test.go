@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -25,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/pipeline/internal/image"
+	"github.com/gridos/sharedinfra/pipeline/internal/provenance/provenancetest"
 )
 
 // start starts a registry that requires the user and a password; without a user it requires
@@ -198,6 +200,144 @@ func TestUnit_ATagNamesOneImageForEver(t *testing.T) {
 	there, err := remote.Head(tag(t, to+":test-abc1234"))
 	require.NoError(t, err)
 	assert.Equal(t, was, there.Digest)
+}
+
+// refusing is a registry that refuses the request that is the nth from now: 0 refuses none.
+type refusing struct {
+	at   string
+	left atomic.Int32
+	// during happens in each request.
+	during func(r *http.Request)
+}
+
+func startRefusing(t *testing.T) *refusing {
+	t.Helper()
+	r := &refusing{}
+	images := registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if r.during != nil {
+			r.during(request)
+		}
+		if r.left.Add(-1) == 0 {
+			http.Error(w, `{"errors":[{"code":"DENIED","message":"broken on purpose"}]}`, http.StatusForbidden)
+			return
+		}
+		images.ServeHTTP(w, request)
+	}))
+	t.Cleanup(server.Close)
+	r.at = strings.TrimPrefix(server.URL, "http://") + "/gridos"
+	return r
+}
+
+// Each request is refused in turn: the copy ends with that, and there is no folder with a part of an
+// image.
+func TestUnit_EachRefusalOfARegistryEndsACopy(t *testing.T) {
+	t.Parallel()
+	single, err := random.Image(100, 1)
+	require.NoError(t, err)
+	for name, write := range map[string]func(ref name.Tag) error{
+		"an image":  func(ref name.Tag) error { return remote.Write(ref, single) },
+		"platforms": func(ref name.Tag) error { return remote.WriteIndex(ref, platforms(t)) },
+	} {
+		from := startRefusing(t)
+		source := tag(t, from.at+":dev-abc1234")
+		require.NoError(t, write(source))
+		of, err := remote.Head(source)
+		require.NoError(t, err)
+		provenancetest.Attach(t, source.Repository, *of, []byte(`{"a": "bundle"}`))
+		dir := filepath.Join(t.TempDir(), "image")
+		for n := int32(1); ; n++ {
+			from.left.Store(n)
+			pulled, err := image.Pull(t.Context(), source, dir)
+			if err == nil {
+				require.Greater(t, n, int32(4), "%s: all requests are answered", name)
+				assert.Equal(t, of.Digest, pulled)
+				break
+			}
+			require.ErrorContains(t, err, "pull "+source.String()+"; sign in with az acr login", "%s, request %d", name, n)
+			assert.Zero(t, pulled)
+			entries, err := os.ReadDir(filepath.Dir(dir))
+			require.NoError(t, err)
+			assert.Empty(t, entries, "%s, request %d", name, n)
+		}
+		digest, bundles, err := image.Provenance(dir)
+		require.NoError(t, err)
+		assert.Equal(t, of.Digest, digest)
+		assert.Equal(t, [][]byte{[]byte(`{"a": "bundle"}`)}, bundles)
+
+		for n := int32(1); ; n++ {
+			to := startRefusing(t)
+			to.left.Store(n)
+			target := tag(t, to.at+":test-abc1234")
+			pushed, err := image.Push(t.Context(), dir, target)
+			if err == nil { // the library does without the answer to some questions
+				assert.Equal(t, of.Digest, pushed)
+				whole := to.left.Swap(0) > 0
+				there, err := remote.Head(target)
+				require.NoError(t, err)
+				assert.Equal(t, of.Digest, there.Digest)
+				if whole {
+					assert.Greater(t, n, int32(6), "%s: all requests are answered", name)
+					break
+				}
+				continue
+			}
+			require.ErrorContains(t, err, target.String()+"; sign in with az acr login", "%s, request %d", name, n)
+			assert.Zero(t, pushed)
+		}
+	}
+}
+
+func TestUnit_AFolderThatChangesMeanwhileIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	from := startRefusing(t)
+	source := tag(t, from.at+":dev-abc1234")
+	made, err := random.Image(100, 1)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(source, made))
+	for says, test := range map[string]func(dir string) error{
+		"directory not empty":                         func(dir string) error { return os.MkdirAll(filepath.Join(dir, "folder"), 0o700) },
+		"make a folder for " + source.String() + ": ": func(dir string) error { return os.WriteFile(filepath.Dir(dir), nil, 0o600) },
+	} {
+		dir := filepath.Join(t.TempDir(), "new", "image")
+		from.during = func(*http.Request) { assert.NoError(t, test(dir)) }
+		pulled, err := image.Pull(t.Context(), source, dir)
+		require.ErrorContains(t, err, says)
+		assert.Zero(t, pulled)
+	}
+}
+
+// A folder may have lost or changed what open does not look at.
+func TestUnit_AProvenanceThatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	from := startRefusing(t)
+	source := tag(t, from.at+":dev-abc1234")
+	made, err := random.Image(100, 1)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(source, made))
+	of, err := remote.Head(source)
+	require.NoError(t, err)
+	provenancetest.Attach(t, source.Repository, *of, []byte("a bundle"))
+	dir := filepath.Join(t.TempDir(), "image")
+	_, err = image.Pull(t.Context(), source, dir)
+	require.NoError(t, err)
+	bundle, _, err := v1.SHA256(strings.NewReader("a bundle"))
+	require.NoError(t, err)
+	blob := filepath.Join(dir, "blobs", bundle.Algorithm, bundle.Hex)
+	require.NoError(t, os.WriteFile(blob, make([]byte, 1<<20+1), 0o600))
+	_, bundles, err := image.Provenance(dir)
+	require.NoError(t, err)
+	require.Len(t, bundles, 1)
+	assert.Len(t, bundles[0], 1<<20, "no more is read")
+	require.NoError(t, os.Remove(blob))
+	digest, bundles, err := image.Provenance(dir)
+	require.ErrorContains(t, err, "read the provenance of "+of.Digest.String())
+	assert.Zero(t, digest)
+	assert.Empty(t, bundles)
+	_, err = image.Push(t.Context(), dir, tag(t, start(t, "")+":test-abc1234"))
+	require.ErrorContains(t, err, "push the provenance of ")
+	_, _, err = image.Provenance(t.TempDir())
+	require.ErrorContains(t, err, "is no OCI layout; make one with image pull")
 }
 
 func TestUnit_AChangedManifestIsNotPushed(t *testing.T) {

@@ -133,6 +133,11 @@ func Look(book support.Book, uses []Use, on time.Time) Check {
 
 func rank(s State) int { return slices.Index([]State{Ended, Unknown, Ending, Told}, s) }
 
+// Has reports whether a finding has a state.
+func (c Check) Has(s State) bool {
+	return slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.State == s })
+}
+
 // Count returns how many findings have a state.
 func (c Check) Count(s State) int {
 	n := 0

@@ -2,6 +2,8 @@ package inventory_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,6 +154,59 @@ func TestUnit_ActionsAreNamedByTheirMajorVersion(t *testing.T) {
 			}
 			require.NoError(t, err)
 			assert.Equal(t, test.action, strings.Join(actions, " "))
+		})
+	}
+}
+
+// Each file that a checkout may lack or have broken ends the search: a version that is not found
+// would not be missed otherwise.
+func TestUnit_EachFileWithVersionsIsNeeded(t *testing.T) {
+	t.Parallel()
+	book, err := support.Shipped()
+	require.NoError(t, err)
+	root, err := filepath.Abs(repository)
+	require.NoError(t, err)
+	for _, test := range []struct{ file, text, says string }{ // without a text there is no such file
+		{"infra/Pulumi.yaml", "", "Pulumi.yaml"},
+		{"infra/new.go", "no package", "new.go"},
+		{"bootstrap/Pulumi.dev.yaml", "config:\n  gridos-bootstrap:nothing: 1\n", "gridos-bootstrap of dev cannot be deployed as it is configured"},
+		{"apps/Pulumi.dev.yaml", "config:\n  gridos-apps:nothing: 1\n", "gridos-apps of dev cannot be deployed as it is configured"},
+		{"go.mod", "", "go.mod"},
+		{"src/go.mod", "module x\n\ngo 1.26.0\n", "src/go.mod has no toolchain; add one"},
+		{"src/go.mod", "module (", "src/go.mod"},
+		{"src/Dockerfile", "", "Dockerfile"},
+		{"src/Dockerfile", "FROM scratch\n", "is not built from an image like golang:1.26-bookworm"},
+		{".github/workflows/new.yml", "{", "new.yml"},
+		{"tools", "", "tools"},
+		{"tools/istio/go.mod", "", "tools/istio/go.mod"},
+		{"tools/istio/go.mod", "module (", "tools/istio/go.mod"},
+		{"tools/istio/go.mod", "module x\n\ngo 1.26.0\n", "tools/istio/go.mod does not pin istio; require its module there"},
+	} {
+		t.Run(test.file+" "+test.says, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			// Folders on the way to the file are folders, and all else leads to what the checkout has.
+			here := ""
+			for _, part := range strings.Split(test.file, "/") {
+				require.NoError(t, os.MkdirAll(filepath.Join(dir, here), 0o700))
+				entries, err := os.ReadDir(filepath.Join(root, here))
+				if !errors.Is(err, fs.ErrNotExist) {
+					require.NoError(t, err)
+				}
+				for _, entry := range entries {
+					if entry.Name() != part {
+						name := filepath.Join(here, entry.Name())
+						require.NoError(t, os.Symlink(filepath.Join(root, name), filepath.Join(dir, name)))
+					}
+				}
+				here = filepath.Join(here, part)
+			}
+			if test.text != "" {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, test.file), []byte(test.text), 0o600))
+			}
+			found, err := inventory.Uses(t.Context(), dir, book)
+			require.ErrorContains(t, err, test.says)
+			assert.Empty(t, found)
 		})
 	}
 }

@@ -32,6 +32,26 @@ func TestUnit_EveryEnvironmentsOverlayNamesItsImage(t *testing.T) {
 	require.ErrorContains(t, err, "is not among its images")
 	_, err = overlay.Parse([]byte("images:\n- name: gridosacr.azurecr.io/gridos\n  digest: sha256:0\n"))
 	require.ErrorContains(t, err, "by its digest alone")
+	_, err = overlay.Parse([]byte("images: {"))
+	require.ErrorContains(t, err, "read a kustomization.yaml: ")
+}
+
+func TestUnit_WithoutItsPinKustomizeDoesNotRun(t *testing.T) {
+	t.Parallel()
+	checkout := t.TempDir()
+	set := func() error {
+		return overlay.Kustomize{Root: checkout}.SetImage(t.Context(), checkout, overlay.Image{Repository: "a/b", Tag: "dev-abc1234"})
+	}
+	require.ErrorContains(t, set(), "the version of kustomize is not known: ")
+	file := filepath.Join(checkout, "tools", "kubernetes", "go.mod")
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+	for text, says := range map[string]string{
+		"module (":                             "the version of kustomize is not known: ",
+		"module tools\n\nrequire a.b/c v1.0.0": "go.mod does not require sigs.k8s.io/kustomize/kustomize/v5; add it",
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		require.ErrorContains(t, set(), says)
+	}
 }
 
 // The version on a runner's PATH depends on the runner's image.

@@ -225,6 +225,8 @@ func TestUnit_OneLessIsNotEnough(t *testing.T) {
 		unclear         = "not known: the answer has an unknown shape: "
 		availability    = "PostgreSQL high availability ZoneRedundant"
 		theSubscription = "subscription " + azuretest.Subscription
+		version         = "Kubernetes 1.35"
+		numbers         = "it does not tell use and limit as numbers"
 	)
 	editions := func(change func(edition map[string]any)) func(testing.TB, map[string]any) {
 		return func(t testing.TB, body map[string]any) {
@@ -256,7 +258,30 @@ func TestUnit_OneLessIsNotEnough(t *testing.T) {
 		"no quota at all": {"usages", func(t testing.TB, body map[string]any) {
 			at(t, body, "value", 3)["limit"], at(t, body, "value", 3)["currentValue"] = 0, 0
 		}, family, "problem: "},
-		"a quota that is no number": {"usages", set("limit", -1, "value", 3), family, "not known: "},
+		"a quota that is no number":           {"usages", set("limit", -1, "value", 3), family, "not known: "},
+		"the greatest quota":                  {"usages", set("limit", 1<<40, "value", 3), family, ""},
+		"a quota that is greater than any":    {"usages", set("limit", 1<<40+1, "value", 3), family, unclear + numbers},
+		"a use that is greater than any":      {"usages", set("currentValue", 1<<40+1, "value", 3), family, unclear + numbers},
+		"a use that is the greatest":          {"usages", set("currentValue", 1<<40, "value", 3), family, "problem: "},
+		"a use that is no number of vCPUs":    {"usages", set("currentValue", -1, "value", 3), family, unclear + numbers},
+		"a use that is not told":              {"usages", set("currentValue", nil, "value", 3), family, unclear + numbers},
+		"a quota that is not told":            {"usages", set("limit", nil, "value", 3), family, unclear + numbers},
+		"a quota in another unit":             {"usages", set("unit", "Bytes", "value", 3), family, unclear + numbers},
+		"exactly the quota that is needed":    {"usages", set("limit", 40, "value", 3), family, ""},
+		"one vCPU less":                       {"usages", set("limit", 39, "value", 3), family, "problem: "},
+		"a version without a support plan":    {"kubernetes", set("supportPlan", []any{}, "values", 2, "capabilities"), version, unclear + "it tells no support plan"},
+		"a version without patches":           {"kubernetes", set("patchVersions", map[string]any{}, "values", 2), version, unclear + "it tells no support plan"},
+		"a version with another support plan": {"kubernetes", set("supportPlan", []any{"Odd"}, "values", 2, "capabilities"), version, unclear + "it has no support plan"},
+		"a revision of the mesh without versions": {
+			"mesh", set("compatibleWith", []any{}, "value", 0, "properties", "meshRevisions", 2), "mesh asm-1-29", unclear + "not all of it can be read",
+		},
+		"a revision of the mesh for another program": {
+			"mesh", set("name", "other", "value", 0, "properties", "meshRevisions", 2, "compatibleWith", 0), "mesh asm-1-29", unclear + "not all of it",
+		},
+		"a revision of the mesh without a name": {
+			"mesh", set("revision", "", "value", 0, "properties", "meshRevisions", 2), "mesh asm-1-29", unclear + "not all of it can be read",
+		},
+		"another mesh alone": {"mesh", set("name", "other", "value", 0), "mesh Istio", unclear + "it has no revisions of Istio"},
 		"one zone is missing": {
 			"skus", set("zones", []any{"1", "3"}, "value", 2, "locationInfo", 0),
 			"VM size Standard_D4ds_v5", "problem: ",
@@ -485,6 +510,22 @@ func TestUnit_WhatFailsIsNotKnown(t *testing.T) {
 			assert.NotEmpty(t, check.Remedy)
 		}
 	}
+}
+
+func TestUnit_EachAnsweredQuestionIsProgress(t *testing.T) {
+	t.Parallel()
+	var told [][2]int
+	p := preflight.Preflight{
+		Azure: textsOf(azuretest.New(t)), Needs: needs(t, nil),
+		Progress: func(answered, all int) { told = append(told, [2]int{answered, all}) },
+	}
+	_, err := p.Run(t.Context())
+	require.NoError(t, err)
+	var want [][2]int
+	for answered := range 9 {
+		want = append(want, [2]int{answered + 1, 9})
+	}
+	assert.Equal(t, want, told)
 }
 
 func TestUnit_PagesWithoutAnEndAreNotKnown(t *testing.T) {
