@@ -546,6 +546,25 @@ func TestUnit_MistakesAreReportedTogetherAndNothingIsRegistered(t *testing.T) {
 	assert.Empty(t, recorded.Resources)
 }
 
+// Configurations at the very bound of what is refused.
+func TestUnit_WhatIsJustEnoughIsAccepted(t *testing.T) {
+	t.Parallel()
+	accepted := []map[string]string{
+		{"systemPoolMin": "3", "systemPoolMax": "3"},
+		{"gatewayMinCapacity": "2", "gatewayMaxCapacity": "2"},
+		{"podCidr": "10.244.0.0/21"},     // eight nodes of a /24, and both pools have up to eight
+		{"serviceCidr": "172.16.0.0/13"}, // a /12 is too wide (rule N7)
+	}
+	// All sizes of a disk (rule P2).
+	for _, size := range []string{"32", "64", "128", "256", "512", "1024", "2048", "4095", "4096", "8192", "16384", "32767"} {
+		accepted = append(accepted, map[string]string{"postgresStorageGb": size})
+	}
+	for _, values := range accepted {
+		_, err := run("dev", values)
+		require.NoError(t, err, "%v", values)
+	}
+}
+
 // Mistakes that no single concern can see: each line is a configuration with one mistake.
 func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 	t.Parallel()
