@@ -233,6 +233,11 @@ chaos: ## Kill up, preview and down at ROUNDS random moments, and check that all
 drills: ## Lose the cluster, the states, Argo CD and the key vault, one after the other, and get them back: five minutes
 	go run ./lab/proofs drills $(DRILLS)
 
+# It needs PostgreSQL and nothing of the lab.
+.PHONY: restore-rehearsal
+restore-rehearsal: ## Lose a real PostgreSQL server between two writes of the service, and restore it to that moment: seconds
+	$(IN_SRC) go run ./restore
+
 # Here a test that lacks a program fails instead of being skipped: a test that did not run must not look as if it had passed.
 .PHONY: faults
 faults: tools ## Provoke every fault of docs/faults.md: four minutes; leaves the lab running

@@ -4,10 +4,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +28,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/gridos/sharedinfra/src/internal/pgtest"
+	"github.com/gridos/sharedinfra/src/internal/program"
 	"github.com/gridos/sharedinfra/src/internal/settings"
 )
 
@@ -78,26 +77,26 @@ func run(ctx context.Context, output io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	program, err := build(ctx, scratch)
+	path, err := program.Build(ctx, scratch)
 	if err != nil {
 		return err
 	}
-	if err := besidePgbench(ctx, output, scratch, program, server, database); err != nil {
+	if err := besidePgbench(ctx, output, scratch, path, server, database); err != nil {
 		return err
 	}
-	return besideAReader(ctx, output, program, server, database)
+	return besideAReader(ctx, output, path, server, database)
 }
 
 // besidePgbench fills the database, and measures each of the cases with the service and with
 // pgbench.
 func besidePgbench(
-	ctx context.Context, output io.Writer, scratch, program string, server *pgtest.Server, database settings.Database,
+	ctx context.Context, output io.Writer, scratch, path string, server *pgtest.Server, database settings.Database,
 ) (err error) {
-	s, err := start(ctx, program, database)
+	s, err := start(ctx, path, database)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() { err = errors.Join(err, s.Stop()) }()
 	if err := s.fill(ctx); err != nil {
 		return err
 	}
@@ -141,7 +140,7 @@ var cases = []struct {
 }{
 	{
 		"latest values of all", func(s *service) vegeta.Targeter {
-			return vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: s.url + "/api/v1/substations"})
+			return vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: s.URL + "/api/v1/substations"})
 		}, `
 SELECT s.id, s.name, s.region, p.key, p.name, p.kind, p.low, p.high, p.hysteresis, p.normal, l.at, l.value, l.alarm, l.alarm_since
 FROM substations s JOIN points p ON p.substation_id = s.id JOIN latest l ON l.point_id = p.id ORDER BY s.name, s.id, p.position, p.id;
@@ -153,7 +152,7 @@ FROM substations s JOIN points p ON p.substation_id = s.id JOIN latest l ON l.po
 				n, p := rand.IntN(substations), rand.IntN(points) //nolint:gosec // no secret
 				*target = vegeta.Target{
 					Method: http.MethodGet,
-					URL:    fmt.Sprintf("%s/api/v1/substations/s%d/points/p%d/series?window=1h&buckets=300", s.url, n, p),
+					URL:    fmt.Sprintf("%s/api/v1/substations/s%d/points/p%d/series?window=1h&buckets=300", s.URL, n, p),
 				}
 				return nil
 			}
@@ -171,7 +170,7 @@ AND at >= now() - interval '1 h' AND at < now() GROUP BY bucket ORDER BY bucket;
 			return func(target *vegeta.Target) error {
 				n := int(s.batches.Add(1))
 				*target = vegeta.Target{
-					Method: http.MethodPost, URL: s.url + "/api/v1/telemetry", Header: http.Header{"Content-Type": {"application/json"}},
+					Method: http.MethodPost, URL: s.URL + "/api/v1/telemetry", Header: http.Header{"Content-Type": {"application/json"}},
 					Body: samples(n*batchSize, batchSize, time.Now()),
 				}
 				return nil
@@ -207,93 +206,22 @@ func samples(first, count int, at time.Time) []byte {
 
 // service is the program under test, in a process of its own.
 type service struct {
-	url, pinned string
-	process     *exec.Cmd
-	batches     atomic.Int64
-}
-
-// build makes the program as the Dockerfile does.
-func build(ctx context.Context, scratch string) (program string, err error) {
-	program = filepath.Join(scratch, "gridos")
-	if output, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program,
-		"github.com/gridos/sharedinfra/src").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("the service cannot be built: %w: %s", err, output)
-	}
-	return program, nil
+	*program.Replica
+	pinned  string
+	batches atomic.Int64
 }
 
 // start starts the program on one core, and returns when it is ready.
-func start(ctx context.Context, program string, database settings.Database) (*service, error) {
-	arguments, pinned := []string{program}, "one by GOMAXPROCS=1"
+func start(ctx context.Context, path string, database settings.Database) (*service, error) {
+	arguments, pinned := []string{path}, "one by GOMAXPROCS=1"
 	if taskset, err := exec.LookPath("taskset"); err == nil {
-		arguments, pinned = []string{taskset, "-c", "0", program}, "one (GOMAXPROCS=1, pinned)"
+		arguments, pinned = []string{taskset, "-c", "0", path}, "one (GOMAXPROCS=1, pinned)"
 	}
-	s := &service{process: exec.CommandContext(context.WithoutCancel(ctx), arguments[0], arguments[1:]...), pinned: pinned}
-	s.process.Env = append(os.Environ(), "GOMAXPROCS=1", "HTTP_ADDRESS=127.0.0.1:0", "LOG_LEVEL=info", "SHUTDOWN_DELAY=0s", "RATE_LIMIT=0",
-		"DATABASE_HOST="+database.Host, fmt.Sprintf("DATABASE_PORT=%d", database.Port), "DATABASE_NAME="+database.Name,
-		"DATABASE_USER="+database.User, "DATABASE_PASSWORD="+database.Password, "DATABASE_SSLMODE=disable")
-	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	log, err := s.process.StderrPipe()
+	replica, err := program.Start(ctx, arguments, append(program.Environment(database), "GOMAXPROCS=1", "RATE_LIMIT=0"))
 	if err != nil {
 		return nil, err
 	}
-	if err := s.process.Start(); err != nil {
-		return nil, err
-	}
-	lines := bufio.NewScanner(log)
-	for s.url == "" {
-		var line struct{ Msg, Address string }
-		if !lines.Scan() || json.Unmarshal(lines.Bytes(), &line) != nil {
-			return nil, errors.Join(fmt.Errorf("the service did not start: %s", lines.Text()), s.stop())
-		}
-		if line.Msg == "listening" {
-			s.url = "http://" + line.Address
-		}
-	}
-	go func() {
-		for lines.Scan() {
-			if bytes.Contains(lines.Bytes(), []byte(`"level":"ERROR"`)) {
-				fmt.Fprintln(os.Stderr, lines.Text())
-			}
-		}
-	}()
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		if err := s.send(ctx, http.MethodGet, "/readyz", nil); err == nil {
-			return s, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("the service did not become ready: %w", ctx.Err()), s.stop())
-		case <-ticker.C:
-		}
-	}
-}
-
-func (s *service) stop() error {
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	return s.process.Wait()
-}
-
-func (s *service) send(ctx context.Context, method, path string, body []byte) error {
-	request, err := http.NewRequestWithContext(ctx, method, s.url+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s %s: %s: %s", method, path, response.Status, answer)
-	}
-	return err
+	return &service{Replica: replica, pinned: pinned}, nil
 }
 
 // fill defines the substations and sends their history.
@@ -304,13 +232,13 @@ func (s *service) fill(ctx context.Context) error {
 			list = append(list, fmt.Sprintf(`{"key":"p%d","name":"Busbar %d","kind":"voltage","low":104,"high":116,"hysteresis":1}`, p, p))
 		}
 		body := fmt.Sprintf(`{"name":"Substation %02d","region":"Bench","points":[%s]}`, n, strings.Join(list, ","))
-		if err := s.send(ctx, http.MethodPut, fmt.Sprintf("/api/v1/substations/s%d", n), []byte(body)); err != nil {
+		if _, err := s.Send(ctx, http.MethodPut, fmt.Sprintf("/api/v1/substations/s%d", n), []byte(body)); err != nil {
 			return err
 		}
 	}
 	now := time.Now()
 	for at := now.Add(-history); at.Before(now); at = at.Add(historyStep) {
-		if err := s.send(ctx, http.MethodPost, "/api/v1/telemetry", samples(0, substations*points, at)); err != nil {
+		if _, err := s.Send(ctx, http.MethodPost, "/api/v1/telemetry", samples(0, substations*points, at)); err != nil {
 			return err
 		}
 	}
@@ -351,7 +279,7 @@ var tps = regexp.MustCompile(`tps = ([0-9.]+)`)
 
 // pgbench runs a script with as many clients for as long.
 func pgbench(ctx context.Context, scratch string, database settings.Database, script string) (measurement, error) {
-	program, err := pgtest.Binary("pgbench")
+	binary, err := pgtest.Binary("pgbench")
 	if err != nil {
 		return measurement{}, err
 	}
@@ -363,7 +291,7 @@ func pgbench(ctx context.Context, scratch string, database settings.Database, sc
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		return measurement{}, err
 	}
-	command := exec.CommandContext(ctx, program, "-n", "-M", "prepared", "-c", strconv.Itoa(clients), "-j", "1",
+	command := exec.CommandContext(ctx, binary, "-n", "-M", "prepared", "-c", strconv.Itoa(clients), "-j", "1",
 		"-T", strconv.Itoa(int(duration.Seconds())), "--log", "-f", file,
 		"-h", database.Host, "-p", strconv.Itoa(int(database.Port)), "-U", database.User, database.Name)
 	command.Dir, command.Env = folder, append(os.Environ(), "PGPASSWORD="+database.Password)

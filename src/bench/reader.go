@@ -32,10 +32,10 @@ const (
 // besideAReader measures the ingest of five replicas that start one after the other: once without
 // other load, and once while one transaction reads the history for the whole round, and a day is
 // due to be dropped, which each replica tries after its start.
-func besideAReader(ctx context.Context, output io.Writer, program string, server *pgtest.Server, database settings.Database) error {
+func besideAReader(ctx context.Context, output io.Writer, path string, server *pgtest.Server, database settings.Database) error {
 	var alone, beside []time.Duration
 	for range rounds {
-		p99, err := ingestWhileStarting(ctx, program, database)
+		p99, err := ingestWhileStarting(ctx, path, database)
 		if err != nil {
 			return fmt.Errorf("ingest alone: %w", err)
 		}
@@ -44,7 +44,7 @@ func besideAReader(ctx context.Context, output io.Writer, program string, server
 		if err != nil {
 			return err
 		}
-		p99, err = ingestWhileStarting(ctx, program, database)
+		p99, err = ingestWhileStarting(ctx, path, database)
 		if err = errors.Join(err, finish()); err != nil {
 			return fmt.Errorf("ingest beside a long read: %w", err)
 		}
@@ -94,17 +94,17 @@ func longRead(ctx context.Context, server *pgtest.Server, database settings.Data
 
 // ingestWhileStarting returns the longest time of 99 of 100 batches. Each goes to the next of the
 // replicas that are ready.
-func ingestWhileStarting(ctx context.Context, program string, database settings.Database) (p99 time.Duration, err error) {
+func ingestWhileStarting(ctx context.Context, path string, database settings.Database) (p99 time.Duration, err error) {
 	var all []*service
 	defer func() {
 		for _, s := range all {
-			err = errors.Join(err, s.stop())
+			err = errors.Join(err, s.Stop())
 		}
 	}()
 	begin := func() (*service, error) {
 		ctx, cancel := context.WithTimeout(ctx, readyWithin)
 		defer cancel()
-		s, err := start(ctx, program, database)
+		s, err := start(ctx, path, database)
 		if err == nil {
 			all = append(all, s)
 		}
@@ -135,7 +135,7 @@ func ingestWhileStarting(ctx context.Context, program string, database settings.
 		n := int(batches.Add(1))
 		to := *ready.Load()
 		*target = vegeta.Target{
-			Method: http.MethodPost, URL: to[n%len(to)].url + "/api/v1/telemetry",
+			Method: http.MethodPost, URL: to[n%len(to)].URL + "/api/v1/telemetry",
 			Header: http.Header{"Content-Type": {"application/json"}}, Body: samples(n*batchSize, batchSize, time.Now()),
 		}
 		return nil
@@ -145,7 +145,7 @@ func ingestWhileStarting(ctx context.Context, program string, database settings.
 		return 0, err
 	}
 	for _, s := range all {
-		if err := s.send(ctx, http.MethodGet, "/readyz", nil); err != nil {
+		if _, err := s.Send(ctx, http.MethodGet, "/readyz", nil); err != nil {
 			return 0, err
 		}
 	}

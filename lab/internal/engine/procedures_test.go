@@ -377,7 +377,7 @@ var notPlayed = map[string]string{
 	"What you have set":         "asks a person for secrets",
 	"TLS certificate":           "writes into the vault of the platform, which is no resource of an environment",
 	"The key of the state":      "the lab's states are encrypted by a passphrase and not by a key in Azure",
-	"PostgreSQL":                "restores data, which the simulated Azure has none of",
+	"PostgreSQL":                "restores data, which the simulated Azure has none of; make restore-rehearsal restores a server of PostgreSQL",
 	"In the paired region":      "restores data, in a network that no program makes",
 	"Key vault":                 "recovers a secret, and the simulated Azure deletes and recovers secrets with their vault alone",
 	"A state file":              "the lab's states are files and not blobs",

@@ -57,43 +57,97 @@ func Binary(name string) (string, error) {
 // New makes a database cluster in a temporary folder and starts it, with more options for postgres such as "-F". Stop it
 // with Remove. PostgreSQL refuses to run as root: when root calls this, the server runs as another user.
 func New(ctx context.Context, options ...string) (_ *Server, err error) {
-	initdb, err := Binary("initdb")
+	s, err := newServer(ctx, rand.Text(), options)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "gridos-postgres-")
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{dir: dir, bin: filepath.Dir(initdb), password: rand.Text(), options: options}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Remove())
 		}
 	}()
-	if os.Geteuid() == 0 {
-		if s.credential, err = unprivileged(); err != nil {
-			return nil, err
-		}
-		if err := os.Chown(dir, int(s.credential.Uid), int(s.credential.Gid)); err != nil {
-			return nil, err
-		}
-	}
-	if s.port, err = freePort(ctx); err != nil {
-		return nil, err
-	}
-	secret := filepath.Join(dir, "password")
+	secret := filepath.Join(s.dir, "password")
 	if err := os.WriteFile(secret, []byte(s.password+"\n"), 0o644); err != nil { // the folder is closed to others
 		return nil, err
 	}
-	command := exec.CommandContext(ctx, initdb, "-D", s.data(), "-U", "postgres", "--pwfile="+secret,
-		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
-	command.Dir = dir
-	command.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential}
-	if output, err := command.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, output)
+	if err := run(s.command(ctx, "initdb", "-D", s.data(), "-U", administrator, "--pwfile="+secret,
+		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")); err != nil {
+		return nil, err
 	}
 	return s, s.Start(ctx)
+}
+
+// administrator is the role that initdb makes.
+const administrator = "postgres"
+
+// newServer is a server without files: a folder and a port for it.
+func newServer(ctx context.Context, password string, options []string) (*Server, error) {
+	initdb, err := Binary("initdb")
+	if err != nil {
+		return nil, err
+	}
+	// On PATH may be links to some of the programs; the others are where the links lead.
+	if initdb, err = filepath.EvalSymlinks(initdb); err != nil {
+		return nil, err
+	}
+	port, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, credential, err := folder("gridos-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		dir: dir, bin: filepath.Dir(initdb), password: password, port: port, options: options, credential: credential,
+	}, nil
+}
+
+// folder makes a temporary folder that only PostgreSQL's programs, and root, can read. The
+// credential is the user that they run as, if it is not this process' own.
+func folder(pattern string) (dir string, credential *syscall.Credential, err error) {
+	if os.Geteuid() == 0 {
+		if credential, err = unprivileged(); err != nil {
+			return "", nil, err
+		}
+	}
+	if dir, err = os.MkdirTemp("", pattern); err != nil {
+		return "", nil, err
+	}
+	if credential != nil {
+		if err := os.Chown(dir, int(credential.Uid), int(credential.Gid)); err != nil {
+			return "", nil, errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+	return dir, credential, nil
+}
+
+// command is one of the programs that come with the server, as the user of the server.
+func (s *Server) command(ctx context.Context, name string, arguments ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, filepath.Join(s.bin, name), arguments...)
+	command.Dir = s.dir
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential}
+	return command
+}
+
+// run runs a command, whose output is in the error if it fails.
+func run(command *exec.Cmd) error {
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", filepath.Base(command.Path), err, output)
+	}
+	return nil
+}
+
+// put writes a file into the server's data.
+func (s *Server) put(name string, content []byte) error {
+	path := filepath.Join(s.data(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		return err
+	}
+	if s.credential == nil {
+		return nil
+	}
+	return os.Chown(path, int(s.credential.Uid), int(s.credential.Gid))
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -107,10 +161,9 @@ func (s *Server) Start(ctx context.Context) error {
 		"-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-k", s.dir,
 		"-c", "log_min_messages=warning", "-c", "log_destination=stderr", "-c", "logging_collector=off",
 	}, s.options...)
-	s.process = exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(s.bin, "postgres"), arguments...)
-	s.process.Dir = s.dir
+	s.process = s.command(context.WithoutCancel(ctx), "postgres", arguments...)
 	// If the test is killed, the server ends too; Ctrl-C reaches only the test.
-	s.process.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential, Pdeathsig: syscall.SIGQUIT, Setpgid: true}
+	s.process.SysProcAttr.Pdeathsig, s.process.SysProcAttr.Setpgid = syscall.SIGQUIT, true
 	log, err := s.process.StderrPipe()
 	if err != nil {
 		return err
@@ -182,6 +235,17 @@ func (s *Server) Database(ctx context.Context) (settings.Database, error) {
 	}, err
 }
 
+// AzureDatabase is Database, whose owner is as Azure makes the administrator: it creates roles, is no
+// superuser, and owns the database through a group (azure_pg_admin).
+func (s *Server) AzureDatabase(ctx context.Context) (settings.Database, error) {
+	database, err := s.Database(ctx)
+	if err != nil {
+		return database, err
+	}
+	return database, s.Execute(ctx, `CREATE ROLE azure_pg_admin`, `GRANT azure_pg_admin TO `+database.User,
+		`ALTER ROLE `+database.User+` CREATEROLE`, `ALTER DATABASE `+database.Name+` OWNER TO azure_pg_admin`)
+}
+
 // Execute runs statements as the administrator, each by itself.
 func (s *Server) Execute(ctx context.Context, statements ...string) error {
 	return s.ExecuteIn(ctx, "postgres", statements...)
@@ -200,6 +264,17 @@ func (s *Server) ExecuteIn(ctx context.Context, database string, statements ...s
 		}
 	}
 	return nil
+}
+
+// Version is the version of the server.
+func (s *Server) Version(ctx context.Context) (version string, err error) {
+	connection, err := s.connect(ctx, "postgres")
+	if err != nil {
+		return "", err
+	}
+	defer connection.Close(context.WithoutCancel(ctx)) // nothing is lost with it
+	err = connection.QueryRow(ctx, `SHOW server_version`).Scan(&version)
+	return version, err
 }
 
 // Reading begins a transaction that has read a table of a database, as pg_dump does, and stays open
@@ -221,7 +296,7 @@ func (s *Server) Reading(ctx context.Context, database, table string) (finish fu
 }
 
 func (s *Server) connect(ctx context.Context, database string) (*pgx.Conn, error) {
-	return pgx.Connect(ctx, fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/%s?sslmode=disable", s.password, s.port, database))
+	return pgx.Connect(ctx, fmt.Sprintf("postgres://%s:%s@127.0.0.1:%d/%s?sslmode=disable", administrator, s.password, s.port, database))
 }
 
 // unprivileged is a user whom PostgreSQL accepts: its own if the package is installed, or the

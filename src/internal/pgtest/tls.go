@@ -9,8 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -38,14 +36,8 @@ func (s *Server) EnableTLS(ctx context.Context) ([]byte, error) {
 	for name, content := range map[string][]byte{
 		"server.crt": root, "server.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
 	} {
-		path := filepath.Join(s.data(), name)
-		if err := os.WriteFile(path, content, 0o600); err != nil {
+		if err := s.put(name, content); err != nil {
 			return nil, err
-		}
-		if s.credential != nil {
-			if err := os.Chown(path, int(s.credential.Uid), int(s.credential.Gid)); err != nil {
-				return nil, err
-			}
 		}
 	}
 	if err := s.Execute(ctx, `ALTER SYSTEM SET ssl = on`); err != nil {

@@ -33,16 +33,11 @@ type roles struct {
 	file string
 }
 
-// newRoles makes the owner as Azure makes the administrator: it creates roles, is no superuser, and
-// owns the database through a group (azure_pg_admin).
 func newRoles(t *testing.T) roles {
 	t.Helper()
 	server := pgtest.Own(t)
-	owner, err := server.Database(t.Context())
+	owner, err := server.AzureDatabase(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, server.Execute(t.Context(),
-		`CREATE ROLE azure_pg_admin`, `GRANT azure_pg_admin TO `+owner.User, `ALTER ROLE `+owner.User+` CREATEROLE`,
-		`ALTER DATABASE `+owner.Name+` OWNER TO azure_pg_admin`))
 	file := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(file, []byte("the-first-password\n"), 0o600))
 	pods := owner
