@@ -81,7 +81,8 @@ func rules(args Args) []rule {
 			metric: "UnhealthyHostCount", aggregation: "Average", operator: "GreaterThan", threshold: 0.5,
 		},
 		{
-			name: "gateway-answers-with-errors", means: "The gateway has answered more than ten requests with a code from 500 on within five minutes.",
+			name:    "gateway-answers-with-errors",
+			means:   "The gateway has answered more than ten requests with a code from 500 on within five minutes.",
 			urgency: page, of: gateway, id: args.GatewayID,
 			metric: "ResponseStatus", aggregation: "Total", operator: "GreaterThan", threshold: 10,
 			dimension: "HttpStatusGroup", values: []string{"5xx"},
