@@ -10,8 +10,9 @@ import (
 var (
 	// regions are where data may be, by Azure's names.
 	regions = []string{"francecentral", "germanywestcentral", "northeurope", "swedencentral", "westeurope"}
-	// global are the types that have no region.
+	// global are the types that have no region, or that Azure processes in any.
 	global = []string{
+		"insights:ActionGroup", "insights:ActivityLogAlert", "insights:MetricAlert",
 		"network:PrivateZone", "network:VirtualNetworkLink", "privatedns:PrivateZone", "privatedns:VirtualNetworkLink",
 	}
 	// machines are the VM sizes of nodes: D and E series of the fifth generation and later. small ones are for dev.

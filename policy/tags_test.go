@@ -11,7 +11,10 @@ import (
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
 	containerservice "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 	dbforpostgresql "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
+	metrics "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20180301"
+	activity "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20201001"
 	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20210501preview"
+	groups "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20230101"
 	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
@@ -43,7 +46,10 @@ func TestUnit_WhichTypesHaveTagsIsWhatTheSDKSays(t *testing.T) {
 		"dbforpostgresql:FirewallRule":                dbforpostgresql.FirewallRuleArgs{},
 		"dbforpostgresql:Server":                      dbforpostgresql.ServerArgs{},
 		"dbforpostgresql:VirtualEndpoint":             dbforpostgresql.VirtualEndpointArgs{},
+		"insights:ActionGroup":                        groups.ActionGroupArgs{},
+		"insights:ActivityLogAlert":                   activity.ActivityLogAlertArgs{},
 		"insights:DiagnosticSetting":                  insights.DiagnosticSettingArgs{},
+		"insights:MetricAlert":                        metrics.MetricAlertArgs{},
 		"keyvault:Secret":                             keyvault.SecretArgs{},
 		"keyvault:Vault":                              keyvault.VaultArgs{},
 		"managedidentity:FederatedIdentityCredential": managedidentity.FederatedIdentityCredentialArgs{},

@@ -109,6 +109,9 @@ func (s Settings) checkPools(r *config.Reader) {
 // userPoolName is the name of the pool of the workloads.
 const userPoolName = "user"
 
+// PoolNames are the names of the cluster's pools.
+func (s Settings) PoolNames() []string { return []string{s.SystemPoolName, userPoolName} }
+
 // systemPool is the pool that is part of the cluster. Azure changes neither its size nor its disk, zones or limit of pods; another pool
 // takes its place instead, under another name (docs/OPERATIONS.md).
 func systemPool(args Args) azure.ManagedClusterAgentPoolProfileArgs {

@@ -64,8 +64,8 @@ type Args struct {
 type Gateway struct {
 	pulumi.ResourceState
 
-	// PublicIP is the address that clients connect to.
-	PublicIP pulumi.StringOutput
+	// ID is the ARM id of the gateway, PublicIP the address that clients connect to.
+	ID, PublicIP pulumi.StringOutput
 	// Resource is the gateway itself, for resources that must not be deleted before it.
 	Resource pulumi.Resource
 }
@@ -112,10 +112,10 @@ func (g *Gateway) provision(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	g.PublicIP, g.Resource = address.IpAddress.Elem(), gateway
+	g.ID, g.PublicIP, g.Resource = gateway.ID().ToStringOutput(), address.IpAddress.Elem(), gateway
 	err = args.Diagnostics.Watch(ctx, name+"-ip", address.ID().ToStringOutput(), scope.LogsAndMetrics, pulumi.Parent(g))
 	if err != nil {
 		return err
 	}
-	return args.Diagnostics.Watch(ctx, name+"-agw", gateway.ID().ToStringOutput(), scope.LogsAndMetrics, pulumi.Parent(g))
+	return args.Diagnostics.Watch(ctx, name+"-agw", g.ID, scope.LogsAndMetrics, pulumi.Parent(g))
 }

@@ -75,6 +75,7 @@ func FuzzSettings(f *testing.F) {
 			assert.Regexp(t, `^repo:[^:*]+:environment:`+environment+`$`, subject, "may push images")
 		}
 		assert.True(t, s.Cluster.Private && s.Vault.Private || len(s.AuthorizedRanges) > 0, "nobody reaches what is public")
+		assert.True(t, environment != "prod" || s.Alerts.Wanted(), "no person hears that prod is down")
 		for _, pool := range []struct{ least, most int }{
 			{s.Cluster.SystemPool.Min, s.Cluster.SystemPool.Max},
 			{s.Cluster.UserPool.Min, s.Cluster.UserPool.Max},

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/infra/alerts"
 	"github.com/gridos/sharedinfra/infra/cluster"
 	"github.com/gridos/sharedinfra/infra/database"
 	"github.com/gridos/sharedinfra/infra/endpoint"
@@ -173,6 +174,14 @@ func environment(
 	}, providers)
 	if err != nil {
 		return none, err
+	}
+	if s.Alerts.Wanted() {
+		if _, err := alerts.New(ctx, name+"-alerts", alerts.Args{
+			Scope: place, Settings: s.Alerts, SubscriptionID: caller.SubscriptionID, GroupID: group.ID().ToStringOutput(),
+			ClusterID: aks.ID, DatabaseID: db.ID, GatewayID: edge.ID, VaultID: secrets.ID, NodePools: s.Cluster.PoolNames(),
+		}, providers); err != nil {
+			return none, err
+		}
 	}
 	workloads, err := workloads(ctx, workloadArgs{
 		Scope: place, Settings: s, Caller: caller,

@@ -47,6 +47,10 @@ const (
 	admin       = "azure-native:dbforpostgresql/v20240801:Administrator"
 	address     = "azure-native:network/v20240501:PublicIPAddress"
 	natGateway  = "azure-native:network/v20240501:NatGateway"
+
+	recipients    = "azure-native:insights/v20230101:ActionGroup"
+	metricAlert   = "azure-native:insights/v20180301:MetricAlert"
+	activityAlert = "azure-native:insights/v20201001:ActivityLogAlert"
 )
 
 // kubeconfig is what AKS hands out with Entra sign-in.
@@ -164,8 +168,9 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 				want[diagnostics] += fixed
 				want[assignment] = 1
 			}
-			if environment == "prod" { // vault and registry are private, and nothing is deleted
+			if environment == "prod" { // vault and registry are private, nothing is deleted, and there are alerts
 				want[lock] = 3
+				want[recipients], want[metricAlert], want[activityAlert] = 1, 10, 2
 				want["azure-native:network/v20240501:PrivateEndpoint"] = 2
 				want["azure-native:network/v20240501:PrivateDnsZoneGroup"] = 2
 				want["azure-native:network/v20240601:PrivateZone"] += 2
@@ -523,14 +528,14 @@ func TestUnit_MistakesAreReportedTogetherAndNothingIsRegistered(t *testing.T) {
 		"gatewayCertificate": "https://kv.vault.azure.net/certificates/tls/1", "operatorRanges": `["vpn"]`, "owner": "a\nb",
 		"pipelineSubjects":    `["repo:gridos/*:environment:prod"]`,
 		"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "name": "dba", "type": "Role"}]`,
-		"clusterDnsPrefix":    "-prod",
+		"clusterDnsPrefix":    "-prod", "alertEmails": "[]",
 	})
 	keys := []string{
 		"addressSpace", "clusterTier", "userPoolMin", "systemPoolMax", "postgresSkuName", "postgresStorageGb",
 		"postgresAdminLogin", "registrySku", "nameSuffix", "gatewayMaxCapacity", "kubernetesVersion",
 		"deployerObjectId", "vaultSoftDeleteDays", "location", "clusterTeir", "logRetentionDays", "zones",
 		"podCidr", "subscriptionId", "userPoolMax", "maintenanceStart", "gatewayCertificate", "operatorRanges", "owner",
-		"pipelineSubjects", "postgresEntraAdmins", "clusterDnsPrefix",
+		"pipelineSubjects", "postgresEntraAdmins", "clusterDnsPrefix", "alertEmails",
 	}
 	for _, key := range keys {
 		require.ErrorContains(t, err, "gridos-infra:"+key+": ")

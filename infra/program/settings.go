@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gridos/sharedinfra/infra/alerts"
 	"github.com/gridos/sharedinfra/infra/cluster"
 	"github.com/gridos/sharedinfra/infra/database"
 	"github.com/gridos/sharedinfra/infra/gateway"
@@ -46,6 +47,7 @@ type Settings struct {
 	Registry         registry.Settings
 	Vault            vault.Settings
 	Monitoring       monitoring.Settings
+	Alerts           alerts.Settings
 	// PipelineSubjects are the subjects of the tokens, given out by GitHub, with which pipelines push images: those of jobs in the
 	// GitHub environment that has this environment's name.
 	PipelineSubjects []string
@@ -106,6 +108,7 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 		Registry:         registry.Load(r, d.Registry),
 		Vault:            vault.Load(r, d.Vault),
 		Monitoring:       monitoring.Load(r, d.Monitoring),
+		Alerts:           alerts.Load(r, d.Alerts, environment),
 		PipelineSubjects: r.Strings("pipelineSubjects", []string{"repo:gridos/sharedinfra:environment:" + environment}),
 		Propagation:      r.DurationBetween("rolePropagation", d.Propagation, 0, longestPropagation),
 		SubscriptionID:   r.String("subscriptionId", ""),

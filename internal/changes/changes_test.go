@@ -168,6 +168,7 @@ func TestUnit_WhatCostsMoneyIsToldWhenItComes(t *testing.T) {
 	for typ, want := range map[string]changes.Level{
 		cluster: changes.Costly,
 		"azure-native:insights/v20210501preview:DiagnosticSetting": changes.Costly,
+		"azure-native:insights/v20180301:MetricAlert":              changes.Costly,
 		"azure-native:insights:Workbook":                           changes.Plain,
 	} {
 		p := collected(nil, step(apitype.OpCreate, typ, "it", nil, map[string]any{"a": "1"}, nil))
@@ -244,20 +245,22 @@ func TestUnit_WhatARefreshFindsGoneIsLookedAt(t *testing.T) {
 func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 	t.Parallel()
 	const (
-		server    = "azure-native:dbforpostgresql/v20240801:Server"
-		vault     = "azure-native:keyvault/v20241101:Vault"
-		pool      = "azure-native:containerservice/v20240901:AgentPool"
-		setting   = "azure-native:insights/v20210501preview:DiagnosticSetting"
-		logs      = "azure-native:operationalinsights/v20230901:Workspace"
-		gateway   = "azure-native:network/v20240501:ApplicationGateway"
-		firewall  = "azure-native:network/v20240501:WebApplicationFirewallPolicy"
-		network   = "azure-native:network/v20240501:VirtualNetwork"
-		images    = "azure-native:containerregistry/v20230701:Registry"
-		release   = "kubernetes:helm.sh/v3:Release"
-		service   = "kubernetes:core/v1:Service"
-		internal  = "service.beta.kubernetes.io/azure-load-balancer-internal"
-		namespace = "kubernetes:core/v1:Namespace"
-		app       = "kubernetes:argoproj.io/v1alpha1:Application"
+		server     = "azure-native:dbforpostgresql/v20240801:Server"
+		vault      = "azure-native:keyvault/v20241101:Vault"
+		pool       = "azure-native:containerservice/v20240901:AgentPool"
+		setting    = "azure-native:insights/v20210501preview:DiagnosticSetting"
+		alert      = "azure-native:insights/v20180301:MetricAlert"
+		recipients = "azure-native:insights/v20230101:ActionGroup"
+		logs       = "azure-native:operationalinsights/v20230901:Workspace"
+		gateway    = "azure-native:network/v20240501:ApplicationGateway"
+		firewall   = "azure-native:network/v20240501:WebApplicationFirewallPolicy"
+		network    = "azure-native:network/v20240501:VirtualNetwork"
+		images     = "azure-native:containerregistry/v20230701:Registry"
+		release    = "kubernetes:helm.sh/v3:Release"
+		service    = "kubernetes:core/v1:Service"
+		internal   = "service.beta.kubernetes.io/azure-load-balancer-internal"
+		namespace  = "kubernetes:core/v1:Namespace"
+		app        = "kubernetes:argoproj.io/v1alpha1:Application"
 	)
 	for _, test := range []struct {
 		typ, path string
@@ -319,6 +322,9 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		{setting, "logs[2]", map[string]any{"category": "guard", "enabled": true}, nil, changes.Risky, changes.Plain},
 		{setting, "logs[0].category", "kube-audit-admin", "kube-scheduler", changes.Risky, changes.Risky},
 		{setting, "workspaceId", "/workspaces/a", "/workspaces/b", changes.Risky, changes.Risky},
+		{alert, "enabled", true, false, changes.Risky, changes.Plain},
+		{alert, "actions[0]", map[string]any{"actionGroupId": "g"}, nil, changes.Risky, changes.Plain},
+		{recipients, "emailReceivers[1]", map[string]any{"emailAddress": "a"}, nil, changes.Risky, changes.Plain},
 		{network, "enableDdosProtection", true, false, changes.Risky, changes.Plain},
 		{images, "policies.retentionPolicy.days", 30.0, 1.0, changes.Risky, changes.Costly},
 

@@ -35,6 +35,9 @@ var interrupts = []holder{
 	{"azure-native:network:VirtualNetworkPeering", "people and pipelines do not reach private addresses until there is another"},
 	{"azure-native:operationalinsights:Workspace", "logs are lost"},
 	{"azure-native:insights:DiagnosticSetting", "what happens to the resource is no longer logged"},
+	{"azure-native:insights:ActionGroup", "no alert of Azure reaches a person until there is another"},
+	{"azure-native:insights:MetricAlert", "no person hears of what it watches"},
+	{"azure-native:insights:ActivityLogAlert", "no person hears of what it watches"},
 	{"azure-native:keyvault:Secret", "what reads the secret does not find it until there is another"},
 	{"azure-native:managedidentity:UserAssignedIdentity", "its workloads get a new principal, without the old role assignments"},
 	{"azure-native:managedidentity:FederatedIdentityCredential", "workloads cannot sign in with it until there is another"},
@@ -82,6 +85,7 @@ var billed = []string{
 	"azure-native:operationalinsights:Workspace",
 	// Logs are paid for by the gigabyte that a workspace takes in (azure.microsoft.com/pricing/details/monitor).
 	"azure-native:insights:DiagnosticSetting",
+	"azure-native:insights:MetricAlert",
 }
 
 var (

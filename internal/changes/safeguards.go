@@ -52,8 +52,8 @@ var accessProperties = map[string]*regexp.Regexp{
 		`service\.type`, `dashboard\.enabled`, `extraObjects`, `notifications\.enabled`, `domain`),
 }
 
-// safeguards are the properties that protect stored data, keep records, or make a recovery
-// possible. Switching one on, or extending it, is no risk.
+// safeguards are the properties that protect stored data, keep records, make a recovery possible, or
+// have a person told. Switching one on, or extending it, is no risk.
 var safeguards = map[string]*regexp.Regexp{
 	"": named(`enablePurgeProtection`, `enableSoftDelete`, `\w*[eE]ncrypt\w*`, `enableFIPS`,
 		`securityProfile`, `retentionInDays`, `backup\w*`, `geoRedundantBackup`, `workspaceCapping`, `dailyQuotaGb`, `\w*[dD]dos\w*`,
@@ -63,7 +63,10 @@ var safeguards = map[string]*regexp.Regexp{
 	"azure-native:dbforpostgresql:Server": named(`highAvailability`, `autoGrow`),
 	"azure-native:insights:DiagnosticSetting": named(`logs`, `metrics`, `workspaceId`, `storageAccountId`, `eventHub\w+`,
 		`marketplacePartnerId`, `logAnalyticsDestinationType`, `resourceUri`),
-	"kubernetes:argoproj.io:AppProject": named(`finalizers`),
+	"azure-native:insights:ActionGroup":      named(`enabled`, `\w+Receivers`),
+	"azure-native:insights:ActivityLogAlert": named(`enabled`, `actions`, `scopes`),
+	"azure-native:insights:MetricAlert":      named(`enabled`, `actions`, `scopes`),
+	"kubernetes:argoproj.io:AppProject":      named(`finalizers`),
 }
 
 // named matches paths that have one of the names between two dots, brackets or quotes.

@@ -76,6 +76,7 @@ func TestUnit_WhatIsNotKnownIsNotPriced(t *testing.T) {
 		{appGateway, object{"sku": object{"tier": "WAF_v2"}}, "gateway/capacity"},
 		{address, sku("Basic"), "address/Basic"},
 		{"azure-native:network/v20240501:VirtualNetworkPeering", object{}, "peering/VirtualNetwork data"},
+		{alert, on("*"), "alert/Metric of all values of a dimension"},
 		{"azure-native:compute:Disk", object{}, "compute:Disk"},
 	} {
 		estimate := book.Estimates(one(test.kind, test.inputs))[0]

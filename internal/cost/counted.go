@@ -2,6 +2,7 @@ package cost
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -20,6 +21,8 @@ var counted = map[string]func(c *count, in inputs){
 	"azure-native:containerregistry:Registry":      registry,
 	"azure-native:keyvault:Vault":                  vault,
 	"azure-native:operationalinsights:Workspace":   workspace,
+	"azure-native:insights:ActionGroup":            func(*count, inputs) {}, // see docs/cost.md, What is assumed
+	"azure-native:insights:MetricAlert":            metricAlert,
 }
 
 // cluster is the control plane, the pools that are registered with it, and the load balancers and
@@ -222,4 +225,22 @@ func workspace(c *count, in inputs) {
 		return
 	}
 	c.of(name+" retention", perDay.Times(max(0, days-freeDays)))
+}
+
+// metricAlert is the series that it watches: one for each combination of values of the dimensions
+// that it names (azure-monitor-docs, alerts-create-metric-alert-rule.md of 9 July 2025).
+func metricAlert(c *count, in inputs) {
+	const meter = "alert/Metric"
+	for _, criterion := range in.list("criteria", "allOf") {
+		series := 1
+		for _, dimension := range criterion.list("dimensions") {
+			values := dimension.texts("values")
+			if len(values) == 0 || dimension.is("Exclude", "operator") || slices.Contains(values, "*") {
+				c.unpriced(meter + " of all values of a dimension")
+				return
+			}
+			series *= len(values)
+		}
+		c.of(meter, Exactly(float64(series)))
+	}
 }

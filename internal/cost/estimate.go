@@ -190,6 +190,17 @@ func (in inputs) list(path ...string) []inputs {
 	return objects
 }
 
+func (in inputs) texts(path ...string) []string {
+	values, _ := in.at(path...).([]any)
+	var texts []string
+	for _, value := range values {
+		if text, ok := value.(string); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
 // number is a value as a number: events and files have integers too.
 func number(value any) (float64, bool) {
 	switch v := value.(type) {

@@ -19,6 +19,7 @@ const (
 	endpoint   = "azure-native:network/v20240501:PrivateEndpoint"
 	images     = "azure-native:containerregistry/v20230701:Registry"
 	logs       = "azure-native:operationalinsights/v20230901:Workspace"
+	alert      = "azure-native:insights/v20180301:MetricAlert"
 )
 
 type object = map[string]any
@@ -54,6 +55,15 @@ func workspace(days, quota float64) object {
 	}
 }
 
+// on is an alert on a metric, of so many values of a dimension; none is without the dimension.
+func on(values ...any) object {
+	criterion := object{"metricName": "m"}
+	if len(values) > 0 {
+		criterion["dimensions"] = []any{object{"name": "d", "operator": "Include", "values": values}}
+	}
+	return object{"criteria": object{"allOf": []any{criterion}}}
+}
+
 func sku(name string) object { return object{"sku": object{"name": name}} }
 
 // The expected amounts are units × hours × price, written out by hand. The prices are public, with
@@ -67,6 +77,7 @@ func sku(name string) object { return object{"sku": object{"name": name}} }
 //   - Application Gateway WAF v2, $0.0144 a capacity unit and hour, ten units an instance, 3 October 2022: Microsoft
 //   - AKS $0.10 an hour in the tier Standard and $0.05 for the meter of the free one, 1 October 2026, and a load balancer $0.025 an hour:
 //     answers of the retail price API
+//   - an alert $0.10 a series, 1 July 2024: infracost's golden files
 //   - registry $0.6666 and $1.6666 a day, 23 September 2026: a table from the retail price API
 func TestUnit_ReferenceChangesCostWhatIsWorkedOutByHand(t *testing.T) {
 	t.Parallel()
@@ -157,6 +168,11 @@ func TestUnit_ReferenceChangesCostWhatIsWorkedOutByHand(t *testing.T) {
 				one(kubernetes, object{"sku": object{"tier": "Standard"}, "networkProfile": object{"outboundType": "userAssignedNATGateway"}}),
 				one(nat, sku("Standard"))...), one(address, sku("Standard"))...), one(address, sku("Standard"))...),
 			32.85 + 2*3.65 - month*0.025 - 3.65, 32.85 + 2*3.65 + 100*0.045 - month*0.025 - 3.65 - 100*0.005,
+		},
+		{
+			"an alert of one series, and one of two instead",
+			one(alert, on()), one(alert, on("system", "user")),
+			0.10, 0.10,
 		},
 		{
 			"a private endpoint, 0 to 100 GB",

@@ -89,6 +89,7 @@ type Names struct {
 	WorkloadIdentity  string
 	PipelineIdentity  string
 	Workspace         string
+	ActionGroup       string
 	// DatabasePasswordSecret is that of the server's administrator, DatabaseServicePasswordSecret that of
 	// the role that the application connects as.
 	DatabasePasswordSecret        string
@@ -187,6 +188,7 @@ func For(environment, suffix string) (Names, error) {
 		WorkloadIdentity:              base + "-id",
 		PipelineIdentity:              base + "-pipeline-id",
 		Workspace:                     base + "-log",
+		ActionGroup:                   base + "-alerts",
 		DatabasePasswordSecret:        Application + "-db-password",
 		DatabaseServicePasswordSecret: Application + "-db-service-password",
 		IngestTokenSecret:             Application + "-ingest-token",
@@ -206,6 +208,9 @@ func For(environment, suffix string) (Names, error) {
 func (n Names) SecurityGroup(purpose string) string {
 	return n.Environment + "-" + Application + "-" + purpose + "-nsg"
 }
+
+// Alert returns the name of the alert about something.
+func (n Names) Alert(about string) string { return n.Environment + "-" + Application + "-" + about }
 
 // EgressAddress returns the name of the public address, by its number from 1 on, that the nodes leave the network with.
 func (n Names) EgressAddress(number int) string {

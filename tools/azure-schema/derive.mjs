@@ -148,7 +148,7 @@ function typeOf(all, from, mapper, declaredAs) {
   switch (type.name) {
     case "Composite":
       // A model with subtypes has the properties of all of them; they are not checked.
-      if (type.polymorphicDiscriminator) facts.type = "any";
+      if (from.mappers[type.className]?.type.polymorphicDiscriminator) facts.type = "any";
       else facts.model = addModel(all, from, type.className);
       break;
     case "Sequence":

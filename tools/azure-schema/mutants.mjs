@@ -68,6 +68,9 @@ function refused(mapper, value) {
   }
 }
 
+/** Whether a type is a model with subtypes, whose properties azure.json does not have. */
+const hasSubtypes = (from, type) => Boolean(from.mappers[type.className]?.type.polymorphicDiscriminator);
+
 /** Values of a property that are wrong, each with the reason. */
 function* wrong(from, className, key, mapper) {
   const { type, constraints = {} } = mapper;
@@ -84,7 +87,7 @@ function* wrong(from, className, key, mapper) {
     if (refused(mapper, bounds[name](of))) yield ["bound", bounds[name](of)];
   }
   const other = { Boolean: "perhaps", Number: "many", String: { mutant: true }, Sequence: "one", Composite: "one", Dictionary: "one" }[type.name];
-  if (other !== undefined) yield ["type", other];
+  if (other !== undefined && !hasSubtypes(from, type)) yield ["type", other];
 }
 
 /** Every mutant of a model. A step of a path is a name on the wire, or [the wire's, the clients'] name; "[]" is an element. */
@@ -102,7 +105,7 @@ function* mutantsOf(from, className, path, within) {
     let inner = mapper;
     const further = [...path, step];
     for (; inner.type.name === "Sequence"; inner = inner.type.element) further.push("[]");
-    if (inner.type.name === "Composite" && !inner.type.polymorphicDiscriminator) {
+    if (inner.type.name === "Composite" && !hasSubtypes(from, inner.type)) {
       yield* mutantsOf(from, inner.type.className, further, [...within, className]);
     }
   }

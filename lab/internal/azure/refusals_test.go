@@ -28,6 +28,10 @@ type refusal struct {
 const (
 	tokenLock = "azure-native:authorization/v20200501:ManagementLockByScope"
 	tokenNAT  = "azure-native:network/v20240501:NatGateway"
+
+	tokenRecipients  = "azure-native:insights/v20230101:ActionGroup"
+	tokenMetricAlert = "azure-native:insights/v20180301:MetricAlert"
+	tokenLogAlert    = "azure-native:insights/v20201001:ActivityLogAlert"
 )
 
 // Documents of Microsoft, with their dates.
@@ -47,6 +51,10 @@ const (
 	docFirewall   = "azure-docs includes/application-gateway-limits, 19 June 2024"
 	docSecrets    = "azure-docs key-vault/secrets/about-secrets, 4 September 2019"
 	docDeleted    = "azure-docs key-vault/general/soft-delete-overview, 25 January 2022"
+	docNewNames   = "azure-docs azure-resource-manager/management/resource-name-rules, 20 November 2023"
+	docAlerts     = "azure-monitor-docs alerts/alerts-create-metric-alert-rule, 9 July 2025"
+	docPeriods    = "azure-monitor-docs alerts/resource-manager-alerts-metric, 16 February 2024"
+	docReceivers  = "azure-monitor-docs alerts/azure-monitor-limits-action-groups, 25 April 2023"
 	docRegistry   = "azure-docs container-registry/container-registry-access-selected-networks, 11 October 2022"
 	docCredential = "entra-docs workload-id/workload-identity-federation-considerations, 28 February 2024"
 	docServer     = "azure-databases-docs postgresql/flexible-server/concepts-limits, 26 September 2024"
@@ -132,6 +140,36 @@ func refusals() (all []refusal, bases map[string]in) {
 			"logs": []any{in{"categoryGroup": "allLogs", "enabled": true}},
 		}, changes)
 	}
+	hooks := func(n int) []any {
+		var list []any
+		for i := range n {
+			list = append(list, in{"name": fmt.Sprint("hook-", i), "serviceUri": "https://hooks.gridos.example"})
+		}
+		return list
+	}
+	told := in{
+		"resourceGroupName": "rg", "actionGroupName": "recipients", "groupShortName": "gridos", "location": "Global", "enabled": true,
+		"emailReceivers": []any{in{"name": "mail", "emailAddress": letters(48) + "@gridos.example"}}, "webhookReceivers": hooks(10),
+	}
+	criteria := func(n int, metric string) in {
+		var all []any
+		for i := range n {
+			all = append(all, in{
+				"name": fmt.Sprint("c", i), "criterionType": "StaticThresholdCriterion", "metricName": metric, "operator": "LessThan",
+				"threshold": 90, "timeAggregation": "Average",
+			})
+		}
+		return in{"odataType": "Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria", "allOf": all}
+	}
+	watched := in{
+		"resourceGroupName": "rg", "ruleName": "vault-fails", "location": "Global", "severity": 2, "enabled": true, "scopes": []any{vaultID},
+		"windowSize": "PT15M", "evaluationFrequency": "PT5M", "criteria": criteria(5, "Availability"),
+	}
+	read := in{
+		"resourceGroupName": "rg", "activityLogAlertName": "people", "location": "Global", "scopes": []any{subscription},
+		"condition": in{"allOf": []any{in{"field": "category", "equals": "Administrative"}, in{"field": "level", "equals": "Error"}}},
+		"actions":   in{"actionGroups": []any{}},
+	}
 	inNetwork := in{"delegatedSubnetResourceId": vnet + "/subnets/pg", "privateDnsZoneArmResourceId": zoneID}
 	lockOf := func(changes in) in {
 		return with(in{"scope": group, "lockName": "keep", "level": "CanNotDelete"}, changes)
@@ -152,6 +190,7 @@ func refusals() (all []refusal, bases map[string]in) {
 		tokenServer:     serverInputs, tokenVault: vaultInputs, tokenSecret: keyed(letters(25600), letters(255), tags(15)), tokenRegistry: registry,
 		tokenWorkspace: workspace, tokenDiagnostic: setting(nil), tokenZone: with(zone, in{"tags": tags(15)}), tokenIdentity: identityInputs,
 		tokenRole: assignment, tokenCredential: credential("github"), tokenLock: lockOf(nil),
+		tokenRecipients: told, tokenMetricAlert: watched, tokenLogAlert: read,
 	}
 	all = []refusal{
 		{"a resource group with 51 tags", docTags, "", tokenGroup, with(groupInputs, in{"tags": tags(51)})},
@@ -269,6 +308,25 @@ func refusals() (all []refusal, bases map[string]in) {
 		{"a diagnostic setting of a category that the resource has not", "hashicorp/terraform-provider-azurerm#2985", "BadRequest", tokenDiagnostic, setting(in{"logs": []any{
 			in{"category": "WorkflowRuntime", "enabled": true},
 		}})},
+
+		{"an alert whose name has a colon", docNewNames, "", tokenMetricAlert, with(watched, in{"ruleName": "vault: fails"})},
+		{"an alert whose name ends with a period", docAlerts, "", tokenMetricAlert, with(watched, in{"ruleName": "vault."})},
+		{"an alert with six criteria", docAlerts, "", tokenMetricAlert, with(watched, in{"criteria": criteria(6, "Availability")})},
+		{"an alert over ten minutes", docPeriods, "", tokenMetricAlert, with(watched, in{"windowSize": "PT10M"})},
+		{"an alert every two minutes", docPeriods, "", tokenMetricAlert, with(watched, in{"evaluationFrequency": "PT2M"})},
+		{"an alert over six hours, every minute", "DFE-Digital/publish-teacher-training#4368", "BadRequest", tokenMetricAlert, with(watched, in{
+			"windowSize": "PT6H", "evaluationFrequency": "PT1M",
+		})},
+		{"an alert on a metric that there is not", "hashicorp/terraform-provider-azurerm#22210", "", tokenMetricAlert, with(watched, in{
+			"criteria": criteria(1, "Available"),
+		})},
+		{"an alert on all that people do", "Azure/azure-cli#8732", "UnsupportedCondition", tokenLogAlert, with(read, in{
+			"condition": in{"allOf": []any{in{"field": "category", "equals": "Administrative"}}},
+		})},
+		{"an action group that calls 11 webhooks", docReceivers, "", tokenRecipients, with(told, in{"webhookReceivers": hooks(11)})},
+		{"an action group with an address of 65 characters", docReceivers, "", tokenRecipients, with(told, in{
+			"emailReceivers": []any{in{"name": "mail", "emailAddress": letters(50) + "@gridos.example"}},
+		})},
 
 		{"a role assignment whose name is no GUID", "Azure/Azure-Landing-Zones#3419", "InvalidRoleAssignmentId", tokenRole, with(assignment, in{"roleAssignmentName": "pull"})},
 		{"a role assignment whose principal is no GUID", "Azure/azure-powershell#16627", "InvalidPrincipalId", tokenRole, with(assignment, in{"principalId": "User"})},

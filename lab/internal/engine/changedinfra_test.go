@@ -44,9 +44,11 @@ func liveInfra(t *testing.T, environment string, values, later map[string]any) *
 	return l
 }
 
-// devValues are dev's values, with storage that can shrink, and a sender that can be removed.
+// devValues are dev's values, with storage that can shrink, a sender that can be removed, and alerts.
 func devValues() map[string]any {
-	return map[string]any{"postgresStorageGb": 64, "ingestSenders": []string{"north", "south"}}
+	return map[string]any{
+		"postgresStorageGb": 64, "ingestSenders": []string{"north", "south"}, "alertEmails": []string{"oncall@gridos.example"},
+	}
 }
 
 // prodValues are prod's values, with an operators' network and an administrator, and without the
@@ -175,6 +177,9 @@ func devAttempts() []attempt {
 		{key: "firewallRequestsPerMinute", to: 100},
 		{key: "logRetentionDays", to: 60},
 		{key: "logDailyCapGb", to: 4},
+		{key: "alertEmails", when: "another, or one more", to: []string{"others@gridos.example", "oncall@gridos.example"}},
+		{key: "alertEmails", when: "none", to: []string{}},
+		{key: "alertWebhook", to: secret("https://hooks.gridos.example/alerts")},
 		{key: "policyWaivers", when: "another reason", to: []any{httpsOnly("another reason than before"), public("dev-registry-registry")}},
 		{
 			key: "policyWaivers", when: "one that permits nothing", says: "remove the waiver",

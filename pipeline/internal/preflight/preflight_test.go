@@ -52,7 +52,7 @@ func needs(t testing.TB, overrides map[string]string) preflight.Needs {
 		"userPoolVmSize": "Standard_D8ds_v5", "userPoolMin": "3", "userPoolMax": "10",
 		"postgresVersion": "16", "postgresSkuTier": "GeneralPurpose", "postgresSkuName": "Standard_D4ds_v5", "postgresStorageGb": "256",
 		"postgresHighAvailability": "ZoneRedundant", "postgresGeoBackup": "true",
-		"gatewayCertificate": "https://gridos-platform-kv.vault.azure.net/secrets/prod-gridos-tls",
+		"gatewayCertificate": "https://gridos-platform-kv.vault.azure.net/secrets/prod-gridos-tls", "alertEmails": `["oncall@gridos.example"]`,
 	}
 	maps.Copy(values, overrides)
 	given := map[string]string{}

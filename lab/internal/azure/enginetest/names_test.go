@@ -93,3 +93,21 @@ func TestEngine_Names_Identity(t *testing.T) {
 		says: []string{"'id' is invalid", "use 3 to 128 letters, digits, hyphens and underscores"},
 	})
 }
+
+func TestEngine_Names_Alert(t *testing.T) {
+	t.Parallel()
+	w := watching()
+	w.metric.RuleName = pulumi.String("vault: fails")
+	previewRefuses(t, w.added(), "metric", mistake{
+		code: invalidName, property: "ruleName", says: []string{"'vault: fails' is invalid", "use 1 to 260 characters, none of * # & + : < >"},
+	})
+}
+
+func TestEngine_Names_ActionGroup(t *testing.T) {
+	t.Parallel()
+	w := watching()
+	w.recipients.ActionGroupName = pulumi.String("on call.")
+	previewRefuses(t, w.added(), "recipients", mistake{
+		code: invalidName, property: "actionGroupName", says: []string{"'on call.' is invalid", "no space or period last"},
+	})
+}

@@ -117,6 +117,13 @@ var later = map[string]map[string][]any{
 	"Microsoft.DBforPostgreSQL/flexibleServers": {"version": {"18", "17"}},
 }
 
+// eased are properties that a later version of Azure's API than the package's does not require, by
+// the id of a type.
+var eased = map[string][]string{
+	// Specification insights 2020-10-01, AlertRuleAnyOfOrLeafCondition: a condition may have anyOf instead.
+	"Microsoft.Insights/activityLogAlerts": {"condition.allOf.field", "condition.allOf.equals"},
+}
+
 // Of returns the facts about an ARM type, or nil if azure.json does not have it.
 func Of(kind string) *Type { return all()[strings.ToLower(kind)] }
 
@@ -179,6 +186,11 @@ func parse(text []byte) (map[string]*Type, error) {
 		for path, values := range properties {
 			facts := types[strings.ToLower(kind)].At(path)
 			facts.Enum = append(values, facts.Enum...)
+		}
+	}
+	for kind, paths := range eased {
+		for _, path := range paths {
+			types[strings.ToLower(kind)].At(path).Required = false
 		}
 	}
 	return types, nil

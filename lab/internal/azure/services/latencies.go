@@ -54,6 +54,10 @@ var latencies = map[string]durations{
 
 	"Microsoft.OperationalInsights/workspaces": {minutes(0.5), minutes(0.2)},
 	"Microsoft.Insights/diagnosticSettings":    {minutes(0.1), minutes(0.1)},
+
+	typeActionGroup:      {minutes(0.1), minutes(0.1)},
+	typeMetricAlert:      {minutes(0.1), minutes(0.1)},
+	typeActivityLogAlert: {minutes(0.1), minutes(0.1)},
 }
 
 // variant is a kind of resource for which Azure takes longer or shorter than its type says.

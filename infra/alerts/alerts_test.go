@@ -1,0 +1,264 @@
+package alerts_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gridos/sharedinfra/infra/program"
+	"github.com/gridos/sharedinfra/internal/config"
+	"github.com/gridos/sharedinfra/internal/mocks"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/stacks"
+)
+
+const (
+	group    = "azure-native:insights/v20230101:ActionGroup"
+	metric   = "azure-native:insights/v20180301:MetricAlert"
+	activity = "azure-native:insights/v20201001:ActivityLogAlert"
+)
+
+// run runs the program against mocks.
+func run(environment string, overrides map[string]string, secrets ...string) (*mocks.Recorded, error) {
+	values := map[string]string{"rolePropagation": "0s"} // the SDK's mocks know no hooks, and the wait is in a hook
+	maps.Copy(values, overrides)
+	return mocks.Run{
+		Project: stacks.Infra, Root: "../..", Stack: environment, Config: values, Secrets: secrets,
+		Functions: map[string]map[string]any{
+			"azure-native:authorization:getClientConfig": {"objectId": "o", "tenantId": "t", "subscriptionId": "s"},
+		},
+		Preview: true,
+	}.Do(program.Program)
+}
+
+// all returns the alerts that an environment registers.
+func all(r *mocks.Recorded) []mocks.Resource {
+	return slices.Concat(r.OfType(metric), r.OfType(activity))
+}
+
+// nameOf is the name of an alert in Azure.
+func nameOf(alert mocks.Resource) string {
+	for _, key := range []resource.PropertyKey{"ruleName", "activityLogAlertName"} {
+		if name := alert.Inputs[key]; name.IsString() {
+			return name.StringValue()
+		}
+	}
+	return ""
+}
+
+func at(m map[string]any, path ...string) any {
+	var value any = m
+	for _, key := range path {
+		object, _ := value.(map[string]any)
+		value = object[key]
+	}
+	return value
+}
+
+// An alert without a recipient is of no use, and costs money: an environment has all or none.
+func TestUnit_ThereAreAlertsWhereThereIsARecipient(t *testing.T) {
+	t.Parallel()
+	for _, environment := range []string{"dev", "test"} {
+		recorded, err := run(environment, nil)
+		require.NoError(t, err)
+		assert.Empty(t, slices.Concat(recorded.OfType(group), all(recorded)), environment)
+	}
+	for name, overrides := range map[string]map[string]string{
+		"mail":    {"alertEmails": `["oncall@gridos.example"]`},
+		"webhook": {"alertWebhook": "https://hooks.gridos.example/alerts?token=t"},
+	} {
+		recorded, err := run("dev", overrides, "alertWebhook")
+		require.NoError(t, err, name)
+		assert.Len(t, recorded.OfType(group), 1, name)
+		assert.Greater(t, len(all(recorded)), 10, name)
+	}
+}
+
+// Azure accepts an alert that is off, or that has no recipient.
+func TestUnit_EveryAlertIsOnAndTellsTheRecipients(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", map[string]string{"alertEmails": `["a@gridos.example", "b@gridos.example"]`})
+	require.NoError(t, err)
+	recipients := recorded.OfType(group)[0]
+	in := recipients.Inputs.Mappable()
+	assert.Equal(t, true, in["enabled"])
+	assert.LessOrEqual(t, len(in["groupShortName"].(string)), 12) //nolint:forcetypeassert // the test ends there
+	var addresses []any
+	for _, receiver := range in["emailReceivers"].([]any) { //nolint:forcetypeassert // the test ends there
+		addresses = append(addresses, at(receiver.(map[string]any), "emailAddress")) //nolint:forcetypeassert // the test ends there
+	}
+	assert.Equal(t, []any{"a@gridos.example", "b@gridos.example"}, addresses)
+	names := map[string]bool{}
+	for _, alert := range all(recorded) {
+		in := alert.Inputs.Mappable()
+		assert.Equal(t, true, in["enabled"], alert.Name)
+		assert.Equal(t, "Global", in["location"], alert.Name)
+		assert.Contains(t, fmt.Sprint(in["actions"]), recipients.Name, alert.Name)
+		assert.Len(t, in["scopes"], 1, alert.Name)
+		assert.False(t, names[nameOf(alert)], "two alerts have the name of %s", alert.Name)
+		names[nameOf(alert)] = true
+	}
+}
+
+func TestUnit_TheWebhookIsSecret(t *testing.T) {
+	t.Parallel()
+	const address = "https://hooks.gridos.example/alerts?token=t"
+	recorded, err := run("test", map[string]string{"alertWebhook": address}, "alertWebhook")
+	require.NoError(t, err)
+	for _, r := range recorded.Resources {
+		if r.Type != group {
+			assert.NotContains(t, fmt.Sprint(r.Inputs), "token=t", r.Name)
+			continue
+		}
+		receiver := r.Inputs["webhookReceivers"].ArrayValue()[0].ObjectValue()
+		require.True(t, receiver["serviceUri"].IsSecret())
+		assert.Equal(t, resource.NewProperty(address), receiver["serviceUri"].SecretValue().Element)
+	}
+	_, err = run("test", map[string]string{"alertWebhook": address})
+	require.ErrorContains(t, err, "gridos-infra:alertWebhook: is in clear text")
+}
+
+func TestUnit_RecipientsThatReceiveNothingAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		stack, key, value, want string
+	}{
+		"no one in prod":  {"prod", "alertEmails", "[]", "is empty, and so is alertWebhook: no person would hear that prod is down"},
+		"no address":      {"dev", "alertEmails", `["oncall"]`, `"oncall" is not the address of a mailbox; write it like`},
+		"a name with it":  {"dev", "alertEmails", `["On call <oncall@gridos.example>"]`, "is not the address of a mailbox"},
+		"twice":           {"dev", "alertEmails", `["a@gridos.example", "A@gridos.example"]`, "A@gridos.example is listed twice"},
+		"65 characters":   {"dev", "alertEmails", mailbox(50), "has 65 characters, but an action group takes 64"},
+		"1,001 addresses": {"dev", "alertEmails", addresses(1001), "has 1001 addresses, but an action group takes 1000"},
+		"webhook by http": {"dev", "alertWebhook", "http://hooks.gridos.example/secret", "alertWebhook: is an address by plain HTTP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := run(test.stack, map[string]string{test.key: test.value}, "alertWebhook")
+			var mistakes *config.Error
+			require.ErrorAs(t, err, &mistakes)
+			require.Len(t, mistakes.Mistakes, 1, "%v", err)
+			require.ErrorContains(t, mistakes.Mistakes[0], test.want)
+			assert.NotContains(t, err.Error(), "/secret")
+		})
+	}
+	_, err := run("prod", map[string]string{"alertEmails": "[]", "alertWebhook": "https://hooks.gridos.example"}, "alertWebhook")
+	require.NoError(t, err, "one kind of recipient is enough")
+	_, err = run("dev", map[string]string{"alertEmails": mailbox(49)})
+	require.NoError(t, err)
+	_, err = run("dev", map[string]string{"alertEmails": addresses(1000)})
+	require.NoError(t, err)
+}
+
+// mailbox is an address with a name of n characters, as a stack's file has it.
+func mailbox(n int) string { return `["` + strings.Repeat("a", n) + `@gridos.example"]` }
+
+// addresses are n addresses, as a stack's file has them.
+func addresses(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(`"p%d@gridos.example"`, i)
+	}
+	return "[" + strings.Join(list, ",") + "]"
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
+	require.NoError(t, err)
+	return string(text)
+}
+
+// A person who is woken reads what it is, and where it says what to do.
+func TestUnit_EveryAlertLeadsToASectionOfTheManual(t *testing.T) {
+	t.Parallel()
+	_, section, found := strings.Cut(read(t, "OPERATIONS.md"), "\n## Alerts of Azure\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	var headings []string
+	for _, heading := range regexp.MustCompile(`(?m)^### (.+)$`).FindAllStringSubmatch(section, -1) {
+		headings = append(headings, strings.ReplaceAll(strings.ToLower(heading[1]), " ", "-"))
+	}
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	led := map[string]bool{}
+	for _, alert := range all(recorded) {
+		text, _ := alert.Inputs.Mappable()["description"].(string)
+		means, anchor, ours := strings.Cut(text, " What to do: https://github.com/gridos/sharedinfra/blob/main/docs/OPERATIONS.md#")
+		require.True(t, ours, "%s: %s", alert.Name, text)
+		assert.NotEmpty(t, means, alert.Name)
+		assert.Contains(t, headings, anchor, alert.Name)
+		led[anchor] = true
+	}
+	for _, heading := range headings {
+		assert.True(t, led[heading], "no alert leads to the section %s of OPERATIONS.md", heading)
+	}
+}
+
+// docs/metrics.md has each metric with its source. A row is what an alert asks for.
+func TestUnit_TheDocumentHasTheMetricsOfTheAlerts(t *testing.T) {
+	t.Parallel()
+	nouns := map[string]string{
+		"Microsoft.ContainerService/managedClusters": "AKS cluster", "Microsoft.DBforPostgreSQL/flexibleServers": "PostgreSQL server",
+		"Microsoft.Network/applicationGateways": "Application Gateway", "Microsoft.KeyVault/vaults": "key vault",
+	}
+	documented := map[string]bool{}
+	row := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]+) \\| (\\w+) \\| ([^|]+) \\| [^|]+ \\|$")
+	for _, row := range row.FindAllStringSubmatch(read(t, "metrics.md"), -1) {
+		documented[strings.Join(row[1:], ", ")] = true
+	}
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	asked := map[string]bool{}
+	for _, alert := range recorded.OfType(metric) {
+		criteria, _ := at(alert.Inputs.Mappable(), "criteria", "allOf").([]any)
+		require.Len(t, criteria, 1, alert.Name)
+		criterion, _ := criteria[0].(map[string]any)
+		dimension := "none"
+		if dimensions, _ := criterion["dimensions"].([]any); len(dimensions) > 0 {
+			one, _ := dimensions[0].(map[string]any)
+			dimension = fmt.Sprintf("`%s`", one["name"])
+		}
+		space := fmt.Sprint(criterion["metricNamespace"])
+		asked[fmt.Sprintf("%s, %s, %s, %s", criterion["metricName"], nouns[space], criterion["timeAggregation"], dimension)] = true
+		scopes, _ := alert.Inputs.Mappable()["scopes"].([]any)
+		assert.NotEmpty(t, scopes, alert.Name)
+	}
+	assert.Equal(t, asked, documented, "docs/metrics.md, the metrics of Azure")
+}
+
+// The figures of the pools are compared pool by pool: a full one is not hidden by an empty one.
+func TestUnit_EachPoolIsWatchedByItself(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", map[string]string{"systemPoolName": "system2"})
+	require.NoError(t, err)
+	watched := 0
+	for _, alert := range recorded.OfType(metric) {
+		if text := fmt.Sprint(alert.Inputs.Mappable()["criteria"]); strings.Contains(text, "nodepool") {
+			watched++
+			assert.Contains(t, text, "[system2 user]", alert.Name)
+		}
+	}
+	assert.Equal(t, 3, watched, "processors, memory, disks")
+}
+
+// How the alerts of an environment are named is how people find them among those of the others.
+func TestUnit_AlertsAreNamedAfterTheirEnvironment(t *testing.T) {
+	t.Parallel()
+	for _, environment := range naming.Environments() {
+		recorded, err := run(environment, map[string]string{"alertEmails": `["oncall@gridos.example"]`})
+		require.NoError(t, err)
+		assert.Equal(t, environment+"-gridos-alerts", recorded.OfType(group)[0].Inputs["actionGroupName"].StringValue())
+		for _, alert := range all(recorded) {
+			assert.Regexp(t, `^`+environment+`-gridos-[a-z0-9-]+$`, nameOf(alert))
+		}
+	}
+}
