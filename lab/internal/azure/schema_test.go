@@ -199,7 +199,6 @@ type mutant struct {
 // notRefused are the mutants that no Pulumi program can make, with the reason.
 var notRefused = map[string]string{
 	"location missing": "azure-native sends the location of the resource group, or the one it is configured with (pulumi-azure-native#66, #654)",
-	"name read-only":   "the input of this name is a part of the id",
 }
 
 // mutantsPlayed is how many of the mutants are played: the first ones that the types of the SDK can express.
