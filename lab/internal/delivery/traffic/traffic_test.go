@@ -166,8 +166,9 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	within(`sum(rate(gridos_http_requests_total[5s]))`, 390, 410)
 	within(`sum(rate(gridos_http_requests_total{pod="old-1",namespace="gridos",app_kubernetes_io_name="gridos"}[5s]))`, 175, 185)
 	within(`sum(rate(istio_requests_total{namespace="aks-istio-ingress",reporter="source"}[5s]))`, 390, 410)
-	const slow = `1 - sum(rate(istio_request_duration_milliseconds_bucket{destination_service="gridos-%s.gridos.svc.cluster.local",le="500"}[5s]))` +
-		` / sum(rate(istio_request_duration_milliseconds_count{destination_service="gridos-%[1]s.gridos.svc.cluster.local"}[5s]))`
+	const of = `{destination_service="gridos-%[1]s.gridos.svc.cluster.local"`
+	const slow = `1 - sum(rate(istio_request_duration_milliseconds_bucket` + of + `,le="500"}[5s]))` +
+		` / sum(rate(istio_request_duration_milliseconds_count` + of + `}[5s]))`
 	within(fmt.Sprintf(slow, "stable"), 0, .01)
 	within(fmt.Sprintf(slow, "canary"), .17, .27) // half take more than 0.3 s, and 5 of 100 more than 0.9 s
 	// Half of the requests are telemetry; of the canary's, which are 40 a second, a fifth fails.
