@@ -30,9 +30,10 @@ CHAOS_FLAGS ?=
 TEST_FLAGS ?=
 # How long each fuzz target runs, as go test takes it.
 FUZZTIME ?= 10s
-# The folders whose fuzz targets run, and the drills that are played; all of them if it is empty.
+# The folders whose fuzz targets run, the drills that are played and the alerts that are provoked; all of them if it is empty.
 FUZZ_IN ?= .
 DRILLS ?=
+ALERTS ?=
 # The region whose prices are asked for.
 REGION ?= francecentral
 # More flags for the mutants, such as --changed main or --json.
@@ -237,6 +238,10 @@ drills: ## Lose the cluster, the states, Argo CD and the key vault, one after th
 .PHONY: restore-rehearsal
 restore-rehearsal: ## Lose a real PostgreSQL server between two writes of the service, and restore it to that moment: seconds
 	$(IN_SRC) go run ./restore
+
+.PHONY: alerts
+alerts: ## Make each alert fire by its cause, and end without it: half an hour
+	go run ./lab/proofs alerts $(ALERTS)
 
 # Here a test that lacks a program fails instead of being skipped: a test that did not run must not look as if it had passed.
 .PHONY: faults

@@ -27,8 +27,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
+	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/scenario"
+	"github.com/gridos/sharedinfra/lab/proofs/alert"
 )
 
 // user is a person with a checkout and the lab's command.
@@ -153,6 +155,7 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 		assert.Equal(t, len(all), events["result"])
 	})
 	t.Run("Prometheus has the metrics that alerts and dashboards use, and evaluates every rule", func(t *testing.T) { isMonitored(t, u) })
+	t.Run("alerts fire by their causes, and end without them", func(t *testing.T) { alertsFire(t, s) })
 	t.Run("nothing that happened is a change for Pulumi", func(t *testing.T) { u.succeeds(t, "up", "--expect-no-changes") })
 	t.Run("no secret is in clear text", func(t *testing.T) { noSecretInClearText(t, u, s) })
 	t.Run("status and env tell where everything is", func(t *testing.T) {
@@ -221,6 +224,28 @@ func isMonitored(t *testing.T, u user) {
 		}
 	}
 	assert.Greater(t, rules, 20)
+}
+
+// alertsFire plays a sample of `make alerts`: one alert about a program that hangs, and one about
+// Argo CD.
+func alertsFire(t *testing.T, s site.Site) {
+	t.Helper()
+	sample := []string{"TargetIsDown", "SyncStatusUnknown"}
+	var output bytes.Buffer
+	display := progress.New(&output)
+	raised, err := alert.Play(t.Context(), s, display, slices.DeleteFunc(scenario.Provocations(), func(p scenario.Provocation) bool {
+		return !slices.Contains(sample, p.Alerts[0])
+	}))
+	display.Stop()
+	t.Log(output.String())
+	require.NoError(t, err)
+	require.Len(t, raised, len(sample))
+	for _, r := range raised {
+		if assert.NotNil(t, r.Fired, r.Alert) && assert.NotNil(t, r.Cleared, r.Alert) {
+			assert.Greater(t, *r.Fired, 5., "%s fired before it had lasted", r.Alert)
+			assert.Positive(t, *r.Cleared, r.Alert)
+		}
+	}
 }
 
 // noSecretInClearText looks for the secret outputs of the stacks in all files that the lab wrote,

@@ -1,5 +1,5 @@
 // Command proofs breaks labs on purpose, each in a copy of the checkout, and checks that the
-// documented recovery makes them whole again.
+// documented recovery makes them whole again, and that alerts tell of it.
 package main
 
 import (
@@ -50,11 +50,12 @@ func newCommand() *cobra.Command {
 Exit codes: 0 done, 1 failed, 2 a mistake in the command line, 130 interrupted. (go run makes 1 of them all; where the code
 matters, build it with go build -o bin/proofs ./lab/proofs.)`,
 		Example: `  go run ./lab/proofs chaos --rounds 10     kill something, ten times
-  go run ./lab/proofs drills state-lost     lose the states, and get them back`,
+  go run ./lab/proofs drills state-lost     lose the states, and get them back
+  go run ./lab/proofs alerts TargetIsDown   make an alert fire, and end`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	site.AddFlag(root)
-	root.AddCommand(chaosCommand(), drillsCommand())
+	root.AddCommand(chaosCommand(), drillsCommand(), alertsCommand())
 	return root
 }

@@ -66,6 +66,8 @@ type Delivery struct {
 	Gateway string
 	// Targets is a URL at which Prometheus discovers the application's pods, by HTTP service discovery.
 	Targets string
+	// ExternalSecrets is the address, host:port, at which External Secrets serves its metrics.
+	ExternalSecrets string
 	// Note takes a line about each component that ended by itself and will be restarted. Several
 	// goroutines may call it.
 	Note func(line string)

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -90,12 +91,26 @@ func TestCluster_PrometheusTakesItsConfigurationAndTheRules(t *testing.T) {
 	require.NoError(t, err)
 	ports, err := newPorts()
 	require.NoError(t, err)
-	d := &Delivery{Dir: t.TempDir(), Targets: "http://127.0.0.1:1/targets", ports: ports}
-	file, err := d.prometheusFiles()
-	require.NoError(t, err)
-	output, err := exec.CommandContext(t.Context(), promtool, "check", "config", file).CombinedOutput()
-	require.NoError(t, err, "%s", output)
-	assert.Regexp(t, `SUCCESS: [0-9]{2} rules found`, string(output))
+	d := &Delivery{Dir: t.TempDir(), Targets: "http://127.0.0.1:1/targets", ExternalSecrets: "127.0.0.1:1", ports: ports}
+	others := Rules{Interval: "1s", Groups: []RuleGroup{{Name: "other", Rules: []Rule{{Alert: "Other", Expr: "up == 0", For: "5s"}}}}}
+	for _, one := range []struct {
+		rules Rules
+		found string
+	}{
+		{Rules{}, `SUCCESS: [0-9]{2} rules found`},
+		{others, `SUCCESS: 1 rules found`},
+		{Rules{}, `SUCCESS: [0-9]{2} rules found`},
+	} {
+		file, err := d.prometheusFiles(one.rules)
+		require.NoError(t, err)
+		output, err := exec.CommandContext(t.Context(), promtool, "check", "config", file).CombinedOutput()
+		require.NoError(t, err, "%s", output)
+		assert.Regexp(t, one.found, string(output))
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Contains(t, string(text), "evaluation_interval: "+cmp.Or(one.rules.Interval, "1m"))
+	}
+	require.ErrorContains(t, d.SetRules(others), "prometheus-server does not run")
 }
 
 func TestUnit_EachKubeconfigIsForItsNamespaceAndForNobodyElse(t *testing.T) {

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -33,32 +35,67 @@ const (
 // dashboards: no query about them has a short window.
 const componentInterval = 5 * time.Second
 
-// target is a program of the lab that serves metrics at a port. Its labels are those that the
+// Rules are rules for Prometheus to evaluate instead of those in Git. Without groups they are those
+// in Git.
+type Rules struct {
+	Groups []RuleGroup `json:"groups"`
+	// Interval is how often they are evaluated, as Prometheus writes it; by default once a minute.
+	Interval string `json:"interval"`
+}
+
+// RuleGroup is a group of a rule file of Prometheus.
+type RuleGroup struct {
+	Name  string `json:"name"`
+	Rules []Rule `json:"rules"`
+}
+
+// Rule is a rule that alerts, or one that records.
+type Rule struct {
+	Alert       string            `json:"alert,omitempty"`
+	Record      string            `json:"record,omitempty"`
+	Expr        string            `json:"expr"`
+	For         string            `json:"for,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// target is a program of the lab that serves metrics at an address. Its labels are those that the
 // chart's job kubernetes-pods gives the series of its pod.
-func target(namespace, name string, port int) map[string]any {
+func target(namespace, name, address string) map[string]any {
 	return map[string]any{
-		"targets": []string{process.HostPort(port)},
+		"targets": []string{address},
 		"labels":  map[string]string{"job": podsJob, "namespace": namespace, "pod": name, "app_kubernetes_io_name": name},
 	}
 }
 
 const podsJob = "kubernetes-pods"
 
-// prometheusFiles writes what Prometheus reads, and returns the path of its configuration. It has
-// the catalogue's rules. It scrapes the application's pods, and the components, under the same job
-// name and with the same labels as the catalogue's Prometheus.
-func (d *Delivery) prometheusFiles() (string, error) {
-	groups, err := monitoring.Groups()
-	if err != nil {
-		return "", err
+// evaluationInterval is how often the chart's Prometheus evaluates rules (chart prometheus 29.27.0,
+// values.yaml).
+const evaluationInterval = "1m"
+
+// prometheusFiles writes what Prometheus reads, and returns the path of its configuration. It
+// scrapes the application's pods, and the components, under the same job name and with the same
+// labels as the catalogue's Prometheus.
+func (d *Delivery) prometheusFiles(rules Rules) (string, error) {
+	var groups any = rules.Groups
+	if len(rules.Groups) == 0 {
+		inGit, err := monitoring.Groups()
+		if err != nil {
+			return "", err
+		}
+		groups = inGit
 	}
-	rules := filepath.Join(d.Dir, "alerting_rules.yaml")
+	rulesFile := filepath.Join(d.Dir, "alerting_rules.yaml")
 	file := filepath.Join(d.Dir, "prometheus.yaml")
 	for path, content := range map[string]any{
-		rules: map[string]any{"groups": groups},
+		rulesFile: map[string]any{"groups": groups},
 		file: map[string]any{
-			"global":     map[string]any{"scrape_interval": scrapeInterval.String(), "scrape_timeout": scrapeInterval.String()},
-			"rule_files": []string{rules},
+			"global": map[string]any{
+				"scrape_interval": scrapeInterval.String(), "scrape_timeout": scrapeInterval.String(),
+				"evaluation_interval": cmp.Or(rules.Interval, evaluationInterval),
+			},
+			"rule_files": []string{rulesFile},
 			"scrape_configs": []any{
 				map[string]any{
 					"job_name":        podsJob,
@@ -67,10 +104,11 @@ func (d *Delivery) prometheusFiles() (string, error) {
 				map[string]any{
 					"job_name": "components", "scrape_interval": componentInterval.String(),
 					"static_configs": []any{
-						target(naming.NamespaceArgoCD, ApplicationController, d.ports.controllerMetrics),
-						target(naming.NamespaceArgoCD, RepoServer, d.ports.repoServerMetrics),
-						target(naming.NamespaceArgoCD, Server, d.ports.serverMetrics),
-						target(naming.NamespaceArgoRollouts, Rollouts, d.ports.rolloutsMetrics),
+						target(naming.NamespaceArgoCD, ApplicationController, process.HostPort(d.ports.controllerMetrics)),
+						target(naming.NamespaceArgoCD, RepoServer, process.HostPort(d.ports.repoServerMetrics)),
+						target(naming.NamespaceArgoCD, Server, process.HostPort(d.ports.serverMetrics)),
+						target(naming.NamespaceArgoRollouts, Rollouts, process.HostPort(d.ports.rolloutsMetrics)),
+						target(naming.NamespaceExternalSecrets, naming.NamespaceExternalSecrets, d.ExternalSecrets),
 					},
 				},
 				map[string]any{
@@ -92,7 +130,7 @@ func (d *Delivery) prometheusFiles() (string, error) {
 }
 
 func (d *Delivery) prometheus() (*process.Process, error) {
-	file, err := d.prometheusFiles()
+	file, err := d.prometheusFiles(Rules{})
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +147,22 @@ func (d *Delivery) prometheus() (*process.Process, error) {
 		},
 		Ready: d.PrometheusURL() + "/-/ready",
 	}, nil
+}
+
+// SetRules makes Prometheus read other rules, and go on with its data. It does not wait for that. A
+// signal is used because the HTTP endpoint would let every user of the machine stop Prometheus.
+func (d *Delivery) SetRules(rules Rules) error {
+	prometheus := d.components[Prometheus]
+	if prometheus == nil || prometheus.PID() == 0 {
+		return fmt.Errorf("%s does not run; try again when it does", Prometheus)
+	}
+	if _, err := d.prometheusFiles(rules); err != nil {
+		return err
+	}
+	if err := syscall.Kill(prometheus.PID(), syscall.SIGHUP); err != nil {
+		return fmt.Errorf("make %s read its rules again: %w", Prometheus, err)
+	}
+	return nil
 }
 
 // forwardProxy is a proxy for HTTP_PROXY that sends requests for each given host to a URL.

@@ -57,6 +57,7 @@ type Stage struct {
 	keep     bool
 	releases int
 	last     *promotion // nil if there is none that can be undone
+	rules    delivery.Rules
 }
 
 // promotion is a release that was promoted.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -72,8 +73,8 @@ type SecretReader func(ctx context.Context, request SecretRequest) (value string
 // Secret, with the values that find returns for the names in the key vault, and a condition Ready.
 // It is strict: an ExternalSecret that asks for more than it can do, such as a template, fails with
 // an event that says so. The same happens if the ClusterSecretStore is missing or closed to the
-// namespace.
-func ExternalSecrets(ctx context.Context, cluster *kube.Clients, find SecretReader) error {
+// namespace. It counts what it does in metrics.
+func ExternalSecrets(ctx context.Context, cluster *kube.Clients, find SecretReader, metrics prometheus.Registerer) error {
 	// If the kind does not exist, an informer would wait for ever.
 	_, err := cluster.Objects.Resource(externalSecretKind).List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil {
@@ -86,7 +87,14 @@ func ExternalSecrets(ctx context.Context, cluster *kube.Clients, find SecretRead
 	s := &secrets{
 		cluster: cluster, find: find, wanted: watched.Lister(), queue: workqueue.NewTypedRateLimitingQueue(limiter),
 		told: map[types.UID]string{},
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: callsMetric, Help: "Times that an ExternalSecret was looked at.",
+		}, []string{"name", "namespace"}),
+		conditions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: conditionMetric, Help: "The condition of an ExternalSecret.",
+		}, []string{"name", "namespace", "condition", "status"}),
 	}
+	metrics.MustRegister(s.calls, s.conditions)
 	if err := s.watch(ctx, watched.Informer()); err != nil {
 		return err
 	}
@@ -120,7 +128,17 @@ type secrets struct {
 	queue   workqueue.TypedRateLimitingInterface[cache.ObjectName]
 	// told has the last event about each refused ExternalSecret.
 	told map[types.UID]string
+	// calls and conditions are metrics.
+	calls      *prometheus.CounterVec
+	conditions *prometheus.GaugeVec
 }
+
+// The metrics and their labels are those of External Secrets 0.20, pkg/controllers/externalsecret/
+// esmetrics/esmetrics.go.
+const (
+	callsMetric     = "externalsecret_sync_calls_total"
+	conditionMetric = "externalsecret_status_condition"
+)
 
 func (s *secrets) watch(ctx context.Context, informer cache.SharedIndexInformer) error {
 	enqueue := func(object any) {
@@ -161,6 +179,7 @@ func (s *secrets) next(ctx context.Context) bool {
 		return false
 	}
 	defer s.queue.Done(name)
+	defer s.calls.WithLabelValues(name.Name, name.Namespace).Inc()
 	again, err := s.reconcile(ctx, name)
 	var refused *refusal
 	switch {
@@ -213,6 +232,7 @@ type externalSecretSpec struct {
 func (s *secrets) reconcile(ctx context.Context, name cache.ObjectName) (time.Duration, error) {
 	found, err := s.wanted.ByNamespace(name.Namespace).Get(name.Name)
 	if apierrors.IsNotFound(err) {
+		s.conditions.DeletePartialMatch(prometheus.Labels{"name": name.Name, "namespace": name.Namespace})
 		return 0, nil // the garbage collector deletes its Secret
 	}
 	if err != nil {
@@ -425,6 +445,13 @@ func (s *secrets) report(ctx context.Context, wanted *unstructured.Unstructured,
 	}
 	if refused != nil {
 		condition["status"], condition["reason"], condition["message"] = "False", reasonFailed, messageFailed
+	}
+	for _, status := range []string{"True", "False"} {
+		set := 0.
+		if status == condition["status"] {
+			set = 1
+		}
+		s.conditions.WithLabelValues(wanted.GetName(), wanted.GetNamespace(), "Ready", status).Set(set)
 	}
 	status, _, err := unstructured.NestedMap(wanted.Object, "status")
 	if err != nil {

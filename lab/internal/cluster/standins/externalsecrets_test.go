@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -103,7 +107,8 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 	keys := &vault{client: clients.Core, secrets: map[string]string{"gridos-db-password": "first"}}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- standins.ExternalSecrets(ctx, clients, keys.find) }()
+	metrics := prometheus.NewRegistry()
+	go func() { done <- standins.ExternalSecrets(ctx, clients, keys.find, metrics) }()
 
 	condition := func(status, reason string) {
 		t.Helper()
@@ -116,6 +121,13 @@ func TestCluster_AnExternalSecretGetsItsSecret(t *testing.T) {
 			ready, ok := conditions[0].(map[string]any)
 			require.True(c, ok)
 			assert.Equal(c, []any{"Ready", status, reason}, []any{ready["type"], ready["status"], ready["reason"]})
+			text := httptest.NewRecorder()
+			promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}).ServeHTTP(text, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+			const of = `{condition="Ready",name="gridos-secrets",namespace="gridos",status="`
+			assert.Contains(c, text.Body.String(), "externalsecret_status_condition"+of+status+`"} 1`)
+			opposite := map[string]string{"True": "False", "False": "True"}[status]
+			assert.Contains(c, text.Body.String(), "externalsecret_status_condition"+of+opposite+`"} 0`)
+			assert.Contains(c, text.Body.String(), `externalsecret_sync_calls_total{name="gridos-secrets",namespace="gridos"}`)
 		}, patience, often)
 	}
 	told := func(why string) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 )
 
@@ -64,6 +65,12 @@ func (c *Client) SetRate(ctx context.Context, perSecond float64) error {
 // SetAway makes a service answer only 503 Service Unavailable, until it is set back.
 func (c *Client) SetAway(ctx context.Context, service Service, away bool) error {
 	return c.do(ctx, http.MethodPut, "/away/"+url.PathEscape(string(service)), away, nil)
+}
+
+// SetRules makes Prometheus evaluate other rules than those in Git; without groups it has those in
+// Git again. It does not wait until Prometheus has read them.
+func (c *Client) SetRules(ctx context.Context, rules delivery.Rules) error {
+	return c.do(ctx, http.MethodPut, "/rules", rules, nil)
 }
 
 // Seen returns the results that users have seen so far.

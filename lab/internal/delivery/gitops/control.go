@@ -114,6 +114,18 @@ func (s *Server) handler() http.Handler {
 			return s.setAway(Service(r.PathValue("service")), away)
 		})
 	})
+	mux.HandleFunc("PUT /rules", func(w http.ResponseWriter, r *http.Request) {
+		s.take(w, r, func(decode func(any) error) error {
+			var rules delivery.Rules
+			if err := decode(&rules); err != nil {
+				return err
+			}
+			if s.running == nil {
+				return errNotReady
+			}
+			return s.running.delivery.SetRules(rules)
+		})
+	})
 	mux.HandleFunc("GET /traffic", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()

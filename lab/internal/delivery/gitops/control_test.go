@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 )
 
@@ -70,6 +71,7 @@ func TestUnit_GitAndTheRegistryAreThereBeforeTheClusterAndComeBackWhereTheyWere(
 	_, err = client.Seen(t.Context())
 	require.ErrorContains(t, err, "up --gitops")
 	require.ErrorContains(t, client.SetBehaviour(t.Context(), "dev-1", traffic.Good), "up --gitops")
+	require.ErrorContains(t, client.SetRules(t.Context(), delivery.Rules{}), "up --gitops")
 	stranger := &Client{entry: entry{URL: client.entry.URL, Token: "guessed"}, http: http.DefaultClient}
 	_, err = stranger.Status(t.Context())
 	require.ErrorContains(t, err, "token")

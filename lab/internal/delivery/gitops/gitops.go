@@ -6,12 +6,15 @@ package gitops
 import (
 	"context"
 	"errors"
+	"log"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +28,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/registry"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
+	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
 
@@ -35,9 +39,9 @@ import (
 // the real minutes.
 const Factor = 1. / 6
 
-// requestRate is the number of users' requests per second. A canary with a tenth of them has enough
+// RequestRate is the number of users' requests per second. A canary with a tenth of them has enough
 // for a verdict within a window.
-const requestRate = 100
+const RequestRate = 100
 
 // Options has the paths and the branch.
 type Options struct {
@@ -161,14 +165,21 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
-	users := &traffic.Traffic{Cluster: clients, Rate: requestRate, Backends: cluster.Backends}
+	users := &traffic.Traffic{Cluster: clients, Rate: RequestRate, Backends: cluster.Backends}
 	if err := users.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	defer func() { err = errors.Join(err, users.Stop()) }()
+	metrics := prometheus.NewRegistry()
+	listener, err := loopback.Listen(ctx, "the metrics of External Secrets", 0)
+	if err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	scraped := listener.Serve(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}), log.Default())
+	defer func() { err = errors.Join(err, scraped.Stop()) }()
 	controllers := &delivery.Delivery{
 		Dir: filepath.Join(s.options.Dir, "delivery"), Binaries: s.options.Binaries, Kubeconfig: cluster.Kubeconfig,
-		Targets: users.SDURL(), Gateway: users.GatewayURL(), Note: cluster.Note,
+		Targets: users.SDURL(), Gateway: users.GatewayURL(), ExternalSecrets: listener.Address(), Note: cluster.Note,
 	}
 	if err := controllers.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)
@@ -178,7 +189,7 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	defer s.begin(nil)
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return standins.ExternalSecrets(ctx, clients, cluster.Secret) })
+	group.Go(func() error { return standins.ExternalSecrets(ctx, clients, cluster.Secret, metrics) })
 	group.Go(func() error { return standins.PodMetrics(ctx, clients, naming.NamespaceGridOS, users.PerSecond) })
 	group.Go(func() error {
 		select {

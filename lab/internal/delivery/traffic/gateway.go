@@ -18,23 +18,37 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
 )
 
-// gateway has the counters of a pod of the mesh's gateway. The metric and its labels are Istio's
+// gateway has the counters of a pod of the mesh's gateway. The metrics and their labels are Istio's
 // ("Istio Standard Metrics", istio.io/latest/docs/reference/config/metrics), without the labels
 // that no query here uses.
 type gateway struct {
 	pod      *corev1.Pod
 	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
 	metrics  http.Handler
 }
 
+// gatewayBuckets are Envoy's default bounds, in milliseconds. That the add-on of AKS keeps them is
+// inferred `mesh-metrics`.
+var gatewayBuckets = []float64{
+	.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000,
+}
+
 func newGateway(pod *corev1.Pod) *gateway {
-	g := &gateway{pod: pod, requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "istio_requests_total", Help: "Requests by the Service that they were for and what was answered.",
-	}, []string{
+	labels := []string{
 		"reporter", "destination_service", "destination_service_name", "destination_service_namespace", "response_code", "response_flags",
-	})}
+	}
+	g := &gateway{
+		pod: pod,
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "istio_requests_total", Help: "Requests by the Service that they were for and what was answered.",
+		}, labels),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "istio_request_duration_milliseconds", Help: "Time until a request was answered.", Buckets: gatewayBuckets,
+		}, labels),
+	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(g.requests)
+	registry.MustRegister(g.requests, g.duration)
 	g.metrics = promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	return g
 }
@@ -43,17 +57,17 @@ func newGateway(pod *corev1.Pod) *gateway {
 // "Access logging", %RESPONSE_FLAGS%).
 const noPod = "UH"
 
-// count counts requests for a Service of the application that were answered with a code.
-func (g *gateway) count(service string, code int, requests uint64) {
-	if requests == 0 {
-		return // a series exists from the first request that it counts
-	}
+// count counts a request for a Service of the application that was answered with a code.
+func (g *gateway) count(service string, code int, seconds float64) {
 	flags := "-"
 	if code == http.StatusServiceUnavailable {
 		flags = noPod
 	}
-	g.requests.WithLabelValues("source", service+"."+naming.NamespaceGridOS+".svc.cluster.local", service, naming.NamespaceGridOS,
-		strconv.Itoa(code), flags).Add(float64(requests))
+	values := []string{
+		"source", service + "." + naming.NamespaceGridOS + ".svc.cluster.local", service, naming.NamespaceGridOS, strconv.Itoa(code), flags,
+	}
+	g.requests.WithLabelValues(values...).Inc()
+	g.duration.WithLabelValues(values...).Observe(1000 * seconds)
 }
 
 // lookAtGateways finds the gateway's pods that accept requests, in the order of their names.
@@ -116,11 +130,12 @@ func (t *Traffic) ask(path string, header http.Header) (service, version string,
 		object = nil // a route to a missing Service has no pods either
 	}
 	to := endpoints(object, slices.Collect(maps.Values(t.replicas)))
-	code = http.StatusServiceUnavailable
+	code, seconds := http.StatusServiceUnavailable, 0.
 	if len(to) > 0 {
 		r := to[rand.IntN(len(to))] //nolint:gosec // which pod answers is no secret
-		version, code = r.tag, r.serve(http.MethodGet, path, t.behaviour(r.tag))
+		version = r.tag
+		code, seconds = r.serve(http.MethodGet, path, t.behaviour(r.tag))
 	}
-	through.count(service, code, 1)
+	through.count(service, code, seconds)
 	return service, version, code
 }

@@ -358,22 +358,22 @@ func (t *Traffic) advance(passed time.Duration) error {
 // send sends requests for a Service at a rate per second, through one of the gateways. All gateways
 // take turns.
 func (t *Traffic) send(service string, perSecond float64, passed time.Duration, to []*replica, gateways []*gateway) {
-	count := func(int, uint64) {}
+	count := func(int, float64) {}
 	if len(gateways) > 0 { // without one none arrives
 		through := gateways[t.ticks%len(gateways)]
-		count = func(code int, requests uint64) { through.count(service, code, requests) }
+		count = func(code int, seconds float64) { through.count(service, code, seconds) }
 	}
 	if len(to) == 0 {
 		whole, rest := math.Modf(t.refused[service] + perSecond*passed.Seconds())
 		t.refused[service] = rest
-		count(http.StatusServiceUnavailable, uint64(whole))
+		for range uint64(whole) {
+			count(http.StatusServiceUnavailable, 0)
+		}
 	}
 	for _, r := range to {
 		each := perSecond / float64(len(to))
 		r.perSecond += each
-		answered, failed := r.answer(each*passed.Seconds(), t.behaviour(r.tag))
-		count(http.StatusOK, answered-failed)
-		count(http.StatusInternalServerError, failed)
+		answered, failed := r.answer(each*passed.Seconds(), t.behaviour(r.tag), count)
 		if answered > 0 {
 			revision := t.revision(r)
 			revision.Requests += answered

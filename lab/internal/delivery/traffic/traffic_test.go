@@ -56,6 +56,9 @@ func TestUnit_MetricsAreThoseOfTheService(t *testing.T) {
 	for _, part := range []string{`"` + requestsMetric + `"`, `"` + durationMetric + `"`, `{"method", "route", "code"}`, `{"method", "route"}`} {
 		assert.Contains(t, observe, part)
 	}
+	for _, part := range []string{`"` + samplesMetric + `"`, `{"result"}`, `a.samples.WithLabelValues("` + stored + `")`} {
+		assert.Contains(t, api, part)
+	}
 	for _, request := range mix {
 		assert.Contains(t, api, `"`+request.method+" "+request.route+`"`)
 	}
@@ -69,11 +72,16 @@ func TestUnit_AFewRequestsBehaveAsManyWould(t *testing.T) {
 	assert.Equal(t, "v7", r.tag)
 	behaviour := Behaviour{ErrorShare: .05, P50: 200 * time.Millisecond, P95: 400 * time.Millisecond}
 	var answered, failed uint64
+	codes := map[int]int{}
 	for range 300 {
-		a, f := r.answer(1./3, behaviour)
+		a, f := r.answer(1./3, behaviour, func(code int, seconds float64) {
+			codes[code]++
+			assert.Positive(t, seconds)
+		})
 		answered, failed = answered+a, failed+f
 	}
 	assert.Equal(t, []uint64{100, 5}, []uint64{answered, failed})
+	assert.Equal(t, map[int]int{http.StatusOK: 95, http.StatusInternalServerError: 5}, codes)
 	faster := map[string]float64{}
 	scraped := httptest.NewRecorder()
 	r.metrics.ServeHTTP(scraped, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
@@ -158,6 +166,13 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	within(`sum(rate(gridos_http_requests_total[5s]))`, 390, 410)
 	within(`sum(rate(gridos_http_requests_total{pod="old-1",namespace="gridos",app_kubernetes_io_name="gridos"}[5s]))`, 175, 185)
 	within(`sum(rate(istio_requests_total{namespace="aks-istio-ingress",reporter="source"}[5s]))`, 390, 410)
+	const of = `{destination_service="gridos-%[1]s.gridos.svc.cluster.local"`
+	const slow = `1 - sum(rate(istio_request_duration_milliseconds_bucket` + of + `,le="500"}[5s]))` +
+		` / sum(rate(istio_request_duration_milliseconds_count` + of + `}[5s]))`
+	within(fmt.Sprintf(slow, "stable"), 0, .01)
+	within(fmt.Sprintf(slow, "canary"), .17, .27) // half take more than 0.3 s, and 5 of 100 more than 0.9 s
+	// Half of the requests are telemetry; of the canary's, which are 40 a second, a fifth fails.
+	within(`sum(rate(gridos_samples_total{result="stored"}[5s]))`, 190, 200)
 	within(`count(up{job="kubernetes-pods",namespace="gridos"} == 1)`, 4, 4) // one is not ready, and is scraped all the same
 	within(`count(gridos_http_requests_total{pod="new-2"}) or vector(0)`, 0, 0)
 	assert.InDelta(t, 180, users.PerSecond("old-1"), 1e-9)
