@@ -248,7 +248,7 @@ func TestUnit_MistakesNameTheEntryAndAreReportedAllAtOnce(t *testing.T) {
 			_, err := Of("dev", []Entry{test.entry, {Name: "other"}, {Name: "twin", Path: "p"}, {Name: "twin", Path: "p"}}, defaults())
 			require.Error(t, err)
 			for _, want := range append(test.want, `"other": has neither path nor chart`, `"twin" is there twice`) {
-				assert.ErrorContains(t, err, want)
+				require.ErrorContains(t, err, want)
 			}
 			assert.Len(t, strings.Split(err.Error(), "\n"), len(test.want)+2)
 		})

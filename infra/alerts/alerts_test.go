@@ -91,10 +91,10 @@ func TestUnit_EveryAlertIsOnAndTellsTheRecipients(t *testing.T) {
 	recipients := recorded.OfType(group)[0]
 	in := recipients.Inputs.Mappable()
 	assert.Equal(t, true, in["enabled"])
-	assert.LessOrEqual(t, len(in["groupShortName"].(string)), 12) //nolint:forcetypeassert // the test ends there
+	assert.LessOrEqual(t, len(in["groupShortName"].(string)), 12)
 	var addresses []any
-	for _, receiver := range in["emailReceivers"].([]any) { //nolint:forcetypeassert // the test ends there
-		addresses = append(addresses, at(receiver.(map[string]any), "emailAddress")) //nolint:forcetypeassert // the test ends there
+	for _, receiver := range in["emailReceivers"].([]any) {
+		addresses = append(addresses, at(receiver.(map[string]any), "emailAddress"))
 	}
 	assert.Equal(t, []any{"a@gridos.example", "b@gridos.example"}, addresses)
 	names := map[string]bool{}

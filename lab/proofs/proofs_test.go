@@ -70,13 +70,13 @@ func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
 
 func TestUnit_MistakesHaveTheirExitCode(t *testing.T) {
 	for want, args := range map[string][]string{
-		"--rounds is 0; it must be 1 or more":                                        {"chaos", "--rounds", "0"},
-		"--parallel is 0; it must be 1 or more":                                      {"chaos", "--parallel", "0"},
-		"--round needs the --seed of the run that it was a round of":                 {"chaos", "--round", "3"},
-		`invalid argument "flood" for "proofs drills"; use some of argocd-deleted, `: {"drills", "flood"},
-		`invalid argument "Flood" for "proofs alerts"; use some of RequestsFail, `:   {"alerts", "Flood"},
-		`unknown command "disasters" for "proofs"`:                                   {"disasters"},
-		`there is no environment "staging"`:                                          {"drills", "-s", "staging"},
+		"--rounds is 0; it must be 1 or more":                                         {"chaos", "--rounds", "0"},
+		"--parallel is 0; it must be 1 or more":                                       {"chaos", "--parallel", "0"},
+		"--round needs the --seed of the run that it was a round of":                  {"chaos", "--round", "3"},
+		`invalid argument "flood" for "proofs drills"; use some of argocd-deleted, `:  {"drills", "flood"},
+		`invalid argument "Flood" for "proofs alerts"; use some of ReleaseIsPaused, `: {"alerts", "Flood"},
+		`unknown command "disasters" for "proofs"`:                                    {"disasters"},
+		`there is no environment "staging"`:                                           {"drills", "-s", "staging"},
 	} {
 		code, _, said := proofs(t, t.Context(), args...)
 		assert.Equal(t, cli.Mistake, code, args)

@@ -64,18 +64,27 @@ func Provocations() []Provocation {
 		{[]string{"ApplicationIsOutOfSync", "SyncIsStuck"}, hook, nil, endlessHook},
 		{[]string{"SyncStatusUnknown"}, "the Git host does not answer", nil, withoutGit},
 		{
-			[]string{"SecretIsNotRefreshed"}, "a commit that asks for a secret that the key vault does not have",
-			map[string]string{"name": "gridos-secrets"}, missingSecret,
+			[]string{"SecretIsNotRefreshed"},
+			"a commit that asks for a secret that the key vault does not have",
+			map[string]string{"name": "gridos-secrets"},
+			missingSecret,
 		},
 		{[]string{"TargetIsDown"}, "the process of Argo Rollouts is stopped (SIGSTOP)", nil, hangingProcess},
 		{
-			[]string{"NothingIsScraped"}, "the gateway's pods lose the annotation `prometheus.io/scrape`",
-			map[string]string{"istio": naming.IstioInternalIngress}, unscraped,
+			[]string{"NothingIsScraped"},
+			"the gateway's pods lose the annotation `prometheus.io/scrape`",
+			map[string]string{"istio": naming.IstioInternalIngress},
+			unscraped,
 		},
 		{[]string{"RuleFails"}, "a rule that finds two series where it may find one", nil, failingRule},
 		{[]string{"TelemetryIsLate"}, "the senders of telemetry send nothing", nil, silence},
 		{[]string{"RequestsFail", "RequestsFailSlowly"}, "the pods answer half of the requests with 500", nil, behaving(failing)},
-		{[]string{"RequestsAreSlow", "RequestsAreSlowOften"}, "the pods answer half of the requests after a second or more", nil, behaving(slow)},
+		{
+			[]string{"RequestsAreSlow", "RequestsAreSlowOften"},
+			"the pods answer half of the requests after a second or more",
+			nil,
+			behaving(slow),
+		},
 		{[]string{"ReleaseFailed", "ApplicationIsUnhealthy"}, "a release that answers half of the requests with 500", nil, failingRelease},
 	}
 }
@@ -439,9 +448,19 @@ func noRoom(_ context.Context, s *Stage) (cause, error) {
 // `argocd app terminate-op` does (argo-cd v3.2.11, server/application/application.go,
 // TerminateOperation).
 func endlessHook(_ context.Context, s *Stage) (cause, error) {
-	const job = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: gridos-endless\n  annotations:\n    argocd.argoproj.io/hook: PreSync\n" +
-		"spec:\n  suspend: true\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: endless\n        image: " +
-		imageName + "\n"
+	const job = `apiVersion: batch/v1
+kind: Job
+metadata:
+  name: gridos-endless
+  annotations: {argocd.argoproj.io/hook: PreSync}
+spec:
+  suspend: true
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: endless
+        image: ` + imageName + "\n"
 	c := s.committed("feat: a hook that does not end", func(context.Context) error {
 		if err := s.work.WriteFile(path.Join(s.overlay(), "endless.yaml"), []byte(job)); err != nil {
 			return err

@@ -30,8 +30,10 @@ var published = []measured{
 	{typeGateway, "BackendSettingsPool", "AvgRequestCountPerHealthyHost FailedRequests HealthyHostCount TotalRequests UnhealthyHostCount"},
 	{typeGateway, "HttpStatusGroup", "ResponseStatus"},
 	{typeGateway, "BackendServer BackendPool BackendHttpSetting HttpStatusGroup", "BackendResponseStatus"},
-	{typeGateway, "Listener BackendServer BackendPool BackendHttpSetting",
-		"BackendConnectTime BackendFirstByteResponseTime BackendLastByteResponseTime"},
+	{
+		typeGateway, "Listener BackendServer BackendPool BackendHttpSetting",
+		"BackendConnectTime BackendFirstByteResponseTime BackendLastByteResponseTime",
+	},
 	{typeGateway, "Action Category Mode CountryCode PolicyName PolicyScope", "AzwafBotProtection"},
 	{typeGateway, "Action PolicyName Rule PolicyScope", "AzWAFCaptchaChallengeRequestCount AzWAFJSChallengeRequestCount"},
 	{typeGateway, "Action CustomRuleID Mode CountryCode PolicyName PolicyScope", "AzwafCustomRule"},
