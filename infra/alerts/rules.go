@@ -70,7 +70,8 @@ func rules(args Args) []rule {
 			metric: "storage_percent", aggregation: "Average", operator: "GreaterThan", threshold: 85,
 		},
 		{
-			name: "database-refuses-connections", means: "The database server has refused more than twenty connections in a quarter of an hour.",
+			name:    "database-refuses-connections",
+			means:   "The database server has refused more than twenty connections in a quarter of an hour.",
 			urgency: ticket, of: database, id: args.DatabaseID,
 			metric: "connections_failed", aggregation: "Total", operator: "GreaterThan", threshold: 20,
 		},
@@ -187,7 +188,8 @@ func events(args Args) []event {
 			field: "properties.currentHealthStatus", values: []string{"Unavailable", "Degraded"},
 		},
 		{
-			name: "azure-has-an-incident", means: "Azure has an incident, or asks for a change, in a service and a region of the subscription.",
+			name:  "azure-has-an-incident",
+			means: "Azure has an incident, or asks for a change, in a service and a region of the subscription.",
 			scope: pulumi.String("/subscriptions/" + args.SubscriptionID), category: "ServiceHealth",
 			field: "properties.incidentType", values: []string{"Incident", "ActionRequired"},
 		},

@@ -27,8 +27,8 @@ func alertsCommand() *cobra.Command {
 	}
 	cmd := cli.WithJSON(&cobra.Command{
 		Use: "alerts [ALERT...]", Short: "Make each alert fire by its cause, and end without it",
-		Long: fmt.Sprintf(`Makes each alert of apps/monitoring/rules fire in a lab of its own that delivers from Git, in a copy of this checkout.
-It makes the cause, waits until Prometheus says that the alert fires, removes the cause, and waits until the alert has gone.
+		Long: fmt.Sprintf(`Makes each alert of apps/monitoring/rules fire in a lab of its own that delivers from Git, in a copy of the
+checkout. It makes the cause, waits until Prometheus says that the alert fires, removes the cause, and waits until the alert has gone.
 
 Prometheus evaluates the rules in Git with every wait ("for"), every window and the minute between evaluations divided by %d.
 Numbers in the rules are as they are. A second table has the alerts that the lab cannot provoke. There is no Alertmanager.
