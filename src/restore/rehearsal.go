@@ -215,7 +215,8 @@ func (r *rehearsal) send(ctx context.Context, value float64) error {
 func (r *rehearsal) expect(ctx context.Context, want ...float64) error {
 	// Each second is a bucket of its own, and each value was sent in another second.
 	answer, err := r.replica.Send(ctx, http.MethodGet, "/api/v1/substations/nord/points/u1/series?"+url.Values{
-		"from": {r.began.UTC().Format(time.RFC3339)}, "to": {time.Now().UTC().Add(time.Second).Format(time.RFC3339Nano)}, "buckets": {"2000"},
+		"from": {r.began.UTC().Format(time.RFC3339)}, "to": {time.Now().UTC().Add(time.Second).Format(time.RFC3339Nano)},
+		"buckets": {"2000"},
 	}.Encode(), nil)
 	if err != nil {
 		return err
