@@ -714,6 +714,9 @@ func withoutTool(t *testing.T, name string) {
 		}
 	}
 	t.Setenv(toolchain.EnvCache, other)
+	// An earlier lab of this process has put the folders of its tools on PATH.
+	path := slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool { return strings.HasPrefix(dir, cache) })
+	t.Setenv("PATH", strings.Join(path, string(filepath.ListSeparator)))
 }
 
 // Ctrl-C interrupts up at three moments (at one with -short) and down at one, while another
