@@ -48,9 +48,9 @@ func TestUnit_WhatIsToCostTimeIsSaidBefore(t *testing.T) {
 
 func TestUnit_EachBuildIsCountedOff(t *testing.T) {
 	p := &plan{processors: 2}
-	p.left = p.share(Tool{Name: ArgoCD}) + p.share(Tool{Name: ArgoRollouts}) + 4*time.Minute
+	p.left = p.share(Tool{Name: ArgoCD}) + p.share(Tool{Name: ArgoRollouts}) + 3*time.Minute
 	p.built(Tool{Name: ArgoRollouts})
-	assert.Equal(t, "; about 4 minutes left", p.built(Tool{Name: ArgoCD}))
+	assert.Equal(t, "; about 3 minutes left", p.built(Tool{Name: ArgoCD}))
 	assert.Empty(t, p.built(Tool{Name: KubeAPIServer}), "the last minute is not told")
 }
 
