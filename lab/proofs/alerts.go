@@ -15,7 +15,6 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/scenario"
-	"github.com/gridos/sharedinfra/lab/internal/world"
 	"github.com/gridos/sharedinfra/lab/proofs/alert"
 	"github.com/gridos/sharedinfra/lab/proofs/labcli"
 )
@@ -49,22 +48,8 @@ func playAlerts(cmd *cobra.Command, s site.Site, names []string) error {
 	provocations := slices.DeleteFunc(scenario.Provocations(), func(p scenario.Provocation) bool {
 		return len(names) > 0 && !slices.ContainsFunc(p.Alerts, func(name string) bool { return slices.Contains(names, name) })
 	})
-	display := progress.New(cmd.ErrOrStderr())
-	defer display.Stop()
-	binary, remove, err := buildLab(cmd.Context(), s, display)
-	if err != nil {
-		return err
-	}
-	defer remove()
-	return inCopy(cmd.Context(), s, display, world.DeliveryYes, func(copied site.Site) error {
-		lab := labcli.Lab{Binary: binary, Site: copied}
-		step := display.Start("lab up --gitops")
-		if _, err := lab.Run(cmd.Context(), "up", "--gitops"); err != nil {
-			step.Fail(err)
-			return err
-		}
-		step.Done("")
-		raised, err := alert.Play(cmd.Context(), copied, display, provocations)
+	return inDelivery(cmd, s, func(lab labcli.Lab, display *progress.Display) error {
+		raised, err := alert.Play(cmd.Context(), lab.Site, display, provocations)
 		display.Stop()
 		if asJSON {
 			return errors.Join(err, cli.PrintJSON(cmd.OutOrStdout(), map[string]any{

@@ -43,6 +43,19 @@ func playDrills(cmd *cobra.Command, s site.Site, names []string) error {
 	drills := slices.DeleteFunc(drill.All(), func(d drill.Drill) bool {
 		return len(names) > 0 && !slices.Contains(names, d.Name)
 	})
+	return inDelivery(cmd, s, func(lab labcli.Lab, display *progress.Display) error {
+		results, err := drill.Play(cmd.Context(), lab, drills, display)
+		display.Stop()
+		if asJSON {
+			return errors.Join(err, cli.PrintJSON(cmd.OutOrStdout(), results))
+		}
+		drillTable(cmd.OutOrStdout(), results)
+		return err
+	})
+}
+
+// inDelivery brings a lab up that delivers from Git, in a copy of the checkout, and plays there.
+func inDelivery(cmd *cobra.Command, s site.Site, play func(lab labcli.Lab, display *progress.Display) error) error {
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()
 	binary, remove, err := buildLab(cmd.Context(), s, display)
@@ -58,13 +71,7 @@ func playDrills(cmd *cobra.Command, s site.Site, names []string) error {
 			return err
 		}
 		step.Done("")
-		results, err := drill.Play(cmd.Context(), lab, drills, display)
-		display.Stop()
-		if asJSON {
-			return errors.Join(err, cli.PrintJSON(cmd.OutOrStdout(), results))
-		}
-		drillTable(cmd.OutOrStdout(), results)
-		return err
+		return play(lab, display)
 	})
 }
 

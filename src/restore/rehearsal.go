@@ -117,7 +117,11 @@ func (r *rehearsal) write(ctx context.Context, choose func(before, after time.Ti
 	}); err != nil {
 		return err
 	}
-	time.Sleep(time.Until(next) + time.Millisecond)
+	select { // the moment is a time, and no condition tells that it has passed
+	case <-time.After(time.Until(next) + time.Millisecond):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if err := r.do("second write", func() (string, error) {
 		if err := r.send(ctx, second); err != nil {
 			return "", err
