@@ -1,28 +1,19 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"path"
 	"strings"
-	"syscall"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	prometheusapi "github.com/prometheus/client_golang/api"
+	prometheusv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
-	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
-	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
-	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 )
 
 // Provocation makes the cause of alerts in the lab.
@@ -52,51 +43,6 @@ type Raised struct {
 	Cleared *float64 `json:"clearedSeconds,omitempty"`
 }
 
-// Provocations returns all of them, in the order in which they are made. The burn rates come late,
-// when the requests that failed while the lab started have left their windows, and a failed release
-// comes after them.
-func Provocations() []Provocation {
-	slow := traffic.Behaviour{P50: time.Second, P95: 3 * time.Second}
-	const hook = "a commit with a hook that does not end"
-	return []Provocation{
-		{[]string{"ReleaseIsPaused"}, "`kubectl argo rollouts pause`, and a release", nil, pausedByHand},
-		{[]string{"PodsAreMissing"}, "a pod is deleted, and a quota refuses another one", nil, noRoom},
-		{[]string{"ApplicationIsOutOfSync", "SyncIsStuck"}, hook, nil, endlessHook},
-		{[]string{"SyncStatusUnknown"}, "the Git host does not answer", nil, withoutGit},
-		{
-			[]string{"SecretIsNotRefreshed"},
-			"a commit that asks for a secret that the key vault does not have",
-			map[string]string{"name": "gridos-secrets"},
-			missingSecret,
-		},
-		{[]string{"TargetIsDown"}, "the process of Argo Rollouts is stopped (SIGSTOP)", nil, hangingProcess},
-		{
-			[]string{"NothingIsScraped"},
-			"the gateway's pods lose the annotation `prometheus.io/scrape`",
-			map[string]string{"istio": naming.IstioInternalIngress},
-			unscraped,
-		},
-		{[]string{"RuleFails"}, "a rule that finds two series where it may find one", nil, failingRule},
-		{[]string{"TelemetryIsLate"}, "the senders of telemetry send nothing", nil, silence},
-		{[]string{"RequestsFail", "RequestsFailSlowly"}, "the pods answer half of the requests with 500", nil, behaving(failing)},
-		{
-			[]string{"RequestsAreSlow", "RequestsAreSlowOften"},
-			"the pods answer half of the requests after a second or more",
-			nil,
-			behaving(slow),
-		},
-		{[]string{"ReleaseFailed", "ApplicationIsUnhealthy"}, "a release that answers half of the requests with 500", nil, failingRelease},
-	}
-}
-
-// NotProvoked returns the alerts that the lab cannot provoke, each with the reason.
-func NotProvoked() map[string]string {
-	return map[string]string{
-		"DatabaseConnectionsRunOut": "the lab's pods are simulated, and have no connections to a database",
-		"SecretStoreIsNotReady":     "the lab's stand-in for External Secrets gives a ClusterSecretStore no condition",
-	}
-}
-
 const (
 	// provokeTimeout bounds each wait for alerts: the longest is for a burn rate to leave its window
 	// of six hours, which is six minutes with the factor 60.
@@ -116,30 +62,27 @@ func (s *Stage) UseRules(ctx context.Context, rules delivery.Rules) error {
 	if err != nil {
 		return err
 	}
+	prometheus, err := s.prometheus()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, rulesTimeout)
 	defer cancel()
 	what := fmt.Sprintf("Prometheus evaluates %d groups of rules with their waits", len(rules.Groups))
 	return eventually(ctx, what, func(ctx context.Context) (bool, error) {
-		var loaded struct {
-			Groups []struct {
-				Interval float64
-				Rules    []struct {
-					Name, Type string
-					Duration   float64
-				}
-			}
-		}
-		if err := s.askPrometheus(ctx, "/api/v1/rules", &loaded); err != nil {
-			return false, err
+		loaded, err := prometheus.Rules(ctx)
+		if err != nil {
+			return false, fmt.Errorf("ask Prometheus for its rules: %w", err)
 		}
 		alerts := 0
 		for _, group := range loaded.Groups {
 			for _, rule := range group.Rules {
-				if rule.Type != "alerting" {
+				alert, is := rule.(prometheusv1.AlertingRule)
+				if !is {
 					continue
 				}
-				seconds, known := wanted[rule.Name]
-				if !known || seconds != rule.Duration || group.Interval != wanted[""] {
+				seconds, known := wanted[alert.Name]
+				if !known || seconds != alert.Duration || group.Interval != wanted[""] {
 					return len(rules.Groups) == 0, nil // those in Git are checked by TheFlowKeepsItsPromises
 				}
 				alerts++
@@ -153,11 +96,8 @@ func (s *Stage) UseRules(ctx context.Context, rules delivery.Rules) error {
 func waitsOf(rules delivery.Rules) (map[string]float64, error) {
 	waits := map[string]float64{}
 	add := func(name, text string) error {
-		if text == "" {
-			text = "0s"
-		}
-		d, err := time.ParseDuration(text)
-		waits[name] = d.Seconds()
+		d, err := model.ParseDuration(cmp.Or(text, "0s"))
+		waits[name] = time.Duration(d).Seconds()
 		return err
 	}
 	err := add("", rules.Interval)
@@ -240,9 +180,9 @@ func since(began time.Time, at map[string]time.Time) map[string]*float64 {
 // listen asks Prometheus until all alerts of a provocation fire, or none is even pending. It returns
 // when each was first seen so.
 func (s *Stage) listen(ctx context.Context, p Provocation, wanted bool) (map[string]time.Time, error) {
-	verb, state := "has gone", ""
+	verb, state := "has gone", prometheusv1.AlertState("")
 	if wanted {
-		verb, state = "fires", "firing"
+		verb, state = "fires", prometheusv1.AlertStateFiring
 	}
 	s.options.Detail(fmt.Sprintf("waiting until %s %s", strings.Join(p.Alerts, " and "), verb))
 	ctx, cancel := context.WithTimeout(ctx, provokeTimeout)
@@ -273,281 +213,33 @@ func (s *Stage) listen(ctx context.Context, p Provocation, wanted bool) (map[str
 
 // states returns the states, pending or firing, of the alerts that have all of the given labels, by
 // their names.
-func (s *Stage) states(ctx context.Context, of map[string]string) (map[string]string, error) {
-	var present struct {
-		Alerts []struct {
-			State  string
-			Labels map[string]string
-		}
-	}
-	if err := s.askPrometheus(ctx, "/api/v1/alerts", &present); err != nil {
+func (s *Stage) states(ctx context.Context, of map[string]string) (map[string]prometheusv1.AlertState, error) {
+	prometheus, err := s.prometheus()
+	if err != nil {
 		return nil, err
 	}
-	states := map[string]string{}
+	present, err := prometheus.Alerts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask Prometheus for its alerts: %w", err)
+	}
+	states := map[string]prometheusv1.AlertState{}
 	for _, alert := range present.Alerts {
-		name, is := alert.Labels["alertname"], true
+		name, is := string(alert.Labels[model.AlertNameLabel]), true
 		for label, value := range of {
-			is = is && alert.Labels[label] == value
+			is = is && alert.Labels[model.LabelName(label)] == model.LabelValue(value)
 		}
-		if is && states[name] != "firing" {
+		if is && states[name] != prometheusv1.AlertStateFiring {
 			states[name] = alert.State
 		}
 	}
 	return states, nil
 }
 
-// askPrometheus reads the data of an answer of Prometheus' API.
-func (s *Stage) askPrometheus(ctx context.Context, question string, data any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.status.Prometheus+question, http.NoBody)
+// prometheus is the API of the lab's Prometheus.
+func (s *Stage) prometheus() (prometheusv1.API, error) {
+	client, err := prometheusapi.NewClient(prometheusapi.Config{Address: s.status.Prometheus})
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("the address of Prometheus: %w", err)
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask Prometheus: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("Prometheus answers %s with %s", question, response.Status)
-	}
-	return json.NewDecoder(response.Body).Decode(&struct{ Data any }{data})
-}
-
-// behaving makes the version that users have behave badly.
-func behaving(bad traffic.Behaviour) func(context.Context, *Stage) (cause, error) {
-	return func(_ context.Context, s *Stage) (cause, error) {
-		state, err := s.observer.State()
-		if err != nil {
-			return cause{}, err
-		}
-		behave := func(b traffic.Behaviour) func(context.Context) error {
-			return func(ctx context.Context) error {
-				return s.options.Lab.SetBehaviour(ctx, tagOf(state.Rollout.Image()), b)
-			}
-		}
-		return cause{behave(bad), behave(traffic.Good)}, nil
-	}
-}
-
-func silence(_ context.Context, s *Stage) (cause, error) {
-	rate := func(perSecond float64) func(context.Context) error {
-		return func(ctx context.Context) error { return s.options.Lab.SetRate(ctx, perSecond) }
-	}
-	return cause{rate(0), rate(gitops.RequestRate)}, nil
-}
-
-// committed is a cause that a commit makes, and its revert ends.
-func (s *Stage) committed(message string, edit func(ctx context.Context) error) cause {
-	commit := ""
-	return cause{
-		begin: func(ctx context.Context) (err error) {
-			if err := edit(ctx); err != nil {
-				return err
-			}
-			commit, err = s.commit(ctx, message)
-			return err
-		},
-		end: func(ctx context.Context) error {
-			if commit == "" {
-				return nil
-			}
-			reverted, err := s.work.Revert(ctx, commit)
-			if err != nil {
-				return err
-			}
-			return s.push(ctx, reverted, "git revert "+short(commit))
-		},
-	}
-}
-
-// releasing is a cause that the commit of a new version makes.
-func releasing(ctx context.Context, s *Stage, b traffic.Behaviour) (cause, error) {
-	s.last = nil // undo would go back to the version that this releases
-	built, err := s.build(ctx)
-	if err != nil {
-		return cause{}, err
-	}
-	if err := s.options.Lab.SetBehaviour(ctx, built.Tag, b); err != nil {
-		return cause{}, err
-	}
-	return s.committed("chore: update the image to "+built.Tag, func(ctx context.Context) error {
-		return s.work.SetImage(ctx, s.options.Kustomize, s.overlay(), imageName+"="+built.Reference)
-	}), nil
-}
-
-func failingRelease(ctx context.Context, s *Stage) (cause, error) { return releasing(ctx, s, failing) }
-
-// pausedByHand pauses a release. A Rollout that is paused while no release is under way is Completed
-// all the same (argo-rollouts v1.9.0, rollout/sync.go, checkPausedConditions). The end skips the
-// pauses of the release itself, which are longer than the rule's wait divided by 60.
-func pausedByHand(ctx context.Context, s *Stage) (cause, error) {
-	c, err := releasing(ctx, s, traffic.Good)
-	if err != nil {
-		return cause{}, err
-	}
-	plugin := func(ctx context.Context, verb string, flags ...string) error {
-		args := append([]string{verb, argo.RolloutName, "--namespace", naming.NamespaceGridOS}, flags...)
-		_, err := s.run(ctx, s.options.RolloutsPlugin, args...)
-		return err
-	}
-	return cause{
-		begin: func(ctx context.Context) error {
-			if err := plugin(ctx, "pause"); err != nil {
-				return err
-			}
-			return c.begin(ctx)
-		},
-		end: func(ctx context.Context) error { return plugin(ctx, "promote", "--full") },
-	}, nil
-}
-
-// noRoom makes a quota that is used up, in place of nodes without room.
-func noRoom(_ context.Context, s *Stage) (cause, error) {
-	const name = "gridos-no-more-pods"
-	quotas, pods := s.cluster.Core.CoreV1().ResourceQuotas(naming.NamespaceGridOS), s.cluster.Core.CoreV1().Pods(naming.NamespaceGridOS)
-	return cause{
-		begin: func(ctx context.Context) error {
-			state, err := s.observer.State()
-			if err != nil {
-				return err
-			}
-			serving, err := s.readyPods(ctx, state.Rollout.Status.StableRS)
-			if err != nil {
-				return err
-			}
-			if len(serving) == 0 {
-				return errors.New("there is no pod to delete")
-			}
-			quota := &corev1.ResourceQuota{
-				ObjectMeta: metav1.ObjectMeta{Name: name},
-				Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
-			}
-			if _, err := quotas.Create(ctx, quota, metav1.CreateOptions{}); err != nil {
-				return err
-			}
-			// Until the quota has been counted the API server takes it for none.
-			if err := eventually(ctx, "the quota has been counted", func(ctx context.Context) (bool, error) {
-				counted, err := quotas.Get(ctx, name, metav1.GetOptions{})
-				return err == nil && len(counted.Status.Used) > 0, err
-			}); err != nil {
-				return err
-			}
-			return pods.Delete(ctx, serving[0].Name, metav1.DeleteOptions{})
-		},
-		end: func(ctx context.Context) error {
-			if err := quotas.Delete(ctx, name, metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
-				return err
-			}
-			return nil
-		},
-	}, nil
-}
-
-// endlessHook commits a hook whose Job is suspended, and an object that is applied after it. A sync
-// does not end because its commit is reverted, so that the end of the cause terminates it, as
-// `argocd app terminate-op` does (argo-cd v3.2.11, server/application/application.go,
-// TerminateOperation).
-func endlessHook(_ context.Context, s *Stage) (cause, error) {
-	const job = `apiVersion: batch/v1
-kind: Job
-metadata:
-  name: gridos-endless
-  annotations: {argocd.argoproj.io/hook: PreSync}
-spec:
-  suspend: true
-  template:
-    spec:
-      restartPolicy: Never
-      containers:
-      - name: endless
-        image: ` + imageName + "\n"
-	c := s.committed("feat: a hook that does not end", func(context.Context) error {
-		if err := s.work.WriteFile(path.Join(s.overlay(), "endless.yaml"), []byte(job)); err != nil {
-			return err
-		}
-		return errors.Join(s.addResource("endless.yaml"), s.addConfigMap("gridos-after-the-hook", ""))
-	})
-	return cause{c.begin, func(ctx context.Context) error {
-		if err := c.end(ctx); err != nil {
-			return err
-		}
-		state, err := s.observer.State()
-		if err != nil || state.Application.Status.OperationState.Phase != "Running" {
-			return err
-		}
-		_, err = s.cluster.Objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD).Patch(ctx, s.application(),
-			types.MergePatchType, []byte(`{"status":{"operationState":{"phase":"Terminating"}}}`), metav1.PatchOptions{})
-		return err
-	}}, nil
-}
-
-func withoutGit(_ context.Context, s *Stage) (cause, error) {
-	away := func(is bool) func(context.Context) error {
-		return func(ctx context.Context) error {
-			return errors.Join(s.options.Lab.SetAway(ctx, gitops.Git, is), s.annotate(ctx, "argocd.argoproj.io/refresh", `"hard"`))
-		}
-	}
-	return cause{away(true), away(false)}, nil
-}
-
-// missingSecret first makes External Secrets look every five seconds: its five minutes are longer
-// than the half an hour of the rule, divided by 60.
-func missingSecret(ctx context.Context, s *Stage) (cause, error) {
-	file := path.Join(naming.Manifests(s.options.Environment), "external-secret.yaml")
-	if err := s.work.Replace(file, "  refreshInterval: 5m\n", "  refreshInterval: 5s\n"); err != nil {
-		return cause{}, err
-	}
-	commit, err := s.commit(ctx, "feat: look for secrets every five seconds")
-	if err != nil {
-		return cause{}, err
-	}
-	if _, err := s.synced(ctx, commit); err != nil {
-		return cause{}, err
-	}
-	return s.committed("feat: a secret that is not there", func(context.Context) error {
-		return s.work.Replace(file, "key: gridos-ingest-token\n", "key: gridos-no-such-token\n")
-	}), nil
-}
-
-// hangingProcess stops the process of Argo Rollouts. It has nothing to do meanwhile.
-func hangingProcess(ctx context.Context, s *Stage) (cause, error) {
-	component, err := s.component(ctx, delivery.Rollouts)
-	if err != nil {
-		return cause{}, err
-	}
-	send := func(signal syscall.Signal) func(context.Context) error {
-		return func(context.Context) error { return syscall.Kill(component.PID, signal) }
-	}
-	return cause{send(syscall.SIGSTOP), send(syscall.SIGCONT)}, nil
-}
-
-func unscraped(_ context.Context, s *Stage) (cause, error) {
-	pods := s.cluster.Core.CoreV1().Pods(naming.NamespaceIstioIngress)
-	annotate := func(value string) func(context.Context) error {
-		return func(ctx context.Context) error {
-			all, err := pods.List(ctx, metav1.ListOptions{LabelSelector: "istio=" + naming.IstioInternalIngress})
-			if err != nil {
-				return err
-			}
-			patch := []byte(`{"metadata":{"annotations":{"prometheus.io/scrape":` + value + `}}}`)
-			for _, pod := range all.Items {
-				_, failed := pods.Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-				err = errors.Join(err, failed)
-			}
-			return err
-		}
-	}
-	return cause{annotate("null"), annotate(`"true"`)}, nil
-}
-
-func failingRule(_ context.Context, s *Stage) (cause, error) {
-	rules := s.rules
-	with := rules
-	with.Groups = append(with.Groups[:len(with.Groups):len(with.Groups)], delivery.RuleGroup{
-		Name: "gridos-fails", Rules: []delivery.Rule{{Record: "gridos:fails", Expr: "up + on () up"}},
-	})
-	use := func(rules delivery.Rules) func(context.Context) error {
-		return func(ctx context.Context) error { return s.UseRules(ctx, rules) }
-	}
-	return cause{use(with), use(rules)}, nil
+	return prometheusv1.NewAPI(client), nil
 }
