@@ -7,6 +7,7 @@
 package progress
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -141,6 +142,25 @@ func (s *Step) Update(detail string) {
 	if s.tracker != nil {
 		s.tracker.UpdateMessage(s.liveLine())
 	}
+}
+
+// Lines returns a writer for the plain display of another command: its latest line is the step's
+// detail.
+func (s *Step) Lines() io.Writer { return &lines{step: s} }
+
+type lines struct {
+	step  *Step
+	begun []byte // a line that has not ended yet
+}
+
+func (l *lines) Write(text []byte) (int, error) {
+	l.begun = append(l.begun, text...)
+	if end := bytes.LastIndexByte(l.begun, '\n'); end >= 0 {
+		latest := bytes.LastIndexByte(l.begun[:end], '\n') + 1
+		l.step.Update(string(l.begun[latest:end]))
+		l.begun = l.begun[end+1:]
+	}
+	return len(text), nil
 }
 
 // Done ends the step as a success. The detail sums it up ("12 resources") and may be empty.

@@ -79,6 +79,21 @@ func TestUnit_PlainDisplayShowsStartHeartbeatAndEnd(t *testing.T) {
 	assert.NotContains(t, ended, "\x1b", "no escape sequences in a log")
 }
 
+func TestUnit_ADetailIsTheLatestLineOfAnotherCommand(t *testing.T) {
+	var out screen
+	d := newDisplay(&out, false, 20*time.Millisecond)
+	step := d.Start("base")
+	defer d.Stop()
+	lines := step.Lines()
+	for _, text := range []string{"etcd …\netcd: do", "ne\nkube-apiserver … 509 of 693\nkubec"} {
+		n, err := lines.Write([]byte(text))
+		require.NoError(t, err)
+		require.Equal(t, len(text), n)
+	}
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "kube-apiserver … 509 of 693\n") }, time.Minute, time.Millisecond)
+	assert.NotContains(t, out.String(), "kubec\n")
+}
+
 func TestUnit_LiveDisplayEndsWithOneLinePerStepAndKeepsPrintedLines(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	var out screen

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -174,7 +175,9 @@ func (b *Baseline) bringUp(ctx context.Context, display *progress.Display) error
 	command := exec.CommandContext(ctx, b.binary(), "up", "-s", b.site.Environment)
 	command.Dir = b.Checkout()
 	command.Env = append(os.Environ(), "CI=true") // plain lines
-	command.Stdout, command.Stderr = output, output
+	// What it waits for is this step's detail: it may have to build the tools first.
+	command.Stdout = io.MultiWriter(output, step.Lines())
+	command.Stderr = command.Stdout
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = interruptedEnd
