@@ -125,6 +125,17 @@ func TestUnit_ASmokeTestTellsWhichVersionUsersGet(t *testing.T) {
 	assert.Equal(t, cli.Failed, code)
 	assert.Contains(t, output, `serves "dev-abc1234" and not dev-def5678: its release is not through, was aborted`)
 
+	leaving := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/version" {
+			panic(http.ErrAbortHandler) // the connection ends without an answer
+		}
+		_, _ = io.WriteString(w, `{"substations":[]}`)
+	}))
+	defer leaving.Close()
+	code, output = smoke(t, "--url", leaving.URL, "--wait", "0", "--serves", "dev-abc1234")
+	assert.Equal(t, cli.Failed, code)
+	assert.Contains(t, output, "no answer from the Application Gateway")
+
 	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/version" {
 			http.NotFound(w, r)

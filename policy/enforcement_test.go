@@ -200,3 +200,15 @@ func TestUnit_SettlingWaitsForEveryRegistrationAndSeesFailures(t *testing.T) {
 		assert.Equal(t, want, failed, broken)
 	}
 }
+
+func TestUnit_AKindIsOneOfItsGroupInAnyVersion(t *testing.T) {
+	t.Parallel()
+	for token, want := range map[string]bool{
+		"kubernetes:argoproj.io/v1alpha1:AppProject":  true,
+		"kubernetes:argoproj.io/v2:AppProject":        true,
+		"kubernetes:argoproj.io/v1alpha1:Application": false,
+		"kubernetes:example.com/v1:AppProject":        false,
+	} {
+		assert.Equal(t, want, isOf(token, "kubernetes:argoproj.io", "AppProject"), token)
+	}
+}

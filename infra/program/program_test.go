@@ -749,7 +749,7 @@ func TestUnit_WhatDoesNotGoTogetherIsRefused(t *testing.T) {
 		"a registry that cannot be private": {
 			"prod",
 			map[string]string{"registrySku": "Standard"},
-			"registrySku: Standard lacks zone redundancy (registryZoneRedundant), a private endpoint",
+			"registrySku: Standard lacks zone redundancy (registryZoneRedundant), a private endpoint (registryPrivate), retention (registryUntaggedDays); set it",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -995,6 +995,16 @@ func TestUnit_ARegionThatMayRefuseTheStandbyIsAWarning(t *testing.T) {
 	recorded, err := run("prod", map[string]string{"location": "westeurope"})
 	require.NoError(t, err)
 	assert.Len(t, recorded.OfType(server), 1)
+}
+
+// Source: learn.microsoft.com, "Configure a user-assigned managed identity to trust an external identity provider": 20.
+func TestUnit_AsManyPipelinesAsAnIdentityTakesAreTaken(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("dev", map[string]string{
+		"pipelineSubjects": "[" + strings.Repeat(`"repo:g/g:environment:dev",`, 19) + `"repo:g/g:environment:dev"]`,
+	})
+	require.NoError(t, err)
+	assert.NotEmpty(t, recorded.OfType(credential))
 }
 
 func TestUnit_WritesThatAzureRefusesAtOnceAreChained(t *testing.T) {

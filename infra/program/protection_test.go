@@ -197,6 +197,14 @@ func TestUnit_WhatIsLostCanBeHadBackForSoLong(t *testing.T) {
 	}
 }
 
+// The shortest time for which the registry keeps an image without a tag is a day.
+func TestUnit_ADayIsATimeToo(t *testing.T) {
+	t.Parallel()
+	recorded, err := run("prod", map[string]string{"registryUntaggedDays": "1"})
+	require.NoError(t, err)
+	assert.InDelta(t, 1, at(recorded.OfType(registry)[0].Inputs, "policies", "retentionPolicy", "days").NumberValue(), 0)
+}
+
 // The vault and the registry refuse every client that no rule names. The rules do not apply to
 // Resource Manager, which writes secrets, and to Azure's own services, which scan images.
 func TestUnit_StoresAreClosedToWhomNoRuleNames(t *testing.T) {

@@ -95,6 +95,18 @@ func TestUnit_ThePriceOfAChangeIsWhatDiffersAndWhatIsThere(t *testing.T) {
 	assert.Equal(t, byName["pg"].Before, byName["pg"].After)
 }
 
+// The engine tells of a resource that goes what it was, whichever sides a step has.
+func TestUnit_WhatIsDeletedCostsNothing(t *testing.T) {
+	t.Parallel()
+	address := map[string]any{"location": "francecentral", "sku": map[string]any{"name": "Standard"}}
+	r := changes.Report{Environment: "dev", Projects: []changes.Project{
+		collected(nil, step(apitype.OpDelete, publicIP, "old", address, address, nil)),
+	}}
+	require.NoError(t, r.Price(today))
+	assert.InDelta(t, 3.65, r.Cost.Before.Low, 0.01)
+	assert.Zero(t, r.Cost.After)
+}
+
 // Inputs are only used for counting: none of them is in a report.
 func TestUnit_WhatIsCountedIsNotInTheReport(t *testing.T) {
 	t.Parallel()

@@ -133,6 +133,27 @@ func TestUnit_EventsAreThoseOfGitHub(t *testing.T) {
 	}
 }
 
+// Source: docs.github.com, "Events that trigger workflows", pull_request, and "Workflow syntax", on.<event>.types and paths-ignore.
+func TestUnit_AnEventBeginsWhatAsksForIt(t *testing.T) {
+	t.Parallel()
+	for on, begun := range map[string]map[string]bool{
+		"pull_request: null":                      {"opened": true, "closed": false},
+		"pull_request: {types: [closed]}":         {"opened": false, "closed": true},
+		"pull_request: {types: [closed, opened]}": {"opened": true, "labeled": false},
+		"pull_request: {paths-ignore: [docs/**]}": {"opened": true},
+		"pull_request: {paths-ignore: [src/**]}":  {"opened": false},
+		"push":                                    {"opened": false},
+	} {
+		text := "on: {" + on + "}\n"
+		workflow, problems := actionlint.Parse([]byte(text + "jobs: {a: {runs-on: x, steps: [{run: y}]}}\n"))
+		require.Empty(t, problems, text)
+		for action, want := range begun {
+			e := event{hook: "pull_request", branch: "main", action: action, changed: []string{"src/main.go"}}
+			assert.Equal(t, want, e.begins(workflow), "%s: %s", on, action)
+		}
+	}
+}
+
 // strange is a part of an expression that GitHub may have one day.
 type strange struct{ actionlint.ExprNode }
 

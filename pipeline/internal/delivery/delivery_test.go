@@ -328,6 +328,8 @@ func TestUnit_WhatCannotBeReleasedSaysWhy(t *testing.T) {
 	_, err := d.Release(t.Context(), "develop", target("dev", "0123456789"))
 	require.ErrorContains(t, err, "dev-0123456 cannot be placed in the history of origin")
 	require.ErrorIs(t, err, checkout.ErrUnknown)
+	_, err = d.Release(t.Context(), "develop", target("dev", "latest1"))
+	require.ErrorContains(t, err, `the tag "dev-latest1" does not name a commit`)
 	_, err = d.Release(t.Context(), "none", image)
 	require.ErrorContains(t, err, "there is no branch none in origin; name another with --branch")
 	d.Remote = "upstream"

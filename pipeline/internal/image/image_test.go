@@ -288,6 +288,31 @@ func TestUnit_EachRefusalOfARegistryEndsACopy(t *testing.T) {
 	}
 }
 
+// A tag that one may not look for may be taken.
+func TestUnit_WhereATagCannotBeLookedForNothingIsPushed(t *testing.T) {
+	t.Parallel()
+	source := tag(t, start(t, "")+":dev-abc1234")
+	made, err := random.Image(100, 1)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(source, made))
+	dir := filepath.Join(t.TempDir(), "image")
+	_, err = image.Pull(t.Context(), source, dir)
+	require.NoError(t, err)
+	images := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	closed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/manifests/") {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		assert.NotEqual(t, http.MethodPut, r.Method, r.URL.Path)
+		images.ServeHTTP(w, r)
+	}))
+	defer closed.Close()
+	target := tag(t, strings.TrimPrefix(closed.URL, "http://")+"/gridos:test-abc1234")
+	_, err = image.Push(t.Context(), dir, target)
+	require.ErrorContains(t, err, "look for "+target.String())
+}
+
 func TestUnit_AFolderThatChangesMeanwhileIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	from := startRefusing(t)

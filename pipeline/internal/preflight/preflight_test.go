@@ -467,6 +467,29 @@ func TestUnit_ATierThatARegionDoesNotOfferIsFound(t *testing.T) {
 	assertProblems(t, ask(t, azure, needs(t, nil)), map[string]string{"PostgreSQL GeneralPurpose": "does not offer the tier"})
 }
 
+func TestUnit_WithoutTheVCPUsOrTheFamilyOfASizeItsQuotaIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(sku map[string]any){
+		"no family": func(sku map[string]any) { delete(sku, "family") },
+		"no vCPUs":  func(sku map[string]any) { sku["capabilities"] = []any{} },
+		"0 vCPUs":   func(sku map[string]any) { sku["capabilities"] = []any{map[string]any{"name": "vCPUs", "value": "0"}} },
+		"vCPUs in words": func(sku map[string]any) {
+			sku["capabilities"] = []any{map[string]any{"name": "vCPUs", "value": "four"}}
+		},
+	} {
+		azure := azuretest.New(t)
+		azure.Change("skus", func(body map[string]any) {
+			for _, sku := range body["value"].([]any) {
+				if sku := sku.(map[string]any); sku["name"] == "Standard_D4ds_v5" {
+					change(sku)
+				}
+			}
+		})
+		assert.Contains(t, states(ask(t, azure, needs(t, nil)))["quota vCPUs"],
+			"it does not tell the family and the vCPUs of Standard_D4ds_v5", name)
+	}
+}
+
 // A quota that is missing in the answer may be in the part of it that could not be read.
 func TestUnit_AMissingQuotaTellsWhetherTheWholeAnswerCouldBeRead(t *testing.T) {
 	t.Parallel()

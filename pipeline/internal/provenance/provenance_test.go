@@ -172,6 +172,17 @@ func TestUnit_TrustedRootsThatTrustNobodyAreRefused(t *testing.T) {
 		require.ErrorContains(t, err, "name 0 authorities of certificates and 0 of timestamps")
 		assert.Zero(t, read)
 	}
+	// An authority may be the end of its own chain.
+	var roots map[string]any
+	require.NoError(t, json.Unmarshal(one.Roots(), &roots))
+	for _, kind := range []string{"certificateAuthorities", "timestampAuthorities"} {
+		chain := roots[kind].([]any)[0].(map[string]any)["certChain"].(map[string]any)
+		chain["certificates"] = chain["certificates"].([]any)[:1]
+	}
+	text, err := json.Marshal(roots)
+	require.NoError(t, err)
+	_, err = provenance.ReadRoots(text)
+	require.NoError(t, err)
 	// An authority is trusted for the time in the root.
 	ended, err := provenance.ReadRoots(bytes.ReplaceAll(one.Roots(), []byte(`"validFor":{`), []byte(`"validFor":{"end":"2020-01-01T00:00:00Z",`)))
 	require.NoError(t, err)
