@@ -23,22 +23,7 @@ import (
 // stacks before it. All that have a reader refuse an environment without an output.
 func TestEngine_OtherTeamsProgramsReadWhatIsPublished(t *testing.T) {
 	e := newEngine(t, azure.Options{})
-	upstream := map[string]pulumi.Input{}
-	for _, outputs := range [][]stacks.Output{
-		stacks.OutputsOf[stacks.InfraOutputs](), stacks.OutputsOf[stacks.BootstrapOutputs](), stacks.OutputsOf[stacks.AppsOutputs](),
-	} {
-		for _, o := range outputs {
-			upstream[o.Key] = pulumi.String("the " + o.Key)
-		}
-	}
-	upstream["egressAddresses"] = pulumi.ToStringArray([]string{"203.0.113.7", "203.0.113.8"})
-	upstream["applications"] = pulumi.ToStringArray([]string{"gridos-dev"})
-	for _, project := range []stacks.Project{stacks.Infra, stacks.Bootstrap, stacks.Apps} {
-		p := partOf(t, project)
-		p.program = Exporting(upstream)
-		_, err := e.one(t.Context(), upOperation(nil), p)
-		require.NoError(t, err)
-	}
+	e.withUpstream(t)
 	_, err := e.one(t.Context(), upOperation(nil), partOf(t, stacks.Published))
 	require.NoError(t, err)
 	published := e.published(t)
@@ -78,6 +63,27 @@ func TestEngine_OtherTeamsProgramsReadWhatIsPublished(t *testing.T) {
 			}
 			require.ErrorContains(t, err, `stack organization/gridos/dev has no output "databaseHost"`)
 		})
+	}
+}
+
+// withUpstream brings up stacks that export what the root project reads, and consist of nothing else.
+func (e *Engine) withUpstream(t *testing.T) {
+	t.Helper()
+	upstream := map[string]pulumi.Input{}
+	for _, outputs := range [][]stacks.Output{
+		stacks.OutputsOf[stacks.InfraOutputs](), stacks.OutputsOf[stacks.BootstrapOutputs](), stacks.OutputsOf[stacks.AppsOutputs](),
+	} {
+		for _, o := range outputs {
+			upstream[o.Key] = pulumi.String("the " + o.Key)
+		}
+	}
+	upstream["egressAddresses"] = pulumi.ToStringArray([]string{"203.0.113.7", "203.0.113.8"})
+	upstream["applications"] = pulumi.ToStringArray([]string{"gridos-dev"})
+	for _, project := range []stacks.Project{stacks.Infra, stacks.Bootstrap, stacks.Apps} {
+		p := partOf(t, project)
+		p.program = Exporting(upstream)
+		_, err := e.one(t.Context(), upOperation(nil), p)
+		require.NoError(t, err)
 	}
 }
 

@@ -134,20 +134,30 @@ func (e *Engine) Up(ctx context.Context, overrides Overrides, find FindID) ([]Re
 				return results, err
 			}
 		}
-		var outputs auto.OutputMap
-		do := upOperation(overrides)
-		do.run = func(ctx context.Context, s auto.Stack, w *watcher) (changes map[string]int, err error) {
-			changes, outputs, err = upParallel(ctx, s, w, 0)
-			return changes, err
-		}
-		result, err := e.one(ctx, do, p)
+		result, err := e.upSeen(ctx, overrides, p, nil)
 		if err != nil {
 			return results, err
 		}
-		result.Outputs = outputs
 		results = append(results, result)
 	}
 	return results, nil
+}
+
+// upSeen brings one project up and returns its outputs too. see gets every event of the engine,
+// unless it is nil.
+func (e *Engine) upSeen(ctx context.Context, overrides Overrides, p part, see func(apitype.EngineEvent)) (Result, error) {
+	var outputs auto.OutputMap
+	do := upOperation(overrides)
+	do.see = see
+	do.run = func(ctx context.Context, s auto.Stack, w *watcher) (changes map[string]int, err error) {
+		changes, outputs, err = upParallel(ctx, s, w, 0)
+		return changes, err
+	}
+	result, err := e.one(ctx, do, p)
+	if err == nil {
+		result.Outputs = outputs
+	}
+	return result, err
 }
 
 func upOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {

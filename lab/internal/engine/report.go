@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gridos/sharedinfra/internal/changes"
+	"github.com/gridos/sharedinfra/stacks"
 )
 
 // Report plans every project of an environment that is up, and reports what would change. It plans
@@ -46,4 +47,22 @@ func (e *Engine) reportOne(ctx context.Context, overrides Overrides, p part) (ch
 		return changes.Project{}, err
 	}
 	return collector.Project(p.Name, state.Resources), nil
+}
+
+// UpdateOne brings one project of an environment that is up to date, and reports what that changed.
+func (e *Engine) UpdateOne(ctx context.Context, project stacks.Project, overrides Overrides) (Result, changes.Project, error) {
+	p, err := e.partNamed(project)
+	if err != nil {
+		return Result{}, changes.Project{}, err
+	}
+	var collector changes.Collector
+	result, err := e.upSeen(ctx, overrides, p, collector.See)
+	if err != nil {
+		return result, changes.Project{}, err
+	}
+	state, err := e.State(ctx, project)
+	if err != nil {
+		return result, changes.Project{}, err
+	}
+	return result, collector.Project(p.Name, state.Resources), nil
 }
