@@ -239,9 +239,13 @@ func (s *Stage) build(ctx context.Context) (build, error) {
 		return build{}, err
 	}
 	s.tell("source", "pushed %s, a change of the service", short(commit))
-	b := build{Tag: s.options.Environment + "-" + short(commit)}
-	b.Reference = s.status.Registry + "/" + naming.NamespaceGridOS + ":" + b.Tag
-	return s.publish(ctx, b)
+	return s.publish(ctx, s.buildOf(commit))
+}
+
+// buildOf returns the names of the build of a commit.
+func (s *Stage) buildOf(commit string) build {
+	tag := s.options.Environment + "-" + short(commit)
+	return build{Tag: tag, Reference: s.status.Registry + "/" + naming.NamespaceGridOS + ":" + tag}
 }
 
 // publish builds and pushes the image of a commit; b has its names.

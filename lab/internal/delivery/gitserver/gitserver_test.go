@@ -175,6 +175,38 @@ func TestUnit_ScenariosCommitRevertAndTellOfIt(t *testing.T) {
 	require.ErrorContains(t, clone.Replace(kustomization, "nowhere", ""), "0 times")
 }
 
+func TestUnit_ACloneTakesWhatAnotherCheckoutHas(t *testing.T) {
+	t.Parallel()
+	clone := workspace(t, seeded(t, gitserver.Options{Dir: t.TempDir()}))
+	changed, err := clone.Take(t.Context(), os.DirFS(checkout), 1, "applications")
+	require.NoError(t, err)
+	assert.Empty(t, changed, "the server began with it")
+
+	rollout := "applications/gridos/base/rollout.yaml"
+	before, err := clone.ReadFile(rollout)
+	require.NoError(t, err)
+	require.NoError(t, clone.WriteFile("applications/gone", nil))
+	_, err = clone.Commit(t.Context(), "a file that the checkout does not have")
+	require.NoError(t, err)
+	checkouts := t.TempDir()
+	require.NoError(t, os.CopyFS(filepath.Join(checkouts, "applications"), os.DirFS(filepath.Join(checkout, "applications"))))
+	require.NoError(t, os.Mkdir(filepath.Join(checkouts, "src"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(checkouts, "src", "run"), []byte("#!/bin/sh\n"), 0o700))
+	changed, err = clone.Take(t.Context(), os.DirFS(checkouts), .5, "applications", "src")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"applications", "src"}, changed)
+	after, err := clone.ReadFile(rollout)
+	require.NoError(t, err)
+	assert.NotEqual(t, string(before), string(after), "its waits are half as long")
+	assert.NoFileExists(t, filepath.Join(clone.Dir, "applications", "gone"))
+	info, err := os.Stat(filepath.Join(clone.Dir, "src", "run"))
+	require.NoError(t, err)
+	assert.NotZero(t, info.Mode()&0o100, "what can be run stays so")
+
+	_, err = clone.Take(t.Context(), os.DirFS(t.TempDir()), 1, "applications")
+	require.ErrorContains(t, err, "take the files of a checkout: ")
+}
+
 func TestCluster_AReleaseIsWrittenAsThePipelineDoes(t *testing.T) {
 	t.Parallel()
 	paths, err := (&toolchain.Resolver{ToolsDir: tools}).Resolve(t.Context(), toolchain.Kustomize)

@@ -35,10 +35,6 @@ func (s *Server) Seed(ctx context.Context, checkout fs.FS, factor float64, folde
 // firstCommit returns a stream for git fast-import, which takes every byte unchanged: git add would
 // apply .gitignore and attributes.
 func firstCommit(checkout fs.FS, branch string, factor float64, folders []string) (*bytes.Buffer, error) {
-	waits, err := newWaits(factor)
-	if err != nil {
-		return nil, err
-	}
 	var stream bytes.Buffer
 	data := func(content []byte) {
 		fmt.Fprintf(&stream, "data %d\n%s\n", len(content), content)
@@ -46,6 +42,31 @@ func firstCommit(checkout fs.FS, branch string, factor float64, folders []string
 	fmt.Fprintf(&stream, "commit refs/heads/%s\ncommitter %s <%s> %d +0000\n", branch, authorName, authorEmail, time.Now().Unix())
 	data([]byte("chore: begin with what the checkout has\n\nThe waits of a release are multiplied by " +
 		strconv.FormatFloat(factor, 'g', -1, 64) + ".\n"))
+	err := eachScaled(checkout, factor, folders, func(name string, content []byte, executable bool) error {
+		mode := "100644"
+		if executable {
+			mode = "100755"
+		}
+		fmt.Fprintf(&stream, "M %s inline %s\n", mode, strconv.Quote(name))
+		data(content)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	stream.WriteString("done\n")
+	return &stream, nil
+}
+
+// eachScaled calls take for each file in the folders of a checkout, with the waits of releases
+// multiplied by factor.
+func eachScaled(
+	checkout fs.FS, factor float64, folders []string, take func(name string, content []byte, executable bool) error,
+) error {
+	waits, err := newWaits(factor)
+	if err != nil {
+		return err
+	}
 	add := func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -64,22 +85,12 @@ func firstCommit(checkout fs.FS, branch string, factor float64, folders []string
 		if content, err = waits.scale(name, content); err != nil {
 			return err
 		}
-		mode := "100644"
-		if info.Mode().Perm()&0o111 != 0 {
-			mode = "100755"
-		}
-		fmt.Fprintf(&stream, "M %s inline %s\n", mode, strconv.Quote(name))
-		data(content)
-		return nil
+		return take(name, content, info.Mode().Perm()&0o111 != 0)
 	}
 	for _, folder := range folders {
 		if err := fs.WalkDir(checkout, folder, add); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := waits.missing(); err != nil {
-		return nil, err
-	}
-	stream.WriteString("done\n")
-	return &stream, nil
+	return waits.missing()
 }

@@ -131,6 +131,36 @@ func (w *Workspace) Remove(name string) error {
 	return nil
 }
 
+// Take gives the clone the content that the named folders of a checkout have, without committing
+// it. Waits of releases are multiplied by factor, as in Seed. It returns those of the folders that
+// differ from the clone's commit.
+func (w *Workspace) Take(ctx context.Context, checkout fs.FS, factor float64, folders ...string) (changed []string, err error) {
+	for _, folder := range folders {
+		if err := w.root.RemoveAll(folder); err != nil {
+			return nil, fmt.Errorf("remove from the clone: %w", err)
+		}
+	}
+	err = eachScaled(checkout, factor, folders, func(name string, content []byte, executable bool) error {
+		if err := w.WriteFile(name, content); err != nil || !executable {
+			return err
+		}
+		return w.root.Chmod(name, 0o755)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take the files of a checkout: %w", err)
+	}
+	for _, folder := range folders {
+		status, err := w.git.run(ctx, w.Dir, nil, "status", "--porcelain", "--", folder)
+		if err != nil {
+			return nil, err
+		}
+		if status != "" {
+			changed = append(changed, folder)
+		}
+	}
+	return changed, nil
+}
+
 // Commit commits all changes, and returns the commit. It is an error if there are none.
 func (w *Workspace) Commit(ctx context.Context, message string) (string, error) {
 	if _, err := w.git.run(ctx, w.Dir, nil, "add", "--all"); err != nil {

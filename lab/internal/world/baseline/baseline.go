@@ -114,7 +114,7 @@ func (b *Baseline) prepare(ctx context.Context, display *progress.Display) (err 
 	step := display.Start("build of " + b.Name)
 	err = errors.Join(os.RemoveAll(b.dir), os.MkdirAll(b.Checkout(), 0o700))
 	if err == nil {
-		err = extract(ctx, b.site.Repository, b.Commit, b.Checkout())
+		err = Extract(ctx, b.site.Repository, b.Commit, b.Checkout())
 	}
 	if err == nil {
 		err = b.build(ctx)

@@ -18,8 +18,8 @@ import (
 	"github.com/gridos/sharedinfra/internal/gitsays"
 )
 
-// extract writes the files of a commit into a directory, without changing Git's own files.
-func extract(ctx context.Context, repository, commit, dir string) error {
+// Extract writes the files of a commit into a directory, without changing Git's own files.
+func Extract(ctx context.Context, repository, commit, dir string) error {
 	archive := command(ctx, repository, "archive", "--format=tar", commit)
 	var said strings.Builder
 	archive.Stderr = &said

@@ -74,7 +74,7 @@ func TestUnit_WhatDiffersIsFoundWhereverTheCheckoutIs(t *testing.T) {
 			require.NoError(t, err)
 			b := &Baseline{Commit: commit, site: s, dir: t.TempDir()}
 			require.NoError(t, os.MkdirAll(b.Checkout(), 0o700))
-			require.NoError(t, extract(t.Context(), checkout, commit, b.Checkout()))
+			require.NoError(t, Extract(t.Context(), checkout, commit, b.Checkout()))
 			file := filepath.Join(t.TempDir(), "overlay.json")
 			require.NoError(t, b.writeOverlay(t.Context(), file))
 			text, err := os.ReadFile(file)
