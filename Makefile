@@ -34,6 +34,8 @@ FUZZTIME ?= 10s
 FUZZ_IN ?= .
 DRILLS ?=
 ALERTS ?=
+# More flags for the rehearsal of an upgrade, such as --from v1.2.0.
+UPGRADE_FLAGS ?=
 # The region whose prices are asked for.
 REGION ?= francecentral
 # More flags for the mutants, such as --changed main or --json.
@@ -238,6 +240,10 @@ drills: ## Lose the cluster, the states, Argo CD and the key vault, one after th
 .PHONY: restore-rehearsal
 restore-rehearsal: ## Lose a real PostgreSQL server between two writes of the service, and restore it to that moment: seconds
 	$(IN_SRC) go run ./restore
+
+.PHONY: upgrade-rehearsal
+upgrade-rehearsal: ## Upgrade STACK from the last release to this checkout while users send requests: three minutes
+	go run ./lab/proofs upgrade -s $(STACK) $(UPGRADE_FLAGS)
 
 .PHONY: alerts
 alerts: ## Make each alert fire by its cause, and end without it: half an hour

@@ -5,6 +5,7 @@ package command
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
@@ -33,7 +34,7 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
 		upCommand(), previewCommand(), diffCommand(), downCommand(), recoverCommand(),
 		statusCommand(), outputsCommand(), envCommand(),
 		commitCommand(), scenariosCommand(),
-		manifestsCommand(), toolsCommand(), serveCommand(),
+		manifestsCommand(), toolsCommand(), daemon.NewCommand(),
 	)
 	return root
 }

@@ -1,5 +1,6 @@
 // Command proofs breaks labs on purpose, each in a copy of the checkout, and checks that the
-// documented recovery makes them whole again, and that alerts tell of it.
+// documented recovery makes them whole again, and that alerts tell of it. It also upgrades one from
+// the last release.
 package main
 
 import (
@@ -12,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gridos/sharedinfra/internal/cli"
+	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
+	"github.com/gridos/sharedinfra/lab/internal/world/baseline"
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
@@ -38,24 +41,29 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, new(cli.UsageError)) {
 		return cli.Mistake
 	}
+	if errors.As(err, new(baseline.MissingError)) {
+		return notRehearsed
+	}
 	return cli.Failed
 }
 
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "proofs",
-		Short: "Break labs on purpose, and check the way out",
-		Long: `Breaks labs of its own, in copies of this checkout, and checks that what the documents promise brings them back.
+		Short: "Break labs on purpose, and check the way out; upgrade one under traffic",
+		Long: `Breaks labs of its own, in copies of this checkout, and checks that what the documents promise brings them back. Upgrades one
+from the last release, and checks that users do not notice.
 
-Exit codes: 0 done, 1 failed, 2 a mistake in the command line, 130 interrupted. (go run makes 1 of them all; where the code
-matters, build it with go build -o bin/proofs ./lab/proofs.)`,
+Exit codes: 0 done, 1 failed, 2 a mistake in the command line, 3 the checkout does not have the release to upgrade from, 130
+interrupted. (go run makes 1 of them all; where the code matters, build it with go build -o bin/proofs ./lab/proofs.)`,
 		Example: `  go run ./lab/proofs chaos --rounds 10     kill something, ten times
   go run ./lab/proofs drills state-lost     lose the states, and get them back
-  go run ./lab/proofs alerts TargetIsDown   make an alert fire, and end`,
+  go run ./lab/proofs alerts TargetIsDown   make an alert fire, and end
+  go run ./lab/proofs upgrade               upgrade dev from the last release`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	site.AddFlag(root)
-	root.AddCommand(chaosCommand(), drillsCommand(), alertsCommand())
+	root.AddCommand(chaosCommand(), drillsCommand(), alertsCommand(), upgradeCommand(), daemon.NewCommand())
 	return root
 }

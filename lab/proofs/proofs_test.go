@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
+	"github.com/gridos/sharedinfra/lab/internal/world/baseline"
 	"github.com/gridos/sharedinfra/lab/proofs/chaos"
 )
 
@@ -77,6 +81,7 @@ func TestUnit_MistakesHaveTheirExitCode(t *testing.T) {
 		`invalid argument "Flood" for "proofs alerts"; use some of ReleaseIsPaused, `: {"alerts", "Flood"},
 		`unknown command "disasters" for "proofs"`:                                    {"disasters"},
 		`there is no environment "staging"`:                                           {"drills", "-s", "staging"},
+		`there is no commit "v0.0.0-none" in this checkout; fetch it`:                 {"upgrade", "--from", "v0.0.0-none"},
 	} {
 		code, _, said := proofs(t, t.Context(), args...)
 		assert.Equal(t, cli.Mistake, code, args)
@@ -84,8 +89,42 @@ func TestUnit_MistakesHaveTheirExitCode(t *testing.T) {
 	}
 }
 
+// A checkout without its history, such as a shallow clone, cannot be upgraded to; that is no failure of
+// the programs.
+func TestUnit_AReleaseThatTheCheckoutDoesNotHaveHasItsExitCode(t *testing.T) {
+	t.Chdir(t.TempDir())
+	commit := strings.Repeat("ab", 20)
+	require.NoError(t, os.WriteFile("go.mod", []byte("module github.com/gridos/sharedinfra\n"), 0o600))
+	require.NoError(t, os.WriteFile("CHANGELOG.md",
+		[]byte("## [0.1.0] - 2026-11-30\n\n[0.1.0]: https://example.com/commit/"+commit+"\n"), 0o600))
+	for _, arguments := range [][]string{
+		{"init", "--quiet"}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--allow-empty", "-m", "empty"},
+	} {
+		said, err := exec.CommandContext(t.Context(), "git", arguments...).CombinedOutput()
+		require.NoError(t, err, string(said))
+	}
+	code, _, said := proofs(t, t.Context(), "upgrade")
+	assert.Equal(t, notRehearsed, code)
+	assert.Equal(t, "Error: this checkout does not have 0.1.0 (abababa); in a shallow clone, run git fetch --unshallow first, "+
+		"or name another commit\n", said)
+}
+
+func TestUnit_TheChangelogOfThisCheckoutNamesARelease(t *testing.T) {
+	s, err := site.Open("dev")
+	require.NoError(t, err)
+	release, err := baseline.LastRelease(t.Context(), s.Repository)
+	if !errors.As(err, new(baseline.MissingError)) {
+		require.NoError(t, err)
+	}
+	assert.Len(t, release.Commit, 40)
+	assert.NotEmpty(t, release.Name)
+}
+
 func TestUnit_EachCommandHasAnExample(t *testing.T) {
 	for _, command := range newCommand().Commands() {
+		if command.Hidden {
+			continue
+		}
 		code, help, _ := proofs(t, t.Context(), command.Name(), "--help")
 		assert.Zero(t, code)
 		assert.Contains(t, help, "Examples:\n  go run ./lab/proofs "+command.Name())

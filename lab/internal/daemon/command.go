@@ -1,26 +1,25 @@
-package command
+package daemon
 
 import (
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"github.com/gridos/sharedinfra/lab/internal/daemon"
 )
 
-// serveCommand is an internal command: up starts it as the background process.
-func serveCommand() *cobra.Command {
-	return &cobra.Command{Use: daemon.Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve}
+// NewCommand returns an internal command for each program that brings labs up: the program starts
+// itself with it as the background process.
+func NewCommand() *cobra.Command {
+	return &cobra.Command{Use: Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve}
 }
 
 // serve is the body of the background process.
 func serve(cmd *cobra.Command, args []string) error {
-	config, err := daemon.ReadConfig(args[0])
+	config, err := ReadConfig(args[0])
 	if err != nil {
 		return errors.Join(errors.New("this command is the lab's own; use `up`"), err)
 	}
-	if err := daemon.Serve(cmd.Context(), config); err != nil {
+	if err := Serve(cmd.Context(), config); err != nil {
 		// The error goes into the process' log, also if the process was told to stop.
 		_, printErr := fmt.Fprintln(cmd.ErrOrStderr(), err)
 		return errors.Join(err, printErr)
