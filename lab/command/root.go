@@ -33,7 +33,7 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
 		upCommand(), previewCommand(), diffCommand(), downCommand(), recoverCommand(),
 		statusCommand(), outputsCommand(), envCommand(),
 		commitCommand(), scenariosCommand(),
-		manifestsCommand(), toolsCommand(), serveCommand(),
+		manifestsCommand(), toolsCommand(), serveCommand(), containerCommand(),
 	)
 	return root
 }
