@@ -26,16 +26,17 @@ const (
 // standIns are the packages that replace a real program or service in a test or in the lab.
 var standIns = []string{
 	"lab/internal/azure/arm", "lab/internal/azure/azcli", "lab/internal/azure/services", "lab/internal/cluster/cloudcontroller",
-	"lab/internal/cluster/controlplane", "lab/internal/cluster/mesh", "lab/internal/cluster/scheduling", "lab/internal/cluster/standins",
-	"lab/internal/delivery", "lab/internal/delivery/gitserver", "lab/internal/delivery/image", "lab/internal/delivery/registry",
-	"lab/internal/delivery/traffic", "lab/internal/offline/charts", "lab/internal/offline/random", "pipeline/internal/github/githubtest",
+	"lab/internal/cluster/controlplane", "lab/internal/cluster/mesh", "lab/internal/cluster/nodeagent", "lab/internal/cluster/scheduling",
+	"lab/internal/cluster/standins", "lab/internal/delivery", "lab/internal/delivery/database", "lab/internal/delivery/gitserver",
+	"lab/internal/delivery/image", "lab/internal/delivery/registry", "lab/internal/delivery/traffic",
+	"lab/internal/offline/charts", "lab/internal/offline/random", "pipeline/internal/github/githubtest",
 	"pipeline/internal/preflight/azuretest",
 }
 
 // others are the packages of the lab that stand in for nothing: they drive real programs and
 // stand-ins, or look at them.
 var others = []string{
-	"azure", "azure/enginetest", "azure/schema", "cluster/apitest", "cluster/argocluster", "daemon", "delivery/argo", "delivery/gitops",
+	"azure", "azure/enginetest", "azure/schema", "cluster/apitest", "cluster/argocluster", "cluster/nodeagent/testdata/program", "daemon", "delivery/argo", "delivery/gitops",
 	"delivery/manifests", "engine", "host/atomicfile", "host/kube", "host/loopback", "host/process", "host/progress",
 	"host/site", "host/toolchain", "providers", "scenario", "world", "world/baseline",
 }

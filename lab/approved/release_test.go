@@ -21,13 +21,11 @@ func startCluster(t *testing.T) *controlplane.ControlPlane {
 	t.Helper()
 	resolver := toolchain.Resolver{ToolsDir: "../../tools"}
 	tools, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
-		toolchain.KubeScheduler, toolchain.Kwok)
+		toolchain.KubeScheduler)
 	require.NoError(t, err)
-	module, err := resolver.ModuleDir(t.Context(), toolchain.KubernetesModule, "sigs.k8s.io/kwok")
-	require.NoError(t, err)
-	cluster := &controlplane.ControlPlane{Dir: t.TempDir(), KwokModuleDir: module, Binaries: controlplane.Binaries{
+	cluster := &controlplane.ControlPlane{Dir: t.TempDir(), Binaries: controlplane.Binaries{
 		Etcd: tools[toolchain.Etcd], KubeAPIServer: tools[toolchain.KubeAPIServer], KubeScheduler: tools[toolchain.KubeScheduler],
-		KubeControllerManager: tools[toolchain.KubeControllerManager], Kwok: tools[toolchain.Kwok],
+		KubeControllerManager: tools[toolchain.KubeControllerManager],
 	}}
 	require.NoError(t, cluster.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, cluster.Stop()) })

@@ -39,6 +39,7 @@ import (
 	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/nodeagent"
 	"github.com/gridos/sharedinfra/lab/internal/daemon"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/manifests"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
@@ -53,9 +54,10 @@ import (
 const asLab = "GRIDOS_LAB_TEST_AS_LAB"
 
 func TestMain(m *testing.M) {
-	// The lab starts itself as its background process, and here "itself" is the test binary.
+	// The lab starts itself as its background process, and in each container; here "itself" is the test
+	// binary.
 	lab := func(ctx context.Context) { os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr)) }
-	if os.Getenv(asLab) != "" || (len(os.Args) > 1 && os.Args[1] == daemon.Command) {
+	if os.Getenv(asLab) != "" || (len(os.Args) > 1 && (os.Args[1] == daemon.Command || os.Args[1] == nodeagent.Command)) {
 		lab(context.Background())
 	}
 	testscript.Main(m, map[string]func(){

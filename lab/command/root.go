@@ -34,7 +34,8 @@ them all; where the code matters, build the lab with go build -o bin/lab ./lab.)
 		upCommand(), previewCommand(), diffCommand(), downCommand(), recoverCommand(),
 		statusCommand(), outputsCommand(), envCommand(),
 		commitCommand(), scenariosCommand(),
-		manifestsCommand(), toolsCommand(), daemon.NewCommand(),
+		manifestsCommand(), toolsCommand(),
 	)
+	root.AddCommand(daemon.Commands()...)
 	return root
 }

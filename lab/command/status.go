@@ -96,6 +96,9 @@ type gitOpsState struct {
 	Registry   string               `json:"registry"`
 	ArgoCD     string               `json:"argocd,omitempty"`
 	Prometheus string               `json:"prometheus,omitempty"`
+	// Application is the address of the service behind the mesh's gateway, or empty: Refused says why.
+	Application string `json:"application,omitempty"`
+	Refused     string `json:"refused,omitempty"`
 	Components []delivery.Component `json:"components"`
 }
 
@@ -111,7 +114,7 @@ func gitOpsStateOf(ctx context.Context, s site.Site) (*gitOpsState, error) {
 	}
 	return &gitOpsState{
 		Ready: status.Ready, GitURL: status.GitURL, Branch: status.Branch, Registry: status.Registry,
-		ArgoCD: status.ArgoCD, Prometheus: status.Prometheus, Components: append([]delivery.Component{}, status.Components...),
+		ArgoCD: status.ArgoCD, Prometheus: status.Prometheus, Application: status.Application, Refused: status.Refused, Components: append([]delivery.Component{}, status.Components...),
 	}, nil
 }
 
@@ -125,6 +128,7 @@ func gitOpsTable(w io.Writer, state *gitOpsState) error {
 	t.AppendRow(table.Row{"registry", state.Registry})
 	t.AppendRow(table.Row{"Argo CD's API", cmp.Or(state.ArgoCD, "not running yet")})
 	t.AppendRow(table.Row{"Prometheus", cmp.Or(state.Prometheus, "not running yet")})
+	t.AppendRow(table.Row{"the application", cmp.Or(state.Application, state.Refused, "not running yet")})
 	t.Render()
 	return nil
 }

@@ -64,6 +64,7 @@ interrupted. (go run makes 1 of them all; where the code matters, build it with 
 		SilenceErrors: true,
 	}
 	site.AddFlag(root)
-	root.AddCommand(chaosCommand(), drillsCommand(), alertsCommand(), upgradeCommand(), daemon.NewCommand())
+	root.AddCommand(chaosCommand(), drillsCommand(), alertsCommand(), upgradeCommand())
+	root.AddCommand(daemon.Commands()...)
 	return root
 }

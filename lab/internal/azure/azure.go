@@ -103,6 +103,15 @@ func (c *Cloud) Sync(ctx context.Context) error { return services.Sync(ctx, c.Cl
 // Backends is services.Backends.
 func (c *Cloud) Backends() []Backend { return services.Backends(c.Cloud) }
 
+// DatabaseServers is services.DatabaseServers.
+func (c *Cloud) DatabaseServers() []services.DatabaseServer { return services.DatabaseServers(c.Cloud) }
+
+// LoginServers is services.LoginServers.
+func (c *Cloud) LoginServers() []string { return services.LoginServers(c.Cloud) }
+
+// PresentVersion is services.PresentVersion.
+func (c *Cloud) PresentVersion(secret string) string { return services.PresentVersion(c.Cloud, secret) }
+
 // Upgrade is services.Upgrade.
 func (c *Cloud) Upgrade(ctx context.Context, cluster, version string) error {
 	return services.Upgrade(ctx, c.Cloud, cluster, version)

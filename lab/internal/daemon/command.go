@@ -5,12 +5,20 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gridos/sharedinfra/lab/internal/cluster/nodeagent"
 )
 
-// NewCommand returns an internal command for each program that brings labs up: the program starts
-// itself with it as the background process.
-func NewCommand() *cobra.Command {
-	return &cobra.Command{Use: Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve}
+// Commands returns the internal commands of each program that brings labs up. The program starts
+// itself with one as the background process, and the node agent with the other to begin a container.
+func Commands() []*cobra.Command {
+	return []*cobra.Command{
+		{Use: Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve},
+		{
+			Use: nodeagent.Command, Hidden: true, DisableFlagParsing: true,
+			RunE: func(_ *cobra.Command, args []string) error { return nodeagent.Enter(args) },
+		},
+	}
 }
 
 // serve is the body of the background process.

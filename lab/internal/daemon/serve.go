@@ -16,10 +16,12 @@ import (
 
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/cloudcontroller"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/controlplane"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/nodeagent"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
@@ -36,8 +38,6 @@ type Config struct {
 	// Binaries are the programs of the control plane. Without any, AKS gives the cluster's address and
 	// certificates, but no cluster runs: they are still being built, and the next start has them.
 	Binaries controlplane.Binaries `json:"binaries"`
-	// KwokModuleDir is the directory of KWOK's Go module, whose files describe how nodes and pods behave.
-	KwokModuleDir string `json:"kwokModuleDir"`
 	// IstioModuleDir is the directory of the Go module istio.io/api, which carries Istio's CustomResourceDefinitions.
 	IstioModuleDir string `json:"istioModuleDir"`
 	// Tools are the directories of the lab's binaries, in the order of a PATH.
@@ -70,12 +70,8 @@ func Serve(ctx context.Context, config Config) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cluster := &cluster{
-		site: config.Site,
-		plane: &controlplane.ControlPlane{
-			Dir:           config.Site.ControlPlaneDir(),
-			Binaries:      config.Binaries,
-			KwokModuleDir: config.KwokModuleDir,
-		},
+		site:   config.Site,
+		plane:  &controlplane.ControlPlane{Dir: config.Site.ControlPlaneDir(), Binaries: config.Binaries},
 		istio:  config.IstioModuleDir,
 		ready:  make(chan struct{}),
 		failed: make(chan error, 3),
@@ -102,6 +98,9 @@ func Serve(ctx context.Context, config Config) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, cluster.flow.Close()) }()
+		cluster.plane.Pods = nodeagent.Options{
+			Registry: cluster.flow.Registry(), Mirrored: cloud.LoginServers, Services: cluster.flow.Services, Roots: cluster.flow.Roots,
+		}
 	}
 	// The engine can start to work as soon as the providers answer: Azure's resources are created
 	// while Kubernetes starts.
@@ -223,11 +222,27 @@ func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
 			}
 			return backends
 		},
-		Note: func(line string) { log.Print(line) },
+		Pods: c.plane.Nodes(), Refused: c.plane.Nodes().Refused(),
+		Database: func() (gitops.Database, error) { return databaseOf(cloud, c.site.Environment) },
+		Note:     func(line string) { log.Print(line) },
 	}
 	if err := c.flow.Run(ctx, delivered); err != nil {
 		c.failed <- err
 	}
+}
+
+// databaseOf returns the application's PostgreSQL server. The version of the secret with its
+// password stands for the password, see readSecret.
+func databaseOf(cloud *azure.Cloud, environment string) (gitops.Database, error) {
+	servers := cloud.DatabaseServers()
+	if len(servers) != 1 {
+		return gitops.Database{}, fmt.Errorf("the simulated Azure has %d PostgreSQL servers, and the application has one", len(servers))
+	}
+	names, err := naming.For(environment, "")
+	return gitops.Database{
+		Host: servers[0].Host, Administrator: servers[0].Login, Databases: servers[0].Databases,
+		Password: cloud.PresentVersion(names.DatabasePasswordSecret),
+	}, err
 }
 
 func (c *cluster) stop() error {

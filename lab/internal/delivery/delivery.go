@@ -1,6 +1,6 @@
 // Package delivery runs the programs that deliver the application, as they run in a cluster with a
 // kubelet: Argo CD, Argo Rollouts and Prometheus, the real programs, as processes beside the lab's
-// API server. Their pods in the lab's cluster are simulated: they exist, and do nothing.
+// API server. Their own pods in the lab's cluster are simulated: they exist, and do nothing.
 package delivery
 
 import (

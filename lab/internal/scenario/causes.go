@@ -60,7 +60,7 @@ func Provocations() []Provocation {
 // NotProvoked returns the alerts that the lab cannot provoke, each with the reason.
 func NotProvoked() map[string]string {
 	return map[string]string{
-		"DatabaseConnectionsRunOut": "the lab's pods are simulated, and have no connections to a database",
+		"DatabaseConnectionsRunOut": "what Prometheus scrapes are the figures of simulated users, who need no connection to a database",
 		"SecretStoreIsNotReady":     "the lab's stand-in for External Secrets gives a ClusterSecretStore no condition",
 	}
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 )
 
-// smokeTest runs the Job of the smoke test. Then it gives the CronJob the status that a failed run
-// leaves, because the lab's pods send no requests and never fail.
+// smokeTest runs the Job of the smoke test, whose pod asks the service through the mesh's gateway.
+// Then it gives the CronJob the status that a failed run leaves, because a run fails only after it
+// has asked again for a minute.
 func smokeTest(ctx context.Context, s *Stage) (_ string, err error) {
 	const name = "gridos-smoke"
 	crons, jobs := s.cluster.Core.BatchV1().CronJobs(naming.NamespaceGridOS), s.cluster.Core.BatchV1().Jobs(naming.NamespaceGridOS)

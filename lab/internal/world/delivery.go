@@ -101,6 +101,7 @@ func (m *machine) findGitOps(ctx context.Context) error {
 	}
 	m.gitops = &gitops.Options{
 		Dir: m.site.GitOpsDir(), Repository: m.site.Repository, Branch: branchFor(settings.TargetRevision),
+		Environment: m.site.Environment, PostgreSQL: found[postgresql],
 		Binaries: delivery.Binaries{
 			ArgoCD: paths[toolchain.ArgoCD], ArgoRollouts: paths[toolchain.ArgoRollouts], Kustomize: paths[toolchain.Kustomize],
 			RedisServer: found["redis-server"], Prometheus: found["prometheus"],

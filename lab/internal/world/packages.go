@@ -11,15 +11,19 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gridos/sharedinfra/lab/internal/delivery/database"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
+// postgresql is the package with the programs of a PostgreSQL server, which Debian has beside PATH.
+const postgresql = "postgresql"
+
 // programs are those that delivery from Git needs and that are no Go modules. Each is in Debian's,
 // and Ubuntu's, package of the same name.
-func programs() []string { return []string{"git", "redis-server", "prometheus"} }
+func programs() []string { return []string{"git", "redis-server", "prometheus", postgresql} }
 
-// findPrograms returns the paths of the programs. It installs what is missing if it may, as root
+// findPrograms returns the paths of the programs; that of PostgreSQL is a folder. It installs what is missing if it may, as root
 // and with apt-get; else the error has the command that does.
 func findPrograms(ctx context.Context, display *progress.Display, root bool) (map[string]string, error) {
 	found, missing, err := lookUp(programs())
@@ -51,6 +55,9 @@ func lookUp(names []string) (found map[string]string, missing []string, err erro
 	found = map[string]string{}
 	for _, name := range names {
 		path, err := exec.LookPath(name)
+		if name == postgresql {
+			path, err = database.Programs()
+		}
 		if err != nil {
 			missing = append(missing, name)
 			continue

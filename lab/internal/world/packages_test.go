@@ -24,6 +24,7 @@ func aptOnPath(t *testing.T, works bool) (dir, log string) {
 	}
 	for name, script := range map[string]string{
 		"git":     "",
+		"initdb":  "", // of PostgreSQL
 		"apt-get": "echo \"$DEBIAN_FRONTEND $*\" >>" + log + "\n[ $1 = update ] && exit\n" + last + "\n",
 		// On a machine that systemd runs, the services of the packages do not start.
 		"systemctl": "",
@@ -42,6 +43,7 @@ func TestUnit_RootGetsThePackagesOfTheDistribution(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, map[string]string{
 			"git": filepath.Join(dir, "git"), "redis-server": filepath.Join(dir, "redis-server"), "prometheus": filepath.Join(dir, "prometheus"),
+			"postgresql": dir,
 		}, found)
 	}
 	calls, err := os.ReadFile(log)

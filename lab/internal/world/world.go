@@ -268,10 +268,6 @@ func (m *machine) addCluster(ctx context.Context, to *daemon.Config) (err error)
 		KubeAPIServer:         m.paths[toolchain.KubeAPIServer],
 		KubeControllerManager: m.paths[toolchain.KubeControllerManager],
 		KubeScheduler:         m.paths[toolchain.KubeScheduler],
-		Kwok:                  m.paths[toolchain.Kwok],
-	}
-	if to.KwokModuleDir, err = m.resolver.ModuleDir(ctx, toolchain.KubernetesModule, "sigs.k8s.io/kwok"); err != nil {
-		return err
 	}
 	to.IstioModuleDir, err = m.resolver.ModuleDir(ctx, "istio", "istio.io/api")
 	return err

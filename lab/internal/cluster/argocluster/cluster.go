@@ -43,11 +43,7 @@ var (
 // given names, as gridos-bootstrap would leave them. The resolver finds the programs.
 func Start(ctx context.Context, resolver *toolchain.Resolver, dir string, projects ...string) (c *Cluster, err error) {
 	paths, err := resolver.Resolve(ctx, toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
-		toolchain.KubeScheduler, toolchain.Kwok)
-	if err != nil {
-		return nil, err
-	}
-	kwok, err := resolver.ModuleDir(ctx, toolchain.KubernetesModule, "sigs.k8s.io/kwok")
+		toolchain.KubeScheduler)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +56,7 @@ func Start(ctx context.Context, resolver *toolchain.Resolver, dir string, projec
 		Binaries: controlplane.Binaries{
 			Etcd: paths[toolchain.Etcd], KubeAPIServer: paths[toolchain.KubeAPIServer],
 			KubeControllerManager: paths[toolchain.KubeControllerManager], KubeScheduler: paths[toolchain.KubeScheduler],
-			Kwok: paths[toolchain.Kwok],
 		},
-		KwokModuleDir: kwok,
 	}}
 	if err := c.plane.Start(ctx); err != nil {
 		return nil, err

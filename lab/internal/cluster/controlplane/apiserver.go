@@ -106,6 +106,10 @@ func kubeAPIServer(at layout, path string, pki, store *authority, etcdURL string
 	if err != nil {
 		return nil, err
 	}
+	kubelets, err := pki.issue(kubeletClient)
+	if err != nil {
+		return nil, err
+	}
 	return &process.Process{
 		Name: apiServerName,
 		Path: path,
@@ -120,6 +124,11 @@ func kubeAPIServer(at layout, path string, pki, store *authority, etcdURL string
 			"--etcd-cafile=" + store.caFile(),
 			"--etcd-certfile=" + client.certFile,
 			"--etcd-keyfile=" + client.keyFile,
+			// By default it would look the nodes' names up, which nothing on this machine resolves.
+			"--kubelet-preferred-address-types=InternalIP",
+			"--kubelet-certificate-authority=" + pki.caFile(),
+			"--kubelet-client-certificate=" + kubelets.certFile,
+			"--kubelet-client-key=" + kubelets.keyFile,
 			"--authorization-mode=RBAC",
 			"--allow-privileged=true",
 			// The issuer is part of every token. It must not depend on the port, or a restart would void them.
@@ -128,8 +137,8 @@ func kubeAPIServer(at layout, path string, pki, store *authority, etcdURL string
 			"--service-account-signing-key-file=" + signer,
 			"--service-cluster-ip-range=10.0.0.0/16",
 			// The API server refuses to publish a loopback address as the endpoint of the "kubernetes"
-			// Service, and a machine without network has no other address. Nothing inside the cluster
-			// could use the endpoint anyway, because no pod is executed.
+			// Service, and a machine without network has no other address. No pod that runs in the lab
+			// asks the API server.
 			"--advertise-address=" + loopback,
 			"--endpoint-reconciler-type=none",
 		},

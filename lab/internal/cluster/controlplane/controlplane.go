@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/gridos/sharedinfra/lab/internal/cluster/nodeagent"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
@@ -32,7 +32,6 @@ type Binaries struct {
 	KubeAPIServer         string
 	KubeControllerManager string
 	KubeScheduler         string
-	Kwok                  string
 }
 
 // ControlPlane is a Kubernetes control plane run as child processes of the calling process.
@@ -46,9 +45,8 @@ type ControlPlane struct {
 	Dir string
 	// Binaries are the programs to run.
 	Binaries Binaries
-	// KwokModuleDir is the directory of the Go module sigs.k8s.io/kwok from which Binaries.Kwok was
-	// built. Its stages define how nodes and pods behave.
-	KwokModuleDir string
+	// Pods say which pods run as processes. Its Dir and Port are set here.
+	Pods nodeagent.Options
 
 	mu         sync.Mutex
 	running    *running
@@ -62,10 +60,11 @@ type running struct {
 	api      *apiServer
 	children []*process.Process
 	client   kubernetes.Interface
+	nodes    *nodeAgent
 }
 
 // Start brings the control plane up and returns when it is usable: the API server answers, the controller manager has
-// made the default service account (pods can be created), and the scheduler and KWOK report ready.
+// made the default service account (pods can be created), the scheduler reports ready, and the node agent watches.
 //
 // A control plane left behind by a killed process is stopped first. On failure everything started is stopped again and
 // the error names the component and carries the end of its log.
@@ -116,10 +115,14 @@ func (c *ControlPlane) Start(ctx context.Context) (err error) {
 		return err
 	}
 	run.client = clients.Core
-	if err := run.dropLeases(ctx); err != nil {
+	agents, err := kube.Parse(kubeconfigs[kubeletName])
+	if err != nil {
 		return err
 	}
-	if err := run.startChildren(ctx, layout, c.Binaries, c.KwokModuleDir); err != nil {
+	if run.nodes, err = startNodeAgent(ctx, layout, pki, agents.Core, c.Pods); err != nil {
+		return err
+	}
+	if err := run.startChildren(ctx, layout, c.Binaries); err != nil {
 		return err
 	}
 
@@ -176,6 +179,16 @@ func (c *ControlPlane) Kubeconfig() []byte {
 	return append([]byte(nil), c.kubeconfig...)
 }
 
+// Nodes is the node agent of the running control plane, or nil.
+func (c *ControlPlane) Nodes() *nodeagent.Agent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running == nil {
+		return nil
+	}
+	return c.running.nodes.agent
+}
+
 // Exited reports components that ended without Stop; each error names the component and its log file. The control plane
 // is of no use from then on: call Stop. The channel is never closed and is the same through restarts.
 func (c *ControlPlane) Exited() <-chan error {
@@ -204,7 +217,6 @@ func (c *ControlPlane) check() error {
 		{apiServerName, c.Binaries.KubeAPIServer},
 		{controllerManagerName, c.Binaries.KubeControllerManager},
 		{schedulerName, c.Binaries.KubeScheduler},
-		{kwokName, c.Binaries.Kwok},
 	} {
 		info, err := os.Stat(binary.path)
 		switch {
@@ -216,37 +228,19 @@ func (c *ControlPlane) check() error {
 				binary.name, binary.path))
 		}
 	}
-	for _, stage := range stageFiles(c.KwokModuleDir) {
-		if _, err := os.Stat(stage); err != nil {
-			errs = append(errs, fmt.Errorf("control plane: KwokModuleDir %q is not the directory of sigs.k8s.io/kwok: %w",
-				c.KwokModuleDir, err))
-		}
-	}
 	return errors.Join(errs...)
-}
-
-// dropLeases ends the leases of an earlier KWOK. Each KWOK process has a name of its own, so a new
-// one would ignore the nodes and their pods until those leases expire, 40 seconds later.
-func (r *running) dropLeases(ctx context.Context) error {
-	err := r.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).
-		DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
-	if err != nil {
-		return fmt.Errorf("remove the node leases of an earlier run: %w", err)
-	}
-	return nil
 }
 
 // startChildren starts the components that need the API server, all at once because each of them
 // mostly waits while it starts.
-func (r *running) startChildren(parent context.Context, at layout, binaries Binaries, kwokModule string) error {
-	ports, err := process.FreePorts(3)
+func (r *running) startChildren(parent context.Context, at layout, binaries Binaries) error {
+	ports, err := process.FreePorts(2)
 	if err != nil {
 		return err
 	}
 	r.children = []*process.Process{
 		controllerManager(at, binaries.KubeControllerManager, ports[0]),
 		scheduler(at, binaries.KubeScheduler, ports[1]),
-		kwok(at, binaries.Kwok, kwokModule, ports[2]),
 	}
 	ctx, cancel := context.WithTimeout(parent, process.StartTimeout)
 	defer cancel()
@@ -289,6 +283,9 @@ func (r *running) stop() error {
 		group.Go(func() { errs[i] = child.Stop() })
 	}
 	group.Wait()
+	if r.nodes != nil {
+		errs = append(errs, r.nodes.stop())
+	}
 	if r.api != nil {
 		errs = append(errs, r.api.stop())
 	}
@@ -312,7 +309,7 @@ func waitForDefaultServiceAccount(ctx context.Context, client kubernetes.Interfa
 
 // layout has the paths of the files under ControlPlane.Dir.
 type layout struct {
-	dir, etcd, pki, etcdPKI, kubeconfigs, logs, kwok string
+	dir, etcd, pki, etcdPKI, kubeconfigs, logs, nodes string
 }
 
 func newLayout(dir string) (layout, error) {
@@ -327,12 +324,12 @@ func newLayout(dir string) (layout, error) {
 		etcdPKI:     filepath.Join(dir, "pki", "etcd"),
 		kubeconfigs: filepath.Join(dir, "kubeconfigs"),
 		logs:        filepath.Join(dir, "logs"),
-		kwok:        filepath.Join(dir, "kwok"),
+		nodes:       filepath.Join(dir, "nodes"),
 	}, nil
 }
 
 func (l layout) create() error {
-	for _, dir := range []string{l.dir, l.etcd, l.pki, l.etcdPKI, l.kubeconfigs, l.logs, l.kwok} {
+	for _, dir := range []string{l.dir, l.etcd, l.pki, l.etcdPKI, l.kubeconfigs, l.logs, l.nodes} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("create the control plane's directory: %w", err)
 		}

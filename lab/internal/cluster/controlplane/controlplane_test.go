@@ -2,6 +2,8 @@ package controlplane
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
@@ -23,9 +26,7 @@ func testControlPlane(t *testing.T, dir string) *ControlPlane {
 	t.Helper()
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join("..", "..", "..", "..", "tools")}
 	tools, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
-		toolchain.KubeScheduler, toolchain.Kwok)
-	require.NoError(t, err)
-	module, err := resolver.ModuleDir(t.Context(), toolchain.KubernetesModule, "sigs.k8s.io/kwok")
+		toolchain.KubeScheduler)
 	require.NoError(t, err)
 	return &ControlPlane{
 		Dir: dir,
@@ -34,9 +35,7 @@ func testControlPlane(t *testing.T, dir string) *ControlPlane {
 			KubeAPIServer:         tools[toolchain.KubeAPIServer],
 			KubeControllerManager: tools[toolchain.KubeControllerManager],
 			KubeScheduler:         tools[toolchain.KubeScheduler],
-			Kwok:                  tools[toolchain.Kwok],
 		},
-		KwokModuleDir: module,
 	}
 }
 
@@ -144,8 +143,30 @@ func TestCluster_WorkloadsRunAndSurviveARestart(t *testing.T) {
 		assert.NotEqual(t, "system-0", pod.Spec.NodeName, "the taint keeps workloads off the system pool")
 	}
 
+	logs := client.CoreV1().Pods("default").GetLogs(pods.Items[0].Name, &corev1.PodLogOptions{})
+	_, err = logs.Stream(t.Context())
+	require.ErrorContains(t, err, "not in the lab's registry", "the API server reaches the node agent")
+	node, err := client.CoreV1().Nodes().Get(t.Context(), nodes[0].Name, metav1.GetOptions{})
+	require.NoError(t, err)
+	administrator, err := kube.Parse(kubeconfig)
+	require.NoError(t, err)
+	agent := fmt.Sprintf("https://127.0.0.1:%d/containerLogs/a/b/c", node.Status.DaemonEndpoints.KubeletEndpoint.Port)
+	for who, config := range map[string]rest.TLSClientConfig{
+		"nobody": {CAData: administrator.Config.CAData}, "an administrator": administrator.Config.TLSClientConfig,
+	} {
+		other, err := rest.HTTPClientFor(&rest.Config{TLSClientConfig: config})
+		require.NoError(t, err)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, agent, http.NoBody)
+		require.NoError(t, err)
+		response, err := other.Do(request)
+		if err == nil {
+			response.Body.Close()
+		}
+		require.Error(t, err, "%s is answered by the node agent", who)
+	}
+
 	require.ErrorContains(t, (&ControlPlane{
-		Dir: dir, Binaries: c.Binaries, KwokModuleDir: c.KwokModuleDir,
+		Dir: dir, Binaries: c.Binaries,
 	}).Start(t.Context()), "in use", "one directory, one control plane")
 	require.ErrorContains(t, Reap(dir), "in use", "a running control plane is not reaped")
 

@@ -24,13 +24,12 @@ type user struct {
 var adminUser = user{name: "admin", login: "gridos-lab-admin", groups: []string{"system:masters"}}
 
 // users are all users. The API server itself binds the controller manager and the scheduler to
-// their roles. KWOK has no role of its own in a cluster, and writes the status of all nodes and
-// pods.
+// their roles. The node agent is the kubelet of every node, and may do all that a node's own may.
 var users = []user{
 	adminUser,
 	{name: controllerManagerName, login: "system:kube-controller-manager"},
 	{name: schedulerName, login: "system:kube-scheduler"},
-	{name: kwokName, login: "gridos-lab-kwok", groups: []string{"system:masters"}},
+	{name: kubeletName, login: "gridos-lab-kubelet", groups: []string{"system:masters"}},
 }
 
 // writeKubeconfigs writes one file per user and returns their contents by user name.

@@ -17,8 +17,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Every node is larger than the VM sizes of any environment. The simulated nodes execute nothing,
-// so their capacity only lets the scheduler find room.
+// Every node is larger than the VM sizes of any environment: this machine's processes have no node,
+// so that a node's capacity only lets the scheduler find room.
 const (
 	nodeCPU     = "32"
 	nodeMemory  = "128Gi"

@@ -47,7 +47,6 @@ func (l layout) marks() []string {
 		l.apiServerMark(),
 		"--kubeconfig=" + l.kubeconfig(controllerManagerName),
 		"--kubeconfig=" + l.kubeconfig(schedulerName),
-		"--kubeconfig=" + l.kubeconfig(kwokName),
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package mesh makes in the lab's cluster the objects that AKS makes there for its Istio add-on, as
 // far as other objects refer to them: the namespace of the ingress gateways, the gateways' pods and
-// AKS' own Services for them. The lab's pods are not executed. Instead, Cluster computes where a
+// AKS' own Services for them. These pods are not executed. Instead, Cluster computes where a
 // request to the address of a load balancer ends.
 package mesh
 

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // modelled returns an error for demands that the model does not know, so that its result never
@@ -59,7 +60,9 @@ func tainted(n *node, spec corev1.PodSpec) bool {
 		}
 		tolerated := false
 		for j := range spec.Tolerations {
-			tolerated = tolerated || spec.Tolerations[j].ToleratesTaint(taint)
+			// Kubernetes 1.35 compares numbers only behind a gate that is closed by default
+			// (TaintTolerationComparisonOperators, pkg/features/kube_features.go).
+			tolerated = tolerated || spec.Tolerations[j].ToleratesTaint(ctrllog.Log, taint, false)
 		}
 		if !tolerated {
 			return true

@@ -24,9 +24,7 @@ func startCluster(t *testing.T) *kube.Clients {
 	t.Helper()
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}
 	paths, err := resolver.Resolve(t.Context(), toolchain.Etcd, toolchain.KubeAPIServer, toolchain.KubeControllerManager,
-		toolchain.KubeScheduler, toolchain.Kwok)
-	require.NoError(t, err)
-	kwok, err := resolver.ModuleDir(t.Context(), toolchain.KubernetesModule, "sigs.k8s.io/kwok")
+		toolchain.KubeScheduler)
 	require.NoError(t, err)
 	argo, err := resolver.ModuleDir(t.Context(), toolchain.ArgoModule, "github.com/argoproj/argo-rollouts")
 	require.NoError(t, err)
@@ -35,9 +33,7 @@ func startCluster(t *testing.T) *kube.Clients {
 		Binaries: controlplane.Binaries{
 			Etcd: paths[toolchain.Etcd], KubeAPIServer: paths[toolchain.KubeAPIServer],
 			KubeControllerManager: paths[toolchain.KubeControllerManager], KubeScheduler: paths[toolchain.KubeScheduler],
-			Kwok: paths[toolchain.Kwok],
 		},
-		KwokModuleDir: kwok,
 	}
 	require.NoError(t, plane.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, plane.Stop()) })

@@ -40,6 +40,10 @@ type Status struct {
 	Prometheus string `json:"prometheus,omitempty"`
 	// Components are the processes.
 	Components []delivery.Component `json:"components,omitempty"`
+	// Application is the URL at which the service's pods answer through the mesh's gateway. It is empty
+	// before Ready, and where pods do not run; Refused says why they do not.
+	Application string `json:"application,omitempty"`
+	Refused     string `json:"refused,omitempty"`
 	// Webhook says whether the Git server announces pushes to Argo CD.
 	Webhook bool `json:"webhook"`
 }
@@ -195,6 +199,11 @@ func (s *Server) status() Status {
 		status.ArgoCD = s.running.delivery.ServerAddress()
 		status.Prometheus = s.running.delivery.PrometheusURL()
 		status.Components = s.running.delivery.Components()
+		if s.refused == nil {
+			status.Application = s.running.traffic.GatewayURL()
+		} else {
+			status.Refused = s.refused.Error()
+		}
 	}
 	return status
 }

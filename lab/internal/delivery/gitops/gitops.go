@@ -6,10 +6,13 @@ package gitops
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +23,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/lab/internal/cluster/nodeagent"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/database"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/image"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/registry"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
@@ -52,6 +59,10 @@ type Options struct {
 	Repository string `json:"repository"`
 	// Branch is the branch that Argo CD follows.
 	Branch string `json:"branch"`
+	// Environment is the overlay that it applies.
+	Environment string `json:"environment"`
+	// PostgreSQL is the folder with the programs of a PostgreSQL server.
+	PostgreSQL string `json:"postgresql"`
 	// Binaries are the programs to run.
 	Binaries delivery.Binaries `json:"binaries"`
 }
@@ -62,10 +73,16 @@ type Server struct {
 	git      *gitserver.Server
 	registry *registry.Registry
 	control  *control
+	ports    ports
 
-	mu      sync.Mutex
-	running *running // nil until the cluster has Argo CD
-	webhook bool
+	mu       sync.Mutex
+	running  *running // nil until the cluster has Argo CD
+	webhook  bool
+	outside  []nodeagent.Service // what pods reach
+	roots    []byte              // what they trust
+	refused  error               // why no pod runs
+	building context.CancelFunc
+	built    chan struct{} // closed when the first image is in the registry, or cannot be
 }
 
 // running has the parts that exist once the cluster has Argo CD.
@@ -93,6 +110,7 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.ports = ports
 	s.git, err = gitserver.Start(ctx, gitserver.Options{
 		Dir: filepath.Join(s.options.Dir, "git"), Port: ports.Git, Branch: s.options.Branch,
 	})
@@ -106,8 +124,60 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	building, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.building, s.built = cancel, make(chan struct{})
+	go func() {
+		defer close(s.built)
+		if err := s.buildFirst(building); err != nil && building.Err() == nil {
+			log.Printf("the image of the application's first version is not in the registry: %v", err)
+		}
+	}()
 	s.control, err = serveControl(ctx, s)
 	return err
+}
+
+// buildFirst makes the image that the overlay has before the first release: it is the checkout's.
+func (s *Server) buildFirst(ctx context.Context) error {
+	file := filepath.Join(s.options.Repository, "applications", "gridos", "overlays", s.options.Environment, "kustomization.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var overlay struct {
+		Images []struct {
+			NewTag string `json:"newTag"`
+		} `json:"images"`
+	}
+	if err := yaml.Unmarshal(text, &overlay); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if len(overlay.Images) == 0 {
+		return fmt.Errorf("%s has no image", file)
+	}
+	tag := overlay.Images[0].NewTag
+	made, err := image.Build(ctx, filepath.Join(s.options.Repository, "src"), tag)
+	if err != nil {
+		return err
+	}
+	_, err = image.Push(ctx, made, s.registry.Address()+"/"+naming.Application+":"+tag, registry.User, s.registry.Token())
+	return err
+}
+
+// Registry is the address of the registry, host:port.
+func (s *Server) Registry() string { return s.registry.Address() }
+
+// Services are the servers outside of the cluster that pods reach.
+func (s *Server) Services() []nodeagent.Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.outside)
+}
+
+// Roots are the certificates that pods trust.
+func (s *Server) Roots() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roots
 }
 
 // seed makes the first commit, unless there is one.
@@ -128,6 +198,10 @@ func (s *Server) seed(ctx context.Context) error {
 // Close ends everything.
 func (s *Server) Close() error {
 	var errs []error
+	if s.building != nil {
+		s.building()
+		<-s.built
+	}
 	if s.control != nil {
 		errs = append(errs, s.control.stop())
 	}
@@ -149,8 +223,22 @@ type Cluster struct {
 	// Backends returns the targets to which the Application Gateway sends users' requests at
 	// present.
 	Backends func() []traffic.Backend
+	// Pods are the pods that run, and Refused is why none does, or nil.
+	Pods    traffic.Pods
+	Refused error
+	// Database is the PostgreSQL server that the application has in Azure. Its password is what
+	// External Secrets reads of the key vault.
+	Database func() (Database, error)
 	// Note takes lines for the log.
 	Note func(line string)
+}
+
+// Database is a PostgreSQL server in Azure, as infra has made it.
+type Database struct {
+	// Host is its name, and Administrator its administrator's login, with the password.
+	Host, Administrator, Password string
+	// Databases are the names of its databases.
+	Databases []string
 }
 
 // Run waits until gridos-bootstrap has installed Argo CD in the cluster and then delivers to it
@@ -165,11 +253,21 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
-	users := &traffic.Traffic{Cluster: clients, Rate: RequestRate, Backends: cluster.Backends}
+	users := &traffic.Traffic{
+		Cluster: clients, Rate: RequestRate, Backends: cluster.Backends, Pods: cluster.Pods, GatewayPort: s.ports.Gateway,
+	}
 	if err := users.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	defer func() { err = errors.Join(err, users.Stop()) }()
+	server, err := s.startDatabase(ctx, cluster)
+	if err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	if server != nil {
+		defer func() { err = errors.Join(err, server.Stop()) }()
+	}
+	s.reach(cluster, server, users)
 	metrics := prometheus.NewRegistry()
 	listener, err := loopback.Listen(ctx, "the metrics of External Secrets", 0)
 	if err != nil {
@@ -189,6 +287,19 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	defer s.begin(nil)
 
 	group, ctx := errgroup.WithContext(ctx)
+	if server != nil {
+		group.Go(func() error { return s.keepPassword(ctx, cluster, server) })
+		group.Go(func() error {
+			ended := make(chan error, 1)
+			go server.Watch(ended)
+			select {
+			case <-ctx.Done():
+				return nil
+			case err := <-ended:
+				return err
+			}
+		})
+	}
 	group.Go(func() error { return standins.ExternalSecrets(ctx, clients, cluster.Secret, metrics) })
 	group.Go(func() error { return standins.PodMetrics(ctx, clients, naming.NamespaceGridOS, users.PerSecond) })
 	group.Go(func() error {
@@ -200,6 +311,76 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 		}
 	})
 	return ignoreEnd(ctx, group.Wait())
+}
+
+// startDatabase runs the application's PostgreSQL server, if its pods run.
+func (s *Server) startDatabase(ctx context.Context, cluster Cluster) (*database.Server, error) {
+	if cluster.Refused != nil {
+		cluster.Note(cluster.Refused.Error())
+		s.mu.Lock()
+		s.refused = cluster.Refused
+		s.mu.Unlock()
+		return nil, nil
+	}
+	wanted, err := cluster.Database()
+	if err != nil {
+		return nil, err
+	}
+	server, err := database.Start(ctx, database.Options{
+		Dir: filepath.Join(s.options.Dir, "postgresql"), Programs: s.options.PostgreSQL, Port: s.ports.Database,
+		Host: wanted.Host, Administrator: wanted.Administrator, Databases: wanted.Databases,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := server.SetPassword(ctx, wanted.Password); err != nil {
+		return nil, errors.Join(err, server.Stop())
+	}
+	return server, nil
+}
+
+// reach lets pods reach the database, if there is one, and the mesh's gateway.
+func (s *Server) reach(cluster Cluster, server *database.Server, users *traffic.Traffic) {
+	gateway := strings.TrimPrefix(users.GatewayURL(), "http://")
+	outside := []nodeagent.Service{{Host: delivery.GatewayHost, Port: 80, Address: gateway}}
+	var roots []byte
+	if server != nil {
+		if wanted, err := cluster.Database(); err == nil {
+			outside = append(outside, nodeagent.Service{Host: wanted.Host, Port: 5432, Address: server.Address()})
+		}
+		roots, _ = server.Roots() // without it pods trust no server, and say so
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outside, s.roots = outside, roots
+}
+
+// passwordInterval is how often the administrator's password is compared with the key vault's. In
+// Azure an update of infra changes both.
+const passwordInterval = 2 * time.Second
+
+func (s *Server) keepPassword(ctx context.Context, cluster Cluster, server *database.Server) error {
+	ticker := time.NewTicker(passwordInterval)
+	defer ticker.Stop()
+	set := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		wanted, err := cluster.Database()
+		if err != nil || wanted.Password == "" || wanted.Password == set {
+			continue // the server is being replaced, or is as it should be
+		}
+		if err := server.SetPassword(ctx, wanted.Password); err != nil {
+			if ctx.Err() == nil {
+				cluster.Note(err.Error())
+			}
+			continue
+		}
+		set = wanted.Password
+	}
 }
 
 // ignoreEnd drops errors that only say that ctx is done.
@@ -276,11 +457,13 @@ func ignoreAway(err error) error {
 	}
 }
 
-// ports stay the same for as long as the lab exists: Argo CD and the manifests contain both
-// addresses.
+// ports stay the same for as long as the lab exists: Argo CD and the manifests contain the first two
+// addresses, and users remember the third.
 type ports struct {
 	Git      int `json:"git"`
 	Registry int `json:"registry"`
+	Gateway  int `json:"gateway"`
+	Database int `json:"database"`
 }
 
 func keptPorts(file string) (ports, error) {
@@ -292,10 +475,10 @@ func keptPorts(file string) (ports, error) {
 	if !os.IsNotExist(err) {
 		return kept, err
 	}
-	free, err := process.FreePorts(2)
+	free, err := process.FreePorts(4)
 	if err != nil {
 		return kept, err
 	}
-	kept = ports{Git: free[0], Registry: free[1]}
+	kept = ports{Git: free[0], Registry: free[1], Gateway: free[2], Database: free[3]}
 	return kept, writePrivate(file, kept)
 }

@@ -1,7 +1,7 @@
 // Package image builds the container image of the service without a container engine: it does the
 // steps of src/Dockerfile with the go command of this machine. Tags and digests are real. The image
-// lacks the root certificates for TLS, which the Dockerfile takes from Debian, because nothing runs
-// in the pods of a lab.
+// lacks the root certificates for TLS, which the Dockerfile takes from Debian: the lab's containers
+// get the lab's own.
 package image
 
 import (

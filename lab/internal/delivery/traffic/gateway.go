@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -94,48 +98,138 @@ func (t *Traffic) lookAtGateways() ([]*gateway, error) {
 	return ready, nil
 }
 
-// answerOne answers a request from inside the cluster to the gateway's own Service, as Envoy would.
-// It is not counted, because only advance counts, and only users' requests.
+// visitor is the address that the gateway tells the service of clients on this machine: one of a
+// network that is connected to the virtual network, as users' machines are.
+const visitor = "10.254.0.10"
+
+// answerOne answers a request to the gateway as Envoy would. A pod that runs is asked for the
+// answer, unless its version is set to fail.
 func (t *Traffic) answerOne(w http.ResponseWriter, request *http.Request) {
-	service, version, code := t.ask("/"+request.PathValue("path"), request.Header)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(map[string]string{"version": version, "service": service}) // a client that went away hears of nothing
+	to := t.ask(request.URL.Path, request.Header)
+	if to.pod == nil || to.code != http.StatusOK || t.Pods == nil || !t.Pods.Runs(to.pod.Namespace, to.pod.Name) {
+		to.count(to.code, to.seconds)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(to.code)
+		answer := map[string]string{"version": to.version, "service": to.service}
+		_ = json.NewEncoder(w).Encode(answer) // a client that went away hears of nothing
+		return
+	}
+	t.pass(w, request, to)
 }
 
-// ask sends one request through the routes, and returns its Service, the version that answered and
-// the code.
-func (t *Traffic) ask(path string, header http.Header) (service, version string, code int) {
+// pass lets a pod answer.
+func (t *Traffic) pass(w http.ResponseWriter, request *http.Request, to destination) {
+	began := time.Now()
+	proxy := &httputil.ReverseProxy{
+		Transport: t.transport(to.from),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", net.JoinHostPort(to.pod.Status.PodIP, strconv.Itoa(to.port))
+			r.Out.Host = r.In.Host
+			// Envoy adds the address that it was connected from.
+			r.Out.Header["X-Forwarded-For"] = append(slices.Clone(r.In.Header["X-Forwarded-For"]), visitor)
+		},
+		ModifyResponse: func(response *http.Response) error {
+			to.count(response.StatusCode, time.Since(began).Seconds())
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			to.count(http.StatusServiceUnavailable, time.Since(began).Seconds())
+			http.Error(w, "upstream connect error: "+err.Error(), http.StatusServiceUnavailable)
+		},
+	}
+	proxy.ServeHTTP(w, request)
+}
+
+// transport returns the way from a pod of the gateway to the pods, which keeps connections.
+func (t *Traffic) transport(from string) http.RoundTripper {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.transports[from] == nil {
+		address, err := netip.ParseAddr(from)
+		if err != nil {
+			address = netip.Addr{} // a gateway without an address yet
+		}
+		t.transports[from] = t.Pods.Transport(address)
+	}
+	return t.transports[from]
+}
+
+// versionPath is what a release asks both revisions for.
+const versionPath = "/version"
+
+// destination is where the gateway sends a request, or what it answers by itself.
+type destination struct {
+	service, version string
+	pod              *corev1.Pod
+	port             int
+	from             string // the address of the gateway's pod
+	code             int
+	seconds          float64
+	count            func(code int, seconds float64)
+}
+
+// ask sends one request through the routes.
+func (t *Traffic) ask(path string, header http.Header) destination {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	itself := func(code int) destination { return destination{code: code, count: func(int, float64) {}} }
 	gateways, err := t.lookAtGateways()
 	if err != nil || len(gateways) == 0 {
-		return "", "", http.StatusBadGateway
+		return itself(http.StatusBadGateway)
 	}
 	in, err := t.entrance.arrive()
 	if err != nil || len(in.Configs) == 0 {
-		return "", "", http.StatusBadGateway // nothing listens
+		return itself(http.StatusBadGateway) // nothing listens
 	}
 	virtual, err := t.virtualService()
 	if err != nil || virtual == nil {
-		return "", "", http.StatusNotFound
+		return itself(http.StatusNotFound)
 	}
-	service, err = serviceFor(virtual, in.Configs, path, header)
+	service, err := serviceFor(virtual, in.Configs, path, header)
 	if err != nil || service == "" {
-		return "", "", http.StatusNotFound
+		return itself(http.StatusNotFound)
 	}
 	through := gateways[rand.IntN(len(gateways))] //nolint:gosec // which pod takes a request is no secret
 	object, err := t.services.Get(service)
 	if err != nil {
 		object = nil // a route to a missing Service has no pods either
 	}
-	to := endpoints(object, slices.Collect(maps.Values(t.replicas)))
-	code, seconds := http.StatusServiceUnavailable, 0.
-	if len(to) > 0 {
-		r := to[rand.IntN(len(to))] //nolint:gosec // which pod answers is no secret
-		version = r.tag
-		code, seconds = r.serve(http.MethodGet, path, t.behaviour(r.tag))
+	found := destination{
+		service: service, from: through.pod.Status.PodIP, code: http.StatusServiceUnavailable,
+		count: func(code int, seconds float64) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			through.count(service, code, seconds)
+		},
 	}
-	through.count(service, code, seconds)
-	return service, version, code
+	to := endpoints(object, slices.Collect(maps.Values(t.replicas)))
+	if len(to) == 0 {
+		return found
+	}
+	r := to[rand.IntN(len(to))] //nolint:gosec // which pod answers is no secret
+	found.version, found.pod, found.port = r.tag, r.pod, targetOf(object, r.pod)
+	found.code = http.StatusOK
+	if path == versionPath { // the counters of the pods are invented, those of the releases' own requests too
+		found.code, found.seconds = r.serve(http.MethodGet, path, t.behaviour(r.tag))
+	}
+	return found
+}
+
+// targetOf returns the port of a pod to which a Service sends requests.
+func targetOf(service *corev1.Service, pod *corev1.Pod) int {
+	if len(service.Spec.Ports) == 0 {
+		return 0
+	}
+	target := service.Spec.Ports[0].TargetPort
+	for _, container := range pod.Spec.Containers {
+		for _, port := range container.Ports {
+			if port.Name == target.StrVal && target.StrVal != "" {
+				return int(port.ContainerPort)
+			}
+		}
+	}
+	if target.IntVal != 0 {
+		return int(target.IntVal)
+	}
+	return int(service.Spec.Ports[0].Port)
 }

@@ -1,7 +1,8 @@
-// Package traffic simulates the users of the reference service where its pods are not executed. It
-// sends requests on their real way: through the Application Gateway's backend and the load balancer
-// to the mesh's gateway, and from there by the weights of the VirtualService. For each pod it
-// serves to Prometheus the counters that the pod would have.
+// Package traffic is the way of users to the reference service: through the Application Gateway's
+// backend and the load balancer to the mesh's gateway, and from there by the VirtualService. A
+// request to the gateway's address is answered by a pod that runs. The mass of users is simulated:
+// their requests take the same way, and for each pod the package serves to Prometheus the counters
+// that it would have.
 package traffic
 
 import (
@@ -9,9 +10,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"maps"
 	"math"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -53,12 +56,17 @@ type Traffic struct {
 	// Backends returns the targets to which the Application Gateway sends requests at present;
 	// without one the requests are not answered. It may be called several times a second.
 	Backends func() []Backend
+	// Pods are the pods that run; nil if none does.
+	Pods Pods
+	// GatewayPort is the port of the mesh's gateway on the loopback interface; 0 is a free one.
+	GatewayPort int
 
 	pods     corelisters.PodNamespaceLister
 	services corelisters.ServiceNamespaceLister
 	virtual  cache.GenericNamespaceLister
 	entrance entrance
 	address  string
+	gateway  string
 	end      func() error
 
 	mu         sync.Mutex
@@ -66,12 +74,21 @@ type Traffic struct {
 	behaviours map[string]Behaviour
 	replicas   map[types.UID]*replica
 	gateways   map[types.UID]*gateway
+	transports map[string]http.RoundTripper // to the pods, by the addresses of the gateway's pods
 	revisions  map[string]*Revision
 	unanswered float64
 	// refused is, for each Service, the uncounted fraction of a request that found no pod.
 	refused map[string]float64
 	ticks   int
 	lost    error
+}
+
+// Pods are the pods of the cluster that run as processes.
+type Pods interface {
+	// Runs reports whether a pod does.
+	Runs(namespace, name string) bool
+	// Transport is the way to the pods' own addresses, from an address of the cluster.
+	Transport(from netip.Addr) *http.Transport
 }
 
 // Revision is the users' experience with one revision of the service.
@@ -185,8 +202,14 @@ func (t *Traffic) Start(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sd", t.serveTargets)
 	mux.HandleFunc("GET "+metricsPath("{pod}"), t.serveMetrics)
-	mux.HandleFunc(gatewayPath+"/{path...}", t.answerOne)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	gate, err := loopback.Listen(ctx, "the mesh's gateway", t.GatewayPort)
+	if err != nil {
+		stopWatching()
+		return errors.Join(err, listener.Close())
+	}
+	t.gateway = gate.Address()
+	answering := gate.Serve(http.HandlerFunc(t.answerOne), log.Default())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	ticked := make(chan struct{})
@@ -197,7 +220,7 @@ func (t *Traffic) Start(ctx context.Context) error {
 	t.end = func() error {
 		stopWatching()
 		<-ticked
-		closed := server.Close()
+		closed := errors.Join(server.Close(), answering.Stop())
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 			closed = errors.Join(err, closed)
 		}
@@ -229,11 +252,8 @@ func (t *Traffic) Stop() error {
 // Start has returned.
 func (t *Traffic) SDURL() string { return "http://" + t.address + "/sd" }
 
-// GatewayURL is a URL that answers a request as the mesh's gateway would, with the path after it.
-// It is known after Start has returned.
-func (t *Traffic) GatewayURL() string { return "http://" + t.address + gatewayPath }
-
-const gatewayPath = "/gateway"
+// GatewayURL is the URL of the mesh's gateway. It is known after Start has returned.
+func (t *Traffic) GatewayURL() string { return "http://" + t.gateway }
 
 // SetRate sets the number of requests per second from now on; with 0 there are no users.
 func (t *Traffic) SetRate(perSecond float64) {
@@ -295,6 +315,7 @@ func (t *Traffic) reset() {
 	t.rate, t.unanswered, t.lost = max(t.Rate, 0), 0, nil
 	t.replicas, t.revisions = map[types.UID]*replica{}, map[string]*Revision{}
 	t.gateways, t.refused = map[types.UID]*gateway{}, map[string]float64{}
+	t.transports = map[string]http.RoundTripper{}
 }
 
 // run sends the requests for the time that has passed, so that the rate is right on a machine that

@@ -10,3 +10,6 @@ import "syscall"
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
+
+// Unprivileged are the attributes of a program that refuses to run as root.
+func Unprivileged() *syscall.SysProcAttr { return childAttributes() }

@@ -45,6 +45,10 @@ type Process struct {
 	Ready string
 	// CA is the certificate file with which Ready is verified, if it is https.
 	CA string
+	// Unprivileged says that the program refuses to run as root.
+	Unprivileged bool
+	// End is the signal that ends it; SIGTERM if it is 0.
+	End syscall.Signal
 
 	process *os.Process
 	done    chan struct{} // closed when the process has ended
@@ -72,6 +76,9 @@ func (c *Process) Start(ctx context.Context) error {
 	command.Dir = c.Dir
 	command.Env = append(Environment(filepath.Dir(c.Log)), c.Env...)
 	command.SysProcAttr = childAttributes()
+	if c.Unprivileged {
+		command.SysProcAttr = Unprivileged()
+	}
 
 	done := make(chan struct{})
 	started := make(chan error, 1)
@@ -134,7 +141,11 @@ func (c *Process) Stop() error {
 	c.mu.Lock()
 	c.expected = true
 	c.mu.Unlock()
-	if err := c.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	end := syscall.SIGTERM
+	if c.End != 0 {
+		end = c.End
+	}
+	if err := c.process.Signal(end); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", c.Name, err)
 	}
 	timeout := time.NewTimer(StopTimeout)

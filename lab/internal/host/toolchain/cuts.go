@@ -118,15 +118,3 @@ func withoutClouds() []Patch {
 	}
 	return append(append(state, keys...), logs...)
 }
-
-// withKubernetesLibraries lets kwok 0.7.0, which is made for the libraries of Kubernetes 1.33, use
-// those of the API server: a constant is gone since 1.34. Its value is in
-// k8s.io/apimachinery v0.33.3, pkg/apis/meta/v1/types.go.
-func withKubernetesLibraries() []Patch {
-	const module, file = "sigs.k8s.io/kwok", "pkg/utils/informer/informer.go"
-	const gone, value = "metav1.InitialEventsListBlueprintAnnotationKey", `"kubernetes.io/initial-events-list-blueprint"`
-	return []Patch{
-		replaced(module, file, "GetAnnotations()["+gone, "GetAnnotations()["+value),
-		replaced(module, file, `missing content", `+gone, `missing content", `+value),
-	}
-}

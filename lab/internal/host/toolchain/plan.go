@@ -13,7 +13,7 @@ import (
 // 2026-11-30, two processors without other work).
 func buildSeconds() map[string]int {
 	return map[string]int{
-		Pulumi: 210, Etcd: 43, KubeAPIServer: 300, KubeControllerManager: 92, KubeScheduler: 10, Kwok: 20, PulumiKubernetes: 250,
+		Pulumi: 210, Etcd: 43, KubeAPIServer: 300, KubeControllerManager: 92, KubeScheduler: 10, PulumiKubernetes: 250,
 		ArgoCD: 355, ArgoRollouts: 55, ArgoRolloutsPlugin: 22, Kustomize: 4, Kubectl: 31,
 	}
 }

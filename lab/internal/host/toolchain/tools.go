@@ -22,7 +22,6 @@ const (
 	KubeAPIServer         = "kube-apiserver"
 	KubeControllerManager = "kube-controller-manager"
 	KubeScheduler         = "kube-scheduler"
-	Kwok                  = "kwok"
 	ArgoCD                = "argocd"
 	ArgoRollouts          = "rollouts-controller"
 	ArgoRolloutsPlugin    = "kubectl-argo-rollouts"
@@ -32,7 +31,7 @@ const (
 
 // Folders in tools/ whose nested modules pin several tools, so that what these share is compiled once.
 const (
-	// KubernetesModule pins etcd, the parts of Kubernetes, Kustomize and kwok.
+	// KubernetesModule pins etcd, the parts of Kubernetes and Kustomize.
 	KubernetesModule = "kubernetes"
 	// ArgoModule pins Argo CD and Argo Rollouts.
 	ArgoModule = "argo"
@@ -160,11 +159,6 @@ func tools() []Tool {
 			Pin: "k8s.io/kubernetes", LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"--version"},
 		},
 		{
-			Name: Kwok, Module: KubernetesModule, Package: "sigs.k8s.io/kwok/cmd/kwok", Pin: "sigs.k8s.io/kwok",
-			LDFlags: stripped, Match: SameMinor, versionArgs: []string{"--version"},
-			Cuts: withKubernetesLibraries(),
-		},
-		{
 			// One binary contains every component of Argo CD; the name by which it is called
 			// selects one.
 			Name: ArgoCD, Module: ArgoModule, Package: "github.com/argoproj/argo-cd/v3/cmd", Pin: "github.com/argoproj/argo-cd/v3",
@@ -219,7 +213,7 @@ func ForInfra() []string { return []string{Pulumi} }
 
 // ForCluster returns the names of the tools that run the Kubernetes control plane.
 func ForCluster() []string {
-	return []string{Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler, Kwok}
+	return []string{Etcd, KubeAPIServer, KubeControllerManager, KubeScheduler}
 }
 
 // All returns the names of the tools that every lab runs, in the order in which it needs them.

@@ -61,7 +61,7 @@ func (b *Baseline) origin(files string) (origin, error) {
 	}
 	run := config.Binaries
 	programs := map[string]string{}
-	for _, path := range []string{run.Etcd, run.KubeAPIServer, run.KubeControllerManager, run.KubeScheduler, run.Kwok} {
+	for _, path := range []string{run.Etcd, run.KubeAPIServer, run.KubeControllerManager, run.KubeScheduler} {
 		info, err := os.Stat(path)
 		if err != nil {
 			return origin{}, err

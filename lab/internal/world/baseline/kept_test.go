@@ -66,7 +66,7 @@ func fakeUp(environment string) error {
 	}
 	program := os.Getenv(etcdVariable)
 	_, err = daemon.Start(context.Background(), daemon.Config{Site: s, Binaries: controlplane.Binaries{
-		Etcd: program, KubeAPIServer: program, KubeControllerManager: program, KubeScheduler: program, Kwok: program,
+		Etcd: program, KubeAPIServer: program, KubeControllerManager: program, KubeScheduler: program,
 	}})
 	if err != nil {
 		return err
