@@ -47,7 +47,7 @@ type Options struct {
 	// Registry. It may be nil.
 	Mirrored func() []string
 	// Services returns what pods reach by a name although it is no pod. It is asked for at each start
-	// of a container.
+	// of a container, which waits while the result is nil: the servers are not up yet.
 	Services func() []Service
 	// Roots returns the certificates, in PEM, that containers trust instead of those in their image.
 	Roots func() []byte

@@ -34,6 +34,9 @@ type pod struct {
 	life     context.Context //nolint:containedctx // the pod outlives the call that makes it
 	cancel   context.CancelFunc
 	ended    chan struct{} // closed when no process is left
+	finished chan struct{} // closed when nothing of it has to run any more
+
+	refreshing sync.WaitGroup
 
 	tokens   map[string]token // by their paths; only the writer of the volumes uses it
 	telling  sync.Mutex       // held while the API server is told, so that it hears of changes in their order
@@ -60,7 +63,7 @@ func (a *Agent) newPod(of *corev1.Pod) (*pod, error) {
 	p := &pod{
 		agent: a, name: nameOf(of), uid: of.UID, spec: *of.Spec.DeepCopy(), address: address,
 		dir:    filepath.Join(a.options.Dir, podsDir, string(of.UID)),
-		events: a.recorder(of), ended: make(chan struct{}), leave: make(chan struct{}), object: of.DeepCopy(), tokens: map[string]token{},
+		events: a.recorder(of), ended: make(chan struct{}), finished: make(chan struct{}), leave: make(chan struct{}), object: of.DeepCopy(), tokens: map[string]token{},
 	}
 	p.life, p.cancel = context.WithCancel(a.watching)
 	p.job = slices.ContainsFunc(of.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Kind == "Job" })
@@ -115,13 +118,13 @@ func (p *pod) refer(told *corev1.Pod) {
 // run does everything with the pod until it has ended.
 func (p *pod) run() {
 	defer close(p.ended)
+	defer p.clear()
 	defer p.agent.network.release(p.address)
 	if !p.executed {
 		p.pretend()
 		return
 	}
 	p.change(p.begin)
-	defer os.RemoveAll(filepath.Join(p.dir, volumesDir))
 	if !p.mount() {
 		return
 	}
@@ -220,7 +223,7 @@ func (p *pod) mount() bool {
 	for said := ""; ; {
 		err := p.writeVolumes(p.life)
 		if err == nil {
-			go p.refresh()
+			p.refreshing.Go(p.refresh)
 			return true
 		}
 		if said != err.Error() {
@@ -418,6 +421,12 @@ func (p *pod) make(spec *corev1.Container, init int) (*container, bool) {
 		return nil, false
 	}
 	for {
+		if p.agent.options.Services != nil && p.agent.options.Services() == nil {
+			if !p.withoutNetwork(init) {
+				return nil, false
+			}
+			continue
+		}
 		plan, err := p.plan(p.life, spec, image)
 		if err != nil {
 			if !refuse("CreateContainerConfigError", err, "Failed") {
@@ -457,6 +466,17 @@ func (p *pod) make(spec *corev1.Container, init int) (*container, bool) {
 		})
 		return c, true
 	}
+}
+
+// withoutNetwork lets a container wait as a kubelet does while its node has no network. It is false
+// if the pod ends meanwhile.
+func (p *pod) withoutNetwork(init int) bool {
+	const why = "network is not ready: the servers outside of the cluster are not up yet"
+	if s := statusOf(&p.seen().Status, init); s.State.Waiting == nil || s.State.Waiting.Message != why {
+		p.waiting(init, "ContainerCreating", why)
+		p.events.Event(p.seen(), corev1.EventTypeWarning, "NetworkNotReady", why)
+	}
+	return p.pause(retryInterval / 4)
 }
 
 // pull gets a container's image. It waits while it cannot, and is false if the pod ends meanwhile.
@@ -565,7 +585,17 @@ func (p *pod) gone() {
 		delete(p.agent.pods, p.name)
 	}
 	p.agent.mu.Unlock()
-	if err := os.RemoveAll(p.dir); err != nil {
+}
+
+// clear deletes the pod's volumes, and all else of it if it is gone.
+func (p *pod) clear() {
+	close(p.finished)
+	p.refreshing.Wait()
+	left := filepath.Join(p.dir, volumesDir)
+	if p.agent.find(p.name) != p {
+		left = p.dir
+	}
+	if err := os.RemoveAll(left); err != nil {
 		p.agent.note(err, "the folder of a pod stays", "pod", p.name)
 	}
 }

@@ -63,7 +63,7 @@ func (p *pod) refresh() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-p.ended:
+		case <-p.finished:
 			return
 		case <-p.life.Done():
 			return
