@@ -24,6 +24,7 @@ var untaggable = []string{
 	"dbforpostgresql:Database",
 	"dbforpostgresql:FirewallRule",
 	"dbforpostgresql:VirtualEndpoint",
+	"insights:DataCollectionRuleAssociation",
 	"insights:DiagnosticSetting",
 	"managedidentity:FederatedIdentityCredential",
 	"network:PrivateDnsZoneGroup",
@@ -32,6 +33,7 @@ var untaggable = []string{
 	"network:SecurityRule",
 	"network:Subnet",
 	"network:VirtualNetworkPeering",
+	"operationalinsights:Query", // its tags are lists, for people who look for a query
 }
 
 func tags(r Resource, environment string) []finding {

@@ -15,12 +15,15 @@ import (
 	activity "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20201001"
 	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20210501preview"
 	groups "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20230101"
+	collection "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20230311"
 	keyvault "github.com/pulumi/pulumi-azure-native-sdk/keyvault/v2/v20241101"
 	managedidentity "github.com/pulumi/pulumi-azure-native-sdk/managedidentity/v2/v20230131"
 	network "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240501"
 	dns "github.com/pulumi/pulumi-azure-native-sdk/network/v2/v20240601"
+	queries "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20190901"
 	operationalinsights "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20230901"
 	resources "github.com/pulumi/pulumi-azure-native-sdk/resources/v2/v20240301"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -48,6 +51,8 @@ func TestUnit_WhichTypesHaveTagsIsWhatTheSDKSays(t *testing.T) {
 		"dbforpostgresql:VirtualEndpoint":             dbforpostgresql.VirtualEndpointArgs{},
 		"insights:ActionGroup":                        groups.ActionGroupArgs{},
 		"insights:ActivityLogAlert":                   activity.ActivityLogAlertArgs{},
+		"insights:DataCollectionRule":                 collection.DataCollectionRuleArgs{},
+		"insights:DataCollectionRuleAssociation":      collection.DataCollectionRuleAssociationArgs{},
 		"insights:DiagnosticSetting":                  insights.DiagnosticSettingArgs{},
 		"insights:MetricAlert":                        metrics.MetricAlertArgs{},
 		"keyvault:Secret":                             keyvault.SecretArgs{},
@@ -68,11 +73,14 @@ func TestUnit_WhichTypesHaveTagsIsWhatTheSDKSays(t *testing.T) {
 		"network:VirtualNetworkLink":                  dns.VirtualNetworkLinkArgs{},
 		"network:VirtualNetworkPeering":               network.VirtualNetworkPeeringArgs{},
 		"network:WebApplicationFirewallPolicy":        network.WebApplicationFirewallPolicyArgs{},
+		"operationalinsights:Query":                   queries.QueryArgs{},
+		"operationalinsights:QueryPack":               queries.QueryPackArgs{},
 		"operationalinsights:Workspace":               operationalinsights.WorkspaceArgs{},
 		"resources:ResourceGroup":                     resources.ResourceGroupArgs{},
 	}
 	for kind, args := range known {
-		_, has := reflect.TypeOf(args).FieldByName("Tags")
+		field, has := reflect.TypeOf(args).FieldByName("Tags")
+		has = has && field.Type == reflect.TypeFor[pulumi.StringMapInput]()
 		assert.Equal(t, has, !slices.Contains(untaggable, kind), "%s has tags: %v", kind, has)
 	}
 	for _, kind := range untaggable {

@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/gridos/sharedinfra/bootstrap/accesslog"
 	"github.com/gridos/sharedinfra/bootstrap/argocd"
 	"github.com/gridos/sharedinfra/bootstrap/edge"
 	"github.com/gridos/sharedinfra/bootstrap/externalsecrets"
@@ -112,6 +113,9 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		return err
 	}
 	if _, err := edge.New(ctx, "edge", edge.Args{IngressIP: infra.IngressIP}, providers, pulumi.Protect(settings.Protect)); err != nil {
+		return err
+	}
+	if _, err := accesslog.New(ctx, "access-log", providers); err != nil {
 		return err
 	}
 	return stacks.Export(ctx, stacks.BootstrapOutputs{

@@ -37,8 +37,11 @@ type Args struct {
 	RegistryID pulumi.StringInput
 	// AuthorizedRanges are the public addresses (CIDRs) that reach an API server which is not private.
 	AuthorizedRanges []string
-	// WorkspaceID is the ARM id of the Log Analytics workspace that Defender reports to.
+	// WorkspaceID is the ARM id of the Log Analytics workspace that Defender reports to, and the logs
+	// of pods go to.
 	WorkspaceID pulumi.StringInput
+	// PodLogs runs the agent that collects the logs of pods.
+	PodLogs bool
 	// Propagation is how long a new role assignment takes to be honoured.
 	Propagation time.Duration
 }
@@ -152,6 +155,7 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 		ApiServerAccessProfile: apiServerAccess(args),
 		AddonProfiles: azure.ManagedClusterAddonProfileMap{ // config values are strings (rule K5)
 			"azurepolicy": azure.ManagedClusterAddonProfileArgs{Enabled: pulumi.Bool(s.AzurePolicy)},
+			"omsagent":    agent(args),
 		},
 		// Azure runs the mesh and its gateway; the edge load balancer sends traffic to the gateway's pods. Azure keeps the patch of a
 		// revision up to date and never raises the revision itself.
@@ -204,6 +208,20 @@ func apiServerAccess(args Args) azure.ManagedClusterAPIServerAccessProfileArgs {
 		ranges = append(ranges, pulumi.Sprintf("%s/32", address))
 	}
 	return azure.ManagedClusterAPIServerAccessProfileArgs{AuthorizedIPRanges: ranges}
+}
+
+// agent is the add-on that collects the logs of pods. It signs in with an identity of its own, and not
+// with the key of the workspace, and asks Azure for its data collection rule. Source:
+// azure-monitor-docs, containers/kubernetes-monitoring-enable-terraform, 25 August 2025. That a refresh
+// finds the configuration as it was sent is inferred `agent-echo`.
+func agent(args Args) azure.ManagedClusterAddonProfileArgs {
+	if !args.PodLogs {
+		return azure.ManagedClusterAddonProfileArgs{Enabled: pulumi.Bool(false)}
+	}
+	return azure.ManagedClusterAddonProfileArgs{Enabled: pulumi.Bool(true), Config: pulumi.StringMap{
+		"logAnalyticsWorkspaceResourceID": args.WorkspaceID,
+		"useAADAuth":                      pulumi.String("true"),
+	}}
 }
 
 func securityProfile(args Args) azure.ManagedClusterSecurityProfileArgs {

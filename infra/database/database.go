@@ -210,7 +210,7 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 		return err
 	}
 	d.ID = server.ID().ToStringOutput()
-	if err := args.Diagnostics.Watch(ctx, name+"-server", d.ID, scope.LogsAndMetrics,
+	if err := args.Diagnostics.Watch(ctx, name+"-server", d.ID, scope.Tabled,
 		pulumi.Parent(d)); err != nil {
 		return err
 	}

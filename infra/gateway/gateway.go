@@ -117,5 +117,5 @@ func (g *Gateway) provision(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	return args.Diagnostics.Watch(ctx, name+"-agw", g.ID, scope.LogsAndMetrics, pulumi.Parent(g))
+	return args.Diagnostics.Watch(ctx, name+"-agw", g.ID, scope.Tabled, pulumi.Parent(g))
 }

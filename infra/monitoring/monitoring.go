@@ -1,4 +1,5 @@
-// Package monitoring creates the Log Analytics workspace of the environment, and the diagnostic settings that feed it.
+// Package monitoring creates the Log Analytics workspace of the environment, with saved queries, and what feeds it: diagnostic settings,
+// and the collection of the logs of pods.
 package monitoring
 
 import (
@@ -15,6 +16,9 @@ type Settings struct {
 	RetentionDays int
 	// DailyCapGB is how much the workspace accepts in a day before it drops data; 0 is no cap.
 	DailyCapGB int
+	// PodNamespaces are the namespaces whose pods' logs are collected. Without one, the cluster runs no
+	// agent, and its events are not collected either.
+	PodNamespaces []string
 }
 
 // Load reads Settings with the defaults d, recording mistakes in r.
@@ -22,6 +26,7 @@ func Load(r *config.Reader, d Settings) Settings {
 	return Settings{
 		RetentionDays: r.IntBetween("logRetentionDays", d.RetentionDays, 30, 730),
 		DailyCapGB:    r.IntBetween("logDailyCapGb", d.DailyCapGB, 0, mostGB),
+		PodNamespaces: loadNamespaces(r, d.PodNamespaces),
 	}
 }
 
@@ -44,7 +49,7 @@ type Monitoring struct {
 	Sink scope.Sink
 }
 
-// New registers the workspace.
+// New registers the workspace and its queries.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Monitoring, error) {
 	m := &Monitoring{}
 	if err := ctx.RegisterComponentResource("gridos-infra:monitoring:Monitoring", name, m, opts...); err != nil {
@@ -71,6 +76,9 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	m.WorkspaceID = workspace.ID().ToStringOutput()
 	m.Sink = scope.Sink{WorkspaceID: m.WorkspaceID}
 	if err := m.Sink.Watch(ctx, name+"-workspace", m.WorkspaceID, scope.LogsAndMetrics, pulumi.Parent(m)); err != nil {
+		return nil, err
+	}
+	if err := m.saveQueries(ctx, name, args); err != nil {
 		return nil, err
 	}
 	return m, ctx.RegisterResourceOutputs(m, pulumi.Map{"workspaceId": m.WorkspaceID})

@@ -10,6 +10,8 @@ import (
 	"github.com/gridos/sharedinfra/infra/network"
 	"github.com/gridos/sharedinfra/infra/registry"
 	"github.com/gridos/sharedinfra/infra/vault"
+	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/versions"
 )
 
 // Defaults is what an environment is unless its stack file says otherwise. dev is small, cheap and free to be destroyed; test
@@ -49,7 +51,7 @@ func dev() Settings {
 			KubernetesVersion:    "1.35",
 			UpgradeChannel:       "patch",
 			NodeOSUpgradeChannel: "NodeImage",
-			IstioRevisions:       []string{"asm-1-30"},
+			IstioRevisions:       []string{versions.IstioRevision()},
 			Maintenance: cluster.Maintenance{
 				Start: "02:00", Hours: 4, ReleaseDay: "Monday", NodeImageDay: "Monday", KubernetesDay: "Tuesday",
 			},
@@ -83,7 +85,13 @@ func dev() Settings {
 			// that the application itself answers what is wrong.
 			Firewall: gateway.Firewall{MaxBodyKB: 1100, RequestsPerMinute: 3000},
 		},
-		Monitoring: monitoring.Settings{RetentionDays: 30, DailyCapGB: 2},
+		Monitoring: monitoring.Settings{
+			RetentionDays: 30, DailyCapGB: 2,
+			PodNamespaces: []string{
+				naming.NamespaceIstioIngress, naming.NamespaceArgoRollouts, naming.NamespaceArgoCD, naming.NamespaceExternalSecrets,
+				naming.NamespaceGridOS, naming.NamespaceMonitoring,
+			},
+		},
 	}
 }
 

@@ -160,12 +160,19 @@ func environment(
 	}
 	aks, err := cluster.New(ctx, name+"-cluster", cluster.Args{
 		Scope: place, Settings: s.Cluster, Plan: s.Network, Caller: caller, Deployer: deployer, Propagation: s.Propagation,
-		AuthorizedRanges: s.AuthorizedRanges, WorkspaceID: logs.WorkspaceID,
+		AuthorizedRanges: s.AuthorizedRanges, WorkspaceID: logs.WorkspaceID, PodLogs: len(s.Monitoring.PodNamespaces) > 0,
 		SubnetID: net.AKSSubnetID, NetworkID: net.ID, NetworkSettled: net.Settled, RegistryID: images.ID,
 		OutboundType: s.outboundType(), EgressAddresses: net.EgressAddresses,
 	}, providers)
 	if err != nil {
 		return none, err
+	}
+	if len(s.Monitoring.PodNamespaces) > 0 {
+		if _, err := monitoring.NewPodLogs(ctx, name+"-pod-logs", monitoring.PodArgs{
+			Scope: place, Namespaces: s.Monitoring.PodNamespaces, WorkspaceID: logs.WorkspaceID, ClusterID: aks.ID,
+		}, providers); err != nil {
+			return none, err
+		}
 	}
 	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
 		Scope: place, Settings: s.Gateway, SubscriptionID: caller.SubscriptionID,

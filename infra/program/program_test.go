@@ -133,8 +133,12 @@ func TestUnit_EveryEnvironmentRegistersTheWholeInfrastructure(t *testing.T) {
 				}
 			}
 			want := map[string]int{
-				"azure-native:resources/v20240301:ResourceGroup":       1,
-				"azure-native:operationalinsights/v20230901:Workspace": 1,
+				"azure-native:resources/v20240301:ResourceGroup":                1,
+				"azure-native:operationalinsights/v20190901:QueryPack":          1,
+				"azure-native:operationalinsights/v20190901:Query":              16,
+				"azure-native:operationalinsights/v20230901:Workspace":          1,
+				"azure-native:insights/v20230311:DataCollectionRule":            1,
+				"azure-native:insights/v20230311:DataCollectionRuleAssociation": 1,
 				diagnostics: 13,
 				"azure-native:network/v20240501:VirtualNetwork": 1,
 				subnet: 5,

@@ -16,6 +16,7 @@ type Telemetry struct {
 	groups     []string // category groups
 	categories []string // where groups would cost more than they are worth
 	metrics    bool
+	tables     bool // the type has tables of its own
 }
 
 // The telemetry of the platform's resources. Azure refuses a category that a type does not have.
@@ -25,12 +26,16 @@ var (
 	Logs = Telemetry{groups: []string{"allLogs"}}
 	// LogsAndMetrics are all of a resource's logs and its metrics.
 	LogsAndMetrics = Telemetry{groups: []string{"allLogs"}, metrics: true}
+	// Tabled is the same of a type whose logs have tables of their own, with a column for each value.
+	// The others share the table AzureDiagnostics. Source: "Supported resource log categories for
+	// Azure Monitor", the column of tables.
+	Tabled = Telemetry{groups: []string{"allLogs"}, metrics: true, tables: true}
 	// Cluster is the telemetry of the control plane of AKS. kube-audit-admin leaves out the reads
 	// of kube-audit, which would be nine tenths of the bill.
 	Cluster = Telemetry{categories: []string{
 		"kube-apiserver", "kube-audit-admin", "kube-controller-manager", "kube-scheduler",
 		"cluster-autoscaler", "cloud-controller-manager", "guard",
-	}, metrics: true}
+	}, metrics: true, tables: true}
 )
 
 // Watch sends a resource's telemetry to the workspace: it registers the diagnostic setting <name>-diagnostics on the resource
@@ -50,6 +55,9 @@ func (s Sink) Watch(
 		ResourceUri: target,
 		WorkspaceId: s.WorkspaceID,
 		Logs:        logs,
+	}
+	if telemetry.tables {
+		args.LogAnalyticsDestinationType = pulumi.String("Dedicated")
 	}
 	if telemetry.metrics {
 		args.Metrics = insights.MetricSettingsArray{insights.MetricSettingsArgs{

@@ -104,7 +104,7 @@ func (v *Vault) provision(ctx *pulumi.Context, name string, args Args) error {
 	v.Name = vault.Name
 	v.URI = vault.Properties.VaultUri()
 	v.Access = []pulumi.Resource{access}
-	return args.Diagnostics.Watch(ctx, name+"-vault", v.ID, scope.LogsAndMetrics, pulumi.Parent(v))
+	return args.Diagnostics.Watch(ctx, name+"-vault", v.ID, scope.Tabled, pulumi.Parent(v))
 }
 
 func properties(args Args) azure.VaultPropertiesArgs {

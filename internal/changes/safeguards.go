@@ -63,10 +63,12 @@ var safeguards = map[string]*regexp.Regexp{
 	"azure-native:dbforpostgresql:Server": named(`highAvailability`, `autoGrow`),
 	"azure-native:insights:DiagnosticSetting": named(`logs`, `metrics`, `workspaceId`, `storageAccountId`, `eventHub\w+`,
 		`marketplacePartnerId`, `logAnalyticsDestinationType`, `resourceUri`),
-	"azure-native:insights:ActionGroup":      named(`enabled`, `\w+Receivers`),
-	"azure-native:insights:ActivityLogAlert": named(`enabled`, `actions`, `scopes`),
-	"azure-native:insights:MetricAlert":      named(`enabled`, `actions`, `scopes`),
-	"kubernetes:argoproj.io:AppProject":      named(`finalizers`),
+	"azure-native:insights:DataCollectionRule":            named(`dataFlows`, `dataSources`, `destinations`),
+	"azure-native:insights:DataCollectionRuleAssociation": named(`dataCollectionRuleId`),
+	"azure-native:insights:ActionGroup":                   named(`enabled`, `\w+Receivers`),
+	"azure-native:insights:ActivityLogAlert":              named(`enabled`, `actions`, `scopes`),
+	"azure-native:insights:MetricAlert":                   named(`enabled`, `actions`, `scopes`),
+	"kubernetes:argoproj.io:AppProject":                   named(`finalizers`),
 }
 
 // named matches paths that have one of the names between two dots, brackets or quotes.

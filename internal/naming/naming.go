@@ -31,6 +31,9 @@ const (
 	// mesh add-on for Azure Kubernetes Service".
 	NamespaceIstioIngress = "aks-istio-ingress"
 	IstioInternalIngress  = "aks-istio-ingressgateway-internal"
+	// NamespaceIstioSystem is where AKS runs the control plane of its Istio add-on, and looks for its
+	// configuration. Source: azure-aks-docs, istio-meshconfig, 14 February 2024.
+	NamespaceIstioSystem = "aks-istio-system"
 	// The subnets: of the cluster's nodes, the gateway, the database server, the edge load balancer
 	// with its fixed address, and private endpoints. Renaming one moves everything that is in it.
 	SubnetAKS       = "aks"
@@ -89,6 +92,8 @@ type Names struct {
 	WorkloadIdentity  string
 	PipelineIdentity  string
 	Workspace         string
+	QueryPack         string
+	PodLogsRule       string
 	ActionGroup       string
 	// DatabasePasswordSecret is that of the server's administrator, DatabaseServicePasswordSecret that of
 	// the role that the application connects as.
@@ -188,6 +193,8 @@ func For(environment, suffix string) (Names, error) {
 		WorkloadIdentity:              base + "-id",
 		PipelineIdentity:              base + "-pipeline-id",
 		Workspace:                     base + "-log",
+		QueryPack:                     base + "-queries",
+		PodLogsRule:                   base + "-pod-logs",
 		ActionGroup:                   base + "-alerts",
 		DatabasePasswordSecret:        Application + "-db-password",
 		DatabaseServicePasswordSecret: Application + "-db-service-password",

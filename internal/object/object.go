@@ -16,6 +16,7 @@ import (
 
 // The resource types of the kinds that Kubernetes itself brings, in the Kubernetes provider's schema.
 const (
+	ConfigMapToken = "kubernetes:core/v1:ConfigMap"
 	NamespaceToken = "kubernetes:core/v1:Namespace"
 	SecretToken    = "kubernetes:core/v1:Secret"
 	ServiceToken   = "kubernetes:core/v1:Service"
@@ -93,6 +94,13 @@ func (o *Object) Name() pulumi.StringOutput {
 // NewNamespace registers a Namespace.
 func NewNamespace(ctx *pulumi.Context, name string, metadata Metadata, opts ...pulumi.ResourceOption) (*Object, error) {
 	return register(ctx, NamespaceToken, name, "v1", "Namespace", metadata, nil, opts)
+}
+
+// NewConfigMap registers a ConfigMap.
+func NewConfigMap(
+	ctx *pulumi.Context, name string, metadata Metadata, data pulumi.StringMap, opts ...pulumi.ResourceOption,
+) (*Object, error) {
+	return register(ctx, ConfigMapToken, name, "v1", "ConfigMap", metadata, pulumi.Map{"data": data}, opts)
 }
 
 // NewSecret registers a Secret. All its values are secret in the state too, even those that were

@@ -32,6 +32,7 @@ const (
 	tokenRecipients  = "azure-native:insights/v20230101:ActionGroup"
 	tokenMetricAlert = "azure-native:insights/v20180301:MetricAlert"
 	tokenLogAlert    = "azure-native:insights/v20201001:ActivityLogAlert"
+	tokenCollection  = "azure-native:insights/v20230311:DataCollectionRule"
 )
 
 // Documents of Microsoft, with their dates.
@@ -165,6 +166,20 @@ func refusals() (all []refusal, bases map[string]in) {
 		"resourceGroupName": "rg", "ruleName": "vault-fails", "location": "Global", "severity": 2, "enabled": true, "scopes": []any{vaultID},
 		"windowSize": "PT15M", "evaluationFrequency": "PT5M", "criteria": criteria(5, "Availability"),
 	}
+	collect := func(stream string, flows ...any) in {
+		return in{
+			"resourceGroupName": "rg", "dataCollectionRuleName": "pod-logs", "location": "westeurope",
+			"dataSources": in{"extensions": []any{
+				in{"name": "agent", "extensionName": "ContainerInsights", "streams": []any{stream}},
+			}},
+			"destinations": in{"logAnalytics": []any{in{"name": "workspace", "workspaceResourceId": group + "/providers/Microsoft.OperationalInsights/workspaces/log"}}},
+			"dataFlows":    flows,
+		}
+	}
+	flow := func(stream string, changes in) in {
+		return with(in{"streams": []any{stream}, "destinations": []any{"workspace"}}, changes)
+	}
+	const streams, events = "Microsoft-ContainerInsights-Group-Default", "Microsoft-KubeEvents"
 	read := in{
 		"resourceGroupName": "rg", "activityLogAlertName": "people", "location": "Global", "scopes": []any{subscription},
 		"condition": in{"allOf": []any{in{"field": "category", "equals": "Administrative"}, in{"field": "level", "equals": "Error"}}},
@@ -191,6 +206,7 @@ func refusals() (all []refusal, bases map[string]in) {
 		tokenWorkspace: workspace, tokenDiagnostic: setting(nil), tokenZone: with(zone, in{"tags": tags(15)}), tokenIdentity: identityInputs,
 		tokenRole: assignment, tokenCredential: credential("github"), tokenLock: lockOf(nil),
 		tokenRecipients: told, tokenMetricAlert: watched, tokenLogAlert: read,
+		tokenCollection: collect(events, flow(events, in{"transformKql": "source"})),
 	}
 	all = []refusal{
 		{"a resource group with 51 tags", docTags, "", tokenGroup, with(groupInputs, in{"tags": tags(51)})},
@@ -327,6 +343,13 @@ func refusals() (all []refusal, bases map[string]in) {
 		{"an action group with an address of 65 characters", docReceivers, "", tokenRecipients, with(told, in{
 			"emailReceivers": []any{in{"name": "mail", "emailAddress": letters(50) + "@gridos.example"}},
 		})},
+
+		{"a data collection rule with a stream that there is not", "hashicorp/terraform-provider-azurerm#18481", "InvalidPayload", tokenCollection,
+			collect("SomeNonExistentStreamType")},
+		{"a data collection rule that lets one stream of a group flow", "MicrosoftDocs/azure-docs#112612", "InvalidPayload", tokenCollection,
+			collect(streams, flow("Microsoft-InsightsMetrics", nil))},
+		{"a data collection rule that transforms a group of streams", "MicrosoftDocs/azure-docs#118974", "InvalidPayload", tokenCollection,
+			collect(streams, flow(streams, in{"transformKql": "source"}))},
 
 		{"a role assignment whose name is no GUID", "Azure/Azure-Landing-Zones#3419", "InvalidRoleAssignmentId", tokenRole, with(assignment, in{"roleAssignmentName": "pull"})},
 		{"a role assignment whose principal is no GUID", "Azure/azure-powershell#16627", "InvalidPrincipalId", tokenRole, with(assignment, in{"principalId": "User"})},

@@ -177,6 +177,8 @@ func devAttempts() []attempt {
 		{key: "firewallRequestsPerMinute", to: 100},
 		{key: "logRetentionDays", to: 60},
 		{key: "logDailyCapGb", to: 4},
+		{key: "podLogNamespaces", when: "others", to: []string{"gridos", "reports"}},
+		{key: "podLogNamespaces", when: "none", to: []string{}},
 		{key: "alertEmails", when: "another, or one more", to: []string{"others@gridos.example", "oncall@gridos.example"}},
 		{key: "alertEmails", when: "none", to: []string{}},
 		{key: "alertWebhook", to: secret("https://hooks.gridos.example/alerts")},

@@ -49,12 +49,16 @@ func NewRequests(registry prometheus.Registerer, logger *slog.Logger, ignored ..
 	return r
 }
 
-// details are the facts about a request that are not in the request itself.
-type details struct{ id, sender string }
+// details are the facts about a request that are not in the request itself, and its ids.
+type details struct{ id, transaction, sender string }
 
 type detailsKey struct{}
 
 var acceptableID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// transactionHeader has the id under which the Application Gateway logs the request, as
+// TransactionId. Source: azure-docs, application-gateway/how-application-gateway-works, 1 May 2024.
+const transactionHeader = "X-Appgw-Trace-Id"
 
 // ID is the id of the request that the context belongs to.
 func ID(ctx context.Context) string {
@@ -72,7 +76,8 @@ func SetSender(ctx context.Context, sender string) {
 }
 
 // Handler gives each request an id (its own X-Request-Id, if it has a sensible one), answers 500 to one whose handler
-// panics, and counts and logs it when it is done. Routes are the patterns of the mux that next is.
+// panics, and counts and logs it when it is done. The mesh logs the same id, and the Application Gateway the one that is
+// logged as transaction. Routes are the patterns of the mux that next is.
 func (r *Requests) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		began := time.Now()
@@ -81,7 +86,11 @@ func (r *Requests) Handler(next http.Handler) http.Handler {
 			id = rand.Text()
 		}
 		w.Header().Set("X-Request-Id", id)
-		request = request.WithContext(context.WithValue(request.Context(), detailsKey{}, &details{id: id}))
+		known := &details{id: id}
+		if transaction := request.Header.Get(transactionHeader); acceptableID.MatchString(transaction) {
+			known.transaction = transaction
+		}
+		request = request.WithContext(context.WithValue(request.Context(), detailsKey{}, known))
 		answer := &recorder{ResponseWriter: w}
 		defer func() {
 			panicked := recover()
@@ -124,8 +133,12 @@ func (r *Requests) done(request *http.Request, answer *recorder, took time.Durat
 		"request", ID(request.Context()), "method", method, "route", route,
 		"path", request.URL.Path, "code", code, "bytes", answer.bytes, "duration", took.Seconds(),
 	}
-	if known, inside := request.Context().Value(detailsKey{}).(*details); inside && known.sender != "" {
-		attributes = append(attributes, "sender", known.sender)
+	if known, inside := request.Context().Value(detailsKey{}).(*details); inside {
+		for _, detail := range []struct{ key, value string }{{"transaction", known.transaction}, {"sender", known.sender}} {
+			if detail.value != "" {
+				attributes = append(attributes, detail.key, detail.value)
+			}
+		}
 	}
 	r.logger.Log(request.Context(), level, "request", attributes...)
 }

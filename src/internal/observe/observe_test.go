@@ -41,3 +41,28 @@ gridos_http_requests_total{code="500",method="GET",route="/broken/{id}"} 1
 	}
 	assert.Equal(t, 2, testutil.CollectAndCount(registry, "gridos_http_requests_total"))
 }
+
+// The three logs of one request are found by these: the mesh's by both, the Application Gateway's by
+// the second.
+func TestUnit_TheLogHasTheIdsOfTheMeshAndOfTheGateway(t *testing.T) {
+	t.Parallel()
+	const id, transaction = "5c2f3b0e-6a0f-4d36-8a57-1f7e1f2f3a44", "ac882cd65a2712a0fe1289ec2bb6aee7"
+	for name, test := range map[string]struct{ sent, logged string }{
+		"through the gateway": {transaction, `"transaction":"` + transaction + `"`},
+		"by another way":      {"", ""},
+		"of a client":         {"{\"msg\":\"forged\"}", ""},
+	} {
+		var log bytes.Buffer
+		handler := observe.NewRequests(prometheus.NewRegistry(), slog.New(slog.NewJSONHandler(&log, nil))).Handler(http.NotFoundHandler())
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/nothing", http.NoBody)
+		request.Header.Set("X-Request-Id", id)
+		request.Header.Set("X-Appgw-Trace-Id", test.sent)
+		handler.ServeHTTP(httptest.NewRecorder(), request)
+		assert.Contains(t, log.String(), `"request":"`+id+`"`, name)
+		if test.logged == "" {
+			assert.NotContains(t, log.String(), "transaction", name)
+			continue
+		}
+		assert.Contains(t, log.String(), test.logged, name)
+	}
+}

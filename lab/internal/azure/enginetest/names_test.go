@@ -111,3 +111,12 @@ func TestEngine_Names_ActionGroup(t *testing.T) {
 		code: invalidName, property: "actionGroupName", says: []string{"'on call.' is invalid", "no space or period last"},
 	})
 }
+
+func TestEngine_Names_DataCollectionRule(t *testing.T) {
+	t.Parallel()
+	c := collection()
+	c.rule.DataCollectionRuleName = pulumi.String("pod logs")
+	previewRefuses(t, c.added(), "rule", mistake{
+		code: invalidName, property: "dataCollectionRuleName", says: []string{"'pod logs' is invalid", "use 3 to 64 letters, digits"},
+	})
+}

@@ -115,6 +115,16 @@ func (t *Type) At(path string) *Facts {
 var later = map[string]map[string][]any{
 	// azure-sdk-for-net, Azure.Provisioning.PostgreSql 1.2.0-beta.1, 27 February 2026.
 	"Microsoft.DBforPostgreSQL/flexibleServers": {"version": {"18", "17"}},
+	// azure-rest-api-specs#21200: Azure's list of streams is longer than the specification's. These are
+	// those of azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
+	"Microsoft.Insights/dataCollectionRules": {"dataSources.extensions.streams": streams, "dataFlows.streams": streams},
+}
+
+// streams are those of Container Insights, and the group of them.
+var streams = []any{
+	"Microsoft-ContainerInsights-Group-Default", "Microsoft-ContainerInventory", "Microsoft-ContainerLog", "Microsoft-ContainerLogV2",
+	"Microsoft-ContainerLogV2-HighScale", "Microsoft-ContainerNodeInventory", "Microsoft-KubeEvents", "Microsoft-KubeMonAgentEvents",
+	"Microsoft-KubeNodeInventory", "Microsoft-KubePodInventory", "Microsoft-KubePVInventory", "Microsoft-KubeServices",
 }
 
 // eased are properties that a later version of Azure's API than the package's does not require, by

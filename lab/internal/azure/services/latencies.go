@@ -55,6 +55,11 @@ var latencies = map[string]durations{
 	"Microsoft.OperationalInsights/workspaces": {minutes(0.5), minutes(0.2)},
 	"Microsoft.Insights/diagnosticSettings":    {minutes(0.1), minutes(0.1)},
 
+	typeCollectionRule: {minutes(0.1), minutes(0.1)},
+	typeAssociation:    {minutes(0.1), minutes(0.1)},
+	typeQueryPack:      {minutes(0.1), minutes(0.1)},
+	typeQuery:          {minutes(0.1), minutes(0.1)},
+
 	typeActionGroup:      {minutes(0.1), minutes(0.1)},
 	typeMetricAlert:      {minutes(0.1), minutes(0.1)},
 	typeActivityLogAlert: {minutes(0.1), minutes(0.1)},

@@ -1,6 +1,6 @@
 // Package mesh makes in the lab's cluster the objects that AKS makes there for its Istio add-on, as
-// far as other objects refer to them: the namespace of the ingress gateways, the gateways' pods and
-// AKS' own Services for them. These pods are not executed. Instead, Cluster computes where a
+// far as other objects refer to them: the mesh's namespaces, the pods of the ingress gateways and AKS'
+// own Services for them. These pods are not executed. Instead, Cluster computes where a
 // request to the address of a load balancer ends.
 package mesh
 
@@ -39,14 +39,15 @@ const (
 )
 
 // SetIngressGateways makes gateways the ingress gateways of the cluster. When the last one is
-// deleted, their namespace stays, with all other objects in it.
+// deleted, the namespaces of the mesh stay, with all other objects in them.
 func SetIngressGateways(ctx context.Context, client kubernetes.Interface, gateways []Gateway) error {
 	options := metav1.ApplyOptions{FieldManager: owner, Force: true}
 	deployed, served := map[string]bool{}, map[string]bool{}
 	if len(gateways) > 0 {
-		namespace := applycorev1.Namespace(naming.NamespaceIstioIngress)
-		if _, err := client.CoreV1().Namespaces().Apply(ctx, namespace, options); err != nil {
-			return fmt.Errorf("namespace %s of the mesh's gateways: %w", naming.NamespaceIstioIngress, err)
+		for _, name := range []string{naming.NamespaceIstioIngress, naming.NamespaceIstioSystem} {
+			if _, err := client.CoreV1().Namespaces().Apply(ctx, applycorev1.Namespace(name), options); err != nil {
+				return fmt.Errorf("namespace %s of the mesh: %w", name, err)
+			}
 		}
 	}
 	deployments := client.AppsV1().Deployments(naming.NamespaceIstioIngress)

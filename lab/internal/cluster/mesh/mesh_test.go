@@ -76,6 +76,8 @@ func TestCluster_TheGatewaysFollowTheMesh(t *testing.T) {
 			assert.Equal(t, during, now, "an upgrade keeps the Service")
 		}
 	}
-	_, err := client.CoreV1().Namespaces().Get(t.Context(), naming.NamespaceIstioIngress, metav1.GetOptions{})
-	require.NoError(t, err, "others have objects there")
+	for _, name := range []string{naming.NamespaceIstioIngress, naming.NamespaceIstioSystem} {
+		_, err := client.CoreV1().Namespaces().Get(t.Context(), name, metav1.GetOptions{})
+		require.NoError(t, err, "others have objects there")
+	}
 }

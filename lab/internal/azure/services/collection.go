@@ -1,0 +1,158 @@
+package services
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	insights "github.com/pulumi/pulumi-azure-native-sdk/insights/v2/v20230311"
+	queries "github.com/pulumi/pulumi-azure-native-sdk/operationalinsights/v2/v20190901"
+
+	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
+)
+
+// ARM types that rules look for.
+const (
+	typeCollectionRule = "Microsoft.Insights/dataCollectionRules"
+	typeAssociation    = "Microsoft.Insights/dataCollectionRuleAssociations"
+	typeQueryPack      = "Microsoft.OperationalInsights/queryPacks"
+	typeQuery          = "Microsoft.OperationalInsights/queryPacks/queries"
+)
+
+const packPath = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.OperationalInsights/queryPacks/{queryPackName}"
+
+// collectionTypes are the rules by which agents collect data, what they apply to, and saved queries.
+func collectionTypes() []arm.Definition {
+	return []arm.Definition{
+		arm.Typed[insights.DataCollectionRule, insights.DataCollectionRuleArgs](arm.Definition{
+			Path: insightsProvider + "dataCollectionRules/{dataCollectionRuleName}",
+			Name: arm.NameRule{
+				Pattern: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{1,62}[A-Za-z0-9]$`),
+				Say:     "3 to 64 letters, digits, hyphens, underscores and periods, a letter or digit first and last",
+			},
+			Immutable: []string{"location"},
+			Refers:    map[string]string{"destinations.logAnalytics.workspaceResourceId": typeWorkspace},
+			Checks:    []arm.Rule{streamsKnown, flowsConnected},
+			Demands:   []arm.Rule{ruleBesideItsWorkspace},
+		}),
+		arm.Typed[insights.DataCollectionRuleAssociation, insights.DataCollectionRuleAssociationArgs](arm.Definition{
+			Path:   "{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}",
+			Name:   nameWithout(`:<>+/&%\?`),
+			Refers: map[string]string{"dataCollectionRuleId": typeCollectionRule},
+			Checks: []arm.Rule{associated},
+		}),
+		arm.Typed[queries.QueryPack, queries.QueryPackArgs](arm.Definition{
+			Path:      packPath,
+			Name:      nameWithout(`:<>+/&%\?`),
+			Immutable: []string{"location"},
+		}),
+		arm.Typed[queries.Query, queries.QueryArgs](arm.Definition{
+			Path:    packPath + "/queries/{id}",
+			Name:    arm.NameRule{Pattern: arm.GUID, Say: "a GUID"},
+			Demands: []arm.Rule{queryNamedOnce},
+		}),
+	}
+}
+
+// streams are those that the agent of AKS sends. The first is the group of all of them. Source:
+// azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
+var streams = []string{
+	streamGroup, "Microsoft-ContainerInventory", "Microsoft-ContainerLog", "Microsoft-ContainerLogV2",
+	"Microsoft-ContainerLogV2-HighScale", "Microsoft-ContainerNodeInventory", "Microsoft-InsightsMetrics", "Microsoft-KubeEvents",
+	"Microsoft-KubeMonAgentEvents", "Microsoft-KubeNodeInventory", "Microsoft-KubePodInventory", "Microsoft-KubePVInventory",
+	"Microsoft-KubeServices", "Microsoft-Perf",
+}
+
+const (
+	streamGroup = "Microsoft-ContainerInsights-Group-Default"
+	extensions  = "dataSources.extensions"
+	flows       = "dataFlows"
+)
+
+// streamsKnown: a stream is one that Azure knows, or begins with Custom-.
+var streamsKnown = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	for _, list := range []string{extensions, flows} {
+		for i, entry := range s.In.Documents(list) {
+			for j, stream := range entry.Texts("streams") {
+				if !containsFold(streams, stream) && !strings.HasPrefix(stream, "Custom-") {
+					result = append(result, arm.Found(arm.Indexed(list, i)+"."+arm.Indexed("streams", j),
+						"'Streams' stream '%s' must be a custom stream or one of: %s", stream, strings.Join(streams, ","))...)
+				}
+			}
+		}
+	}
+	return result
+}}
+
+// flowsConnected: what flows comes from a source under the same name, and goes to a destination of the
+// rule. The group of all streams flows as it is.
+var flowsConnected = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
+	var sent, places []string
+	for _, source := range s.In.Documents(extensions) {
+		sent = append(sent, source.Texts("streams")...)
+	}
+	for _, place := range s.In.Documents("destinations.logAnalytics") {
+		places = append(places, place.Text("name"))
+	}
+	var result []arm.Finding
+	for i, flow := range s.In.Documents(flows) {
+		at := arm.Indexed(flows, i)
+		for j, stream := range flow.Texts("streams") {
+			if containsFold(streams, stream) && !containsFold(sent, stream) {
+				result = append(result, arm.Found(at+"."+arm.Indexed("streams", j),
+					"Data flows cannot reference stream id '%s', which no data source sends; add it to a data source", stream)...)
+			}
+		}
+		for j, place := range flow.Texts("destinations") {
+			if !slices.Contains(places, place) {
+				result = append(result, arm.Found(at+"."+arm.Indexed("destinations", j),
+					"the destination '%s' is not one of the rule; it has: %s", place, strings.Join(places, ", "))...)
+			}
+		}
+		if flow.Has("transformKql") && containsFold(flow.Texts("streams"), streamGroup) {
+			result = append(result, arm.Found(at+".transformKql",
+				"Data flows containing stream groups cannot have custom transformation; name each stream")...)
+		}
+	}
+	return result
+}}
+
+// ruleBesideItsWorkspace: a rule is in the region of the workspace that it sends to.
+var ruleBesideItsWorkspace = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	for i, place := range s.In.Documents("destinations.logAnalytics") {
+		workspace := s.Cloud.Find(place.Text("workspaceResourceId"))
+		if workspace != nil && !strings.EqualFold(workspace.Outputs.Text("location"), s.Location()) {
+			result = append(result, arm.Found(arm.Indexed("destinations.logAnalytics", i)+".workspaceResourceId",
+				"the workspace is in %s and the data collection rule in %s; put the rule there", workspace.Outputs.Text("location"), s.Location())...)
+		}
+	}
+	return result
+}}
+
+// associated: an association names what applies to a resource. Of the types here only clusters have
+// an agent.
+var associated = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
+	var result []arm.Finding
+	if !s.In.Has("dataCollectionRuleId") && !s.In.Has("dataCollectionEndpointId") {
+		result = append(result, arm.Found("dataCollectionRuleId", "the association names neither a data collection rule nor an endpoint; name one")...)
+	}
+	if target, err := arm.ParseID(s.In.Text("resourceUri")); err == nil && !strings.EqualFold(target.Kind(), typeCluster) {
+		result = append(result, arm.Found("resourceUri", "Association cannot be created for resource of type '%s'. Supported types are: %s",
+			target.Kind(), typeCluster)...)
+	}
+	return result
+}}
+
+// queryNamedOnce: no two queries of a pack have the same name.
+var queryNamedOnce = arm.Rule{ID: "Collection", Code: "Conflict", Broken: func(s arm.Subject) []arm.Finding {
+	pack, _ := arm.Ancestor(s.ID, typeQueryPack)
+	for _, other := range s.Cloud.All(typeQuery) {
+		if owner, _ := arm.Ancestor(other.ID, typeQueryPack); arm.Key(owner) == arm.Key(pack) && arm.Key(other.ID) != arm.Key(s.ID) &&
+			other.Inputs.Text("displayName") == s.In.Text("displayName") {
+			return arm.Found("displayName", "'%s' is the name of another query of the pack; choose another", s.In.Text("displayName"))
+		}
+	}
+	return nil
+}}
