@@ -40,6 +40,8 @@ type Status struct {
 	Prometheus string `json:"prometheus,omitempty"`
 	// Components are the processes.
 	Components []delivery.Component `json:"components,omitempty"`
+	// Notifications is the address that people's notifications are sent to.
+	Notifications string `json:"notifications"`
 	// Webhook says whether the Git server announces pushes to Argo CD.
 	Webhook bool `json:"webhook"`
 }
@@ -126,6 +128,7 @@ func (s *Server) handler() http.Handler {
 			return s.running.delivery.SetRules(rules)
 		})
 	})
+	mux.HandleFunc("GET /notifications", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.receiver.received()) })
 	mux.HandleFunc("GET /traffic", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -190,6 +193,7 @@ func (s *Server) status() Status {
 	status := Status{
 		Ready: s.running != nil, Webhook: s.webhook, Registry: s.registry.Address(), RegistryToken: s.registry.Token(),
 		GitURL: s.git.URL(), Branch: s.options.Branch, User: gitserver.User, Token: s.git.Token(),
+		Notifications: s.receiver.url,
 	}
 	if s.running != nil {
 		status.ArgoCD = s.running.delivery.ServerAddress()

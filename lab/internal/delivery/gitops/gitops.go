@@ -1,10 +1,11 @@
 // Package gitops runs, in the lab's background process, all services between a commit and its
-// workload: a Git server and a registry, Argo CD, Argo Rollouts and Prometheus, and the users whose
-// requests decide whether a canary is good.
+// workload: a Git server and a registry, Argo CD, Argo Rollouts and Prometheus, the users whose
+// requests decide whether a canary is good, and the receiver of notifications.
 package gitops
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log"
 	"net"
@@ -61,6 +62,7 @@ type Server struct {
 	options  Options
 	git      *gitserver.Server
 	registry *registry.Registry
+	receiver *receiver
 	control  *control
 
 	mu      sync.Mutex
@@ -106,6 +108,9 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.receiver, err = openReceiver(ctx, s.options.Dir, ports.Receiver, ports.ReceiverToken); err != nil {
+		return err
+	}
 	s.control, err = serveControl(ctx, s)
 	return err
 }
@@ -136,6 +141,9 @@ func (s *Server) Close() error {
 	}
 	if s.registry != nil {
 		errs = append(errs, s.registry.Stop())
+	}
+	if s.receiver != nil {
+		errs = append(errs, s.receiver.stop())
 	}
 	return errors.Join(errs...)
 }
@@ -252,7 +260,7 @@ func waitForBootstrap(ctx context.Context, clients *kube.Clients) (secret string
 			return false, ignoreAway(err)
 		}
 		// These are the last objects that the release of Argo CD makes ready.
-		for _, name := range []string{delivery.RepoServer, delivery.Server} {
+		for _, name := range []string{delivery.RepoServer, delivery.Server, delivery.Notifications} {
 			if _, err := clients.Core.AppsV1().Deployments(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{}); err != nil {
 				return false, ignoreAway(err)
 			}
@@ -276,11 +284,14 @@ func ignoreAway(err error) error {
 	}
 }
 
-// ports stay the same for as long as the lab exists: Argo CD and the manifests contain both
+// ports stay the same for as long as the lab exists: Argo CD and the manifests contain the
 // addresses.
 type ports struct {
 	Git      int `json:"git"`
 	Registry int `json:"registry"`
+	Receiver int `json:"receiver"`
+	// ReceiverToken is what the receiver is shown; a Secret contains it.
+	ReceiverToken string `json:"receiverToken"`
 }
 
 func keptPorts(file string) (ports, error) {
@@ -292,10 +303,10 @@ func keptPorts(file string) (ports, error) {
 	if !os.IsNotExist(err) {
 		return kept, err
 	}
-	free, err := process.FreePorts(2)
+	free, err := process.FreePorts(3)
 	if err != nil {
 		return kept, err
 	}
-	kept = ports{Git: free[0], Registry: free[1]}
+	kept = ports{Git: free[0], Registry: free[1], Receiver: free[2], ReceiverToken: rand.Text()}
 	return kept, writePrivate(file, kept)
 }
