@@ -29,7 +29,7 @@ const (
 	longestEmail = 64
 )
 
-// reserved is the end of a domain that belongs to nobody (RFC 2606, June 1999, sections 2 and 3; RFC
+// reserved is the end of a domain that receives no mail (RFC 2606, June 1999, sections 2 and 3; RFC
 // 6761, February 2013, section 6).
 var reserved = regexp.MustCompile(`(?i)[@.](test|example|invalid|localhost|example\.(com|net|org))$`)
 

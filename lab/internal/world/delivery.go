@@ -143,7 +143,7 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	// Other repositories that the user permits stay permitted: an entry of the catalogue may come
 	// from there.
 	overrides[stacks.Bootstrap.Name]["sourceRepositories"] = append([]string{status.GitURL}, platform.ArgoCD.Projects.SourceRepositories...)
-	// Whoever the stack's file names, the lab has one receiver. The other keys would have no effect.
+	// The lab's receiver stands for those that the stack's file names, and needs none of their keys.
 	overrides[stacks.Bootstrap.Name]["notificationsRecipients"] = []string{notifications.Webhook}
 	overrides[stacks.Bootstrap.Name]["notificationsWebhookUrl"] = status.Notifications
 	for _, key := range []string{"notificationsGitHubAppId", "notificationsGitHubInstallationId", "notificationsSlackChannel"} {

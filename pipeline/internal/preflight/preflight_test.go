@@ -121,7 +121,7 @@ func TestUnit_ASubscriptionThatHasEverythingIsGood(t *testing.T) {
 	assert.Equal(t, len(read.Checks), read.Good)
 }
 
-// The file of prod has such an address until somebody replaces it.
+// The file of prod has such an address until a person replaces it.
 func TestUnit_AnExampleHearsOfNoAlert(t *testing.T) {
 	t.Parallel()
 	report := ask(t, azuretest.New(t), needs(t, map[string]string{"alertEmails": `["oncall@gridos.example", "oncall@gridos.internal"]`}))
