@@ -44,7 +44,7 @@ func checkoutFor(t *testing.T, azure *azuretest.Azure, lines ...string) {
 		"systemPoolVmSize: Standard_D4ds_v5", "systemPoolMin: 3", "systemPoolMax: 3",
 		"userPoolVmSize: Standard_D8ds_v5", "userPoolMin: 3", "userPoolMax: 10",
 		`postgresVersion: "16"`, "postgresSkuTier: GeneralPurpose", "postgresSkuName: Standard_D4ds_v5", "postgresStorageGb: 256",
-		"gatewayCertificate: https://gridos-platform-kv.vault.azure.net/secrets/prod-gridos-tls", `alertEmails: ["oncall@gridos.example"]`,
+		"gatewayCertificate: https://gridos-platform-kv.vault.azure.net/secrets/prod-gridos-tls", `alertEmails: ["oncall@gridos.internal"]`,
 	}, lines...) {
 		text += "  gridos-infra:" + line + "\n"
 	}

@@ -90,7 +90,7 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 		}
 	}
 	a.Version = release.Version
-	a.URL = pulumi.String("https://" + s.Domain).ToStringOutput()
+	a.URL = pulumi.String(s.URL()).ToStringOutput()
 	return nil
 }
 
@@ -122,15 +122,10 @@ func (a *ArgoCD) install(ctx *pulumi.Context, name string, s Settings) (*helm.Re
 	if err != nil {
 		return nil, err
 	}
-	notifications := pulumi.StringMap{}
-	for _, recipient := range s.Notifications.recipients() {
-		notifications[recipient.key] = recipient.value
-	}
 	input, err := v.input(secrets{
 		AdminPasswordHash: password.BcryptHash,
 		WebhookSecret:     a.WebhookSecret,
 		SSOClientSecret:   s.SSO.ClientSecret,
-		Notifications:     notifications,
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/bootstrap/notifications"
 	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/versions"
 )
@@ -35,16 +36,19 @@ type Settings struct {
 	AdminPasswordIssued string
 	SSO                 SSO
 	Groups              Groups
-	Notifications       Notifications
+	Notifications       notifications.Settings
 	Projects            Projects
 }
+
+// URL is the address of the user interface.
+func (s Settings) URL() string { return "https://" + s.Domain }
 
 const maxReplicas = 20
 
 var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$`)
 
-// Load reads the Settings of environment, recording mistakes in r.
-func Load(r *config.Reader, environment string) Settings {
+// Load reads the Settings of environment, recording mistakes in r. told is who is told.
+func Load(r *config.Reader, environment string, told notifications.Settings) Settings {
 	s := Settings{
 		Chart:                  helm.LoadChart(r, "chartRepository", "argocd", versions.ArgoCD),
 		Environment:            environment,
@@ -61,7 +65,7 @@ func Load(r *config.Reader, environment string) Settings {
 		AdminPasswordIssued: r.Text("argocdAdminPasswordIssued", "2024-01-01T00:00:00Z"),
 		SSO:                 loadSSO(r),
 		Groups:              loadGroups(r),
-		Notifications:       loadNotifications(r),
+		Notifications:       told,
 		Projects:            loadProjects(r, environment),
 	}
 	if s.ServerMinReplicas > s.ServerMaxReplicas {

@@ -6,6 +6,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/bootstrap/notifications"
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/untyped"
 )
@@ -192,25 +193,10 @@ type enabledValues struct {
 }
 
 type notificationsValues struct {
-	Enabled   bool            `json:"enabled"`
-	Resources *resourceValues `json:"resources,omitempty"`
-	*metricsValues
-	Notifiers     map[string]string          `json:"notifiers,omitempty"`
-	Templates     map[string]string          `json:"templates,omitempty"`
-	Triggers      map[string]string          `json:"triggers,omitempty"`
-	Subscriptions []subscriptionValues       `json:"subscriptions,omitempty"`
-	Secret        *notificationsSecretValues `json:"secret,omitempty"`
-}
-
-type notificationsSecretValues struct {
-	Items map[string]string `json:"items"`
-}
-
-type subscriptionValues struct {
-	Recipients []string `json:"recipients"`
-	Triggers   []string `json:"triggers"`
-	// Selector selects Applications by their labels; empty selects all.
-	Selector string `json:"selector,omitempty"`
+	Enabled   bool           `json:"enabled"`
+	Resources resourceValues `json:"resources"`
+	metricsValues
+	notifications.Values
 }
 
 // redisHAValues are those of the subchart redis-ha.
@@ -321,13 +307,9 @@ func newValues(s Settings) (values, error) {
 	if err != nil {
 		return values{}, err
 	}
-	notifications, err := s.Notifications.values(s.Environment)
+	told, err := s.Notifications.Values(s.Environment, subject, events())
 	if err != nil {
 		return values{}, fmt.Errorf("notifications: %w", err)
-	}
-	if notifications.Enabled {
-		resources, metrics := request("50m", "128Mi"), scraped(notificationsMetricsPort)
-		notifications.Resources, notifications.metricsValues = &resources, &metrics
 	}
 	return values{
 		Global: globalValues{
@@ -369,8 +351,10 @@ func newValues(s Settings) (values, error) {
 			Replicas: s.ApplicationSetReplicas, Resources: request("50m", "128Mi"), PDB: oneAtATime(),
 			metricsValues: scraped(applicationSetMetricsPort),
 		},
-		Dex:             enabledValues{false}, // Argo CD talks to Entra itself
-		Notifications:   notifications,
+		Dex: enabledValues{false}, // Argo CD talks to Entra itself
+		Notifications: notificationsValues{
+			Enabled: true, Resources: request("50m", "128Mi"), metricsValues: scraped(notificationsMetricsPort), Values: told,
+		},
 		RedisHA:         newRedisHAValues(s.RedisReplicas),
 		RedisSecretInit: resourcesOnlyValues{request("10m", "64Mi")},
 	}, nil
@@ -481,8 +465,6 @@ type secrets struct {
 	WebhookSecret pulumi.StringInput
 	// SSOClientSecret is nil where there is none.
 	SSOClientSecret pulumi.StringInput
-	// Notifications are by entry of the notifications' Secret.
-	Notifications pulumi.StringMap
 }
 
 // input returns the values as the release takes them, with the secrets in their places. Only these are outputs, so that a
@@ -500,17 +482,6 @@ func (v values) input(s secrets) (pulumi.Map, error) {
 	secret["githubSecret"] = s.WebhookSecret
 	if s.SSOClientSecret != nil {
 		secret["extra"] = pulumi.Map{clientSecretKey: s.SSOClientSecret}
-	}
-	if len(s.Notifications) > 0 {
-		notifications, err := mapAt(out, "notifications", "secret")
-		if err != nil {
-			return nil, err
-		}
-		items := pulumi.Map{}
-		for key, value := range s.Notifications {
-			items[key] = value
-		}
-		notifications["items"] = items
 	}
 	return out, nil
 }

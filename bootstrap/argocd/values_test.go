@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gridos/sharedinfra/bootstrap/notifications"
 	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/mocks"
@@ -38,10 +39,9 @@ func everything() map[string]string {
 		"argocdSsoTenantId": someTenant, "argocdSsoClientId": someClient, "argocdSsoClientSecret": "the client's secret",
 		"argocdAdminGroups": `["` + someAdmins + `"]`, "argocdDeveloperGroups": `["` + someTeam + `"]`,
 		"argocdPipelineGroups":     `["` + somePipes + `"]`,
+		"notificationsRecipients":  `["github", "slack", "teams", "webhook"]`,
 		"notificationsGitHubAppId": "12", "notificationsGitHubInstallationId": "34",
-		"notificationsGitHubPrivateKey": "-----BEGIN RSA PRIVATE KEY-----\nsecret\n-----END RSA PRIVATE KEY-----",
-		"notificationsSlackChannel":     "deployments", "notificationsSlackToken": "xoxb-secret",
-		"notificationsTeamsUrl": "https://api.powerautomate.com/secret", "notificationsWebhookUrl": "https://example.com/secret",
+		"notificationsSlackChannel": "deployments", "notificationsWebhookUrl": "https://hooks.gridos.internal",
 	}
 }
 
@@ -52,15 +52,17 @@ func load(t *testing.T, environment string, overrides map[string]string) (Settin
 	require.NoError(t, err)
 	own := map[string]string{}
 	for key, value := range values {
-		if strings.HasPrefix(key, stacks.Bootstrap.Name+":argocd") {
-			own[key] = value
+		for _, prefix := range []string{"argocd", "notifications"} {
+			if strings.HasPrefix(key, stacks.Bootstrap.Name+":"+prefix) {
+				own[key] = value
+			}
 		}
 	}
 	for key, value := range overrides {
 		own[stacks.Bootstrap.Name+":"+key] = value
 	}
 	r := config.FromMap(stacks.Bootstrap.Name, environment, own)
-	return Load(r, environment), r.Err()
+	return Load(r, environment, notifications.Load(r, environment)), r.Err()
 }
 
 func settingsOf(t *testing.T, environment string, overrides map[string]string) Settings {
@@ -136,7 +138,7 @@ func TestUnit_TheChartKnowsEveryValue(t *testing.T) {
 	for name, overrides := range map[string]map[string]string{"defaults": nil, "everything": all, "workload identity": withoutSecret} {
 		input, err := valuesOf(t, settingsOf(t, "prod", overrides)).input(secrets{
 			AdminPasswordHash: pulumi.String("hash"), WebhookSecret: pulumi.String("secret"),
-			SSOClientSecret: pulumi.String("secret"), Notifications: nil,
+			SSOClientSecret: pulumi.String("secret"),
 		})
 		require.NoError(t, err)
 		assert.Empty(t, unknown(keys, "", input), name)
@@ -147,44 +149,16 @@ func TestUnit_TheChartKnowsEveryValue(t *testing.T) {
 	}
 }
 
-// A notifier refers to its secret by the entry's name, and the entry is in the Secret.
-func TestUnit_EachRecipientReadsTheSecretThatItHas(t *testing.T) {
-	t.Parallel()
-	s := settingsOf(t, "prod", everything())
-	given := pulumi.StringMap{}
-	recipients := s.Notifications.recipients()
-	require.Len(t, recipients, 4)
-	for _, r := range recipients {
-		settings, err := json.Marshal(r.settings)
-		require.NoError(t, err)
-		assert.Contains(t, string(settings), `"$`+r.key+`"`, r.service)
-		given[r.key] = r.value
-		input, err := valuesOf(t, s).input(secrets{Notifications: pulumi.StringMap{r.key: r.value}})
-		require.NoError(t, err)
-		assert.Equal(t, pulumi.Map{r.key: r.value}, input["notifications"].(pulumi.Map)["secret"].(pulumi.Map)["items"])
-	}
-	assert.Len(t, given, len(recipients), "each has an entry of its own")
-}
-
 func TestUnit_SecretsAreOutputsAndNowhereElse(t *testing.T) {
 	t.Parallel()
 	s := settingsOf(t, "prod", everything())
 	text, err := json.Marshal(valuesOf(t, s))
 	require.NoError(t, err)
 	assert.NotContains(t, string(text), "secret\\n")
-	for _, value := range []string{"the client's secret", "xoxb-secret", "powerautomate.com", "example.com/secret", "PRIVATE"} {
-		assert.NotContains(t, string(text), value)
-	}
-	given := []pulumi.StringInput{s.SSO.ClientSecret}
-	for _, recipient := range s.Notifications.recipients() {
-		given = append(given, recipient.value)
-	}
-	require.Len(t, given, 5)
-	for _, value := range given {
-		output, ok := value.(pulumi.StringOutput)
-		require.True(t, ok)
-		assert.True(t, pulumi.IsSecret(output))
-	}
+	assert.NotContains(t, string(text), "the client's secret")
+	output, ok := s.SSO.ClientSecret.(pulumi.StringOutput)
+	require.True(t, ok)
+	assert.True(t, pulumi.IsSecret(output))
 }
 
 func TestUnit_PeopleSignInWithEntra(t *testing.T) {
@@ -233,7 +207,8 @@ func TestUnit_NotificationsAreWellFormed(t *testing.T) {
 	assert.ElementsMatch(t, []string{"slack:deployments", "teams-workflows:gridos", "gridos"}, v.Subscriptions[0].Recipients)
 	assert.Empty(t, v.Subscriptions[0].Selector, "of every Application")
 	assert.Equal(t, []string{"github"}, v.Subscriptions[1].Recipients)
-	assert.Equal(t, v.Subscriptions[0].Triggers, v.Subscriptions[1].Triggers)
+	assert.NotContains(t, v.Subscriptions[0].Triggers, "sync-running", "each commit would be told twice in a chat")
+	assert.ElementsMatch(t, append([]string{"sync-running"}, v.Subscriptions[0].Triggers...), v.Subscriptions[1].Triggers)
 	selector, err := labels.Parse(v.Subscriptions[1].Selector)
 	require.NoError(t, err)
 	for host, told := range map[string]bool{"github.com": true, "ssh.github.com": true, "gitlab.com": false, "": false} {
@@ -247,17 +222,20 @@ func TestUnit_NotificationsAreWellFormed(t *testing.T) {
 		"app": map[string]any{
 			"metadata": map[string]any{"name": "gridos-prod", "namespace": "argocd"},
 			"status": map[string]any{
-				"sync":           map[string]any{"revision": "abc"},
-				"operationState": map[string]any{"syncResult": map[string]any{"revision": "abc"}},
+				"sync": map[string]any{"revision": "abc"},
+				"operationState": map[string]any{
+					"syncResult": map[string]any{"revision": "abc"},
+					"operation":  map[string]any{"sync": map[string]any{"resources": []any{map[string]any{"kind": "Service", "name": "gridos"}}}},
+				},
 			},
 		},
 		"context": map[string]any{"argocdUrl": "https://argocd.example.org"},
 	}
-	for _, trigger := range v.Subscriptions[0].Triggers {
-		var when []struct{ When, OncePer string }
+	for _, trigger := range v.Subscriptions[1].Triggers {
+		var when []struct{ When string }
 		require.NoError(t, yaml.Unmarshal([]byte(v.Triggers["trigger."+trigger]), &when))
 		require.Len(t, when, 1)
-		assert.NotEmpty(t, when[0].OncePer)
+		assert.NotEmpty(t, when[0].When)
 
 		filled := &strings.Builder{}
 		parsed, err := template.New(trigger).Option("missingkey=error").Parse(v.Templates["template."+trigger])
@@ -339,19 +317,4 @@ func TestUnit_RedisAnswersArgoCDAndPrometheusAlone(t *testing.T) {
 	}
 	assert.ElementsMatch(t, []string{"argocd-server", "argocd-repo-server", "argocd-application-controller"}, components,
 		"those that Argo CD's own manifests let in")
-}
-
-// The Secret has every $key to which a notifier refers.
-func TestUnit_EachNotifierFindsItsSecret(t *testing.T) {
-	t.Parallel()
-	text := "x"
-	for _, n := range []Notifications{
-		{SlackToken: pulumi.String(text), SlackChannel: "c"}, {TeamsURL: pulumi.String(text)}, {WebhookURL: pulumi.String(text)},
-	} {
-		recipients := n.recipients()
-		require.Len(t, recipients, 1)
-		settings, err := json.Marshal(recipients[0].settings)
-		require.NoError(t, err)
-		assert.Contains(t, string(settings), `"$`+recipients[0].key+`"`)
-	}
 }

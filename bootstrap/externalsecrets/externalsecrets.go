@@ -5,6 +5,7 @@ package externalsecrets
 import (
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -28,8 +29,9 @@ type Settings struct {
 // namespaceName is what Kubernetes takes as the name of a namespace: an RFC 1123 label.
 var namespaceName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// Load reads Settings, recording mistakes in r.
-func Load(r *config.Reader) Settings {
+// Load reads Settings, recording mistakes in r. needed are namespaces in which the platform itself
+// has ExternalSecrets.
+func Load(r *config.Reader, needed ...string) Settings {
 	const namespacesKey = "secretStoreNamespaces"
 	s := Settings{
 		Chart:    helm.LoadChart(r, "externalSecretsChartRepository", "externalSecrets", versions.ExternalSecrets),
@@ -40,6 +42,12 @@ func Load(r *config.Reader) Settings {
 	if len(s.Namespaces) == 0 {
 		// A store without conditions is open to all.
 		r.Check(namespacesKey, fmt.Errorf("is empty; list the namespaces that may read the key vault, such as %s", naming.NamespaceGridOS))
+	}
+	for _, namespace := range needed {
+		if len(s.Namespaces) > 0 && !slices.Contains(s.Namespaces, namespace) {
+			r.Check(namespacesKey, fmt.Errorf("does not list %s, whose notifications are sent to addresses in the key vault; list it, "+
+				"or empty notificationsRecipients", namespace))
+		}
 	}
 	for _, namespace := range s.Namespaces {
 		if !namespaceName.MatchString(namespace) {

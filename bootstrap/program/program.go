@@ -13,6 +13,7 @@ import (
 	"github.com/gridos/sharedinfra/bootstrap/edge"
 	"github.com/gridos/sharedinfra/bootstrap/externalsecrets"
 	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/bootstrap/notifications"
 	"github.com/gridos/sharedinfra/bootstrap/repository"
 	"github.com/gridos/sharedinfra/bootstrap/rollouts"
 	"github.com/gridos/sharedinfra/internal/config"
@@ -37,10 +38,12 @@ type Settings struct {
 
 // Load reads Settings for environment. Its error is a *config.Error with every mistake.
 func Load(r *config.Reader, environment string) (Settings, error) {
+	told := notifications.Load(r, environment)
+	cd := argocd.Load(r, environment, told)
 	s := Settings{
-		ArgoCD:          argocd.Load(r, environment),
-		Rollouts:        rollouts.Load(r),
-		ExternalSecrets: externalsecrets.Load(r),
+		ArgoCD:          cd,
+		Rollouts:        rollouts.Load(r, environment, cd.URL(), told),
+		ExternalSecrets: externalsecrets.Load(r, told.Namespaces()...),
 		Repository:      repository.Load(r),
 		Protect:         r.Bool("protect", false),
 		Policy:          policy.Load(r, environment),
@@ -97,6 +100,11 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 		VaultURI: infra.KeyVaultURI,
 	}, providers, pulumi.Protect(settings.Protect))
 	if err != nil {
+		return err
+	}
+	if err := notifications.NewSecrets(ctx, "notifications", settings.ArgoCD.Notifications, providers,
+		// A removal deletes them first, as below. The controllers' namespaces come with them.
+		pulumi.DependsOn([]pulumi.Resource{secrets.Release, cd, delivery})); err != nil {
 		return err
 	}
 	// A removal deletes it first: its ExternalSecrets have a finalizer that only the operator

@@ -279,6 +279,44 @@ func TestUnit_TheKeyVaultIsReadAsInfrasIdentity(t *testing.T) {
 		"service.beta.kubernetes.io/azure-load-balancer-ipv4").StringValue())
 }
 
+// What a recipient is reached with is in the key vault; the program knows its name alone.
+func TestUnit_NotificationsReadTheKeyVault(t *testing.T) {
+	t.Parallel()
+	const externalSecret = "kubernetes:external-secrets.io/v1:ExternalSecret"
+	recorded, err := run("dev", nil)
+	require.NoError(t, err)
+	assert.Empty(t, recorded.OfType(externalSecret))
+
+	recorded, err = run("dev", map[string]string{
+		"notificationsRecipients": `["github", "webhook"]`, "notificationsGitHubAppId": "1", "notificationsGitHubInstallationId": "2",
+		"notificationsWebhookUrl": "https://hooks.gridos.internal",
+	})
+	require.NoError(t, err)
+	brought := map[string][]string{}
+	for _, r := range recorded.OfType(externalSecret) {
+		place := at(r.Inputs, "metadata", "namespace").StringValue() + "/" + at(r.Inputs, "metadata", "name").StringValue()
+		assert.Equal(t, strings.SplitN(place, "/", 2)[1], at(r.Inputs, "spec", "target", "name").StringValue())
+		for _, entry := range at(r.Inputs, "spec", "data").ArrayValue() {
+			brought[place] = append(brought[place], at(entry.ObjectValue(), "secretKey").StringValue()+" from "+
+				at(entry.ObjectValue(), "remoteRef", "key").StringValue())
+		}
+		assert.True(t, slices.ContainsFunc(r.DependsOn, func(urn string) bool {
+			return strings.Contains(urn, release+"::external-secrets")
+		}), "it goes before the operator, which alone removes its finalizer: %v", r.DependsOn)
+	}
+	assert.Equal(t, map[string][]string{
+		"argocd/argocd-notifications-secret": {
+			"github-private-key from notifications-github-private-key", "webhook-token from notifications-webhook-token",
+		},
+		"argo-rollouts/argo-rollouts-notification-secret": {"webhook-token from notifications-webhook-token"},
+	}, brought)
+
+	_, err = run("prod", map[string]string{"secretStoreNamespaces": `["gridos", "argocd"]`})
+	require.ErrorContains(t, err, "gridos-bootstrap:secretStoreNamespaces: does not list argo-rollouts")
+	_, err = run("dev", map[string]string{"secretStoreNamespaces": `["gridos"]`})
+	require.NoError(t, err, "no one is told in dev")
+}
+
 // An ExternalSecret has a finalizer that only the operator removes: if the operator were deleted
 // first, the namespace could never be deleted.
 func TestUnit_TheNamespaceOfWorkloadsGoesBeforeTheOperator(t *testing.T) {
@@ -324,23 +362,20 @@ func TestUnit_ASecretInClearTextIsRefused(t *testing.T) {
 	values := map[string]string{
 		"repositoryCredentialsUrl": "https://github.com/gridos/", "repositoryToken": "hush",
 		"repositoryDeployKey": "hush", "repositoryGithubAppPrivateKey": "hush",
-		"argocdSsoClientSecret": "hush", "notificationsGitHubPrivateKey": "hush",
-		"notificationsSlackToken": "hush", "notificationsSlackChannel": "deployments",
-		"notificationsTeamsUrl": "https://hush.example.com", "notificationsWebhookUrl": "https://hush.example.com",
+		"argocdSsoClientSecret": "hush",
 	}
 	_, err := run("dev", values)
 	for _, key := range []string{
 		"repositoryToken", "repositoryDeployKey", "repositoryGithubAppPrivateKey", "argocdSsoClientSecret",
-		"notificationsGitHubPrivateKey", "notificationsSlackToken", "notificationsTeamsUrl", "notificationsWebhookUrl",
 	} {
 		require.ErrorContains(t, err, "gridos-bootstrap:"+key+": is in clear text in Pulumi.dev.yaml; encrypt it with "+
 			"`pulumi config set --secret "+key+"`")
 	}
 	assert.NotContains(t, err.Error(), "hush")
 
-	given := map[string]string{"notificationsSlackToken": "hush", "notificationsSlackChannel": "deployments"}
+	given := map[string]string{"repositoryCredentialsUrl": "https://github.com/gridos/", "repositoryToken": "hush"}
 	_, err = mocks.Run{
-		Project: stacks.Bootstrap, Root: "../..", Stack: "dev", Config: given, Secrets: []string{"notificationsSlackToken"},
+		Project: stacks.Bootstrap, Root: "../..", Stack: "dev", Config: given, Secrets: []string{"repositoryToken"},
 		Stacks: map[string]map[string]any{stacks.Infra.Name: mocks.InfraOutputs()},
 	}.Do(program.Program)
 	require.NoError(t, err)

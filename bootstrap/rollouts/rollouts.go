@@ -7,6 +7,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/bootstrap/notifications"
 	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/internal/object"
@@ -19,13 +20,22 @@ type Settings struct {
 	Chart helm.Chart
 	// Replicas is the number of controllers, one of which leads.
 	Replicas int
+	// Environment is dev, test or prod.
+	Environment string
+	// ArgoCDURL is the address of the user interface to which notifications lead.
+	ArgoCDURL     string
+	Notifications notifications.Settings
 }
 
-// Load reads Settings, recording mistakes in r.
-func Load(r *config.Reader) Settings {
+// Load reads the Settings of environment, recording mistakes in r. told is who is told, and
+// argoCDURL where people look then.
+func Load(r *config.Reader, environment, argoCDURL string, told notifications.Settings) Settings {
 	return Settings{
-		Chart:    helm.LoadChart(r, "chartRepository", "argoRollouts", versions.ArgoRollouts),
-		Replicas: r.IntBetween("argoRolloutsReplicas", 2, 1, 5),
+		Chart:         helm.LoadChart(r, "chartRepository", "argoRollouts", versions.ArgoRollouts),
+		Replicas:      r.IntBetween("argoRolloutsReplicas", 2, 1, 5),
+		Environment:   environment,
+		ArgoCDURL:     argoCDURL,
+		Notifications: told,
 	}
 }
 
@@ -52,7 +62,11 @@ func New(ctx *pulumi.Context, name string, s Settings, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("rollouts: %w", err)
 	}
-	values, err := untyped.MapOf(newValues(s))
+	v, err := newValues(s)
+	if err != nil {
+		return nil, fmt.Errorf("rollouts: %w", err)
+	}
+	values, err := untyped.MapOf(v)
 	if err != nil {
 		return nil, fmt.Errorf("rollouts: values of argo-rollouts: %w", err)
 	}

@@ -1,6 +1,9 @@
 package rollouts
 
-import "github.com/gridos/sharedinfra/bootstrap/helm"
+import (
+	"github.com/gridos/sharedinfra/bootstrap/helm"
+	"github.com/gridos/sharedinfra/bootstrap/notifications"
+)
 
 // values are the keys of the chart argo-rollouts that the platform sets.
 type values struct {
@@ -10,6 +13,8 @@ type values struct {
 	Controller   controllerValues   `json:"controller"`
 	ProviderRBAC providerRBACValues `json:"providerRBAC"`
 	Dashboard    dashboardValues    `json:"dashboard"`
+	// Notifications tell people of what Argo CD does not see.
+	Notifications notificationsValues `json:"notifications"`
 }
 
 type controllerValues struct {
@@ -35,6 +40,16 @@ type providerRBACValues struct {
 	Providers map[string]bool `json:"providers"`
 }
 
+type notificationsValues struct {
+	// ConfigMap is where the chart writes the other values.
+	ConfigMap createValues `json:"configmap"`
+	notifications.Values
+}
+
+type createValues struct {
+	Create bool `json:"create"`
+}
+
 type dashboardValues struct {
 	Enabled bool `json:"enabled"`
 }
@@ -49,7 +64,11 @@ var otherRouters = []string{
 	"smi", "ambassador", "awsLoadBalancerController", "awsAppMesh", "traefik", "apisix", "contour", "glooPlatform", "gatewayAPI",
 }
 
-func newValues(s Settings) values {
+func newValues(s Settings) (values, error) {
+	told, err := s.Notifications.Values(s.Environment, s.subject(), events())
+	if err != nil {
+		return values{}, err
+	}
 	providers := map[string]bool{"istio": true}
 	for _, router := range otherRouters {
 		providers[router] = false
@@ -72,5 +91,8 @@ func newValues(s Settings) values {
 		},
 		ProviderRBAC: providerRBACValues{Enabled: true, Providers: providers},
 		Dashboard:    dashboardValues{Enabled: false}, // it has no authentication
-	}
+		Notifications: notificationsValues{
+			ConfigMap: createValues{Create: true}, Values: told,
+		},
+	}, nil
 }

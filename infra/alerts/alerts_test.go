@@ -27,6 +27,8 @@ const (
 	activity = "azure-native:insights/v20201001:ActivityLogAlert"
 )
 
+const subscription = "11111111-1111-1111-1111-111111111111"
+
 // run runs the program against mocks.
 func run(environment string, overrides map[string]string, secrets ...string) (*mocks.Recorded, error) {
 	values := map[string]string{"rolePropagation": "0s"} // the SDK's mocks know no hooks, and the wait is in a hook
@@ -34,7 +36,7 @@ func run(environment string, overrides map[string]string, secrets ...string) (*m
 	return mocks.Run{
 		Project: stacks.Infra, Root: "../..", Stack: environment, Config: values, Secrets: secrets,
 		Functions: map[string]map[string]any{
-			"azure-native:authorization:getClientConfig": {"objectId": "o", "tenantId": "t", "subscriptionId": "s"},
+			"azure-native:authorization:getClientConfig": {"objectId": "o", "tenantId": "t", "subscriptionId": subscription},
 		},
 		Preview: true,
 	}.Do(program.Program)
@@ -156,6 +158,27 @@ func TestUnit_RecipientsThatReceiveNothingAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	_, err = run("dev", map[string]string{"alertEmails": addresses(1000)})
 	require.NoError(t, err)
+}
+
+// The example in prod's file stays as long as the file names no subscription: the platform's own
+// tests and previews have none.
+func TestUnit_ExamplesAreRefusedWhereASubscriptionIsNamed(t *testing.T) {
+	t.Parallel()
+	_, err := run("prod", map[string]string{"subscriptionId": subscription})
+	require.ErrorContains(t, err, "gridos-infra:alertEmails: oncall@gridos.example is an example, to which no mail is delivered")
+	for address, refused := range map[string]bool{
+		"a@example.com": true, "a@mail.Example.ORG": true, "a@b.test": true, "a@invalid": true, "a@b.localhost": true,
+		"a@example.de": false, "a@myexample.com": false, "example.com@gridos.internal": false, "a@test.gridos.internal": false,
+	} {
+		_, err := run("dev", map[string]string{"subscriptionId": subscription, "alertEmails": `["` + address + `"]`})
+		if refused {
+			assert.ErrorContains(t, err, address+" is an example", address)
+		} else {
+			assert.NoError(t, err, address)
+		}
+		_, err = run("dev", map[string]string{"alertEmails": `["` + address + `"]`})
+		assert.NoError(t, err, address)
+	}
 }
 
 // mailbox is an address with a name of n characters, as a stack's file has it.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,6 +28,21 @@ const (
 	mostEmails   = 1000
 	longestEmail = 64
 )
+
+// reserved is the end of a domain that receives no mail (RFC 2606, June 1999, sections 2 and 3; RFC
+// 6761, February 2013, section 6).
+var reserved = regexp.MustCompile(`(?i)[@.](test|example|invalid|localhost|example\.(com|net|org))$`)
+
+// Examples are the addresses to which no mail is delivered.
+func (s Settings) Examples() []string {
+	var examples []string
+	for _, address := range s.Emails {
+		if reserved.MatchString(address) {
+			examples = append(examples, address)
+		}
+	}
+	return examples
+}
 
 // Load reads Settings with the defaults d, recording mistakes in r. prod has a recipient.
 func Load(r *config.Reader, d Settings, environment string) Settings {

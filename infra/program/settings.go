@@ -133,6 +133,12 @@ func (s Settings) check(r *config.Reader, environment string) {
 	}
 	if s.SubscriptionID != "" {
 		identity.CheckObjectID(r, "subscriptionId", s.SubscriptionID)
+		// Who names a subscription deploys there. Without one the files are as they come with the
+		// platform, whose prod has an example; `pipeline preflight` refuses that too.
+		for _, address := range s.Alerts.Examples() {
+			r.Check("alertEmails", fmt.Errorf("%s is an example, to which no mail is delivered, but subscriptionId names a subscription; "+
+				"list the addresses of those who answer for %s", address, environment))
+		}
 	}
 	if len(s.PipelineSubjects) > identity.MaxCredentials {
 		r.Check("pipelineSubjects", fmt.Errorf("has %d subjects, but an identity takes %d; share an environment among workflows",

@@ -90,16 +90,16 @@ func status(cmd *cobra.Command, s site.Site) error {
 
 // gitOpsState is the part of status about delivery from Git.
 type gitOpsState struct {
-	Ready      bool                 `json:"ready"`
-	GitURL     string               `json:"gitUrl"`
-	Branch     string               `json:"branch"`
-	Registry   string               `json:"registry"`
-	ArgoCD     string               `json:"argocd,omitempty"`
-	Prometheus string               `json:"prometheus,omitempty"`
+	Ready      bool   `json:"ready"`
+	GitURL     string `json:"gitUrl"`
+	Branch     string `json:"branch"`
+	Registry   string `json:"registry"`
+	ArgoCD     string `json:"argocd,omitempty"`
+	Prometheus string `json:"prometheus,omitempty"`
 	// Application is the address of the service behind the mesh's gateway, or empty: Refused says why.
-	Application string `json:"application,omitempty"`
-	Refused     string `json:"refused,omitempty"`
-	Components []delivery.Component `json:"components"`
+	Application string               `json:"application,omitempty"`
+	Refused     string               `json:"refused,omitempty"`
+	Components  []delivery.Component `json:"components"`
 }
 
 // gitOpsStateOf returns nil if nothing delivers from Git.

@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/scenario"
@@ -154,6 +155,7 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 		}
 		assert.Equal(t, len(all), events["result"])
 	})
+	t.Run("people are told of each release once, and of no secret", func(t *testing.T) { areTold(t, s) })
 	t.Run("Prometheus has the metrics that alerts and dashboards use, and evaluates every rule", func(t *testing.T) { isMonitored(t, u) })
 	t.Run("alerts fire by their causes, and end without them", func(t *testing.T) { alertsFire(t, s) })
 	t.Run("nothing that happened is a change for Pulumi", func(t *testing.T) { u.succeeds(t, "up", "--expect-no-changes") })
@@ -168,7 +170,7 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 		}
 		require.NoError(t, json.Unmarshal([]byte(u.succeeds(t, "status", "--json")), &answer))
 		assert.True(t, answer.GitOps.Ready)
-		assert.Len(t, answer.GitOps.Components, 6)
+		assert.Len(t, answer.GitOps.Components, 7)
 		assert.Contains(t, u.succeeds(t, "env"), "export ARGOCD_SERVER='"+answer.GitOps.ArgoCD+"'")
 	})
 	t.Run("drift is told from none and from not knowing", func(t *testing.T) { driftIsTold(t, u, s) })
@@ -181,6 +183,44 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 		assert.Contains(t, out, "The simulated Azure has 0 resources left.")
 		assert.NoDirExists(t, s.Dir)
 	})
+}
+
+// areTold reads what the lab's receiver of notifications has got during the scenarios, each of which
+// has looked for its own.
+func areTold(t *testing.T, s site.Site) {
+	t.Helper()
+	var kept struct{ ReceiverToken string }
+	text, err := os.ReadFile(filepath.Join(s.GitOpsDir(), "ports.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &kept))
+	require.NotEmpty(t, kept.ReceiverToken)
+	text, err = os.ReadFile(filepath.Join(s.GitOpsDir(), "notifications.jsonl"))
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), kept.ReceiverToken)
+	events, deployed := map[string]int{}, map[string]int{}
+	for line := range bytes.Lines(text) {
+		var n gitops.Notification
+		require.NoError(t, json.Unmarshal(line, &n), string(line))
+		assert.Equal(t, "dev", n.Environment, string(line))
+		assert.Regexp(t, "^https://.+/applications/argocd/"+n.Application+"$", n.URL)
+		events[n.Event]++
+		if n.Event == "deployed" {
+			deployed[n.Application+" "+n.Revision]++
+		}
+	}
+	for _, event := range []string{"deployed", "release-aborted", "degraded", "drift-undone"} {
+		assert.Positive(t, events[event], event)
+	}
+	assert.Zero(t, events["sync-running"], "which is for GitHub alone")
+	for what, times := range deployed {
+		assert.Equal(t, 1, times, "deployed: %s", what)
+	}
+	// Logs are kept for longer than a secret, and read by more people.
+	for _, program := range []string{delivery.Notifications, delivery.Rollouts} {
+		log, err := os.ReadFile(filepath.Join(s.GitOpsDir(), "delivery", "logs", program+".log"))
+		require.NoError(t, err)
+		assert.NotContains(t, string(log), kept.ReceiverToken, program)
+	}
 }
 
 // isMonitored asks the lab's Prometheus for the metrics of the programs that really run here, and

@@ -55,6 +55,9 @@ const (
 // ExchangeAudience is the audience of the tokens that Entra ID exchanges.
 const ExchangeAudience = services.ExchangeAudience
 
+// ErrSecretNotFound is services.ErrSecretNotFound.
+var ErrSecretNotFound = services.ErrSecretNotFound
+
 // Options configure a simulated Azure. They are those of arm.Options, and Kubernetes.
 type Options struct {
 	StateFile                          string

@@ -213,7 +213,7 @@ func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
 	delivered := gitops.Cluster{
 		Kubeconfig: c.plane.Kubeconfig(),
 		Secret: func(ctx context.Context, request standins.SecretRequest) (string, error) {
-			return readSecret(ctx, c.clients.Core, cloud, request)
+			return readSecret(ctx, c.clients.Core, cloud, c.flow.VaultSecrets(), request)
 		},
 		Backends: func() []traffic.Backend {
 			var backends []traffic.Backend

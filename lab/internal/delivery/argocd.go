@@ -56,6 +56,14 @@ func (d *Delivery) argocd(ctx context.Context, client kubernetes.Interface) (map
 			},
 			Ready: "http://" + d.ServerAddress() + "/healthz",
 		},
+		Notifications: {
+			Args: []string{
+				"--argocd-repo-server-plaintext", "--argocd-repo-server", repoServer,
+				"--kubeconfig", d.kubeconfig(naming.NamespaceArgoCD), "--namespace", naming.NamespaceArgoCD,
+				"--metrics-port", fmt.Sprint(d.ports.notificationsMetrics),
+			},
+			Ready: "http://" + process.HostPort(d.ports.notificationsMetrics) + "/metrics",
+		},
 	}
 	for name, component := range components {
 		environment, err := environmentOf(ctx, client, pods[name], name)
@@ -78,8 +86,12 @@ const repoServerSocket = "repo-server.sock"
 
 // hostEnvironment replaces the file system of a container.
 func (d *Delivery) hostEnvironment(name string) ([]string, error) {
+	program := name
+	if name == Notifications {
+		program = "argocd-notifications"
+	}
 	variables := []string{
-		"ARGOCD_BINARY_NAME=" + name,
+		"ARGOCD_BINARY_NAME=" + program,
 		"REDIS_PASSWORD=" + d.redisPassword,
 		// The kubeconfig stands in for the cluster of Argo CD's own pods.
 		"ARGOCD_FAKE_IN_CLUSTER=true",
@@ -123,7 +135,7 @@ func argocdPods(ctx context.Context, client kubernetes.Interface) (map[string]co
 		return nil, fmt.Errorf("see how the release of Argo CD configures %s: %w", ApplicationController, err)
 	}
 	pods[ApplicationController] = controller.Spec.Template.Spec
-	for _, name := range []string{RepoServer, Server} {
+	for _, name := range []string{RepoServer, Server, Notifications} {
 		deployment, err := client.AppsV1().Deployments(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("see how the release of Argo CD configures %s: %w", name, err)

@@ -32,6 +32,7 @@ const (
 	RepoServer            = "argocd-repo-server"
 	ApplicationController = "argocd-application-controller"
 	Server                = "argocd-server"
+	Notifications         = "argocd-notifications-controller"
 	Rollouts              = "argo-rollouts"
 	Prometheus            = "prometheus-server"
 )
@@ -85,13 +86,13 @@ type Delivery struct {
 // ports are the ports of the listeners, by purpose.
 type ports struct {
 	redis, repoServerMetrics, controllerMetrics, server, serverMetrics int
-	rolloutsHealth, rolloutsMetrics, prometheus                        int
+	notificationsMetrics, rolloutsHealth, rolloutsMetrics, prometheus  int
 }
 
 func newPorts() (p ports, err error) {
 	all := []*int{
 		&p.redis, &p.repoServerMetrics, &p.controllerMetrics, &p.server, &p.serverMetrics,
-		&p.rolloutsHealth, &p.rolloutsMetrics, &p.prometheus,
+		&p.notificationsMetrics, &p.rolloutsHealth, &p.rolloutsMetrics, &p.prometheus,
 	}
 	free, err := process.FreePorts(len(all))
 	if err != nil {
@@ -276,7 +277,7 @@ type Component struct {
 // Components returns the running programs.
 func (d *Delivery) Components() []Component {
 	var all []Component
-	for _, name := range []string{Redis, RepoServer, ApplicationController, Server, Rollouts, Prometheus} {
+	for _, name := range []string{Redis, RepoServer, ApplicationController, Server, Notifications, Rollouts, Prometheus} {
 		if component := d.components[name]; component != nil {
 			all = append(all, Component{Name: name, PID: component.PID(), Log: component.Log})
 		}

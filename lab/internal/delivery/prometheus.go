@@ -107,6 +107,7 @@ func (d *Delivery) prometheusFiles(rules Rules) (string, error) {
 						target(naming.NamespaceArgoCD, ApplicationController, process.HostPort(d.ports.controllerMetrics)),
 						target(naming.NamespaceArgoCD, RepoServer, process.HostPort(d.ports.repoServerMetrics)),
 						target(naming.NamespaceArgoCD, Server, process.HostPort(d.ports.serverMetrics)),
+						target(naming.NamespaceArgoCD, Notifications, process.HostPort(d.ports.notificationsMetrics)),
 						target(naming.NamespaceArgoRollouts, Rollouts, process.HostPort(d.ports.rolloutsMetrics)),
 						target(naming.NamespaceExternalSecrets, naming.NamespaceExternalSecrets, d.ExternalSecrets),
 					},

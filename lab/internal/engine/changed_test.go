@@ -124,6 +124,7 @@ func pieces() []piece {
 		{kind: "kubernetes:helm.sh:Release", noun: "the release"},
 		{kind: "kubernetes:argoproj.io:AppProject", noun: "an AppProject"},
 		{kind: "kubernetes:argoproj.io:Application", noun: "the Application"},
+		{kind: "kubernetes:external-secrets.io:ExternalSecret", noun: "the ExternalSecrets", detail: true},
 		{kind: "kubernetes:external-secrets.io:ClusterSecretStore", noun: "the ClusterSecretStore"},
 		{kind: "random:index/randomPassword:RandomPassword", noun: "the password"},
 	}

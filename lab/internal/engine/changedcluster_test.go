@@ -149,10 +149,7 @@ func liveCluster(t *testing.T) (bootstrap, apps, published *living) {
 	return bootstrap, apps, raise(t, e, partOf(t, stacks.Published), nil)
 }
 
-const (
-	pem   = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n-----END PRIVATE KEY-----\n"
-	other = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\n-----END PRIVATE KEY-----\n"
-)
+const pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n-----END PRIVATE KEY-----\n"
 
 // otherRepository is a repository that the AppProject permits, so gridos-apps may name it.
 const otherRepository = "https://github.com/gridos/other.git"
@@ -163,8 +160,8 @@ func bootstrapValues(charts string) map[string]any {
 		"chartRepository": charts + "/one", "externalSecretsChartRepository": charts + "/one", "releaseTimeoutSeconds": 120,
 		"repositoryCredentialsUrl": "https://github.com/gridos/", "repositoryToken": secret("a token"),
 		"argocdSsoClientId": somebody, "argocdSsoTenantId": somebody,
-		"notificationsGitHubAppId": "1", "notificationsGitHubInstallationId": "2", "notificationsGitHubPrivateKey": secret(pem),
-		"notificationsSlackChannel": "ours", "notificationsSlackToken": secret("a token"),
+		"notificationsRecipients":  []string{"github", "slack"},
+		"notificationsGitHubAppId": "1", "notificationsGitHubInstallationId": "2", "notificationsSlackChannel": "ours",
 		"syncWindowSchedule": "0 8 * * 1-5",
 		"sourceRepositories": []string{naming.RepositoryURL, otherRepository},
 	}
@@ -231,11 +228,8 @@ func bootstrapAttempts(t *testing.T, up *living) []attempt {
 		{key: "argocdPipelineGroups", to: group},
 		{key: "notificationsGitHubAppId", to: "3"},
 		{key: "notificationsGitHubInstallationId", to: "4"},
-		{key: "notificationsGitHubPrivateKey", to: secret(other)},
 		{key: "notificationsSlackChannel", to: "others"},
-		{key: "notificationsSlackToken", to: secret("a new token")},
-		{key: "notificationsTeamsUrl", to: secret("https://example.org/teams")},
-		{key: "notificationsWebhookUrl", to: secret("https://example.org/webhook")},
+		{key: "notificationsRecipients", to: []string{"github", "slack", "teams"}},
 		{key: "sourceRepositories", to: []string{naming.RepositoryURL, otherRepository, "https://github.com/gridos/third.git"}},
 		{key: "platformRepositories", to: []string{naming.RepositoryURL, versions.Prometheus.Repository, "https://charts.example.org"}},
 		{key: "platformNamespaces", to: []string{"monitoring", "more"}},

@@ -376,6 +376,7 @@ var notPlayed = map[string]string{
 	"Known vulnerabilities":     "reads an image in a registry and changes nothing",
 	"What bootstrap generates":  "changes the cluster and GitHub; TestCluster_EveryCommandInTheDocumentsWorks rotates in a cluster",
 	"What you have set":         "asks a person for secrets",
+	"Notifications":             "puts a person's secret into a vault, and the simulated Azure keeps no values",
 	"TLS certificate":           "writes into the vault of the platform, which is no resource of an environment",
 	"The key of the state":      "the lab's states are encrypted by a passphrase and not by a key in Azure",
 	"PostgreSQL":                "restores data, which the simulated Azure has none of; make restore-rehearsal restores a server of PostgreSQL",

@@ -223,13 +223,7 @@ spec:
 		if err := c.end(ctx); err != nil {
 			return err
 		}
-		state, err := s.observer.State()
-		if err != nil || state.Application.Status.OperationState.Phase != "Running" {
-			return err
-		}
-		_, err = s.cluster.Objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD).Patch(ctx, s.application(),
-			types.MergePatchType, []byte(`{"status":{"operationState":{"phase":"Terminating"}}}`), metav1.PatchOptions{})
-		return err
+		return s.terminate(ctx)
 	}}, nil
 }
 

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -69,12 +70,15 @@ func goodRelease(ctx context.Context, s *Stage) (string, error) {
 		return "", fmt.Errorf("the Rollout has the image %s, and %s was pushed", image, b.Reference)
 	}
 	s.keep, s.last = true, &promotion{b.Tag, commit, before}
+	if err := s.told(ctx, "deployed", commit); err != nil {
+		return "", err
+	}
 	requests, failed := seen.Requests()
 	if failed > 0 || len(seen.Revisions) != 2 {
 		return "", fmt.Errorf("%d of the users' %d requests failed, and %d versions answered instead of two",
 			failed, requests, len(seen.Revisions))
 	}
-	return fmt.Sprintf("%s at %v %%; 3 analyses of 4 metrics Successful, one of 6 in the background; 0 of %d requests failed",
+	return fmt.Sprintf("%s at %v %%; 3 analyses of 4 metrics Successful, one of 6 in the background; 0 of %d requests failed; people told once",
 		b.Tag, c.Weights, requests), nil
 }
 
@@ -140,11 +144,15 @@ func badRelease(
 	if err != nil {
 		return "", err
 	}
+	took := time.Since(s.clock.synced)
 	if err := s.keptItsPods(ctx, stable); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("aborted at %d %%, %.0f s after the sync (%s); %d stable pods untouched, 100 %% of the requests",
-		c.Weights[shares-1], time.Since(s.clock.synced).Seconds(), judged.Status.Message, len(stable.pods)), nil
+	if err := errors.Join(s.told(ctx, "release-aborted", b.Reference), s.told(ctx, "degraded", commit)); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("aborted at %d %%, %.0f s after the sync (%s); %d stable pods untouched, 100 %% of the requests; people told once",
+		c.Weights[shares-1], took.Seconds(), judged.Status.Message, len(stable.pods)), nil
 }
 
 // aborted returns the analysis that aborted a canary in favour of a stable version, with that

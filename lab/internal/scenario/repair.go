@@ -39,6 +39,18 @@ func eventually(ctx context.Context, what string, ask func(ctx context.Context) 
 	return nil
 }
 
+// terminate ends a sync that is under way, as `argocd app terminate-op` does (argo-cd v3.2.11,
+// server/application/application.go, TerminateOperation).
+func (s *Stage) terminate(ctx context.Context) error {
+	state, err := s.observer.State()
+	if err != nil || state.Application.Status.OperationState.Phase != "Running" {
+		return err
+	}
+	_, err = s.cluster.Objects.Resource(argo.Applications).Namespace(naming.NamespaceArgoCD).Patch(ctx, s.application(),
+		types.MergePatchType, []byte(`{"status":{"operationState":{"phase":"Terminating"}}}`), metav1.PatchOptions{})
+	return err
+}
+
 // drift deletes a Service and changes the autoscaler.
 func drift(ctx context.Context, s *Stage) (string, error) {
 	services := s.cluster.Core.CoreV1().Services(naming.NamespaceGridOS)
@@ -50,6 +62,17 @@ func drift(ctx context.Context, s *Stage) (string, error) {
 	}
 	wanted, err := scalers.Get(ctx, scaler, metav1.GetOptions{})
 	if err != nil {
+		return "", err
+	}
+	// To Argo CD a sync of a commit that it has not synced yet is no repair.
+	if err := s.addConfigMap("gridos-before-the-drift", ""); err != nil {
+		return "", err
+	}
+	commit, err := s.commit(ctx, "feat: a ConfigMap")
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.synced(ctx, commit); err != nil {
 		return "", err
 	}
 	patch := fmt.Sprintf(`{"spec":{"maxReplicas":%d}}`, wanted.Spec.MaxReplicas+7)
@@ -76,7 +99,11 @@ func drift(ctx context.Context, s *Stage) (string, error) {
 		return "", err
 	}
 	took := time.Since(began)
-	return fmt.Sprintf("a deleted Service and a changed HorizontalPodAutoscaler were put back after %.1f s", took.Seconds()), nil
+	if err := s.told(ctx, "drift-undone", commit); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("a deleted Service and a changed HorizontalPodAutoscaler were put back after %.1f s, and people told once",
+		took.Seconds()), nil
 }
 
 // addConfigMap adds an object to the overlay.
@@ -134,6 +161,9 @@ func prune(ctx context.Context, s *Stage) (string, error) {
 	return fmt.Sprintf("a ConfigMap came with a commit and was gone %.1f s after the next", took.Seconds()), nil
 }
 
+// notCompared is the event that an Application could not be compared with Git.
+const notCompared = "not-compared"
+
 // brokenManifest breaks the overlay in two ways: Kustomize finds one, and only the API server finds
 // the other.
 func brokenManifest(ctx context.Context, s *Stage) (string, error) {
@@ -151,8 +181,9 @@ func brokenManifest(ctx context.Context, s *Stage) (string, error) {
 			what string
 			edit func() error
 			said []string // by Argo CD, about the mistake
+			told string   // the event of which people are told
 		}{
-			{"a file that is not there", func() error { return s.addResource("forgotten.yaml") }, []string{"forgotten.yaml"}},
+			{"a file that is not there", func() error { return s.addResource("forgotten.yaml") }, []string{"forgotten.yaml"}, notCompared},
 			{"a port that is none", func() error {
 				const service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: gridos-odd\nspec:\n" +
 					"  ports:\n  - name: http\n    port: 70000\n"
@@ -160,12 +191,13 @@ func brokenManifest(ctx context.Context, s *Stage) (string, error) {
 					return err
 				}
 				return s.addResource("odd.yaml")
-			}, []string{"gridos-odd", "70000"}},
+			}, []string{"gridos-odd", "70000"}, "sync-failed"},
 		} {
 			if err := broken.edit(); err != nil {
 				return err
 			}
-			if _, err := s.commit(ctx, "feat: "+broken.what); err != nil {
+			bad, err := s.commit(ctx, "feat: "+broken.what)
+			if err != nil {
 				return err
 			}
 			problem, err := s.refused(ctx, broken.said)
@@ -174,6 +206,14 @@ func brokenManifest(ctx context.Context, s *Stage) (string, error) {
 			}
 			s.tell("refused", "Argo CD: %s", problem)
 			told = append(told, broken.what)
+			revision := bad
+			if broken.told == notCompared {
+				revision = s.status.Branch // Argo CD compares with no commit
+			}
+			// Argo CD would try again for minutes before it fails.
+			if err := errors.Join(s.terminate(ctx), s.told(ctx, broken.told, revision)); err != nil {
+				return err
+			}
 			if _, err := s.work.Restore(ctx, start, "applications"); err != nil {
 				return err
 			}
@@ -193,7 +233,8 @@ func brokenManifest(ctx context.Context, s *Stage) (string, error) {
 	if err := s.untouched(ctx, stable); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("Argo CD names %s; 0 of %d requests failed, no pod changed", strings.Join(told, " and "), requests), nil
+	return fmt.Sprintf("Argo CD names %s, and people are told of each once; 0 of %d requests failed, no pod changed",
+		strings.Join(told, " and "), requests), nil
 }
 
 // refused waits until Argo CD reports the mistake, in words that name it.

@@ -71,7 +71,7 @@ func All() []Scenario {
 			secrets,
 		},
 		{
-			GoodRelease, "a commit is built, pushed, synced, and promoted over 10, 25, 50 and 100 %",
+			GoodRelease, "a commit is built, pushed, synced, promoted over 10, 25, 50 and 100 %, and told once",
 			[]Criterion{ArgoManagesApps, Progressive, NoManualKubectl},
 			goodRelease,
 		},
@@ -101,7 +101,7 @@ func All() []Scenario {
 			configAbort,
 		},
 		{
-			"bad-errors", "a canary that answers with errors is aborted at its first share of the requests",
+			"bad-errors", "a canary that answers with errors is aborted at its first share of the requests, and told once",
 			[]Criterion{AutoRollback, Progressive},
 			badErrors,
 		},
@@ -116,7 +116,7 @@ func All() []Scenario {
 			condemned,
 		},
 		{
-			"drift", "what was changed or deleted by hand is put back",
+			"drift", "what was changed or deleted by hand is put back, and told once",
 			[]Criterion{GitIsTheTruth, ArgoManagesApps},
 			drift,
 		},
@@ -141,7 +141,7 @@ func All() []Scenario {
 			prune,
 		},
 		{
-			"broken-manifest", "a broken manifest leaves the old version serving, and the error says what is broken",
+			"broken-manifest", "a broken manifest leaves the old version serving, and the error says what is broken; people are told once",
 			[]Criterion{ArgoManagesApps},
 			brokenManifest,
 		},

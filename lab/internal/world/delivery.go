@@ -13,6 +13,7 @@ import (
 	"time"
 
 	apps "github.com/gridos/sharedinfra/apps/program"
+	"github.com/gridos/sharedinfra/bootstrap/notifications"
 	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/config/projectfile"
 	"github.com/gridos/sharedinfra/internal/naming"
@@ -143,6 +144,12 @@ func (m *machine) deliverFromOwnGit(ctx context.Context, overrides engine.Overri
 	// Other repositories that the user permits stay permitted: an entry of the catalogue may come
 	// from there.
 	overrides[stacks.Bootstrap.Name]["sourceRepositories"] = append([]string{status.GitURL}, platform.ArgoCD.Projects.SourceRepositories...)
+	// The lab's receiver stands for those that the stack's file names, and needs none of their keys.
+	overrides[stacks.Bootstrap.Name]["notificationsRecipients"] = []string{notifications.Webhook}
+	overrides[stacks.Bootstrap.Name]["notificationsWebhookUrl"] = status.Notifications
+	for _, key := range []string{"notificationsGitHubAppId", "notificationsGitHubInstallationId", "notificationsSlackChannel"} {
+		overrides[stacks.Bootstrap.Name][key] = ""
+	}
 	overrides[stacks.Apps.Name]["repositoryUrl"] = status.GitURL
 	overrides[stacks.Apps.Name]["applications"] = entries
 	m.display.Printf("The Application %s is left out: in the lab Prometheus runs beside the cluster.", prometheusEntry)

@@ -87,7 +87,7 @@ func (p Preflight) Run(ctx context.Context) (Report, error) {
 	if err := group.Wait(); err != nil {
 		return report, err
 	}
-	report.Checks = slices.Concat(answers...)
+	report.Checks = append(slices.Concat(answers...), p.Needs.recipients()...)
 	return report, nil
 }
 

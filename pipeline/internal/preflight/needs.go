@@ -32,6 +32,8 @@ type Needs struct {
 	DeleteLock, PodSecurity bool
 	Database                database.Settings
 	Vault                   string
+	// Examples are addresses of alerts to which no mail is delivered.
+	Examples []string
 	// Namespaces are the resource providers that have to be registered.
 	Namespaces []string
 	// Roles are those that the deployer has to be allowed to assign.
@@ -45,7 +47,7 @@ func NeedsOf(environment string, s program.Settings) Needs {
 		Pools: []cluster.Pool{s.Cluster.SystemPool, s.Cluster.UserPool}, Zones: s.Cluster.Zones,
 		KubernetesVersion: s.Cluster.KubernetesVersion, MeshRevisions: s.Cluster.IstioRevisions, Defender: s.Cluster.Defender,
 		DeleteLock: s.DeleteLock, PodSecurity: s.AssignsPodSecurity(),
-		Database: s.Database, Vault: s.Names.Vault,
+		Database: s.Database, Vault: s.Names.Vault, Examples: s.Alerts.Examples(),
 		Namespaces: program.Namespaces(), Roles: identity.Assigned(),
 	}
 }

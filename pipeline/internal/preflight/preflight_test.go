@@ -52,7 +52,7 @@ func needs(t testing.TB, overrides map[string]string) preflight.Needs {
 		"userPoolVmSize": "Standard_D8ds_v5", "userPoolMin": "3", "userPoolMax": "10",
 		"postgresVersion": "16", "postgresSkuTier": "GeneralPurpose", "postgresSkuName": "Standard_D4ds_v5", "postgresStorageGb": "256",
 		"postgresHighAvailability": "ZoneRedundant", "postgresGeoBackup": "true",
-		"gatewayCertificate": "https://gridos-platform-kv.vault.azure.net/secrets/prod-gridos-tls", "alertEmails": `["oncall@gridos.example"]`,
+		"gatewayCertificate": "https://gridos-platform-kv.vault.azure.net/secrets/prod-gridos-tls", "alertEmails": `["oncall@gridos.internal"]`,
 	}
 	maps.Copy(values, overrides)
 	given := map[string]string{}
@@ -119,6 +119,15 @@ func TestUnit_ASubscriptionThatHasEverythingIsGood(t *testing.T) {
 	require.NoError(t, json.Unmarshal(printed.Bytes(), &read))
 	assert.Equal(t, "prod", read.Environment)
 	assert.Equal(t, len(read.Checks), read.Good)
+}
+
+// The file of prod has such an address until a person replaces it.
+func TestUnit_AnExampleHearsOfNoAlert(t *testing.T) {
+	t.Parallel()
+	report := ask(t, azuretest.New(t), needs(t, map[string]string{"alertEmails": `["oncall@gridos.example", "oncall@gridos.internal"]`}))
+	assert.Equal(t, map[string]string{
+		"recipient of alerts oncall@gridos.example": "problem: an example, to which no mail is delivered",
+	}, states(report))
 }
 
 // at returns what an answer has at a path of keys and numbers.

@@ -34,6 +34,16 @@ func (q asker) subscriptions(ctx context.Context) []Check {
 	}
 }
 
+// recipients needs no answer: an example in the configuration receives nothing in any subscription.
+func (n Needs) recipients() []Check {
+	var checks []Check
+	for _, address := range n.Examples {
+		checks = append(checks, problem("recipient of alerts", address, "an example, to which no mail is delivered",
+			"set alertEmails of infra to addresses of those who answer for "+n.Environment))
+	}
+	return checks
+}
+
 // provider is an entry of "Providers - List" (api-version 2021-04-01).
 type provider struct {
 	Namespace         string `json:"namespace"`

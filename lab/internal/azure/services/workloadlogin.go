@@ -1,6 +1,7 @@
 package services
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +20,10 @@ type WorkloadLogin struct {
 	// Audience is the token's audience; Entra ID takes only api://AzureADTokenExchange.
 	Audience string
 }
+
+// ErrSecretNotFound says that the login may read the vault's secrets, and that there is none of that
+// name.
+var ErrSecretNotFound = errors.New(`Status=404 Code="SecretNotFound"`)
 
 // SecretVersion returns the URI of a secret's version in place of its value; it changes when the
 // value does. The value itself is write-only, and cannot be read back. The error says, as Entra ID
@@ -46,7 +51,7 @@ func secretVersion(v *arm.View, login WorkloadLogin, vaultURL, name string) (uri
 		if found := v.Find(secret); found != nil {
 			return found.Outputs.Text("properties.secretUriWithVersion"), nil
 		}
-		return "", fmt.Errorf("Status=404 Code=%q A secret with (name/id) %s was not found in this key vault", "SecretNotFound", name)
+		return "", fmt.Errorf("%w A secret with (name/id) %s was not found in this key vault", ErrSecretNotFound, name)
 	}
 	return "", fmt.Errorf("no such host: there is no key vault %s", vaultURL)
 }

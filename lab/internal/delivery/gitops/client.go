@@ -73,6 +73,12 @@ func (c *Client) SetRules(ctx context.Context, rules delivery.Rules) error {
 	return c.do(ctx, http.MethodPut, "/rules", rules, nil)
 }
 
+// Notifications returns the messages that the receiver has got since the background process started,
+// the oldest first.
+func (c *Client) Notifications(ctx context.Context) (got []Notification, err error) {
+	return got, c.do(ctx, http.MethodGet, "/notifications", nil, &got)
+}
+
 // Seen returns the results that users have seen so far.
 func (c *Client) Seen(ctx context.Context) (seen traffic.Seen, err error) {
 	return seen, c.do(ctx, http.MethodGet, "/traffic", nil, &seen)

@@ -44,6 +44,8 @@ type Status struct {
 	// before Ready, and where pods do not run; Refused says why they do not.
 	Application string `json:"application,omitempty"`
 	Refused     string `json:"refused,omitempty"`
+	// Notifications is the address that people's notifications are sent to.
+	Notifications string `json:"notifications"`
 	// Webhook says whether the Git server announces pushes to Argo CD.
 	Webhook bool `json:"webhook"`
 }
@@ -130,6 +132,7 @@ func (s *Server) handler() http.Handler {
 			return s.running.delivery.SetRules(rules)
 		})
 	})
+	mux.HandleFunc("GET /notifications", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.receiver.received()) })
 	mux.HandleFunc("GET /traffic", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -194,6 +197,7 @@ func (s *Server) status() Status {
 	status := Status{
 		Ready: s.running != nil, Webhook: s.webhook, Registry: s.registry.Address(), RegistryToken: s.registry.Token(),
 		GitURL: s.git.URL(), Branch: s.options.Branch, User: gitserver.User, Token: s.git.Token(),
+		Notifications: s.receiver.url,
 	}
 	if s.running != nil {
 		status.ArgoCD = s.running.delivery.ServerAddress()

@@ -1,10 +1,11 @@
 // Package gitops runs, in the lab's background process, all services between a commit and its
-// workload: a Git server and a registry, Argo CD, Argo Rollouts and Prometheus, and the users whose
-// requests decide whether a canary is good.
+// workload: a Git server and a registry, Argo CD, Argo Rollouts and Prometheus, the users whose
+// requests decide whether a canary is good, and the receiver of notifications.
 package gitops
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log"
@@ -72,6 +73,7 @@ type Server struct {
 	options  Options
 	git      *gitserver.Server
 	registry *registry.Registry
+	receiver *receiver
 	control  *control
 	ports    ports
 
@@ -122,6 +124,9 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.registry, err = registry.Start(ctx, registry.Options{Dir: filepath.Join(s.options.Dir, "registry"), Port: ports.Registry})
 	if err != nil {
+		return err
+	}
+	if s.receiver, err = openReceiver(ctx, s.options.Dir, ports.Receiver, ports.ReceiverToken); err != nil {
 		return err
 	}
 	building, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -210,6 +215,9 @@ func (s *Server) Close() error {
 	}
 	if s.registry != nil {
 		errs = append(errs, s.registry.Stop())
+	}
+	if s.receiver != nil {
+		errs = append(errs, s.receiver.stop())
 	}
 	return errors.Join(errs...)
 }
@@ -433,7 +441,7 @@ func waitForBootstrap(ctx context.Context, clients *kube.Clients) (secret string
 			return false, ignoreAway(err)
 		}
 		// These are the last objects that the release of Argo CD makes ready.
-		for _, name := range []string{delivery.RepoServer, delivery.Server} {
+		for _, name := range []string{delivery.RepoServer, delivery.Server, delivery.Notifications} {
 			if _, err := clients.Core.AppsV1().Deployments(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{}); err != nil {
 				return false, ignoreAway(err)
 			}
@@ -464,6 +472,9 @@ type ports struct {
 	Registry int `json:"registry"`
 	Gateway  int `json:"gateway"`
 	Database int `json:"database"`
+	Receiver int `json:"receiver"`
+	// ReceiverToken is what the receiver is shown; a Secret contains it.
+	ReceiverToken string `json:"receiverToken"`
 }
 
 func keptPorts(file string) (ports, error) {
@@ -475,10 +486,12 @@ func keptPorts(file string) (ports, error) {
 	if !os.IsNotExist(err) {
 		return kept, err
 	}
-	free, err := process.FreePorts(4)
+	free, err := process.FreePorts(5)
 	if err != nil {
 		return kept, err
 	}
-	kept = ports{Git: free[0], Registry: free[1], Gateway: free[2], Database: free[3]}
+	kept = ports{
+		Git: free[0], Registry: free[1], Gateway: free[2], Database: free[3], Receiver: free[4], ReceiverToken: rand.Text(),
+	}
 	return kept, writePrivate(file, kept)
 }

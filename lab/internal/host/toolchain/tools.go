@@ -165,6 +165,8 @@ func tools() []Tool {
 			LDFlags: stripped + " -X github.com/argoproj/argo-cd/v3/common.version={version}",
 			Patches: []Patch{
 				onLoopback("github.com/argoproj/argo-cd/v3", "controller/appcontroller.go", `fmt.Sprintf("0.0.0.0:%d", metricsPort)`),
+				onLoopback("github.com/argoproj/argo-cd/v3", "cmd/argocd-notification/commands/controller.go",
+					`fmt.Sprintf("0.0.0.0:%d", metricsPort)`),
 				{
 					// It does not authenticate its clients, and runs what they ask for. So its
 					// address is a socket, which only users with access to its folder can reach.

@@ -19,7 +19,9 @@ import (
 //   - configs.cm, configs.params, configs.rbac: merged over the manifest's entries, key by key; an empty value removes one;
 //   - configs.secret.createSecret, argocdServerAdminPassword (a bcrypt hash), argocdServerAdminPasswordMtime, githubSecret,
 //     extra;
-//   - crds.install, crds.keep; dex.enabled; notifications.enabled;
+//   - crds.install, crds.keep; dex.enabled;
+//   - notifications.enabled, and its notifiers, templates, triggers, subscriptions and
+//     secret.create;
 //   - replicas, hardAntiAffinity, podDisruptionBudget and networkPolicy.enabled of redis-ha and redis-ha.haproxy, and
 //     redis-ha.haproxy.deploymentStrategy. The rules of the two policies are the manifest's.
 //
@@ -39,10 +41,13 @@ func WrapArgoCD(moduleDir, dest string) (string, error) {
 				"githubSecret": "", "extra": map[string]any{},
 			},
 		},
-		"global":        map[string]any{"domain": ""},
-		"redis-ha":      redisDefaults(),
-		"dex":           map[string]any{"enabled": true},
-		"notifications": map[string]any{"enabled": true},
+		"global":   map[string]any{"domain": ""},
+		"redis-ha": redisDefaults(),
+		"dex":      map[string]any{"enabled": true},
+		"notifications": map[string]any{
+			"enabled": true, "notifiers": map[string]any{}, "templates": map[string]any{}, "triggers": map[string]any{},
+			"subscriptions": []any{}, "secret": map[string]any{"create": true},
+		},
 	}
 	c.argoCDComponents()
 	if err := errors.Join(
@@ -67,6 +72,8 @@ func WrapArgoCD(moduleDir, dest string) (string, error) {
 		c.configMap("argocd-cmd-params-cm", "params", ""),
 		c.configMap("argocd-rbac-cm", "rbac", ""),
 		c.argoCDSecret(),
+		c.set("ConfigMap", "argocd-notifications-cm", `
+  "context": {{ printf "argocdUrl: https://%s\n" .Values.global.domain | toJson }}`+notificationEntries, "data"),
 	); err != nil {
 		return "", err
 	}
@@ -79,11 +86,25 @@ func (c *chart) argoCDComponents() {
 		switch {
 		case strings.HasPrefix(object.GetName(), "argocd-dex-server"):
 			object.condition = ".Values.dex.enabled"
+		case object.GetName() == "argocd-notifications-secret":
+			object.condition = "and .Values.notifications.enabled .Values.notifications.secret.create"
 		case strings.HasPrefix(object.GetName(), "argocd-notifications-"):
 			object.condition = ".Values.notifications.enabled"
 		}
 	}
 }
+
+// notificationEntries are the entries of a ConfigMap of notifications, from the values that both
+// charts have for them.
+const notificationEntries = `
+{{- range $entries := list .Values.notifications.notifiers .Values.notifications.templates .Values.notifications.triggers }}
+{{- range $key, $value := $entries }}
+  {{ $key | quote }}: {{ toString $value | toJson }}
+{{- end }}
+{{- end }}
+{{- with .Values.notifications.subscriptions }}
+  "subscriptions": {{ toYaml . | toJson }}
+{{- end }}`
 
 // preferSpreading turns the manifest's demand of one pod per node into a preference, as the real
 // chart does. With the demand, as many replicas as nodes could never be updated, because the first

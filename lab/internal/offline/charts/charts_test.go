@@ -49,7 +49,11 @@ data:
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: argocd-rbac-cm}}
 ---
-{apiVersion: v1, kind: ConfigMap, metadata: {name: argocd-notifications-cm}, data: {template: "{{.x}} }}"}}
+{apiVersion: v1, kind: ConfigMap, metadata: {name: argocd-notifications-cm}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: argocd-ssh-known-hosts-cm}, data: {template: "{{.x}} }}"}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: argocd-notifications-secret}, type: Opaque}
 ---
 {apiVersion: v1, kind: Secret, metadata: {name: argocd-secret}, type: Opaque}
 ---
@@ -136,6 +140,8 @@ spec:
     spec:
       containers:
       - {name: argo-rollouts, image: "quay.io/argoproj/argo-rollouts:latest"}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: argo-rollouts-notification-secret}}
 `
 
 // module makes a directory named like one of Go's module cache with one manifest in it.
@@ -181,6 +187,11 @@ var functions = template.FuncMap{
 			return yes
 		}
 		return no
+	},
+	"list": func(v ...any) []any { return v },
+	"toYaml": func(v any) (string, error) {
+		text, err := yaml.Marshal(v)
+		return strings.TrimSuffix(string(text), "\n"), err
 	},
 	"toJson":   func(v any) (string, error) { text, err := json.Marshal(v); return string(text), err },
 	"toString": func(v any) string { return fmt.Sprint(v) },
@@ -273,7 +284,7 @@ func TestUnit_ArgoCDWithDefaultsIsTheManifestInTheReleasesNamespace(t *testing.T
 	raw, err := os.ReadFile(filepath.Join(chart, "templates", "customresourcedefinition-applications.argoproj.io.yaml"))
 	require.NoError(t, err)
 	assert.Contains(t, string(raw), "9223372036854775807", "large numbers keep their digits")
-	assert.Equal(t, "{{.x}} }}", at(t, objects["ConfigMap argocd-notifications-cm"], "data", "template"))
+	assert.Equal(t, "{{.x}} }}", at(t, objects["ConfigMap argocd-ssh-known-hosts-cm"], "data", "template"))
 	assert.Equal(t, "{{ .app.metadata.name }}\n", at(t, objects["ConfigMap argocd-cm"], "data", "template"))
 	assert.Equal(t, map[string]any{"redis.server": "redis:6379"}, at(t, objects["ConfigMap argocd-cmd-params-cm"], "data"))
 	assert.InDelta(t, 2, at(t, objects["Deployment argocd-repo-server"], "spec", "replicas"), 0)
@@ -327,6 +338,7 @@ configs:
 	assert.NotContains(t, objects, "PodDisruptionBudget argocd-server", "only where asked for")
 	assert.NotContains(t, objects, "Deployment argocd-dex-server")
 	assert.NotContains(t, objects, "ConfigMap argocd-notifications-cm")
+	assert.NotContains(t, objects, "Secret argocd-notifications-secret")
 	assert.NotContains(t, objects["CustomResourceDefinition applications.argoproj.io"].GetAnnotations(),
 		"helm.sh/resource-policy", "Helm keeps whatever has the annotation, so it must be absent")
 	assert.Equal(t, map[string]any{
@@ -402,6 +414,36 @@ func TestUnit_ArgoRollouts(t *testing.T) {
 	assert.Equal(t, "quay.io/argoproj/argo-rollouts:v1.9.0", firstContainer(t, deployment)["image"])
 	assert.Empty(t, objects["CustomResourceDefinition rollouts.argoproj.io"].GetAnnotations())
 	assert.NotContains(t, render(t, chart, "installCRDs: false\n"), "CustomResourceDefinition rollouts.argoproj.io")
+}
+
+// What both controllers read is a ConfigMap of the same form.
+func TestUnit_NotificationsFollowTheRealChartsValues(t *testing.T) {
+	const values = `
+global: {domain: argocd.example.org}
+notifications:
+  notifiers: {service.slack: "token: $slack-token\n"}
+  templates: {template.deployed: "message: \"{{.app.metadata.name}} runs\""}
+  triggers: {trigger.deployed: "- send: [deployed]"}
+  subscriptions: [{recipients: ["slack:c"], triggers: [deployed]}]
+  secret: {create: false}
+`
+	rollouts, err := WrapArgoRollouts(module(t, "argo-rollouts@v1.9.0", "manifests/install.yaml", argoRolloutsManifest), t.TempDir())
+	require.NoError(t, err)
+	entries := map[string]any{
+		"service.slack": "token: $slack-token\n", "template.deployed": `message: "{{.app.metadata.name}} runs"`,
+		"trigger.deployed": "- send: [deployed]", "subscriptions": "- recipients:\n  - slack:c\n  triggers:\n  - deployed",
+	}
+	objects := render(t, rollouts, values)
+	assert.Equal(t, entries, at(t, objects["ConfigMap argo-rollouts-notification-configmap"], "data"))
+	assert.NotContains(t, objects, "Secret argo-rollouts-notification-secret")
+	objects = render(t, rollouts, "notifications: {secret: {create: true}, configmap: {create: false}}\n")
+	assert.Contains(t, objects, "Secret argo-rollouts-notification-secret")
+	assert.NotContains(t, objects, "ConfigMap argo-rollouts-notification-configmap")
+
+	entries["context"] = "argocdUrl: https://argocd.example.org\n"
+	objects = render(t, wrapArgoCD(t, argoCDManifest), values)
+	assert.Equal(t, entries, at(t, objects["ConfigMap argocd-notifications-cm"], "data"))
+	assert.NotContains(t, objects, "Secret argocd-notifications-secret")
 }
 
 func TestUnit_ChartIsReplacedByAnEqualOne(t *testing.T) {

@@ -20,6 +20,7 @@ var annotated = map[string]struct{ path, port string }{
 	"argocd-server":                    {"server.podAnnotations", "8083"},
 	"argocd-repo-server":               {"repoServer.podAnnotations", "8084"},
 	"argocd-applicationset-controller": {"applicationSet.podAnnotations", "8080"},
+	"argocd-notifications-controller":  {"notifications.podAnnotations", "9001"},
 	"argo-rollouts":                    {"controller.podAnnotations", "8090"},
 	"external-secrets":                 {"podAnnotations", "8080"},
 	"external-secrets-webhook":         {"webhook.podAnnotations", "8080"},

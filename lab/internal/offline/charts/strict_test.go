@@ -28,7 +28,8 @@ const (
 
 // customResources are the kinds of gridos-bootstrap's custom resources, as the API server's paths name them.
 var customResources = map[string]schema.GroupVersionResource{
-	"kubernetes:argoproj.io/v1alpha1:AppProject": {Group: "argoproj.io", Version: "v1alpha1", Resource: "appprojects"},
+	"kubernetes:argoproj.io/v1alpha1:AppProject":       {Group: "argoproj.io", Version: "v1alpha1", Resource: "appprojects"},
+	"kubernetes:external-secrets.io/v1:ExternalSecret": {Group: "external-secrets.io", Version: "v1", Resource: "externalsecrets"},
 	"kubernetes:external-secrets.io/v1:ClusterSecretStore": {
 		Group: "external-secrets.io", Version: "v1", Resource: "clustersecretstores",
 	},
@@ -46,15 +47,17 @@ func TestCluster_CustomResourcesAreAcceptedUnderStrictValidation(t *testing.T) {
 	clients := apitest.Start(t, tools,
 		filepath.Join(moduleDir(toolchain.ArgoModule, "github.com/argoproj/argo-cd/v3"), "manifests", "crds"),
 		filepath.Join(moduleDir("external-secrets", "github.com/external-secrets/external-secrets"), "config", "crds", "bases"))
-	_, err := clients.Core.CoreV1().Namespaces().Create(t.Context(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.NamespaceArgoCD}}, metav1.CreateOptions{})
-	require.NoError(t, err)
+	for _, name := range []string{naming.NamespaceArgoCD, naming.NamespaceArgoRollouts} {
+		_, err := clients.Core.CoreV1().Namespaces().Create(t.Context(),
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
 	client := clients.Objects
 	strict := metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict, DryRun: []string{metav1.DryRunAll}}
 
 	for _, environment := range naming.Environments() {
 		recorded, err := mocks.Run{
-			Project: stacks.Bootstrap, Root: root, Stack: environment,
+			Project: stacks.Bootstrap, Root: root, Stack: environment, Config: map[string]string{"notificationsRecipients": `["teams"]`},
 			Stacks: map[string]map[string]any{stacks.Infra.Name: mocks.InfraOutputs()},
 		}.Do(bootstrap.Program)
 		require.NoError(t, err)
