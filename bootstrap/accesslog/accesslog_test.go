@@ -69,7 +69,7 @@ func TestUnit_TheFormatIsJSONWithTheFieldsOfTheDocument(t *testing.T) {
 
 	text, err := os.ReadFile("../../docs/logs.md")
 	require.NoError(t, err)
-	row := regexp.MustCompile("(?m)^\\| the mesh's gateways \\| ([^|]+) \\|").FindStringSubmatch(string(text))
+	row := regexp.MustCompile(`(?m)^\| the mesh's gateways \| ([^|]+) \|`).FindStringSubmatch(string(text))
 	require.Len(t, row, 2)
 	var documented, written []string
 	for _, field := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[1], -1) {

@@ -56,7 +56,8 @@ func events() []notifications.Event {
 			// the operation away when it ends (argo-cd v3.2.11, controller/appcontroller.go,
 			// processAppRefreshQueueItem and setOperationState).
 			Name: "out-of-sync",
-			When: "app.status.sync.status == 'OutOfSync' and app.operation == nil and app.status.operationState?.phase == 'Succeeded' and " +
+			When: "app.status.sync.status == 'OutOfSync' and app.operation == nil and " +
+				"app.status.operationState?.phase == 'Succeeded' and " +
 				"time.Now().Sub(time.Parse(app.status.operationState.finishedAt)).Minutes() >= 5",
 			Says: "differs from Git, and nothing syncs it", Revision: tellCompared, State: "failure", Colour: "Attention",
 		},

@@ -92,7 +92,8 @@ func Load(r *config.Reader, environment string) Settings {
 		case wanted && of.value == "":
 			r.Check(of.key, fmt.Errorf("is empty, but notificationsRecipients lists %s; set %s", of.service, of.what))
 		case !wanted && of.value != "":
-			r.Check(of.key, fmt.Errorf("has no effect, because notificationsRecipients does not list %s; list it, or remove this key", of.service))
+			r.Check(of.key, fmt.Errorf("has no effect, because notificationsRecipients does not list %s; list it, or remove this key",
+				of.service))
 		case of.value != "" && of.service == GitHub && !digits.MatchString(of.value):
 			r.Check(of.key, fmt.Errorf("%q is not a number; set %s", of.value, of.what))
 		case of.value != "" && of.service == Webhook:

@@ -172,12 +172,12 @@ func TestUnit_ExamplesAreRefusedWhereASubscriptionIsNamed(t *testing.T) {
 	} {
 		_, err := run("dev", map[string]string{"subscriptionId": subscription, "alertEmails": `["` + address + `"]`})
 		if refused {
-			assert.ErrorContains(t, err, address+" is an example", address)
+			require.ErrorContains(t, err, address+" is an example", address)
 		} else {
-			assert.NoError(t, err, address)
+			require.NoError(t, err, address)
 		}
 		_, err = run("dev", map[string]string{"alertEmails": `["` + address + `"]`})
-		assert.NoError(t, err, address)
+		require.NoError(t, err, address)
 	}
 }
 

@@ -145,7 +145,7 @@ func cells(t *testing.T, heading string) map[string][]string {
 	require.True(t, found, heading)
 	section, _, _ = strings.Cut(section, "\n## ")
 	all := map[string][]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| ([^|]+) \\| ([^|]+) \\| [^|]+ \\|$").FindAllStringSubmatch(section, -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$`).FindAllStringSubmatch(section, -1) {
 		for _, cell := range quoted.FindAllStringSubmatch(row[2], -1) {
 			all[strings.Trim(row[1], "`")] = append(all[strings.Trim(row[1], "`")], cell[1])
 		}

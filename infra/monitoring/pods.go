@@ -88,24 +88,27 @@ func podRule(args PodArgs) *insights.DataCollectionRuleArgs {
 		DataCollectionRuleName: pulumi.String(args.Names.PodLogsRule),
 		Location:               pulumi.String(args.Location),
 		Kind:                   pulumi.String("Linux"),
-		DataSources: insights.DataCollectionRuleDataSourcesArgs{Extensions: insights.ExtensionDataSourceArray{insights.ExtensionDataSourceArgs{
-			Name:          pulumi.String(extension),
-			ExtensionName: pulumi.String("ContainerInsights"),
-			Streams:       pulumi.ToStringArray([]string{logStream, eventStream}),
-			ExtensionSettings: pulumi.Map{"dataCollectionSettings": pulumi.Map{
-				"interval":             pulumi.String("1m"),
-				"enableContainerLogV2": pulumi.Bool(true),
-				// Of all tables here it would concern the events alone, and those of nodes have no namespace of ours.
-				"namespaceFilteringMode": pulumi.String("Off"),
+		DataSources: insights.DataCollectionRuleDataSourcesArgs{
+			Extensions: insights.ExtensionDataSourceArray{insights.ExtensionDataSourceArgs{
+				Name:          pulumi.String(extension),
+				ExtensionName: pulumi.String("ContainerInsights"),
+				Streams:       pulumi.ToStringArray([]string{logStream, eventStream}),
+				ExtensionSettings: pulumi.Map{"dataCollectionSettings": pulumi.Map{
+					"interval":             pulumi.String("1m"),
+					"enableContainerLogV2": pulumi.Bool(true),
+					// Of all tables here it would concern the events alone, and those of nodes have no namespace of ours.
+					"namespaceFilteringMode": pulumi.String("Off"),
+				}},
 			}},
-		}}},
+		},
 		Destinations: insights.DataCollectionRuleDestinationsArgs{LogAnalytics: insights.LogAnalyticsDestinationArray{
 			insights.LogAnalyticsDestinationArgs{Name: pulumi.String(workspace), WorkspaceResourceId: args.WorkspaceID},
 		}},
 		DataFlows: insights.DataFlowArray{
 			insights.DataFlowArgs{Streams: pulumi.ToStringArray([]string{eventStream}), Destinations: to},
 			insights.DataFlowArgs{
-				Streams: pulumi.ToStringArray([]string{logStream}), Destinations: to, TransformKql: pulumi.String(onlyFrom(args.Namespaces)),
+				Streams: pulumi.ToStringArray([]string{logStream}), Destinations: to,
+				TransformKql: pulumi.String(onlyFrom(args.Namespaces)),
 			},
 		},
 		Tags: args.Tags,

@@ -114,7 +114,8 @@ func gitOpsStateOf(ctx context.Context, s site.Site) (*gitOpsState, error) {
 	}
 	return &gitOpsState{
 		Ready: status.Ready, GitURL: status.GitURL, Branch: status.Branch, Registry: status.Registry,
-		ArgoCD: status.ArgoCD, Prometheus: status.Prometheus, Application: status.Application, Refused: status.Refused, Components: append([]delivery.Component{}, status.Components...),
+		ArgoCD: status.ArgoCD, Prometheus: status.Prometheus, Application: status.Application, Refused: status.Refused,
+		Components: append([]delivery.Component{}, status.Components...),
 	}, nil
 }
 

@@ -24,8 +24,8 @@ const notRehearsed = 3
 func upgradeCommand() *cobra.Command {
 	cmd := cli.WithJSON(&cobra.Command{
 		Use: "upgrade", Short: "Upgrade an environment from the last release, under traffic", Args: cobra.NoArgs,
-		Long: fmt.Sprintf(`Brings an environment up as the last release has it, in a lab of its own that delivers from Git, and upgrades it to the
-working tree while users send requests through the gateway: infra, bootstrap, apps and the root project, and then the manifests and
+		Long: fmt.Sprintf(`Brings an environment up as the last release has it, in a lab of its own that delivers from Git, and upgrades it
+to the working tree while users send requests through the gateway: infra, bootstrap, apps and the root project, and then the manifests and
 the service, as Git would bring them. The programs, the stack files, the manifests and the service are the release's. The Pulumi
 CLI, its plugins, the cluster, Argo CD and the simulated Azure are the working tree's.
 

@@ -344,12 +344,18 @@ func refusals() (all []refusal, bases map[string]in) {
 			"emailReceivers": []any{in{"name": "mail", "emailAddress": letters(50) + "@gridos.example"}},
 		})},
 
-		{"a data collection rule with a stream that there is not", "hashicorp/terraform-provider-azurerm#18481", "InvalidPayload", tokenCollection,
-			collect("SomeNonExistentStreamType")},
-		{"a data collection rule that lets one stream of a group flow", "MicrosoftDocs/azure-docs#112612", "InvalidPayload", tokenCollection,
-			collect(streams, flow("Microsoft-InsightsMetrics", nil))},
-		{"a data collection rule that transforms a group of streams", "MicrosoftDocs/azure-docs#118974", "InvalidPayload", tokenCollection,
-			collect(streams, flow(streams, in{"transformKql": "source"}))},
+		{
+			"a data collection rule with a stream that there is not", "hashicorp/terraform-provider-azurerm#18481", "InvalidPayload", tokenCollection,
+			collect("SomeNonExistentStreamType"),
+		},
+		{
+			"a data collection rule that lets one stream of a group flow", "MicrosoftDocs/azure-docs#112612", "InvalidPayload", tokenCollection,
+			collect(streams, flow("Microsoft-InsightsMetrics", nil)),
+		},
+		{
+			"a data collection rule that transforms a group of streams", "MicrosoftDocs/azure-docs#118974", "InvalidPayload", tokenCollection,
+			collect(streams, flow(streams, in{"transformKql": "source"})),
+		},
 
 		{"a role assignment whose name is no GUID", "Azure/Azure-Landing-Zones#3419", "InvalidRoleAssignmentId", tokenRole, with(assignment, in{"roleAssignmentName": "pull"})},
 		{"a role assignment whose principal is no GUID", "Azure/azure-powershell#16627", "InvalidPrincipalId", tokenRole, with(assignment, in{"principalId": "User"})},

@@ -16,7 +16,7 @@ func Commands() []*cobra.Command {
 		{Use: Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve},
 		{
 			Use: nodeagent.Command, Hidden: true, DisableFlagParsing: true,
-			RunE: func(_ *cobra.Command, args []string) error { return nodeagent.Enter(args) },
+			RunE: func(cmd *cobra.Command, args []string) error { return nodeagent.Enter(cmd.Context(), args) },
 		},
 	}
 }

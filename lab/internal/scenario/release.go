@@ -78,7 +78,8 @@ func goodRelease(ctx context.Context, s *Stage) (string, error) {
 		return "", fmt.Errorf("%d of the users' %d requests failed, and %d versions answered instead of two",
 			failed, requests, len(seen.Revisions))
 	}
-	return fmt.Sprintf("%s at %v %%; 3 analyses of 4 metrics Successful, one of 6 in the background; 0 of %d requests failed; people told once",
+	return fmt.Sprintf("%s at %v %%; 3 analyses of 4 metrics Successful, one of 6 in the background; 0 of %d requests failed; "+
+		"people told once",
 		b.Tag, c.Weights, requests), nil
 }
 

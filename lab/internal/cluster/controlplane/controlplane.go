@@ -46,7 +46,7 @@ type ControlPlane struct {
 	// Binaries are the programs to run.
 	Binaries Binaries
 	// Pods say which pods run as processes. Its Dir and Port are set here.
-	Pods nodeagent.Options
+	Pods nodeagent.Options `json:"-"`
 
 	mu         sync.Mutex
 	running    *running

@@ -248,7 +248,7 @@ func (a *Agent) executes(of *corev1.Pod) (bool, string) {
 	containers := slices.Concat(of.Spec.InitContainers, of.Spec.Containers)
 	for _, c := range containers {
 		if _, here := a.images.reference(c.Image); !here {
-			return false, fmt.Sprintf("the image %s is not in the lab's registry; the pod is ready at once, and nothing runs in it", c.Image)
+			return false, "the image " + c.Image + " is not in the lab's registry; the pod is ready at once, and nothing runs in it"
 		}
 	}
 	switch {

@@ -338,8 +338,8 @@ func (c *container) exec(ctx context.Context, command []string) (output string, 
 }
 
 // terminate asks the container's process to end.
-func (c *container) terminate() {
-	_, _ = c.ask(context.Background(), request{Verb: verbSignal, Signal: int(syscall.SIGTERM)}) // an error means that it has ended
+func (c *container) terminate(ctx context.Context) {
+	_, _ = c.ask(ctx, request{Verb: verbSignal, Signal: int(syscall.SIGTERM)}) // an error means that it has ended
 }
 
 // kill ends all processes of the container: the kernel does, when the first one ends.
@@ -384,16 +384,12 @@ func (c *container) limit() uint64 { return c.made.memory }
 // usage is the processor time and the memory of the container's own processes.
 func (c *container) usage() (time.Duration, uint64, error) {
 	first := c.process.Process.Pid
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", first, first))
-	if err != nil {
-		return 0, 0, err
-	}
 	// Any thread of the first process may have started the container's.
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", first))
 	if err != nil {
 		return 0, 0, err
 	}
-	children = nil
+	var children []byte
 	for _, thread := range threads {
 		more, err := os.ReadFile(thread)
 		if err == nil { // else the thread has ended

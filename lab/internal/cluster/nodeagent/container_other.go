@@ -19,7 +19,7 @@ var errNotLinux = errors.New("the application's pods run only on Linux, where a 
 func Supported(context.Context) error { return errNotLinux }
 
 // Enter is the body of the hidden command Command.
-func Enter([]string) error { return errNotLinux }
+func Enter(context.Context, []string) error { return errNotLinux }
 
 // container does not exist on this system.
 type container struct {
@@ -36,7 +36,7 @@ func (*container) dial(context.Context, netip.Addr, netip.AddrPort) (net.Conn, e
 }
 
 func (*container) exec(context.Context, []string) (string, int, error) { return "", 0, errNotLinux }
-func (*container) terminate()                                          {}
+func (*container) terminate(context.Context)                           {}
 func (*container) kill()                                               {}
 func (*container) close()                                              {}
 func (*container) result() (code int32, reason string)                 { return startError, "" }

@@ -27,7 +27,7 @@ const channelDescriptor = 3
 // namespaces up in which it was started, starts the program, and does what the agent asks until the
 // program ends; then it ends with the same code. It ends too when the agent does, and with it the
 // kernel ends every process of the container.
-func Enter(arguments []string) error {
+func Enter(ctx context.Context, arguments []string) error {
 	if slices.Contains(arguments, "--probe") {
 		return errors.Join(raiseNetwork(), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	}
@@ -47,7 +47,7 @@ func Enter(arguments []string) error {
 		return err
 	}
 	e.plan = first.Plan
-	sockets, err := e.begin()
+	sockets, err := e.begin(ctx)
 	if err != nil {
 		e.say(answer{ID: first.ID, Error: err.Error()})
 		return err
@@ -67,7 +67,7 @@ type entered struct {
 
 // begin sets the container up and starts its program. It returns the sockets that listen for the
 // servers outside.
-func (e *entered) begin() (sockets []*os.File, err error) {
+func (e *entered) begin(ctx context.Context) (sockets []*os.File, err error) {
 	if err := raiseNetwork(); err != nil {
 		return nil, fmt.Errorf("set the pod's network up: %w", err)
 	}
@@ -75,7 +75,7 @@ func (e *entered) begin() (sockets []*os.File, err error) {
 		return nil, fmt.Errorf("set the host's name: %w", err)
 	}
 	for _, address := range e.plan.Listen {
-		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", address)
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp4", address)
 		if err != nil {
 			return nil, fmt.Errorf("listen for a server outside of the cluster: %w", err)
 		}
@@ -246,7 +246,7 @@ func (e *entered) wait() error {
 	if ok && status.Signaled() {
 		code = 128 + int(status.Signal())
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:forbidigo // the first process of a container ends as its program does
 	return nil
 }
 
@@ -255,7 +255,7 @@ func (e *entered) obey() {
 	for {
 		var r request
 		if err := readPacket(e.channel, &r, new([]*os.File)); err != nil {
-			os.Exit(128 + int(syscall.SIGKILL))
+			os.Exit(128 + int(syscall.SIGKILL)) //nolint:forbidigo // and so does the container
 		}
 		go e.do(r)
 	}

@@ -219,9 +219,9 @@ func copyTree(from, to string, link bool) error {
 			if err != nil {
 				return err
 			}
-			return os.Symlink(destination, target)
+			return os.Symlink(destination, target) //nolint:gosec // only the agent writes to both folders
 		case link:
-			return os.Link(at, target)
+			return os.Link(at, target) //nolint:gosec // only the agent writes to both folders
 		}
 		return copyFile(at, target)
 	})

@@ -43,7 +43,7 @@ import (
 // TestMain runs the tests. Containers begin with this binary, as they do with the lab's.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == Command {
-		if err := Enter(os.Args[2:]); err != nil {
+		if err := Enter(context.Background(), os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -276,7 +276,8 @@ func TestCluster_APodRunsAsItsManifestSays(t *testing.T) {
 		c.SecurityContext = &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}
 		c.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}
 		c.Env = []corev1.EnvVar{
-			{Name: "PLAIN", Value: "plain"}, {Name: "COMPOSED", Value: "$(PLAIN)-$(MISSING)-$$(PLAIN)"},
+			{Name: "PLAIN", Value: "plain"},
+			{Name: "COMPOSED", Value: "$(PLAIN)-$(MISSING)-$$(PLAIN)"},
 			{Name: "COLOUR", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
 				LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}, Key: "colour",
 			}}},

@@ -69,7 +69,7 @@ func (n *nodes) ready(ctx context.Context, node *corev1.Node) error {
 			c.LastHeartbeatTime, c.LastTransitionTime = now, now
 			node.Status.Conditions = append(node.Status.Conditions, c)
 		}
-		node.Status.Phase = corev1.NodeRunning //nolint:staticcheck // clients of old read it
+		node.Status.Phase = corev1.NodeRunning
 		node.Status.Addresses = []corev1.NodeAddress{
 			{Type: corev1.NodeInternalIP, Address: nodeAddress}, {Type: corev1.NodeHostName, Address: node.Name},
 		}

@@ -63,7 +63,8 @@ func (a *Agent) newPod(of *corev1.Pod) (*pod, error) {
 	p := &pod{
 		agent: a, name: nameOf(of), uid: of.UID, spec: *of.Spec.DeepCopy(), address: address,
 		dir:    filepath.Join(a.options.Dir, podsDir, string(of.UID)),
-		events: a.recorder(of), ended: make(chan struct{}), finished: make(chan struct{}), leave: make(chan struct{}), object: of.DeepCopy(), tokens: map[string]token{},
+		events: a.recorder(of), ended: make(chan struct{}), finished: make(chan struct{}), leave: make(chan struct{}),
+		object: of.DeepCopy(), tokens: map[string]token{},
 	}
 	p.life, p.cancel = context.WithCancel(a.watching)
 	p.job = slices.ContainsFunc(of.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Kind == "Job" })
@@ -561,7 +562,7 @@ func (p *pod) stop(c *container, spec *corev1.Container, grace time.Duration, me
 		case <-p.life.Done():
 		}
 	}
-	c.terminate()
+	c.terminate(context.WithoutCancel(p.life))
 	select {
 	case <-c.done:
 	case <-deadline.C:

@@ -221,7 +221,8 @@ func (s *Server) certify() error {
 // fill makes the roles and the databases, unless they are there.
 func (s *Server) fill(ctx context.Context) error {
 	role := func(name, rights string) string {
-		return fmt.Sprintf("SELECT 'CREATE ROLE %s %s' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '%[1]s') \\gexec\n", name, rights)
+		return fmt.Sprintf("SELECT 'CREATE ROLE %s %s' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '%[1]s') \\gexec\n",
+			name, rights)
 	}
 	statements := role(group, "NOLOGIN") + role(s.options.Administrator, "LOGIN CREATEROLE CREATEDB") +
 		fmt.Sprintf("GRANT %s TO %s;\n", group, s.options.Administrator)

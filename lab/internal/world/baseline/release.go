@@ -33,7 +33,8 @@ type MissingError struct{ Release Release }
 
 // Error implements error.
 func (e MissingError) Error() string {
-	return fmt.Sprintf("this checkout does not have %s; in a shallow clone, run git fetch --unshallow first, or name another commit", e.Release)
+	return fmt.Sprintf("this checkout does not have %s; in a shallow clone, run git fetch --unshallow first, or name another commit",
+		e.Release)
 }
 
 // Named returns the release that a ref names.
