@@ -35,6 +35,7 @@ func checkout(t *testing.T, environment string) site.Site {
 func chartsOf(t *testing.T, values map[string]any) *machine {
 	t.Helper()
 	s := checkout(t, "prod")
+	values["gridos-bootstrap:notificationsRecipients"] = []string{"teams"} // prod has one
 	text, err := yaml.Marshal(map[string]any{"config": values})
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(projectfile.StackFile(s.ProjectDir(stacks.Bootstrap.Directory), s.Environment), text, 0o600))
