@@ -62,5 +62,5 @@ func everyWorkloadIsRolled(t *testing.T, s site.Site) {
 			rolled++
 		}
 	}
-	assert.Equal(t, 10, rolled, "six of Argo CD, one of Argo Rollouts, three of External Secrets")
+	assert.Equal(t, 11, rolled, "seven of Argo CD, one of Argo Rollouts, three of External Secrets")
 }
