@@ -41,7 +41,7 @@ metadata:
 data:
   values: {{ toJson .Values | sha256sum }}
 `
-	storeDefinition = `apiVersion: apiextensions.k8s.io/v1
+	secretsDefinitions = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:
   name: clustersecretstores.external-secrets.io
@@ -49,6 +49,20 @@ spec:
   group: external-secrets.io
   names: {kind: ClusterSecretStore, listKind: ClusterSecretStoreList, plural: clustersecretstores, singular: clustersecretstore}
   scope: Cluster
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: externalsecrets.external-secrets.io
+spec:
+  group: external-secrets.io
+  names: {kind: ExternalSecret, listKind: ExternalSecretList, plural: externalsecrets, singular: externalsecret}
+  scope: Namespaced
   versions:
     - name: v1
       served: true
@@ -74,7 +88,7 @@ func chartRepository(t *testing.T) string {
 				"templates/values.yaml": valuesTemplate,
 			}
 			if strings.HasSuffix(name, "-secrets") {
-				files["crds/store.yaml"] = storeDefinition
+				files["crds/store.yaml"] = secretsDefinitions
 			}
 			file := name + "-" + version + ".tgz"
 			pack(t, filepath.Join(dir, file), name, files)

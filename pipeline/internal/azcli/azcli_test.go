@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,7 +80,12 @@ func says(t *testing.T, answer string, code int) (cli CLI, asked func() int) {
 	t.Helper()
 	dir := t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\necho >>%[1]s/asked\ncat %[1]s/answer >&%[2]d\nexit %[3]d\n", dir, min(code, 1)+1, code)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "az"), []byte(script), 0o700))
+	// A process that another test starts meanwhile would have the file open for writing, and then the
+	// file cannot be run (https://go.dev/issue/22315).
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(filepath.Join(dir, "az"), []byte(script), 0o700)
+	syscall.ForkLock.RUnlock()
+	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "answer"), []byte(answer), 0o600))
 	cli = Default()
 	cli.Program, cli.Pause = filepath.Join(dir, "az"), time.Millisecond
