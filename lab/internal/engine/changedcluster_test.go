@@ -207,7 +207,7 @@ func bootstrapAttempts(t *testing.T, up *living) []attempt {
 		{key: "externalSecretsChartVersion", to: "2.9.1"},
 		{key: "releaseTimeoutSeconds", to: 130},
 		{key: "externalSecretsReplicas", to: 3},
-		{key: "secretStoreNamespaces", to: []string{"gridos"}},
+		{key: "secretStoreNamespaces", to: []string{"argocd", "argo-rollouts", "gridos", "monitoring"}},
 		{key: "repositoryCredentialsUrl", to: "https://github.com/others/"},
 		{key: "repositoryGithubAppId", to: "1", with: with(maps.Clone(app)), apart: true},
 		{key: "repositoryGithubAppInstallationId", to: "2", with: with(maps.Clone(app)), apart: true},
