@@ -79,6 +79,9 @@ func NewSecrets(ctx *pulumi.Context, name string, s Settings, opts ...pulumi.Res
 		}
 		_, err = object.NewCustom(ctx, name+"-"+namespaceOf[of], "external-secrets.io/v1", "ExternalSecret", object.Metadata{
 			Name: pulumi.String(secretOf[of]), Namespace: pulumi.String(namespaceOf[of]),
+			// The API server adds the defaults of the definition to each entry of the list data, so that a
+			// program that has lost its state would find another list there than its own.
+			Shared: true,
 		}, spec, opts...)
 		if err != nil {
 			return fmt.Errorf("notifications of %s: %w", of, err)
