@@ -2,6 +2,12 @@ package world
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/gridos/sharedinfra/internal/changes"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
@@ -16,6 +22,14 @@ import (
 func UpBuilt(ctx context.Context, s site.Site, display *progress.Display, built engine.Built) error {
 	m, e, overrides, err := begin(ctx, s, display, DeliveryYes)
 	if err != nil {
+		return err
+	}
+	// Releases before 0.2.0 refuse the keys that send their notifications to the lab's receiver.
+	_, err = os.Stat(filepath.Join(built.Checkout, stacks.Bootstrap.Directory, "notifications"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		maps.DeleteFunc(overrides[stacks.Bootstrap.Name], func(key string, _ any) bool { return strings.HasPrefix(key, "notifications") })
+	case err != nil:
 		return err
 	}
 	if _, err := e.UpBuilt(ctx, built, overrides); err != nil {
