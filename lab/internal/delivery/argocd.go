@@ -66,6 +66,10 @@ func (d *Delivery) argocd(ctx context.Context, client kubernetes.Interface) (map
 		},
 	}
 	for name, component := range components {
+		if _, installed := pods[name]; !installed {
+			delete(components, name)
+			continue
+		}
 		environment, err := environmentOf(ctx, client, pods[name], name)
 		if err != nil {
 			return nil, err
@@ -137,6 +141,9 @@ func argocdPods(ctx context.Context, client kubernetes.Interface) (map[string]co
 	pods[ApplicationController] = controller.Spec.Template.Spec
 	for _, name := range []string{RepoServer, Server, Notifications} {
 		deployment, err := client.AppsV1().Deployments(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{})
+		if name == Notifications && apierrors.IsNotFound(err) {
+			continue // an environment that an earlier version of bootstrap made has no notifications
+		}
 		if err != nil {
 			return nil, fmt.Errorf("see how the release of Argo CD configures %s: %w", name, err)
 		}

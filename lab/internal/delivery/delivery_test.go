@@ -3,17 +3,21 @@ package delivery
 import (
 	"cmp"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -47,6 +51,29 @@ func TestUnit_AComponentHasTheEnvironmentThatTheReleaseConfigures(t *testing.T) 
 
 	_, err = environmentOf(t.Context(), client, corev1.PodSpec{}, Server)
 	require.ErrorContains(t, err, Server)
+}
+
+// Bootstrap 0.1.0 installs no controller of notifications, and an upgrade begins there.
+func TestUnit_OnlyNotificationsMayBeMissing(t *testing.T) {
+	t.Parallel()
+	place := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: naming.NamespaceArgoCD} }
+	installed := map[string]runtime.Object{
+		ApplicationController: &appsv1.StatefulSet{ObjectMeta: place(ApplicationController)},
+		RepoServer:            &appsv1.Deployment{ObjectMeta: place(RepoServer)},
+		Server:                &appsv1.Deployment{ObjectMeta: place(Server)},
+		Notifications:         &appsv1.Deployment{ObjectMeta: place(Notifications)},
+	}
+	for missing := range installed {
+		there := maps.Clone(installed)
+		delete(there, missing)
+		pods, err := argocdPods(t.Context(), fake.NewClientset(slices.Collect(maps.Values(there))...))
+		if missing != Notifications {
+			require.ErrorContains(t, err, missing)
+			continue
+		}
+		require.NoError(t, err)
+		assert.ElementsMatch(t, []string{ApplicationController, RepoServer, Server}, slices.Collect(maps.Keys(pods)))
+	}
 }
 
 func TestUnit_TheProxyKnowsWhatAnalysesAsk(t *testing.T) {

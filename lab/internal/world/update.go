@@ -24,7 +24,7 @@ func UpBuilt(ctx context.Context, s site.Site, display *progress.Display, built 
 	if err != nil {
 		return err
 	}
-	// Releases before 0.2.0 refuse the keys that send their notifications to the lab's receiver.
+	// The programs of 0.1.0 refuse the keys that have notifications sent to the lab's receiver.
 	_, err = os.Stat(filepath.Join(built.Checkout, stacks.Bootstrap.Directory, "notifications"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -440,8 +440,9 @@ func waitForBootstrap(ctx context.Context, clients *kube.Clients) (secret string
 		if err != nil {
 			return false, ignoreAway(err)
 		}
-		// These are the last objects that the release of Argo CD makes ready.
-		for _, name := range []string{delivery.RepoServer, delivery.Server, delivery.Notifications} {
+		// These are the last objects that the release of Argo CD makes ready. Helm makes StatefulSets after
+		// all Deployments (helm v3.18.6, pkg/releaseutil/kind_sorter.go), also those not named here.
+		for _, name := range []string{delivery.RepoServer, delivery.Server} {
 			if _, err := clients.Core.AppsV1().Deployments(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{}); err != nil {
 				return false, ignoreAway(err)
 			}
