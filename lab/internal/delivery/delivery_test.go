@@ -56,7 +56,9 @@ func TestUnit_AComponentHasTheEnvironmentThatTheReleaseConfigures(t *testing.T) 
 // Bootstrap 0.1.0 installs no controller of notifications, and an upgrade begins there.
 func TestUnit_OnlyNotificationsMayBeMissing(t *testing.T) {
 	t.Parallel()
-	place := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name, Namespace: naming.NamespaceArgoCD} }
+	place := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Name: name, Namespace: naming.NamespaceArgoCD}
+	}
 	installed := map[string]runtime.Object{
 		ApplicationController: &appsv1.StatefulSet{ObjectMeta: place(ApplicationController)},
 		RepoServer:            &appsv1.Deployment{ObjectMeta: place(RepoServer)},
