@@ -57,15 +57,6 @@ func nameOf(alert mocks.Resource) string {
 	return ""
 }
 
-func at(m map[string]any, path ...string) any {
-	var value any = m
-	for _, key := range path {
-		object, _ := value.(map[string]any)
-		value = object[key]
-	}
-	return value
-}
-
 // An alert without a recipient is of no use, and costs money: an environment has all or none.
 func TestUnit_ThereAreAlertsWhereThereIsARecipient(t *testing.T) {
 	t.Parallel()
@@ -96,7 +87,7 @@ func TestUnit_EveryAlertIsOnAndTellsTheRecipients(t *testing.T) {
 	assert.LessOrEqual(t, len(in["groupShortName"].(string)), 12)
 	var addresses []any
 	for _, receiver := range in["emailReceivers"].([]any) {
-		addresses = append(addresses, at(receiver.(map[string]any), "emailAddress"))
+		addresses = append(addresses, mocks.At(receiver.(map[string]any), "emailAddress"))
 	}
 	assert.Equal(t, []any{"a@gridos.example", "b@gridos.example"}, addresses)
 	names := map[string]bool{}
@@ -242,7 +233,7 @@ func TestUnit_TheDocumentHasTheMetricsOfTheAlerts(t *testing.T) {
 	require.NoError(t, err)
 	asked := map[string]bool{}
 	for _, alert := range recorded.OfType(metric) {
-		criteria, _ := at(alert.Inputs.Mappable(), "criteria", "allOf").([]any)
+		criteria, _ := mocks.At(alert.Inputs.Mappable(), "criteria", "allOf").([]any)
 		require.Len(t, criteria, 1, alert.Name)
 		criterion, _ := criteria[0].(map[string]any)
 		dimension := "none"

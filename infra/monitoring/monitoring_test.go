@@ -40,32 +40,23 @@ func run(environment string, overrides map[string]string) (*mocks.Recorded, erro
 	}.Do(program.Program)
 }
 
-func at(m map[string]any, path ...string) any {
-	var value any = m
-	for _, key := range path {
-		object, _ := value.(map[string]any)
-		value = object[key]
-	}
-	return value
-}
-
 // An agent without a rule collects nothing, and a rule without an agent as well.
 func TestUnit_TheClusterSendsTheLogsOfTheChosenNamespaces(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
 		recorded, err := run(environment, map[string]string{"podLogNamespaces": `["gridos", "reports"]`})
 		require.NoError(t, err)
-		agent := at(recorded.OfType(cluster)[0].Inputs.Mappable(), "addonProfiles", "omsagent")
-		assert.Equal(t, true, at(agent.(map[string]any), "enabled"), environment)
-		assert.Equal(t, "true", at(agent.(map[string]any), "config", "useAADAuth"), "without a key of the workspace")
+		agent := mocks.At(recorded.OfType(cluster)[0].Inputs.Mappable(), "addonProfiles", "omsagent")
+		assert.Equal(t, true, mocks.At(agent.(map[string]any), "enabled"), environment)
+		assert.Equal(t, "true", mocks.At(agent.(map[string]any), "config", "useAADAuth"), "without a key of the workspace")
 		rules, associations := recorded.OfType(rule), recorded.OfType(association)
 		require.Len(t, rules, 1)
 		require.Len(t, associations, 1)
-		flows := at(rules[0].Inputs.Mappable(), "dataFlows").([]any)
+		flows := mocks.At(rules[0].Inputs.Mappable(), "dataFlows").([]any)
 		kept := map[string]any{}
 		for _, flow := range flows {
-			for _, stream := range at(flow.(map[string]any), "streams").([]any) {
-				kept[stream.(string)] = at(flow.(map[string]any), "transformKql")
+			for _, stream := range mocks.At(flow.(map[string]any), "streams").([]any) {
+				kept[stream.(string)] = mocks.At(flow.(map[string]any), "transformKql")
 			}
 		}
 		assert.Equal(t, map[string]any{
@@ -78,7 +69,7 @@ func TestUnit_TheClusterSendsTheLogsOfTheChosenNamespaces(t *testing.T) {
 	}
 	recorded, err := run("dev", map[string]string{"podLogNamespaces": `[]`})
 	require.NoError(t, err)
-	assert.Equal(t, false, at(recorded.OfType(cluster)[0].Inputs.Mappable(), "addonProfiles", "omsagent", "enabled"))
+	assert.Equal(t, false, mocks.At(recorded.OfType(cluster)[0].Inputs.Mappable(), "addonProfiles", "omsagent", "enabled"))
 	assert.Empty(t, slices.Concat(recorded.OfType(rule), recorded.OfType(association)))
 }
 

@@ -277,3 +277,13 @@ func fill(outputs []stacks.Output, values map[string]any) map[string]any {
 	}
 	return filled
 }
+
+// At is the value at a path of objects, or nil where there is none.
+func At(object map[string]any, path ...string) any {
+	var value any = object
+	for _, key := range path {
+		object, _ := value.(map[string]any)
+		value = object[key]
+	}
+	return value
+}

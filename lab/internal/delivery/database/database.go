@@ -5,16 +5,12 @@ package database
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"k8s.io/client-go/util/cert"
 
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
@@ -182,40 +180,21 @@ func (s *Server) prepare(ctx context.Context) error {
 	return nil
 }
 
-// certify makes a certificate for the server's name, unless there is one.
+// certify makes a certificate for the server's name, unless there is one that is valid for a month.
 func (s *Server) certify() error {
 	if content, err := os.ReadFile(s.path("server.crt")); err == nil {
 		if block, _ := pem.Decode(content); block != nil {
-			if known, err := x509.ParseCertificate(block.Bytes); err == nil && known.VerifyHostname(s.options.Host) == nil {
+			if known, err := x509.ParseCertificate(block.Bytes); err == nil &&
+				known.VerifyHostname(s.options.Host) == nil && time.Until(known.NotAfter) > 30*24*time.Hour {
 				return nil
 			}
 		}
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certificate, key, err := cert.GenerateSelfSignedCertKey(s.options.Host, nil, nil)
 	if err != nil {
 		return err
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		return err
-	}
-	const life = 10 * 365 * 24 * time.Hour // longer than any lab's
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: s.options.Host}, DNSNames: []string{s.options.Host},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		os.WriteFile(s.path("server.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600),
-		os.WriteFile(s.path("server.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), 0o600))
+	return errors.Join(os.WriteFile(s.path("server.key"), key, 0o600), os.WriteFile(s.path("server.crt"), certificate, 0o600))
 }
 
 // fill makes the roles and the databases, unless they are there.
