@@ -181,7 +181,7 @@ func brokenManifest(ctx context.Context, s *Stage) (string, error) {
 			what string
 			edit func() error
 			said []string // by Argo CD, about the mistake
-			told string   // the event of which people are told
+			told string   // the event that people are told
 		}{
 			{"a file that is not there", func() error { return s.addResource("forgotten.yaml") }, []string{"forgotten.yaml"}, notCompared},
 			{"a port that is none", func() error {

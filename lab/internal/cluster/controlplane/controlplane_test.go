@@ -152,7 +152,7 @@ func TestCluster_WorkloadsRunAndSurviveARestart(t *testing.T) {
 	require.NoError(t, err)
 	agent := fmt.Sprintf("https://127.0.0.1:%d/containerLogs/a/b/c", node.Status.DaemonEndpoints.KubeletEndpoint.Port)
 	for who, config := range map[string]rest.TLSClientConfig{
-		"nobody": {CAData: administrator.Config.CAData}, "an administrator": administrator.Config.TLSClientConfig,
+		"a client without a certificate": {CAData: administrator.Config.CAData}, "an administrator": administrator.Config.TLSClientConfig,
 	} {
 		other, err := rest.HTTPClientFor(&rest.Config{TLSClientConfig: config})
 		require.NoError(t, err)

@@ -176,7 +176,7 @@ func created(before []corev1.ContainerStatus, containers []corev1.Container) []c
 	return statuses
 }
 
-// pretend makes a pod ready of which nothing runs; one of a Job has succeeded.
+// pretend makes a pod ready in which nothing runs. A pod of a Job has succeeded at once.
 func (p *pod) pretend() {
 	now := metav1.Now()
 	done := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed", StartedAt: now, FinishedAt: now}}
@@ -332,7 +332,7 @@ func (p *pod) repeat(spec *corev1.Container, init int, again func(code int32) bo
 	}
 }
 
-// settle sets the phase of a pod of which a container has ended for good.
+// settle sets the phase of a pod when a container has ended for good.
 func (p *pod) settle(init int, code int32) {
 	p.change(func(status *corev1.PodStatus) {
 		switch {

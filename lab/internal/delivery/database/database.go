@@ -138,6 +138,9 @@ func (s *Server) Watch(report chan<- error) { s.process.Watch(report) }
 // Address is where it listens, host:port.
 func (s *Server) Address() string { return process.HostPort(s.options.Port) }
 
+// Host is the name that its certificate is for.
+func (s *Server) Host() string { return s.options.Host }
+
 // Roots returns the certificate, in PEM, by which clients know the server. Azure's servers have
 // certificates of public authorities.
 func (s *Server) Roots() ([]byte, error) { return os.ReadFile(s.path("server.crt")) }

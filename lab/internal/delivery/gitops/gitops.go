@@ -275,7 +275,9 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	if server != nil {
 		defer func() { err = errors.Join(err, server.Stop()) }()
 	}
-	s.reach(cluster, server, users)
+	if err := s.reach(server, users); err != nil {
+		return err
+	}
 	metrics := prometheus.NewRegistry()
 	listener, err := loopback.Listen(ctx, "the metrics of External Secrets", 0)
 	if err != nil {
@@ -348,19 +350,21 @@ func (s *Server) startDatabase(ctx context.Context, cluster Cluster) (*database.
 }
 
 // reach lets pods reach the database, if there is one, and the mesh's gateway.
-func (s *Server) reach(cluster Cluster, server *database.Server, users *traffic.Traffic) {
+func (s *Server) reach(server *database.Server, users *traffic.Traffic) error {
 	gateway := strings.TrimPrefix(users.GatewayURL(), "http://")
 	outside := []nodeagent.Service{{Host: delivery.GatewayHost, Port: 80, Address: gateway}}
 	var roots []byte
 	if server != nil {
-		if wanted, err := cluster.Database(); err == nil {
-			outside = append(outside, nodeagent.Service{Host: wanted.Host, Port: 5432, Address: server.Address()})
+		outside = append(outside, nodeagent.Service{Host: server.Host(), Port: 5432, Address: server.Address()})
+		var err error
+		if roots, err = server.Roots(); err != nil {
+			return fmt.Errorf("read the certificate of the lab's PostgreSQL: %w", err)
 		}
-		roots, _ = server.Roots() // without it pods trust no server, and say so
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.outside, s.roots = outside, roots
+	return nil
 }
 
 // passwordInterval is how often the administrator's password is compared with the key vault's. In
