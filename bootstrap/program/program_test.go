@@ -296,6 +296,10 @@ func TestUnit_NotificationsReadTheKeyVault(t *testing.T) {
 	for _, r := range recorded.OfType(externalSecret) {
 		place := at(r.Inputs, "metadata", "namespace").StringValue() + "/" + at(r.Inputs, "metadata", "name").StringValue()
 		assert.Equal(t, strings.SplitN(place, "/", 2)[1], at(r.Inputs, "spec", "target", "name").StringValue())
+		assert.Equal(t, "Owner", at(r.Inputs, "spec", "target", "creationPolicy").StringValue(), "the Secret goes with it")
+		assert.Equal(t, "ClusterSecretStore", at(r.Inputs, "spec", "secretStoreRef", "kind").StringValue(),
+			"the ExternalSecrets are in two namespaces")
+		assert.Equal(t, naming.SecretStore, at(r.Inputs, "spec", "secretStoreRef", "name").StringValue())
 		for _, entry := range at(r.Inputs, "spec", "data").ArrayValue() {
 			brought[place] = append(brought[place], at(entry.ObjectValue(), "secretKey").StringValue()+" from "+
 				at(entry.ObjectValue(), "remoteRef", "key").StringValue())

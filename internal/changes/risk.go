@@ -66,6 +66,7 @@ var access = []string{
 	"azure-native:keyvault:Secret",
 	"kubernetes:core:Secret",
 	"kubernetes:external-secrets.io:ClusterSecretStore",
+	"kubernetes:external-secrets.io:ExternalSecret",
 	"kubernetes:rbac.authorization.k8s.io:ClusterRole",
 	"kubernetes:rbac.authorization.k8s.io:ClusterRoleBinding",
 	"kubernetes:rbac.authorization.k8s.io:Role",
