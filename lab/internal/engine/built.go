@@ -51,7 +51,7 @@ func (e *Engine) upBuilt(ctx context.Context, built Built, overrides Overrides, 
 		if err != nil {
 			return auto.Stack{}, false, err
 		}
-		stack, err := auto.UpsertStackLocalSource(ctx, e.site.Environment, e.site.WorkDir(p.Name), e.options(p.Name)...)
+		stack, err := auto.UpsertStackLocalSource(ctx, e.site.Environment, e.site.WorkDir(p.Name), e.operating(p.Name)...)
 		if err == nil && len(secrets) > 0 {
 			err = stack.SetAllConfigWithOptions(ctx, secrets, &auto.ConfigOptions{Path: true})
 		}

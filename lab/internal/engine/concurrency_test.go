@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -54,7 +55,12 @@ func TestEngine_AnUpdateKeepsOthersOutAndPreviewsDoNotMind(t *testing.T) {
 	assert.Contains(t, said.String(), "the stack is currently locked by 1 lock(s)")
 	assert.Contains(t, said.String(), "created by ")
 
-	before := stateFile(t, e)
+	var before string
+	require.Eventually(t, func() bool { // what does not wait for the cluster is made now
+		earlier := before
+		before = stateFile(t, e)
+		return before == earlier
+	}, time.Minute, time.Second)
 	preview, err := e.one(t.Context(), previewOperation(promptly()), infra)
 	require.NoError(t, err)
 	assert.Positive(t, preview.Changes["create"], "what is not there yet: %v", preview.Changes)

@@ -9,12 +9,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
@@ -70,8 +72,6 @@ type Result struct {
 	// Changes counts resources by the operation done or planned: create, update, replace, delete,
 	// same.
 	Changes map[string]int
-	// Outputs are the stack's outputs after Up; other operations leave them out.
-	Outputs auto.OutputMap
 	// Resources is the number of resources that the stack has after the operation.
 	Resources int
 	// Duration is how long the operation took. Alone is the CLI's part of it, without finding the
@@ -134,7 +134,7 @@ func (e *Engine) Up(ctx context.Context, overrides Overrides, find FindID) ([]Re
 				return results, err
 			}
 		}
-		result, err := e.upSeen(ctx, overrides, p, nil)
+		result, err := e.one(ctx, upOperation(overrides), p)
 		if err != nil {
 			return results, err
 		}
@@ -143,35 +143,13 @@ func (e *Engine) Up(ctx context.Context, overrides Overrides, find FindID) ([]Re
 	return results, nil
 }
 
-// upSeen brings one project up and returns its outputs too. see gets every event of the engine,
-// unless it is nil.
-func (e *Engine) upSeen(ctx context.Context, overrides Overrides, p part, see func(apitype.EngineEvent)) (Result, error) {
-	var outputs auto.OutputMap
-	do := upOperation(overrides)
-	do.see = see
-	do.run = func(ctx context.Context, s auto.Stack, w *watcher) (changes map[string]int, err error) {
-		changes, outputs, err = upParallel(ctx, s, w, 0)
-		return changes, err
+// upWith brings a project up; parallel is the number of resources at once, as in UpOne.
+func upWith(parallel int) func(context.Context, auto.Stack, *watcher) error {
+	return func(ctx context.Context, s auto.Stack, w *watcher) error {
+		_, err := s.Up(ctx, optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
+			optup.ErrorProgressStreams(w.log), optup.SuppressOutputs(), optup.Parallel(parallel))
+		return err
 	}
-	result, err := e.one(ctx, do, p)
-	if err == nil {
-		result.Outputs = outputs
-	}
-	return result, err
-}
-
-func upOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-	changes, _, err := upParallel(ctx, s, w, 0)
-	return changes, err
-}
-
-func upParallel(ctx context.Context, s auto.Stack, w *watcher, parallel int) (map[string]int, auto.OutputMap, error) {
-	result, err := s.Up(ctx, optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
-		optup.ErrorProgressStreams(w.log), optup.SuppressOutputs(), optup.Parallel(parallel))
-	if err != nil || result.Summary.ResourceChanges == nil {
-		return nil, nil, err
-	}
-	return *result.Summary.ResourceChanges, result.Outputs, nil
 }
 
 // Preview plans the environment, project by project, and changes nothing.
@@ -179,8 +157,13 @@ func (e *Engine) Preview(ctx context.Context, overrides Overrides) ([]Result, er
 	return e.each(ctx, previewOperation(overrides), line())
 }
 
-func previewOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-	return previewParallel(ctx, s, w, 0)
+// previewWith plans a project; parallel is the number of resources at once, as in UpOne.
+func previewWith(parallel int) func(context.Context, auto.Stack, *watcher) error {
+	return func(ctx context.Context, s auto.Stack, w *watcher) error {
+		_, err := s.Preview(ctx, optpreview.EventStreams(w.events()), optpreview.ProgressStreams(w.log),
+			optpreview.ErrorProgressStreams(w.log), optpreview.SuppressOutputs(), optpreview.Parallel(parallel))
+		return err
+	}
 }
 
 // Down destroys the environment in reverse. It lifts protection first, because the lab holds
@@ -196,19 +179,21 @@ func (e *Engine) Down(ctx context.Context) ([]Result, error) {
 	return results, e.recovered() // no state is left that could be wrong
 }
 
-func downOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+func downOne(ctx context.Context, s auto.Stack, w *watcher) error {
 	if err := unprotect(ctx, s, w); err != nil {
-		return nil, err
+		return err
 	}
-	result, err := s.Destroy(ctx, optdestroy.EventStreams(w.events()), optdestroy.ProgressStreams(w.log),
-		optdestroy.ErrorProgressStreams(w.log), optdestroy.SuppressOutputs())
+	err := destroy(ctx, s, w)
 	if err != nil && ctx.Err() == nil && clusterIsGone(err) {
 		return forgetCluster(ctx, s, w)
 	}
-	if err != nil || result.Summary.ResourceChanges == nil {
-		return nil, err
-	}
-	return *result.Summary.ResourceChanges, nil
+	return err
+}
+
+func destroy(ctx context.Context, s auto.Stack, w *watcher) error {
+	_, err := s.Destroy(ctx, optdestroy.EventStreams(w.events()), optdestroy.ProgressStreams(w.log),
+		optdestroy.ErrorProgressStreams(w.log), optdestroy.SuppressOutputs())
+	return err
 }
 
 // clusterIsGone reports whether the Kubernetes provider did not reach its cluster; the error quotes
@@ -220,19 +205,15 @@ func clusterIsGone(err error) bool {
 // forgetCluster follows the procedure of docs/recovery.md for a cluster that was deleted by hand.
 // The lab's own cluster exists whenever the lab works. So if a state refers to another cluster,
 // that one is gone, with everything in it.
-func forgetCluster(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+func forgetCluster(ctx context.Context, s auto.Stack, w *watcher) error {
 	s.Workspace().SetEnvVar("PULUMI_K8S_DELETE_UNREACHABLE", "true")
 	// Deleting a release ignores the variable (pulumi-kubernetes issue 2675); reading one honours
 	// it.
 	_, err := s.Refresh(ctx, optrefresh.ProgressStreams(w.log), optrefresh.ErrorProgressStreams(w.log), optrefresh.SuppressOutputs())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	result, err := s.Destroy(ctx, optdestroy.ProgressStreams(w.log), optdestroy.ErrorProgressStreams(w.log), optdestroy.SuppressOutputs())
-	if err != nil || result.Summary.ResourceChanges == nil {
-		return nil, err
-	}
-	return *result.Summary.ResourceChanges, nil
+	return destroy(ctx, s, w)
 }
 
 func unprotect(ctx context.Context, s auto.Stack, w *watcher) error {
@@ -261,8 +242,9 @@ func command(ctx context.Context, s auto.Stack, log io.Writer, args ...string) (
 // operation is something that the engine does to one stack.
 type operation struct {
 	verb string
-	// run returns the number of resources by operation.
-	run func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error)
+	run  func(ctx context.Context, s auto.Stack, w *watcher) error
+	// counts returns the number of resources by operation; nil stands for the engine's own summary.
+	counts func() map[string]int
 	// stack returns the project's stack, ready to work on; ok is false if there is none, and so
 	// nothing to do.
 	stack func(ctx context.Context, e *Engine, p part) (s auto.Stack, ok bool, err error)
@@ -274,11 +256,11 @@ type operation struct {
 }
 
 func upOperation(overrides Overrides) operation {
-	return operation{verb: "up", run: upOne, stack: configured(overrides), changes: true}
+	return operation{verb: "up", run: upWith(0), stack: configured(overrides), changes: true}
 }
 
 func previewOperation(overrides Overrides) operation {
-	return operation{verb: "preview", run: previewOne, stack: configured(overrides)}
+	return operation{verb: "preview", run: previewWith(0), stack: configured(overrides)}
 }
 
 func downOperation() operation {
@@ -297,7 +279,7 @@ func configured(overrides Overrides) func(ctx context.Context, e *Engine, p part
 		if err != nil {
 			return auto.Stack{}, false, err
 		}
-		stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.options(p.Name)...)
+		stack, err := auto.UpsertStackInlineSource(ctx, e.site.Environment, p.Name, p.program, e.operating(p.Name)...)
 		if err == nil && len(secrets) > 0 {
 			err = stack.SetAllConfigWithOptions(ctx, secrets, &auto.ConfigOptions{Path: true})
 		}
@@ -342,7 +324,7 @@ func (e *Engine) workspace(
 func (e *Engine) existing(
 	ctx context.Context, project string, options ...auto.LocalWorkspaceOption,
 ) (stack auto.Stack, ok bool, err error) {
-	workspace, ok, err := e.workspace(ctx, project, options...)
+	workspace, ok, err := e.workspace(ctx, project, append(options, auto.Pulumi(e.brief(project)))...)
 	if err != nil || !ok {
 		return stack, false, err
 	}
@@ -411,9 +393,13 @@ func (e *Engine) run(ctx context.Context, do operation, p part, step *progress.S
 		return result, err
 	}
 	began := time.Now()
-	result.Changes, err = do.run(ctx, stack, w)
+	err = do.run(ctx, stack, w)
 	result.Alone = time.Since(began)
 	w.end()
+	result.Changes = w.changes
+	if do.counts != nil {
+		result.Changes = do.counts()
+	}
 	if err := errors.Join(w.failure(p.Name, do.verb, err), w.log.Close()); err != nil {
 		return result, err
 	}
@@ -435,4 +421,17 @@ func (e *Engine) options(project string) []auto.LocalWorkspaceOption {
 		auto.Pulumi(e.cli),
 		auto.EnvVars(variables),
 	}
+}
+
+// operating are the options of a workspace for operations. Its stacks answer no questions.
+func (e *Engine) operating(project string) []auto.LocalWorkspaceOption {
+	return append(e.options(project), auto.Pulumi(e.brief(project)))
+}
+
+// brief is the CLI for operations on a project's stack.
+func (e *Engine) brief(project string) pulumicli.Brief {
+	return pulumicli.Brief{PulumiCommand: e.cli, Exists: func(stack string) bool {
+		_, err := os.Stat(filepath.Join(e.site.BackendDir(), ".pulumi", "stacks", project, stack+".json"))
+		return err == nil
+	}}
 }

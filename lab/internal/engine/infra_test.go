@@ -179,9 +179,10 @@ func noSecretIsReadable(t *testing.T, e *Engine, p part, overrides Overrides) {
 	_, err = stack.Preview(t.Context(), optpreview.Diff(), optpreview.EventStreams(preview), optpreview.ProgressStreams(&reported))
 	require.NoError(t, err)
 	require.NoError(t, <-written)
-	outputs, err := stack.Outputs(t.Context())
+	outputs, err := e.Outputs(t.Context())
 	require.NoError(t, err)
-	for name, output := range outputs {
+	require.NotEmpty(t, outputs[p.Name])
+	for name, output := range outputs[p.Name] {
 		if !output.Secret {
 			text, err := json.Marshal(output.Value)
 			require.NoError(t, err)

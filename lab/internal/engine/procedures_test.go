@@ -173,13 +173,10 @@ func (r *reader) engine(ctx context.Context, do operation) error {
 // upRefreshedOperation is "pulumi up --refresh".
 func upRefreshedOperation(overrides Overrides) operation {
 	do := upOperation(overrides)
-	do.run = func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-		result, err := s.Up(ctx, optup.Refresh(), optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
+	do.run = func(ctx context.Context, s auto.Stack, w *watcher) error {
+		_, err := s.Up(ctx, optup.Refresh(), optup.EventStreams(w.events()), optup.ProgressStreams(w.log),
 			optup.ErrorProgressStreams(w.log), optup.SuppressOutputs())
-		if err != nil || result.Summary.ResourceChanges == nil {
-			return nil, err
-		}
-		return *result.Summary.ResourceChanges, nil
+		return err
 	}
 	return do
 }

@@ -138,23 +138,20 @@ func refreshOperation() operation {
 	return operation{verb: "refresh", run: refreshOne, stack: asItIs, changes: true}
 }
 
-func refreshOne(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-	refresh := func(options ...optrefresh.Option) (map[string]int, error) {
+func refreshOne(ctx context.Context, s auto.Stack, w *watcher) error {
+	refresh := func() error {
 		// A creation that was under way when the engine was killed either is in Azure, and is
 		// adopted, or has not happened.
-		result, err := s.Refresh(ctx, append(options, optrefresh.ClearPendingCreates(), optrefresh.ProgressStreams(w.log),
-			optrefresh.ErrorProgressStreams(w.log), optrefresh.SuppressOutputs())...)
-		if err != nil || result.Summary.ResourceChanges == nil {
-			return nil, err
-		}
-		return *result.Summary.ResourceChanges, nil
+		_, err := s.Refresh(ctx, optrefresh.ClearPendingCreates(), optrefresh.EventStreams(w.events()), optrefresh.ProgressStreams(w.log),
+			optrefresh.ErrorProgressStreams(w.log), optrefresh.SuppressOutputs())
+		return err
 	}
-	changes, err := refresh(optrefresh.EventStreams(w.events()))
+	err := refresh()
 	if err != nil && ctx.Err() == nil && clusterIsGone(err) {
 		s.Workspace().SetEnvVar("PULUMI_K8S_DELETE_UNREACHABLE", "true")
 		return refresh()
 	}
-	return changes, err
+	return err
 }
 
 // adopt imports the resources that the program would create although they exist, as far as their
@@ -170,6 +167,7 @@ func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID, p 
 	planned := map[string]apitype.StepEventStateMetadata{}
 	do := operation{
 		verb: "adopt", stack: configured(overrides), changes: true,
+		counts: func() map[string]int { return map[string]int{string(apitype.OpImport): len(adopted)} },
 		see: func(event apitype.EngineEvent) {
 			if event.ResourcePreEvent == nil {
 				return
@@ -180,26 +178,25 @@ func (e *Engine) adopt(ctx context.Context, overrides Overrides, find FindID, p 
 				planned[importName(m.Type, nameOf(m.URN))] = *m.New
 			}
 		},
-		run: func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
+		run: func(ctx context.Context, s auto.Stack, w *watcher) error {
 			_, err := s.Preview(ctx, optpreview.ImportFile(file), optpreview.EventStreams(w.events()), optpreview.ProgressStreams(w.log),
 				optpreview.ErrorProgressStreams(w.log), optpreview.SuppressOutputs())
 			if err != nil {
-				return nil, err
+				return err
 			}
 			list, err := readImportFile(file)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			if adopted, err = list.keepExisting(planned, find); err != nil || len(adopted) == 0 {
-				return nil, err
+				return err
 			}
 			if err := list.write(file); err != nil {
-				return nil, err
+				return err
 			}
-			err = importResources(ctx, s, w, file)
-			return map[string]int{string(apitype.OpImport): len(adopted)}, err
+			return importResources(ctx, s, w, file)
 		},
 	}
 	if _, err := e.one(ctx, do, p); err != nil {

@@ -56,7 +56,9 @@ func (e *Engine) UpdateOne(ctx context.Context, project stacks.Project, override
 		return Result{}, changes.Project{}, err
 	}
 	var collector changes.Collector
-	result, err := e.upSeen(ctx, overrides, p, collector.See)
+	do := upOperation(overrides)
+	do.see = collector.See
+	result, err := e.one(ctx, do, p)
 	if err != nil {
 		return result, changes.Project{}, err
 	}

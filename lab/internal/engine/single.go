@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/auto"
-
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -18,10 +16,7 @@ func (e *Engine) UpOne(ctx context.Context, project stacks.Project, overrides Ov
 		return Result{}, err
 	}
 	do := upOperation(overrides)
-	do.run = func(ctx context.Context, s auto.Stack, w *watcher) (map[string]int, error) {
-		changes, _, err := upParallel(ctx, s, w, parallel)
-		return changes, err
-	}
+	do.run = upWith(parallel)
 	return e.show(ctx, e.site.Environment+" "+p.Name+" up", do, p)
 }
 

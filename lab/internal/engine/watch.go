@@ -25,11 +25,12 @@ type watcher struct {
 	step *progress.Step
 	also func(apitype.EngineEvent) // nil if no other function needs the events
 
-	channel chan events.EngineEvent
-	ended   chan struct{}
-	done    sync.WaitGroup
+	ended chan struct{}
+	done  sync.WaitGroup
 
-	busy     []string // names of the resources being worked on
+	mu       sync.Mutex
+	changes  map[string]int // resources by what was done with them, in the engine's last summary
+	busy     []string       // names of the resources being worked on
 	finished int
 	errors   []string
 }
@@ -39,15 +40,16 @@ func watch(path string, step *progress.Step, also func(apitype.EngineEvent)) (*w
 	if err != nil {
 		return nil, err
 	}
-	return &watcher{log: log, step: step, also: also, channel: make(chan events.EngineEvent), ended: make(chan struct{})}, nil
+	return &watcher{log: log, step: step, also: also, ended: make(chan struct{})}, nil
 }
 
-// events returns the channel for the engine's events until end is called.
+// events returns a channel for the events of one run of the engine, until end is called.
 func (w *watcher) events() chan<- events.EngineEvent {
+	channel := make(chan events.EngineEvent)
 	w.done.Go(func() {
 		for {
 			select {
-			case event, open := <-w.channel:
+			case event, open := <-channel:
 				if !open {
 					return
 				}
@@ -57,7 +59,7 @@ func (w *watcher) events() chan<- events.EngineEvent {
 			}
 		}
 	})
-	return w.channel
+	return channel
 }
 
 // end must be called once, after the operation. The Automation API closes the channel of events
@@ -71,7 +73,15 @@ func (w *watcher) see(event events.EngineEvent) {
 	if w.also != nil {
 		w.also(event.EngineEvent)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	switch {
+	case event.SummaryEvent != nil:
+		w.changes = map[string]int{}
+		for op, n := range event.SummaryEvent.ResourceChanges {
+			w.changes[string(op)] = n
+		}
+		return
 	case event.ResourcePreEvent != nil:
 		if m := event.ResourcePreEvent.Metadata; m.Op != apitype.OpSame {
 			w.busy = append(w.busy, nameOf(m.URN))

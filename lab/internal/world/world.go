@@ -80,7 +80,6 @@ func Up(ctx context.Context, s site.Site, display *progress.Display, wanted Deli
 	}
 	results, err = e.Up(ctx, overrides, m.find(ctx, control))
 	if infra != nil && len(results) > 0 && results[0].Changed() == 0 {
-		infra.Outputs = results[0].Outputs
 		results[0] = *infra // what this command did, and not that nothing was left to do
 	}
 	if err = errors.Join(err, control.Close()); err == nil {

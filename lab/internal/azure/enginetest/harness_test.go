@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +31,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gridos/sharedinfra/internal/pulumicli"
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 	"github.com/gridos/sharedinfra/lab/internal/providers"
@@ -82,7 +82,7 @@ func makeTemplate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	template.cli = brief{cli}
+	template.cli = pulumicli.Brief{PulumiCommand: cli, Exists: func(string) bool { return true }}
 	if template.dir, err = os.MkdirTemp("", "enginetest-"); err != nil {
 		return err
 	}
@@ -95,27 +95,6 @@ func makeTemplate(ctx context.Context) error {
 	}
 	_, err = auto.NewStack(ctx, stackName, space)
 	return err
-}
-
-// brief is a CLI that runs the engine and leaves out the other commands of the Automation API: each
-// of them would cost a third of a second. They are not needed: the stack was selected when the
-// template was made, every command names it anyway, and no test reads outputs or the history.
-type brief struct{ auto.PulumiCommand }
-
-// Run implements auto.PulumiCommand.
-func (b brief) Run(ctx context.Context, workdir string, stdin io.Reader, out, errOut []io.Writer, variables []string, args ...string,
-) (stdout, stderr string, code int, err error) {
-	if len(args) > 1 && args[0] == "stack" {
-		switch args[1] {
-		case "select":
-			return "", "", 0, nil
-		case "output":
-			return "{}", "", 0, nil
-		case "history":
-			return "[]", "", 0, nil
-		}
-	}
-	return b.PulumiCommand.Run(ctx, workdir, stdin, out, errOut, variables, args...)
 }
 
 // lab is a simulated Azure with a stack that is deployed to it.
