@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
@@ -27,15 +26,4 @@ func TestUnit_AnInterruptedCommandSaysHowToGoOnAndWhatIsLeft(t *testing.T) {
 		stopped := interruptedError{verb: verb, site: site.Site{Environment: "test"}, err: err}
 		assert.Equal(t, want, stopped.Error())
 	}
-}
-
-func TestUnit_ACommandThatIsInterruptedIsToldFromOneThatFails(t *testing.T) {
-	checkoutOf(t, t.TempDir())
-	interrupted, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, _, err := lab(t, interrupted, "preview", "-s", "prod")
-	var stopped interruptedError
-	require.ErrorAs(t, err, &stopped)
-	assert.Equal(t, "Stopped. Nothing was changed.", err.Error())
-	assert.NoDirExists(t, ".lab")
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/gridos/sharedinfra/internal/cli"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
@@ -110,11 +111,6 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 	}
 	u := newUser(t)
 	s := site.Site{Repository: u.checkout, Environment: "dev", Dir: filepath.Join(u.checkout, ".lab", "dev")}
-	const failed, mistake = 1, 2
-	u.fails(t, failed, "run `go run ./lab up --gitops` first", "scenarios")
-	u.fails(t, mistake, "good-release, ", "scenarios", "good-relase")
-	u.fails(t, mistake, "use yes, no or auto", "up", "--gitops=maybe")
-
 	_, told, code := u.run(t, "up", "--gitops")
 	require.Zero(t, code)
 	assert.Contains(t, told, "The Application prometheus is left out") // what the lab leaves out it says
@@ -174,11 +170,11 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 		assert.Contains(t, u.succeeds(t, "env"), "export ARGOCD_SERVER='"+answer.GitOps.ArgoCD+"'")
 	})
 	t.Run("drift is told from none and from not knowing", func(t *testing.T) { driftIsTold(t, u, s) })
-	t.Run("it is not switched off by halves", func(t *testing.T) { u.fails(t, failed, "take it down first", "up", "--gitops=no") })
+	t.Run("it is not switched off by halves", func(t *testing.T) { u.fails(t, cli.Failed, "take it down first", "up", "--gitops=no") })
 	t.Run("Argo CD deletes the workloads before it goes itself, and no mistake keeps it", func(t *testing.T) {
 		wrong := []byte("config:\n  gridos-apps:repositoryUrl: nowhere\n")
 		require.NoError(t, os.WriteFile(filepath.Join(u.checkout, "apps", "Pulumi.dev.yaml"), wrong, 0o600))
-		u.fails(t, mistake, "repositoryUrl", "up")
+		u.fails(t, cli.Mistake, "repositoryUrl", "up")
 		out := u.succeeds(t, "down")
 		assert.Contains(t, out, "The simulated Azure has 0 resources left.")
 		assert.NoDirExists(t, s.Dir)

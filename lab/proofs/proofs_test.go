@@ -34,7 +34,7 @@ func proofs(t *testing.T, ctx context.Context, args ...string) (code int, stdout
 // tested between its runs.
 func TestEngine_WhatIsKilledIsMadeWholeAgain(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: two drills and AKilledUpLeavesNoOrphan kill something too")
+		t.Skip("-short: a drill and AKilledOrInterruptedLabGoesOnAndLabsDoNotMeet kill something too")
 	}
 	t.Setenv("TMPDIR", t.TempDir())
 	const rounds = 3
