@@ -1,7 +1,6 @@
 package cost
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/gridos/sharedinfra/internal/yamlnode"
 )
 
 // RetailPrices is the address of Azure's public price list. It asks for no credentials.
@@ -198,26 +199,25 @@ func Rewrite(text []byte, answers []Answer, day time.Time) ([]byte, error) {
 		return nil, fmt.Errorf("the price book cannot be read: %w", err)
 	}
 	root := document.Content[0]
-	sources := field(root, "sources")
-	if field(sources, "retail-prices") == nil {
-		sources.Content = append(sources.Content, scalar("retail-prices"), mapping(
-			"what", "Azure's retail price API", "url", RetailPrices))
+	sources := yamlnode.Field(root, "sources")
+	if yamlnode.Field(sources, "retail-prices") == nil {
+		yamlnode.Add(sources, "retail-prices", yamlnode.Mapping("what", "Azure's retail price API", "url", RetailPrices))
 	}
 	meters := map[string]*yaml.Node{}
-	for _, meter := range field(root, "meters").Content {
-		meters[field(meter, "name").Value] = field(meter, "prices")
+	for _, meter := range yamlnode.Field(root, "meters").Content {
+		meters[yamlnode.Field(meter, "name").Value] = yamlnode.Field(meter, "prices")
 	}
 	for _, a := range answers {
 		if a.Err != nil {
 			continue
 		}
-		entry := mapping("region", a.Region, "price", strconv.FormatFloat(a.Price, 'g', 6, 64),
+		entry := yamlnode.Mapping("region", a.Region, "price", strconv.FormatFloat(a.Price, 'g', 6, 64),
 			"asOf", day.Format(time.DateOnly), "source", "retail-prices")
 		entry.Style = yaml.FlowStyle
 		prices := meters[a.Meter]
 		replaced := false
 		for i, old := range prices.Content {
-			if field(old, "region").Value == a.Region {
+			if yamlnode.Field(old, "region").Value == a.Region {
 				prices.Content[i], replaced = entry, true
 			}
 		}
@@ -225,35 +225,12 @@ func Rewrite(text []byte, answers []Answer, day time.Time) ([]byte, error) {
 			prices.Content = append(prices.Content, entry)
 		}
 	}
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(&document); err != nil {
+	made, err := yamlnode.Marshal(&document)
+	if err != nil {
 		return nil, err
 	}
-	if _, err := Parse(out.Bytes()); err != nil {
+	if _, err := Parse(made); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
-}
-
-// field is the value of a key of a mapping, or nil.
-func field(mapping *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			return mapping.Content[i+1]
-		}
-	}
-	return nil
-}
-
-func scalar(value string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: value} }
-
-// mapping is a mapping of keys and their values, in turns.
-func mapping(pairs ...string) *yaml.Node {
-	node := &yaml.Node{Kind: yaml.MappingNode}
-	for _, value := range pairs {
-		node.Content = append(node.Content, scalar(value))
-	}
-	return node
+	return made, nil
 }

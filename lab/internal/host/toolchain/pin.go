@@ -6,18 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/gridos/sharedinfra/internal/yamlnode"
 	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 )
 
@@ -64,48 +63,40 @@ func (r *Resolver) pin(ctx context.Context, from publisher) (written []string, e
 	}
 	var failures []error
 	ask := func(name, on, address string, at *yaml.Node) {
-		remove(at, "sum")
-		remove(at, "size")
+		yamlnode.Remove(at, "sum")
+		yamlnode.Remove(at, "size")
 		sum, size, err := from.published(ctx, address)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s for %s: %w", name, on, err))
 			return
 		}
-		set(at, "sum", sum)
+		yamlnode.Add(at, "sum", yamlnode.Text(sum))
 		if size > 0 {
-			set(at, "size", fmt.Sprint(size))
+			yamlnode.Add(at, "size", yamlnode.Text(fmt.Sprint(size)))
 		}
 		written = append(written, fmt.Sprintf("%s for %s: %s", name, on, sum))
 	}
 	root := document.Content[0]
-	for _, node := range child(root, "tools").Content {
-		entry, _ := all.entry(child(node, "tool").Value)
-		child(node, "version").Value = entry.Version
-		for on, at := range pairs(child(node, "archives")) {
+	for _, node := range yamlnode.Field(root, "tools").Content {
+		entry, _ := all.entry(yamlnode.Field(node, "tool").Value)
+		yamlnode.Field(node, "version").Value = entry.Version
+		for on, at := range yamlnode.Pairs(yamlnode.Field(node, "archives")) {
 			a := entry.Archives[on]
 			if a.Sum == "" || moved[entry.Tool] || strings.Contains(a.URL, "{kubernetes}") && moved[KubeAPIServer] {
 				ask(entry.Tool+" "+entry.Version, on, all.resolved(a, entry.Version).URL, at)
 			}
 		}
 	}
-	for on, at := range pairs(child(root, "bundle")) {
+	for on, at := range yamlnode.Pairs(yamlnode.Field(root, "bundle")) {
 		if a := all.Bundle[on]; a.Sum == "" {
 			ask("the bundle", on, a.URL, at)
 		}
 	}
-	content, err = marshal(&document)
+	content, err = yamlnode.Marshal(&document)
 	if err == nil {
 		err = atomicfile.Write(file, content)
 	}
 	return written, errors.Join(append([]error{err}, failures...)...)
-}
-
-func marshal(document *yaml.Node) ([]byte, error) {
-	var text strings.Builder
-	encoder := yaml.NewEncoder(&text)
-	encoder.SetIndent(2)
-	err := errors.Join(encoder.Encode(document), encoder.Close())
-	return []byte(text.String()), err
 }
 
 // releaseAsset matches the address of an archive of a release on GitHub.
@@ -170,39 +161,4 @@ func (p publisher) ask(ctx context.Context, address string) (text []byte, err er
 		return nil, fmt.Errorf("%s answers %s", address, response.Status)
 	}
 	return io.ReadAll(io.LimitReader(response.Body, 8<<20))
-}
-
-// pairs are the keys and values of a mapping.
-func pairs(mapping *yaml.Node) iter.Seq2[string, *yaml.Node] {
-	return func(yield func(string, *yaml.Node) bool) {
-		for i := 0; i+1 < len(mapping.Content); i += 2 {
-			if !yield(mapping.Content[i].Value, mapping.Content[i+1]) {
-				return
-			}
-		}
-	}
-}
-
-// child returns the value of a key, or an empty node.
-func child(mapping *yaml.Node, key string) *yaml.Node {
-	for name, value := range pairs(mapping) {
-		if name == key {
-			return value
-		}
-	}
-	return &yaml.Node{}
-}
-
-func remove(mapping *yaml.Node, key string) {
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			mapping.Content = slices.Delete(mapping.Content, i, i+2)
-			return
-		}
-	}
-}
-
-func set(mapping *yaml.Node, key, value string) {
-	mapping.Content = append(mapping.Content,
-		&yaml.Node{Kind: yaml.ScalarNode, Value: key}, &yaml.Node{Kind: yaml.ScalarNode, Value: value})
 }
