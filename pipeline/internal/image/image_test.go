@@ -29,21 +29,52 @@ import (
 	"github.com/gridos/sharedinfra/pipeline/internal/provenance/provenancetest"
 )
 
+// serve starts a registry. Before each request comes before, which reports whether it has answered.
+func serve(t *testing.T, before func(w http.ResponseWriter, r *http.Request) bool, options ...registry.Option) string {
+	t.Helper()
+	images := registry.New(append(options, registry.Logger(log.New(io.Discard, "", 0)))...)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !before(w, r) {
+			images.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://") + "/gridos"
+}
+
 // start starts a registry that requires the user and a password; without a user it requires
 // nothing.
 func start(t *testing.T, user string) string {
 	t.Helper()
-	images := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if got, password, _ := r.BasicAuth(); user != "" && (got != user || password != "secret") {
-			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			return
+	return serve(t, func(w http.ResponseWriter, r *http.Request) bool {
+		got, password, _ := r.BasicAuth()
+		if user == "" || got == user && password == "secret" {
+			return false
 		}
-		images.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return strings.TrimPrefix(server.URL, "http://") + "/gridos"
+		w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	})
+}
+
+// written writes a new image to a registry, and returns its digest and size.
+func written(t *testing.T, to name.Tag) v1.Descriptor {
+	t.Helper()
+	made, err := random.Image(100, 1)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(to, made))
+	of, err := remote.Head(to)
+	require.NoError(t, err)
+	return *of
+}
+
+// pulled pulls an image into a new folder.
+func pulled(t *testing.T, from name.Tag) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "image")
+	_, err := image.Pull(t.Context(), from, dir)
+	require.NoError(t, err)
+	return dir
 }
 
 func tag(t *testing.T, ref string) name.Tag {
@@ -183,19 +214,12 @@ func TestUnit_WhatIsPushedIsWhatWasPulledForAllPlatforms(t *testing.T) {
 func TestUnit_ATagNamesOneImageForEver(t *testing.T) {
 	t.Parallel()
 	from, to := start(t, ""), start(t, "")
-	for _, release := range []string{"dev-abc1234", "dev-def5678"} {
-		other, err := random.Image(1000, 1)
-		require.NoError(t, err)
-		require.NoError(t, remote.Write(tag(t, from+":"+release), other))
-	}
-	first, second := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
-	was, err := image.Pull(t.Context(), tag(t, from+":dev-abc1234"), first)
+	first, second := tag(t, from+":dev-abc1234"), tag(t, from+":dev-def5678")
+	was := written(t, first).Digest
+	written(t, second)
+	_, err := image.Push(t.Context(), pulled(t, first), tag(t, to+":test-abc1234"))
 	require.NoError(t, err)
-	_, err = image.Pull(t.Context(), tag(t, from+":dev-def5678"), second)
-	require.NoError(t, err)
-	_, err = image.Push(t.Context(), first, tag(t, to+":test-abc1234"))
-	require.NoError(t, err)
-	_, err = image.Push(t.Context(), second, tag(t, to+":test-abc1234"))
+	_, err = image.Push(t.Context(), pulled(t, second), tag(t, to+":test-abc1234"))
 	require.ErrorContains(t, err, "is "+was.String()+" already")
 	there, err := remote.Head(tag(t, to+":test-abc1234"))
 	require.NoError(t, err)
@@ -213,19 +237,16 @@ type refusing struct {
 func startRefusing(t *testing.T) *refusing {
 	t.Helper()
 	r := &refusing{}
-	images := registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	r.at = serve(t, func(w http.ResponseWriter, request *http.Request) bool {
 		if r.during != nil {
 			r.during(request)
 		}
-		if r.left.Add(-1) == 0 {
-			http.Error(w, `{"errors":[{"code":"DENIED","message":"broken on purpose"}]}`, http.StatusForbidden)
-			return
+		if r.left.Add(-1) != 0 {
+			return false
 		}
-		images.ServeHTTP(w, request)
-	}))
-	t.Cleanup(server.Close)
-	r.at = strings.TrimPrefix(server.URL, "http://") + "/gridos"
+		http.Error(w, `{"errors":[{"code":"DENIED","message":"broken on purpose"}]}`, http.StatusForbidden)
+		return true
+	}, registry.WithReferrersSupport(true))
 	return r
 }
 
@@ -292,24 +313,16 @@ func TestUnit_EachRefusalOfARegistryEndsACopy(t *testing.T) {
 func TestUnit_WhereATagCannotBeLookedForNothingIsPushed(t *testing.T) {
 	t.Parallel()
 	source := tag(t, start(t, "")+":dev-abc1234")
-	made, err := random.Image(100, 1)
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(source, made))
-	dir := filepath.Join(t.TempDir(), "image")
-	_, err = image.Pull(t.Context(), source, dir)
-	require.NoError(t, err)
-	images := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	closed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	written(t, source)
+	target := tag(t, serve(t, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/manifests/") {
 			w.WriteHeader(http.StatusForbidden)
-			return
+			return true
 		}
 		assert.NotEqual(t, http.MethodPut, r.Method, r.URL.Path)
-		images.ServeHTTP(w, r)
-	}))
-	defer closed.Close()
-	target := tag(t, strings.TrimPrefix(closed.URL, "http://")+"/gridos:test-abc1234")
-	_, err = image.Push(t.Context(), dir, target)
+		return false
+	})+":test-abc1234")
+	_, err := image.Push(t.Context(), pulled(t, source), target)
 	require.ErrorContains(t, err, "look for "+target.String())
 }
 
@@ -317,9 +330,7 @@ func TestUnit_AFolderThatChangesMeanwhileIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	from := startRefusing(t)
 	source := tag(t, from.at+":dev-abc1234")
-	made, err := random.Image(100, 1)
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(source, made))
+	written(t, source)
 	for says, test := range map[string]func(dir string) error{
 		"directory not empty":                         func(dir string) error { return os.MkdirAll(filepath.Join(dir, "folder"), 0o700) },
 		"make a folder for " + source.String() + ": ": func(dir string) error { return os.WriteFile(filepath.Dir(dir), nil, 0o600) },
@@ -337,15 +348,9 @@ func TestUnit_AProvenanceThatCannotBeReadIsAnError(t *testing.T) {
 	t.Parallel()
 	from := startRefusing(t)
 	source := tag(t, from.at+":dev-abc1234")
-	made, err := random.Image(100, 1)
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(source, made))
-	of, err := remote.Head(source)
-	require.NoError(t, err)
-	provenancetest.Attach(t, source.Repository, *of, []byte("a bundle"))
-	dir := filepath.Join(t.TempDir(), "image")
-	_, err = image.Pull(t.Context(), source, dir)
-	require.NoError(t, err)
+	of := written(t, source)
+	provenancetest.Attach(t, source.Repository, of, []byte("a bundle"))
+	dir := pulled(t, source)
 	bundle, _, err := v1.SHA256(strings.NewReader("a bundle"))
 	require.NoError(t, err)
 	blob := filepath.Join(dir, "blobs", bundle.Algorithm, bundle.Hex)
