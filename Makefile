@@ -28,6 +28,8 @@ ROUNDS ?= 100
 CHAOS_FLAGS ?=
 # More flags for go test, such as -v or -race.
 TEST_FLAGS ?=
+# The packages that make test runs beside src/. .ci/run leaves out those that "make covered" lists.
+PACKAGES ?= ./...
 # How long each fuzz target runs, as go test takes it.
 FUZZTIME ?= 10s
 # The folders whose fuzz targets run, the drills that are played and the alerts that are provoked; all of them if it is empty.
@@ -153,7 +155,7 @@ need-pulumi:
 
 .PHONY: test
 test: tools ## Run the tests of all tiers
-	$(GO_TEST) ./...
+	@$(GO_TEST) $(PACKAGES)
 	$(IN_SRC) $(GO_TEST) ./...
 ifneq (,$(findstring -short,$(TEST_FLAGS)))
 	@echo "With -short these were skipped, and others played a sample; make test plays all:"
@@ -204,16 +206,21 @@ fuzz: ## Run each fuzz target for FUZZTIME, one after the other
 # The parts of the programs, each with the percentage that unit tests have to cover: for the last three it is just below what they do.
 COVERAGE := infra:85 policy:85 stacks:85 bootstrap:91 apps:93 internal/config:92
 coverage_parts = $(foreach part,$(COVERAGE),$(firstword $(subst :, ,$(part))))
+covered = $(coverage_parts:%=./%/...) ./published/...
 .PHONY: coverage
 coverage: ## Check that unit tests cover enough of each part of the programs
-	@go test -run '^TestUnit_' -coverpkg=$(subst $(space),$(comma),$(coverage_parts:%=./%/...)) -coverprofile=coverage.out \
-		$(coverage_parts:%=./%/...) ./published/... >/dev/null
+	@said=$$(go test -run '^(TestUnit_|Example|Fuzz)' -coverpkg=$(subst $(space),$(comma),$(coverage_parts:%=./%/...)) \
+		-coverprofile=coverage.out $(covered) 2>&1) || { echo "$$said" >&2; exit 1; }
 	@for floor in $(COVERAGE); do \
 		part=$${floor%%:*}; profile=coverage.$${part##*/}.out; \
 		{ echo "mode: set"; grep "^github.com/gridos/sharedinfra/$$part/" coverage.out; } >$$profile; \
 		go tool cover -func=$$profile | awk -v part=$$part -v floor=$${floor##*:} -v profile=$$profile '/^total:/ { \
 			print part ": " $$3; if ($$3 + 0 < floor) { print part " needs " floor " %; see " profile > "/dev/stderr"; exit 1 } }' || exit 1; \
 	done
+
+.PHONY: covered
+covered: # lists the packages of which coverage runs all tests
+	@go list $(covered) | grep -vxF "$$(go list $(call with_tests,TestEngine_) $(call with_tests,TestCluster_))"
 
 .PHONY: mutants
 mutants: ## Turn every literal setting and 300 other places round, and list what no test notices
