@@ -47,7 +47,8 @@ func newCheckout(t *testing.T, more ...string) *checkout {
 	c.variables = append(os.Environ(),
 		"PATH="+strings.Join(append([]string{bin}, append(paths.Dirs(), os.Getenv("PATH"))...), string(os.PathListSeparator)),
 		"PULUMI_BACKEND_URL=file://"+t.TempDir(), "PULUMI_CONFIG_PASSPHRASE=of a test", "PULUMI_HOME="+t.TempDir(),
-		"PULUMI_SKIP_UPDATE_CHECK=true", "GIT_CONFIG_GLOBAL=/dev/null", journal+"="+c.journal, "GITHUB_OUTPUT="+c.out,
+		"PULUMI_SKIP_UPDATE_CHECK=true", "GRPC_ENABLE_TXT_SERVICE_CONFIG=false", // as in site.Site.Variables
+		"GIT_CONFIG_GLOBAL=/dev/null", journal+"="+c.journal, "GITHUB_OUTPUT="+c.out,
 		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com")
 	c.must("git init -q")
 	for _, p := range stacks.Projects() {

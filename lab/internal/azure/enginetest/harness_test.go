@@ -170,6 +170,7 @@ func (l *lab) workspace(ctx context.Context, program pulumi.RunFunc, more ...aut
 			"PULUMI_DEBUG_PROVIDERS":   "azure-native:" + strconv.Itoa(l.port),
 			"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
 			"PULUMI_SKIP_UPDATE_CHECK":                    "true",
+			"GRPC_ENABLE_TXT_SERVICE_CONFIG":              "false", // as in site.Site.Variables
 		}),
 	}
 	return auto.NewLocalWorkspace(ctx, append(options, more...)...)

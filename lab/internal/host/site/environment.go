@@ -23,6 +23,10 @@ func (s Site) Variables(record Record) map[string]string {
 		// itself.
 		"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
 		"PULUMI_SKIP_UPDATE_CHECK":                    "true",
+		// The CLI sends the engine's events to localhost by gRPC, which first asks the DNS server for
+		// the settings of a service of that name. Where no DNS server answers, each operation would
+		// wait ten seconds for it (grpc-go 1.81, internal/resolver/dns/dns_resolver.go, lookupTXT).
+		"GRPC_ENABLE_TXT_SERVICE_CONFIG": "false",
 		// Helm, inside the Kubernetes provider, would keep its caches in the user's home.
 		"HELM_CACHE_HOME":  s.Dir + "/helm/cache",
 		"HELM_CONFIG_HOME": s.Dir + "/helm/config",
