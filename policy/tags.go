@@ -15,6 +15,7 @@ var untaggable = []string{
 	"authorization:ManagementLockByScope",
 	"authorization:PolicyAssignment",
 	"authorization:RoleAssignment",
+	"consumption:Budget",
 	"containerregistry:CacheRule",
 	"containerregistry:ScopeMap",
 	"containerregistry:Token",

@@ -8,6 +8,7 @@ import (
 	locks "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20200501"
 	authorization "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220401"
 	policies "github.com/pulumi/pulumi-azure-native-sdk/authorization/v2/v20220601"
+	consumption "github.com/pulumi/pulumi-azure-native-sdk/consumption/v2/v20240801"
 	containerregistry "github.com/pulumi/pulumi-azure-native-sdk/containerregistry/v2/v20230701"
 	containerservice "github.com/pulumi/pulumi-azure-native-sdk/containerservice/v2/v20240901"
 	dbforpostgresql "github.com/pulumi/pulumi-azure-native-sdk/dbforpostgresql/v2/v20240801"
@@ -36,6 +37,7 @@ func TestUnit_WhichTypesHaveTagsIsWhatTheSDKSays(t *testing.T) {
 		"authorization:ManagementLockByScope":         locks.ManagementLockByScopeArgs{},
 		"authorization:PolicyAssignment":              policies.PolicyAssignmentArgs{},
 		"authorization:RoleAssignment":                authorization.RoleAssignmentArgs{},
+		"consumption:Budget":                          consumption.BudgetArgs{},
 		"containerregistry:CacheRule":                 containerregistry.CacheRuleArgs{},
 		"containerregistry:Registry":                  containerregistry.RegistryArgs{},
 		"containerregistry:ScopeMap":                  containerregistry.ScopeMapArgs{},

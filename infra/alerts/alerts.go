@@ -63,6 +63,9 @@ func (a *Alerts) provision(ctx *pulumi.Context, name string, args Args) error {
 			return err
 		}
 	}
+	if args.Settings.Budget.Amount > 0 {
+		return a.newBudget(ctx, name, args, told)
+	}
 	return nil
 }
 

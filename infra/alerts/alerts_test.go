@@ -172,6 +172,51 @@ func TestUnit_ExamplesAreRefusedWhereASubscriptionIsNamed(t *testing.T) {
 	}
 }
 
+// The beginning is configured: with today's date each preview of a new month would show a change that
+// Azure refuses.
+func TestUnit_ABudgetTellsTheRecipientsOfAlerts(t *testing.T) {
+	t.Parallel()
+	const budget = "azure-native:consumption/v20240801:Budget"
+	recorded, err := run("prod", nil)
+	require.NoError(t, err)
+	assert.Empty(t, recorded.OfType(budget), "it is off")
+
+	recorded, err = run("prod", map[string]string{"monthlyBudget": "9000", "budgetFrom": "2026-12-01"})
+	require.NoError(t, err)
+	require.Len(t, recorded.OfType(budget), 1)
+	in := recorded.OfType(budget)[0].Inputs.Mappable()
+	assert.InDelta(t, 9000, in["amount"], 0)
+	assert.Equal(t, "/subscriptions/"+subscription, in["scope"])
+	assert.Equal(t, "prod-gridos-budget-2026-12", in["budgetName"], "Azure has no other month for a budget that exists")
+	assert.Equal(t, "2026-12-01T00:00:00Z", mocks.At(in, "timePeriod", "startDate"))
+	assert.Equal(t, []any{"prod-gridos-rg", "prod-gridos-aks-nodes-rg"}, mocks.At(in, "filter", "dimensions", "values"), "the nodes cost most")
+	assert.Equal(t, "ResourceGroupName", mocks.At(in, "filter", "dimensions", "name"))
+	assert.Equal(t, "Monthly", in["timeGrain"])
+	limits, _ := in["notifications"].(map[string]any)
+	var when []string
+	for name := range limits {
+		limit, _ := limits[name].(map[string]any)
+		when = append(when, fmt.Sprintf("%v %v %v", limit["thresholdType"], limit["operator"], limit["threshold"]))
+		assert.Equal(t, true, limit["enabled"], name)
+		assert.Contains(t, fmt.Sprint(limit["contactGroups"]), recorded.OfType(group)[0].Name, name)
+	}
+	assert.ElementsMatch(t, []string{
+		"Actual GreaterThanOrEqualTo 80", "Actual GreaterThanOrEqualTo 100", "Forecasted GreaterThanOrEqualTo 100",
+	}, when)
+	for _, test := range []struct{ stack, key, value, want string }{
+		{"prod", "budgetFrom", "", `"" is not the first day of a month`},
+		{"prod", "budgetFrom", "2026-12-18", `"2026-12-18" is not the first day of a month`},
+		{"prod", "budgetFrom", "2026-13-01", `"2026-13-01" is not the first day of a month`},
+		{"dev", "monthlyBudget", "9000", "has no one to tell; set alertEmails or alertWebhook"},
+	} {
+		overrides := map[string]string{"monthlyBudget": "9000", "budgetFrom": "2026-12-01"}
+		overrides[test.key] = test.value
+		_, err := run(test.stack, overrides)
+		require.ErrorContains(t, err, "gridos-infra:"+test.key+": ")
+		require.ErrorContains(t, err, test.want)
+	}
+}
+
 // mailbox is an address with a name of n characters, as a stack's file has it.
 func mailbox(n int) string { return `["` + strings.Repeat("a", n) + `@gridos.example"]` }
 
@@ -212,6 +257,8 @@ func TestUnit_EveryAlertLeadsToASectionOfTheManual(t *testing.T) {
 		assert.Contains(t, headings, anchor, alert.Name)
 		led[anchor] = true
 	}
+	// A budget has no text of its own. Its message has its name, and this is the section's.
+	led["budget-is-spent"] = true
 	for _, heading := range headings {
 		assert.True(t, led[heading], "no alert leads to the section %s of OPERATIONS.md", heading)
 	}

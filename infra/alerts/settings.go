@@ -17,6 +17,7 @@ type Settings struct {
 	Emails []string
 	// Webhook is the https address of a program, or "". It is secret: what knows it can send to it.
 	Webhook string
+	Budget  Budget
 }
 
 // Wanted reports whether there is a recipient.
@@ -48,6 +49,7 @@ func (s Settings) Examples() []string {
 func Load(r *config.Reader, d Settings, environment string) Settings {
 	const emails, webhook = "alertEmails", "alertWebhook"
 	s := Settings{Emails: r.Strings(emails, d.Emails), Webhook: r.Secret(webhook)}
+	s.Budget = loadBudget(r, s.Wanted())
 	if environment == "prod" && !s.Wanted() {
 		r.Check(emails, errors.New(`is empty, and so is alertWebhook: no person would hear that prod is down; `+
 			`list addresses, such as ["oncall@gridos.example"]`))

@@ -251,6 +251,7 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		setting    = "azure-native:insights/v20210501preview:DiagnosticSetting"
 		alert      = "azure-native:insights/v20180301:MetricAlert"
 		recipients = "azure-native:insights/v20230101:ActionGroup"
+		budget     = "azure-native:consumption/v20240801:Budget"
 		logs       = "azure-native:operationalinsights/v20230901:Workspace"
 		gateway    = "azure-native:network/v20240501:ApplicationGateway"
 		firewall   = "azure-native:network/v20240501:WebApplicationFirewallPolicy"
@@ -325,6 +326,10 @@ func TestUnit_WhatProtectsIsLookedAtWhenItIsTakenBack(t *testing.T) {
 		{alert, "enabled", true, false, changes.Risky, changes.Plain},
 		{alert, "actions[0]", map[string]any{"actionGroupId": "g"}, nil, changes.Risky, changes.Plain},
 		{recipients, "emailReceivers[1]", map[string]any{"emailAddress": "a"}, nil, changes.Risky, changes.Plain},
+		{budget, `notifications["spent-80"].enabled`, true, false, changes.Risky, changes.Plain},
+		{budget, `notifications["spent-80"].contactGroups[0]`, "g", nil, changes.Risky, changes.Plain},
+		{budget, "filter.dimensions.values[1]", "nodes", nil, changes.Risky, changes.Plain},
+		{budget, "amount", 100.0, 200.0, changes.Plain, changes.Plain},
 		{network, "enableDdosProtection", true, false, changes.Risky, changes.Plain},
 		{images, "policies.retentionPolicy.days", 30.0, 1.0, changes.Risky, changes.Costly},
 

@@ -40,6 +40,7 @@ var interrupts = []holder{
 	{"azure-native:insights:ActionGroup", "no alert of Azure reaches a person until there is another"},
 	{"azure-native:insights:MetricAlert", "no person hears of what it watches"},
 	{"azure-native:insights:ActivityLogAlert", "no person hears of what it watches"},
+	{"azure-native:consumption:Budget", "no person hears that the environment costs more than it should"},
 	{"azure-native:keyvault:Secret", "what reads the secret does not find it until there is another"},
 	{"azure-native:managedidentity:UserAssignedIdentity", "its workloads get a new principal, without the old role assignments"},
 	{"azure-native:managedidentity:FederatedIdentityCredential", "workloads cannot sign in with it until there is another"},

@@ -63,6 +63,7 @@ var safeguards = map[string]*regexp.Regexp{
 	"azure-native:dbforpostgresql:Server": named(`highAvailability`, `autoGrow`),
 	"azure-native:insights:DiagnosticSetting": named(`logs`, `metrics`, `workspaceId`, `storageAccountId`, `eventHub\w+`,
 		`marketplacePartnerId`, `logAnalyticsDestinationType`, `resourceUri`),
+	"azure-native:consumption:Budget":                     named(`filter`, `notifications`),
 	"azure-native:insights:DataCollectionRule":            named(`dataFlows`, `dataSources`, `destinations`),
 	"azure-native:insights:DataCollectionRuleAssociation": named(`dataCollectionRuleId`),
 	"azure-native:insights:ActionGroup":                   named(`enabled`, `\w+Receivers`),

@@ -33,6 +33,7 @@ const (
 	tokenMetricAlert = "azure-native:insights/v20180301:MetricAlert"
 	tokenLogAlert    = "azure-native:insights/v20201001:ActivityLogAlert"
 	tokenCollection  = "azure-native:insights/v20230311:DataCollectionRule"
+	tokenBudget      = "azure-native:consumption/v20240801:Budget"
 )
 
 // Documents of Microsoft, with their dates.
@@ -56,6 +57,8 @@ const (
 	docAlerts     = "azure-monitor-docs alerts/alerts-create-metric-alert-rule, 9 July 2025"
 	docPeriods    = "azure-monitor-docs alerts/resource-manager-alerts-metric, 16 February 2024"
 	docReceivers  = "azure-monitor-docs alerts/azure-monitor-limits-action-groups, 25 April 2023"
+	docBudgets    = "azure-docs cost-management-billing/costs/tutorial-acm-create-budgets, 26 June 2025"
+	specBudgets   = "specification consumption 2024-08-01, BudgetProperties"
 	docRegistry   = "azure-docs container-registry/container-registry-access-selected-networks, 11 October 2022"
 	docCredential = "entra-docs workload-id/workload-identity-federation-considerations, 28 February 2024"
 	docServer     = "azure-databases-docs postgresql/flexible-server/concepts-limits, 26 September 2024"
@@ -179,6 +182,18 @@ func refusals() (all []refusal, bases map[string]in) {
 	flow := func(stream string, changes in) in {
 		return with(in{"streams": []any{stream}, "destinations": []any{"workspace"}}, changes)
 	}
+	budgeted := func(limits, threshold int, from string) in {
+		notifications := in{}
+		for i := range limits {
+			notifications[fmt.Sprint("limit-", i)] = in{
+				"enabled": true, "operator": "GreaterThan", "threshold": threshold, "contactEmails": []any{"a@gridos.example"},
+			}
+		}
+		return in{
+			"scope": subscription, "budgetName": "month", "category": "Cost", "amount": 100, "timeGrain": "Monthly",
+			"timePeriod": in{"startDate": from + "T00:00:00Z"}, "notifications": notifications,
+		}
+	}
 	const streams, events = "Microsoft-ContainerInsights-Group-Default", "Microsoft-KubeEvents"
 	read := in{
 		"resourceGroupName": "rg", "activityLogAlertName": "people", "location": "Global", "scopes": []any{subscription},
@@ -206,7 +221,7 @@ func refusals() (all []refusal, bases map[string]in) {
 		tokenWorkspace: workspace, tokenDiagnostic: setting(nil), tokenZone: with(zone, in{"tags": tags(15)}), tokenIdentity: identityInputs,
 		tokenRole: assignment, tokenCredential: credential("github"), tokenLock: lockOf(nil),
 		tokenRecipients: told, tokenMetricAlert: watched, tokenLogAlert: read,
-		tokenCollection: collect(events, flow(events, in{"transformKql": "source"})),
+		tokenCollection: collect(events, flow(events, in{"transformKql": "source"})), tokenBudget: budgeted(5, 1000, "2017-06-01"),
 	}
 	all = []refusal{
 		{"a resource group with 51 tags", docTags, "", tokenGroup, with(groupInputs, in{"tags": tags(51)})},
@@ -356,6 +371,11 @@ func refusals() (all []refusal, bases map[string]in) {
 			"a data collection rule that transforms a group of streams", "MicrosoftDocs/azure-docs#118974", "InvalidPayload", tokenCollection,
 			collect(streams, flow(streams, in{"transformKql": "source"})),
 		},
+
+		{"a budget with six limits", docBudgets, "", tokenBudget, budgeted(6, 80, "2026-12-01")},
+		{"a limit of 1001 % of a budget", docBudgets, "", tokenBudget, budgeted(1, 1001, "2026-12-01")},
+		{"a budget from May 2017 on", specBudgets, "", tokenBudget, budgeted(1, 80, "2017-05-01")},
+		{"a budget from the second of a month on", specBudgets, "", tokenBudget, budgeted(1, 80, "2026-12-02")},
 
 		{"a role assignment whose name is no GUID", "Azure/Azure-Landing-Zones#3419", "InvalidRoleAssignmentId", tokenRole, with(assignment, in{"roleAssignmentName": "pull"})},
 		{"a role assignment whose principal is no GUID", "Azure/azure-powershell#16627", "InvalidPrincipalId", tokenRole, with(assignment, in{"principalId": "User"})},

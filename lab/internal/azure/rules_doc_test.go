@@ -15,9 +15,9 @@ import (
 // The forms in which Go sources cite a rule. An id is a letter for its area and a number, or the
 // word for an area with one rule.
 var citations = []*regexp.Regexp{
-	regexp.MustCompile(`\b[Rr]ules? ([A-Z][0-9]+|ACR|Alerts|Collection|Logs|Locks|Policies|Schema)\b`), // in prose and in messages
-	regexp.MustCompile(`\b(?:id|rule): +"([A-Z][^"]*)"`),                                               // as a field, two ids with a slash between them
-	regexp.MustCompile(`\b([GIKNPV][1-9])\b`),                                                          // by itself, as in lists and names of tests
+	regexp.MustCompile(`\b[Rr]ules? ([A-Z][0-9]+|ACR|Alerts|Budgets|Collection|Logs|Locks|Policies|Schema)\b`), // in prose and in messages
+	regexp.MustCompile(`\b(?:id|rule): +"([A-Z][^"]*)"`),                                                       // as a field, two ids with a slash between them
+	regexp.MustCompile(`\b([GIKNPV][1-9])\b`),                                                                  // by itself, as in lists and names of tests
 }
 
 // TestUnit_EveryRuleIsDocumented: each rule id in a comment or a refusal has its row in

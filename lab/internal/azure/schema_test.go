@@ -271,6 +271,11 @@ func basesOfMutants(t *testing.T) map[string]in {
 		}
 		bases[d.Kind] = base
 	}
+	// No environment registers one by default.
+	bases["Microsoft.Consumption/budgets"] = in{
+		"scope": subscription, "budgetName": "budget", "category": "Cost", "amount": 1000, "timeGrain": "Monthly",
+		"timePeriod": in{"startDate": "2026-12-01T00:00:00Z"},
+	}
 	return bases
 }
 

@@ -118,6 +118,7 @@ func pieces() []piece {
 		{kind: "azure-native:insights:MetricAlert", noun: "the alerts"},
 		{kind: "azure-native:insights:ActivityLogAlert", of: "azure-native:insights:MetricAlert"},
 		{kind: "azure-native:insights:ActionGroup", of: "azure-native:insights:MetricAlert"},
+		{kind: "azure-native:consumption:Budget", noun: "the budget"},
 		{kind: "kubernetes:core:Namespace", noun: "namespaces"},
 		{kind: "kubernetes:core:Service", noun: "the load balancer"},
 		{kind: "kubernetes:core:Secret", noun: "a Secret"},

@@ -58,6 +58,7 @@ func prodValues() map[string]any {
 		"protect": false, "deleteLock": false, "registryZoneRedundant": false,
 		"operatorNetworkId": networks + "hub", "operatorRanges": []string{"10.100.0.0/16"},
 		"postgresEntraAdmins": admins("admins"), "adminGroupObjectIds": []string{somebody},
+		"monthlyBudget": 9000, "budgetFrom": "2026-12-01",
 	}
 }
 
@@ -230,5 +231,8 @@ func prodAttempts() []attempt {
 		{key: "gatewayCertificate", when: "another of the vault", to: vault + "another-tls"},
 		{key: "gatewayCertificate", when: "of another vault", to: "https://other-kv.vault.azure.net/secrets/tls"},
 		{key: "gatewayCertificateResourceGroup", to: "another-rg"},
+		{key: "monthlyBudget", when: "another amount", to: 12000},
+		{key: "monthlyBudget", when: "0", to: 0},
+		{key: "budgetFrom", to: "2027-01-01"},
 	}
 }

@@ -27,7 +27,7 @@ func New(options Options) arm.Services {
 	return arm.Services{
 		Definitions: lockable(specified(tagged(slices.Concat(
 			groupTypes(), networkTypes(), gatewayTypes(), dnsTypes(), privateLinkTypes(), clusterTypes(k), maintenanceTypes(), databaseTypes(),
-			vaultTypes(), registryTypes(), monitoringTypes(), collectionTypes(), alertTypes(), identityTypes(), governanceTypes(),
+			vaultTypes(), registryTypes(), monitoringTypes(), collectionTypes(), alertTypes(), budgetTypes(), identityTypes(), governanceTypes(),
 		)))),
 		Functions:   clusterFunctions(k),
 		Latency:     latency,
