@@ -87,7 +87,7 @@ func translations(pod *corev1.Pod, services []*corev1.Service) map[int32]int32 {
 	found := map[int32]int32{}
 	for _, service := range of {
 		for _, port := range service.Spec.Ports {
-			target, ok := targetPort(pod, port)
+			target, ok := TargetPort(pod, port)
 			if _, decided := found[port.Port]; ok && !decided {
 				found[port.Port] = target
 			}
@@ -100,9 +100,9 @@ func hostname(service *corev1.Service) string {
 	return service.Name + "." + service.Namespace + ".svc.cluster.local"
 }
 
-// targetPort returns the port of a pod to which a port of a Service leads; a name may have no such
+// TargetPort returns the port of a pod to which a port of a Service leads; a name may have no such
 // port.
-func targetPort(pod *corev1.Pod, port corev1.ServicePort) (number int32, ok bool) {
+func TargetPort(pod *corev1.Pod, port corev1.ServicePort) (number int32, ok bool) {
 	switch {
 	case port.TargetPort.Type == intstr.Int && port.TargetPort.IntVal == 0: // as without the API server's defaults
 		return port.Port, true

@@ -93,7 +93,7 @@ func (c Cluster) frontend(address string, port int32) (*corev1.Service, corev1.S
 
 // answer returns the Gateways of Istio that serve requests to a port of a Service in one pod.
 func (c Cluster) answer(pod *corev1.Pod, service *corev1.Service, entry corev1.ServicePort) ([]types.NamespacedName, error) {
-	target, ok := targetPort(pod, entry)
+	target, ok := TargetPort(pod, entry)
 	if !ok {
 		return nil, fmt.Errorf("%s sends port %d to the port %q, which pod %s does not name", named(service), entry.Port,
 			entry.TargetPort.StrVal, pod.Name)

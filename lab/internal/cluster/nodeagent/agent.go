@@ -75,6 +75,7 @@ type Agent struct {
 	notify   func(*corev1.Pod)
 	network  addresses
 	lister   corelisters.PodLister
+	policies policies
 	watching context.Context //nolint:containedctx // it is the life of the agent, which pods outlive their calls with
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
@@ -137,6 +138,7 @@ func (a *Agent) start(ctx context.Context) error {
 		return fmt.Errorf("node agent: %w", err)
 	}
 	pods.Informer() // the controller asks the lister alone before it runs
+	a.policies = watchPolicies(factory)
 	factory.Start(a.watching.Done())
 	factory.WaitForCacheSync(ctx.Done())
 	a.lister = pods.Lister()
@@ -205,7 +207,10 @@ func (a *Agent) Usage(namespace, name string) (cores float64, memory uint64, run
 	return p.cores, p.memory, true
 }
 
-// Dial connects to the address of a running pod, as from another address of the cluster.
+// Dial connects to the address of a running pod, as from another address of the cluster, if the
+// cluster's network policies let it. No address stands for the pod's node, which they do not concern
+// (kubernetes.io, "Network Policies": "traffic to and from the node where a Pod is running is always
+// allowed").
 func (a *Agent) Dial(ctx context.Context, from netip.Addr, address string) (net.Conn, error) {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -221,6 +226,11 @@ func (a *Agent) Dial(ctx context.Context, from netip.Addr, address string) (net.
 	a.mu.Unlock()
 	if found == nil {
 		return nil, fmt.Errorf("connect to %s: no pod that runs has the address", address)
+	}
+	if from.IsValid() {
+		if err := a.mayReachPod(from, found.name, to.Port()); err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", address, err)
+		}
 	}
 	return found.dial(ctx, from, to.Port())
 }

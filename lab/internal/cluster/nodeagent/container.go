@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path"
@@ -36,8 +37,8 @@ type plan struct {
 	// Listen are the addresses, in the pod's network, of the servers outside of it.
 	Listen []string `json:"listen"`
 
-	forward []string // where connections to Listen go
-	memory  uint64   // the limit in bytes, or 0
+	forward []func() (net.Conn, error) // where connections to Listen go
+	memory  uint64                     // the limit in bytes, or 0
 	remove  func() error
 }
 
@@ -88,9 +89,10 @@ func (p *pod) etc(made *plan) map[string]string {
 	if p.agent.options.Services != nil {
 		at := servicesAt
 		for _, service := range p.agent.options.Services() {
+			known := netip.AddrPortFrom(at, uint16(service.Port)) //nolint:gosec // it is a port
 			hosts = append(hosts, at.String()+" "+service.Host)
-			made.Listen = append(made.Listen, fmt.Sprintf("%s:%d", at, service.Port))
-			made.forward = append(made.forward, service.Address)
+			made.Listen = append(made.Listen, known.String())
+			made.forward = append(made.forward, func() (net.Conn, error) { return p.reach(service, known) })
 			at = at.Next()
 		}
 	}
@@ -99,6 +101,17 @@ func (p *pod) etc(made *plan) map[string]string {
 		files["etc/ssl/certs/ca-certificates.crt"] = string(p.agent.options.Roots())
 	}
 	return files
+}
+
+// reach connects to a server outside of the cluster's network, which the pod knows at an address, if
+// the network policies let it. A refusal ends the connection at once; a real network drops its
+// packets, and the pod waits.
+func (p *pod) reach(server Service, known netip.AddrPort) (net.Conn, error) {
+	if err := p.agent.mayReachServer(p.name, server.Host, known); err != nil {
+		p.agent.note(err, "a connection is refused", "pod", p.name, "server", server.Host)
+		return nil, err
+	}
+	return net.Dial("tcp", server.Address)
 }
 
 // makeRoot makes the folder that a container sees as /.

@@ -295,9 +295,9 @@ func (c *container) serve(listeners []*os.File) error {
 }
 
 // forward connects two ends until both are done.
-func forward(from net.Conn, to string) {
+func forward(from net.Conn, to func() (net.Conn, error)) {
 	defer from.Close()
-	server, err := net.Dial("tcp", to)
+	server, err := to()
 	if err != nil {
 		return // as a server that is away: the connection ends
 	}

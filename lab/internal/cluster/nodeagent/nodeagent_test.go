@@ -29,6 +29,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -239,8 +240,9 @@ func httpProbe(path string) *corev1.Probe {
 	}
 }
 
-func TestCluster_APodRunsAsItsManifestSays(t *testing.T) {
-	t.Parallel()
+// outside is the address of a server that says what it is to each client.
+func outside(t *testing.T) string {
+	t.Helper()
 	server, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
@@ -254,9 +256,15 @@ func TestCluster_APodRunsAsItsManifestSays(t *testing.T) {
 			_ = connection.Close()
 		}
 	}()
-	l := start(t, Service{Host: "db.example", Port: 80, Address: server.Addr().String()})
+	return server.Addr().String()
+}
+
+func TestCluster_APodRunsAsItsManifestSays(t *testing.T) {
+	t.Parallel()
+	server := outside(t)
+	l := start(t, Service{Host: "db.example", Port: 80, Address: server})
 	l.configMap("settings", map[string]string{"colour": "green"})
-	_, err = l.client.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{
+	_, err := l.client.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "keys"}, StringData: map[string]string{"password": "first", "other": "not mounted"},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
@@ -316,7 +324,7 @@ func TestCluster_APodRunsAsItsManifestSays(t *testing.T) {
 	assert.Contains(t, l.get(pod, "/file?path="+t.TempDir()), "no such file", "this machine's files are out of sight")
 	assert.Equal(t, "uid 65532 gid 65532 host whole client 10.244.200.7", l.get(pod, "/self"))
 	assert.Equal(t, "a server outside", l.get(pod, "/ask?address=db.example:80"))
-	assert.Contains(t, l.get(pod, "/ask?address="+server.Addr().String()), "refused", "the machine's own network is out of reach")
+	assert.Contains(t, l.get(pod, "/ask?address="+server), "refused", "the machine's own network is out of reach")
 
 	assert.Contains(t, l.logs("whole", "main", ""), "it begins with [serve]\n")
 	assert.Contains(t, l.logs("whole", "before", "?tailLines=1"), "it begins with [touch /scratch/made-before]\n")
@@ -430,6 +438,82 @@ func (l lab) untilServes(pod *corev1.Pod) *corev1.Pod {
 		return err == nil && connection.Close() == nil
 	}, time.Minute, 50*time.Millisecond)
 	return pod
+}
+
+func TestCluster_NetworkPoliciesDecideWhatPodsReachAndWhatReachesThem(t *testing.T) {
+	t.Parallel()
+	server := outside(t)
+	l := start(t, Service{Host: "db.example", Port: 80, Address: server}, Service{Host: "gateway.default", Port: 80, Address: server})
+	_, err := l.client.CoreV1().Services(namespace).Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "gateway"},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{"app": "gateway"},
+			Ports:    []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080)}},
+		},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	l.create("gateway", func(_ *corev1.Pod, c *corev1.Container) { c.Image = "quay.io/istio/proxyv2:1" })
+	gateway := l.until("gateway", "it is ready", ready)
+	l.create("guarded", func(*corev1.Pod, *corev1.Container) {})
+	pod := l.untilServes(l.until("guarded", "it is ready", ready))
+	const answer = "a server outside"
+	reaches := func(what, database, mesh string) {
+		t.Helper()
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			assert.Equal(c, database, l.get(pod, "/ask?address=db.example:80"), "the database")
+			assert.Equal(c, mesh, l.get(pod, "/ask?address=gateway.default:80"), "the gateway")
+		}, time.Minute, 50*time.Millisecond, what)
+	}
+	reaches("no policy selects it", answer, answer)
+
+	policies := l.client.NetworkingV1().NetworkPolicies(namespace)
+	egress := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "egress"}, Spec: networkingv1.NetworkPolicySpec{
+		PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "guarded"}},
+		PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeEgress},
+	}}
+	_, err = policies.Create(t.Context(), egress, metav1.CreateOptions{})
+	require.NoError(t, err)
+	reaches("nothing is allowed", "", "")
+
+	port := func(number int) []networkingv1.NetworkPolicyPort {
+		value := intstr.FromInt(number)
+		return []networkingv1.NetworkPolicyPort{{Port: &value}}
+	}
+	egress.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{
+		To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8"}}}, Ports: port(80),
+	}}
+	_, err = policies.Update(t.Context(), egress, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	reaches("addresses are no pods", answer, "")
+
+	ofGateway := []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "gateway"}}}}
+	egress.Spec.Egress = []networkingv1.NetworkPolicyEgressRule{{To: ofGateway, Ports: port(8080)}}
+	_, err = policies.Update(t.Context(), egress, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	reaches("the port is that of the Service's pods", "", answer)
+
+	_, err = policies.Create(t.Context(), &networkingv1.NetworkPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "ingress"}, Spec: networkingv1.NetworkPolicySpec{
+			PodSelector: egress.Spec.PodSelector, Ingress: []networkingv1.NetworkPolicyIngressRule{{From: ofGateway}},
+		},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	dial := func(from string) error {
+		var source netip.Addr
+		if from != "" {
+			source = netip.MustParseAddr(from)
+		}
+		connection, err := l.agent.Dial(t.Context(), source, pod.Status.PodIP+":8080")
+		if err != nil {
+			return err
+		}
+		return connection.Close()
+	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.ErrorContains(c, dial("10.244.200.7"), "10.244.200.7 may not reach pod default/guarded at port 8080")
+	}, time.Minute, 50*time.Millisecond)
+	require.NoError(t, dial(gateway.Status.PodIP))
+	require.NoError(t, dial(""), "policies do not concern a pod's own node")
 }
 
 func TestCluster_AnyOtherPodIsReadyAtOnceAndSaysSo(t *testing.T) {
