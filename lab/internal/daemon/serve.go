@@ -223,8 +223,9 @@ func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
 			return backends
 		},
 		Pods: c.plane.Nodes(), Refused: c.plane.Nodes().Refused(),
-		Database: func() (gitops.Database, error) { return databaseOf(cloud, c.site.Environment) },
-		Note:     func(line string) { log.Print(line) },
+		Database:    func() (gitops.Database, error) { return databaseOf(cloud, c.site.Environment) },
+		IngestToken: func() (string, error) { return ingestToken(cloud, c.site.Environment) },
+		Note:        func(line string) { log.Print(line) },
 	}
 	if err := c.flow.Run(ctx, delivered); err != nil {
 		c.failed <- err
@@ -243,6 +244,13 @@ func databaseOf(cloud *azure.Cloud, environment string) (gitops.Database, error)
 		Host: servers[0].Host, Administrator: servers[0].Login, Databases: servers[0].Databases,
 		Password: cloud.PresentVersion(names.DatabasePasswordSecret),
 	}, err
+}
+
+// ingestToken returns what senders of telemetry show: the version of the secret stands for its value,
+// as above.
+func ingestToken(cloud *azure.Cloud, environment string) (string, error) {
+	names, err := naming.For(environment, "")
+	return cloud.PresentVersion(names.IngestTokenSecret), err
 }
 
 func (c *cluster) stop() error {

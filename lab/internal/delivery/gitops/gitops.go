@@ -31,6 +31,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/database"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/fieldgateway"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/image"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/registry"
@@ -164,8 +165,38 @@ func (s *Server) buildFirst(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = image.Push(ctx, made, s.registry.Address()+"/"+naming.Application+":"+tag, registry.User, s.registry.Token())
-	return err
+	if _, err = image.Push(ctx, made, s.registry.Address()+"/"+naming.Application+":"+tag, registry.User, s.registry.Token()); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.fieldGatewayDir(), 0o700); err != nil {
+		return err
+	}
+	return image.Program(made, s.fieldGatewayProgram())
+}
+
+func (s *Server) fieldGatewayDir() string { return filepath.Join(s.options.Dir, "fieldgateway") }
+
+// fieldGatewayProgram is the binary that the field gateway runs: a device outside, whose version no
+// release changes.
+func (s *Server) fieldGatewayProgram() string {
+	return filepath.Join(s.fieldGatewayDir(), naming.Application)
+}
+
+// sendTelemetry is the field gateway, until ctx is done. Without an image of the first version, whose
+// lack the log explains, there is none.
+func (s *Server) sendTelemetry(ctx context.Context, cluster Cluster, url string) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.built:
+	}
+	if _, err := os.Stat(s.fieldGatewayProgram()); err != nil {
+		cluster.Note(fmt.Sprintf("no telemetry is sent: %v", err))
+		return nil
+	}
+	return fieldgateway.Run(ctx, fieldgateway.Options{
+		Dir: s.fieldGatewayDir(), Program: s.fieldGatewayProgram(), URL: url, Token: cluster.IngestToken,
+	})
 }
 
 // Registry is the address of the registry, host:port.
@@ -237,6 +268,8 @@ type Cluster struct {
 	// Database is the PostgreSQL server that the application has in Azure. Its password is what
 	// External Secrets reads of the key vault.
 	Database func() (Database, error)
+	// IngestToken returns what a sender of telemetry shows, as the key vault has it; "" if it has none.
+	IngestToken func() (string, error)
 	// Note takes lines for the log.
 	Note func(line string)
 }
@@ -299,6 +332,7 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	if server != nil {
 		group.Go(func() error { return s.keepPassword(ctx, cluster, server) })
+		group.Go(func() error { return s.sendTelemetry(ctx, cluster, users.GatewayURL()) })
 		group.Go(func() error {
 			ended := make(chan error, 1)
 			go server.Watch(ended)
