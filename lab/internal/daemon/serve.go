@@ -93,7 +93,13 @@ func Serve(ctx context.Context, config Config) (err error) {
 	if err != nil {
 		return err
 	}
+	shown, err := servePage(ctx, config.Site, cloud)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shown.Stop()) }()
 	if config.GitOps != nil {
+		config.GitOps.Page = shown
 		if cluster.flow, err = gitops.Open(ctx, *config.GitOps); err != nil {
 			return err
 		}
@@ -108,6 +114,7 @@ func Serve(ctx context.Context, config Config) (err error) {
 		PID:        os.Getpid(),
 		AzurePort:  azureServer.Port,
 		RandomPort: randomServer.Port,
+		Page:       "http://" + shown.Address() + "/",
 		Tools:      config.Tools,
 		Started:    time.Now().UTC(),
 	}

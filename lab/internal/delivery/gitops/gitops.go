@@ -34,6 +34,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/fieldgateway"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/image"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/page"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/registry"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
@@ -67,6 +68,8 @@ type Options struct {
 	PostgreSQL string `json:"postgresql"`
 	// Binaries are the programs to run.
 	Binaries delivery.Binaries `json:"binaries"`
+	// Page shows what happens; nil for no page.
+	Page *page.Server `json:"-"`
 }
 
 // Server is what Open returns.
@@ -114,16 +117,19 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.ports = ports
-	s.git, err = gitserver.Start(ctx, gitserver.Options{
-		Dir: filepath.Join(s.options.Dir, "git"), Port: ports.Git, Branch: s.options.Branch,
-	})
+	repository := gitserver.Options{Dir: filepath.Join(s.options.Dir, "git"), Port: ports.Git, Branch: s.options.Branch}
+	images := registry.Options{Dir: filepath.Join(s.options.Dir, "registry"), Port: ports.Registry}
+	if shown := s.options.Page; shown != nil {
+		repository.Pushed, images.Receiving, images.Pushed = shown.PushedCommits, shown.Receiving, shown.PushedImage
+	}
+	s.git, err = gitserver.Start(ctx, repository)
 	if err != nil {
 		return err
 	}
 	if err := s.seed(ctx); err != nil {
 		return err
 	}
-	s.registry, err = registry.Start(ctx, registry.Options{Dir: filepath.Join(s.options.Dir, "registry"), Port: ports.Registry})
+	s.registry, err = registry.Start(ctx, images)
 	if err != nil {
 		return err
 	}
@@ -330,6 +336,9 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	defer s.begin(nil)
 
 	group, ctx := errgroup.WithContext(ctx)
+	if s.options.Page != nil {
+		group.Go(func() error { return s.show(ctx, clients, users) })
+	}
 	if server != nil {
 		group.Go(func() error { return s.keepPassword(ctx, cluster, server) })
 		group.Go(func() error { return s.sendTelemetry(ctx, cluster, users.GatewayURL()) })
