@@ -291,6 +291,7 @@ screenshots: ## Take the pictures in docs/images again, with Chromium
 	$(shell command -v chromium chromium-browser google-chrome google-chrome-stable | head -n 1) --headless --no-sandbox --hide-scrollbars \
 		--window-size=1050,1760 --screenshot=$(CURDIR)/docs/images/comment.png file://$(CURDIR)/bin/comment.html
 	$(IN_SRC) CI=true GRIDOS_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -run '^TestService_TheDemoFillsThePage$$' ./internal/dashboard
+	CI=true go test -count=1 -run '^TestCluster_ThePageShowsAReleaseAndTheDashboardHasLiveValues$$' ./lab/flow -update
 
 ##@ Code
 

@@ -36,8 +36,9 @@ var standIns = []string{
 // others are the packages of the lab that stand in for nothing: they drive real programs and
 // stand-ins, or look at them.
 var others = []string{
-	"azure", "azure/enginetest", "azure/schema", "cluster/apitest", "cluster/argocluster", "cluster/nodeagent/testdata/program", "daemon", "delivery/argo", "delivery/gitops",
-	"delivery/manifests", "engine", "host/atomicfile", "host/kube", "host/loopback", "host/process", "host/progress",
+	"azure", "azure/enginetest", "azure/schema", "cluster/apitest", "cluster/argocluster", "cluster/nodeagent/testdata/program", "daemon", "delivery/argo",
+	"delivery/fieldgateway", "delivery/gitops",
+	"delivery/manifests", "delivery/page", "engine", "host/atomicfile", "host/browsertest", "host/kube", "host/loopback", "host/process", "host/progress",
 	"host/site", "host/toolchain", "providers", "scenario", "world", "world/baseline",
 }
 

@@ -42,14 +42,17 @@ func status(cmd *cobra.Command, s site.Site) error {
 		return err
 	}
 	answer := struct {
-		Environment string       `json:"environment"`
-		Running     bool         `json:"running"`
-		Since       string       `json:"since,omitempty"`
-		Stacks      []stackState `json:"stacks"`
+		Environment string `json:"environment"`
+		Running     bool   `json:"running"`
+		Since       string `json:"since,omitempty"`
+		// Page is the address of the page on which a person watches the lab.
+		Page   string       `json:"page,omitempty"`
+		Stacks []stackState `json:"stacks"`
 		// GitOps is the state of delivery from Git, if it runs. It has no secret.
 		GitOps *gitOpsState `json:"gitops,omitempty"`
 	}{Environment: s.Environment, Running: up, Stacks: []stackState{}}
 	if up {
+		answer.Page = record.Page
 		answer.Since = record.Started.Format(time.RFC3339)
 		e, err := world.Running(s, progress.New(cmd.ErrOrStderr()))
 		if err != nil {
@@ -84,7 +87,8 @@ func status(cmd *cobra.Command, s site.Site) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s runs since %s (process %d).\n", s.Environment, answer.Since, record.PID)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "\n%s runs since %s (process %d). Watch it at %s.\n",
+		s.Environment, answer.Since, record.PID, record.Page)
 	return err
 }
 

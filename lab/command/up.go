@@ -48,13 +48,17 @@ func up(cmd *cobra.Command, s site.Site) error {
 		if err != nil {
 			return err
 		}
-		return welcome(cmd.OutOrStdout(), s, time.Since(began), state)
+		record, _, err := s.Running()
+		if err != nil {
+			return err
+		}
+		return welcome(cmd.OutOrStdout(), s, record, time.Since(began), state)
 	})
 }
 
 // welcome says what to look at in an environment that is up; state is nil if nothing delivers from
 // Git.
-func welcome(w io.Writer, s site.Site, took time.Duration, state *gitOpsState) error {
+func welcome(w io.Writer, s site.Site, record site.Record, took time.Duration, state *gitOpsState) error {
 	if state != nil {
 		if err := gitOpsTable(w, state); err != nil {
 			return err
@@ -68,7 +72,8 @@ func welcome(w io.Writer, s site.Site, took time.Duration, state *gitOpsState) e
 	if state != nil {
 		commands[1] = [2]string{s.Command("commit"), "a release: commit, build, sync, canary, promotion"}
 	}
-	if _, err := fmt.Fprintf(w, "\n%s is up, after %s. Next:\n\n", s.Environment, took.Round(time.Second)); err != nil {
+	_, err := fmt.Fprintf(w, "\n%s is up, after %s. Watch it at %s. Next:\n\n", s.Environment, took.Round(time.Second), record.Page)
+	if err != nil {
 		return err
 	}
 	for _, command := range commands {

@@ -14,9 +14,10 @@ import (
 
 func TestUnit_UpEndsWithWhatToDoNext(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, welcome(&out, site.Site{Environment: "dev"}, 72*time.Second+300*time.Millisecond, nil))
+	record := site.Record{Page: "http://127.0.0.1:4/"}
+	require.NoError(t, welcome(&out, site.Site{Environment: "dev"}, record, 72*time.Second+300*time.Millisecond, nil))
 	assert.Equal(t, `
-dev is up, after 1m12s. Next:
+dev is up, after 1m12s. Watch it at http://127.0.0.1:4/. Next:
 
   eval "$(go run ./lab env)"          # lets kubectl, pulumi and argocd talk to it
   go run ./lab status                 # what runs, and what exists
@@ -25,7 +26,7 @@ dev is up, after 1m12s. Next:
 
 	out.Reset()
 	state := &gitOpsState{GitURL: "http://127.0.0.1:1/gridos.git", Branch: "main", Registry: "127.0.0.1:2", ArgoCD: "127.0.0.1:3"}
-	require.NoError(t, welcome(&out, site.Site{Environment: "test"}, time.Minute, state))
+	require.NoError(t, welcome(&out, site.Site{Environment: "test"}, record, time.Minute, state))
 	for _, want := range []string{
 		"http://127.0.0.1:1/gridos.git", "127.0.0.1:2", "127.0.0.1:3", "go run ./lab commit -s test ", "go run ./lab outputs -s test ",
 	} {

@@ -93,7 +93,13 @@ func Serve(ctx context.Context, config Config) (err error) {
 	if err != nil {
 		return err
 	}
+	shown, err := servePage(ctx, config.Site, cloud)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shown.Stop()) }()
 	if config.GitOps != nil {
+		config.GitOps.Page = shown
 		if cluster.flow, err = gitops.Open(ctx, *config.GitOps); err != nil {
 			return err
 		}
@@ -108,6 +114,7 @@ func Serve(ctx context.Context, config Config) (err error) {
 		PID:        os.Getpid(),
 		AzurePort:  azureServer.Port,
 		RandomPort: randomServer.Port,
+		Page:       "http://" + shown.Address() + "/",
 		Tools:      config.Tools,
 		Started:    time.Now().UTC(),
 	}
@@ -223,8 +230,9 @@ func (c *cluster) deliver(ctx context.Context, cloud *azure.Cloud) {
 			return backends
 		},
 		Pods: c.plane.Nodes(), Refused: c.plane.Nodes().Refused(),
-		Database: func() (gitops.Database, error) { return databaseOf(cloud, c.site.Environment) },
-		Note:     func(line string) { log.Print(line) },
+		Database:    func() (gitops.Database, error) { return databaseOf(cloud, c.site.Environment) },
+		IngestToken: func() (string, error) { return ingestToken(cloud, c.site.Environment) },
+		Note:        func(line string) { log.Print(line) },
 	}
 	if err := c.flow.Run(ctx, delivered); err != nil {
 		c.failed <- err
@@ -243,6 +251,13 @@ func databaseOf(cloud *azure.Cloud, environment string) (gitops.Database, error)
 		Host: servers[0].Host, Administrator: servers[0].Login, Databases: servers[0].Databases,
 		Password: cloud.PresentVersion(names.DatabasePasswordSecret),
 	}, err
+}
+
+// ingestToken returns what senders of telemetry show: the version of the secret stands for its value,
+// as above.
+func ingestToken(cloud *azure.Cloud, environment string) (string, error) {
+	names, err := naming.For(environment, "")
+	return cloud.PresentVersion(names.IngestTokenSecret), err
 }
 
 func (c *cluster) stop() error {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
@@ -70,8 +71,7 @@ func (e *Engine) unlock(project string) error {
 // engine can have left. The error names a process that works on the stack. That process is the
 // user's own pulumi, because the caller holds the site's lock.
 func (e *Engine) leftLocks(project string) ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(
-		e.site.BackendDir(), ".pulumi", "locks", "*", project, e.site.Environment, "*.json"))
+	paths, err := lockFiles(e.site, project)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +99,11 @@ func (e *Engine) leftLocks(project string) ([]string, error) {
 		left = append(left, path)
 	}
 	return left, nil
+}
+
+// lockFiles returns the files of the backend's locks on the project's stack.
+func lockFiles(s site.Site, project string) ([]string, error) {
+	return filepath.Glob(filepath.Join(s.BackendDir(), ".pulumi", "locks", "*", project, s.Environment, "*.json"))
 }
 
 // lockHolder is the content that Pulumi's file backend writes into a lock.

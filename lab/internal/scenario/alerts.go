@@ -114,7 +114,7 @@ func waitsOf(rules delivery.Rules) (map[string]float64, error) {
 // Provoke makes a cause, waits until the alerts fire, ends the cause, and waits until they have
 // gone. The error says which of them did not; what was seen until then is returned besides.
 func (s *Stage) Provoke(ctx context.Context, p Provocation) ([]Raised, error) {
-	s.begin(strings.Join(p.Alerts, " "))
+	s.begin(strings.Join(p.Alerts, " "), "the alert fires by its cause, and ends without it")
 	limited, cancelSettle := context.WithTimeout(ctx, timeout)
 	defer cancelSettle()
 	if err := s.settle(limited); err != nil {

@@ -228,7 +228,7 @@ const timeout = 5 * time.Minute
 func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
 	result := Result{Scenario: scenario.Name, Promise: scenario.Promise, Criteria: scenario.Criteria}
 	began := time.Now()
-	s.begin(scenario.Name)
+	s.begin(scenario.Name, scenario.Promise)
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if err := s.settle(limited); err != nil {

@@ -112,9 +112,9 @@ func (s *Stage) application() string { return naming.NamespaceGridOS + "-" + s.o
 // overlay is the folder that the Application syncs.
 func (s *Stage) overlay() string { return naming.Overlay(s.options.Environment) }
 
-func (s *Stage) begin(scenario string) {
+func (s *Stage) begin(scenario, promise string) {
 	s.scenario, s.began, s.clock, s.keep = scenario, time.Now(), clock{}, false
-	s.say("begin", nil)
+	s.say("begin", promise)
 }
 
 // event is one line of the log.

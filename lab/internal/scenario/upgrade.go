@@ -33,7 +33,7 @@ type Upgraded struct {
 func (s *Stage) Upgrade(ctx context.Context, checkout string) (upgraded Upgraded, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	s.begin("upgrade")
+	s.begin("upgrade", "Git's new manifests and a new service are released, and get all requests")
 	root, err := os.OpenRoot(checkout)
 	if err != nil {
 		return upgraded, err

@@ -183,6 +183,28 @@ func (o *Observer) State() (State, error) {
 	return state, nil
 }
 
+// Applications returns all Applications of Argo CD, by name.
+func (o *Observer) Applications() ([]Application, error) {
+	objects, err := o.applications.List(labels.Everything())
+	if err != nil {
+		return nil, err
+	}
+	var all []Application
+	for _, object := range objects {
+		u, err := asUnstructured(object)
+		if err != nil {
+			return nil, err
+		}
+		application, err := read[Application](u)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, application)
+	}
+	slices.SortFunc(all, func(a, b Application) int { return cmp.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
 // get passes an object to take, if it exists.
 func get(lister cache.GenericNamespaceLister, name string, take func(*unstructured.Unstructured) error) error {
 	object, err := lister.Get(name)

@@ -31,8 +31,10 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/database"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/fieldgateway"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/image"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/page"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/registry"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
@@ -66,6 +68,8 @@ type Options struct {
 	PostgreSQL string `json:"postgresql"`
 	// Binaries are the programs to run.
 	Binaries delivery.Binaries `json:"binaries"`
+	// Page shows what happens; nil for no page.
+	Page *page.Server `json:"-"`
 }
 
 // Server is what Open returns.
@@ -113,16 +117,19 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.ports = ports
-	s.git, err = gitserver.Start(ctx, gitserver.Options{
-		Dir: filepath.Join(s.options.Dir, "git"), Port: ports.Git, Branch: s.options.Branch,
-	})
+	repository := gitserver.Options{Dir: filepath.Join(s.options.Dir, "git"), Port: ports.Git, Branch: s.options.Branch}
+	images := registry.Options{Dir: filepath.Join(s.options.Dir, "registry"), Port: ports.Registry}
+	if shown := s.options.Page; shown != nil {
+		repository.Pushed, images.Receiving, images.Pushed = shown.PushedCommits, shown.Receiving, shown.PushedImage
+	}
+	s.git, err = gitserver.Start(ctx, repository)
 	if err != nil {
 		return err
 	}
 	if err := s.seed(ctx); err != nil {
 		return err
 	}
-	s.registry, err = registry.Start(ctx, registry.Options{Dir: filepath.Join(s.options.Dir, "registry"), Port: ports.Registry})
+	s.registry, err = registry.Start(ctx, images)
 	if err != nil {
 		return err
 	}
@@ -164,8 +171,38 @@ func (s *Server) buildFirst(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = image.Push(ctx, made, s.registry.Address()+"/"+naming.Application+":"+tag, registry.User, s.registry.Token())
-	return err
+	if _, err = image.Push(ctx, made, s.registry.Address()+"/"+naming.Application+":"+tag, registry.User, s.registry.Token()); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.fieldGatewayDir(), 0o700); err != nil {
+		return err
+	}
+	return image.Program(made, s.fieldGatewayProgram())
+}
+
+func (s *Server) fieldGatewayDir() string { return filepath.Join(s.options.Dir, "fieldgateway") }
+
+// fieldGatewayProgram is the binary that the field gateway runs: a device outside, whose version no
+// release changes.
+func (s *Server) fieldGatewayProgram() string {
+	return filepath.Join(s.fieldGatewayDir(), naming.Application)
+}
+
+// sendTelemetry is the field gateway, until ctx is done. Without an image of the first version, whose
+// lack the log explains, there is none.
+func (s *Server) sendTelemetry(ctx context.Context, cluster Cluster, url string) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.built:
+	}
+	if _, err := os.Stat(s.fieldGatewayProgram()); err != nil {
+		cluster.Note(fmt.Sprintf("no telemetry is sent: %v", err))
+		return nil
+	}
+	return fieldgateway.Run(ctx, fieldgateway.Options{
+		Dir: s.fieldGatewayDir(), Program: s.fieldGatewayProgram(), URL: url, Token: cluster.IngestToken,
+	})
 }
 
 // Registry is the address of the registry, host:port.
@@ -237,6 +274,8 @@ type Cluster struct {
 	// Database is the PostgreSQL server that the application has in Azure. Its password is what
 	// External Secrets reads of the key vault.
 	Database func() (Database, error)
+	// IngestToken returns what a sender of telemetry shows, as the key vault has it; "" if it has none.
+	IngestToken func() (string, error)
 	// Note takes lines for the log.
 	Note func(line string)
 }
@@ -297,8 +336,12 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	defer s.begin(nil)
 
 	group, ctx := errgroup.WithContext(ctx)
+	if s.options.Page != nil {
+		group.Go(func() error { return s.show(ctx, clients, users) })
+	}
 	if server != nil {
 		group.Go(func() error { return s.keepPassword(ctx, cluster, server) })
+		group.Go(func() error { return s.sendTelemetry(ctx, cluster, users.GatewayURL()) })
 		group.Go(func() error {
 			ended := make(chan error, 1)
 			go server.Watch(ended)

@@ -257,7 +257,10 @@ func TestUnit_APushIsAnnouncedOnceAndSigned(t *testing.T) {
 	}))
 	t.Cleanup(receiver.Close)
 	delivered := make(chan gitserver.Delivery, 10)
-	server := seeded(t, gitserver.Options{Dir: t.TempDir(), Delivered: func(d gitserver.Delivery) { delivered <- d }})
+	pushed := make(chan []gitserver.PushedCommit, 10)
+	server := seeded(t, gitserver.Options{
+		Dir: t.TempDir(), Delivered: func(d gitserver.Delivery) { delivered <- d }, Pushed: func(c []gitserver.PushedCommit) { pushed <- c },
+	})
 	first, err := server.Head(t.Context())
 	require.NoError(t, err)
 	clone := workspace(t, server)
@@ -288,6 +291,11 @@ func TestUnit_APushIsAnnouncedOnceAndSigned(t *testing.T) {
 	assert.Equal(t, "change applications/new", got.event.Commits[1].Message)
 	assert.Equal(t, []string{"applications/gridos/base/ä ö.yaml", "applications/new"}, got.event.Commits[1].Added)
 	assert.Equal(t, []string{"applications/gridos/base/rollout.yaml"}, got.event.Commits[1].Modified)
+	told := <-pushed
+	require.Len(t, told, 2)
+	assert.Equal(t, gitserver.PushedCommit{ID: second, Message: "remove", Files: []string{"applications/gridos/base/disruption-budget.yaml"}}, told[0])
+	assert.Equal(t, third, told[1].ID)
+	assert.Len(t, told[1].Files, 3)
 	// Argo CD 3.2.11 matches an Application's repoURL this way, util/webhook/webhook.go.
 	page, err := url.Parse(got.event.Repository.HTMLURL)
 	require.NoError(t, err)
@@ -297,7 +305,10 @@ func TestUnit_APushIsAnnouncedOnceAndSigned(t *testing.T) {
 	// No push is announced while announcements are off, nor later; a receiver that refuses is not
 	// asked again.
 	server.SetWebhook("", "")
-	change(t, clone, "applications/new", "newer\n")
+	fourth := change(t, clone, "applications/new", "newer\n")
+	told = <-pushed
+	require.Len(t, told, 1, "the lab is told all the same")
+	assert.Equal(t, fourth, told[0].ID)
 	server.SetWebhook(receiver.URL, "")
 	refuse <- true
 	fifth := change(t, clone, "applications/new", "newest\n")

@@ -43,9 +43,17 @@ type Options struct {
 	// Branch is the branch with which the repository begins, and that Argo CD follows; main if it
 	// is empty.
 	Branch string
+	// Pushed is called with the commits of each push to the branch, the oldest first. It may be nil.
+	Pushed func([]PushedCommit)
 	// Delivered is called after each webhook, in the order of the pushes, whether the receiver
 	// answered or not. It may be nil.
 	Delivered func(Delivery)
+}
+
+// PushedCommit is a commit of a push, with the paths that it changed.
+type PushedCommit struct {
+	ID, Message string
+	Files       []string
 }
 
 // Server is a running server.

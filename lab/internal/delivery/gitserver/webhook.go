@@ -102,12 +102,12 @@ type eventUser struct {
 	Email string `json:"email"`
 }
 
-// announce queues a webhook for each branch whose commit has changed.
+// announce tells of each branch whose commit has changed, and queues a webhook for it.
 func (s *Server) announce(ctx context.Context, before, after map[string]string) error {
 	s.mu.Lock()
 	hook := s.hook
 	s.mu.Unlock()
-	if hook.url == "" {
+	if hook.url == "" && s.options.Pushed == nil {
 		return nil
 	}
 	branches := map[string]bool{}
@@ -136,6 +136,12 @@ func (s *Server) announce(ctx context.Context, before, after map[string]string) 
 				event.HeadCommit = &event.Commits[len(event.Commits)-1]
 			}
 		}
+		if s.options.Pushed != nil && branch == "refs/heads/"+s.options.Branch {
+			s.options.Pushed(commitsOf(event))
+		}
+		if hook.url == "" {
+			continue
+		}
 		select {
 		case s.notices <- notice{hook, event, time.Now()}:
 		case <-s.running.Done():
@@ -143,6 +149,14 @@ func (s *Server) announce(ctx context.Context, before, after map[string]string) 
 		}
 	}
 	return nil
+}
+
+func commitsOf(event pushEvent) []PushedCommit {
+	var all []PushedCommit
+	for _, c := range event.Commits {
+		all = append(all, PushedCommit{c.ID, c.Message, slices.Concat(c.Added, c.Removed, c.Modified)})
+	}
+	return all
 }
 
 // commits describes the commits that lead to one, the oldest first, without those that lead to

@@ -25,6 +25,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 )
 
 // binary is the only file of the image, in its root.
@@ -113,6 +115,29 @@ func layerOf(program []byte) (v1.Layer, error) {
 		return nil, fmt.Errorf("make the image's layer: %w", err)
 	}
 	return layer, nil
+}
+
+// Program writes the service's binary to a file: the one file of an image that Build has made.
+func Program(from v1.Image, file string) error {
+	files := mutate.Extract(from)
+	defer files.Close()
+	for reader := tar.NewReader(files); ; {
+		header, err := reader.Next()
+		if err != nil {
+			return fmt.Errorf("the image has no %s: %w", binary, err)
+		}
+		if header.Name != binary {
+			continue
+		}
+		program, err := io.ReadAll(reader)
+		if err != nil {
+			return fmt.Errorf("read the service in its image: %w", err)
+		}
+		if err := atomicfile.Write(file, program); err != nil {
+			return err
+		}
+		return os.Chmod(file, 0o700)
+	}
 }
 
 // Push sends an image to its reference, host:port/repository:tag, and returns its digest, sha256:….

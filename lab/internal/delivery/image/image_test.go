@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -119,6 +120,18 @@ func TestCluster_TheServiceRunsFromItsImage(t *testing.T) {
 		require.NoError(t, err, string(said))
 		assert.Equal(t, version+"\n", string(said))
 	}
+
+	alone := filepath.Join(t.TempDir(), "program")
+	require.NoError(t, Program(pulled, alone))
+	wanted, err := os.ReadFile(program)
+	require.NoError(t, err)
+	got, err := os.ReadFile(alone)
+	require.NoError(t, err)
+	assert.Equal(t, wanted, got)
+	info, err := os.Stat(alone)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode())
+	require.ErrorContains(t, Program(empty.Image, alone), "has no gridos")
 
 	again, err := Build(t.Context(), sources, version)
 	require.NoError(t, err)

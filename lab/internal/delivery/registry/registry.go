@@ -11,7 +11,9 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
@@ -29,10 +31,15 @@ type Options struct {
 	// Port of the loopback interface to listen on; 0 takes a free one. It is part of the names of
 	// images, so a restarted registry needs the same port again.
 	Port int
+	// Receiving is called when a push begins, and Pushed with the tag when the image is complete. Both
+	// may be nil.
+	Receiving func()
+	Pushed    func(tag string)
 }
 
 // Registry is a running registry.
 type Registry struct {
+	options Options
 	address string
 	token   string
 	images  http.Handler
@@ -57,8 +64,9 @@ func Start(ctx context.Context, options Options) (r *Registry, err error) {
 	}()
 	logger := log.New(logFile, "", log.LstdFlags)
 	r = &Registry{
-		token:  rand.Text(),
-		images: registry.New(registry.Logger(logger), registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs))),
+		options: options,
+		token:   rand.Text(),
+		images:  registry.New(registry.Logger(logger), registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs))),
 	}
 	listener, err := loopback.Listen(ctx, "the registry", options.Port)
 	if err != nil {
@@ -100,5 +108,31 @@ func (r *Registry) answer(response http.ResponseWriter, request *http.Request) {
 		http.Error(response, "pushing requires the token", http.StatusUnauthorized)
 		return
 	}
-	r.images.ServeHTTP(response, request)
+	r.take(response, request)
+}
+
+// take takes a part of an image: first the layers, each begun by POST, and at last the manifest with
+// the tag, by PUT (opencontainers/distribution-spec v1.1.0 `spec.md`, Pushing).
+func (r *Registry) take(response http.ResponseWriter, request *http.Request) {
+	folder, tag := path.Split(request.URL.Path)
+	if request.Method == http.MethodPost && r.options.Receiving != nil {
+		r.options.Receiving()
+	}
+	answered := &answer{ResponseWriter: response}
+	r.images.ServeHTTP(answered, request)
+	if request.Method == http.MethodPut && strings.HasSuffix(folder, "/manifests/") && answered.code == http.StatusCreated &&
+		r.options.Pushed != nil {
+		r.options.Pushed(tag)
+	}
+}
+
+// answer knows its code.
+type answer struct {
+	http.ResponseWriter
+	code int
+}
+
+func (a *answer) WriteHeader(code int) {
+	a.code = code
+	a.ResponseWriter.WriteHeader(code)
 }

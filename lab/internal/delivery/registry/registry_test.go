@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -47,7 +48,11 @@ func made(t *testing.T) (image v1.Image, digest v1.Hash) {
 
 func TestUnit_WhoKnowsTheTokenPushesAndEverybodyPulls(t *testing.T) {
 	t.Parallel()
-	r := start(t, registry.Options{Dir: t.TempDir()})
+	var receiving atomic.Bool
+	pushed := make(chan string, 10)
+	r := start(t, registry.Options{
+		Dir: t.TempDir(), Receiving: func() { receiving.Store(true) }, Pushed: func(tag string) { pushed <- tag },
+	})
 	image, digest := made(t)
 	require.Error(t, remote.Write(tagIn(t, r, "one"), image), "nobody")
 	require.Error(t, remote.Write(tagIn(t, r, "one"), image, with("guess")))
@@ -60,9 +65,14 @@ func TestUnit_WhoKnowsTheTokenPushesAndEverybodyPulls(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, response.StatusCode)
 	_, err = remote.Head(tagIn(t, r, "one"))
 	require.Error(t, err, "nothing was pushed")
+	assert.False(t, receiving.Load())
+	assert.Empty(t, pushed)
 
 	require.NoError(t, remote.Write(tagIn(t, r, "two"), image, with(r.Token())))
+	assert.True(t, receiving.Load())
+	assert.Equal(t, "two", <-pushed)
 	require.NoError(t, remote.Write(tagIn(t, r, "one"), image, with(r.Token())))
+	assert.Equal(t, "one", <-pushed)
 	pulled, err := remote.Image(tagIn(t, r, "one"))
 	require.NoError(t, err)
 	same, err := pulled.Digest()

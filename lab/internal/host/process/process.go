@@ -41,7 +41,8 @@ type Process struct {
 	Dir string
 	// Log is the file for the output of the process. Each Start replaces it, with mode 0600.
 	Log string
-	// Ready is a URL that answers 200 when the process is ready, or tcp://host:port for one that is ready when it listens.
+	// Ready is a URL that answers 200 when the process is ready, or tcp://host:port for one that is ready when it listens. Without
+	// it the process is ready when it runs.
 	Ready string
 	// CA is the certificate file with which Ready is verified, if it is https.
 	CA string
@@ -101,6 +102,9 @@ func (c *Process) Start(ctx context.Context) error {
 	c.mu.Lock()
 	c.process, c.done, c.expected = command.Process, done, false
 	c.mu.Unlock()
+	if c.Ready == "" {
+		return nil
+	}
 	return c.waitReady(ctx)
 }
 

@@ -21,6 +21,8 @@ type Record struct {
 	// AzurePort and RandomPort serve the providers on 127.0.0.1.
 	AzurePort  int `json:"azurePort"`
 	RandomPort int `json:"randomPort"`
+	// Page is the address of the page on which a person watches the lab.
+	Page string `json:"page"`
 	// Tools are the directories of the lab's binaries, in the order of a PATH.
 	Tools []string `json:"tools"`
 	// Started is when it started.

@@ -181,6 +181,9 @@ func (s Site) RecoveryFile() string { return filepath.Join(s.Dir, "recovery") }
 // RecordFile is the record of the background process.
 func (s Site) RecordFile() string { return filepath.Join(s.Dir, "serve.json") }
 
+// PageFile has the port of the page on which a person watches the lab.
+func (s Site) PageFile() string { return filepath.Join(s.Dir, "page.port") }
+
 // Exists reports whether any file of the environment exists.
 func (s Site) Exists() bool {
 	_, err := os.Stat(s.Dir)
