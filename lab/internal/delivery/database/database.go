@@ -118,6 +118,11 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	err := s.process.Start(limited)
 	if err == nil {
 		err = s.fill(limited)
+		// The server listens before it lets clients in.
+		for err != nil && strings.Contains(err.Error(), "the database system is starting up") && limited.Err() == nil {
+			time.Sleep(100 * time.Millisecond)
+			err = s.fill(limited)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the lab's PostgreSQL: %w", err), s.Stop())
