@@ -1,9 +1,8 @@
 // Command pulumi-resource-kubernetes is Pulumi's Kubernetes provider, built from its Go module.
 //
-// The provider's own main package embeds files that its release process generates and that its Go
-// module does not carry where that package expects them. This one embeds the same two files, which
-// the lab's build supplies from the module's folder cmd/pulumi-resource-kubernetes by "go build
-// -overlay"; a plain "go build" here says that they are missing.
+// The provider's own main package embeds files that its release process generates and that its Go module does not carry
+// where that package expects them. This one embeds the same two files, which the lab's build supplies from the module's
+// folder cmd/pulumi-resource-kubernetes by "go build -overlay"; a plain "go build" here says that they are missing.
 package main
 
 import (

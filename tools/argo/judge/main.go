@@ -1,9 +1,8 @@
-// Command judge tells how Argo Rollouts judges measurements. It reads a JSON list of measurements
-// on standard input and prints a line with the phase of each: Successful, Failed, Inconclusive or
-// Error.
+// Command judge tells how Argo Rollouts judges measurements. It reads a JSON list of measurements on standard input and prints a
+// line with the phase of each: Successful, Failed, Inconclusive or Error.
 //
-// It is a program of its own because the evaluator, with the dialect of expressions that its
-// version knows, is part of the controller's module.
+// It is a program of its own because the evaluator, with the dialect of expressions that its version knows, is part of the
+// controller's module.
 package main
 
 import (
@@ -18,8 +17,7 @@ import (
 	"github.com/argoproj/argo-rollouts/utils/evaluate"
 )
 
-// measurement is what Prometheus answered to the query of a metric, as text, because JSON has no
-// NaN.
+// measurement is what Prometheus answered to the query of a metric, as text, because JSON has no NaN.
 type measurement struct {
 	Metric v1alpha1.Metric `json:"metric"`
 	Result []string        `json:"result"`

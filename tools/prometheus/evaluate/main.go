@@ -1,9 +1,7 @@
-// Command evaluate tells what Prometheus answers to queries, given the series that it has. It reads
-// a JSON list of questions on standard input and prints a JSON list with the values of each answer,
-// in the order of their labels.
+// Command evaluate tells what Prometheus answers to queries, given the series that it has. It reads a JSON list of questions on
+// standard input and prints a JSON list with the values of each answer, in the order of their labels.
 //
-// It is a program of its own because the engine, in the version that the cluster runs, is part of
-// Prometheus' module.
+// It is a program of its own because the engine, in the version that the cluster runs, is part of Prometheus' module.
 package main
 
 import (
@@ -30,8 +28,7 @@ import (
 // question is a query at a time after the first sample.
 type question struct {
 	Query string `json:"query"`
-	// Series have their samples in promtool's notation, such as "0+10x20 stale", one at each of
-	// Interval's ends.
+	// Series have their samples in promtool's notation, such as "0+10x20 stale", one at each of Interval's ends.
 	Series map[string]string `json:"series"`
 	// Interval and At are in seconds.
 	Interval int64 `json:"interval"`

@@ -1,9 +1,8 @@
-// Command scale divides every duration of alert rules by one number: each for, and each window of a
-// query. It reads {"by": 60, "groups": [...]} on standard input, with the groups of a rule file,
-// and prints the groups. It refuses what has a time that it does not scale.
+// Command scale divides every duration of alert rules by one number: each for, and each window of a query. It reads
+// {"by": 60, "groups": [...]} on standard input, with the groups of a rule file, and prints the groups. It refuses what has a time
+// that it does not scale.
 //
-// It is a program of its own because the parser, in the version that the cluster runs, is part of
-// Prometheus' module.
+// It is a program of its own because the parser, in the version that the cluster runs, is part of Prometheus' module.
 package main
 
 import (
