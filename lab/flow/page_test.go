@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -53,11 +54,11 @@ func TestCluster_ThePageShowsAReleaseAndTheDashboardHasLiveValues(t *testing.T) 
 
 	w := watch(t, status.Page)
 	go w.read()
-	played := make(chan int, 1)
-	go func() {
-		_, _, code := u.run(t, "commit")
-		played <- code
-	}()
+	commit := exec.CommandContext(t.Context(), u.command, "commit")
+	commit.Dir = u.checkout
+	var said bytes.Buffer
+	commit.Stdout, commit.Stderr = &said, &said
+	require.NoError(t, commit.Start())
 	if *update {
 		w.until(t, "half of the requests have gone to the canary for a while", func(shown page.Snapshot) bool {
 			return len(shown.Releases) > 0 && slices.ContainsFunc(shown.Releases[0].Steps, func(s page.Step) bool {
@@ -66,7 +67,7 @@ func TestCluster_ThePageShowsAReleaseAndTheDashboardHasLiveValues(t *testing.T) 
 		})
 		picture(t, "lab-flow", status.Page, 1040, `document.querySelectorAll(".steps tr").length > 3`)
 	}
-	require.Zero(t, <-played)
+	require.NoError(t, commit.Wait(), "%s", &said)
 	w.until(t, "the release is promoted, and its scenario has ended", func(shown page.Snapshot) bool {
 		return len(shown.Releases) > 0 && shown.Releases[0].Outcome == page.Promoted && shown.Scenario != nil && shown.Scenario.Passed != nil
 	})

@@ -80,7 +80,7 @@ func (a *Agent) mayReachServer(from types.NamespacedName, host string, at netip.
 			if port.Port != int32(at.Port()) || !exists {
 				continue
 			}
-			if err := a.check(a.peer(source), a.peer(pod), uint16(target)); err != nil { //nolint:gosec // the API server has checked the range
+			if err := a.check(a.peer(source), a.peer(pod), uint16(target)); err != nil {
 				refused = append(refused, err)
 				continue
 			}
