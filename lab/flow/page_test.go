@@ -39,6 +39,9 @@ func TestCluster_ThePageShowsAReleaseAndTheDashboardHasLiveValues(t *testing.T) 
 			t.Skipf("there is no %s on PATH (%v); install the package of that name", program, err)
 		}
 	}
+	if testing.Short() {
+		t.Skip("skipped: a lab of its own takes three minutes; without -short it is played")
+	}
 	u := newUser(t)
 	up := u.succeeds(t, "up", "--gitops")
 	var status struct {
