@@ -27,7 +27,7 @@ func toolsCommand() *cobra.Command {
 		Use: "tools", Short: "Find, download or build the binaries that the lab and its tests need", Args: cobra.NoArgs, RunE: at(tools),
 		Long: `Finds, downloads or builds the binaries that the lab and its tests need, and prints their paths. A tool is downloaded if
 tools/downloads.yaml has the checksum of its pinned version, and built from its pin otherwise.`,
-		Example: "  go run ./lab tools\n  go run ./lab tools --gitops --offline\n  go run ./lab tools --pin",
+		Example: "  bin/lab tools\n  bin/lab tools --gitops --offline\n  bin/lab tools --pin",
 	}
 	cmd.Flags().Bool(gitOpsFlag, false, "with the real Argo CD and Argo Rollouts")
 	cmd.Flags().Bool(offlineFlag, false, "download nothing: build what is missing")
