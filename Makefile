@@ -105,8 +105,8 @@ diff: ## Show what this branch changes in STACK compared with BASE=main; fails i
 	bin/lab diff --base $(BASE) -s $(STACK) $(LAB_FLAGS) || [ $$? -eq 3 ]
 
 .PHONY: tools
-tools: ## Get all programs that the lab runs, building what cannot be downloaded
-	bin/lab tools --gitops
+tools: ## Get all programs that the lab and the tests run, building what cannot be downloaded
+	bin/lab tools --gitops --tests
 
 ##@ A real subscription, with your own Pulumi CLI and login
 
