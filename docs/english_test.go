@@ -4,10 +4,12 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,6 +63,35 @@ func TestUnit_TextsOfProgramsNameTheirActor(t *testing.T) {
 			assert.Empty(t, found, "%s: name who does what, in plain words", positions.Position(literal.Pos()))
 			return true
 		})
+	}
+	assert.Greater(t, checked, 5000)
+}
+
+// A comment is read beside another file, or in a review's column. A word that is longer, such as an
+// address, stays whole. The programs in tools/ are left out: a comment is part of a tool's key, so
+// that each machine would build the tool again.
+func TestUnit_CommentsHaveAtMost100Columns(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for _, path := range tracked(t, "*.go") {
+		if strings.HasPrefix(path, "tools/") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, path))
+		require.NoError(t, err)
+		number := 0
+		for line := range strings.Lines(string(text)) {
+			number++
+			line = strings.TrimRight(line, "\n")
+			comment, is := strings.CutPrefix(strings.TrimLeft(line, "\t"), "// ")
+			if !is {
+				continue
+			}
+			checked++
+			if strings.ContainsAny(comment, " ") {
+				assert.LessOrEqual(t, utf8.RuneCountInString(line), 100, "%s:%d", path, number)
+			}
+		}
 	}
 	assert.Greater(t, checked, 5000)
 }

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// requiredTags are on every resource: what it belongs to, who answers for it, who pays, and where to change it.
+// requiredTags are on every resource: what it belongs to, who answers for it, who pays, and where
+// to change it.
 var requiredTags = []string{"cost-centre", "environment", "managed-by", "owner"}
 
-// untaggable are the types among those of the platform, and next to them, that have no tags; every other type of Azure has
-// them until a test against the SDK's own types says otherwise. Sorted.
+// untaggable are the types among those of the platform, and next to them, that have no tags; every
+// other type of Azure has them until a test against the SDK's own types says otherwise. Sorted.
 var untaggable = []string{
 	"authorization:ManagementLockByScope",
 	"authorization:PolicyAssignment",

@@ -2,9 +2,9 @@ package stacks
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-// The types of the outputs, of which a program exports and reads the Outputs; Values are the same as
-// plain values. S, I and L stand for a text, a number and a list of texts. A field's comment is what
-// docs/CONSUMING_OUTPUTS.md says about a published output.
+// The types of the outputs, of which a program exports and reads the Outputs; Values are the same
+// as plain values. S, I and L stand for a text, a number and a list of texts. A field's comment is
+// what docs/CONSUMING_OUTPUTS.md says about a published output.
 type (
 	// InfraOutputs is InfraContract as Pulumi's outputs.
 	InfraOutputs = InfraContract[pulumi.StringOutput, pulumi.IntOutput, pulumi.StringArrayOutput]
@@ -108,7 +108,8 @@ type BootstrapContract[S, I any] struct {
 	ArgoCDNamespace S `json:"argocdNamespace"`
 	// ArgoCDVersion is the version of the installed chart.
 	ArgoCDVersion S `json:"argocdVersion"`
-	// ArgoCDAdminPassword is the password of Argo CD's user admin, who signs in only where the configuration says so.
+	// ArgoCDAdminPassword is the password of Argo CD's user admin, who signs in only where the
+	// configuration says so.
 	ArgoCDAdminPassword S `json:"argocdAdminPassword" secret:"true"`
 	// ArgoCDWebhookSecret is what the Git host signs its messages to <argocdUrl>/api/webhook with.
 	ArgoCDWebhookSecret S `json:"argocdWebhookSecret" secret:"true"`

@@ -1,5 +1,5 @@
-// Package application emits Argo CD Application objects. It spells the fields that the platform uses as Go types of its
-// own: Argo CD's module would bring most of Kubernetes with it.
+// Package application emits Argo CD Application objects. It spells the fields that the platform
+// uses as Go types of its own: Argo CD's module would bring most of Kubernetes with it.
 package application
 
 import (
@@ -36,8 +36,8 @@ type Args struct {
 	Name string
 	// Environment is dev, test or prod.
 	Environment string
-	// Namespace is where Argo CD looks for Applications, Project the AppProject, WorkloadNamespace where the
-	// workloads go.
+	// Namespace is where Argo CD looks for Applications, Project the AppProject, WorkloadNamespace
+	// where the workloads go.
 	Namespace, Project, WorkloadNamespace pulumi.StringInput
 	// Wave is the sync wave; 0 is what Argo CD takes an Application without one for.
 	Wave int

@@ -82,7 +82,8 @@ func prometheus() (prometheusValues, error) {
 	}
 	return prometheusValues{
 		Server: prometheusServer{
-			// The first pause of a rollout is a minute: at the chart's own interval, a minute, a rate would have one sample.
+			// The first pause of a rollout is a minute: at the chart's own interval, a minute, a rate would
+			// have one sample.
 			Global: prometheusGlobal{ScrapeInterval: "15s"},
 			// An analysis looks back minutes, and a person who asks why a rollout was aborted looks
 			// back a few days. The size is what keeps the volume from filling up, and leaves room
@@ -105,8 +106,8 @@ func prometheus() (prometheusValues, error) {
 		// Prometheus shows which alerts fire. It sends them where server.alertmanagers says, which only
 		// an environment can know.
 		Alertmanager: enabled{false},
-		// The state of Kubernetes' objects and of the nodes is Azure Monitor's affair, and both would read the whole
-		// cluster, the latter as root of every node.
+		// The state of Kubernetes' objects and of the nodes is Azure Monitor's affair, and both would
+		// read the whole cluster, the latter as root of every node.
 		KubeStateMetrics: enabled{false},
 		NodeExporter:     enabled{false},
 		// There are no batch jobs to push for.

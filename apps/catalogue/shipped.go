@@ -27,8 +27,8 @@ func shipped(environment string) ([]Entry, error) {
 			Project: naming.ProjectGridOS,
 		},
 		{
-			// The release is called after the Application, and the Service prometheus-server after the release: rollouts ask
-			// http://prometheus-server.monitoring in every environment.
+			// The release is called after the Application, and the Service prometheus-server after the
+			// release: rollouts ask http://prometheus-server.monitoring in every environment.
 			Name: "prometheus",
 			Chart: &Chart{
 				Repository: versions.Prometheus.Repository,

@@ -1,4 +1,5 @@
-// Package program is the Pulumi program of gridos-apps: the Argo CD Applications of one environment, nothing else.
+// Package program is the Pulumi program of gridos-apps: the Argo CD Applications of one
+// environment, nothing else.
 package program
 
 import (
@@ -21,8 +22,8 @@ import (
 
 // Settings is the whole configuration of gridos-apps; docs/configuration.md describes each key.
 type Settings struct {
-	// RepositoryURL is the Git repository that Argo CD syncs from, TargetRevision its branch, tag or commit: those of the
-	// entries of the catalogue that name no other.
+	// RepositoryURL is the Git repository that Argo CD syncs from, TargetRevision its branch, tag or
+	// commit: those of the entries of the catalogue that name no other.
 	RepositoryURL, TargetRevision string
 	// Applications is the catalogue, in the order of registration.
 	Applications []catalogue.Application
@@ -67,9 +68,10 @@ func Program(ctx *pulumi.Context) error {
 	return policy.Guard(ctx, settings.Policy, settings.register)
 }
 
-// clientRate and clientBurst are how many requests a second, and at once, the Kubernetes provider may make. An Application takes
-// a few; at the provider's own limit, 50 a second, a large catalogue would spend most of its time waiting for itself. The API
-// server has limits of its own (priority and fairness).
+// clientRate and clientBurst are how many requests a second, and at once, the Kubernetes provider
+// may make. An Application takes a few; at the provider's own limit, 50 a second, a large catalogue
+// would spend most of its time waiting for itself. The API server has limits of its own (priority
+// and fairness).
 const (
 	clientRate  = 500
 	clientBurst = 1000

@@ -177,8 +177,8 @@ func TestUnit_ExamplesAreRefusedWhereASubscriptionIsNamed(t *testing.T) {
 	}
 }
 
-// The beginning is configured: with today's date each preview of a new month would show a change that
-// Azure refuses.
+// The beginning is configured: with today's date each preview of a new month would show a change
+// that Azure refuses.
 func TestUnit_ABudgetTellsTheRecipientsOfAlerts(t *testing.T) {
 	t.Parallel()
 	const budget = "azure-native:consumption/v20240801:Budget"

@@ -44,8 +44,8 @@ func loadBudget(r *config.Reader, told bool) Budget {
 	return b
 }
 
-// limits are when people are told, by what has been spent and by what Azure expects until the end of
-// the month, in percent of the amount. A budget has five at most (specification consumption
+// limits are when people are told, by what has been spent and by what Azure expects until the end
+// of the month, in percent of the amount. A budget has five at most (specification consumption
 // 2024-08-01, BudgetProperties).
 func limits() map[string]consumption.NotificationArgs {
 	at := func(threshold float64, of string) consumption.NotificationArgs {

@@ -1,5 +1,5 @@
-// Package identity says who may do what: role assignments, named so that they survive re-creation, and the federated
-// identities with which workloads and pipelines sign in without a secret.
+// Package identity says who may do what: role assignments, named so that they survive re-creation,
+// and the federated identities with which workloads and pipelines sign in without a secret.
 package identity
 
 import (
@@ -21,7 +21,8 @@ const (
 	NetworkContributor Role = "4d97b98b-1d4f-4787-a291-c67834d212e7"
 	// AcrPush lets a pipeline push images.
 	AcrPush Role = "8311e382-0749-4cb8-b61a-304f252e45ec"
-	// KeyVaultSecretsUser reads secrets, and certificates with their keys, through a vault's data plane.
+	// KeyVaultSecretsUser reads secrets, and certificates with their keys, through a vault's data
+	// plane.
 	KeyVaultSecretsUser Role = "4633458b-17de-408a-b874-0445c86b69e6"
 	// KeyVaultSecretsOfficer reads, writes and deletes secrets through a vault's data plane.
 	KeyVaultSecretsOfficer Role = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"
@@ -29,7 +30,8 @@ const (
 	ClusterAdmin Role = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"
 )
 
-// Assigned returns the roles that the platform assigns: what a deployer has to be allowed to assign.
+// Assigned returns the roles that the platform assigns: what a deployer has to be allowed to
+// assign.
 func Assigned() []Role {
 	return []Role{AcrPull, AcrPush, NetworkContributor, KeyVaultSecretsUser, KeyVaultSecretsOfficer, ClusterAdmin}
 }
@@ -82,8 +84,9 @@ func Assign(
 	}, opts...)
 }
 
-// assignmentName is a UUID made of what the assignment says: Azure refuses a second assignment of the same role under
-// another name (RoleAssignmentExists), which a random name would run into after a re-creation (rule I2).
+// assignmentName is a UUID made of what the assignment says: Azure refuses a second assignment of
+// the same role under another name (RoleAssignmentExists), which a random name would run into after
+// a re-creation (rule I2).
 func assignmentName(scope, principal pulumi.StringInput, role Role) pulumi.StringOutput {
 	return pulumi.All(scope, principal).ApplyT(func(v []any) string {
 		return uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s|%s|%s", v[0], v[1], role)).String()

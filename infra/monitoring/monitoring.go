@@ -1,5 +1,5 @@
-// Package monitoring creates the Log Analytics workspace of the environment, with saved queries, and what feeds it: diagnostic settings,
-// and the collection of the logs of pods.
+// Package monitoring creates the Log Analytics workspace of the environment, with saved queries,
+// and what feeds it: diagnostic settings, and the collection of the logs of pods.
 package monitoring
 
 import (
@@ -16,8 +16,8 @@ type Settings struct {
 	RetentionDays int
 	// DailyCapGB is how much the workspace accepts in a day before it drops data; 0 is no cap.
 	DailyCapGB int
-	// PodNamespaces are the namespaces whose pods' logs are collected. Without one, the cluster runs no
-	// agent, and its events are not collected either.
+	// PodNamespaces are the namespaces whose pods' logs are collected. Without one, the cluster runs
+	// no agent, and its events are not collected either.
 	PodNamespaces []string
 }
 

@@ -1,4 +1,5 @@
-// Package program is the Pulumi program of gridos-infra: every Azure resource of one environment, nothing in Kubernetes.
+// Package program is the Pulumi program of gridos-infra: every Azure resource of one environment,
+// nothing in Kubernetes.
 package program
 
 import (
@@ -26,8 +27,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Program registers the environment that the running stack is named after. A mistake in the configuration is an error
-// before anything is registered.
+// Program registers the environment that the running stack is named after. A mistake in the
+// configuration is an error before anything is registered.
 func Program(ctx *pulumi.Context) error {
 	settings, err := Load(config.FromContext(ctx), ctx.Stack())
 	if err != nil {

@@ -281,8 +281,8 @@ func TestUnit_SecretsAreSecretAndNothingElseCarriesThem(t *testing.T) {
 	signsIn := <-text
 	assert.Contains(t, signsIn, "azurecli", "the configured mode replaces the interactive one")
 	assert.NotContains(t, signsIn, "devicecode")
-	// The other format, azure, is a sign-in that kubectl lost in 1.26 (specification containerservice 2024-09-01, parameter format;
-	// kubernetes, CHANGELOG-1.26).
+	// The other format, azure, is a sign-in that kubectl lost in 1.26 (specification containerservice
+	// 2024-09-01, parameter format; kubernetes, CHANGELOG-1.26).
 	asked := recorded.Calls["azure-native:containerservice/v20240901:listManagedClusterUserCredentials"]
 	require.Len(t, asked, 1)
 	assert.Equal(t, resource.NewProperty("exec"), asked[0]["format"])
@@ -392,7 +392,8 @@ func TestUnit_TheOperatorsNetworkIsPeeredAndLinked(t *testing.T) {
 	assert.Len(t, without.OfType(zoneLink), len(zones))
 }
 
-// A zone of private links without a fallback hides every other resource of its kind: its name would not exist in the network.
+// A zone of private links without a fallback hides every other resource of its kind: its name would
+// not exist in the network.
 func TestUnit_NamesThatAZoneDoesNotKnowAreAskedForInPublic(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", map[string]string{"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`})
@@ -426,7 +427,8 @@ func TestUnit_TheLockComesLastAndGoesFirst(t *testing.T) {
 			assert.True(t, dependsOn(l, name), name)
 		}
 	}
-	// The group, its network and its private DNS zones have none: it could keep the server from failing over.
+	// The group, its network and its private DNS zones have none: it could keep the server from
+	// failing over.
 	assert.ElementsMatch(t, []string{"prod-database-server-id", "prod-vault-vault-id", "prod-registry-registry-id"}, scopes)
 	assert.ElementsMatch(t, []string{"prod-database-delete-lock", "prod-vault-delete-lock", "prod-registry-delete-lock"}, names,
 		"under another name it would be deleted and made again")
@@ -776,8 +778,9 @@ func TestUnit_WhatJustFitsIsTaken(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// The names that Azure refuses (learn.microsoft.com, "Quickstart: Create an Azure Database for PostgreSQL flexible server", admin username;
-// Azure/azure-cli, flexible_server, validate_and_format_args; 2026-11).
+// The names that Azure refuses (learn.microsoft.com, "Quickstart: Create an Azure Database for
+// PostgreSQL flexible server", admin username; Azure/azure-cli, flexible_server,
+// validate_and_format_args; 2026-11).
 func TestUnit_LoginsThatAzureKeepsForItselfAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, login := range []string{
@@ -804,7 +807,8 @@ func TestUnit_TheOldestAndNewestKubernetesOfARevisionGoWithIt(t *testing.T) {
 	}
 }
 
-// An address is of one zone, of all or of none (learn.microsoft.com, "Public IP addresses in Azure", availability zone; 2026-11).
+// An address is of one zone, of all or of none (learn.microsoft.com, "Public IP addresses in
+// Azure", availability zone; 2026-11).
 func TestUnit_NodesOfOneZoneLeaveByAnAddressOfAll(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", map[string]string{"zones": `["1"]`})
@@ -841,8 +845,8 @@ func TestUnit_ARegionWithoutZonesIsFineForWhatAsksForNone(t *testing.T) {
 	}
 }
 
-// Azure takes a change of the cluster's version only with the versions of all pools, or with none, and the program's request for the
-// cluster has only one of two pools in it.
+// Azure takes a change of the cluster's version only with the versions of all pools, or with none,
+// and the program's request for the cluster has only one of two pools in it.
 func TestUnit_NoPoolNamesAVersionOfItsOwn(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
@@ -1001,7 +1005,8 @@ func TestUnit_ARegionThatMayRefuseTheStandbyIsAWarning(t *testing.T) {
 	assert.Len(t, recorded.OfType(server), 1)
 }
 
-// Source: learn.microsoft.com, "Configure a user-assigned managed identity to trust an external identity provider": 20.
+// Source: learn.microsoft.com, "Configure a user-assigned managed identity to trust an external
+// identity provider": 20.
 func TestUnit_AsManyPipelinesAsAnIdentityTakesAreTaken(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("dev", map[string]string{

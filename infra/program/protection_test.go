@@ -28,7 +28,8 @@ func at(inputs resource.PropertyMap, path ...string) resource.PropertyValue {
 	return value
 }
 
-// texts are the strings of a list, and of a single one beside it, as Azure's security rules have them.
+// texts are the strings of a list, and of a single one beside it, as Azure's security rules have
+// them.
 func texts(rule resource.PropertyMap, one, several string) []string {
 	var found []string
 	if v := rule[resource.PropertyKey(one)]; v.IsString() {
@@ -88,7 +89,8 @@ func passes(group mocks.Resource, space netip.Prefix, direction, from, to, proto
 	return matches([]string{"VirtualNetwork", "AzureLoadBalancer"}, from)
 }
 
-// Each line is a packet; whether it passes is what docs/azure-rules.md (N3, N4, N8) and the design say.
+// Each line is a packet; whether it passes is what docs/azure-rules.md (N3, N4, N8) and the design
+// say.
 func TestUnit_WhoReachesWhat(t *testing.T) {
 	t.Parallel()
 	const (
@@ -326,7 +328,8 @@ func TestUnit_PlainRequestsAreSentToHTTPS(t *testing.T) {
 	assert.Equal(t, "UserAssigned", at(in, "identity", "type").StringValue())
 }
 
-// Each identity has the roles of its task, by the names that Azure gives them (learn.microsoft.com, "Azure built-in roles").
+// Each identity has the roles of its task, by the names that Azure gives them (learn.microsoft.com,
+// "Azure built-in roles").
 func TestUnit_EachIdentityHasTheRolesOfItsTask(t *testing.T) {
 	t.Parallel()
 	builtIn := map[string]string{
@@ -415,7 +418,8 @@ func TestUnit_ResourcesTellAllThatIsWatched(t *testing.T) {
 	}
 }
 
-// Each line is a setting of every environment that no guardrail asks for, because other platforms may do well without it.
+// Each line is a setting of every environment that no guardrail asks for, because other platforms
+// may do well without it.
 func TestUnit_EveryEnvironmentIsClosedAndWatchedAlike(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {

@@ -59,8 +59,8 @@ func collected(state []apitype.ResourceV3, events ...apitype.EngineEvent) change
 	return c.Project("gridos-infra", state)
 }
 
-// renamedSubnet is what the engine sends when a subnet gets another name: three steps for the one replacement, and the cluster,
-// which stands in the subnet.
+// renamedSubnet is what the engine sends when a subnet gets another name: three steps for the one
+// replacement, and the cluster, which stands in the subnet.
 func renamedSubnet() ([]apitype.ResourceV3, []apitype.EngineEvent) {
 	before, after := map[string]any{"subnetName": "aks"}, map[string]any{"subnetName": "nodes"}
 	replaced := map[string]apitype.PropertyDiff{"subnetName": {Kind: apitype.DiffUpdateReplace, InputDiff: true}}
@@ -431,7 +431,8 @@ func TestUnit_AResourceUnderAnotherNameIsOneChange(t *testing.T) {
 	assert.Len(t, p.Changes, 2, "what has little in common is not the same resource")
 }
 
-// report has one of everything, and names that would be Markdown, HTML, a mention or the end of a code block.
+// report has one of everything, and names that would be Markdown, HTML, a mention or the end of a
+// code block.
 func report() changes.Report {
 	state, events := renamedSubnet()
 	infra := collected(state, append(events,

@@ -135,8 +135,8 @@ func TestUnit_TheSameReportsInAnyOrderAreTheSameComment(t *testing.T) {
 	}
 }
 
-// A reviewer decides by what is dangerous, what it costs and whom it breaks: these come before the first table of
-// changes, of all environments, however much there is.
+// A reviewer decides by what is dangerous, what it costs and whom it breaks: these come before the
+// first table of changes, of all environments, however much there is.
 func TestUnit_TheSummaryComesFirstAndTheWholeIsWrittenToo(t *testing.T) {
 	t.Parallel()
 	var comment, whole strings.Builder

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// holder is a type of resource that loses something for good when it is deleted or replaced, and what.
+// holder is a type of resource that loses something for good when it is deleted or replaced, and
+// what.
 type holder struct{ kind, loses string }
 
 // guarded are the types whose deletion or replacement needs a reviewer's explicit consent: their
@@ -87,7 +88,8 @@ var billed = []string{
 	"azure-native:network:PrivateEndpoint",
 	"azure-native:containerregistry:Registry",
 	"azure-native:operationalinsights:Workspace",
-	// Logs are paid for by the gigabyte that a workspace takes in (azure.microsoft.com/pricing/details/monitor).
+	// Logs are paid for by the gigabyte that a workspace takes in
+	// (azure.microsoft.com/pricing/details/monitor).
 	"azure-native:insights:DataCollectionRuleAssociation",
 	"azure-native:insights:DiagnosticSetting",
 	"azure-native:insights:MetricAlert",
@@ -102,7 +104,8 @@ var (
 		`dailyQuotaGb|workspaceCapping|osDiskSizeGB|retentionPolicy)(\.|\[|$)`)
 	// release are the properties of a Helm release that bring other software.
 	release = regexp.MustCompile(`^(version|chart|repositoryOpts)(\.|$)`)
-	// apiVersion is the version in a type token: azure-native:network/v20240501:Subnet, kubernetes:helm.sh/v3:Release.
+	// apiVersion is the version in a type token: azure-native:network/v20240501:Subnet,
+	// kubernetes:helm.sh/v3:Release.
 	apiVersion = regexp.MustCompile(`/v[^:/]*:`)
 )
 

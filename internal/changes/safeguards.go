@@ -52,8 +52,8 @@ var accessProperties = map[string]*regexp.Regexp{
 		`service\.type`, `dashboard\.enabled`, `extraObjects`, `notifications\.enabled`, `domain`),
 }
 
-// safeguards are the properties that protect stored data, keep records, make a recovery possible, or
-// have a person told. Switching one on, or extending it, is no risk.
+// safeguards are the properties that protect stored data, keep records, make a recovery possible,
+// or have a person told. Switching one on, or extending it, is no risk.
 var safeguards = map[string]*regexp.Regexp{
 	"": named(`enablePurgeProtection`, `enableSoftDelete`, `\w*[eE]ncrypt\w*`, `enableFIPS`,
 		`securityProfile`, `retentionInDays`, `backup\w*`, `geoRedundantBackup`, `workspaceCapping`, `dailyQuotaGb`, `\w*[dD]dos\w*`,

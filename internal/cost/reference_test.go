@@ -69,14 +69,19 @@ func sku(name string) object { return object{"sku": object{"name": name}} }
 // The expected amounts are units × hours × price, written out by hand. The prices are public, with
 // their days, and not the book's:
 //
-//   - machines in France Central, 18 June 2026: Azure/karpenter-provider-azure, zz_generated.pricing.go
-//   - PostgreSQL D2ds_v5 in West US $148.19 a month, storage $0.138 and backups $0.095 a GB, 4 July 2025; a node's P10 disk $19.71,
-//     30 August 2024; ingestion $2.99 and retention $0.13 a GB in West Europe, 30 August 2024; private endpoint $7.30 a month and
-//     NAT gateway $32.85, 1 July 2024; public address $3.65, 3 April 2026; Defender $6.87 a vCore, 5 December 2024: infracost's golden files
-//   - PostgreSQL B2s $49.64 a month in East US 2, 3 October 2026: a worksheet from the retail price API (source portfolio of the book)
-//   - Application Gateway WAF v2, $0.0144 a capacity unit and hour, ten units an instance, 3 October 2022: Microsoft
-//   - AKS $0.10 an hour in the tier Standard and $0.05 for the meter of the free one, 1 October 2026, and a load balancer $0.025 an hour:
-//     answers of the retail price API
+//   - machines in France Central, 18 June 2026: Azure/karpenter-provider-azure,
+//     zz_generated.pricing.go
+//   - PostgreSQL D2ds_v5 in West US $148.19 a month, storage $0.138 and backups $0.095 a GB, 4 July
+//     2025; a node's P10 disk $19.71, 30 August 2024; ingestion $2.99 and retention $0.13 a GB in
+//     West Europe, 30 August 2024; private endpoint $7.30 a month and NAT gateway $32.85, 1 July
+//     2024; public address $3.65, 3 April 2026; Defender $6.87 a vCore, 5 December 2024:
+//     infracost's golden files
+//   - PostgreSQL B2s $49.64 a month in East US 2, 3 October 2026: a worksheet from the retail price
+//     API (source portfolio of the book)
+//   - Application Gateway WAF v2, $0.0144 a capacity unit and hour, ten units an instance, 3
+//     October 2022: Microsoft
+//   - AKS $0.10 an hour in the tier Standard and $0.05 for the meter of the free one, 1 October
+//     2026, and a load balancer $0.025 an hour: answers of the retail price API
 //   - an alert $0.10 a series, 1 July 2024: infracost's golden files
 //   - registry $0.6666 and $1.6666 a day, 23 September 2026: a table from the retail price API
 func TestUnit_ReferenceChangesCostWhatIsWorkedOutByHand(t *testing.T) {

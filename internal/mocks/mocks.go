@@ -34,7 +34,8 @@ type Run struct {
 	Config map[string]string
 	// Secrets are the keys of Config that were set with --secret.
 	Secrets []string
-	// Stacks are the outputs of the other stacks, by project. A project that is missing was never brought up.
+	// Stacks are the outputs of the other stacks, by project. A project that is missing was never
+	// brought up.
 	Stacks map[string]map[string]any
 	// Computed adds what a resource's provider would compute, by resource type.
 	Computed map[string]map[string]any
@@ -221,7 +222,8 @@ func (m *monitor) reference(name string) resource.PropertyMap {
 	}
 }
 
-// OwnName is a computed text that differs between resources of one type: the resource's name with a suffix.
+// OwnName is a computed text that differs between resources of one type: the resource's name with a
+// suffix.
 type OwnName string
 
 // Secret is a secret output of another stack.

@@ -1,6 +1,6 @@
-// Package naming spells the names that more than one part of the platform, or Azure's rules, care about: Azure resources and
-// Kubernetes namespaces. The names of the documents are fixed (dev-gridos-rg, dev-gridos-aks, devgridosacr, argocd, gridos);
-// the rest follow their pattern.
+// Package naming spells the names that more than one part of the platform, or Azure's rules, care
+// about: Azure resources and Kubernetes namespaces. The names of the documents are fixed
+// (dev-gridos-rg, dev-gridos-aks, devgridosacr, argocd, gridos); the rest follow their pattern.
 package naming
 
 import (
@@ -26,9 +26,10 @@ const (
 	ServiceAccountExternalSecrets = "external-secrets"
 	// SecretStore is the ClusterSecretStore through which that controller reads the key vault.
 	SecretStore = "azure-key-vault"
-	// NamespaceIstioIngress is where AKS runs the ingress gateways of its Istio add-on, and IstioInternalIngress is the value of
-	// the label istio on the pods of the internal one. Source: learn.microsoft.com, "Deploy ingress gateways for Istio service
-	// mesh add-on for Azure Kubernetes Service".
+	// NamespaceIstioIngress is where AKS runs the ingress gateways of its Istio add-on, and
+	// IstioInternalIngress is the value of the label istio on the pods of the internal one. Source:
+	// learn.microsoft.com, "Deploy ingress gateways for Istio service mesh add-on for Azure Kubernetes
+	// Service".
 	NamespaceIstioIngress = "aks-istio-ingress"
 	IstioInternalIngress  = "aks-istio-ingressgateway-internal"
 	// NamespaceIstioSystem is where AKS runs the control plane of its Istio add-on, and looks for its
@@ -54,7 +55,8 @@ const (
 	ProjectDefault = "default"
 	// NamespaceMonitoring holds Prometheus, which the analysis of a rollout asks.
 	NamespaceMonitoring = "monitoring"
-	// RepositoryURL is the Git repository that Argo CD syncs from unless the configuration names another.
+	// RepositoryURL is the Git repository that Argo CD syncs from unless the configuration names
+	// another.
 	RepositoryURL = "https://github.com/gridos/sharedinfra.git"
 	// LabelGitHost is the label of an Application whose manifests are in Git: the host of the
 	// repository. One that takes a chart from a repository of charts has none.
@@ -65,7 +67,8 @@ const (
 	ArgoCDInClusterName = "in-cluster"
 )
 
-// Environments returns the names of the environments, in the order of promotion. A stack is named after its environment.
+// Environments returns the names of the environments, in the order of promotion. A stack is named
+// after its environment.
 func Environments() []string { return []string{"dev", "test", "prod"} }
 
 // Names are the names of one environment's Azure resources. Globally unique ones carry the suffix.
@@ -95,15 +98,15 @@ type Names struct {
 	QueryPack         string
 	PodLogsRule       string
 	ActionGroup       string
-	// DatabasePasswordSecret is that of the server's administrator, DatabaseServicePasswordSecret that of
-	// the role that the application connects as.
+	// DatabasePasswordSecret is that of the server's administrator, DatabaseServicePasswordSecret that
+	// of the role that the application connects as.
 	DatabasePasswordSecret        string
 	DatabaseServicePasswordSecret string
 	IngestTokenSecret             string
 }
 
-// Overlay is the folder of an environment's overlay of the application, which Argo CD syncs, from the root of the repository
-// and with slashes.
+// Overlay is the folder of an environment's overlay of the application, which Argo CD syncs, from
+// the root of the repository and with slashes.
 func Overlay(environment string) string {
 	return path.Join("applications", Application, "overlays", environment)
 }
@@ -120,8 +123,8 @@ func Manifests(environment string) string {
 	return path.Join("applications", Application, "promoted", environment)
 }
 
-// rule is what Azure accepts as the name of one kind of resource; source: the table of names in Azure's
-// "Naming rules and restrictions for Azure resources".
+// rule is what Azure accepts as the name of one kind of resource; source: the table of names in
+// Azure's "Naming rules and restrictions for Azure resources".
 type rule struct {
 	kind    string
 	name    func(Names) string
@@ -158,8 +161,9 @@ var rules = []rule{
 	},
 }
 
-// For returns the names of environment. The suffix, up to the lengths that Azure sets, goes to names that must be unique
-// in all of Azure: the registry, the vault and the PostgreSQL server. The error joins one error per broken rule.
+// For returns the names of environment. The suffix, up to the lengths that Azure sets, goes to
+// names that must be unique in all of Azure: the registry, the vault and the PostgreSQL server. The
+// error joins one error per broken rule.
 func For(environment, suffix string) (Names, error) {
 	if !slices.Contains(Environments(), environment) {
 		return Names{}, fmt.Errorf("stack %q is no environment of this platform; use one of %s",
@@ -219,7 +223,8 @@ func (n Names) SecurityGroup(purpose string) string {
 // Alert returns the name of the alert about something.
 func (n Names) Alert(about string) string { return n.Environment + "-" + Application + "-" + about }
 
-// EgressAddress returns the name of the public address, by its number from 1 on, that the nodes leave the network with.
+// EgressAddress returns the name of the public address, by its number from 1 on, that the nodes
+// leave the network with.
 func (n Names) EgressAddress(number int) string {
 	return fmt.Sprintf("%s-%s-nat-pip-%d", n.Environment, Application, number)
 }

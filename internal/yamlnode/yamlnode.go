@@ -1,4 +1,5 @@
-// Package yamlnode reads and changes YAML documents as nodes, which keep their comments and their order.
+// Package yamlnode reads and changes YAML documents as nodes, which keep their comments and their
+// order.
 package yamlnode
 
 import (

@@ -54,8 +54,8 @@ import (
 const asLab = "GRIDOS_LAB_TEST_AS_LAB"
 
 func TestMain(m *testing.M) {
-	// The lab starts itself as its background process, and in each container; here "itself" is the test
-	// binary.
+	// The lab starts itself as its background process, and in each container; here "itself" is the
+	// test binary.
 	lab := func(ctx context.Context) { os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr)) }
 	if os.Getenv(asLab) != "" || (len(os.Args) > 1 && (os.Args[1] == daemon.Command || os.Args[1] == nodeagent.Command)) {
 		lab(context.Background())
@@ -721,8 +721,8 @@ func withoutTool(t *testing.T, name string) {
 	t.Setenv("PATH", strings.Join(path, string(filepath.ListSeparator)))
 }
 
-// up is killed once, then Ctrl-C interrupts it at three moments (at one with -short) and down at one,
-// while another environment is up beside. No resource is left that no state tracks.
+// up is killed once, then Ctrl-C interrupts it at three moments (at one with -short) and down at
+// one, while another environment is up beside. No resource is left that no state tracks.
 func TestEngine_AKilledOrInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	dir := checkout(t)
 	s, err := site.Open("dev")
@@ -844,7 +844,8 @@ func killWhileCreating(t *testing.T, dir string, s site.Site) {
 	assert.Empty(t, inPlace, "a process that is killed while it writes these leaves a state that cannot be loaded")
 }
 
-// killWorkingIn kills every process whose working directory is dir: the Pulumi CLI and what it started.
+// killWorkingIn kills every process whose working directory is dir: the Pulumi CLI and what it
+// started.
 func killWorkingIn(t *testing.T, dir string) {
 	t.Helper()
 	links, err := filepath.Glob("/proc/[0-9]*/cwd")

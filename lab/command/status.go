@@ -100,7 +100,8 @@ type gitOpsState struct {
 	Registry   string `json:"registry"`
 	ArgoCD     string `json:"argocd,omitempty"`
 	Prometheus string `json:"prometheus,omitempty"`
-	// Application is the address of the service behind the mesh's gateway, or empty: Refused says why.
+	// Application is the address of the service behind the Application Gateway, or empty: Refused says
+	// why.
 	Application string               `json:"application,omitempty"`
 	Refused     string               `json:"refused,omitempty"`
 	Components  []delivery.Component `json:"components"`

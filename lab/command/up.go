@@ -77,7 +77,7 @@ func welcome(w io.Writer, s site.Site, record site.Record, took time.Duration, s
 		return err
 	}
 	for _, command := range commands {
-		if _, err := fmt.Fprintf(w, "  %-34s  # %s\n", command[0], command[1]); err != nil {
+		if _, err := fmt.Fprintf(w, "  %-29s  # %s\n", command[0], command[1]); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,8 @@ import (
 	"github.com/gridos/sharedinfra/internal/versions"
 )
 
-// The branch renames a subnet, bumps a chart and adds an Application: in code, in a default and in a stack's file.
+// The branch renames a subnet, bumps a chart and adds an Application: in code, in a default and in
+// a stack's file.
 var branch = []struct{ file, old, made string }{
 	{"internal/naming/naming.go", `SubnetEndpoints = "endpoints"`, `SubnetEndpoints = "private"`},
 	{"internal/versions/charts.go", `Version: "` + versions.ArgoCD.Version + `"`, `Version: "10.1.2"`},
@@ -28,6 +29,7 @@ var branch = []struct{ file, old, made string }{
 }
 
 func TestCluster_DiffTellsExactlyWhatABranchChanges(t *testing.T) {
+	t.Parallel() // the other tests of this package wait for most of their time
 	u := newDeveloper(t)
 	for _, change := range branch {
 		file := filepath.Join(u.checkout, change.file)

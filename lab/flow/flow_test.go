@@ -109,6 +109,7 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 			t.Skipf("there is no %s on PATH (%v); install the package of that name", program, err)
 		}
 	}
+	t.Parallel()
 	u := newUser(t)
 	s := site.Site{Repository: u.checkout, Environment: "dev", Dir: filepath.Join(u.checkout, ".lab", "dev")}
 	_, told, code := u.run(t, "up", "--gitops")
@@ -181,8 +182,8 @@ func TestCluster_TheFlowKeepsItsPromises(t *testing.T) {
 	})
 }
 
-// areTold reads what the lab's receiver of notifications has got during the scenarios, each of which
-// has looked for its own.
+// areTold reads what the lab's receiver of notifications has got during the scenarios, each of
+// which has looked for its own.
 func areTold(t *testing.T, s site.Site) {
 	t.Helper()
 	var kept struct{ ReceiverToken string }
@@ -429,7 +430,8 @@ func listenersOf(t *testing.T, processes ...int) (found []listener) {
 	return found
 }
 
-// addressOf reads an address of /proc/net/tcp: words of four bytes, each in the machine's order, little-endian, and a port.
+// addressOf reads an address of /proc/net/tcp: words of four bytes, each in the machine's order,
+// little-endian, and a port.
 func addressOf(t *testing.T, text string) netip.AddrPort {
 	t.Helper()
 	digits, port, _ := strings.Cut(text, ":")

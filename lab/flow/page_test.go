@@ -42,6 +42,7 @@ func TestCluster_ThePageShowsAReleaseAndTheDashboardHasLiveValues(t *testing.T) 
 	if testing.Short() {
 		t.Skip("skipped: a lab of its own takes three minutes; without -short it is played")
 	}
+	t.Parallel()
 	u := newUser(t)
 	up := u.succeeds(t, "up", "--gitops")
 	var status struct {

@@ -89,8 +89,8 @@ func TestUnit_MistakesHaveTheirExitCode(t *testing.T) {
 	}
 }
 
-// A checkout without its history, such as a shallow clone, cannot be upgraded to; that is no failure of
-// the programs.
+// A checkout without its history, such as a shallow clone, cannot be upgraded to; that is no
+// failure of the programs.
 func TestUnit_AReleaseThatTheCheckoutDoesNotHaveHasItsExitCode(t *testing.T) {
 	t.Chdir(t.TempDir())
 	commit := strings.Repeat("ab", 20)

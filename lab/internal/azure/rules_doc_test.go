@@ -78,7 +78,8 @@ func citedRules(t *testing.T, repository string) map[string][]string {
 	return cited
 }
 
-// rows returns the ids in the tables of a document whose first column is called id, and checks that each row is complete.
+// rows returns the ids in the tables of a document whose first column is called id, and checks that
+// each row is complete.
 func rows(t *testing.T, text string) map[string]bool {
 	t.Helper()
 	ids := map[string]bool{}

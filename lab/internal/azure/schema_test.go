@@ -52,8 +52,8 @@ func TestUnit_TheSpecificationIsAsDerived(t *testing.T) {
 
 var updateDocument = flag.Bool("update", false, "write the tables of docs/azure-schema.md again")
 
-// TestUnit_TheDocumentTellsWhatIsKnownOfEachType compares the table of docs/azure-schema.md with azure.json and with what infra
-// registers.
+// TestUnit_TheDocumentTellsWhatIsKnownOfEachType compares the table of docs/azure-schema.md with
+// azure.json and with what infra registers.
 func TestUnit_TheDocumentTellsWhatIsKnownOfEachType(t *testing.T) {
 	t.Parallel()
 	paths := map[string]map[string]bool{}
@@ -187,8 +187,8 @@ func plainInputs(value any) any {
 	}
 }
 
-// mutant is a request that Azure refuses for one property. Steps of the path are names, lists of the name on the wire and the
-// name of clients, or "[]".
+// mutant is a request that Azure refuses for one property. Steps of the path are names, lists of
+// the name on the wire and the name of clients, or "[]".
 type mutant struct {
 	Kind  string `json:"kind"`
 	Path  []any  `json:"path"`
@@ -201,7 +201,8 @@ var notRefused = map[string]string{
 	"location missing": "azure-native sends the location of the resource group, or the one it is configured with (pulumi-azure-native#66, #654)",
 }
 
-// mutantsPlayed is how many of the mutants are played: the first ones that the types of the SDK can express.
+// mutantsPlayed is how many of the mutants are played: the first ones that the types of the SDK can
+// express.
 const mutantsPlayed = 1000
 
 // TestUnit_MutantsOfTheSpecificationAreRefused sends requests that tools/azure-schema/mutants.mjs
@@ -253,7 +254,8 @@ func TestUnit_MutantsOfTheSpecificationAreRefused(t *testing.T) {
 	assert.Len(t, explained, len(notRefused), "an entry of notRefused is refused; drop it")
 }
 
-// basesOfMutants are sound inputs, by kind: those of the first resource that an environment registers.
+// basesOfMutants are sound inputs, by kind: those of the first resource that an environment
+// registers.
 func basesOfMutants(t *testing.T) map[string]in {
 	t.Helper()
 	bases := map[string]in{}

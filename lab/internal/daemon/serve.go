@@ -1,5 +1,6 @@
-// Package daemon is the lab's background process: it serves the simulated Azure and runs the Kubernetes control plane for
-// as long as the lab is up, also for the user's own pulumi and kubectl.
+// Package daemon is the lab's background process: it serves the simulated Azure and runs the
+// Kubernetes control plane for as long as the lab is up, also for the user's own pulumi and
+// kubectl.
 package daemon
 
 import (
@@ -38,7 +39,8 @@ type Config struct {
 	// Binaries are the programs of the control plane. Without any, AKS gives the cluster's address and
 	// certificates, but no cluster runs: they are still being built, and the next start has them.
 	Binaries controlplane.Binaries `json:"binaries"`
-	// IstioModuleDir is the directory of the Go module istio.io/api, which carries Istio's CustomResourceDefinitions.
+	// IstioModuleDir is the directory of the Go module istio.io/api, which carries Istio's
+	// CustomResourceDefinitions.
 	IstioModuleDir string `json:"istioModuleDir"`
 	// Tools are the directories of the lab's binaries, in the order of a PATH.
 	Tools []string `json:"tools"`
@@ -53,8 +55,8 @@ type Config struct {
 // existenceCheck is how often the process checks whether its lab still exists.
 const existenceCheck = time.Second
 
-// Serve runs until ctx is done, its site is removed, or a part of the control plane dies. It is the body of the hidden
-// command that Start runs.
+// Serve runs until ctx is done, its site is removed, or a part of the control plane dies. It is the
+// body of the hidden command that Start runs.
 func Serve(ctx context.Context, config Config) (err error) {
 	// Without this, controller-runtime fills the log with warnings that no logger was set.
 	ctrllog.SetLogger(ctrllog.Log.WithSink(ctrllog.NullLogSink{}))
@@ -253,8 +255,8 @@ func databaseOf(cloud *azure.Cloud, environment string) (gitops.Database, error)
 	}, err
 }
 
-// ingestToken returns what senders of telemetry show: the version of the secret stands for its value,
-// as above.
+// ingestToken returns what senders of telemetry show: the version of the secret stands for its
+// value, as above.
 func ingestToken(cloud *azure.Cloud, environment string) (string, error) {
 	names, err := naming.For(environment, "")
 	return cloud.PresentVersion(names.IngestTokenSecret), err

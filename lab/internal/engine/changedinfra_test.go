@@ -44,7 +44,8 @@ func liveInfra(t *testing.T, environment string, values, later map[string]any) *
 	return l
 }
 
-// devValues are dev's values, with storage that can shrink, a sender that can be removed, and alerts.
+// devValues are dev's values, with storage that can shrink, a sender that can be removed, and
+// alerts.
 func devValues() map[string]any {
 	return map[string]any{
 		"postgresStorageGb": 64, "ingestSenders": []string{"north", "south"}, "alertEmails": []string{"oncall@gridos.example"},

@@ -15,7 +15,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// gate holds an update in the middle: the creation of the cluster begins and does not end until the gate is opened.
+// gate holds an update in the middle: the creation of the cluster begins and does not end until the
+// gate is opened.
 type gate struct {
 	reached, opened chan struct{}
 	once            sync.Once

@@ -19,8 +19,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks/readers/golang"
 )
 
-// Other teams' programs, in the languages that they use, read what the root project publishes of the
-// stacks before it. All that have a reader refuse an environment without an output.
+// Other teams' programs, in the languages that they use, read what the root project publishes of
+// the stacks before it. All that have a reader refuse an environment without an output.
 func TestEngine_OtherTeamsProgramsReadWhatIsPublished(t *testing.T) {
 	e := newEngine(t, azure.Options{})
 	e.withUpstream(t)
@@ -66,7 +66,8 @@ func TestEngine_OtherTeamsProgramsReadWhatIsPublished(t *testing.T) {
 	}
 }
 
-// withUpstream brings up stacks that export what the root project reads, and consist of nothing else.
+// withUpstream brings up stacks that export what the root project reads, and consist of nothing
+// else.
 func (e *Engine) withUpstream(t *testing.T) {
 	t.Helper()
 	upstream := map[string]pulumi.Input{}

@@ -79,7 +79,8 @@ type Result struct {
 	Duration, Alone time.Duration
 }
 
-// Changed is the number of resources that the operation touched, or would touch. Reading another stack is no change.
+// Changed is the number of resources that the operation touched, or would touch. Reading another
+// stack is no change.
 func (r Result) Changed() int {
 	n := 0
 	for op, count := range r.Changes {

@@ -125,8 +125,8 @@ func TestEngine_InfraLivesAsDesigned(t *testing.T) {
 	}
 }
 
-// namesItsVersions: the engine's events have every version of the environment, changed or not, and each has a row in
-// docs/support-dates.yaml.
+// namesItsVersions: the engine's events have every version of the environment, changed or not, and
+// each has a row in docs/support-dates.yaml.
 func namesItsVersions(t *testing.T, environment string, project changes.Project) {
 	t.Helper()
 	r := changes.Report{Environment: environment, Projects: []changes.Project{project}}

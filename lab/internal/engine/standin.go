@@ -18,7 +18,8 @@ func (e *Engine) StandIn(project stacks.Project, program pulumi.RunFunc) {
 	e.standIns[project.Name] = program
 }
 
-// Exporting returns a program that exports outputs, with the version of the contract, and registers nothing.
+// Exporting returns a program that exports outputs, with the version of the contract, and registers
+// nothing.
 func Exporting(outputs map[string]pulumi.Input) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
 		for key, value := range outputs {

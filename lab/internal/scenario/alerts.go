@@ -124,6 +124,7 @@ func (s *Stage) Provoke(ctx context.Context, p Provocation) ([]Raised, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.start = start
 	fired, cleared, failure := s.provoke(ctx, p)
 	var raised []Raised
 	for _, alert := range p.Alerts {
@@ -177,8 +178,8 @@ func since(began time.Time, at map[string]time.Time) map[string]*float64 {
 	return seconds
 }
 
-// listen asks Prometheus until all alerts of a provocation fire, or none is even pending. It returns
-// when each was first seen so.
+// listen asks Prometheus until all alerts of a provocation fire, or none is even pending. It
+// returns when each was first seen so.
 func (s *Stage) listen(ctx context.Context, p Provocation, wanted bool) (map[string]time.Time, error) {
 	verb, state := "has gone", prometheusv1.AlertState("")
 	if wanted {

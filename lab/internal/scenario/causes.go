@@ -5,7 +5,6 @@ import (
 	"errors"
 	"path"
 	"syscall"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,14 +16,12 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
-	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 )
 
 // Provocations returns all of them, in the order in which they are made. The burn rates come late,
 // when the requests that failed while the lab started have left their windows, and a failed release
 // comes after them.
 func Provocations() []Provocation {
-	slow := traffic.Behaviour{P50: time.Second, P95: 3 * time.Second}
 	const hook = "a commit with a hook that does not end"
 	return []Provocation{
 		{[]string{"ReleaseIsPaused"}, "`kubectl argo rollouts pause`, and a release", nil, pausedByHand},
@@ -46,38 +43,59 @@ func Provocations() []Provocation {
 		},
 		{[]string{"RuleFails"}, "a rule that finds two series where it may find one", nil, failingRule},
 		{[]string{"TelemetryIsLate"}, "the senders of telemetry send nothing", nil, silence},
-		{[]string{"RequestsFail", "RequestsFailSlowly"}, "the pods answer half of the requests with 500", nil, behaving(failing)},
+		{
+			[]string{"RequestsFail", "RequestsFailSlowly"},
+			"a release that answers half of the reads with 500, promoted past its analyses",
+			nil,
+			living(failing),
+		},
 		{
 			[]string{"RequestsAreSlow", "RequestsAreSlowOften"},
-			"the pods answer half of the requests after a second or more",
+			"a release that answers half of the reads after 1.5 seconds, promoted past its analyses",
 			nil,
-			behaving(slow),
+			living(sluggish),
 		},
-		{[]string{"ReleaseFailed", "ApplicationIsUnhealthy"}, "a release that answers half of the requests with 500", nil, failingRelease},
+		{[]string{"ReleaseFailed", "ApplicationIsUnhealthy"}, "a release that answers half of the reads with 500", nil, failingRelease},
 	}
 }
 
 // NotProvoked returns the alerts that the lab cannot provoke, each with the reason.
 func NotProvoked() map[string]string {
 	return map[string]string{
-		"DatabaseConnectionsRunOut": "what Prometheus scrapes are the figures of simulated users, who need no connection to a database",
+		"DatabaseConnectionsRunOut": "the lab's users need few of a pod's eight connections to the database",
 		"SecretStoreIsNotReady":     "the lab's stand-in for External Secrets gives a ClusterSecretStore no condition",
 	}
 }
 
-// behaving makes the version that users have behave badly.
-func behaving(bad traffic.Behaviour) func(context.Context, *Stage) (cause, error) {
-	return func(_ context.Context, s *Stage) (cause, error) {
-		state, err := s.observer.State()
+// living makes a bad version the one that users have: a person promotes it past its analyses.
+func living(bad fault) func(context.Context, *Stage) (cause, error) {
+	return func(ctx context.Context, s *Stage) (cause, error) {
+		c, err := releasing(ctx, s, bad)
 		if err != nil {
 			return cause{}, err
 		}
-		behave := func(b traffic.Behaviour) func(context.Context) error {
+		promoted := func(change func(context.Context) error) func(context.Context) error {
 			return func(ctx context.Context) error {
-				return s.options.Lab.SetBehaviour(ctx, tagOf(state.Rollout.Image()), b)
+				if err := change(ctx); err != nil {
+					return err
+				}
+				head, err := s.work.Head(ctx)
+				if err != nil {
+					return err
+				}
+				if _, err := s.synced(ctx, head); err != nil {
+					return err
+				}
+				begun := "Argo Rollouts has begun with it"
+				if _, err := s.observer.Until(ctx, begun, func(state argo.State) (bool, error) {
+					return state.Rollout.Seen() && state.Rollout.Status.CurrentPodHash != state.Rollout.Status.StableRS, nil
+				}); err != nil {
+					return err
+				}
+				return s.rollouts(ctx, "promote", "--full")
 			}
 		}
-		return cause{behave(bad), behave(traffic.Good)}, nil
+		return cause{promoted(c.begin), promoted(c.end)}, nil
 	}
 }
 
@@ -113,13 +131,10 @@ func (s *Stage) committed(message string, edit func(ctx context.Context) error) 
 }
 
 // releasing is a cause that the commit of a new version makes.
-func releasing(ctx context.Context, s *Stage, b traffic.Behaviour) (cause, error) {
+func releasing(ctx context.Context, s *Stage, mistake fault) (cause, error) {
 	s.last = nil // undo would go back to the version that this releases
-	built, err := s.build(ctx)
+	built, err := s.build(ctx, mistake)
 	if err != nil {
-		return cause{}, err
-	}
-	if err := s.options.Lab.SetBehaviour(ctx, built.Tag, b); err != nil {
 		return cause{}, err
 	}
 	return s.committed("chore: update the image to "+built.Tag, func(ctx context.Context) error {
@@ -129,27 +144,22 @@ func releasing(ctx context.Context, s *Stage, b traffic.Behaviour) (cause, error
 
 func failingRelease(ctx context.Context, s *Stage) (cause, error) { return releasing(ctx, s, failing) }
 
-// pausedByHand pauses a release. A Rollout that is paused while no release is under way is Completed
-// all the same (argo-rollouts v1.9.0, rollout/sync.go, checkPausedConditions). The end skips the
-// pauses of the release itself, which are longer than the rule's wait divided by 60.
+// pausedByHand pauses a release. A Rollout that is paused while no release is under way is
+// Completed all the same (argo-rollouts v1.9.0, rollout/sync.go, checkPausedConditions). The end
+// skips the pauses of the release itself, which are longer than the rule's wait divided by 60.
 func pausedByHand(ctx context.Context, s *Stage) (cause, error) {
-	c, err := releasing(ctx, s, traffic.Good)
+	c, err := releasing(ctx, s, nil)
 	if err != nil {
 		return cause{}, err
 	}
-	plugin := func(ctx context.Context, verb string, flags ...string) error {
-		args := append([]string{verb, argo.RolloutName, "--namespace", naming.NamespaceGridOS}, flags...)
-		_, err := s.run(ctx, s.options.RolloutsPlugin, args...)
-		return err
-	}
 	return cause{
 		begin: func(ctx context.Context) error {
-			if err := plugin(ctx, "pause"); err != nil {
+			if err := s.rollouts(ctx, "pause"); err != nil {
 				return err
 			}
 			return c.begin(ctx)
 		},
-		end: func(ctx context.Context) error { return plugin(ctx, "promote", "--full") },
+		end: func(ctx context.Context) error { return s.rollouts(ctx, "promote", "--full") },
 	}, nil
 }
 
@@ -230,7 +240,7 @@ spec:
 func withoutGit(_ context.Context, s *Stage) (cause, error) {
 	away := func(is bool) func(context.Context) error {
 		return func(ctx context.Context) error {
-			return errors.Join(s.options.Lab.SetAway(ctx, gitops.Git, is), s.annotate(ctx, "argocd.argoproj.io/refresh", `"hard"`))
+			return errors.Join(s.options.Lab.SetAway(ctx, gitops.Git, is), s.annotate(ctx, refresh, `"hard"`))
 		}
 	}
 	return cause{away(true), away(false)}, nil

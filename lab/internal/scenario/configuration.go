@@ -120,7 +120,7 @@ func configAbort(ctx context.Context, s *Stage) (string, error) {
 	if err := s.restart(ctx, stable); err != nil {
 		return "", fmt.Errorf("while the change was a canary: %w", err)
 	}
-	if _, err := s.run(ctx, s.options.RolloutsPlugin, "abort", argo.RolloutName, "--namespace", naming.NamespaceGridOS); err != nil {
+	if err := s.rollouts(ctx, "abort"); err != nil {
 		return "", err
 	}
 	c, err := s.follow(ctx, tag, throughout)
@@ -227,7 +227,7 @@ func (s *Stage) scaleBack(ctx context.Context, commit, hash string, pods int) er
 
 // readyPods returns the pods of a revision that serve.
 func (s *Stage) readyPods(ctx context.Context, hash string) ([]corev1.Pod, error) {
-	of := metav1.ListOptions{LabelSelector: "rollouts-pod-template-hash=" + hash}
+	of := metav1.ListOptions{LabelSelector: argo.RevisionLabel + "=" + hash}
 	list, err := s.cluster.Core.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)
 	if err != nil {
 		return nil, err

@@ -83,7 +83,7 @@ func argoCDKilled(ctx context.Context, s *Stage) (string, error) {
 
 // rolloutsKilled kills Argo Rollouts during the pause at the second weight.
 func rolloutsKilled(ctx context.Context, s *Stage) (string, error) {
-	b, err := s.build(ctx)
+	b, err := s.build(ctx, nil)
 	if err != nil {
 		return "", err
 	}
@@ -168,7 +168,7 @@ func gitDown(ctx context.Context, s *Stage) (string, error) {
 		if err := s.work.Push(ctx); err == nil {
 			return errors.New("a push succeeded although the Git host is away")
 		}
-		if err := s.annotate(ctx, "argocd.argoproj.io/refresh", `"normal"`); err != nil {
+		if err := s.annotate(ctx, refresh, `"normal"`); err != nil {
 			return err
 		}
 		host := strings.TrimPrefix(s.status.GitURL, "http://")
@@ -205,7 +205,7 @@ func registryDown(ctx context.Context, s *Stage) (string, error) {
 	var b build
 	requests, err := s.without(ctx, gitops.Registry, func() error {
 		var failure error
-		if b, failure = s.build(ctx); failure == nil {
+		if b, failure = s.build(ctx, nil); failure == nil {
 			return fmt.Errorf("%s was pushed although the registry is away", b.Reference)
 		}
 		refused := failure.Error()
@@ -244,14 +244,14 @@ func prometheusDown(ctx context.Context, s *Stage) (evidence string, err error) 
 		defer cancel()
 		err = errors.Join(err, s.options.Lab.SetAway(back, gitops.Prometheus, false))
 	}()
-	return badRelease(ctx, s, 1, "Error", nil, func(state argo.State, _ string) error {
+	return badRelease{shares: 1, verdict: "Error", during: func(state argo.State) error {
 		if away || len(state.AnalysesOf(state.Rollout.Status.CurrentPodHash, time.Time{})) == 0 {
 			return nil
 		}
 		away = true
 		s.tell("away", "%s does not answer", gitops.Prometheus)
 		return s.options.Lab.SetAway(ctx, gitops.Prometheus, true)
-	})
+	}}.play(ctx, s)
 }
 
 // pollingLimit is the time that the documents promise; bootstrap/argocd sets the interval that

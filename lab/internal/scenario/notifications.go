@@ -16,6 +16,11 @@ const quiet = 2 * time.Second
 // told waits until the lab's receiver has been told of an event of the application and a revision.
 // The error says that it was not, or more than once, or with a wrong link.
 func (s *Stage) told(ctx context.Context, event, revision string) error {
+	return s.toldTimes(ctx, 1, event, revision)
+}
+
+// toldTimes is told for an event that a controller sends several times.
+func (s *Stage) toldTimes(ctx context.Context, times int, event, revision string) error {
 	what := fmt.Sprintf("people are told %s of %s", event, revision)
 	s.options.Detail("waiting until " + what)
 	var seen []gitops.Notification
@@ -42,8 +47,8 @@ func (s *Stage) told(ctx context.Context, event, revision string) error {
 	if _, err := look(ctx); err != nil {
 		return err
 	}
-	if len(seen) != 1 {
-		return fmt.Errorf("%s %d times, and should be once", what, len(seen))
+	if len(seen) != times {
+		return fmt.Errorf("%s %d times, and should be %d", what, len(seen), times)
 	}
 	link := "/applications/argocd/" + s.application()
 	if n := seen[0]; n.Environment != s.options.Environment || !strings.HasPrefix(n.URL, "https://") || !strings.HasSuffix(n.URL, link) {

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
-	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 )
 
 // webhookLimit is the maximum time from a push to its sync if a webhook announces the push.
@@ -22,7 +20,7 @@ const webhookLimit = 10 * time.Second
 
 // goodRelease plays the whole flow, from a commit to all requests.
 func goodRelease(ctx context.Context, s *Stage) (string, error) {
-	b, err := s.build(ctx)
+	b, err := s.build(ctx, nil)
 	if err != nil {
 		return "", err
 	}
@@ -75,85 +73,12 @@ func goodRelease(ctx context.Context, s *Stage) (string, error) {
 	}
 	requests, failed := seen.Requests()
 	if failed > 0 || len(seen.Revisions) != 2 {
-		return "", fmt.Errorf("%d of the users' %d requests failed, and %d versions answered instead of two",
-			failed, requests, len(seen.Revisions))
+		return "", fmt.Errorf("%d of the users' %d requests failed, and %d versions answered instead of two; the last failure: %s",
+			failed, requests, len(seen.Revisions), seen.LastFailure)
 	}
 	return fmt.Sprintf("%s at %v %%; 3 analyses of 4 metrics Successful, one of 6 in the background; 0 of %d requests failed; "+
 		"people told once",
 		b.Tag, c.Weights, requests), nil
-}
-
-// failing is a version that answers half of its requests with an error.
-var failing = traffic.Behaviour{ErrorShare: .5, P50: traffic.Good.P50, P95: traffic.Good.P95}
-
-// badErrors releases a version that fails from the beginning.
-func badErrors(ctx context.Context, s *Stage) (string, error) {
-	return badRelease(ctx, s, 1, "Failed", func(ctx context.Context, tag string) error {
-		return s.options.Lab.SetBehaviour(ctx, tag, failing)
-	}, nil)
-}
-
-// badLatency releases a version that becomes slow with its second share of the requests.
-func badLatency(ctx context.Context, s *Stage) (string, error) {
-	slow := traffic.Behaviour{P50: time.Second, P95: 3 * time.Second}
-	said := false
-	return badRelease(ctx, s, 2, "Failed", nil, func(state argo.State, tag string) error {
-		if said || state.Routing.Canary <= state.Rollout.Weights()[0] {
-			return nil
-		}
-		said = true
-		return s.options.Lab.SetBehaviour(ctx, tag, slow)
-	})
-}
-
-// badRelease releases a version that must be aborted after that many shares of the requests, with
-// that verdict. prepare and during may be nil.
-func badRelease(
-	ctx context.Context, s *Stage, shares int, verdict string,
-	prepare func(ctx context.Context, tag string) error, during func(state argo.State, tag string) error,
-) (string, error) {
-	stable, err := s.stable(ctx)
-	if err != nil {
-		return "", err
-	}
-	b, err := s.build(ctx)
-	if err != nil {
-		return "", err
-	}
-	if prepare != nil {
-		if err := prepare(ctx, b.Tag); err != nil {
-			return "", err
-		}
-	}
-	commit, err := s.release(ctx, b)
-	if err != nil {
-		return "", err
-	}
-	if _, err := s.synced(ctx, commit); err != nil {
-		return "", err
-	}
-	c, err := s.follow(ctx, b.Tag, func(state argo.State) (bool, error) {
-		if during == nil {
-			return false, nil
-		}
-		return false, during(state, b.Tag)
-	})
-	if err != nil {
-		return "", err
-	}
-	judged, err := c.aborted(stable.hash, shares, verdict)
-	if err != nil {
-		return "", err
-	}
-	took := time.Since(s.clock.synced)
-	if err := s.keptItsPods(ctx, stable); err != nil {
-		return "", err
-	}
-	if err := errors.Join(s.told(ctx, "release-aborted", b.Reference), s.told(ctx, "degraded", commit)); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("aborted at %d %%, %.0f s after the sync (%s); %d stable pods untouched, 100 %% of the requests; people told once",
-		c.Weights[shares-1], took.Seconds(), judged.Status.Message, len(stable.pods)), nil
 }
 
 // aborted returns the analysis that aborted a canary in favour of a stable version, with that
@@ -202,7 +127,7 @@ func (s *Stage) promote(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.build(ctx)
+	b, err := s.build(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -282,11 +207,8 @@ func condemned(ctx context.Context, s *Stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	bad, err := s.build(ctx)
+	bad, err := s.build(ctx, failing)
 	if err != nil {
-		return "", err
-	}
-	if err := s.options.Lab.SetBehaviour(ctx, bad.Tag, failing); err != nil {
 		return "", err
 	}
 	c, _, err := s.deliver(ctx, bad)
@@ -297,7 +219,7 @@ func condemned(ctx context.Context, s *Stage) (string, error) {
 		return "", err
 	}
 
-	good, err := s.build(ctx)
+	good, err := s.build(ctx, nil)
 	if err != nil {
 		return "", err
 	}
@@ -322,7 +244,7 @@ func condemned(ctx context.Context, s *Stage) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("Git asked for the condemned version again: %w", err)
 	}
-	took := time.Since(s.clock.synced)
+	took := s.sinceSync()
 	if _, err := s.revert(ctx, reverted); err != nil {
 		return "", err
 	}
@@ -366,7 +288,7 @@ func undo(ctx context.Context, s *Stage) (evidence string, err error) {
 		}
 	}()
 	began := time.Now()
-	if _, err := s.run(ctx, s.options.RolloutsPlugin, "undo", argo.RolloutName, "--namespace", naming.NamespaceGridOS); err != nil {
+	if err := s.rollouts(ctx, "undo"); err != nil {
 		return "", err
 	}
 	s.tell("undo", "kubectl argo rollouts undo %s", argo.RolloutName)
@@ -375,8 +297,7 @@ func undo(ctx context.Context, s *Stage) (evidence string, err error) {
 	}); err != nil {
 		return "", err
 	}
-	_, err = s.run(ctx, s.options.RolloutsPlugin, "promote", argo.RolloutName, "--full", "--namespace", naming.NamespaceGridOS)
-	if err != nil {
+	if err := s.rollouts(ctx, "promote", "--full"); err != nil {
 		return "", err
 	}
 	s.tell("promote", "kubectl argo rollouts promote %s --full", argo.RolloutName)
@@ -430,4 +351,11 @@ func (s *Stage) run(ctx context.Context, program string, args ...string) (string
 		return "", fmt.Errorf("%s: %w: %s", strings.Join(command.Args, " "), err, strings.TrimSpace(string(output)))
 	}
 	return string(output), nil
+}
+
+// rollouts runs a verb of the plugin of Argo Rollouts on the application's Rollout.
+func (s *Stage) rollouts(ctx context.Context, verb string, flags ...string) error {
+	args := append([]string{verb, argo.RolloutName, "--namespace", naming.NamespaceGridOS}, flags...)
+	_, err := s.run(ctx, s.options.RolloutsPlugin, args...)
+	return err
 }

@@ -45,7 +45,7 @@ func routing(ctx context.Context, s *Stage) (string, error) {
 // routingCanary changes the VirtualService while a canary has its second share of the requests.
 func routingCanary(ctx context.Context, s *Stage) (string, error) {
 	s.last = nil // undo would go back to the version that this scenario releases
-	b, err := s.build(ctx)
+	b, err := s.build(ctx, nil)
 	if err != nil {
 		return "", err
 	}

@@ -111,6 +111,16 @@ func All() []Scenario {
 			badLatency,
 		},
 		{
+			"canary-crashes", "a canary whose pods end at their start is aborted at its deadline without any request, and told",
+			[]Criterion{AutoRollback, Progressive},
+			canaryCrashes,
+		},
+		{
+			"canary-unready", "a canary whose pods do not get ready is aborted at its deadline without any request, and told",
+			[]Criterion{AutoRollback, Progressive},
+			canaryUnready,
+		},
+		{
 			"condemned", "a version is released on top of an aborted one, and a revert to the aborted one is analysed and aborted again",
 			[]Criterion{AutoRollback, GitIsTheTruth},
 			condemned,
@@ -238,6 +248,7 @@ func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
 	if err != nil {
 		return result, err
 	}
+	s.start = start
 	stop := s.watchReferences(limited)
 	evidence, failure := scenario.play(limited, s)
 	failure = errors.Join(failure, stop())

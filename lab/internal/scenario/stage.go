@@ -32,7 +32,8 @@ type Options struct {
 	Kubeconfig string
 	// Lab is the lab's background process.
 	Lab *gitops.Client
-	// Kustomize, Kubectl, RolloutsPlugin and ArgoCD are the paths of the programs that people and pipelines use.
+	// Kustomize, Kubectl, RolloutsPlugin and ArgoCD are the paths of the programs that people and
+	// pipelines use.
 	Kustomize, Kubectl, RolloutsPlugin, ArgoCD string
 	// Infrastructure returns the number of resources in the simulated Azure, and those that no
 	// stack of gridos-infra has.
@@ -42,7 +43,8 @@ type Options struct {
 	Show, Detail func(text string)
 }
 
-// Stage is a lab with an environment that delivers from Git, and a clone of its repository. One scenario is played at a time.
+// Stage is a lab with an environment that delivers from Git, and a clone of its repository. One
+// scenario is played at a time.
 type Stage struct {
 	options  Options
 	status   gitops.Status
@@ -55,6 +57,7 @@ type Stage struct {
 	clock    clock
 	// keep says that the scenario leaves a good release, which need not be undone.
 	keep     bool
+	start    string // the commit at which it began
 	releases int
 	last     *promotion // nil if there is none that can be undone
 	rules    delivery.Rules
@@ -83,6 +86,12 @@ func (s *Stage) open(ctx context.Context) (err error) {
 	if !s.status.Ready {
 		return errors.New("Argo CD does not run yet; wait for `bin/lab up --gitops`")
 	}
+	if s.status.Refused != "" {
+		return fmt.Errorf("scenarios need users, whom the application's pods answer: %s", s.status.Refused)
+	}
+	if err := s.options.Lab.SetRate(ctx, gitops.RequestRate); err != nil {
+		return err
+	}
 	if s.cluster, err = kube.Connect(s.options.Kubeconfig); err != nil {
 		return err
 	}
@@ -98,11 +107,16 @@ func (s *Stage) open(ctx context.Context) (err error) {
 // Close ends what NewStage began, and removes the clone.
 func (s *Stage) Close() error {
 	var err error
+	if s.status.Ready {
+		resting, cancel := soon(context.Background())
+		defer cancel()
+		err = s.options.Lab.SetRate(resting, gitops.IdleRate)
+	}
 	if s.observer != nil {
 		s.observer.Stop()
 	}
 	if s.work != nil {
-		err = s.work.Close()
+		err = errors.Join(err, s.work.Close())
 	}
 	return errors.Join(err, os.RemoveAll(s.options.Dir))
 }
@@ -173,8 +187,8 @@ func (s *Stage) settle(ctx context.Context) error {
 	return err
 }
 
-// putBack restores the manifests of a commit, if one is given, and waits until everything is
-// healthy again.
+// putBack restores the manifests and the service of a commit, if one is given, and waits until
+// everything is healthy again.
 func (s *Stage) putBack(ctx context.Context, commit string) error {
 	if err := s.options.Lab.SetWebhook(ctx, true); err != nil {
 		return err
@@ -187,13 +201,20 @@ func (s *Stage) putBack(ctx context.Context, commit string) error {
 	return s.settle(ctx)
 }
 
-// restore makes Git ask for the manifests of a commit again.
+// restore makes Git have the manifests and the service of a commit again.
 func (s *Stage) restore(ctx context.Context, commit string) error {
-	changed, err := s.work.Restore(ctx, commit, "applications")
-	if err != nil || !changed {
-		return err
+	different := false
+	for _, folder := range Folders() {
+		changed, err := s.work.Restore(ctx, commit, folder)
+		if err != nil {
+			return err
+		}
+		different = different || changed
 	}
-	_, err = s.commit(ctx, "revert: back to the manifests of "+short(commit))
+	if !different {
+		return nil
+	}
+	_, err := s.commit(ctx, "revert: back to "+short(commit))
 	return err
 }
 
@@ -206,7 +227,30 @@ func (s *Stage) commit(ctx context.Context, message string) (string, error) {
 	return commit, s.push(ctx, commit, message)
 }
 
+// refresh asks Argo CD to compare an Application with Git at once; Argo CD removes it when it has.
+const refresh = "argocd.argoproj.io/refresh"
+
+// notDuringComparison waits for the end of a comparison that a webhook has begun. Argo CD forgets a
+// webhook that comes before it, and sees the push at its next poll (argo-cd issue 28306 of June
+// 2026; the versions here are older than its pull request 28414). A pipeline takes minutes between
+// two pushes; a scenario takes a second.
+func (s *Stage) notDuringComparison(ctx context.Context) error {
+	const most = 10 * time.Second // Argo CD may be the one that a scenario has stopped
+	waiting, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	_, err := s.observer.Until(waiting, "Argo CD has compared the last push", func(state argo.State) (bool, error) {
+		return state.Application.Annotations[refresh] == "", nil
+	})
+	if waiting.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
 func (s *Stage) push(ctx context.Context, commit, message string) error {
+	if err := s.notDuringComparison(ctx); err != nil {
+		return err
+	}
 	if err := s.work.Push(ctx); err != nil {
 		return err
 	}
@@ -223,19 +267,26 @@ type build struct {
 	Tag, Reference, Digest string
 }
 
-// build changes the service, commits the change, and builds and pushes the image, as the pipeline
-// does.
-func (s *Stage) build(ctx context.Context) (build, error) {
+// build changes the service, with a mistake or without, commits the change, and builds and pushes
+// the image, as the pipeline does.
+func (s *Stage) build(ctx context.Context, mistake fault) (build, error) {
+	if _, err := s.work.Restore(ctx, s.start, serviceFolder); err != nil { // without an earlier mistake
+		return build{}, err
+	}
 	s.releases++
 	note := fmt.Sprintf("%s %d\n", time.Now().UTC().Format(time.RFC3339Nano), s.releases)
-	if err := s.work.WriteFile("src/CHANGE", []byte(note)); err != nil {
+	err := s.work.WriteFile("src/CHANGE", []byte(note))
+	if err == nil && mistake != nil {
+		err = mistake(s.work)
+	}
+	if err != nil {
 		return build{}, err
 	}
 	commit, err := s.work.Commit(ctx, "feat: a new SCADA widget")
 	if err != nil {
 		return build{}, err
 	}
-	if err := s.work.Push(ctx); err != nil {
+	if err := errors.Join(s.notDuringComparison(ctx), s.work.Push(ctx)); err != nil {
 		return build{}, err
 	}
 	s.tell("source", "pushed %s, a change of the service", short(commit))
@@ -273,6 +324,9 @@ func (s *Stage) release(ctx context.Context, b build) (commit string, err error)
 	}
 	return s.commit(ctx, fmt.Sprintf("chore: update %s image to %s", s.options.Environment, b.Tag))
 }
+
+// sinceSync is how long ago Argo CD had applied the last commit.
+func (s *Stage) sinceSync() time.Duration { return time.Since(s.clock.synced) }
 
 // synced waits until Argo CD has applied a commit.
 func (s *Stage) synced(ctx context.Context, commit string) (argo.State, error) {
@@ -406,7 +460,7 @@ func (s *Stage) unnoticed(ctx context.Context, while func() error) (requests uin
 	}
 	requests, failed := seen.Requests()
 	if failed > 0 {
-		return 0, fmt.Errorf("%d of the users' %d requests failed during it", failed, requests)
+		return 0, fmt.Errorf("%d of the users' %d requests failed during it, the last: %s", failed, requests, seen.LastFailure)
 	}
 	return requests, nil
 }

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 )
 
 // version is a revision of the Rollout, with its pods.
@@ -55,7 +56,7 @@ func (s *Stage) keptItsPods(ctx context.Context, v version) error {
 
 // pods returns the UIDs of a revision's pods that are not being deleted.
 func (s *Stage) pods(ctx context.Context, hash string) (map[string]bool, error) {
-	of := metav1.ListOptions{LabelSelector: "rollouts-pod-template-hash=" + hash}
+	of := metav1.ListOptions{LabelSelector: argo.RevisionLabel + "=" + hash}
 	list, err := s.cluster.Core.CoreV1().Pods(naming.NamespaceGridOS).List(ctx, of)
 	if err != nil {
 		return nil, err

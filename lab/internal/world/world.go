@@ -45,8 +45,8 @@ type machine struct {
 	gitops   *gitops.Options // nil without delivery from Git
 }
 
-// FindTools makes sure that all programs of an environment are there, and downloads or builds missing ones. It
-// starts nothing.
+// FindTools makes sure that all programs of an environment are there, and downloads or builds
+// missing ones. It starts nothing.
 func FindTools(ctx context.Context, s site.Site, display *progress.Display, wanted Delivery) error {
 	return newMachine(s, display).prepare(ctx, wanted)
 }

@@ -152,20 +152,23 @@ func (s *stage) look(ctx context.Context) error {
 	if s.workloads, s.image, err = s.deployed(ctx); err != nil {
 		return err
 	}
-	s.users, err = s.seen(ctx)
+	client, err := s.client()
+	if err == nil {
+		err = client.SetRate(ctx, gitops.RequestRate)
+	}
+	if err == nil {
+		s.users, err = client.Seen(ctx)
+	}
 	return err
 }
 
-// seen returns the users' experience since the background process was started.
-func (s *stage) seen(ctx context.Context) (traffic.Seen, error) {
+// client knows the users.
+func (s *stage) client() (*gitops.Client, error) {
 	client, ok, err := gitops.Connect(s.lab.Site.GitOpsDir())
 	if err == nil && !ok {
 		err = errors.New("the application has no users; bring the lab up with --gitops")
 	}
-	if err != nil {
-		return traffic.Seen{}, err
-	}
-	return client.Seen(ctx)
+	return client, err
 }
 
 // inAzure returns the creation of each resource, by its id.
@@ -192,7 +195,8 @@ func (s *stage) clients() (*kube.Clients, error) {
 	return kube.Connect(s.lab.Site.KubeconfigFile())
 }
 
-// deployed returns the UIDs of the Applications and of the application's objects, and the image that it runs.
+// deployed returns the UIDs of the Applications and of the application's objects, and the image
+// that it runs.
 func (s *stage) deployed(ctx context.Context) (uids map[string]string, image string, err error) {
 	clients, err := s.clients()
 	if err != nil {
@@ -279,14 +283,19 @@ func workloadsAreTheSame(ctx context.Context, s *stage) (string, error) {
 	if image != s.image {
 		problems = append(problems, fmt.Errorf("the application runs %s instead of %s", image, s.image))
 	}
-	after, err := s.seen(ctx)
+	client, err := s.client()
 	if err != nil {
 		return "", err
 	}
-	requests, failed := after.Since(s.users).Requests()
+	after, err := client.Seen(ctx)
+	if err != nil {
+		return "", err
+	}
+	seen := after.Since(s.users)
+	requests, failed := seen.Requests()
 	if failed > 0 || requests < traffic.Enough {
-		problems = append(problems, fmt.Errorf("%d of the users' %d requests failed; none should, of %d or more",
-			failed, requests, traffic.Enough))
+		problems = append(problems, fmt.Errorf("%d of the users' %d requests failed; none should, of %d or more; the last: %s",
+			failed, requests, traffic.Enough, seen.LastFailure))
 	}
 	return fmt.Sprintf("%d objects are the same, 0 of %d requests failed", len(s.workloads), requests), errors.Join(problems...)
 }

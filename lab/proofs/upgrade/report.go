@@ -30,6 +30,8 @@ type Report struct {
 	// were not answered, or with an error.
 	Requests uint64 `json:"requests"`
 	Failed   uint64 `json:"failed"`
+	// LastFailure is the last of them, and the beginning of its answer.
+	LastFailure string `json:"lastFailure,omitempty"`
 	// Again is what a second up of the new version changed, by project: nothing, if all is well.
 	Again []string `json:"again"`
 	// Seconds is how long it took from the first update to the end.
@@ -116,7 +118,7 @@ func (r Report) Verdict() error {
 		problems = append(problems, fmt.Errorf("users made only %d requests, and %d are needed to say that none failed", r.Requests, Least))
 	}
 	if r.Failed > 0 {
-		problems = append(problems, fmt.Errorf("%d of the users' %d requests failed, and none should", r.Failed, r.Requests))
+		problems = append(problems, fmt.Errorf("%d of the users' %d requests failed, and none should; the last: %s", r.Failed, r.Requests, r.LastFailure))
 	}
 	for _, changed := range r.Again {
 		problems = append(problems, fmt.Errorf("a second up has changes, and should have none: %s", changed))

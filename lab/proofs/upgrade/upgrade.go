@@ -55,6 +55,9 @@ func Play(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return report, err
 	}
+	if err := users.SetRate(ctx, gitops.RequestRate); err != nil {
+		return report, err
+	}
 	before, err := users.Seen(ctx)
 	if err != nil {
 		return report, err
@@ -65,7 +68,9 @@ func Play(ctx context.Context, o Options) (Report, error) {
 	}
 	err = site.WaitFor(ctx, func() (bool, error) {
 		now, err := users.Seen(ctx)
-		report.Requests, report.Failed = now.Since(before).Requests()
+		since := now.Since(before)
+		report.Requests, report.Failed = since.Requests()
+		report.LastFailure = since.LastFailure
 		return report.Requests >= Least, err
 	})
 	report.Seconds = time.Since(began).Seconds()
@@ -93,7 +98,8 @@ func seen(s site.Site) (*gitops.Client, error) {
 }
 
 // upgrade makes the steps of the pipeline: the projects, in their order, then the manifests and the
-// service. While the release of the service makes its pauses, it looks whether anything is left to do.
+// service. While the release of the service makes its pauses, it looks whether anything is left to
+// do.
 func (o Options) upgrade(ctx context.Context, report *Report, announced []string) error {
 	updates, err := world.UpdateAll(ctx, o.Site, o.Display)
 	for _, update := range updates {

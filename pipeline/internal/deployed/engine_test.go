@@ -26,7 +26,8 @@ import (
 // engine is a Pulumi CLI for the test: it sends the events of previews, keeps the values that it
 // encrypts, and records its commands.
 type engine struct {
-	// events are those of a preview, and later those of one after the first stack was updated, by project.
+	// events are those of a preview, and later those of one after the first stack was updated, by
+	// project.
 	events, later map[string][]apitype.EngineEvent
 	// updated are the projects that were updated, and commands all commands with their projects.
 	updated, commands []string
@@ -34,7 +35,8 @@ type engine struct {
 	// encrypts nothing.
 	failing string
 	lazy    bool
-	// refuses are what the CLI says to commands that contain a text, and during happens in each preview.
+	// refuses are what the CLI says to commands that contain a text, and during happens in each
+	// preview.
 	refuses map[string]string
 	during  func()
 	// handed is what previews were handed of the stacks before them, by project.

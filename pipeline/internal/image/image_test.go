@@ -122,7 +122,8 @@ func withAttestation(t *testing.T, of v1.Image) v1.ImageIndex {
 		}})
 }
 
-// The folder that a build has written is pushed as it is, and the bill of materials goes with the image to the next registry.
+// The folder that a build has written is pushed as it is, and the bill of materials goes with the
+// image to the next registry.
 func TestUnit_WhatIsSaidOfAnImageGoesWithIt(t *testing.T) {
 	t.Parallel()
 	single, err := random.Image(1000, 1)
@@ -250,8 +251,8 @@ func startRefusing(t *testing.T) *refusing {
 	return r
 }
 
-// Each request is refused in turn: the copy ends with that, and there is no folder with a part of an
-// image.
+// Each request is refused in turn: the copy ends with that, and there is no folder with a part of
+// an image.
 func TestUnit_EachRefusalOfARegistryEndsACopy(t *testing.T) {
 	t.Parallel()
 	single, err := random.Image(100, 1)

@@ -99,10 +99,13 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 //   - a job that is a required check has no condition but always(): GitHub counts a skipped check
 //     as green, and a job after its time-out as cancelled (docs.github.com, "Using conditions to
 //     control job execution");
-//   - a job of a pull request runs on a runner that no deployment uses (docs.github.com, "Secure use reference", self-hosted runners);
-//   - a pull request is compared with the first parent of its merge: the base of its event may be older (actions/runner, issue 1689);
+//   - a job of a pull request runs on a runner that no deployment uses (docs.github.com, "Secure
+//     use reference", self-hosted runners);
+//   - a pull request is compared with the first parent of its merge: the base of its event may be
+//     older (actions/runner, issue 1689);
 //   - the labels of a pull request are asked of GitHub: those of the event are old when a run is
-//     started again (docs.github.com, "Re-running workflows and jobs": the event is the original one);
+//     started again (docs.github.com, "Re-running workflows and jobs": the event is the original
+//     one);
 //   - pull_request_target, which runs unreviewed code with rights, is not used;
 //   - a job has a timeout;
 //   - only a job of a workflow that neither a pull request nor a push begins writes a cache:

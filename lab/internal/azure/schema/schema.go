@@ -115,8 +115,8 @@ func (t *Type) At(path string) *Facts {
 var later = map[string]map[string][]any{
 	// azure-sdk-for-net, Azure.Provisioning.PostgreSql 1.2.0-beta.1, 27 February 2026.
 	"Microsoft.DBforPostgreSQL/flexibleServers": {"version": {"18", "17"}},
-	// azure-rest-api-specs#21200: Azure's list of streams is longer than the specification's. These are
-	// those of azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
+	// azure-rest-api-specs#21200: Azure's list of streams is longer than the specification's. These
+	// are those of azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
 	"Microsoft.Insights/dataCollectionRules": {"dataSources.extensions.streams": streams, "dataFlows.streams": streams},
 }
 
@@ -130,7 +130,8 @@ var streams = []any{
 // eased are properties that a later version of Azure's API than the package's does not require, by
 // the id of a type.
 var eased = map[string][]string{
-	// Specification insights 2020-10-01, AlertRuleAnyOfOrLeafCondition: a condition may have anyOf instead.
+	// Specification insights 2020-10-01, AlertRuleAnyOfOrLeafCondition: a condition may have anyOf
+	// instead.
 	"Microsoft.Insights/activityLogAlerts": {"condition.allOf.field", "condition.allOf.equals"},
 }
 

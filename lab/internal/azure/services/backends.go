@@ -13,6 +13,8 @@ type Backend struct {
 	Address string
 	// Port takes the requests, and ProbePort the probes.
 	Port, ProbePort int32
+	// MostBody is how many bytes of a request's body the firewall lets through; 0 is any number.
+	MostBody int64
 }
 
 // Backends returns the targets of the routing rules of the live Application Gateways. A rule that
@@ -21,7 +23,11 @@ func Backends(c *arm.Cloud) []Backend {
 	var found []Backend
 	c.Look(func(v *arm.View) {
 		for _, gateway := range v.All(typeGateway) {
-			for _, backend := range backendsOf(gateway.Inputs) {
+			var firewall arm.Document
+			if policy := v.Live(gateway.Inputs.Text("firewallPolicy.id")); policy != nil {
+				firewall = policy.Inputs
+			}
+			for _, backend := range backendsOf(gateway.Inputs, firewall) {
 				if !slices.Contains(found, backend) {
 					found = append(found, backend)
 				}
@@ -31,7 +37,8 @@ func Backends(c *arm.Cloud) []Backend {
 	return found
 }
 
-func backendsOf(gateway arm.Document) []Backend {
+// backendsOf returns the targets of a gateway, whose firewall policy may be missing.
+func backendsOf(gateway, firewall arm.Document) []Backend {
 	part := func(collection, name string) arm.Document {
 		for _, candidate := range gateway.Documents(collection) {
 			if name != "" && candidate.Text("name") == name {
@@ -55,9 +62,22 @@ func backendsOf(gateway arm.Document) []Backend {
 		}
 		for _, address := range part("backendAddressPools", refersToPart(rule, "backendAddressPool")).Documents("backendAddresses") {
 			if ip := address.Text("ipAddress"); ip != "" {
-				found = append(found, Backend{ip, int32(port), int32(probePort)})
+				found = append(found, Backend{ip, int32(port), int32(probePort), mostBody(firewall)})
 			}
 		}
 	}
 	return found
+}
+
+// mostBody returns how many bytes of a body a firewall lets through. One that only detects, or does
+// not enforce the limit, lets all through. Source: azure-docs,
+// web-application-firewall/ag/application-gateway-waf-request-size-limits, 25 February 2026.
+func mostBody(firewall arm.Document) int64 {
+	settings := firewall.Document("policySettings")
+	kilobytes, limited := settings.Number("maxRequestBodySizeInKb")
+	if !limited || settings.At("requestBodyEnforcement") == false || settings.Text("mode") == "Detection" ||
+		settings.Text("state") == "Disabled" {
+		return 0
+	}
+	return int64(kilobytes) << 10
 }

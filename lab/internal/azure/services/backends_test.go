@@ -31,8 +31,18 @@ func TestUnit_BackendsAreWhereTheRulesOfAGatewayLead(t *testing.T) {
 		"backendHttpSettingsCollection": []any{settings},
 		"probes":                        []any{map[string]any{"name": "ready", "port": 15021.0}},
 	}
-	assert.Equal(t, []Backend{{"10.10.18.10", 80, 15021}}, backendsOf(gateway))
+	assert.Equal(t, []Backend{{"10.10.18.10", 80, 15021, 0}}, backendsOf(gateway, nil))
 	delete(settings, "probe")
-	assert.Equal(t, []Backend{{"10.10.18.10", 80, 80}}, backendsOf(gateway))
-	assert.Empty(t, backendsOf(arm.Document{}))
+	assert.Equal(t, []Backend{{"10.10.18.10", 80, 80, 0}}, backendsOf(gateway, nil))
+	assert.Empty(t, backendsOf(arm.Document{}, nil))
+
+	firewall := map[string]any{"maxRequestBodySizeInKb": 64.0, "mode": "Prevention"}
+	refuses := func() int64 { return backendsOf(gateway, arm.Document{"policySettings": firewall})[0].MostBody }
+	assert.EqualValues(t, 65536, refuses())
+	firewall["requestBodyEnforcement"] = true
+	assert.EqualValues(t, 65536, refuses())
+	firewall["requestBodyEnforcement"] = false
+	assert.Zero(t, refuses())
+	firewall["requestBodyEnforcement"], firewall["mode"] = true, "Detection"
+	assert.Zero(t, refuses())
 }

@@ -21,7 +21,8 @@ const (
 
 const packPath = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.OperationalInsights/queryPacks/{queryPackName}"
 
-// collectionTypes are the rules by which agents collect data, what they apply to, and saved queries.
+// collectionTypes are the rules by which agents collect data, what they apply to, and saved
+// queries.
 func collectionTypes() []arm.Definition {
 	return []arm.Definition{
 		arm.Typed[insights.DataCollectionRule, insights.DataCollectionRuleArgs](arm.Definition{
@@ -85,8 +86,8 @@ var streamsKnown = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: fu
 	return result
 }}
 
-// flowsConnected: what flows comes from a source under the same name, and goes to a destination of the
-// rule. The group of all streams flows as it is.
+// flowsConnected: what flows comes from a source under the same name, and goes to a destination of
+// the rule. The group of all streams flows as it is.
 var flowsConnected = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
 	var sent, places []string
 	for _, source := range s.In.Documents(extensions) {

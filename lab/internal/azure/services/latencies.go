@@ -7,15 +7,18 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// durations are realistic times for a type; Options.TimeScale scales them. An update takes half of a create.
+// durations are realistic times for a type; Options.TimeScale scales them. An update takes half of
+// a create.
 type durations struct {
 	create, delete time.Duration
 }
 
-// minutes reads better beside the table in docs/azure-latencies.md, which is in minutes, than seconds do.
+// minutes reads better beside the table in docs/azure-latencies.md, which is in minutes, than
+// seconds do.
 func minutes(n float64) time.Duration { return time.Duration(n * float64(time.Minute)) }
 
-// latencies are how long Azure takes, by ARM type. docs/azure-latencies.md has the same figures with their sources.
+// latencies are how long Azure takes, by ARM type. docs/azure-latencies.md has the same figures
+// with their sources.
 var latencies = map[string]durations{
 	"Microsoft.Resources/resourceGroups": {minutes(0.05), minutes(0.5)},
 
@@ -81,7 +84,8 @@ var variants = map[string][]variant{
 	}, durations{minutes(10), minutes(3)}}},
 }
 
-// latency returns how long Azure takes for an operation on a resource of an ARM type with these inputs.
+// latency returns how long Azure takes for an operation on a resource of an ARM type with these
+// inputs.
 func latency(kind string, verb arm.Operation, inputs arm.Document) time.Duration {
 	d := latencies[kind]
 	for _, v := range variants[kind] {

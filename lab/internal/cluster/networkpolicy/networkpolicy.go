@@ -34,9 +34,9 @@ func (p Peer) String() string {
 }
 
 // Check returns nil if the policies of the cluster let a TCP connection through: the policies that
-// select its source for egress, and those that select its target for ingress. No policy that selects
-// an end means that this end lets everything through. The error names the policies that stand in
-// the way, and the remedy.
+// select its source for egress, and those that select its target for ingress. No policy that
+// selects an end means that this end lets everything through. The error names the policies that
+// stand in the way, and the remedy.
 //
 // Source: kubernetes.io, "Network Policies", section "The two sorts of pod isolation" (2026).
 func Check(policies []*networkingv1.NetworkPolicy, from, to Peer, port uint16) error {

@@ -1,5 +1,5 @@
-// Package nodeagent does the work of the kubelet on every node of the lab. A pod whose images are in
-// the lab's registry runs: its binary is taken from the image and started as a process, in
+// Package nodeagent does the work of the kubelet on every node of the lab. A pod whose images are
+// in the lab's registry runs: its binary is taken from the image and started as a process, in
 // namespaces of its own, with the pod's environment, volumes, probes and restarts. Every other pod
 // is ready at once, and nothing runs in it; its condition ConditionRuns says so.
 //
@@ -208,9 +208,9 @@ func (a *Agent) Usage(namespace, name string) (cores float64, memory uint64, run
 }
 
 // Dial connects to the address of a running pod, as from another address of the cluster, if the
-// cluster's network policies let it. No address stands for the pod's node, which they do not concern
-// (kubernetes.io, "Network Policies": "traffic to and from the node where a Pod is running is always
-// allowed").
+// cluster's network policies let it. No address stands for the pod's node, which they do not
+// concern (kubernetes.io, "Network Policies": "traffic to and from the node where a Pod is running
+// is always allowed").
 func (a *Agent) Dial(ctx context.Context, from netip.Addr, address string) (net.Conn, error) {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -239,6 +239,8 @@ func (a *Agent) Dial(ctx context.Context, from netip.Addr, address string) (net.
 func (a *Agent) Transport(from netip.Addr) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) { return a.Dial(ctx, from, address) },
+		// The default, two, would close most connections of a busy gateway after each request.
+		MaxIdleConnsPerHost: 100,
 	}
 }
 

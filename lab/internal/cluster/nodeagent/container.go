@@ -103,8 +103,8 @@ func (p *pod) etc(made *plan) map[string]string {
 	return files
 }
 
-// reach connects to a server outside of the cluster's network, which the pod knows at an address, if
-// the network policies let it. A refusal ends the connection at once; a real network drops its
+// reach connects to a server outside of the cluster's network, which the pod knows at an address,
+// if the network policies let it. A refusal ends the connection at once; a real network drops its
 // packets, and the pod waits.
 func (p *pod) reach(server Service, known netip.AddrPort) (net.Conn, error) {
 	if err := p.agent.mayReachServer(p.name, server.Host, known); err != nil {

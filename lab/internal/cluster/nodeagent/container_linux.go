@@ -113,8 +113,8 @@ func attributes(user, group int64) *syscall.SysProcAttr {
 	}
 }
 
-// startContainer starts a container, with its output in a file. The error says why the program in it
-// could not be started.
+// startContainer starts a container, with its output in a file. The error says why the program in
+// it could not be started.
 func (a *Agent) startContainer(ctx context.Context, made *plan, log string) (_ *container, err error) {
 	if err := os.MkdirAll(filepath.Dir(log), 0o700); err != nil {
 		return nil, err

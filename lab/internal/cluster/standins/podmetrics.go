@@ -28,27 +28,22 @@ var (
 
 const kindPodMetrics = "PodMetrics"
 
-const (
-	// measured is how often metrics are written, and the length of time that they cover. A
-	// HorizontalPodAutoscaler ignores a pod that was not ready for all of it.
-	measured = 5 * time.Second
-	// idleCPU, and cpuPerRequest for each request per second, are the usage of a container of the
-	// service, in thousandths of a core: a core answers about a thousand requests per second
-	// (docs/service.md).
-	idleCPU       = 5
-	cpuPerRequest = 1.
-	memory        = "48Mi"
-)
+// measured is how often metrics are written, and the length of time that they cover. A
+// HorizontalPodAutoscaler ignores a pod that was not ready for all of it.
+const measured = 5 * time.Second
+
+// Usage returns the processor time, in cores, and the memory, in bytes, that a pod uses, or false
+// for a pod that does not run.
+type Usage func(namespace, pod string) (cores float64, memory uint64, runs bool)
 
 // PodMetrics does the work of metrics-server until ctx is done: it reports the usage of the pods of
 // a namespace, or of all with "". So HorizontalPodAutoscalers can judge and `kubectl top pods`
-// answers. perSecond returns the number of requests per second that a pod gets; its CPU is in
-// proportion.
+// answers. A pod that does not run has no metrics.
 //
 // metrics-server is an API server of its own behind the cluster's, and requests for metrics fail
 // while it is down. Here the metrics are ordinary objects that belong to their pods: a killed lab
 // leaves numbers, and no broken API.
-func PodMetrics(ctx context.Context, cluster *kube.Clients, namespace string, perSecond func(pod string) float64) error {
+func PodMetrics(ctx context.Context, cluster *kube.Clients, namespace string, usage Usage) error {
 	if err := define(ctx, cluster.Objects); err != nil {
 		return fmt.Errorf("pod metrics: define PodMetrics: %w", err)
 	}
@@ -60,7 +55,7 @@ func PodMetrics(ctx context.Context, cluster *kube.Clients, namespace string, pe
 	ticker := time.NewTicker(measured)
 	defer ticker.Stop()
 	for {
-		if err := measure(ctx, cluster.Objects, pods, perSecond); err != nil && ctx.Err() == nil {
+		if err := measure(ctx, cluster.Objects, pods, usage); err != nil && ctx.Err() == nil {
 			utilruntime.HandleErrorWithContext(ctx, err, "pod metrics: trying again")
 		}
 		select {
@@ -71,19 +66,17 @@ func PodMetrics(ctx context.Context, cluster *kube.Clients, namespace string, pe
 	}
 }
 
-func measure(
-	ctx context.Context, objects dynamic.Interface, pods corelisters.PodLister, perSecond func(pod string) float64,
-) error {
+func measure(ctx context.Context, objects dynamic.Interface, pods corelisters.PodLister, usage Usage) error {
 	all, err := pods.List(k8slabels.Everything())
 	if err != nil {
 		return err
 	}
 	for _, pod := range all {
-		if pod.Status.Phase != corev1.PodRunning || pod.DeletionTimestamp != nil {
+		cores, memory, runs := usage(pod.Namespace, pod.Name)
+		if !runs || pod.Status.Phase != corev1.PodRunning || pod.DeletionTimestamp != nil {
 			continue
 		}
-		_, err := objects.Resource(podMetrics).Namespace(pod.Namespace).
-			Apply(ctx, pod.Name, metricsOf(pod, perSecond(pod.Name)), writer())
+		_, err := objects.Resource(podMetrics).Namespace(pod.Namespace).Apply(ctx, pod.Name, metricsOf(pod, cores, memory), writer())
 		if err != nil && !apierrors.IsNotFound(err) { // its namespace is being deleted
 			return fmt.Errorf("PodMetrics %s/%s: %w", pod.Namespace, pod.Name, err)
 		}
@@ -91,18 +84,12 @@ func measure(
 	return nil
 }
 
-// metricsOf returns the metrics of a pod. The first container does the work.
-func metricsOf(pod *corev1.Pod, perSecond float64) *unstructured.Unstructured {
-	containers := make([]any, len(pod.Spec.Containers))
-	for i, container := range pod.Spec.Containers {
-		cpu := int64(idleCPU)
-		if i == 0 {
-			cpu += int64(perSecond * cpuPerRequest)
-		}
-		containers[i] = map[string]any{"name": container.Name, "usage": map[string]any{
-			"cpu": resource.NewMilliQuantity(cpu, resource.DecimalSI).String(), "memory": memory,
-		}}
-	}
+// metricsOf returns the metrics of a pod. A pod that runs has one container.
+func metricsOf(pod *corev1.Pod, cores float64, memory uint64) *unstructured.Unstructured {
+	containers := []any{map[string]any{"name": pod.Spec.Containers[0].Name, "usage": map[string]any{
+		"cpu":    resource.NewMilliQuantity(int64(1000*cores), resource.DecimalSI).String(),
+		"memory": resource.NewQuantity(int64(memory), resource.BinarySI).String(),
+	}}}
 	metrics := &unstructured.Unstructured{Object: map[string]any{
 		"timestamp": time.Now().UTC().Format(time.RFC3339), "window": measured.String(), "containers": containers,
 	}}

@@ -2,7 +2,6 @@ package standins_test
 
 import (
 	"context"
-	"math"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -22,7 +21,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 )
 
-// The application's own HorizontalPodAutoscaler judges the pods of its Rollout, and scales it when users ask for more.
+// The application's own HorizontalPodAutoscaler judges the pods of its Rollout, and scales it when
+// users ask for more.
 func TestCluster_TheAutoscalerSeesWhatPodsUse(t *testing.T) {
 	clients := startCluster(t)
 	client, objects := clients.Core, clients.Objects
@@ -40,13 +40,13 @@ func TestCluster_TheAutoscalerSeesWhatPodsUse(t *testing.T) {
 	_, err = rollouts.UpdateStatus(t.Context(), rollout, metav1.UpdateOptions{})
 	require.NoError(t, err)
 
-	var perSecond atomic.Uint64
-	perSecond.Store(math.Float64bits(30))
+	var thousandths atomic.Int64
+	thousandths.Store(35)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- standins.PodMetrics(ctx, clients, naming.NamespaceGridOS, func(string) float64 {
-			return math.Float64frombits(perSecond.Load())
+		done <- standins.PodMetrics(ctx, clients, naming.NamespaceGridOS, func(string, string) (float64, uint64, bool) {
+			return float64(thousandths.Load()) / 1000, 48 << 20, true
 		})
 	}()
 	t.Cleanup(func() {
@@ -79,8 +79,8 @@ func TestCluster_TheAutoscalerSeesWhatPodsUse(t *testing.T) {
 			assert.Equal(c, replicas, scaler.Status.DesiredReplicas)
 		}, time.Minute, 250*time.Millisecond)
 	}
-	judges(35, 2) // of 100m: 5m, and 30 requests per second
-	perSecond.Store(math.Float64bits(100))
+	judges(35, 2) // per cent of the 100m that a pod asks for
+	thousandths.Store(105)
 	judges(105, 3)
 	rollout, err = rollouts.Get(t.Context(), "gridos", metav1.GetOptions{})
 	require.NoError(t, err)

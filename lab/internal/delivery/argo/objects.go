@@ -176,7 +176,7 @@ type Analysis struct {
 func (a Analysis) Background() bool { return a.Labels["rollout-type"] == "Background" }
 
 // Hash returns the hash of the pods that it judges.
-func (a Analysis) Hash() string { return a.Labels["rollouts-pod-template-hash"] }
+func (a Analysis) Hash() string { return a.Labels[RevisionLabel] }
 
 // Summary returns the measurements, such as "success-rate 2/3, latency-p95 3/3".
 func (a Analysis) Summary() string {

@@ -39,6 +39,9 @@ const (
 	// StableService and CanaryService are the two ends of the traffic.
 	StableService = "gridos-stable"
 	CanaryService = "gridos-canary"
+	// RevisionLabel is the label with which Argo Rollouts distinguishes the objects of a revision: its
+	// ReplicaSet, its pods and its analyses.
+	RevisionLabel = "rollouts-pod-template-hash"
 )
 
 // Observer follows the objects of one environment's release.

@@ -74,9 +74,9 @@ type Options struct {
 	// Host is the name for which it has a certificate, and Port its port of the loopback interface.
 	Host string
 	Port int
-	// Administrator is its administrator's login. As in Azure it is no superuser (ehrbase/ehrbase#1317).
-	// That it creates roles and databases, and owns the databases through a group, is inferred
-	// `database-administrator`.
+	// Administrator is its administrator's login. As in Azure it is no superuser
+	// (ehrbase/ehrbase#1317). That it creates roles and databases, and owns the databases through a
+	// group, is inferred `database-administrator`.
 	Administrator string
 	// Databases are its databases.
 	Databases []string

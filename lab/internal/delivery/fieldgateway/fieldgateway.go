@@ -25,13 +25,16 @@ type Options struct {
 	URL string
 	// Token returns what a sender shows at present, or "" if there is none yet.
 	Token func() (string, error)
+	// Silent reports whether nothing is to be sent at present; nil is never.
+	Silent func() bool
 }
 
 const (
 	// interval is how often the token is looked at, and how long a demo that ended stays down: it ends
 	// when the service does not answer its first requests.
 	interval = 2 * time.Second
-	// history is how far back the values begin. The dashboard shows an hour, unless it is asked for more.
+	// history is how far back the values begin. The dashboard shows an hour, unless it is asked for
+	// more.
 	history = time.Hour
 )
 
@@ -60,7 +63,14 @@ func Run(ctx context.Context, options Options) (err error) {
 			}
 			shown = token
 		}
-		if ended == nil && shown != "" && ctx.Err() == nil {
+		silent := options.Silent != nil && options.Silent()
+		if silent && ended != nil {
+			if err := demo.Stop(); err != nil {
+				return err
+			}
+			ended = nil
+		}
+		if ended == nil && shown != "" && !silent && ctx.Err() == nil {
 			if err := demo.Start(ctx); err != nil {
 				return err
 			}

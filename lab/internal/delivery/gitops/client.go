@@ -52,11 +52,6 @@ func (c *Client) SetWebhook(ctx context.Context, on bool) error {
 	return c.do(ctx, http.MethodPut, "/webhook", on, nil)
 }
 
-// SetBehaviour sets how pods whose image has the tag answer from now on, future pods included.
-func (c *Client) SetBehaviour(ctx context.Context, tag string, behaviour traffic.Behaviour) error {
-	return c.do(ctx, http.MethodPut, "/traffic/behaviours/"+url.PathEscape(tag), behaviour, nil)
-}
-
 // SetRate sets the number of requests per second.
 func (c *Client) SetRate(ctx context.Context, perSecond float64) error {
 	return c.do(ctx, http.MethodPut, "/traffic/rate", perSecond, nil)
@@ -73,8 +68,8 @@ func (c *Client) SetRules(ctx context.Context, rules delivery.Rules) error {
 	return c.do(ctx, http.MethodPut, "/rules", rules, nil)
 }
 
-// Notifications returns the messages that the receiver has got since the background process started,
-// the oldest first.
+// Notifications returns the messages that the receiver has got since the background process
+// started, the oldest first.
 func (c *Client) Notifications(ctx context.Context) (got []Notification, err error) {
 	return got, c.do(ctx, http.MethodGet, "/notifications", nil, &got)
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
-	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 )
@@ -40,7 +39,7 @@ type Status struct {
 	Prometheus string `json:"prometheus,omitempty"`
 	// Components are the processes.
 	Components []delivery.Component `json:"components,omitempty"`
-	// Application is the URL at which the service's pods answer through the mesh's gateway. It is empty
+	// Application is the URL at which the service answers behind the Application Gateway. It is empty
 	// before Ready, and where pods do not run; Refused says why they do not.
 	Application string `json:"application,omitempty"`
 	Refused     string `json:"refused,omitempty"`
@@ -155,18 +154,6 @@ func (s *Server) handler() http.Handler {
 			return nil
 		})
 	})
-	mux.HandleFunc("PUT /traffic/behaviours/{tag}", func(w http.ResponseWriter, r *http.Request) {
-		s.take(w, r, func(decode func(any) error) error {
-			var behaviour traffic.Behaviour
-			if err := decode(&behaviour); err != nil {
-				return err
-			}
-			if s.running == nil {
-				return errNotReady
-			}
-			return s.running.traffic.SetBehaviour(r.PathValue("tag"), behaviour)
-		})
-	})
 	return mux
 }
 
@@ -204,7 +191,7 @@ func (s *Server) status() Status {
 		status.Prometheus = s.running.delivery.PrometheusURL()
 		status.Components = s.running.delivery.Components()
 		if s.refused == nil {
-			status.Application = s.running.traffic.GatewayURL()
+			status.Application = s.running.traffic.URL()
 		} else {
 			status.Refused = s.refused.Error()
 		}

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
-	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 )
 
 // open serves Git, the registry and the control API for this checkout, without a cluster.
@@ -70,7 +69,7 @@ func TestUnit_GitAndTheRegistryAreThereBeforeTheClusterAndComeBackWhereTheyWere(
 	require.ErrorContains(t, client.SetAway(t.Context(), "moon", true), "there is no service")
 	_, err = client.Seen(t.Context())
 	require.ErrorContains(t, err, "up --gitops")
-	require.ErrorContains(t, client.SetBehaviour(t.Context(), "dev-1", traffic.Good), "up --gitops")
+	require.ErrorContains(t, client.SetRate(t.Context(), RequestRate), "up --gitops")
 	require.ErrorContains(t, client.SetRules(t.Context(), delivery.Rules{}), "up --gitops")
 	stranger := &Client{entry: entry{URL: client.entry.URL, Token: "guessed"}, http: http.DefaultClient}
 	_, err = stranger.Status(t.Context())

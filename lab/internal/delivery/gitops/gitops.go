@@ -49,9 +49,13 @@ import (
 // the real minutes.
 const Factor = 1. / 6
 
-// RequestRate is the number of users' requests per second. A canary with a tenth of them has enough
-// for a verdict within a window.
-const RequestRate = 100
+// RequestRate is the number of users' requests per second while scenarios are played. A canary with
+// a tenth of them has enough for a verdict within a window. IdleRate is the number at other times,
+// at which an idle lab leaves the machine alone.
+const (
+	RequestRate = 200
+	IdleRate    = 10
+)
 
 // Options has the paths and the branch.
 type Options struct {
@@ -188,9 +192,9 @@ func (s *Server) fieldGatewayProgram() string {
 	return filepath.Join(s.fieldGatewayDir(), naming.Application)
 }
 
-// sendTelemetry is the field gateway, until ctx is done. Without an image of the first version, whose
-// lack the log explains, there is none.
-func (s *Server) sendTelemetry(ctx context.Context, cluster Cluster, url string) error {
+// sendTelemetry is the field gateway, until ctx is done. Without an image of the first version,
+// whose lack the log explains, there is none.
+func (s *Server) sendTelemetry(ctx context.Context, cluster Cluster, users *traffic.Traffic) error {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -201,7 +205,8 @@ func (s *Server) sendTelemetry(ctx context.Context, cluster Cluster, url string)
 		return nil
 	}
 	return fieldgateway.Run(ctx, fieldgateway.Options{
-		Dir: s.fieldGatewayDir(), Program: s.fieldGatewayProgram(), URL: url, Token: cluster.IngestToken,
+		Dir: s.fieldGatewayDir(), Program: s.fieldGatewayProgram(), URL: users.URL(), Token: cluster.IngestToken,
+		Silent: users.Silent,
 	})
 }
 
@@ -269,15 +274,23 @@ type Cluster struct {
 	// present.
 	Backends func() []traffic.Backend
 	// Pods are the pods that run, and Refused is why none does, or nil.
-	Pods    traffic.Pods
+	Pods    Pods
 	Refused error
 	// Database is the PostgreSQL server that the application has in Azure. Its password is what
 	// External Secrets reads of the key vault.
 	Database func() (Database, error)
-	// IngestToken returns what a sender of telemetry shows, as the key vault has it; "" if it has none.
+	// IngestToken returns what a sender of telemetry shows, as the key vault has it; "" if it has
+	// none.
 	IngestToken func() (string, error)
 	// Note takes lines for the log.
 	Note func(line string)
+}
+
+// Pods are the pods of the cluster that run as processes.
+type Pods interface {
+	traffic.Pods
+	// Usage is what a pod uses.
+	Usage(namespace, name string) (cores float64, memory uint64, runs bool)
 }
 
 // Database is a PostgreSQL server in Azure, as infra has made it.
@@ -300,8 +313,9 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
-	users := &traffic.Traffic{
-		Cluster: clients, Rate: RequestRate, Backends: cluster.Backends, Pods: cluster.Pods, GatewayPort: s.ports.Gateway,
+	users := &traffic.Traffic{Cluster: clients, Rate: IdleRate, Backends: cluster.Backends, Port: s.ports.Gateway}
+	if cluster.Refused == nil {
+		users.Pods = cluster.Pods
 	}
 	if err := users.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)
@@ -326,7 +340,7 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	defer func() { err = errors.Join(err, scraped.Stop()) }()
 	controllers := &delivery.Delivery{
 		Dir: filepath.Join(s.options.Dir, "delivery"), Binaries: s.options.Binaries, Kubeconfig: cluster.Kubeconfig,
-		Targets: users.SDURL(), Gateway: users.GatewayURL(), ExternalSecrets: listener.Address(), Note: cluster.Note,
+		Targets: users.SDURL(), Gateway: users.MeshURL(), ExternalSecrets: listener.Address(), Note: cluster.Note,
 	}
 	if err := controllers.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)
@@ -341,7 +355,7 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	}
 	if server != nil {
 		group.Go(func() error { return s.keepPassword(ctx, cluster, server) })
-		group.Go(func() error { return s.sendTelemetry(ctx, cluster, users.GatewayURL()) })
+		group.Go(func() error { return s.sendTelemetry(ctx, cluster, users) })
 		group.Go(func() error {
 			ended := make(chan error, 1)
 			go server.Watch(ended)
@@ -354,7 +368,7 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 		})
 	}
 	group.Go(func() error { return standins.ExternalSecrets(ctx, clients, cluster.Secret, metrics) })
-	group.Go(func() error { return standins.PodMetrics(ctx, clients, naming.NamespaceGridOS, users.PerSecond) })
+	group.Go(func() error { return standins.PodMetrics(ctx, clients, naming.NamespaceGridOS, cluster.Pods.Usage) })
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -394,7 +408,7 @@ func (s *Server) startDatabase(ctx context.Context, cluster Cluster) (*database.
 
 // reach lets pods reach the database, if there is one, and the mesh's gateway.
 func (s *Server) reach(server *database.Server, users *traffic.Traffic) error {
-	gateway := strings.TrimPrefix(users.GatewayURL(), "http://")
+	gateway := strings.TrimPrefix(users.MeshURL(), "http://")
 	outside := []nodeagent.Service{{Host: delivery.GatewayHost, Port: 80, Address: gateway}}
 	var roots []byte
 	if server != nil {
@@ -487,8 +501,9 @@ func waitForBootstrap(ctx context.Context, clients *kube.Clients) (secret string
 		if err != nil {
 			return false, ignoreAway(err)
 		}
-		// These are the last objects that the release of Argo CD makes ready. Helm makes StatefulSets after
-		// all Deployments (helm v3.18.6, pkg/releaseutil/kind_sorter.go), also those not named here.
+		// These are the last objects that the release of Argo CD makes ready. Helm makes StatefulSets
+		// after all Deployments (helm v3.18.6, pkg/releaseutil/kind_sorter.go), also those not named
+		// here.
 		for _, name := range []string{delivery.RepoServer, delivery.Server} {
 			if _, err := clients.Core.AppsV1().Deployments(naming.NamespaceArgoCD).Get(ctx, name, metav1.GetOptions{}); err != nil {
 				return false, ignoreAway(err)
@@ -513,8 +528,8 @@ func ignoreAway(err error) error {
 	}
 }
 
-// ports stay the same for as long as the lab exists: Argo CD and the manifests contain the first two
-// addresses, and users remember the third.
+// ports stay the same for as long as the lab exists: Argo CD and the manifests contain the first
+// two addresses, and users remember the third.
 type ports struct {
 	Git      int `json:"git"`
 	Registry int `json:"registry"`

@@ -28,7 +28,8 @@ const (
 	User       = "gridos"
 	name       = "gridos"
 	repository = name + ".git"
-	// maxBody bounds a request whose length the client does not announce; git does not when it pushes more than 1 MiB.
+	// maxBody bounds a request whose length the client does not announce; git does not when it pushes
+	// more than 1 MiB.
 	maxBody = 64 << 20
 )
 

@@ -23,8 +23,8 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// ErrNoObject is what a Source answers for a kind that the page does not show, or an object that does
-// not exist.
+// ErrNoObject is what a Source answers for a kind that the page does not show, or an object that
+// does not exist.
 var ErrNoObject = errors.New("the page shows no such object")
 
 // policy lets the browser load the page's own files, and send requests to it, and nothing else.

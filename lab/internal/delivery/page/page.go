@@ -1,6 +1,6 @@
 // Package page serves the page on which a person watches the lab: the four stacks, what is in the
-// simulated Azure, Argo CD's Applications, the Rollout, and each release on its way from a commit to
-// all requests. It only shows, and changes nothing.
+// simulated Azure, Argo CD's Applications, the Rollout, and each release on its way from a commit
+// to all requests. It only shows, and changes nothing.
 package page
 
 import (
@@ -24,7 +24,8 @@ const interval = time.Second
 
 // Options say what the page shows of an environment, apart from its delivery.
 type Options struct {
-	// Port is the wanted port of the loopback interface; where it is taken, or 0, the page has another.
+	// Port is the wanted port of the loopback interface; where it is taken, or 0, the page has
+	// another.
 	Port int
 	// Environment is dev, test or prod.
 	Environment string
@@ -254,8 +255,8 @@ func (s *Server) tick(ctx context.Context) {
 	}
 }
 
-// atLeast is the time between two states that are sent: objects of the cluster change in bursts. The
-// next tick sends what was left out.
+// atLeast is the time between two states that are sent: objects of the cluster change in bursts.
+// The next tick sends what was left out.
 const atLeast = interval / 5
 
 // publish sends the present state to those who look, if it has changed. It must be called with s.mu

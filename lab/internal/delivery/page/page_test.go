@@ -50,7 +50,8 @@ func ask(t *testing.T, s *Server, method, host, path string) (*http.Response, st
 	return response, string(body)
 }
 
-// A page of another site can make its own name lead to 127.0.0.1, and then reads what it gets there.
+// A page of another site can make its own name lead to 127.0.0.1, and then reads what it gets
+// there.
 func TestUnit_ThePageAnswersOnlyThisMachineByName(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

@@ -312,8 +312,8 @@ func tagOf(image string) string {
 	return tag
 }
 
-// count takes what users got so far. Before the application has answered for the first time there is
-// nothing that could fail.
+// count takes what users got so far. Before the application has answered for the first time there
+// is nothing that could fail.
 func (r *recorder) count(answers []Answers, at time.Time) {
 	if r.answered == nil && !slices.ContainsFunc(answers, func(a Answers) bool { return a.Revision != "" && a.Requests > a.Failed }) {
 		return

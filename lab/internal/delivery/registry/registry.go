@@ -1,5 +1,5 @@
-// Package registry is the container registry of a lab, on the loopback interface. Everyone may pull; a push
-// requires the token.
+// Package registry is the container registry of a lab, on the loopback interface. Everyone may
+// pull; a push requires the token.
 package registry
 
 import (
@@ -25,8 +25,8 @@ const User = "gridos"
 
 // Options configure a registry.
 type Options struct {
-	// Dir keeps the layers of images and the log. Tags live as long as the process: the lab's pods pull nothing,
-	// and a release pushes its image before it names it in Git.
+	// Dir keeps the layers of images and the log. Tags live as long as the process: the lab's pods
+	// pull nothing, and a release pushes its image before it names it in Git.
 	Dir string
 	// Port of the loopback interface to listen on; 0 takes a free one. It is part of the names of
 	// images, so a restarted registry needs the same port again.
@@ -111,8 +111,8 @@ func (r *Registry) answer(response http.ResponseWriter, request *http.Request) {
 	r.take(response, request)
 }
 
-// take takes a part of an image: first the layers, each begun by POST, and at last the manifest with
-// the tag, by PUT (opencontainers/distribution-spec v1.1.0 `spec.md`, Pushing).
+// take takes a part of an image: first the layers, each begun by POST, and at last the manifest
+// with the tag, by PUT (opencontainers/distribution-spec v1.1.0 `spec.md`, Pushing).
 func (r *Registry) take(response http.ResponseWriter, request *http.Request) {
 	folder, tag := path.Split(request.URL.Path)
 	if request.Method == http.MethodPost && r.options.Receiving != nil {

@@ -3,8 +3,15 @@ package traffic
 import (
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
+	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -25,12 +32,13 @@ type Backend struct {
 	Address string
 	// Port takes the requests, and ProbePort the probes.
 	Port, ProbePort int32
+	// MostBody is how many bytes of a request's body the firewall lets through; 0 is any number.
+	MostBody int64
 }
 
 // entrance has the stations of a request between the Application Gateway and the routes of the
 // mesh.
 type entrance struct {
-	backends func() []Backend
 	services corelisters.ServiceLister
 	pods     corelisters.PodLister
 	configs  cache.GenericLister
@@ -38,7 +46,7 @@ type entrance struct {
 
 // arrive follows the requests to the mesh's gateway. The error is about reading the objects that
 // decide; lost requests are no error.
-func (e entrance) arrive() (mesh.Arrival, error) {
+func (e entrance) arrive(backends []Backend) (mesh.Arrival, error) {
 	services, err := e.services.List(k8slabels.Everything())
 	if err != nil {
 		return mesh.Arrival{}, err
@@ -59,7 +67,7 @@ func (e entrance) arrive() (mesh.Arrival, error) {
 		}
 		cluster.Configs = append(cluster.Configs, config)
 	}
-	return through(e.backends(), cluster), nil
+	return through(backends, cluster), nil
 }
 
 // through spreads the requests over the backends that answer their probes, as an Application
@@ -92,6 +100,73 @@ func through(backends []Backend, cluster mesh.Cluster) mesh.Arrival {
 	}
 	all.Lost = errors.Join(lost...)
 	return all
+}
+
+// largestBody bounds the memory that a request takes where no firewall bounds it.
+const largestBody = 16 << 20
+
+// applicationGateway answers a request of a user.
+func (t *Traffic) applicationGateway(w http.ResponseWriter, request *http.Request) {
+	in, arriveErr := t.arrival()
+	content, err := io.ReadAll(http.MaxBytesReader(w, request.Body, in.mostBody))
+	if err != nil {
+		t.lose(request.Context(), fmt.Errorf("the firewall refuses %s %s: %w", request.Method, request.URL.Path, err))
+		http.Error(w, "the firewall refuses the body: "+err.Error(), http.StatusForbidden)
+		return
+	}
+	t.lose(request.Context(), errors.Join(arriveErr, in.Lost))
+	if rand.Float64() >= in.Share { //nolint:gosec // which request is lost is no secret
+		http.Error(w, "502 Bad Gateway", http.StatusBadGateway)
+		return
+	}
+	request.Header.Add("X-Forwarded-For", visitor(request.RemoteAddr).String())
+	request.Header.Set("X-Appgw-Trace-Id", strings.ReplaceAll(uuid.NewString(), "-", ""))
+	t.throughMesh(w, request, content, in.Configs, insideAddress)
+}
+
+// arrival is where requests arrive at present, and the longest body that gets there.
+type arrival struct {
+	mesh.Arrival
+
+	mostBody int64
+	at       time.Time
+}
+
+// heardOf is how long the gateways take to hear of a change.
+const heardOf = 100 * time.Millisecond
+
+func (t *Traffic) arrival() (arrival, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if time.Since(t.arrived.at) < heardOf {
+		return t.arrived, nil
+	}
+	backends := t.Backends()
+	in, err := t.entrance.arrive(backends)
+	now := arrival{in, largestBody, time.Now()}
+	for _, backend := range backends {
+		if backend.MostBody > 0 {
+			now.mostBody = min(now.mostBody, backend.MostBody)
+		}
+	}
+	if err == nil {
+		t.arrived = now
+	}
+	return now, err
+}
+
+// insideAddress is the Application Gateway's in the virtual network.
+const insideAddress = "10.0.0.4"
+
+// visitor is the address that the gateways see of a client on this machine: one of a network that
+// is connected to the virtual network, as users' machines are.
+func visitor(client string) netip.AddrPort {
+	from, err := netip.ParseAddrPort(client)
+	if err != nil || !from.Addr().Is4() {
+		return from
+	}
+	bytes := from.Addr().As4()
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 254, bytes[2], bytes[3]}), from.Port())
 }
 
 // configOf reads an object of Istio's kind Gateway.

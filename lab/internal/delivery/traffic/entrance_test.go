@@ -1,7 +1,10 @@
 package traffic
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,7 +36,9 @@ import (
 const edgeAddress = "10.10.18.10"
 
 // throughTheEdge is the backend of an Application Gateway of infra.
-func throughTheEdge() []Backend { return []Backend{{Address: edgeAddress, Port: 80, ProbePort: 15021}} }
+func throughTheEdge() []Backend {
+	return []Backend{{Address: edgeAddress, Port: 80, ProbePort: 15021, MostBody: 1100 << 10}}
+}
 
 var internalGateway = mesh.Gateway{Name: naming.IstioInternalIngress, Revision: "asm-1-25"}
 
@@ -143,31 +148,46 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	c.service("gridos-stable", "old")
 	c.service("gridos-canary", "old")
 	c.weigh(100, 0)
-	c.pod("old-1", "old", "v1", true)
+	served := servers{}
+	c.pod("old-1", served.add(t, answer{}), "old", "v1", true)
 	var backends atomic.Pointer[[]Backend]
-	lead := func(to ...Backend) { backends.Store(&to) }
+	lead := func(to ...Backend) {
+		backends.Store(&to)
+		time.Sleep(2 * heardOf)
+	}
 	lead(throughTheEdge()...)
-	users := &Traffic{Cluster: clients, Rate: 100, Backends: func() []Backend { return *backends.Load() }}
+	users := &Traffic{Cluster: clients, Rate: 100, Backends: func() []Backend { return *backends.Load() }, Pods: served}
 	require.NoError(t, users.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, users.Stop()) })
+	// within returns what users see in a moment.
+	within := func() Seen {
+		before := users.Seen()
+		time.Sleep(500 * time.Millisecond)
+		return users.Seen().Since(before)
+	}
 	lost := func(why string) {
 		t.Helper()
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			assert.Equal(c, http.StatusBadGateway, asked(t, users.URL()+"/version"))
 			assert.ErrorContains(c, users.Lost(), why)
-			assert.Zero(c, users.PerSecond("old-1"))
-		}, 20*time.Second, tick)
-		before := users.Seen()
-		time.Sleep(5 * tick)
-		between := users.Seen().Since(before)
-		assert.Positive(t, between.Unanswered, why)
-		assert.Empty(t, between.Revisions, why)
+		}, 20*time.Second, 100*time.Millisecond)
+		if users.Seen().Revisions != nil { // they have begun
+			between := within()
+			assert.Positive(t, between.Unanswered, why)
+			assert.Empty(t, between.Revisions, why)
+		}
 	}
 	answered := func() {
 		t.Helper()
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			between := within()
 			assert.NoError(c, users.Lost())
-			assert.InDelta(c, 100, users.PerSecond("old-1"), 1e-9)
-		}, 20*time.Second, tick)
+			assert.Zero(c, between.Unanswered)
+			if assert.Len(c, between.Revisions, 1) {
+				assert.Positive(c, between.Revisions[0].Requests)
+				assert.Zero(c, between.Revisions[0].Failed)
+			}
+		}, 20*time.Second, 100*time.Millisecond)
 	}
 	lost("no load balancer of the cluster has the address 10.10.18.10")
 	c.wayIn()
@@ -205,6 +225,25 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	lost("sends port 443 to port 443")
 	lead()
 	lost("no Application Gateway")
+
+	// The largest batch of a field gateway is longer than what a firewall lets through by default.
+	lead(Backend{Address: edgeAddress, Port: 80, ProbePort: 15021, MostBody: 128 << 10})
+	backlog := bytes.Repeat([]byte(" "), 128<<10+1)
+	response, err := http.Post(users.URL()+"/api/v1/telemetry", "application/json", bytes.NewReader(backlog)) //nolint:noctx // the test's own
+	require.NoError(t, err)
+	said, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusForbidden, response.StatusCode)
+	assert.Contains(t, string(said), "the firewall refuses the body")
+}
+
+func asked(t *testing.T, url string) (code int) {
+	t.Helper()
+	response, err := http.Get(url) //nolint:noctx // the test's own
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	return response.StatusCode
 }
 
 // wayIn makes the objects on the requests' way before the routes: AKS' gateway and its Service, the
@@ -245,6 +284,7 @@ func (c cluster) gatewayPods(gateway mesh.Gateway) {
 		Spec: deployment.Spec.Template.Spec,
 	}, metav1.CreateOptions{})
 	require.NoError(c, err)
+	pod.Status.Phase = corev1.PodRunning
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	_, err = pods.UpdateStatus(c.Context(), pod, metav1.UpdateOptions{})
 	require.NoError(c, err)

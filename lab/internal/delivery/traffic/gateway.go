@@ -1,17 +1,23 @@
 package traffic
 
 import (
-	"encoding/json"
-	"maps"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +26,7 @@ import (
 
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 )
 
 // gateway has the counters of a pod of the mesh's gateway. The metrics and their labels are Istio's
@@ -38,12 +45,11 @@ var gatewayBuckets = []float64{
 	.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000,
 }
 
-func newGateway(pod *corev1.Pod) *gateway {
+func newGateway() *gateway {
 	labels := []string{
 		"reporter", "destination_service", "destination_service_name", "destination_service_namespace", "response_code", "response_flags",
 	}
 	g := &gateway{
-		pod: pod,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "istio_requests_total", Help: "Requests by the Service that they were for and what was answered.",
 		}, labels),
@@ -57,35 +63,38 @@ func newGateway(pod *corev1.Pod) *gateway {
 	return g
 }
 
-// noPod is Envoy's flag for a request without a healthy upstream, which it answers with 503 (Envoy,
-// "Access logging", %RESPONSE_FLAGS%).
-const noPod = "UH"
+// Envoy's flags for a request that it answers by itself: without a healthy pod, without a
+// connection to one, and after the time of the route (Envoy, "Access logging", %RESPONSE_FLAGS%).
+const (
+	noPod        = "UH"
+	noConnection = "UF"
+	tooLate      = "UT"
+)
 
 // count counts a request for a Service of the application that was answered with a code.
-func (g *gateway) count(service string, code int, seconds float64) {
-	flags := "-"
-	if code == http.StatusServiceUnavailable {
-		flags = noPod
-	}
+func (g *gateway) count(service string, code int, flags string, took time.Duration) {
 	values := []string{
-		"source", service + "." + naming.NamespaceGridOS + ".svc.cluster.local", service, naming.NamespaceGridOS, strconv.Itoa(code), flags,
+		"source", service + "." + naming.NamespaceGridOS + ".svc.cluster.local", service, naming.NamespaceGridOS, strconv.Itoa(code),
+		cmp.Or(flags, "-"),
 	}
 	g.requests.WithLabelValues(values...).Inc()
-	g.duration.WithLabelValues(values...).Observe(1000 * seconds)
+	g.duration.WithLabelValues(values...).Observe(float64(took.Microseconds()) / 1000)
 }
 
-// lookAtGateways finds the gateway's pods that accept requests, in the order of their names.
-func (t *Traffic) lookAtGateways() ([]*gateway, error) {
+// readyGateway returns one of the gateway's pods that accept requests, or nil if none does.
+func (t *Traffic) readyGateway() (*gateway, error) {
 	pods, err := t.entrance.pods.List(k8slabels.SelectorFromSet(k8slabels.Set{"istio": naming.IstioInternalIngress}))
 	if err != nil {
 		return nil, err
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	present := map[types.UID]*gateway{}
 	var ready []*gateway
 	for _, pod := range pods {
 		g := t.gateways[pod.UID]
 		if g == nil {
-			g = newGateway(pod)
+			g = newGateway()
 		}
 		g.pod = pod
 		present[pod.UID] = g
@@ -94,53 +103,144 @@ func (t *Traffic) lookAtGateways() ([]*gateway, error) {
 		}
 	}
 	t.gateways = present
-	slices.SortFunc(ready, func(a, b *gateway) int { return compareNames(a.pod, b.pod) })
-	return ready, nil
+	if len(ready) == 0 {
+		return nil, nil
+	}
+	return ready[rand.IntN(len(ready))], nil //nolint:gosec // which pod takes a request is no secret
 }
 
-// visitor is the address that the gateway tells the service of clients on this machine: one of a
-// network that is connected to the virtual network, as users' machines are.
-const visitor = "10.254.0.10"
-
-// answerOne answers a request to the gateway as Envoy would. A pod that runs is asked for the
-// answer, unless its version is set to fail.
-func (t *Traffic) answerOne(w http.ResponseWriter, request *http.Request) {
-	to := t.ask(request.URL.Path, request.Header)
-	if to.pod == nil || to.code != http.StatusOK || t.Pods == nil || !t.Pods.Runs(to.pod.Namespace, to.pod.Name) {
-		to.count(to.code, to.seconds)
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(to.code)
-		answer := map[string]string{"version": to.version, "service": to.service}
-		_ = json.NewEncoder(w).Encode(answer) // a client that went away hears of nothing
+// meshGateway answers a request that comes to the mesh's gateway from inside of the virtual
+// network, such as those of Argo Rollouts and of the smoke test.
+func (t *Traffic) meshGateway(w http.ResponseWriter, request *http.Request) {
+	content, err := io.ReadAll(http.MaxBytesReader(w, request.Body, largestBody))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	t.pass(w, request, to)
+	in, err := t.arrival()
+	if err != nil || len(in.Configs) == 0 { // nothing listens
+		http.Error(w, "502 Bad Gateway", http.StatusBadGateway)
+		return
+	}
+	t.throughMesh(w, request, content, in.Configs, visitor(request.RemoteAddr).Addr().String())
 }
 
-// pass lets a pod answer.
-func (t *Traffic) pass(w http.ResponseWriter, request *http.Request, to destination) {
+// A user does not see which pod has answered; the lab's gateway says it, so that the lab's users
+// can count by revision.
+const (
+	hashHeader = "X-Lab-Revision"
+	tagHeader  = "X-Lab-Tag"
+)
+
+// throughMesh answers a request that has come to one of the Gateways, as Envoy does. from is the
+// address that sent it.
+func (t *Traffic) throughMesh(w http.ResponseWriter, request *http.Request, content []byte, in []types.NamespacedName, from string) {
 	began := time.Now()
+	through, err := t.readyGateway()
+	if err != nil || through == nil {
+		http.Error(w, "502 Bad Gateway", http.StatusBadGateway)
+		return
+	}
+	to := route{status: http.StatusNotFound}
+	virtual, err := t.virtualService()
+	if err == nil && virtual != nil {
+		to, err = virtual.routeOf(in, request.URL.Path, request.Header)
+	}
+	if err != nil || to.service == "" {
+		w.WriteHeader(cmp.Or(to.status, http.StatusNotFound))
+		return
+	}
+	ctx, cancel := request.Context(), context.CancelFunc(func() {})
+	if to.limit > 0 {
+		ctx, cancel = context.WithTimeout(ctx, to.limit)
+	}
+	defer cancel()
+	sent := &upstream{Traffic: t, route: to, from: through.pod.Status.PodIP, content: content}
+	code, flags := http.StatusServiceUnavailable, ""
+	defer func() { through.count(to.service, code, flags, time.Since(began)) }()
 	proxy := &httputil.ReverseProxy{
-		Transport: t.transport(to.from),
+		Transport: sent,
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", net.JoinHostPort(to.pod.Status.PodIP, strconv.Itoa(int(to.port)))
 			r.Out.Host = r.In.Host
-			// Envoy adds the address that it was connected from.
-			r.Out.Header["X-Forwarded-For"] = append(slices.Clone(r.In.Header["X-Forwarded-For"]), visitor)
+			// Envoy adds the address that it was connected from, and an id.
+			r.Out.Header["X-Forwarded-For"] = append(slices.Clone(r.In.Header["X-Forwarded-For"]), from)
+			r.Out.Header.Set("X-Request-Id", uuid.NewString())
 		},
 		ModifyResponse: func(response *http.Response) error {
-			to.count(response.StatusCode, time.Since(began).Seconds())
+			code = response.StatusCode
+			response.Header.Set(hashHeader, sent.pod.Labels[argo.RevisionLabel])
+			response.Header.Set(tagHeader, tagOf(sent.pod))
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			to.count(http.StatusServiceUnavailable, time.Since(began).Seconds())
-			http.Error(w, "upstream connect error: "+err.Error(), http.StatusServiceUnavailable)
+			switch {
+			case errors.Is(err, errNoPod):
+				flags = noPod
+			case errors.Is(err, context.DeadlineExceeded):
+				code, flags = http.StatusGatewayTimeout, tooLate
+			default:
+				flags = noConnection
+			}
+			if sent.pod != nil {
+				w.Header().Set(hashHeader, sent.pod.Labels[argo.RevisionLabel])
+				w.Header().Set(tagHeader, tagOf(sent.pod))
+			}
+			http.Error(w, "upstream error: "+err.Error(), code)
 		},
 	}
-	proxy.ServeHTTP(w, request)
+	proxy.ServeHTTP(w, request.WithContext(ctx))
 }
 
-// transport returns the way from a pod of the gateway to the pods, which keeps connections.
+// upstream sends a request to a pod of a Service, and to another one if no pod has got anything of
+// it.
+type upstream struct {
+	*Traffic
+
+	route   route
+	from    string // the address of the gateway's pod
+	content []byte
+	pod     *corev1.Pod // the last one
+}
+
+var errNoPod = errors.New("no healthy upstream")
+
+// RoundTrip implements http.RoundTripper.
+func (u *upstream) RoundTrip(request *http.Request) (*http.Response, error) {
+	for attempt := 0; ; attempt++ {
+		service, err := u.services.Get(u.route.service)
+		if err != nil {
+			service = nil // a route to a missing Service has no pods either
+		}
+		pods, err := u.pods.List(k8slabels.Everything())
+		if err != nil {
+			return nil, err
+		}
+		ready := endpoints(service, pods)
+		if len(ready) == 0 {
+			return nil, errNoPod
+		}
+		u.pod = ready[rand.IntN(len(ready))] //nolint:gosec // which pod answers is no secret
+		var begun atomic.Bool
+		trace := &httptrace.ClientTrace{WroteHeaders: func() { begun.Store(true) }}
+		out := request.Clone(httptrace.WithClientTrace(request.Context(), trace))
+		port := int32(0) // to which no connection is made
+		if len(service.Spec.Ports) > 0 {
+			port, _ = mesh.TargetPort(u.pod, service.Spec.Ports[0])
+		}
+		out.URL.Scheme, out.URL.Host = "http", net.JoinHostPort(u.pod.Status.PodIP, strconv.Itoa(int(port)))
+		out.ContentLength, out.TransferEncoding = int64(len(u.content)), nil
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(u.content)), nil }
+		if out.Body, _ = out.GetBody(); len(u.content) == 0 {
+			out.Body = http.NoBody
+		}
+		response, err := u.transport(u.from).RoundTrip(out)
+		if err == nil || begun.Load() || attempt >= u.route.attempts || request.Context().Err() != nil {
+			return response, err
+		}
+	}
+}
+
+// transport returns the way from an address to the pods, which keeps connections.
 func (t *Traffic) transport(from string) http.RoundTripper {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -149,71 +249,18 @@ func (t *Traffic) transport(from string) http.RoundTripper {
 		if err != nil {
 			address = netip.Addr{} // a gateway without an address yet
 		}
-		t.transports[from] = t.Pods.Transport(address)
+		t.transports[from] = noPods{}
+		if t.Pods != nil {
+			t.transports[from] = t.Pods.Transport(address)
+		}
 	}
 	return t.transports[from]
 }
 
-// versionPath is what a release asks both revisions for.
-const versionPath = "/version"
+// noPods is the way to pods where none runs.
+type noPods struct{}
 
-// destination is where the gateway sends a request, or what it answers by itself.
-type destination struct {
-	service, version string
-	pod              *corev1.Pod
-	port             int32
-	from             string // the address of the gateway's pod
-	code             int
-	seconds          float64
-	count            func(code int, seconds float64)
-}
-
-// ask sends one request through the routes.
-func (t *Traffic) ask(path string, header http.Header) destination {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	itself := func(code int) destination { return destination{code: code, count: func(int, float64) {}} }
-	gateways, err := t.lookAtGateways()
-	if err != nil || len(gateways) == 0 {
-		return itself(http.StatusBadGateway)
-	}
-	in, err := t.entrance.arrive()
-	if err != nil || len(in.Configs) == 0 {
-		return itself(http.StatusBadGateway) // nothing listens
-	}
-	virtual, err := t.virtualService()
-	if err != nil || virtual == nil {
-		return itself(http.StatusNotFound)
-	}
-	service, err := serviceFor(virtual, in.Configs, path, header)
-	if err != nil || service == "" {
-		return itself(http.StatusNotFound)
-	}
-	through := gateways[rand.IntN(len(gateways))] //nolint:gosec // which pod takes a request is no secret
-	object, err := t.services.Get(service)
-	if err != nil {
-		object = nil // a route to a missing Service has no pods either
-	}
-	found := destination{
-		service: service, from: through.pod.Status.PodIP, code: http.StatusServiceUnavailable,
-		count: func(code int, seconds float64) {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			through.count(service, code, seconds)
-		},
-	}
-	to := endpoints(object, slices.Collect(maps.Values(t.replicas)))
-	if len(to) == 0 {
-		return found
-	}
-	r := to[rand.IntN(len(to))] //nolint:gosec // which pod answers is no secret
-	found.version, found.pod = r.tag, r.pod
-	if len(object.Spec.Ports) > 0 {
-		found.port, _ = mesh.TargetPort(r.pod, object.Spec.Ports[0]) // no connection is made to port 0
-	}
-	found.code = http.StatusOK
-	if path == versionPath { // the counters of the pods are invented, those of the releases' own requests too
-		found.code, found.seconds = r.serve(http.MethodGet, path, t.behaviour(r.tag))
-	}
-	return found
+// RoundTrip implements http.RoundTripper.
+func (noPods) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("the application's pods do not run here")
 }

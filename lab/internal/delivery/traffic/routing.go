@@ -1,30 +1,44 @@
 package traffic
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
 )
 
-var virtualServices = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
-
-// virtualService has the fields that decide where a request goes.
+// virtualService is an object, as it was read.
 type virtualService struct {
+	deciding
+
+	object *unstructured.Unstructured
+}
+
+// deciding are the fields that decide where a request goes.
+type deciding struct {
 	Spec struct {
 		Gateways []string `json:"gateways"`
 		HTTP     []struct {
-			Match []match `json:"match"`
+			Match          []match `json:"match"`
+			DirectResponse struct {
+				Status int `json:"status"`
+			} `json:"directResponse"`
+			Timeout string `json:"timeout"`
+			Retries struct {
+				Attempts      int    `json:"attempts"`
+				PerTryTimeout string `json:"perTryTimeout"`
+			} `json:"retries"`
 			Route []struct {
 				Destination struct {
 					Host string `json:"host"`
@@ -60,47 +74,77 @@ func (m match) takes(path string, header http.Header) bool {
 	return m.URI.takes(path)
 }
 
-// read returns the fields that decide, or false if the VirtualService is for none of gateways.
-func read(object *unstructured.Unstructured, gateways []types.NamespacedName) (service virtualService, serves bool, err error) {
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &service); err != nil {
-		return service, false, fmt.Errorf("VirtualService %s/%s: %w", object.GetNamespace(), object.GetName(), err)
+// read returns the fields that decide.
+func read(object *unstructured.Unstructured) (*virtualService, error) {
+	service := &virtualService{object: object}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &service.deciding); err != nil {
+		return nil, fmt.Errorf("VirtualService %s/%s: %w", object.GetNamespace(), object.GetName(), err)
 	}
-	return service, slices.ContainsFunc(service.Spec.Gateways, func(name string) bool {
-		namespace, short, qualified := strings.Cut(name, "/")
-		if !qualified {
-			namespace, short = object.GetNamespace(), name
-		}
-		return slices.Contains(gateways, types.NamespacedName{Namespace: namespace, Name: short})
-	}), nil
+	return service, nil
 }
 
-// serviceFor returns the Service for a request: that of the first matching route, drawn at random
-// if the route has several. It is empty if no route matches, or if the gateway answers by itself.
-func serviceFor(object *unstructured.Unstructured, gateways []types.NamespacedName, path string, header http.Header) (string, error) {
-	service, serves, err := read(object, gateways)
-	if err != nil || !serves {
-		return "", err
+// serves says whether it is for one of gateways.
+func (s *virtualService) serves(gateways []types.NamespacedName) bool {
+	return slices.ContainsFunc(s.Spec.Gateways, func(name string) bool {
+		namespace, short, qualified := strings.Cut(name, "/")
+		if !qualified {
+			namespace, short = s.object.GetNamespace(), name
+		}
+		return slices.Contains(gateways, types.NamespacedName{Namespace: namespace, Name: short})
+	})
+}
+
+// route is what the gateway does with a request.
+type route struct {
+	// service gets the request. Without one the gateway answers by itself, with the status.
+	service string
+	status  int
+	// limit is the time for the answer; 0 is any. attempts is how often a request is sent again of
+	// which no pod has got anything.
+	limit    time.Duration
+	attempts int
+}
+
+// routeOf returns what happens to a request that came in through one of gateways: the first
+// matching route decides, and its Service is drawn at random if it has several.
+func (s *virtualService) routeOf(gateways []types.NamespacedName, path string, header http.Header) (route, error) {
+	if !s.serves(gateways) {
+		return route{status: http.StatusNotFound}, nil
 	}
-	for _, route := range service.Spec.HTTP {
-		if len(route.Match) > 0 && !slices.ContainsFunc(route.Match, func(m match) bool { return m.takes(path, header) }) {
+	for _, rule := range s.Spec.HTTP {
+		if len(rule.Match) > 0 && !slices.ContainsFunc(rule.Match, func(m match) bool { return m.takes(path, header) }) {
 			continue
 		}
+		if rule.DirectResponse.Status != 0 {
+			return route{status: rule.DirectResponse.Status}, nil
+		}
+		found := route{attempts: rule.Retries.Attempts}
+		for _, text := range []string{rule.Timeout, rule.Retries.PerTryTimeout} {
+			limit, err := time.ParseDuration(cmp.Or(text, "0s"))
+			if err != nil {
+				return route{}, fmt.Errorf("VirtualService %s/%s: %w", s.object.GetNamespace(), s.object.GetName(), err)
+			}
+			if limit > 0 && (found.limit == 0 || limit < found.limit) {
+				found.limit = limit
+			}
+		}
 		var all int64
-		for _, to := range route.Route {
+		for _, to := range rule.Route {
 			all += to.Weight
 		}
 		at := int64(0)
 		if all > 0 {
 			at = rand.Int64N(all) //nolint:gosec // which pod answers is no secret
 		}
-		for _, to := range route.Route {
+		for _, to := range rule.Route {
 			if at -= to.Weight; at < 0 || all == 0 {
-				return serviceName(to.Destination.Host), nil
+				found.service = serviceName(to.Destination.Host)
+				return found, nil
 			}
 		}
-		return "", nil
+		break
 	}
-	return "", nil
+	return route{status: http.StatusNotFound}, nil
 }
 
 // serviceName returns the name of a Service of this namespace, from a host that may have a domain.
@@ -109,46 +153,31 @@ func serviceName(host string) string {
 	return name
 }
 
-// shareOf returns each Service's part, 0 to 1, of the requests that came in through one of
-// gateways. The first route that accepts every path decides.
-func shareOf(object *unstructured.Unstructured, gateways []types.NamespacedName) (map[string]float64, error) {
-	service, serves, err := read(object, gateways)
-	if err != nil || !serves {
-		return nil, err
-	}
-	for _, route := range service.Spec.HTTP {
-		if len(route.Match) > 0 || len(route.Route) == 0 {
-			continue
-		}
-		if len(route.Route) == 1 {
-			route.Route[0].Weight = 1 // a single one needs none
-		}
-		var all int64
-		for _, to := range route.Route {
-			all += to.Weight
-		}
-		shares := map[string]float64{}
-		for _, to := range route.Route {
-			if to.Weight > 0 {
-				shares[serviceName(to.Destination.Host)] += float64(to.Weight) / float64(all)
-			}
-		}
-		return shares, nil
-	}
-	return nil, nil
-}
-
 // endpoints returns the pods to which a Service sends requests.
-func endpoints(service *corev1.Service, replicas []*replica) []*replica {
+func endpoints(service *corev1.Service, pods []*corev1.Pod) []*corev1.Pod {
 	if service == nil || len(service.Spec.Selector) == 0 {
 		return nil
 	}
 	selector := k8slabels.SelectorFromSet(service.Spec.Selector)
-	var found []*replica
-	for _, r := range replicas {
-		if selector.Matches(k8slabels.Set(r.pod.Labels)) && mesh.Ready(r.pod) {
-			found = append(found, r)
+	var found []*corev1.Pod
+	for _, pod := range pods {
+		if selector.Matches(k8slabels.Set(pod.Labels)) && mesh.Ready(pod) {
+			found = append(found, pod)
 		}
 	}
 	return found
+}
+
+// tagOf returns the tag of the image of a pod's first container, parsed as the container runtime
+// does.
+func tagOf(pod *corev1.Pod) string {
+	if len(pod.Spec.Containers) == 0 {
+		return ""
+	}
+	image, _, _ := strings.Cut(pod.Spec.Containers[0].Image, "@")
+	name := image[strings.LastIndex(image, "/")+1:] // a registry may have a port
+	if _, tag, found := strings.Cut(name, ":"); found {
+		return tag
+	}
+	return "latest"
 }

@@ -5,10 +5,15 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"regexp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	k8slabels "k8s.io/apimachinery/pkg/labels"
+
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 // Annotations of a pod say whether, and where, it is scraped; the job kubernetes-pods of the chart
@@ -16,6 +21,7 @@ import (
 const (
 	scrapeAnnotation = "prometheus.io/scrape"
 	portAnnotation   = "prometheus.io/port"
+	pathAnnotation   = "prometheus.io/path"
 )
 
 // targetGroup is an element of Prometheus' HTTP service discovery.
@@ -45,46 +51,59 @@ func metricsPath(pod string) string { return "/pods/" + pod + "/metrics" }
 // such as up, have the pod's labels.
 func (t *Traffic) serveTargets(w http.ResponseWriter, _ *http.Request) {
 	groups := []targetGroup{}
-	add := func(pod *corev1.Pod) {
+	for _, pod := range t.running() {
 		if pod.Annotations[scrapeAnnotation] != "true" {
-			return
+			continue
 		}
-		group := targetGroup{Targets: []string{t.address}, Labels: labels(pod)}
+		group := targetGroup{Targets: []string{t.metrics}, Labels: labels(pod)}
 		group.Labels["__metrics_path__"] = metricsPath(pod.Name)
 		groups = append(groups, group)
 	}
-	t.mu.Lock()
-	for _, r := range t.replicas {
-		add(r.pod)
-	}
-	for _, g := range t.gateways {
-		add(g.pod)
-	}
-	t.mu.Unlock()
 	slices.SortFunc(groups, func(a, b targetGroup) int { return cmp.Compare(a.Labels["pod"], b.Labels["pod"]) })
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(groups) // a client that went away hears of nothing
 }
 
-func compareNames(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) }
+// running returns the application's pods that have begun, and the gateway's.
+func (t *Traffic) running() []*corev1.Pod {
+	of := k8slabels.SelectorFromSet(k8slabels.Set{"istio": naming.IstioInternalIngress})
+	gateways, err := t.entrance.pods.List(of)
+	pods, errToo := t.pods.List(k8slabels.Everything())
+	if err != nil || errToo != nil {
+		return nil // informers have their objects in memory
+	}
+	return slices.DeleteFunc(slices.Concat(gateways, pods), func(pod *corev1.Pod) bool { return pod.Status.Phase != corev1.PodRunning })
+}
 
+// serveMetrics lets the pod answer that Prometheus asks, or the gateway's stand-in.
 func (t *Traffic) serveMetrics(w http.ResponseWriter, request *http.Request) {
-	var metrics http.Handler
-	t.mu.Lock()
-	for _, r := range t.replicas {
-		if r.pod.Name == request.PathValue("pod") {
-			metrics = r.metrics
-		}
-	}
-	for _, g := range t.gateways {
-		if g.pod.Name == request.PathValue("pod") {
-			metrics = g.metrics
-		}
-	}
-	t.mu.Unlock()
-	if metrics == nil {
+	pods := t.running()
+	i := slices.IndexFunc(pods, func(pod *corev1.Pod) bool { return pod.Name == request.PathValue("pod") })
+	if i < 0 {
 		http.NotFound(w, request)
 		return
 	}
-	metrics.ServeHTTP(w, request)
+	pod := pods[i]
+	t.mu.Lock()
+	g := t.gateways[pod.UID]
+	t.mu.Unlock()
+	switch {
+	case g != nil:
+		g.metrics.ServeHTTP(w, request)
+		return
+	case pod.Namespace != naming.NamespaceGridOS: // a pod of the gateway that has served nothing
+		newGateway().metrics.ServeHTTP(w, request)
+		return
+	}
+	proxy := &httputil.ReverseProxy{
+		Transport: t.transport(""),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL = &url.URL{Scheme: "http", Host: labels(pod)["instance"], Path: cmp.Or(pod.Annotations[pathAnnotation], "/metrics")}
+			r.Out.Host = ""
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
+	}
+	proxy.ServeHTTP(w, request)
 }

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// StartTimeout bounds the wait for one process. It is generous because the first start on a cold two-core machine reads
-	// hundreds of MB of binaries; a process that dies ends the wait at once.
+	// StartTimeout bounds the wait for one process. It is generous because the first start on a cold
+	// two-core machine reads hundreds of MB of binaries; a process that dies ends the wait at once.
 	StartTimeout = 2 * time.Minute
 	// StopTimeout is how long a process may take to end after a signal before it is killed.
 	StopTimeout = 15 * time.Second
@@ -41,8 +41,8 @@ type Process struct {
 	Dir string
 	// Log is the file for the output of the process. Each Start replaces it, with mode 0600.
 	Log string
-	// Ready is a URL that answers 200 when the process is ready, or tcp://host:port for one that is ready when it listens. Without
-	// it the process is ready when it runs.
+	// Ready is a URL that answers 200 when the process is ready, or tcp://host:port for one that is
+	// ready when it listens. Without it the process is ready when it runs.
 	Ready string
 	// CA is the certificate file with which Ready is verified, if it is https.
 	CA string
@@ -84,8 +84,8 @@ func (c *Process) Start(ctx context.Context) error {
 	done := make(chan struct{})
 	started := make(chan error, 1)
 	go func() {
-		// Linux sends the parent-death signal when the *thread* that started the process ends, so this thread is kept
-		// for as long as the process lives.
+		// Linux sends the parent-death signal when the *thread* that started the process ends, so this
+		// thread is kept for as long as the process lives.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer log.Close() // the process has its own descriptor; nothing is written through this one

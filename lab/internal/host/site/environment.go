@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Variables returns the environment variables that point pulumi, its plugins and kubectl at the lab.
+// Variables returns the environment variables that point pulumi, its plugins and kubectl at the
+// lab.
 func (s Site) Variables(record Record) map[string]string {
 	return map[string]string{
 		"PATH":                          withFirst(record.Tools, os.Getenv("PATH")),

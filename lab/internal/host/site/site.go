@@ -27,7 +27,8 @@ const (
 	folder = ".lab"
 )
 
-// Site is the place of one environment of the lab. Its fields are absolute paths; call Open or Temporary to get one.
+// Site is the place of one environment of the lab. Its fields are absolute paths; call Open or
+// Temporary to get one.
 type Site struct {
 	// Repository is the root of the checkout.
 	Repository string

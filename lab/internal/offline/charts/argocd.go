@@ -12,18 +12,21 @@ import (
 // the Argo CD module in moduleDir, and returns the chart's directory. It replaces an earlier chart
 // there. These values mean the same as in the chart argo/argo-cd 10.1.1:
 //
-//   - replicas, resources and pdb of controller, server, repoServer and applicationSet; for server and repoServer,
-//     autoscaling.enabled with autoscaling.minReplicas instead of replicas (the number alone: no autoscaler is created, since
-//     without a metrics server it would never do more);
+//   - replicas, resources and pdb of controller, server, repoServer and applicationSet; for server
+//     and repoServer, autoscaling.enabled with autoscaling.minReplicas instead of replicas (the
+//     number alone: no autoscaler is created, since without a metrics server it would never do
+//     more);
 //   - global.domain, for the address in argocd-cm;
-//   - configs.cm, configs.params, configs.rbac: merged over the manifest's entries, key by key; an empty value removes one;
-//   - configs.secret.createSecret, argocdServerAdminPassword (a bcrypt hash), argocdServerAdminPasswordMtime, githubSecret,
-//     extra;
+//   - configs.cm, configs.params, configs.rbac: merged over the manifest's entries, key by key; an
+//     empty value removes one;
+//   - configs.secret.createSecret, argocdServerAdminPassword (a bcrypt hash),
+//     argocdServerAdminPasswordMtime, githubSecret, extra;
 //   - crds.install, crds.keep; dex.enabled;
 //   - notifications.enabled, and its notifiers, templates, triggers, subscriptions and
 //     secret.create;
-//   - replicas, hardAntiAffinity, podDisruptionBudget and networkPolicy.enabled of redis-ha and redis-ha.haproxy, and
-//     redis-ha.haproxy.deploymentStrategy. The rules of the two policies are the manifest's.
+//   - replicas, hardAntiAffinity, podDisruptionBudget and networkPolicy.enabled of redis-ha and
+//     redis-ha.haproxy, and redis-ha.haproxy.deploymentStrategy. The rules of the two policies are
+//     the manifest's.
 //
 // Redis is always highly available: by default three replicas, which need three nodes that accept
 // their pods. The manifest's pods make the Redis password themselves when they first start; if pods
