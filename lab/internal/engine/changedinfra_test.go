@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	networks = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub-rg/providers/Microsoft.Network/virtualNetworks/"
-	somebody = "11111111-1111-1111-1111-111111111111"
-	another  = "22222222-2222-2222-2222-222222222222"
+	networks        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub-rg/providers/Microsoft.Network/virtualNetworks/"
+	metricsAccounts = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub-rg/providers/Microsoft.Monitor/accounts/"
+	somebody        = "11111111-1111-1111-1111-111111111111"
+	another         = "22222222-2222-2222-2222-222222222222"
 )
 
 // liveInfra brings gridos-infra up with values, and again with those that Azure accepts only for a
@@ -58,7 +59,7 @@ func prodValues() map[string]any {
 		"protect": false, "deleteLock": false, "registryZoneRedundant": false,
 		"operatorNetworkId": networks + "hub", "operatorRanges": []string{"10.100.0.0/16"},
 		"postgresEntraAdmins": admins("admins"), "adminGroupObjectIds": []string{somebody},
-		"monthlyBudget": 9000, "budgetFrom": "2026-12-01",
+		"monthlyBudget": 9000, "budgetFrom": "2026-12-01", "metricsWorkspaceId": metricsAccounts + "watch",
 	}
 }
 
@@ -231,6 +232,8 @@ func prodAttempts() []attempt {
 		{key: "gatewayCertificate", when: "another of the vault", to: vault + "another-tls"},
 		{key: "gatewayCertificate", when: "of another vault", to: "https://other-kv.vault.azure.net/secrets/tls"},
 		{key: "gatewayCertificateResourceGroup", to: "another-rg"},
+		{key: "metricsWorkspaceId", when: "another", to: metricsAccounts + "another"},
+		{key: "metricsWorkspaceId", when: "none", to: ""},
 		{key: "monthlyBudget", when: "another amount", to: 12000},
 		{key: "monthlyBudget", when: "0", to: 0},
 		{key: "budgetFrom", to: "2027-01-01"},

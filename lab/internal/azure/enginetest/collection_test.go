@@ -146,3 +146,55 @@ func TestEngine_Collection_QueriesHaveNamesOfTheirOwn(t *testing.T) {
 		says: []string{"'Volume' is the name of another query of the pack", "choose another"},
 	}, "second")
 }
+
+// metered are the endpoint and the rule by which Prometheus sends metrics, in a form that Azure accepts.
+type metered struct {
+	endpoint *insights.DataCollectionEndpointArgs
+	rule     *insights.DataCollectionRuleArgs
+	source   *insights.PrometheusForwarderDataSourceArgs
+}
+
+func metering() *metered {
+	const account = groupID + "/providers/Microsoft.Monitor/accounts/metrics"
+	streams := pulumi.ToStringArray([]string{"Microsoft-PrometheusMetrics"})
+	m := &metered{
+		endpoint: &insights.DataCollectionEndpointArgs{
+			ResourceGroupName: groupName, DataCollectionEndpointName: pulumi.String("metrics"), Location: region,
+		},
+		source: &insights.PrometheusForwarderDataSourceArgs{Name: pulumi.String("prometheus"), Streams: streams},
+	}
+	m.rule = &insights.DataCollectionRuleArgs{
+		ResourceGroupName: groupName, DataCollectionRuleName: pulumi.String("metrics"), Location: region,
+		DataCollectionEndpointId: pulumi.String(groupID + "/providers/Microsoft.Insights/dataCollectionEndpoints/metrics"),
+		DataSources: insights.DataCollectionRuleDataSourcesArgs{
+			PrometheusForwarder: insights.PrometheusForwarderDataSourceArray{m.source},
+		},
+		Destinations: insights.DataCollectionRuleDestinationsArgs{MonitoringAccounts: insights.MonitoringAccountDestinationArray{
+			insights.MonitoringAccountDestinationArgs{Name: pulumi.String("workspace"), AccountResourceId: pulumi.String(account)},
+		}},
+		DataFlows: insights.DataFlowArray{insights.DataFlowArgs{Streams: streams, Destinations: pulumi.ToStringArray([]string{"workspace"})}},
+	}
+	return m
+}
+
+// added returns the environment with them.
+func (m *metered) added() *environment {
+	return valid().with(
+		of("endpoint", m.endpoint, insights.NewDataCollectionEndpoint, "group"),
+		of("rule", m.rule, insights.NewDataCollectionRule, "endpoint"),
+	)
+}
+
+func TestEngine_Collection_MetricsHaveASourceAndAnEndpoint(t *testing.T) {
+	t.Parallel()
+	m := metering()
+	l := open(t, azure.Options{})
+	l.up(m.added().program("rule")).accepted()
+	l.down().accepted()
+
+	m.source.Streams = pulumi.ToStringArray([]string{"Microsoft-Perf"})
+	previewRefuses(t, m.added(), "rule", mistake{
+		rule: "Collection", code: "InvalidPayload", property: "dataFlows[0].streams[0]",
+		says: []string{"Data flows cannot reference stream id 'Microsoft-PrometheusMetrics', which no data source sends"},
+	})
+}

@@ -14,6 +14,7 @@ import (
 // ARM types that rules look for.
 const (
 	typeCollectionRule = "Microsoft.Insights/dataCollectionRules"
+	typeEndpoint       = "Microsoft.Insights/dataCollectionEndpoints"
 	typeAssociation    = "Microsoft.Insights/dataCollectionRuleAssociations"
 	typeQueryPack      = "Microsoft.OperationalInsights/queryPacks"
 	typeQuery          = "Microsoft.OperationalInsights/queryPacks/queries"
@@ -31,9 +32,31 @@ func collectionTypes() []arm.Definition {
 				Say:     "3 to 64 letters, digits, hyphens, underscores and periods, a letter or digit first and last",
 			},
 			Immutable: []string{"location"},
-			Refers:    map[string]string{"destinations.logAnalytics.workspaceResourceId": typeWorkspace},
-			Checks:    []arm.Rule{streamsKnown, flowsConnected},
-			Demands:   []arm.Rule{ruleBesideItsWorkspace},
+			Refers: map[string]string{
+				"destinations.logAnalytics.workspaceResourceId": typeWorkspace, "dataCollectionEndpointId": typeEndpoint,
+			},
+			Checks:  []arm.Rule{streamsKnown, flowsConnected},
+			Demands: []arm.Rule{ruleBesideItsWorkspace},
+			Compute: func(s arm.Subject) arm.Document {
+				return arm.Document{"immutableId": "dcr-" + strings.ReplaceAll(s.Issued("rule"), "-", "")}
+			},
+		}),
+		arm.Typed[insights.DataCollectionEndpoint, insights.DataCollectionEndpointArgs](arm.Definition{
+			Path: insightsProvider + "dataCollectionEndpoints/{dataCollectionEndpointName}",
+			Name: arm.NameRule{
+				Pattern: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{1,42}[A-Za-z0-9]$`),
+				Say:     "3 to 44 letters, digits and hyphens, a letter or digit first and last",
+			},
+			Immutable: []string{"location"},
+			Compute: func(s arm.Subject) arm.Document {
+				host := s.ID[strings.LastIndex(s.ID, "/")+1:] + "-" + s.Issued("endpoint")[:4] + "." + s.Location() + "-1."
+				return arm.Document{
+					"immutableId":         "dce-" + strings.ReplaceAll(s.Issued("id"), "-", ""),
+					"configurationAccess": map[string]any{"endpoint": "https://" + host + "handler.control.monitor.azure.com"},
+					"logsIngestion":       map[string]any{"endpoint": "https://" + host + "ingest.monitor.azure.com"},
+					"metricsIngestion":    map[string]any{"endpoint": "https://" + host + "metrics.ingest.monitor.azure.com"},
+				}
+			},
 		}),
 		arm.Typed[insights.DataCollectionRuleAssociation, insights.DataCollectionRuleAssociationArgs](arm.Definition{
 			Path:   "{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}",
@@ -54,25 +77,26 @@ func collectionTypes() []arm.Definition {
 	}
 }
 
-// streams are those that the agent of AKS sends. The first is the group of all of them. Source:
-// azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
+// streams are those that the agent of AKS sends, and that of Prometheus. The first is the group of all
+// logs. Source: azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
 var streams = []string{
 	streamGroup, "Microsoft-ContainerInventory", "Microsoft-ContainerLog", "Microsoft-ContainerLogV2",
 	"Microsoft-ContainerLogV2-HighScale", "Microsoft-ContainerNodeInventory", "Microsoft-InsightsMetrics", "Microsoft-KubeEvents",
 	"Microsoft-KubeMonAgentEvents", "Microsoft-KubeNodeInventory", "Microsoft-KubePodInventory", "Microsoft-KubePVInventory",
-	"Microsoft-KubeServices", "Microsoft-Perf",
+	"Microsoft-KubeServices", "Microsoft-Perf", "Microsoft-PrometheusMetrics",
 }
 
 const (
 	streamGroup = "Microsoft-ContainerInsights-Group-Default"
 	extensions  = "dataSources.extensions"
+	forwarders  = "dataSources.prometheusForwarder"
 	flows       = "dataFlows"
 )
 
 // streamsKnown: a stream is one that Azure knows, or begins with Custom-.
 var streamsKnown = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
-	for _, list := range []string{extensions, flows} {
+	for _, list := range []string{extensions, forwarders, flows} {
 		for i, entry := range s.In.Documents(list) {
 			for j, stream := range entry.Texts("streams") {
 				if !containsFold(streams, stream) && !strings.HasPrefix(stream, "Custom-") {
@@ -89,10 +113,10 @@ var streamsKnown = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: fu
 // rule. The group of all streams flows as it is.
 var flowsConnected = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
 	var sent, places []string
-	for _, source := range s.In.Documents(extensions) {
+	for _, source := range slices.Concat(s.In.Documents(extensions), s.In.Documents(forwarders)) {
 		sent = append(sent, source.Texts("streams")...)
 	}
-	for _, place := range s.In.Documents("destinations.logAnalytics") {
+	for _, place := range slices.Concat(s.In.Documents("destinations.logAnalytics"), s.In.Documents("destinations.monitoringAccounts")) {
 		places = append(places, place.Text("name"))
 	}
 	var result []arm.Finding
