@@ -11,8 +11,9 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// The properties are those of the schema devContainer.base.schema.json (github.com/devcontainers/spec)
-// that are used; a mistyped name is an error. No container was started from the file.
+// The properties are those of the schema devContainer.base.schema.json
+// (github.com/devcontainers/spec) that are used; a mistyped name is an error. No container was
+// started from the file.
 func TestUnit_TheDevcontainerHasTheGoOfTheModule(t *testing.T) {
 	content, err := os.ReadFile(".devcontainer/devcontainer.json")
 	require.NoError(t, err)

@@ -46,8 +46,8 @@ func TestUnit_ProgramsImportOnlyWhatTheirSideOfTheBoundaryNeeds(t *testing.T) {
 	}
 }
 
-// The simulated Azure can judge the programs because it shares no code with them. Its resource manager
-// knows no service, so that what holds for all resource types is written once.
+// The simulated Azure can judge the programs because it shares no code with them. Its resource
+// manager knows no service, so that what holds for all resource types is written once.
 func TestUnit_TheSimulatedAzureImportsNothingOfThePrograms(t *testing.T) {
 	t.Parallel()
 	const (
@@ -75,8 +75,8 @@ func TestUnit_TheSimulatedAzureImportsNothingOfThePrograms(t *testing.T) {
 	}
 }
 
-// The lab's rooms are ordered, from the machine that it runs on up to the command lines: a room uses only those on
-// lower floors.
+// The lab's rooms are ordered, from the machine that it runs on up to the command lines: a room
+// uses only those on lower floors.
 func TestUnit_InTheLabNoImportRunsBackUp(t *testing.T) {
 	t.Parallel()
 	const lab = "github.com/gridos/sharedinfra/lab"

@@ -1,5 +1,5 @@
-// Command sharedinfra is the Pulumi program of the root project, which publishes the contract that other teams read; run it
-// with `pulumi up -s dev`.
+// Command sharedinfra is the Pulumi program of the root project, which publishes the contract that
+// other teams read; run it with `pulumi up -s dev`.
 package main
 
 import (

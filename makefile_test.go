@@ -34,7 +34,8 @@ func TestUnit_MakeRunsTheGoCommandTheSameWayForEveryone(t *testing.T) {
 	}
 }
 
-// run runs make with a program whose script stands in for the real one, and returns what the script prints, a line each time.
+// run runs make with a program whose script stands in for the real one, and returns what the script
+// prints, a line each time.
 func run(t *testing.T, program, script string, args ...string) []string {
 	t.Helper()
 	dir := t.TempDir()

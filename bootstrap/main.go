@@ -1,4 +1,5 @@
-// Command bootstrap is the Pulumi program of gridos-bootstrap; run it with `pulumi -C bootstrap up -s dev`.
+// Command bootstrap is the Pulumi program of gridos-bootstrap; run it with `pulumi -C bootstrap up
+// -s dev`.
 package main
 
 import (

@@ -13,7 +13,8 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// shell reads a block of commands as bash does. What is in angle brackets is for the reader to replace.
+// shell reads a block of commands as bash does. What is in angle brackets is for the reader to
+// replace.
 func shell(t *testing.T, path, text string) *syntax.File {
 	t.Helper()
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(placeholders.ReplaceAllString(text, "x")), path)
@@ -35,8 +36,9 @@ func TestUnit_EveryBlockIsShell(t *testing.T) {
 	assert.Greater(t, blocks, 60)
 }
 
-// A block of the set-up can be copied alone: it sets every variable that it uses, and defines its functions. An exclamation mark in double
-// quotes, which an interactive bash takes for a command of its history, is switched off before.
+// A block of the set-up can be copied alone: it sets every variable that it uses, and defines its
+// functions. An exclamation mark in double quotes, which an interactive bash takes for a command of
+// its history, is switched off before.
 func TestUnit_ABlockOfTheSetUpNeedsNoOther(t *testing.T) {
 	t.Parallel()
 	for _, d := range documents(t) {

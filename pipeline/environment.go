@@ -24,7 +24,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// onStack completes a command that works on one environment, which the flag -s names, in the root of a checkout.
+// onStack completes a command that works on one environment, which the flag -s names, in the root
+// of a checkout.
 func onStack(cmd *cobra.Command, do func(cmd *cobra.Command, name string) error) *cobra.Command {
 	name := cmd.Flags().StringP("stack", "s", "", "environment: "+strings.Join(naming.Environments(), ", ")+" (required)")
 	cmd.Args = cobra.NoArgs
@@ -41,7 +42,8 @@ func onStack(cmd *cobra.Command, do func(cmd *cobra.Command, name string) error)
 	return cmd
 }
 
-// onEnvironment completes a command that works on the stacks of one environment, with the Pulumi CLI.
+// onEnvironment completes a command that works on the stacks of one environment, with the Pulumi
+// CLI.
 func onEnvironment(cmd *cobra.Command, do func(cmd *cobra.Command, e deployed.Environment) error) *cobra.Command {
 	return onStack(cmd, func(cmd *cobra.Command, name string) error {
 		e, err := deployed.Open(".", name, cmd.ErrOrStderr())
@@ -163,7 +165,8 @@ func writePlan(out, summary io.Writer, plan approval.Plan, report changes.Report
 	return errors.Join(err, told, output("digest", digest))
 }
 
-// committed returns the commit of the checkout, whose programs and configuration have to be those of the commit.
+// committed returns the commit of the checkout, whose programs and configuration have to be those
+// of the commit.
 func committed(ctx context.Context) (string, error) {
 	c, err := checkout.Open(ctx, ".")
 	if err != nil {
@@ -176,7 +179,8 @@ func committed(ctx context.Context) (string, error) {
 	return commit, err
 }
 
-// notSuperseded refuses to go back: a run that was started again, or waited long, has a commit that a later one has replaced.
+// notSuperseded refuses to go back: a run that was started again, or waited long, has a commit that
+// a later one has replaced.
 func notSuperseded(cmd *cobra.Command, e deployed.Environment, commit string) error {
 	c, err := checkout.Open(cmd.Context(), ".")
 	if err != nil {

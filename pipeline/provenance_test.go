@@ -119,7 +119,8 @@ func TestUnit_VerifyWantsAllThatItCompares(t *testing.T) {
 	}
 }
 
-// Each copy is verified by the job that pushes it, and the bytes that are proposed are those that it has pushed.
+// Each copy is verified by the job that pushes it, and the bytes that are proposed are those that
+// it has pushed.
 func TestUnit_NothingIsPromotedBeforeItsProvenanceIsVerified(t *testing.T) {
 	t.Parallel()
 	text := read(t, filepath.Join("..", ".github", "workflows", "promote.yml"))

@@ -24,7 +24,8 @@ func lookOn(t *testing.T, day string, args ...string) (code int, check inventory
 	return code, check, said
 }
 
-// The checkout's own versions on days that are long past or long to come: the exit code follows what is found, on any day.
+// The checkout's own versions on days that are long past or long to come: the exit code follows
+// what is found, on any day.
 func TestUnit_SupportEndsWithACodeThatScriptsCanTrust(t *testing.T) {
 	t.Chdir("..")
 	code, early, _ := lookOn(t, "2020-01-01")

@@ -111,7 +111,8 @@ var judges = []string{
 	".ci/", ".github/", "internal/changes/", "lab/", "pipeline/", "policy/", "stacks/contract/", "tools/", "Makefile", "go.mod",
 }
 
-// doubtful says why a report may not be what the pull request does, or "": reports are made by the code of the pull request itself.
+// doubtful says why a report may not be what the pull request does, or "": reports are made by the
+// code of the pull request itself.
 func doubtful(ctx context.Context, client *github.Client, number int, repository string) (string, error) {
 	if !strings.EqualFold(repository, os.Getenv("GITHUB_REPOSITORY")) {
 		return "The pull request comes from a fork, and its own code made what follows: it may say what it likes. Read the change " +

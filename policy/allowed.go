@@ -15,7 +15,8 @@ var (
 		"insights:ActionGroup", "insights:ActivityLogAlert", "insights:MetricAlert",
 		"network:PrivateZone", "network:VirtualNetworkLink", "privatedns:PrivateZone", "privatedns:VirtualNetworkLink",
 	}
-	// machines are the VM sizes of nodes: D and E series of the fifth generation and later. small ones are for dev.
+	// machines are the VM sizes of nodes: D and E series of the fifth generation and later. small ones
+	// are for dev.
 	machines = regexp.MustCompile(`(?i)^Standard_[DE]\d+(-\d+)?[a-z]*_v([5-9]|\d{2,})$`)
 	small    = regexp.MustCompile(`(?i)^Standard_B\d+[a-z]*(_v\d+)?$`)
 )

@@ -18,7 +18,8 @@ var watched = []string{
 	"network:VirtualNetwork",
 }
 
-// setting is the type of a diagnostic setting, and target its property with the ARM id of what it watches.
+// setting is the type of a diagnostic setting, and target its property with the ARM id of what it
+// watches.
 const (
 	setting = "DiagnosticSetting"
 	target  = "resourceUri"

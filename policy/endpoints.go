@@ -13,11 +13,11 @@ const (
 	// it (azure-docs, nat-gateway-resource).
 	gatewayComponent = "gridos-infra:gateway:Gateway"
 	egressComponent  = "gridos-infra:network:Egress"
-	// internalLoadBalancer is the annotation that keeps a Service of type LoadBalancer inside the network. Source:
-	// learn.microsoft.com, "Use an internal load balancer with AKS".
+	// internalLoadBalancer is the annotation that keeps a Service of type LoadBalancer inside the
+	// network. Source: learn.microsoft.com, "Use an internal load balancer with AKS".
 	internalLoadBalancer = "service.beta.kubernetes.io/azure-load-balancer-internal"
-	// narrowest is the shortest prefix of an authorized range, in bits: anything wider is a good part of the Internet, and two
-	// ranges of one bit each would be all of it.
+	// narrowest is the shortest prefix of an authorized range, in bits: anything wider is a good part
+	// of the Internet, and two ranges of one bit each would be all of it.
 	narrowest = 8
 )
 
@@ -85,8 +85,8 @@ func publicAPIServer(r Resource) []finding {
 	return found
 }
 
-// publicMesh finds an ingress gateway of the mesh that gets a load balancer with a public address (azure-aks-docs,
-// istio-deploy-ingress.md).
+// publicMesh finds an ingress gateway of the mesh that gets a load balancer with a public address
+// (azure-aks-docs, istio-deploy-ingress.md).
 func publicMesh(r Resource) []finding {
 	for _, ingress := range r.at("serviceMeshProfile", "istio", "components", "ingressGateways").elements() {
 		if ingress.at("enabled").isTrue() && !ingress.at("mode").may("Internal") {
@@ -106,7 +106,8 @@ var (
 	webPorts = []string{"80", "443"}
 )
 
-// openPorts finds the rules of a security group that let the Internet in to anything but the ports of the web.
+// openPorts finds the rules of a security group that let the Internet in to anything but the ports
+// of the web.
 func openPorts(rules ...property) []finding {
 	var found []finding
 	for _, rule := range rules {

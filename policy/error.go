@@ -15,7 +15,8 @@ type Error struct {
 	Unused []string
 }
 
-// Error lists the violations, one a line for all resources that break a rule in the same way, and says how one is waived.
+// Error lists the violations, one a line for all resources that break a rule in the same way, and
+// says how one is waived.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s departs from the organisation's guardrails (docs/policies.md) in %s", e.Project, e.Stack,

@@ -66,8 +66,8 @@ func transform(ctx *pulumi.Context, e *enforcement) pulumi.ResourceTransform {
 		if err == nil {
 			return nil
 		}
-		// A transform has no way to return an error, but what it returns must be sent to the engine, and an input that fails to
-		// resolve cannot be: the registration fails with its error.
+		// A transform has no way to return an error, but what it returns must be sent to the engine, and
+		// an input that fails to resolve cannot be: the registration fails with its error.
 		refused := pulumi.String("").ToStringOutput().ApplyT(func(string) (string, error) { return "", err })
 		return &pulumi.ResourceTransformResult{Props: pulumi.Map{"refused": refused}, Opts: args.Opts}
 	}

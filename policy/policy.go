@@ -15,19 +15,22 @@ import (
 type Resource struct {
 	// URN is the engine's name for the resource, which is what References name.
 	URN string
-	// Type is the resource's token, such as azure-native:keyvault/v20241101:Vault, and Name its logical name.
+	// Type is the resource's token, such as azure-native:keyvault/v20241101:Vault, and Name its
+	// logical name.
 	Type, Name string
-	// ParentType is the token of the resource's parent, such as gridos-infra:gateway:Gateway, or "" for the stack itself.
+	// ParentType is the token of the resource's parent, such as gridos-infra:gateway:Gateway, or ""
+	// for the stack itself.
 	ParentType string
-	// Properties are the inputs. What is not known before the update is computed, and no rule judges it.
+	// Properties are the inputs. What is not known before the update is computed, and no rule judges
+	// it.
 	Properties resource.PropertyMap
-	// References are the URNs of the resources that the value of a property was made of, by the property's name. They are known
-	// even when the value is not.
+	// References are the URNs of the resources that the value of a property was made of, by the
+	// property's name. They are known even when the value is not.
 	References map[string][]string
 }
 
-// kind is the resource's type without its package and API version, such as keyvault:Vault, or "" when it is not of Azure: a
-// guardrail holds in whatever version of the API a resource is written.
+// kind is the resource's type without its package and API version, such as keyvault:Vault, or ""
+// when it is not of Azure: a guardrail holds in whatever version of the API a resource is written.
 func (r Resource) kind() string {
 	parts := strings.Split(r.Type, ":")
 	if len(parts) != 3 || parts[0] != "azure-native" {

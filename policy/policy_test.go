@@ -45,7 +45,8 @@ func tagged() object {
 	return object{"environment": "prod", "owner": "platform", "cost-centre": "gridos", "managed-by": "pulumi"}
 }
 
-// check returns what Check says about one rule for a resource of the given type in prod, unless told otherwise.
+// check returns what Check says about one rule for a resource of the given type in prod, unless
+// told otherwise.
 func check(rule, environment, token, parent string, properties object) []string {
 	var messages []string
 	for _, v := range policy.Check(policy.Resource{

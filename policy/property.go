@@ -7,7 +7,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
-// property is the value of a property as rules need it: secrets are looked through, but never shown.
+// property is the value of a property as rules need it: secrets are looked through, but never
+// shown.
 type property struct {
 	value  resource.PropertyValue
 	secret bool

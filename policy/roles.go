@@ -77,7 +77,8 @@ func isOf(token, group, kind string) bool {
 	return strings.HasPrefix(token, group+"/") && strings.HasSuffix(token, ":"+kind)
 }
 
-// anything finds the asterisks with which an AppProject permits all there is. Source: argo-cd docs/operator-manual/project.yaml.
+// anything finds the asterisks with which an AppProject permits all there is. Source: argo-cd
+// docs/operator-manual/project.yaml.
 func anything(spec property) []finding {
 	found := func(where string) []finding {
 		return []finding{{where + " permits everything", "name what the project needs"}}

@@ -7,10 +7,11 @@ import (
 )
 
 var (
-	// strictPolicies are the predefined TLS policies of Application Gateway that begin at TLS 1.2. Source: learn.microsoft.com,
-	// "Application Gateway TLS policy overview".
+	// strictPolicies are the predefined TLS policies of Application Gateway that begin at TLS 1.2.
+	// Source: learn.microsoft.com, "Application Gateway TLS policy overview".
 	strictPolicies = []string{"AppGwSslPolicy20170401S", "AppGwSslPolicy20220101", "AppGwSslPolicy20220101S"}
-	// gatewayVersions and databaseVersions are TLS 1.2 and later, as Application Gateway and PostgreSQL write them.
+	// gatewayVersions and databaseVersions are TLS 1.2 and later, as Application Gateway and
+	// PostgreSQL write them.
 	gatewayVersions  = []string{"TLSv1_2", "TLSv1_3"}
 	databaseVersions = []string{"TLSv1.2", "TLSv1.3"}
 )

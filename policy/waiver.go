@@ -11,7 +11,8 @@ import (
 // waiversKey is the key of every project under which violations are waived.
 const waiversKey = "policyWaivers"
 
-// shortestReason is how many characters the reason of a waiver has at least: enough for a sentence, or the number of a ticket.
+// shortestReason is how many characters the reason of a waiver has at least: enough for a sentence,
+// or the number of a ticket.
 const shortestReason = 10
 
 // Waiver permits one resource to break one rule.

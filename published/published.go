@@ -10,15 +10,15 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Load reads how the environment departs from the guardrails, which is all that can be configured. Its error is a *config.Error
-// with every mistake.
+// Load reads how the environment departs from the guardrails, which is all that can be configured.
+// Its error is a *config.Error with every mistake.
 func Load(r *config.Reader, environment string) (policy.Settings, error) {
 	s := policy.Load(r, environment)
 	return s, r.Err()
 }
 
-// Program publishes the outputs of the running stack's environment. It reads without secrets, so that its state, which
-// other teams may read, holds none.
+// Program publishes the outputs of the running stack's environment. It reads without secrets, so
+// that its state, which other teams may read, holds none.
 func Program(ctx *pulumi.Context) error {
 	settings, err := Load(config.FromContext(ctx), ctx.Stack())
 	if err != nil {

@@ -32,8 +32,9 @@ func TestUnit_AMistypedCommandSaysWhatThereIs(t *testing.T) {
 	assert.Contains(t, output.String(), "-history")
 }
 
-// The image holds this program and nothing else, and the pod's security context allows nothing: so the test runs it as its
-// user in a folder that it can neither write to nor leave, with the build flags of the Dockerfile.
+// The image holds this program and nothing else, and the pod's security context allows nothing: so
+// the test runs it as its user in a folder that it can neither write to nor leave, with the build
+// flags of the Dockerfile.
 func TestService_TheProgramNeedsNothingAroundIt(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Own(t)

@@ -37,8 +37,9 @@ func OutputsOf[T any]() []Output {
 	return outputs
 }
 
-// Export exports every field of outputs under its key; a secret field becomes secret even when its value was not. The
-// contract's version needs no value: Export supplies it. A field without a value is an error that names its key.
+// Export exports every field of outputs under its key; a secret field becomes secret even when its
+// value was not. The contract's version needs no value: Export supplies it. A field without a value
+// is an error that names its key.
 func Export[T any](ctx *pulumi.Context, outputs T) error {
 	value := reflect.ValueOf(outputs)
 	var missing []error
@@ -64,11 +65,13 @@ const versionKey = "contractVersion"
 
 func isZeroOutput(output pulumi.Output) bool { return reflect.ValueOf(output).IsZero() }
 
-// Read returns the outputs of project for the environment of the running stack, through a stack reference.
+// Read returns the outputs of project for the environment of the running stack, through a stack
+// reference.
 //
-// An output that the other stack does not have is an error naming the stack, the key and the command that creates it;
-// all of them are reported at once. There is one exception: while previewing, a stack that was never brought up yields
-// unknown outputs, so that the whole line can be previewed before its first `up`.
+// An output that the other stack does not have is an error naming the stack, the key and the
+// command that creates it; all of them are reported at once. There is one exception: while
+// previewing, a stack that was never brought up yields unknown outputs, so that the whole line can
+// be previewed before its first `up`.
 func Read[T any](ctx *pulumi.Context, project Project) (T, error) {
 	var outputs T
 	if err := probe(ctx, project); err != nil {
@@ -81,7 +84,8 @@ func Read[T any](ctx *pulumi.Context, project Project) (T, error) {
 	declared := OutputsOf[T]()
 	values := map[string]any{}
 	for _, o := range declared {
-		// Waiting here is safe: a stack reference is read during previews too, so this never waits for an unknown.
+		// Waiting here is safe: a stack reference is read during previews too, so this never waits for an
+		// unknown.
 		details, err := reference.GetOutputDetails(o.Key)
 		if err != nil {
 			return outputs, unreadable(ctx, project, err)
@@ -107,8 +111,9 @@ func Read[T any](ctx *pulumi.Context, project Project) (T, error) {
 	return outputs, nil
 }
 
-// ReadPublic is Read without the secrets, whose fields are left without a value. The engine keeps a copy of everything
-// that a stack reference reads, secrets included, in the state of the stack that refers; this leaves no trace there.
+// ReadPublic is Read without the secrets, whose fields are left without a value. The engine keeps a
+// copy of everything that a stack reference reads, secrets included, in the state of the stack that
+// refers; this leaves no trace there.
 func ReadPublic[T any](ctx *pulumi.Context, project Project) (T, error) {
 	var outputs T
 	if err := probe(ctx, project); err != nil {

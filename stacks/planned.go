@@ -67,8 +67,8 @@ func (p PlannedOutputs) over(values map[string]any, declared []Output) (unknown 
 	return unknown
 }
 
-// Placeholders are the texts that stand for a value where it is not told: for a secret in what the CLI
-// prints without --show-secrets, and for a text that is known only after an update.
+// Placeholders are the texts that stand for a value where it is not told: for a secret in what the
+// CLI prints without --show-secrets, and for a text that is known only after an update.
 func Placeholders() []string { return []string{"[secret]", plugin.UnknownStringValue} }
 
 // isPlaceholder reports whether a value, or one in a list, stands for another.

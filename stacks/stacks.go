@@ -1,5 +1,6 @@
-// Package stacks is the contract between the projects, and between this repository and everyone who reads its outputs. It
-// is the only place that spells the name of a project or the key of an output.
+// Package stacks is the contract between the projects, and between this repository and everyone who
+// reads its outputs. It is the only place that spells the name of a project or the key of an
+// output.
 //
 // Each project has one struct, which is both its Outputs, whose fields are Pulumi outputs (what its
 // program exports and other programs read), and its Values, whose fields are plain (what `pulumi
@@ -34,8 +35,9 @@ var (
 // Projects returns the projects in the order in which they go up; they come down in reverse.
 func Projects() []Project { return []Project{Infra, Bootstrap, Apps, Published} }
 
-// Reference returns the fully qualified name of the stack of environment: "<organization>/<project>/<stack>", the form
-// that the Pulumi service and self-managed backends both accept.
+// Reference returns the fully qualified name of the stack of environment:
+// "<organization>/<project>/<stack>", the form that the Pulumi service and self-managed backends
+// both accept.
 func (p Project) Reference(organization, environment string) string {
 	return organization + "/" + p.Name + "/" + environment
 }

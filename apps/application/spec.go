@@ -1,14 +1,16 @@
 package application
 
-// Spec is an Application's spec without what other stacks decide: its project and its destination. The fields, with their
-// names and defaults, are those of the CustomResourceDefinition applications.argoproj.io.
+// Spec is an Application's spec without what other stacks decide: its project and its destination.
+// The fields, with their names and defaults, are those of the CustomResourceDefinition
+// applications.argoproj.io.
 type Spec struct {
 	Source            Source             `json:"source"`
 	SyncPolicy        SyncPolicy         `json:"syncPolicy"`
 	IgnoreDifferences []IgnoreDifference `json:"ignoreDifferences,omitempty"`
 }
 
-// Source says what Argo CD syncs: a directory of a Git repository (Path) or a Helm chart (Chart, Helm).
+// Source says what Argo CD syncs: a directory of a Git repository (Path) or a Helm chart (Chart,
+// Helm).
 type Source struct {
 	// RepoURL is the address of the Git or the Helm repository.
 	RepoURL string `json:"repoURL"`
@@ -45,20 +47,21 @@ type Automated struct {
 type Retry struct {
 	Limit   int     `json:"limit"`
 	Backoff Backoff `json:"backoff"`
-	// Refresh takes what Git says by then. Without it a commit that cannot be applied is tried until the limit, for minutes, and the
-	// commit that mends it waits.
+	// Refresh takes what Git says by then. Without it a commit that cannot be applied is tried until
+	// the limit, for minutes, and the commit that mends it waits.
 	Refresh bool `json:"refresh"`
 }
 
-// Backoff says how long to wait before that: at first Duration, such as 5s, each time Factor times as long, at most
-// MaxDuration.
+// Backoff says how long to wait before that: at first Duration, such as 5s, each time Factor times
+// as long, at most MaxDuration.
 type Backoff struct {
 	Duration    string `json:"duration"`
 	Factor      int    `json:"factor"`
 	MaxDuration string `json:"maxDuration"`
 }
 
-// IgnoreDifference names fields that something other than Git decides. Name and Namespace narrow it down to one object.
+// IgnoreDifference names fields that something other than Git decides. Name and Namespace narrow it
+// down to one object.
 type IgnoreDifference struct {
 	Group             string   `json:"group,omitempty"`
 	Kind              string   `json:"kind"`

@@ -1,5 +1,5 @@
-// Package boundary enforces, while the program runs, that gridos-apps registers nothing but Argo CD Applications: after
-// bootstrap, Git is the only writer of workloads.
+// Package boundary enforces, while the program runs, that gridos-apps registers nothing but Argo CD
+// Applications: after bootstrap, Git is the only writer of workloads.
 package boundary
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// permitted are the resource types that may pass: an Application, the provider that it goes through, and the reading of
-// other stacks.
+// permitted are the resource types that may pass: an Application, the provider that it goes
+// through, and the reading of other stacks.
 var permitted = []string{
 	"kubernetes:argoproj.io/v1alpha1:Application",
 	"pulumi:providers:kubernetes",
@@ -26,8 +26,8 @@ func Permit(resourceType, name string) error {
 		"workloads under applications/ in Git, and what must exist before Argo CD into gridos-bootstrap", resourceType, name)
 }
 
-// Guard makes every later registration of ctx pass Permit. A registration that does not pass fails in the program, before
-// the engine hears of it.
+// Guard makes every later registration of ctx pass Permit. A registration that does not pass fails
+// in the program, before the engine hears of it.
 func Guard(ctx *pulumi.Context) error {
 	return ctx.RegisterStackTransformation(
 		func(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
@@ -35,8 +35,9 @@ func Guard(ctx *pulumi.Context) error {
 			if err == nil {
 				return nil
 			}
-			// A transformation has no way to return an error, but the inputs that it returns must be sent to the engine,
-			// and an input that fails to resolve cannot be: the registration fails with its error.
+			// A transformation has no way to return an error, but the inputs that it returns must be sent to
+			// the engine, and an input that fails to resolve cannot be: the registration fails with its
+			// error.
 			refused := pulumi.String("").ToStringOutput().ApplyT(func(string) (string, error) { return "", err })
 			return &pulumi.ResourceTransformationResult{Props: pulumi.Map{"refused": refused}, Opts: args.Opts}
 		})

@@ -27,7 +27,8 @@ type Application struct {
 	Name string
 	// Project is the AppProject, gridos or platform.
 	Project string
-	// Namespace is where the workloads go; empty for the namespace of the application's workloads, which gridos-bootstrap names.
+	// Namespace is where the workloads go; empty for the namespace of the application's workloads,
+	// which gridos-bootstrap names.
 	Namespace string
 	// Wave is the sync wave.
 	Wave int
@@ -39,8 +40,9 @@ type Application struct {
 	Spec application.Spec
 }
 
-// Of returns the Applications of environment, lower waves first and by name within a wave: what the platform ships, with the
-// entries added to it or, by name, laid over it. The error joins all mistakes, each naming its entry.
+// Of returns the Applications of environment, lower waves first and by name within a wave: what the
+// platform ships, with the entries added to it or, by name, laid over it. The error joins all
+// mistakes, each naming its entry.
 func Of(environment string, entries []Entry, defaults Defaults) ([]Application, error) {
 	merged, mistakes := merge(environment, entries)
 	var applications []Application
@@ -102,7 +104,8 @@ func merge(environment string, entries []Entry) ([]Entry, []error) {
 	return all, mistakes
 }
 
-// overlaid returns base with the fields that over sets. Objects are laid over each other field by field; lists are replaced.
+// overlaid returns base with the fields that over sets. Objects are laid over each other field by
+// field; lists are replaced.
 func overlaid(base, over Entry) (Entry, error) {
 	if over.Path != "" && over.Chart == nil {
 		base.Chart = nil
@@ -178,7 +181,8 @@ func ownedByControllers() []application.IgnoreDifference {
 	return []application.IgnoreDifference{
 		// The HorizontalPodAutoscaler owns the replicas.
 		{Group: "argoproj.io", Kind: "Rollout", JSONPointers: []string{"/spec/replicas"}},
-		// Argo Rollouts moves the traffic between the stable and the canary. Not every route has destinations.
+		// Argo Rollouts moves the traffic between the stable and the canary. Not every route has
+		// destinations.
 		{
 			Group: "networking.istio.io", Kind: "VirtualService",
 			JQPathExpressions: []string{".spec.http[].route[]?.weight"},
@@ -232,7 +236,8 @@ func syncPolicy(e Entry) application.SyncPolicy {
 	return policy
 }
 
-// options returns the platform's sync options with the given ones added, or in place of those of the same name.
+// options returns the platform's sync options with the given ones added, or in place of those of
+// the same name.
 //
 // With ApplyOutOfSyncOnly a sync leaves alone what differs in ignored fields only.
 // RespectIgnoreDifferences=true is left out, because it freezes each list that has an ignored field

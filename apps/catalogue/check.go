@@ -19,9 +19,11 @@ import (
 var (
 	// label is what Kubernetes takes as the name of a namespace (RFC 1123).
 	label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	// repository accepts the addresses that Argo CD can fetch from: https, ssh, a local path, and git's short form of ssh.
+	// repository accepts the addresses that Argo CD can fetch from: https, ssh, a local path, and
+	// git's short form of ssh.
 	repository = regexp.MustCompile(`^((https?|ssh|file)://[^\s\pZ\pC]+|\w[\w.-]*@[\w.-]+:[^\s\pZ\pC]+)$`)
-	// chartRepository is where charts come from; one that is not encrypted could be given other charts on the way.
+	// chartRepository is where charts come from; one that is not encrypted could be given other charts
+	// on the way.
 	chartRepository = regexp.MustCompile(`^(https|oci)://[^\s\pZ\pC]+$`)
 	chartName       = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$`)
 	// version is exact: no range, no wildcard and no part left out (semver.org).
@@ -29,7 +31,8 @@ var (
 	option  = regexp.MustCompile(`^[A-Za-z]+=[A-Za-z]+$`)
 )
 
-// syncOptions are those of Argo CD 3.4 that an Application may have (its documentation, "Sync Options").
+// syncOptions are those of Argo CD 3.4 that an Application may have (its documentation, "Sync
+// Options").
 var syncOptions = []string{
 	"ApplyOutOfSyncOnly", "ClientSideApplyMigration", "CreateNamespace", "Delete", "FailOnSharedResource", "Force", "Prune",
 	"PruneLast", "PrunePropagationPolicy", "Replace", "RespectIgnoreDifferences", "ServerSideApply",
@@ -58,7 +61,8 @@ func CheckRepository(url string) error {
 	return fmt.Errorf("%q is not the address of a Git repository; write it like https://github.com/gridos/sharedinfra.git", url)
 }
 
-// CheckRevision returns an error unless revision can be a branch, tag or commit. What begins with a hyphen would be an option to git.
+// CheckRevision returns an error unless revision can be a branch, tag or commit. What begins with a
+// hyphen would be an option to git.
 func CheckRevision(revision string) error {
 	unfit := func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`~^:?*[\`, r)
@@ -177,7 +181,8 @@ func checkDestination(e Entry) []error {
 	case slices.Contains(protected(), e.Namespace):
 		mistakes = append(mistakes, fmt.Errorf("namespace %q belongs to the cluster or to gridos-bootstrap; use one of its own",
 			e.Namespace))
-	// Which others the platform's project permits is configuration of gridos-bootstrap: the preflight asks the cluster.
+	// Which others the platform's project permits is configuration of gridos-bootstrap: the preflight
+	// asks the cluster.
 	case e.Project == naming.ProjectGridOS && e.Namespace != naming.NamespaceGridOS:
 		mistakes = append(mistakes, fmt.Errorf("namespace %q is none that the AppProject %s permits as destination; leave it out for %s, "+
 			"or use the project %s", e.Namespace, e.Project, naming.NamespaceGridOS, naming.ProjectPlatform))

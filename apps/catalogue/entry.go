@@ -4,8 +4,9 @@ package catalogue
 
 import "github.com/gridos/sharedinfra/apps/application"
 
-// Entry is one Application as it is written in the configuration; docs/configuration.md describes each field. A field that
-// is left out has its default, or, where the entry changes a shipped one, the value there.
+// Entry is one Application as it is written in the configuration; docs/configuration.md describes
+// each field. A field that is left out has its default, or, where the entry changes a shipped one,
+// the value there.
 type Entry struct {
 	Name    string `json:"name"`
 	Enabled *bool  `json:"enabled,omitempty"`
@@ -36,7 +37,8 @@ type Chart struct {
 	Values     map[string]any `json:"values,omitempty"`
 }
 
-// SyncPolicy says when and how Argo CD syncs. Options are added to the platform's, or replace those of the same name.
+// SyncPolicy says when and how Argo CD syncs. Options are added to the platform's, or replace those
+// of the same name.
 type SyncPolicy struct {
 	Automated *bool    `json:"automated,omitempty"`
 	Prune     *bool    `json:"prune,omitempty"`

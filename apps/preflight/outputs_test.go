@@ -20,8 +20,8 @@ func (nothing) NewResource(pulumi.MockResourceArgs) (string, resource.PropertyMa
 
 func (nothing) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) { return nil, nil }
 
-// The other stacks decide whether there is a cluster to ask. Without one the check has nothing to say;
-// the program says what is missing of the other stacks.
+// The other stacks decide whether there is a cluster to ask. Without one the check has nothing to
+// say; the program says what is missing of the other stacks.
 func TestUnit_ItAsksOnceTheOtherStacksSayWhom(t *testing.T) {
 	t.Parallel()
 	text := func(s string) pulumi.StringOutput { return pulumi.String(s).ToStringOutput() }

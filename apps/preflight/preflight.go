@@ -26,7 +26,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Timeout bounds the whole check: it asks twice, and signing in to a cluster for the first time takes seconds.
+// Timeout bounds the whole check: it asks twice, and signing in to a cluster for the first time
+// takes seconds.
 const Timeout = 15 * time.Second
 
 // group is where Argo CD's kinds are.
@@ -82,7 +83,8 @@ func await(ctx *pulumi.Context, output pulumi.StringOutput) (text string, known 
 	return text, known, nil
 }
 
-// Check asks the cluster that kubeconfig signs in to. The error is one sentence that names what is missing and the remedy.
+// Check asks the cluster that kubeconfig signs in to. The error is one sentence that names what is
+// missing and the remedy.
 func Check(
 	ctx context.Context, kubeconfig, namespace string, uses map[string]Use, environment string,
 ) error {

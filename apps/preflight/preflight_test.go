@@ -28,7 +28,8 @@ func kubeconfig(server string) string {
 clusters: [{name: c, cluster: {server: "` + server + `", insecure-skip-tls-verify: true}}], users: [{name: u, user: {token: t}}]}`
 }
 
-// serve answers the two questions, over TLS because client-go signs in over nothing else; an empty answer is 404.
+// serve answers the two questions, over TLS because client-go signs in over nothing else; an empty
+// answer is 404.
 func serve(t *testing.T, status int, group, projects string) string {
 	t.Helper()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

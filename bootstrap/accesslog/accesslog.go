@@ -24,8 +24,8 @@ var mesh string
 type AccessLog struct{ pulumi.ResourceState }
 
 // New registers a ConfigMap for each revision that the mesh may have, in the namespace that AKS has
-// created with the mesh. That of a revision has to be there before an upgrade to it begins (the same
-// document, "Mesh configuration and upgrades"), and one of another revision is not read.
+// created with the mesh. That of a revision has to be there before an upgrade to it begins (the
+// same document, "Mesh configuration and upgrades"), and one of another revision is not read.
 func New(ctx *pulumi.Context, name string, opts ...pulumi.ResourceOption) (*AccessLog, error) {
 	l := &AccessLog{}
 	if err := ctx.RegisterComponentResource("gridos-bootstrap:accesslog:AccessLog", name, l, opts...); err != nil {

@@ -52,7 +52,8 @@ type GroupKind struct {
 	Kind  string `json:"kind"`
 }
 
-// Role is a set of permissions within the project. Tokens are issued for it with `argocd proj role create-token`.
+// Role is a set of permissions within the project. Tokens are issued for it with `argocd proj role
+// create-token`.
 type Role struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
@@ -78,7 +79,8 @@ type SyncWindow struct {
 	ManualSync bool `json:"manualSync"`
 }
 
-// OrphanedResources decides about objects in the project's namespaces that belong to no Application.
+// OrphanedResources decides about objects in the project's namespaces that belong to no
+// Application.
 type OrphanedResources struct {
 	// Warn adds a condition to the project's Applications.
 	Warn bool `json:"warn"`
@@ -86,7 +88,8 @@ type OrphanedResources struct {
 	Ignore []OrphanedKey `json:"ignore,omitempty"`
 }
 
-// OrphanedKey is objects of a kind and, unless it is empty, of a name; the group of what is in Kubernetes' core is empty.
+// OrphanedKey is objects of a kind and, unless it is empty, of a name; the group of what is in
+// Kubernetes' core is empty.
 type OrphanedKey struct {
 	Group string `json:"group,omitempty"`
 	Kind  string `json:"kind"`

@@ -11,8 +11,8 @@ type Groups struct {
 	Developers, Pipelines []string
 }
 
-// GridOS returns the project of the application. Its Applications create nothing outside their namespace, and no Secret:
-// an ExternalSecret brings those from the key vault.
+// GridOS returns the project of the application. Its Applications create nothing outside their
+// namespace, and no Secret: an ExternalSecret brings those from the key vault.
 func GridOS(repositories []string, groups Groups, windows []SyncWindow) Project {
 	return Project{Name: naming.ProjectGridOS, Spec: Spec{
 		Description:                "GridOS workloads",
@@ -26,8 +26,9 @@ func GridOS(repositories []string, groups Groups, windows []SyncWindow) Project 
 	}}
 }
 
-// Platform returns the project of what runs beside the application, such as Prometheus. Only it may create objects outside
-// namespaces: the namespaces themselves, and the permissions with which Prometheus finds and asks what it watches.
+// Platform returns the project of what runs beside the application, such as Prometheus. Only it may
+// create objects outside namespaces: the namespaces themselves, and the permissions with which
+// Prometheus finds and asks what it watches.
 func Platform(repositories, namespaces []string, groups Groups, windows []SyncWindow) Project {
 	return Project{Name: naming.ProjectPlatform, Spec: Spec{
 		Description:  "What the platform runs beside the application",
@@ -68,8 +69,9 @@ func orphans() OrphanedResources {
 	return OrphanedResources{Warn: true, Ignore: []OrphanedKey{{Kind: "ConfigMap", Name: "istio-ca-root-cert"}}}
 }
 
-// RolloutActions are what developers may do with a release: end it, try it again, and let it go on after a pause. The others that
-// Argo CD knows (argo-cd 3.2.11, resource_customizations/argoproj.io/Rollout/actions) skip the analysis, promote-full and
+// RolloutActions are what developers may do with a release: end it, try it again, and let it go on
+// after a pause. The others that Argo CD knows (argo-cd 3.2.11,
+// resource_customizations/argoproj.io/Rollout/actions) skip the analysis, promote-full and
 // skip-current-step, or restart and pause pods.
 func RolloutActions() []string {
 	var permissions []string
@@ -117,7 +119,8 @@ func in(namespaces ...string) []Destination {
 	return destinations
 }
 
-// workloadKinds are what the application's manifests consist of and what controllers create from them.
+// workloadKinds are what the application's manifests consist of and what controllers create from
+// them.
 func workloadKinds() []GroupKind {
 	var list []GroupKind
 	for _, of := range []struct {

@@ -75,7 +75,8 @@ func (a *ArgoCD) provision(ctx *pulumi.Context, name string, args Args) error {
 	for _, project := range s.projects() {
 		opts := []pulumi.ResourceOption{pulumi.Parent(a), pulumi.DependsOn([]pulumi.Resource{release})} // the release brings the CRD
 		if project.Name == naming.ProjectGridOS {
-			// Its name when it was the only project: it is updated, not replaced under the Applications that belong to it.
+			// Its name when it was the only project: it is updated, not replaced under the Applications that
+			// belong to it.
 			opts = append(opts, pulumi.Aliases([]pulumi.Alias{{Name: pulumi.String(name + "-project")}}))
 		}
 		// An Application that belongs to the closed project is not the platform's: it does not keep

@@ -27,8 +27,8 @@ func TestUnit_ApplicationSetsKnowTheEnvironment(t *testing.T) {
 	require.NoError(t, err)
 	secrets := recorded.OfType("kubernetes:core/v1:Secret")
 	require.Len(t, secrets, 1)
-	// The address and the configuration of the cluster that Argo CD runs in (argo-cd 3.4, docs/operator-manual/declarative-setup.md,
-	// "Clusters", 2026-11).
+	// The address and the configuration of the cluster that Argo CD runs in (argo-cd 3.4,
+	// docs/operator-manual/declarative-setup.md, "Clusters", 2026-11).
 	data := secrets[0].Inputs["stringData"].SecretValue().Element.ObjectValue()
 	assert.Equal(t, "https://kubernetes.default.svc", data["server"].StringValue())
 	assert.Equal(t, "in-cluster", data["name"].StringValue())

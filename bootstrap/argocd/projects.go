@@ -112,7 +112,8 @@ func checkSchedule(schedule string) error {
 	return nil
 }
 
-// loadWindows reads when Applications may sync. In prod changes come while people are there to see them.
+// loadWindows reads when Applications may sync. In prod changes come while people are there to see
+// them.
 func loadWindows(r *config.Reader, environment string) []appproject.SyncWindow {
 	def := ""
 	if environment == "prod" {

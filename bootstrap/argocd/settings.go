@@ -27,12 +27,13 @@ type Settings struct {
 	// ServerMinReplicas and ServerMaxReplicas bound the API server's autoscaling.
 	ServerMinReplicas, ServerMaxReplicas       int
 	RepoServerReplicas, ApplicationSetReplicas int
-	// RedisReplicas is the number of Redis servers, each on a node of its own; an odd number, so that they can elect.
+	// RedisReplicas is the number of Redis servers, each on a node of its own; an odd number, so that
+	// they can elect.
 	RedisReplicas int
 	// Admin lets the user admin sign in with the generated password.
 	Admin bool
-	// AdminPasswordIssued is when the password of the user admin was issued: a moment as RFC 3339 writes it. Another one
-	// issues another password, and ends the sessions that the old one opened.
+	// AdminPasswordIssued is when the password of the user admin was issued: a moment as RFC 3339
+	// writes it. Another one issues another password, and ends the sessions that the old one opened.
 	AdminPasswordIssued string
 	SSO                 SSO
 	Groups              Groups

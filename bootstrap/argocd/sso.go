@@ -20,8 +20,9 @@ import (
 type SSO struct {
 	// TenantID is the GUID of the directory, ClientID that of the app registration.
 	TenantID, ClientID string
-	// ClientSecret is the app registration's, or nil: then Argo CD proves who it is with the identity of its pods, for
-	// which the registration needs a federated credential for the service account argocd-server.
+	// ClientSecret is the app registration's, or nil: then Argo CD proves who it is with the identity
+	// of its pods, for which the registration needs a federated credential for the service account
+	// argocd-server.
 	ClientSecret pulumi.StringInput
 }
 
@@ -31,7 +32,8 @@ func (s SSO) configured() bool { return s.ClientID != "" }
 // workloadIdentity reports whether Argo CD signs in to the directory without a secret.
 func (s SSO) workloadIdentity() bool { return s.configured() && s.ClientSecret == nil }
 
-// Groups are the object ids (GUIDs) of the directory's groups, by the role that they have in Argo CD.
+// Groups are the object ids (GUIDs) of the directory's groups, by the role that they have in Argo
+// CD.
 type Groups struct {
 	Admins, Developers, Pipelines []string
 }
@@ -83,7 +85,8 @@ func loadGroups(r *config.Reader) Groups {
 	}
 }
 
-// secret reads a key that `pulumi config set --secret` sets. It is a secret from here on; nil means that it is not set.
+// secret reads a key that `pulumi config set --secret` sets. It is a secret from here on; nil means
+// that it is not set.
 func secret(r *config.Reader, key string) pulumi.StringInput {
 	value := r.Secret(key)
 	if value == "" {
@@ -95,8 +98,9 @@ func secret(r *config.Reader, key string) pulumi.StringInput {
 // clientSecretKey is the entry of Argo CD's own Secret that holds the client secret.
 const clientSecretKey = "oidc.entra.clientSecret"
 
-// oidcConfig is the entry oidc.config of argocd-cm; source: Argo CD's operator manual, "Microsoft" under user management.
-// It names no root certificate: the directory's is one that every machine trusts.
+// oidcConfig is the entry oidc.config of argocd-cm; source: Argo CD's operator manual, "Microsoft"
+// under user management. It names no root certificate: the directory's is one that every machine
+// trusts.
 type oidcConfig struct {
 	Name            string                 `json:"name"`
 	Issuer          string                 `json:"issuer"`

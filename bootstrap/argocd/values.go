@@ -31,7 +31,8 @@ type values struct {
 type globalValues struct {
 	// Domain is the host name of the user interface; the chart's own default is an example.
 	Domain string `json:"domain"`
-	// TopologySpreadConstraints hold for every component of Argo CD itself; the chart fills in whom each is for.
+	// TopologySpreadConstraints hold for every component of Argo CD itself; the chart fills in whom
+	// each is for.
 	TopologySpreadConstraints []spreadValues      `json:"topologySpreadConstraints"`
 	NetworkPolicy             networkPolicyValues `json:"networkPolicy"`
 }
@@ -75,8 +76,8 @@ type configMapValues struct {
 	// TrackingMethod says how Argo CD recognises the objects that it manages: charts also set the
 	// label of the default method.
 	TrackingMethod string `json:"application.resourceTrackingMethod"`
-	// ApplicationHealth is a Lua script. Argo CD has none of its own for an Application, and without one an application of
-	// applications starts its next wave before the last one is healthy.
+	// ApplicationHealth is a Lua script. Argo CD has none of its own for an Application, and without
+	// one an application of applications starts its next wave before the last one is healthy.
 	ApplicationHealth string `json:"resource.customizations.health.argoproj.io_Application"`
 	// Reconciliation is how often Argo CD asks Git; ReconciliationJitter adds a random delay of at
 	// most that long, so that Argo CD does not refresh all Applications at once. Argo CD skips a
@@ -92,8 +93,8 @@ type configMapValues struct {
 type paramValues struct {
 	// ServerInsecure serves plain HTTP: TLS ends at the gateway in front.
 	ServerInsecure bool `json:"server.insecure"`
-	// ApplicationSetPolicy is what a generator may do to Applications. A generator that finds nothing, say because Git does
-	// not answer, must not delete what runs.
+	// ApplicationSetPolicy is what a generator may do to Applications. A generator that finds nothing,
+	// say because Git does not answer, must not delete what runs.
 	ApplicationSetPolicy string `json:"applicationsetcontroller.policy"`
 }
 
@@ -106,7 +107,8 @@ type rbacValues struct {
 }
 
 type secretValues struct {
-	// AdminPasswordMtime is pinned: the chart's default is now, which would change the release at every update.
+	// AdminPasswordMtime is pinned: the chart's default is now, which would change the release at
+	// every update.
 	AdminPasswordMtime string `json:"argocdServerAdminPasswordMtime"`
 }
 
@@ -172,8 +174,9 @@ type resourcesOnlyValues struct {
 }
 
 type resourceValues struct {
-	// Requests are what the scheduler reserves and what autoscaling measures utilisation against. There are no limits: a
-	// controller that is throttled or killed under load reconciles later, and the load is no less for it.
+	// Requests are what the scheduler reserves and what autoscaling measures utilisation against.
+	// There are no limits: a controller that is throttled or killed under load reconciles later, and
+	// the load is no less for it.
 	Requests requestValues `json:"requests"`
 }
 
@@ -287,7 +290,8 @@ type redisHAProxyValues struct {
 	Metrics       enabledValues       `json:"metrics"`
 }
 
-// applicationHealth is the script that Argo CD's manual gives for applications of applications ("Resource Health").
+// applicationHealth is the script that Argo CD's manual gives for applications of applications
+// ("Resource Health").
 const applicationHealth = `hs = {}
 hs.status = "Progressing"
 hs.message = ""
@@ -335,7 +339,8 @@ func newValues(s Settings) (values, error) {
 		},
 		Controller: componentValues{
 			Replicas: s.ControllerReplicas,
-			// No budget: no controller takes over from another, so one could only keep a node from being drained.
+			// No budget: no controller takes over from another, so one could only keep a node from being
+			// drained.
 			Resources:     request("250m", "1Gi"),
 			metricsValues: scraped(controllerMetricsPort),
 		},
@@ -467,8 +472,8 @@ type secrets struct {
 	SSOClientSecret pulumi.StringInput
 }
 
-// input returns the values as the release takes them, with the secrets in their places. Only these are outputs, so that a
-// preview shows every other value.
+// input returns the values as the release takes them, with the secrets in their places. Only these
+// are outputs, so that a preview shows every other value.
 func (v values) input(s secrets) (pulumi.Map, error) {
 	out, err := untyped.MapOf(v)
 	if err != nil {

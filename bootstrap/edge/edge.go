@@ -11,15 +11,17 @@ import (
 	"github.com/gridos/sharedinfra/internal/object"
 )
 
-// What Azure's cloud controller does for a Service. Source: cloud-provider-azure.sigs.k8s.io, "Azure LoadBalancer".
+// What Azure's cloud controller does for a Service. Source: cloud-provider-azure.sigs.k8s.io,
+// "Azure LoadBalancer".
 const (
 	internal = "service.beta.kubernetes.io/azure-load-balancer-internal"
 	subnet   = "service.beta.kubernetes.io/azure-load-balancer-internal-subnet"
 	address  = "service.beta.kubernetes.io/azure-load-balancer-ipv4"
 )
 
-// noTranslation is the label of a Service from which istiod does not learn on which ports a gateway listens. Source:
-// istio 1.25 to 1.31, pilot/pkg/model/gateway.go, DisableGatewayPortTranslationLabel.
+// noTranslation is the label of a Service from which istiod does not learn on which ports a gateway
+// listens. Source: istio 1.25 to 1.31, pilot/pkg/model/gateway.go,
+// DisableGatewayPortTranslationLabel.
 const noTranslation = "experimental.istio.io/disable-gateway-port-translation"
 
 // Args is what Edge needs. Every field is required.
@@ -54,8 +56,9 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		},
 	}, pulumi.Map{
 		"type": pulumi.String("LoadBalancer"),
-		// The pods of every revision of the mesh, as AKS' own Service selects them: an upgrade has two side by side (azure-aks-docs,
-		// istio-upgrade.md, "Minor revision upgrades with ingress and egress gateways").
+		// The pods of every revision of the mesh, as AKS' own Service selects them: an upgrade has two
+		// side by side (azure-aks-docs, istio-upgrade.md, "Minor revision upgrades with ingress and
+		// egress gateways").
 		"selector": pulumi.StringMap{"istio": pulumi.String(naming.IstioInternalIngress)},
 		// Only nodes with a gateway that is ready get traffic, because the load balancer then
 		// probes the health check port that Kubernetes keeps for just that. With Cluster it would
@@ -63,12 +66,15 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		// about its health. Traffic would take one more hop, with the node as its source: the mesh
 		// would no longer see that it comes from the Application Gateway.
 		//
-		// There are no loadBalancerSourceRanges: the network's security groups already let in the Application Gateway alone.
+		// There are no loadBalancerSourceRanges: the network's security groups already let in the
+		// Application Gateway alone.
 		"externalTrafficPolicy": pulumi.String("Local"),
-		// The targets are those of AKS' own Service, because Envoy listens nowhere else: 80 and 443, not the 8080 and 8443 of
-		// Istio's older charts. Source: istio 1.25 to 1.31, manifests/charts/gateway/values.yaml, service.ports; listeners that
-		// users of the add-on show for Istio 1.25 (0.0.0.0:80, route http.80). AKS lets users change none (azure-aks-docs,
-		// istio-about.md, "Limitations"). None has an appProtocol: for http the load balancer would probe by path.
+		// The targets are those of AKS' own Service, because Envoy listens nowhere else: 80 and 443, not
+		// the 8080 and 8443 of Istio's older charts. Source: istio 1.25 to 1.31,
+		// manifests/charts/gateway/values.yaml, service.ports; listeners that users of the add-on show
+		// for Istio 1.25 (0.0.0.0:80, route http.80). AKS lets users change none (azure-aks-docs,
+		// istio-about.md, "Limitations"). None has an appProtocol: for http the load balancer would probe
+		// by path.
 		"ports": pulumi.Array{
 			port("status-port", 15021), // where the Application Gateway probes
 			port("http2", 80),          // where it sends requests

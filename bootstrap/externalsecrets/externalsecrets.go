@@ -1,5 +1,5 @@
-// Package externalsecrets installs the External Secrets Operator, which brings secrets from the environment's key vault into the
-// cluster, and the store through which it reads that vault.
+// Package externalsecrets installs the External Secrets Operator, which brings secrets from the
+// environment's key vault into the cluster, and the store through which it reads that vault.
 package externalsecrets
 
 import (
@@ -19,7 +19,8 @@ import (
 // Settings is the configuration of the operator and its store.
 type Settings struct {
 	Chart helm.Chart
-	// Replicas is the number of controllers, of webhooks and of certificate controllers. Of the controllers, one leads.
+	// Replicas is the number of controllers, of webhooks and of certificate controllers. Of the
+	// controllers, one leads.
 	Replicas int
 	// Namespaces are those whose ExternalSecrets may read the key vault. Everyone who can write
 	// ExternalSecrets there can read every secret in the vault.
@@ -60,7 +61,8 @@ func Load(r *config.Reader, needed ...string) Settings {
 // Args is what ExternalSecrets needs. Every field is required.
 type Args struct {
 	Settings Settings
-	// ClientID is the GUID that the operator signs in to Entra as; its federated credential names the operator's service account.
+	// ClientID is the GUID that the operator signs in to Entra as; its federated credential names the
+	// operator's service account.
 	ClientID pulumi.StringInput
 	// TenantID is the GUID of the Entra tenant.
 	TenantID pulumi.StringInput

@@ -10,7 +10,8 @@ import (
 	"github.com/gridos/sharedinfra/internal/untyped"
 )
 
-// storeSpec is the spec of a ClusterSecretStore (external-secrets.io/v1), as far as the platform uses it.
+// storeSpec is the spec of a ClusterSecretStore (external-secrets.io/v1), as far as the platform
+// uses it.
 type storeSpec struct {
 	Provider storeProvider `json:"provider"`
 	// Conditions say which namespaces may use the store: those that meet one of them.

@@ -28,7 +28,8 @@ type values struct {
 
 	ServiceAccount serviceAccountValues `json:"serviceAccount"`
 	PodLabels      map[string]string    `json:"podLabels"`
-	// The chart has both probes of the controller switched off; without them it is ready as soon as it is started.
+	// The chart has both probes of the controller switched off; without them it is ready as soon as it
+	// is started.
 	LivenessProbe  enabledValues `json:"livenessProbe"`
 	ReadinessProbe enabledValues `json:"readinessProbe"`
 
@@ -36,7 +37,8 @@ type values struct {
 	CertController componentValues `json:"certController"`
 }
 
-// componentValues are what the controller, the webhook and the certificate controller have in common.
+// componentValues are what the controller, the webhook and the certificate controller have in
+// common.
 type componentValues struct {
 	ReplicaCount int                     `json:"replicaCount"`
 	PDB          disruptionBudgetValues  `json:"podDisruptionBudget"`
@@ -111,7 +113,8 @@ func newValues(s Settings) values {
 	}
 }
 
-// input returns the values as the release takes them, with the client id of the identity in its place.
+// input returns the values as the release takes them, with the client id of the identity in its
+// place.
 func (v values) input(clientID pulumi.StringInput) (pulumi.Map, error) {
 	out, err := untyped.MapOf(v)
 	if err != nil {

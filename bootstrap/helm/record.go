@@ -21,7 +21,8 @@ import (
 // was installed without Pulumi.
 const installedBy = "installed by gridos-bootstrap"
 
-// record is what Helm keeps of one revision of a release: a Secret sh.helm.release.v1.<release>.v<revision>.
+// record is what Helm keeps of one revision of a release: a Secret
+// sh.helm.release.v1.<release>.v<revision>.
 type record struct {
 	secret, uid string
 	// status and revision are the Secret's labels (Helm 3, pkg/storage/driver/secrets.go).
@@ -86,7 +87,8 @@ func (rs records) remove(ctx context.Context, r record) error {
 	return err
 }
 
-// descriptionIn reads info.description of a record: JSON, gzipped, in base64, in a Secret, whose values are in base64 too.
+// descriptionIn reads info.description of a record: JSON, gzipped, in base64, in a Secret, whose
+// values are in base64 too.
 func descriptionIn(secret map[string]any) (string, error) {
 	text, _, err := unstructured.NestedString(secret, "data", "release")
 	if err != nil {

@@ -86,7 +86,8 @@ func written(t *testing.T) string {
 	return base64.StdEncoding.EncodeToString(zipped.Bytes())
 }
 
-// The labels are those that Helm writes (Helm 3.18.6, pkg/storage/driver/secrets.go, newSecretsObject).
+// The labels are those that Helm writes (Helm 3.18.6, pkg/storage/driver/secrets.go,
+// newSecretsObject).
 func TestUnit_OnlyRecordsOfTheReleaseAreListed(t *testing.T) {
 	t.Parallel()
 	var objects []runtime.Object
@@ -158,7 +159,8 @@ func TestUnit_ADescriptionIsReadFromTheRecord(t *testing.T) {
 	}
 }
 
-// The kubeconfig is an output of Azure: what cannot be used is reported, and not taken for an empty cluster.
+// The kubeconfig is an output of Azure: what cannot be used is reported, and not taken for an empty
+// cluster.
 func TestUnit_AKubeconfigThatCannotBeUsedIsAnError(t *testing.T) {
 	t.Parallel()
 	const whole = `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],

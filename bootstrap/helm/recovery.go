@@ -12,7 +12,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// recoveryTimeout bounds each request to the API server, so that a cluster that is gone is an error and not a wait.
+// recoveryTimeout bounds each request to the API server, so that a cluster that is gone is an error
+// and not a wait.
 const recoveryTimeout = 30 * time.Second
 
 // RecoverReleases lets every release that the program registers after this call survive an update
@@ -27,8 +28,8 @@ const recoveryTimeout = 30 * time.Second
 // before the program starts. Installations without Pulumi are not expected in the platform's
 // namespaces.
 //
-// It is a transformation of the stack, and not part of NewRelease, because only the program has the kubeconfig: it is the one
-// that the provider of the releases uses.
+// It is a transformation of the stack, and not part of NewRelease, because only the program has the
+// kubeconfig: it is the one that the provider of the releases uses.
 func RecoverReleases(ctx *pulumi.Context, kubeconfig pulumi.StringInput) error {
 	if ctx.RunningWithMocks() {
 		return nil // there are no hooks under mocks
@@ -109,7 +110,8 @@ func textOf(value resource.PropertyValue) string {
 	}
 }
 
-// newSecrets returns a client for the Secrets of a namespace. The dynamic one compiles no API group.
+// newSecrets returns a client for the Secrets of a namespace. The dynamic one compiles no API
+// group.
 func newSecrets(kubeconfig, namespace string) (dynamic.ResourceInterface, error) {
 	config, err := clientcmd.RESTConfigFromKubeConfig([]byte(kubeconfig))
 	if err != nil {

@@ -1,7 +1,8 @@
 // Package helm registers Helm releases with the Kubernetes provider.
 //
-// The SDK has a package for the same resource, but importing it compiles every API group of Kubernetes: 13 CPU-minutes
-// for one resource. This one spells the few inputs that the platform uses, under the names of the provider's schema.
+// The SDK has a package for the same resource, but importing it compiles every API group of
+// Kubernetes: 13 CPU-minutes for one resource. This one spells the few inputs that the platform
+// uses, under the names of the provider's schema.
 package helm
 
 import (
@@ -20,12 +21,13 @@ const ReleaseToken = "kubernetes:helm.sh/v3:Release"
 
 // Chart says which chart to install, from where, and how long that may take.
 type Chart struct {
-	// Name is the chart's name in Repository or, when Repository is empty, the path of a chart's directory or archive.
+	// Name is the chart's name in Repository or, when Repository is empty, the path of a chart's
+	// directory or archive.
 	Name string
 	// Version pins the chart.
 	Version string
-	// Repository is the address of a chart repository; or the path of a folder of charts as `helm pull` leaves them,
-	// <name>-<version>.tgz; or "".
+	// Repository is the address of a chart repository; or the path of a folder of charts as `helm
+	// pull` leaves them, <name>-<version>.tgz; or "".
 	Repository string
 	// TimeoutSeconds is how long to wait until the chart's objects are ready.
 	TimeoutSeconds int
@@ -59,7 +61,8 @@ type Args struct {
 	// Name is the release's name; the names of the chart's objects begin with it, so it is never
 	// generated.
 	Name string
-	// Namespace exists already: it is a resource of its own, so that uninstalling the chart does not delete it.
+	// Namespace exists already: it is a resource of its own, so that uninstalling the chart does not
+	// delete it.
 	Namespace pulumi.StringInput
 	// Values override the chart's default values.
 	Values pulumi.Map
@@ -75,7 +78,8 @@ type Release struct {
 	Version pulumi.StringOutput `pulumi:"version"`
 }
 
-// NewRelease registers the release; the resource is created when everything that the chart installs is ready.
+// NewRelease registers the release; the resource is created when everything that the chart installs
+// is ready.
 func NewRelease(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Release, error) {
 	var release Release
 	if err := ctx.RegisterResource(ReleaseToken, name, inputs(args), &release, opts...); err != nil {
@@ -112,7 +116,8 @@ func inputs(args Args) pulumi.Map {
 		// plan is refused (pulumi-kubernetes 4.24.0, provider/pkg/provider/helm_release.go:
 		// decodeRelease makes them nil, excludeNulls deletes them). No value of ours is null.
 		"allowNullValues": pulumi.Bool(true),
-		// The SDK sends it with every release; without it the provider keeps to an older shape of the inputs.
+		// The SDK sends it with every release; without it the provider keeps to an older shape of the
+		// inputs.
 		"compat": pulumi.String("true"),
 	}
 	switch {

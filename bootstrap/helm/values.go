@@ -8,7 +8,8 @@ type Resources struct {
 	Limits   map[string]string `json:"limits"`
 }
 
-// NewResources returns the requests, in Kubernetes' notation (100m, 256Mi), and the limit of memory.
+// NewResources returns the requests, in Kubernetes' notation (100m, 256Mi), and the limit of
+// memory.
 func NewResources(cpu, memory, memoryLimit string) Resources {
 	return Resources{
 		Requests: map[string]string{"cpu": cpu, "memory": memory},

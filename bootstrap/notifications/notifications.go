@@ -150,8 +150,8 @@ func (e Event) template(environment string, about Subject) map[string]any {
 	return message
 }
 
-// Values returns the chart's values for the events of a controller. Triggers and templates are there
-// without a recipient too.
+// Values returns the chart's values for the events of a controller. Triggers and templates are
+// there without a recipient too.
 func (s Settings) Values(environment string, about Subject, events []Event) (Values, error) {
 	v := Values{Notifiers: map[string]string{}, Templates: map[string]string{}, Triggers: map[string]string{}}
 	var errs []error

@@ -20,8 +20,8 @@ var (
 // refreshInterval is how soon a secret that was changed in the key vault is used.
 const refreshInterval = "5m"
 
-// externalSecretSpec is the spec of an ExternalSecret (external-secrets.io/v1), as far as it is used
-// here.
+// externalSecretSpec is the spec of an ExternalSecret (external-secrets.io/v1), as far as it is
+// used here.
 type externalSecretSpec struct {
 	RefreshInterval string           `json:"refreshInterval"`
 	SecretStoreRef  storeRef         `json:"secretStoreRef"`

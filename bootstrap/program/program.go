@@ -1,4 +1,5 @@
-// Package program is the Pulumi program of gridos-bootstrap: Argo CD, its companions and what they need in the cluster.
+// Package program is the Pulumi program of gridos-bootstrap: Argo CD, its companions and what they
+// need in the cluster.
 package program
 
 import (
@@ -24,13 +25,15 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Settings is the whole configuration of gridos-bootstrap; docs/configuration.md describes each key.
+// Settings is the whole configuration of gridos-bootstrap; docs/configuration.md describes each
+// key.
 type Settings struct {
 	ArgoCD          argocd.Settings
 	Rollouts        rollouts.Settings
 	ExternalSecrets externalsecrets.Settings
 	Repository      repository.Settings
-	// Protect refuses to delete the application's namespace, and with it its workloads, and the GitOps engine.
+	// Protect refuses to delete the application's namespace, and with it its workloads, and the GitOps
+	// engine.
 	Protect bool
 	// Policy is how the environment departs from the guardrails.
 	Policy policy.Settings
@@ -51,7 +54,8 @@ func Load(r *config.Reader, environment string) (Settings, error) {
 	return s, r.Err()
 }
 
-// Program registers what the cluster of the running stack's environment needs before Git takes over.
+// Program registers what the cluster of the running stack's environment needs before Git takes
+// over.
 func Program(ctx *pulumi.Context) error {
 	settings, err := Load(config.FromContext(ctx), ctx.Stack())
 	if err != nil {

@@ -280,6 +280,21 @@ func TestUnit_TheKeyVaultIsReadAsInfrasIdentity(t *testing.T) {
 }
 
 // What a recipient is reached with is in the key vault; the program knows its name alone.
+// The two charts of Argo come from one repository, and so from one mirror of it.
+func TestUnit_AMirrorHasTheChartsOfArgo(t *testing.T) {
+	t.Parallel()
+	const mirror = "https://charts.gridos.internal"
+	recorded, err := run("dev", map[string]string{"chartRepository": mirror})
+	require.NoError(t, err)
+	from := map[string]string{}
+	for _, r := range recorded.OfType(release) {
+		from[at(r.Inputs, "chart").StringValue()] = at(r.Inputs, "repositoryOpts", "repo").StringValue()
+	}
+	assert.Equal(t, map[string]string{
+		versions.ArgoCD.Name: mirror, versions.ArgoRollouts.Name: mirror, versions.ExternalSecrets.Name: versions.ExternalSecrets.Repository,
+	}, from)
+}
+
 func TestUnit_NotificationsReadTheKeyVault(t *testing.T) {
 	t.Parallel()
 	const externalSecret = "kubernetes:external-secrets.io/v1:ExternalSecret"

@@ -20,8 +20,9 @@ type Credentials struct {
 	pulumi.ResourceState
 }
 
-// New registers the credentials, if there are any. They are a template of Argo CD's, which it uses for every repository whose
-// address begins with theirs, and which needs no list of repositories: the AppProjects have one.
+// New registers the credentials, if there are any. They are a template of Argo CD's, which it uses
+// for every repository whose address begins with theirs, and which needs no list of repositories:
+// the AppProjects have one.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Credentials, error) {
 	c := &Credentials{}
 	if err := ctx.RegisterComponentResource("gridos-bootstrap:repository:Credentials", name, c, opts...); err != nil {
@@ -40,7 +41,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{})
 }
 
-// data are the fields of Argo CD's Secret. Source: argo-cd.readthedocs.io, "Declarative Setup: Repository Credentials".
+// data are the fields of Argo CD's Secret. Source: argo-cd.readthedocs.io, "Declarative Setup:
+// Repository Credentials".
 func (s Settings) data() pulumi.StringMap {
 	data := pulumi.StringMap{"type": pulumi.String("git"), "url": pulumi.String(s.URL)}
 	secret := func(text string) pulumi.StringInput {

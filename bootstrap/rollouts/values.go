@@ -58,8 +58,8 @@ type dashboardValues struct {
 // DefaultMetricsPort).
 const metricsPort = "8090"
 
-// otherRouters are the traffic routers that the platform does not have; the chart gives the controller rights over the objects of
-// each by default.
+// otherRouters are the traffic routers that the platform does not have; the chart gives the
+// controller rights over the objects of each by default.
 var otherRouters = []string{
 	"smi", "ambassador", "awsLoadBalancerController", "awsAppMesh", "traefik", "apisix", "contour", "glooPlatform", "gatewayAPI",
 }

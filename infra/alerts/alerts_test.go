@@ -97,6 +97,9 @@ func TestUnit_EveryAlertIsOnAndTellsTheRecipients(t *testing.T) {
 		assert.Equal(t, "Global", in["location"], alert.Name)
 		assert.Contains(t, fmt.Sprint(in["actions"]), recipients.Name, alert.Name)
 		assert.Len(t, in["scopes"], 1, alert.Name)
+		if strings.HasSuffix(nameOf(alert), "azure-has-an-incident") {
+			assert.Equal(t, []any{"/subscriptions/" + subscription}, in["scopes"], "an incident is of no resource group")
+		}
 		assert.False(t, names[nameOf(alert)], "two alerts have the name of %s", alert.Name)
 		names[nameOf(alert)] = true
 	}
@@ -113,6 +116,8 @@ func TestUnit_TheWebhookIsSecret(t *testing.T) {
 			continue
 		}
 		receiver := r.Inputs["webhookReceivers"].ArrayValue()[0].ObjectValue()
+		assert.Equal(t, "webhook", receiver["name"].StringValue())
+		assert.True(t, receiver["useCommonAlertSchema"].BoolValue(), "each kind of alert has a form of its own otherwise")
 		require.True(t, receiver["serviceUri"].IsSecret())
 		assert.Equal(t, resource.NewProperty(address), receiver["serviceUri"].SecretValue().Element)
 	}
@@ -191,6 +196,8 @@ func TestUnit_ABudgetTellsTheRecipientsOfAlerts(t *testing.T) {
 	assert.Equal(t, "2026-12-01T00:00:00Z", mocks.At(in, "timePeriod", "startDate"))
 	assert.Equal(t, []any{"prod-gridos-rg", "prod-gridos-aks-nodes-rg"}, mocks.At(in, "filter", "dimensions", "values"), "the nodes cost most")
 	assert.Equal(t, "ResourceGroupName", mocks.At(in, "filter", "dimensions", "name"))
+	assert.Equal(t, "In", mocks.At(in, "filter", "dimensions", "operator"))
+	assert.Equal(t, "Cost", in["category"])
 	assert.Equal(t, "Monthly", in["timeGrain"])
 	limits, _ := in["notifications"].(map[string]any)
 	var when []string

@@ -1,5 +1,5 @@
-// Package cluster creates the AKS cluster with a system and a user node pool, its identity, and the rights that it and
-// its administrators need.
+// Package cluster creates the AKS cluster with a system and a user node pool, its identity, and the
+// rights that it and its administrators need.
 package cluster
 
 import (
@@ -26,12 +26,13 @@ type Args struct {
 	Deployer identity.Principal
 	// SubnetID and NetworkID are the ARM ids of the nodes' subnet and of its virtual network.
 	SubnetID, NetworkID pulumi.StringInput
-	// OutboundType is how nodes leave the network, as AKS calls it; EgressAddresses are the public addresses that they are seen with
-	// when the cluster does not know them by itself.
+	// OutboundType is how nodes leave the network, as AKS calls it; EgressAddresses are the public
+	// addresses that they are seen with when the cluster does not know them by itself.
 	OutboundType    azure.OutboundType
 	EgressAddresses pulumi.StringArray
-	// NetworkSettled is what the cluster waits for: Azure refuses it while it works on a subnet of the network (rule N10). The subnet
-	// of the edge load balancer, which no property of the cluster names, is part of it.
+	// NetworkSettled is what the cluster waits for: Azure refuses it while it works on a subnet of the
+	// network (rule N10). The subnet of the edge load balancer, which no property of the cluster
+	// names, is part of it.
 	NetworkSettled pulumi.Resource
 	// RegistryID is the ARM id of the registry that nodes pull from.
 	RegistryID pulumi.StringInput
@@ -86,9 +87,9 @@ func (c *Cluster) provision(ctx *pulumi.Context, name string, args Args) error {
 	if err != nil {
 		return err
 	}
-	// The cluster joins its nodes and the edge load balancer to subnets of a network that it does not own: its identity
-	// needs the right before the cluster exists (rule K1). The scope is the network, because the load balancer's address
-	// is in another subnet than the nodes.
+	// The cluster joins its nodes and the edge load balancer to subnets of a network that it does not
+	// own: its identity needs the right before the cluster exists (rule K1). The scope is the network,
+	// because the load balancer's address is in another subnet than the nodes.
 	joined, err := identity.AssignBefore(ctx, name+"-network-contributor", identity.Assignment{
 		SubscriptionID: args.Caller.SubscriptionID,
 		Scope:          args.NetworkID,
@@ -157,8 +158,8 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 			"azurepolicy": azure.ManagedClusterAddonProfileArgs{Enabled: pulumi.Bool(s.AzurePolicy)},
 			"omsagent":    agent(args),
 		},
-		// Azure runs the mesh and its gateway; the edge load balancer sends traffic to the gateway's pods. Azure keeps the patch of a
-		// revision up to date and never raises the revision itself.
+		// Azure runs the mesh and its gateway; the edge load balancer sends traffic to the gateway's
+		// pods. Azure keeps the patch of a revision up to date and never raises the revision itself.
 		ServiceMeshProfile: azure.ServiceMeshProfileArgs{
 			Mode: pulumi.String(azure.ServiceMeshModeIstio),
 			Istio: azure.IstioServiceMeshArgs{
@@ -192,7 +193,8 @@ func managedClusterArgs(args Args, identityID pulumi.StringInput) *azure.Managed
 	}
 }
 
-// apiServerAccess says who reaches the API server: hosts of the network and its peers, or the authorized addresses.
+// apiServerAccess says who reaches the API server: hosts of the network and its peers, or the
+// authorized addresses.
 func apiServerAccess(args Args) azure.ManagedClusterAPIServerAccessProfileArgs {
 	if args.Settings.Private {
 		return azure.ManagedClusterAPIServerAccessProfileArgs{
@@ -201,8 +203,9 @@ func apiServerAccess(args Args) azure.ManagedClusterAPIServerAccessProfileArgs {
 			PrivateDNSZone:                 pulumi.String("system"),
 		}
 	}
-	// The nodes of a cluster that is not private reach its API server from outside. AKS adds the address of its own load balancer to
-	// the list, but not that of a NAT gateway (azure-aks-docs, api-server-authorized-ip-ranges).
+	// The nodes of a cluster that is not private reach its API server from outside. AKS adds the
+	// address of its own load balancer to the list, but not that of a NAT gateway (azure-aks-docs,
+	// api-server-authorized-ip-ranges).
 	ranges := pulumi.ToStringArray(args.AuthorizedRanges)
 	for _, address := range args.EgressAddresses {
 		ranges = append(ranges, pulumi.Sprintf("%s/32", address))
@@ -210,10 +213,10 @@ func apiServerAccess(args Args) azure.ManagedClusterAPIServerAccessProfileArgs {
 	return azure.ManagedClusterAPIServerAccessProfileArgs{AuthorizedIPRanges: ranges}
 }
 
-// agent is the add-on that collects the logs of pods. It signs in with an identity of its own, and not
-// with the key of the workspace, and asks Azure for its data collection rule. Source:
-// azure-monitor-docs, containers/kubernetes-monitoring-enable-terraform, 25 August 2025. That a refresh
-// finds the configuration as it was sent is inferred `agent-echo`.
+// agent is the add-on that collects the logs of pods. It signs in with an identity of its own, and
+// not with the key of the workspace, and asks Azure for its data collection rule. Source:
+// azure-monitor-docs, containers/kubernetes-monitoring-enable-terraform, 25 August 2025. That a
+// refresh finds the configuration as it was sent is inferred `agent-echo`.
 func agent(args Args) azure.ManagedClusterAddonProfileArgs {
 	if !args.PodLogs {
 		return azure.ManagedClusterAddonProfileArgs{Enabled: pulumi.Bool(false)}
@@ -259,7 +262,8 @@ func restriction(lockdown bool) azure.RestrictionLevel {
 	return azure.RestrictionLevelUnrestricted
 }
 
-// assignments gives the nodes the right to pull and the administrators the right to administer; it returns the latter.
+// assignments gives the nodes the right to pull and the administrators the right to administer; it
+// returns the latter.
 func (c *Cluster) assignments(
 	ctx *pulumi.Context, name string, managed *azure.ManagedCluster, args Args,
 ) ([]pulumi.CustomResource, error) {
@@ -296,12 +300,14 @@ func (c *Cluster) assignments(
 	return admins, nil
 }
 
-// kubeconfig asks for the cluster's user credentials: with local accounts off there are no others (rule K3).
+// kubeconfig asks for the cluster's user credentials: with local accounts off there are no others
+// (rule K3).
 func kubeconfig(
 	ctx *pulumi.Context, parent pulumi.Resource, managed *azure.ManagedCluster, admins []pulumi.CustomResource, args Args,
 ) pulumi.StringOutput {
-	// The administrators come first, as an input: the option DependsOn leaves a function's result unsettled for ever when a
-	// resource that it waits for fails, and with it the program (seen in the SDK 3.246, context.go, InvokeOutput).
+	// The administrators come first, as an input: the option DependsOn leaves a function's result
+	// unsettled for ever when a resource that it waits for fails, and with it the program (seen in the
+	// SDK 3.246, context.go, InvokeOutput).
 	first := []any{managed.Name}
 	for _, admin := range admins {
 		first = append(first, admin.ID())

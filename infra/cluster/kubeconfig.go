@@ -7,9 +7,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// signInWithKubelogin returns kubeconfig with every user that runs kubelogin set to sign in by mode, and by nothing else: a token or a
-// certificate beside it would be used without asking the directory. AKS hands out the mode devicecode, which waits for a
-// person at a browser (pulumi-azure-native issue 2579). Users that do not run kubelogin, such as those with a client
+// signInWithKubelogin returns kubeconfig with every user that runs kubelogin set to sign in by
+// mode, and by nothing else: a token or a certificate beside it would be used without asking the
+// directory. AKS hands out the mode devicecode, which waits for a person at a browser
+// (pulumi-azure-native issue 2579). Users that do not run kubelogin, such as those with a client
 // certificate alone, stay as they are.
 func signInWithKubelogin(kubeconfig, mode string) (string, error) {
 	config, err := clientcmd.Load([]byte(kubeconfig))

@@ -10,15 +10,16 @@ import (
 	"github.com/gridos/sharedinfra/internal/config"
 )
 
-// Maintenance is when Azure may work on the cluster: the beginning and the length of its windows, and
-// their days of the week in English. New images and new versions both replace nodes, so they have
-// different days. Each environment has other days, so that an upgrade shows its effects in dev and
-// test before it reaches prod.
+// Maintenance is when Azure may work on the cluster: the beginning and the length of its windows,
+// and their days of the week in English. New images and new versions both replace nodes, so they
+// have different days. Each environment has other days, so that an upgrade shows its effects in dev
+// and test before it reaches prod.
 type Maintenance struct {
 	// Start is the time of day in UTC (HH:MM) and Hours the length, 4 to 24 hours, of every window.
 	Start string
 	Hours int
-	// ReleaseDay is for AKS' own weekly releases: the control plane, add-ons such as CoreDNS, and the mesh with its ingress pods.
+	// ReleaseDay is for AKS' own weekly releases: the control plane, add-ons such as CoreDNS, and the
+	// mesh with its ingress pods.
 	ReleaseDay string
 	// NodeImageDay is for new images of the nodes, KubernetesDay for new versions of Kubernetes.
 	NodeImageDay, KubernetesDay string

@@ -12,8 +12,9 @@ import (
 // istioRevision is the name of a revision of AKS' Istio, with the minor version in it.
 var istioRevision = regexp.MustCompile(`^asm-1-([0-9]{2})$`)
 
-// farthestRevision is how many minor versions a canary upgrade of the mesh may be ahead. Source: azure-aks-docs, istio-upgrade
-// (21 August 2026): "the next supported revision (n+1) or skip one and upgrade to n+2".
+// farthestRevision is how many minor versions a canary upgrade of the mesh may be ahead. Source:
+// azure-aks-docs, istio-upgrade (21 August 2026): "the next supported revision (n+1) or skip one
+// and upgrade to n+2".
 const farthestRevision = 2
 
 // fitting are the minor versions of Kubernetes, the oldest and the newest, that a revision of the
@@ -28,8 +29,8 @@ var fitting = map[int][2]int{
 	30: {32, 36},
 }
 
-// checkRevisions records a mistake unless the revisions are one, or an older and a newer one during an upgrade, that go with the
-// version of Kubernetes.
+// checkRevisions records a mistake unless the revisions are one, or an older and a newer one during
+// an upgrade, that go with the version of Kubernetes.
 func (s Settings) checkRevisions(r *config.Reader) {
 	const key = "istioRevisions"
 	if len(s.IstioRevisions) < 1 || len(s.IstioRevisions) > 2 {

@@ -32,7 +32,8 @@ type Disk struct {
 const (
 	// maxNodes is what AKS allows in a node pool.
 	maxNodes = 1000
-	// maxSurge is how many nodes more than its own a pool has while it is upgraded: as a share, and as a divisor.
+	// maxSurge is how many nodes more than its own a pool has while it is upgraded: as a share, and as
+	// a divisor.
 	maxSurge        = "10%"
 	maxSurgeDivisor = 10
 	// smallestDisk is what the images of AKS need at least, in GiB (AKS-Construction#592).
@@ -42,11 +43,13 @@ const (
 // poolName is what AKS takes as the name of a pool of Linux nodes.
 var poolName = regexp.MustCompile(`^[a-z][a-z0-9]{0,11}$`)
 
-// fifthGeneration are the D and E sizes of the fifth generation: number of vCPUs, and letters for what a machine has.
+// fifthGeneration are the D and E sizes of the fifth generation: number of vCPUs, and letters for
+// what a machine has.
 var fifthGeneration = regexp.MustCompile(`^Standard_[DE]([0-9]+)(?:-[0-9]+)?([a-z]*)_v5$`)
 
-// localDisk is how many GiB of local disk a machine has, where that is known: 37.5 for each vCPU with the letter d, and none without it.
-// Sources: azure-aks-docs, concepts-storage (Standard_E2bds_v5 has 75 GiB, Standard_E4bds_v5 150, Standard_D8ds_v5 300); Azure/AKS#2672.
+// localDisk is how many GiB of local disk a machine has, where that is known: 37.5 for each vCPU
+// with the letter d, and none without it. Sources: azure-aks-docs, concepts-storage
+// (Standard_E2bds_v5 has 75 GiB, Standard_E4bds_v5 150, Standard_D8ds_v5 300); Azure/AKS#2672.
 func localDisk(vmSize string) (gib int, known bool) {
 	found := fifthGeneration.FindStringSubmatch(vmSize)
 	if found == nil {
@@ -112,8 +115,9 @@ const userPoolName = "user"
 // PoolNames are the names of the cluster's pools.
 func (s Settings) PoolNames() []string { return []string{s.SystemPoolName, userPoolName} }
 
-// systemPool is the pool that is part of the cluster. Azure changes neither its size nor its disk, zones or limit of pods; another pool
-// takes its place instead, under another name (docs/OPERATIONS.md).
+// systemPool is the pool that is part of the cluster. Azure changes neither its size nor its disk,
+// zones or limit of pods; another pool takes its place instead, under another name
+// (docs/OPERATIONS.md).
 func systemPool(args Args) azure.ManagedClusterAgentPoolProfileArgs {
 	s := args.Settings
 	return azure.ManagedClusterAgentPoolProfileArgs{
@@ -123,8 +127,8 @@ func systemPool(args Args) azure.ManagedClusterAgentPoolProfileArgs {
 		OsType: pulumi.String(azure.OSTypeLinux),
 		OsSKU:  pulumi.String(azure.OSSKUAzureLinux),
 		VmSize: pulumi.String(s.SystemPool.VMSize),
-		// No pool names a version: an update that changes the cluster's would have to name those of all pools, and the user pool
-		// is not part of this request (rule K9).
+		// No pool names a version: an update that changes the cluster's would have to name those of all
+		// pools, and the user pool is not part of this request (rule K9).
 		VnetSubnetID:           args.SubnetID,
 		AvailabilityZones:      pulumi.ToStringArray(s.Zones),
 		EnableAutoScaling:      pulumi.Bool(true),
@@ -168,13 +172,14 @@ func (c *Cluster) userPool(
 	}, pulumi.Parent(c), pulumi.IgnoreChanges([]string{"count"}))
 }
 
-// autoscaler says how the cluster autoscaler decides. Azure has defaults for the rest (azure-aks-docs, cluster-autoscaler).
+// autoscaler says how the cluster autoscaler decides. Azure has defaults for the rest
+// (azure-aks-docs, cluster-autoscaler).
 func autoscaler() azure.ManagedClusterPropertiesAutoScalerProfileArgs {
 	return azure.ManagedClusterPropertiesAutoScalerProfileArgs{
 		// Pools that are added for single zones grow alike.
 		BalanceSimilarNodeGroups: pulumi.String("true"),
-		// Where several pools could take a pod, the one grows that wastes least; by default Azure picks one at
-		// random.
+		// Where several pools could take a pod, the one grows that wastes least; by default Azure picks
+		// one at random.
 		Expander: pulumi.String(azure.Expander_Least_Waste),
 		// Almost every pod of the platform has an emptyDir: it must not keep a node for ever.
 		SkipNodesWithLocalStorage: pulumi.String("false"),

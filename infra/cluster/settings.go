@@ -20,7 +20,8 @@ type Settings struct {
 	// maintenance window: none or patch. Wider channels would change the minor version without a
 	// change of the configuration.
 	UpgradeChannel string
-	// NodeOSUpgradeChannel says how nodes get security fixes: None, Unmanaged, SecurityPatch or NodeImage.
+	// NodeOSUpgradeChannel says how nodes get security fixes: None, Unmanaged, SecurityPatch or
+	// NodeImage.
 	NodeOSUpgradeChannel string
 	// IstioRevisions are the revisions of the mesh: one, or the old and the new one during an upgrade.
 	IstioRevisions []string
@@ -28,7 +29,8 @@ type Settings struct {
 	Maintenance Maintenance
 	// Tier is Free, Standard or Premium; Free has no service level agreement (rule K4).
 	Tier string
-	// DNSPrefix is the stem of the API server's host name. It never changes; empty means that of the environment's names.
+	// DNSPrefix is the stem of the API server's host name. It never changes; empty means that of the
+	// environment's names.
 	DNSPrefix string
 	// SystemPool runs what the cluster itself needs, UserPool the workloads.
 	SystemPool, UserPool Pool
@@ -66,7 +68,8 @@ var (
 // fewestForRedis is how many nodes the servers of Argo CD's Redis need: no two share one.
 const fewestForRedis = 3
 
-// Load reads Settings with the defaults d for a cluster in the network of plan, recording mistakes in r.
+// Load reads Settings with the defaults d for a cluster in the network of plan, recording mistakes
+// in r.
 func Load(r *config.Reader, d Settings, plan network.Plan) Settings {
 	s := Settings{
 		KubernetesVersion: r.Text("kubernetesVersion", d.KubernetesVersion),

@@ -24,11 +24,11 @@ import (
 
 // Settings is the configuration of the server.
 type Settings struct {
-	// Version is the major version of PostgreSQL: those that Azure offers and the community supports for a year or more. 14 ends in
-	// November 2026 (postgresql.org/support/versioning).
+	// Version is the major version of PostgreSQL: those that Azure offers and the community supports
+	// for a year or more. 14 ends in November 2026 (postgresql.org/support/versioning).
 	Version string
-	// SKUTier and SKUName belong together: Burstable goes with Standard_B…, GeneralPurpose with Standard_D…,
-	// MemoryOptimized with Standard_E… (rule P1).
+	// SKUTier and SKUName belong together: Burstable goes with Standard_B…, GeneralPurpose with
+	// Standard_D…, MemoryOptimized with Standard_E… (rule P1).
 	SKUTier, SKUName string
 	// StorageGB is one of the sizes that Azure offers; it never shrinks (rule P2).
 	StorageGB int
@@ -49,7 +49,8 @@ type Settings struct {
 	EntraAdmins []EntraAdmin
 }
 
-// Maintenance is when Azure may update and restart a server, each week. Its zero value leaves that to Azure.
+// Maintenance is when Azure may update and restart a server, each week. Its zero value leaves that
+// to Azure.
 type Maintenance struct {
 	// Day is a day of the week in English, or "".
 	Day string
@@ -151,7 +152,8 @@ type Args struct {
 	SubnetID, ZoneID pulumi.StringInput
 	// ZoneLink is what the server waits for, so that its name resolves (rule N5).
 	ZoneLink pulumi.Resource
-	// NetworkSettled is what the server waits for: Azure refuses it while it works on a subnet of the network (rule N10).
+	// NetworkSettled is what the server waits for: Azure refuses it while it works on a subnet of the
+	// network (rule N10).
 	NetworkSettled pulumi.Resource
 	// VaultName is the key vault that the passwords go to, VaultAccess the right to write there.
 	VaultName   pulumi.StringInput
@@ -214,7 +216,8 @@ func (d *Database) provision(ctx *pulumi.Context, name string, args Args) error 
 		pulumi.Parent(d)); err != nil {
 		return err
 	}
-	// The server takes one operation at a time and refuses a second with ServerIsBusy, so its children form a chain (rule P5).
+	// The server takes one operation at a time and refuses a second with ServerIsBusy, so its children
+	// form a chain (rule P5).
 	previous, err := d.entraAdmins(ctx, name, server, args)
 	if err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 
 // Service is a kind of Azure service that has private endpoints.
 type Service struct {
-	// Group is the part of the service that the endpoint leads to, and Zone the private DNS zone of its names. Source: "Azure
-	// Private Endpoint private DNS zone values".
+	// Group is the part of the service that the endpoint leads to, and Zone the private DNS zone of
+	// its names. Source: "Azure Private Endpoint private DNS zone values".
 	Group, Zone string
 }
 
@@ -34,13 +34,15 @@ type Args struct {
 	Service Service
 	// TargetID is the ARM id of the resource that the endpoint leads to.
 	TargetID pulumi.StringInput
-	// SubnetID is the ARM id of the subnet that the endpoint's address is in, NetworkID that of the network whose hosts look
-	// names up, NetworkName its name.
+	// SubnetID is the ARM id of the subnet that the endpoint's address is in, NetworkID that of the
+	// network whose hosts look names up, NetworkName its name.
 	SubnetID, NetworkID pulumi.StringInput
 	NetworkName         string
-	// OperatorNetworkID is the ARM id of the network from which people and pipelines look names up, or "".
+	// OperatorNetworkID is the ARM id of the network from which people and pipelines look names up, or
+	// "".
 	OperatorNetworkID string
-	// NetworkSettled is what the endpoint waits for: Azure refuses it while it works on a subnet of the network (rule N10).
+	// NetworkSettled is what the endpoint waits for: Azure refuses it while it works on a subnet of
+	// the network (rule N10).
 	NetworkSettled pulumi.Resource
 }
 
@@ -48,11 +50,13 @@ type Args struct {
 type Endpoint struct {
 	pulumi.ResourceState
 
-	// Path is what makes the service reachable by its name: the records of the endpoint, and the links of the zone.
+	// Path is what makes the service reachable by its name: the records of the endpoint, and the links
+	// of the zone.
 	Path []pulumi.Resource
 }
 
-// New registers the endpoint, the zone, the zone's link to the network and the endpoint's records in the zone.
+// New registers the endpoint, the zone, the zone's link to the network and the endpoint's records
+// in the zone.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (*Endpoint, error) {
 	e := &Endpoint{}
 	if err := ctx.RegisterComponentResource("gridos-infra:endpoint:Endpoint", name, e, opts...); err != nil {

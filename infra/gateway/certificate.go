@@ -13,11 +13,12 @@ import (
 	"github.com/gridos/sharedinfra/internal/config"
 )
 
-// Certificate is a certificate in a key vault that exists before the environment does: it outlives environments, and a gateway
-// cannot start without it.
+// Certificate is a certificate in a key vault that exists before the environment does: it outlives
+// environments, and a gateway cannot start without it.
 type Certificate struct {
-	// SecretID is the address of the certificate's secret, https://<vault>.vault.azure.net/secrets/<name>, without a version,
-	// so that the gateway follows renewals; or "" for none.
+	// SecretID is the address of the certificate's secret,
+	// https://<vault>.vault.azure.net/secrets/<name>, without a version, so that the gateway follows
+	// renewals; or "" for none.
 	SecretID string
 	// ResourceGroup is the name of the resource group of its vault, in the environment's subscription.
 	ResourceGroup string
@@ -26,7 +27,8 @@ type Certificate struct {
 // Configured says whether there is a certificate.
 func (c Certificate) Configured() bool { return c.SecretID != "" }
 
-// Parse returns the names of the vault and of the secret. The error says how the address is written.
+// Parse returns the names of the vault and of the secret. The error says how the address is
+// written.
 func (c Certificate) Parse() (vault, secret string, err error) {
 	address, err := url.Parse(c.SecretID)
 	if err == nil && address.Scheme == "https" && address.RawQuery == "" {
@@ -40,8 +42,9 @@ func (c Certificate) Parse() (vault, secret string, err error) {
 		"https://<vault>.vault.azure.net/secrets/<certificate>, without a version, so that the gateway follows renewals", c.SecretID)
 }
 
-// VaultID is the ARM id of the certificate's vault, whose secrets the gateway may read. Azure documents the vault as the scope of
-// a gateway's right (azure-docs, application-gateway/key-vault-certs.md), not the one secret.
+// VaultID is the ARM id of the certificate's vault, whose secrets the gateway may read. Azure
+// documents the vault as the scope of a gateway's right (azure-docs,
+// application-gateway/key-vault-certs.md), not the one secret.
 func (c Certificate) VaultID(subscription string) (string, error) {
 	vault, _, err := c.Parse()
 	return fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/Microsoft.KeyVault/vaults/%s",

@@ -9,16 +9,18 @@ import (
 
 // Firewall is the configuration of the web application firewall.
 type Firewall struct {
-	// MaxBodyKB is the longest body of a request, in kilobytes: a longer one is refused with 403 before the application sees it.
+	// MaxBodyKB is the longest body of a request, in kilobytes: a longer one is refused with 403
+	// before the application sees it.
 	MaxBodyKB int
-	// RequestsPerMinute is how many requests one client address may send in a minute; 0 means that nothing is counted.
+	// RequestsPerMinute is how many requests one client address may send in a minute; 0 means that
+	// nothing is counted.
 	RequestsPerMinute int
 }
 
 const (
-	// The longest body that a policy can let through, and the shortest limit, in kilobytes; and how much of a body is inspected.
-	// Without limits of our own Azure takes 128 kB for both. Source: azure-docs,
-	// web-application-firewall/ag/application-gateway-waf-request-size-limits.md.
+	// The longest body that a policy can let through, and the shortest limit, in kilobytes; and how
+	// much of a body is inspected. Without limits of our own Azure takes 128 kB for both. Source:
+	// azure-docs, web-application-firewall/ag/application-gateway-waf-request-size-limits.md.
 	longestBodyKB, shortestBodyKB = 2000, 8
 	inspectedKB                   = 128
 	// mostRequests is the largest threshold that we let be set; Azure documents none.

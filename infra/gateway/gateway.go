@@ -29,7 +29,8 @@ type Settings struct {
 // maxInstances is what Azure allows an autoscaled v2 gateway.
 const maxInstances = 125
 
-// Load reads Settings with the defaults d, recording mistakes in r. Only in dev may clients be served without a certificate.
+// Load reads Settings with the defaults d, recording mistakes in r. Only in dev may clients be
+// served without a certificate.
 func Load(r *config.Reader, d Settings, environment string) Settings {
 	s := Settings{
 		MinCapacity: r.IntBetween("gatewayMinCapacity", d.MinCapacity, 0, maxInstances),
@@ -52,7 +53,8 @@ type Args struct {
 	SubscriptionID string
 	// SubnetID is the ARM id of the gateway's subnet.
 	SubnetID pulumi.StringInput
-	// NetworkSettled is what the gateway waits for: Azure refuses it while it works on a subnet of the network (rule N10).
+	// NetworkSettled is what the gateway waits for: Azure refuses it while it works on a subnet of the
+	// network (rule N10).
 	NetworkSettled pulumi.Resource
 	// BackendIP is the address of the edge load balancer.
 	BackendIP string

@@ -27,8 +27,9 @@ const (
 	istioReadinessPort = 15021
 )
 
-// part returns the reference to a part of the gateway: the parts refer to each other by the id that they will have within the
-// gateway, spelled in advance because a resource cannot refer to its own id (rule G1).
+// part returns the reference to a part of the gateway: the parts refer to each other by the id that
+// they will have within the gateway, spelled in advance because a resource cannot refer to its own
+// id (rule G1).
 func part(args Args, collection, name string) azure.SubResourceArgs {
 	return azure.SubResourceArgs{Id: pulumi.Sprintf(
 		"/subscriptions/%s/resourceGroups/%s/providers/Microsoft.Network/applicationGateways/%s/%s/%s",
@@ -49,7 +50,8 @@ func gatewayArgs(args Args, publicIPID, policyID pulumi.StringInput, reader cert
 			MinCapacity: pulumi.Int(args.Settings.MinCapacity),
 			MaxCapacity: pulumi.Int(args.Settings.MaxCapacity),
 		},
-		// The policy, not WebApplicationFirewallConfiguration, which Azure retires in March 2027 (rule G4).
+		// The policy, not WebApplicationFirewallConfiguration, which Azure retires in March 2027 (rule
+		// G4).
 		FirewallPolicy: azure.SubResourceArgs{Id: policyID},
 		SslPolicy: azure.ApplicationGatewaySslPolicyArgs{ // pinned: the default moves with the API version (rule G5)
 			PolicyType: pulumi.String(azure.ApplicationGatewaySslPolicyTypePredefined),

@@ -22,11 +22,11 @@ type Caller struct {
 	TenantID string `pulumi:"tenantId"`
 }
 
-// CurrentCaller asks the provider whom it signed in as. The answer is needed before anything is registered, in previews
-// too, because ARM ids are spelled with the subscription.
+// CurrentCaller asks the provider whom it signed in as. The answer is needed before anything is
+// registered, in previews too, because ARM ids are spelled with the subscription.
 //
-// The function is called by its token: the SDK declares it only in the package of every authorization resource, which
-// would triple what this program compiles.
+// The function is called by its token: the SDK declares it only in the package of every
+// authorization resource, which would triple what this program compiles.
 func CurrentCaller(ctx *pulumi.Context, opts ...pulumi.InvokeOption) (Caller, error) {
 	var caller Caller
 	if err := ctx.Invoke("azure-native:authorization:getClientConfig", nil, &caller, opts...); err != nil {
@@ -35,8 +35,9 @@ func CurrentCaller(ctx *pulumi.Context, opts ...pulumi.InvokeOption) (Caller, er
 	return caller, nil
 }
 
-// CheckSubscription returns an error unless the caller is signed in to the subscription that the environment belongs to: a
-// forgotten `az account set` would otherwise create half of an environment in another one. An empty subscription means any.
+// CheckSubscription returns an error unless the caller is signed in to the subscription that the
+// environment belongs to: a forgotten `az account set` would otherwise create half of an
+// environment in another one. An empty subscription means any.
 func (c Caller) CheckSubscription(subscription string) error {
 	if subscription == "" || strings.EqualFold(subscription, c.SubscriptionID) {
 		return nil
@@ -51,8 +52,9 @@ type Deployer struct {
 	kind     PrincipalType
 }
 
-// LoadDeployer reads who runs updates, recording mistakes in r; the default is the caller, a person. When a person and a
-// pipeline take turns, name one group or identity that both stand for: role assignments are replaced when their principal changes.
+// LoadDeployer reads who runs updates, recording mistakes in r; the default is the caller, a
+// person. When a person and a pipeline take turns, name one group or identity that both stand for:
+// role assignments are replaced when their principal changes.
 func LoadDeployer(r *config.Reader) Deployer {
 	d := Deployer{
 		objectID: r.String("deployerObjectId", ""),
@@ -65,7 +67,8 @@ func LoadDeployer(r *config.Reader) Deployer {
 	return d
 }
 
-// CheckObjectID records a mistake in key unless id is a GUID, the form of every id in Azure's directory.
+// CheckObjectID records a mistake in key unless id is a GUID, the form of every id in Azure's
+// directory.
 func CheckObjectID(r *config.Reader, key, id string) {
 	if _, err := uuid.Parse(id); err != nil {
 		r.Check(key, fmt.Errorf("%q is no GUID; use the id that Azure shows, not a name", id))

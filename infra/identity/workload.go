@@ -21,7 +21,8 @@ const GitHubIssuer = "https://token.actions.githubusercontent.com"
 // Credential lets every holder of a token that an issuer made for a subject sign in as an identity.
 // Azure accepts a wrong issuer or subject, and the sign-in fails later (rule I4).
 type Credential struct {
-	// Name is the credential's name in the identity, 3 to 120 letters, digits, hyphens and underscores.
+	// Name is the credential's name in the identity, 3 to 120 letters, digits, hyphens and
+	// underscores.
 	Name string
 	// Issuer is the https address of the OIDC issuer, to the letter.
 	Issuer pulumi.StringInput
@@ -29,7 +30,8 @@ type Credential struct {
 	Subject string
 }
 
-// ServiceAccount is the subject of the tokens that a cluster gives to the pods of a service account.
+// ServiceAccount is the subject of the tokens that a cluster gives to the pods of a service
+// account.
 func ServiceAccount(namespace, name string) string {
 	return fmt.Sprintf("system:serviceaccount:%s:%s", namespace, name)
 }
@@ -43,11 +45,13 @@ type WorkloadArgs struct {
 	Credentials []Credential
 }
 
-// Workload is a managed identity that a workload or a pipeline signs in as, with tokens that it has anyway.
+// Workload is a managed identity that a workload or a pipeline signs in as, with tokens that it has
+// anyway.
 type Workload struct {
 	pulumi.ResourceState
 
-	// ClientID is what the workload signs in as, PrincipalID whom roles are assigned to; both are GUIDs.
+	// ClientID is what the workload signs in as, PrincipalID whom roles are assigned to; both are
+	// GUIDs.
 	ClientID, PrincipalID pulumi.StringOutput
 }
 
@@ -66,7 +70,8 @@ func NewWorkload(ctx *pulumi.Context, name string, args WorkloadArgs, opts ...pu
 	if err != nil {
 		return nil, err
 	}
-	// Azure refuses a write to an identity while another is under way, so the credentials form a chain (rule I4).
+	// Azure refuses a write to an identity while another is under way, so the credentials form a chain
+	// (rule I4).
 	var previous []pulumi.Resource
 	for _, c := range args.Credentials {
 		credential, err := managedidentity.NewFederatedIdentityCredential(ctx, name+"-"+c.Name,

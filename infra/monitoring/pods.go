@@ -16,8 +16,9 @@ import (
 // namespace is the form of a namespace's name (RFC 1123, label).
 var namespace = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// unread are the namespaces whose logs the agent does not read unless a ConfigMap in the cluster says
-// so. Source: azure-monitor-docs, containers/kubernetes-data-collection-configmap, 22 September 2025.
+// unread are the namespaces whose logs the agent does not read unless a ConfigMap in the cluster
+// says so. Source: azure-monitor-docs, containers/kubernetes-data-collection-configmap, 22
+// September 2025.
 var unread = []string{"gatekeeper-system", "kube-system"}
 
 func loadNamespaces(r *config.Reader, d []string) []string {
@@ -96,7 +97,8 @@ func podRule(args PodArgs) *insights.DataCollectionRuleArgs {
 				ExtensionSettings: pulumi.Map{"dataCollectionSettings": pulumi.Map{
 					"interval":             pulumi.String("1m"),
 					"enableContainerLogV2": pulumi.Bool(true),
-					// Of all tables here it would concern the events alone, and those of nodes have no namespace of ours.
+					// Of all tables here it would concern the events alone, and those of nodes have no namespace
+					// of ours.
 					"namespaceFilteringMode": pulumi.String("Off"),
 				}},
 			}},

@@ -54,8 +54,8 @@ func readQueries() ([]query, error) {
 	return all, nil
 }
 
-// saveQueries registers the queries in a pack. Azure's saved searches would need the present ETag for
-// each change (Log Analytics REST API 2020-08-01, Saved Searches - Create Or Update), which
+// saveQueries registers the queries in a pack. Azure's saved searches would need the present ETag
+// for each change (Log Analytics REST API 2020-08-01, Saved Searches - Create Or Update), which
 // azure-native does not send.
 func (m *Monitoring) saveQueries(ctx *pulumi.Context, name string, args Args) error {
 	all, err := readQueries()

@@ -18,12 +18,14 @@ const (
 	LoadBalancer = "loadBalancer"
 )
 
-// mostEgressAddresses is how many addresses a NAT gateway has at most. Source: azure-docs, nat-gateway-resource (10 July 2023).
+// mostEgressAddresses is how many addresses a NAT gateway has at most. Source: azure-docs,
+// nat-gateway-resource (10 July 2023).
 const mostEgressAddresses = 16
 
 // EgressSettings is the configuration of the nodes' way out.
 type EgressSettings struct {
-	// Way is NATGateway or LoadBalancer. It is decided once: azure-native replaces the cluster for a change of its network profile.
+	// Way is NATGateway or LoadBalancer. It is decided once: azure-native replaces the cluster for a
+	// change of its network profile.
 	Way string
 	// Addresses is how many public addresses a NAT gateway has; each brings 64,512 ports.
 	Addresses int
@@ -37,7 +39,8 @@ func LoadEgress(r *config.Reader, d EgressSettings) EgressSettings {
 	}
 }
 
-// Egress is the nodes' way out: a NAT gateway with its addresses. It lets in only answers to connections that begin inside.
+// Egress is the nodes' way out: a NAT gateway with its addresses. It lets in only answers to
+// connections that begin inside.
 type Egress struct {
 	pulumi.ResourceState
 

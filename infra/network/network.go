@@ -1,5 +1,5 @@
-// Package network creates the virtual network: its subnets, each with a network security group, and the private DNS zone
-// of the database.
+// Package network creates the virtual network: its subnets, each with a network security group, and
+// the private DNS zone of the database.
 package network
 
 import (
@@ -21,8 +21,8 @@ type Args struct {
 	// VaultEndpoint lets the nodes reach a key vault's public address from their own addresses, so
 	// that the vault can distinguish them from others.
 	VaultEndpoint bool
-	// Egress is the nodes' way out of the network, AddressZones the zones of the public addresses on it: all, or none where the
-	// region has none.
+	// Egress is the nodes' way out of the network, AddressZones the zones of the public addresses on
+	// it: all, or none where the region has none.
 	Egress       EgressSettings
 	AddressZones []string
 }
@@ -37,9 +37,11 @@ type Network struct {
 	AKSSubnetID, GatewaySubnetID, PostgresSubnetID, EndpointsSubnetID pulumi.StringOutput
 	// PostgresZoneID is the ARM id of the database's private DNS zone.
 	PostgresZoneID pulumi.StringOutput
-	// EgressAddresses are the public addresses that the nodes leave the network with, where these are the environment's own.
+	// EgressAddresses are the public addresses that the nodes leave the network with, where these are
+	// the environment's own.
 	EgressAddresses pulumi.StringArray
-	// PostgresZoneLink makes the zone's names known in the network: without it the server's name does not resolve (rule N5).
+	// PostgresZoneLink makes the zone's names known in the network: without it the server's name does
+	// not resolve (rule N5).
 	PostgresZoneLink pulumi.Resource
 	// Settled is the last operation on the network. While Azure works on one subnet, it refuses
 	// changes of resources in all of them (rule N10). So resources in a subnet depend on Settled, and
@@ -156,8 +158,8 @@ func (n *Network) subnets(
 			}
 			subnetArgs.ServiceEndpoints = endpoints
 		}
-		// Azure works on one subnet of a virtual network at a time and refuses a second with AnotherOperationInProgress
-		// (pulumi-azure-native issue 699), so they form a chain.
+		// Azure works on one subnet of a virtual network at a time and refuses a second with
+		// AnotherOperationInProgress (pulumi-azure-native issue 699), so they form a chain.
 		subnet, err := azure.NewSubnet(ctx, name+"-"+p.name, subnetArgs, pulumi.Parent(n), pulumi.DependsOn(previous))
 		if err != nil {
 			return nil, err

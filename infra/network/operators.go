@@ -46,8 +46,9 @@ func loadOperatorNetwork(r *config.Reader) OperatorNetwork {
 	return OperatorNetwork{ID: id, SubscriptionID: parts[1], ResourceGroup: parts[2], Name: parts[3]}
 }
 
-// peer registers both sides of the peering with the operators' network, after the last subnet: Azure works on one part of a network
-// at a time. The second side is a resource of the operators' network and may be in another subscription.
+// peer registers both sides of the peering with the operators' network, after the last subnet:
+// Azure works on one part of a network at a time. The second side is a resource of the operators'
+// network and may be in another subscription.
 func (n *Network) peer(ctx *pulumi.Context, name string, vnet *azure.VirtualNetwork, args Args) error {
 	operators := args.Plan.OperatorNetwork
 	if !operators.Configured() {

@@ -11,7 +11,8 @@ import (
 	"github.com/gridos/sharedinfra/internal/config"
 )
 
-// Settings is the configuration of the network. Ranges are CIDRs; an empty subnet means "derive it from AddressSpace".
+// Settings is the configuration of the network. Ranges are CIDRs; an empty subnet means "derive it
+// from AddressSpace".
 type Settings struct {
 	// AddressSpace is the virtual network's range.
 	AddressSpace string
@@ -25,7 +26,8 @@ type Settings struct {
 
 // Plan is the environment's address plan. Every prefix is masked and IPv4.
 type Plan struct {
-	// AddressSpace is the virtual network's CIDR; the five subnets lie inside it and are disjoint (rule N1).
+	// AddressSpace is the virtual network's CIDR; the five subnets lie inside it and are disjoint
+	// (rule N1).
 	AddressSpace netip.Prefix
 	// AKS, AppGateway, Postgres, Ingress and Endpoints are the subnets' CIDRs.
 	AKS, AppGateway, Postgres, Ingress, Endpoints netip.Prefix
@@ -33,11 +35,14 @@ type Plan struct {
 	Pods, Services netip.Prefix
 	// DNSService is the cluster DNS address: inside Services, not its first address (rule N7).
 	DNSService netip.Addr
-	// IngressIP is the fixed address of the edge load balancer, in Ingress, that the gateway sends traffic to.
+	// IngressIP is the fixed address of the edge load balancer, in Ingress, that the gateway sends
+	// traffic to.
 	IngressIP netip.Addr
-	// Operators are the private ranges from which people and pipelines reach private endpoints; outside the virtual network.
+	// Operators are the private ranges from which people and pipelines reach private endpoints;
+	// outside the virtual network.
 	Operators []netip.Prefix
-	// OperatorNetwork is the network that they are in, or none: then its owners peer it and link it to the private zones.
+	// OperatorNetwork is the network that they are in, or none: then its owners peer it and link it to
+	// the private zones.
 	OperatorNetwork OperatorNetwork
 }
 
@@ -54,8 +59,8 @@ const (
 	keyOperatorRanges  = "operatorRanges"
 )
 
-// The derived layout of a /16: the nodes take the first /20, the other subnets a /24 each after it. /24 is what Azure
-// recommends for an Application Gateway v2 (rule N2).
+// The derived layout of a /16: the nodes take the first /20, the other subnets a /24 each after it.
+// /24 is what Azure recommends for an Application Gateway v2 (rule N2).
 const (
 	narrowestSpace = 16
 	nodesNewBits   = 4
@@ -91,7 +96,8 @@ type block struct {
 	derived bool // the configuration does not set it
 }
 
-// Load reads the address plan, with the defaults d. Mistakes are recorded in r; the plan is complete only when r.Err is nil.
+// Load reads the address plan, with the defaults d. Mistakes are recorded in r; the plan is
+// complete only when r.Err is nil.
 func Load(r *config.Reader, d Settings) Plan {
 	space := parse(r, keyAddressSpace, r.Text(keyAddressSpace, d.AddressSpace))
 	subnets := []block{
@@ -174,8 +180,8 @@ func subnet(r *config.Reader, key string, space netip.Prefix, newBits, number in
 	return block{key: key, prefix: prefix(derived), derived: true}
 }
 
-// parse returns the network that text writes, or an invalid prefix after recording the mistake. An empty text is no
-// mistake: where it is one, it was recorded when the key was read.
+// parse returns the network that text writes, or an invalid prefix after recording the mistake. An
+// empty text is no mistake: where it is one, it was recorded when the key was read.
 func parse(r *config.Reader, key, text string) netip.Prefix {
 	if text == "" {
 		return netip.Prefix{}

@@ -98,7 +98,8 @@ func purposes(plan Plan, vaultEndpoint bool) []purpose {
 	}
 	return []purpose{
 		{
-			// Open to the virtual network: nothing but gateways may be in the subnet, and Azure warns of closing more (rule N3).
+			// Open to the virtual network: nothing but gateways may be in the subnet, and Azure warns of
+			// closing more (rule N3).
 			name:   "appgw",
 			subnet: naming.SubnetGateway,
 			prefix: plan.AppGateway,

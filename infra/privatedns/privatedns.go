@@ -18,8 +18,8 @@ type Args struct {
 	// NetworkID is the ARM id of the network whose hosts look names up, NetworkName its name.
 	NetworkID   pulumi.StringInput
 	NetworkName string
-	// OperatorNetworkID is the ARM id of the network from which people and pipelines look names up, or "". Azure links a network to one
-	// zone of a name only (rule N5).
+	// OperatorNetworkID is the ARM id of the network from which people and pipelines look names up, or
+	// "". Azure links a network to one zone of a name only (rule N5).
 	OperatorNetworkID string
 }
 
@@ -27,15 +27,16 @@ type Args struct {
 type Zone struct {
 	// ID is the zone's ARM id.
 	ID pulumi.StringOutput
-	// Link is what makes the zone's names known in the network. Azure does not check that it exists, so
-	// resources that need the names depend on it (rule N5).
+	// Link is what makes the zone's names known in the network. Azure does not check that it exists,
+	// so resources that need the names depend on it (rule N5).
 	Link pulumi.Resource
 	// Links are all links of the zone. Azure does not delete a zone that has one (rule N11): the
 	// program owns them, and deletes them first.
 	Links []pulumi.Resource
 }
 
-// New registers the zone <name>-zone, its link <name>-zone-link and, for operators, <name>-zone-operators-link.
+// New registers the zone <name>-zone, its link <name>-zone-link and, for operators,
+// <name>-zone-operators-link.
 func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOption) (Zone, error) {
 	zone, err := azure.NewPrivateZone(ctx, name+"-zone", &azure.PrivateZoneArgs{
 		ResourceGroupName: args.ResourceGroupName,

@@ -14,7 +14,8 @@ func (s Settings) outboundType() containerservice.OutboundType {
 	return containerservice.OutboundTypeLoadBalancer
 }
 
-// addressZones are the zones of the addresses that the nodes are seen with. An address is of one zone, of all or of none.
+// addressZones are the zones of the addresses that the nodes are seen with. An address is of one
+// zone, of all or of none.
 func (s Settings) addressZones() []string {
 	if len(s.Cluster.Zones) == 0 {
 		return nil

@@ -14,8 +14,9 @@ import (
 	"github.com/gridos/sharedinfra/internal/versions"
 )
 
-// Defaults is what an environment is unless its stack file says otherwise. dev is small, cheap and free to be destroyed; test
-// has production's shape at a fraction of its size; prod is redundant over three zones, private, and refuses to be destroyed.
+// Defaults is what an environment is unless its stack file says otherwise. dev is small, cheap and
+// free to be destroyed; test has production's shape at a fraction of its size; prod is redundant
+// over three zones, private, and refuses to be destroyed.
 func Defaults(environment string) Settings {
 	switch environment {
 	case "test":
@@ -56,7 +57,8 @@ func dev() Settings {
 				Start: "02:00", Hours: 4, ReleaseDay: "Monday", NodeImageDay: "Monday", KubernetesDay: "Tuesday",
 			},
 			Tier: "Free",
-			// Microsoft supports system pools of at least two nodes with four processors (azure-aks-docs, use-system-pools).
+			// Microsoft supports system pools of at least two nodes with four processors (azure-aks-docs,
+			// use-system-pools).
 			SystemPool:        cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 2, Max: 3},
 			SystemPoolName:    "system",
 			Disk:              cluster.Disk{Type: "Ephemeral", SizeGB: 128},
@@ -130,7 +132,8 @@ func prod() Settings {
 	s.Cluster.Defender = true
 	// A node in each zone, and room for another one there.
 	s.Cluster.SystemPool = cluster.Pool{VMSize: "Standard_D4ds_v5", Min: 3, Max: 6}
-	// The private DNS zone of the API server is in AKS' resource group, and operators link their network to it first.
+	// The private DNS zone of the API server is in AKS' resource group, and operators link their
+	// network to it first.
 	s.Cluster.NodeGroupLockdown = false
 	s.Cluster.UserPool = cluster.Pool{VMSize: "Standard_D8ds_v5", Min: 3, Max: 10}
 	s.Registry = registry.Settings{SKU: "Premium", ZoneRedundant: true, Private: true, UntaggedDays: 30}

@@ -24,8 +24,8 @@ import (
 	"github.com/gridos/sharedinfra/policy"
 )
 
-// Settings is the whole configuration of gridos-infra; docs/configuration.md describes each key, and Defaults has what an
-// environment is without any.
+// Settings is the whole configuration of gridos-infra; docs/configuration.md describes each key,
+// and Defaults has what an environment is without any.
 type Settings struct {
 	// Location is the Azure region, such as francecentral.
 	Location string
@@ -38,8 +38,8 @@ type Settings struct {
 	Network network.Plan
 	// Egress is the nodes' way out of the network.
 	Egress network.EgressSettings
-	// AuthorizedRanges are the public addresses (IPv4 CIDRs) of people and pipelines: they reach the API server and the key vault
-	// where these are not private.
+	// AuthorizedRanges are the public addresses (IPv4 CIDRs) of people and pipelines: they reach the
+	// API server and the key vault where these are not private.
 	AuthorizedRanges []string
 	Cluster          cluster.Settings
 	Database         database.Settings
@@ -48,12 +48,13 @@ type Settings struct {
 	Vault            vault.Settings
 	Monitoring       monitoring.Settings
 	Alerts           alerts.Settings
-	// PipelineSubjects are the subjects of the tokens, given out by GitHub, with which pipelines push images: those of jobs in the
-	// GitHub environment that has this environment's name.
+	// PipelineSubjects are the subjects of the tokens, given out by GitHub, with which pipelines push
+	// images: those of jobs in the GitHub environment that has this environment's name.
 	PipelineSubjects []string
 	// Propagation is how long a new role assignment takes to have an effect.
 	Propagation time.Duration
-	// SubscriptionID is the subscription that the environment belongs to, or "" for whichever the caller signed in to.
+	// SubscriptionID is the subscription that the environment belongs to, or "" for whichever the
+	// caller signed in to.
 	SubscriptionID string
 	// Protect makes Pulumi refuse to delete the cluster, the database server, the vault, the
 	// registry, the virtual network, the resource group and the addresses of the NAT gateway.
@@ -61,7 +62,8 @@ type Settings struct {
 	// DeleteLock makes Azure refuse to delete the database server, the vault and the registry, also
 	// for their owners.
 	DeleteLock bool
-	// PodSecurity is what Azure Policy does with pods that do not keep to the baseline of pod security: Disabled, Audit or Deny.
+	// PodSecurity is what Azure Policy does with pods that do not keep to the baseline of pod
+	// security: Disabled, Audit or Deny.
 	PodSecurity string
 	// Policy is how the environment departs from the guardrails.
 	Policy policy.Settings
@@ -189,8 +191,8 @@ func checkSubject(text, environment string) error {
 	}
 }
 
-// authorizedRanges is how many ranges the API server's list has room for, the addresses of nodes included (MicrosoftDocs/azure-docs#68469,
-// StatCan/aaw#545).
+// authorizedRanges is how many ranges the API server's list has room for, the addresses of nodes
+// included (MicrosoftDocs/azure-docs#68469, StatCan/aaw#545).
 const authorizedRanges = 200
 
 // checkAccess records a mistake when the whole Internet could reach the API server or the vault, or

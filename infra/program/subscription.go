@@ -8,13 +8,15 @@ import (
 	"github.com/gridos/sharedinfra/infra/identity"
 )
 
-// podSecurityBaseline is the built-in initiative "Kubernetes cluster pod security baseline standards for Linux-based workloads". Its
-// defaults exempt kube-system, gatekeeper-system and azure-arc, and not the namespaces of the mesh. Source: azure-policy,
-// built-in-policies/policySetDefinitions/Kubernetes/Kubernetes_PSPBaselineStandard.json, version 1.2.0.
+// podSecurityBaseline is the built-in initiative "Kubernetes cluster pod security baseline
+// standards for Linux-based workloads". Its defaults exempt kube-system, gatekeeper-system and
+// azure-arc, and not the namespaces of the mesh. Source: azure-policy,
+// built-in-policies/policySetDefinitions/Kubernetes/Kubernetes_PSPBaselineStandard.json, version
+// 1.2.0.
 const podSecurityBaseline = "/providers/Microsoft.Authorization/policySetDefinitions/a8640138-9b0a-4a28-b8cb-1666c838647d"
 
-// namespacesOfAKS are exempt from the baseline: the defaults of the initiative, and what the mesh's add-on makes
-// (azure-aks-docs, istio-deploy-addon.md).
+// namespacesOfAKS are exempt from the baseline: the defaults of the initiative, and what the mesh's
+// add-on makes (azure-aks-docs, istio-deploy-addon.md).
 func namespacesOfAKS() []string {
 	return []string{"kube-system", "gatekeeper-system", "azure-arc", "aks-istio-system", "aks-istio-ingress", "aks-istio-egress"}
 }
@@ -26,7 +28,8 @@ const (
 	podSecurityDeny     = "Deny"
 )
 
-// AssignsPodSecurity says whether the environment assigns the baseline of pod security to its resource group.
+// AssignsPodSecurity says whether the environment assigns the baseline of pod security to its
+// resource group.
 func (s Settings) AssignsPodSecurity() bool { return s.PodSecurity != podSecurityDisabled }
 
 // guardArgs is what guard needs. Every field is required.

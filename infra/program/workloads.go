@@ -21,13 +21,15 @@ type workloadArgs struct {
 
 // identities are those that sign in without a secret.
 type identities struct {
-	// Secrets brings the vault's secrets into the cluster, Application is the application itself, Pipeline pushes images.
+	// Secrets brings the vault's secrets into the cluster, Application is the application itself,
+	// Pipeline pushes images.
 	Secrets, Application, Pipeline *identity.Workload
 }
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
-// credentialName makes the name of a credential from its subject, so that reordering a list of subjects changes nothing.
+// credentialName makes the name of a credential from its subject, so that reordering a list of
+// subjects changes nothing.
 func credentialName(subject string) string {
 	const longest = 120 // rule I4
 	name := "github-" + notInNames.ReplaceAllString(subject, "-")

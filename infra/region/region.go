@@ -7,22 +7,24 @@ import (
 	"strings"
 )
 
-// zoneless are regions without availability zones. Azure opens regions and adds zones: what is not listed is not judged. Source:
-// learn.microsoft.com, reliability/regions-list.
+// zoneless are regions without availability zones. Azure opens regions and adds zones: what is not
+// listed is not judged. Source: learn.microsoft.com, reliability/regions-list.
 var (
 	zoneless = []string{
 		"australiacentral", "australiasoutheast", "canadaeast", "francesouth", "germanynorth", "koreasouth", "northcentralus",
 		"norwaywest", "southafricawest", "southindia", "switzerlandwest", "uaecentral", "ukwest", "westcentralus", "westindia",
 		"westus",
 	}
-	// unpaired are regions that Azure pairs with no other, so that nothing is copied to a second region. Source: the same page.
+	// unpaired are regions that Azure pairs with no other, so that nothing is copied to a second
+	// region. Source: the same page.
 	unpaired = []string{
 		"israelcentral", "italynorth", "mexicocentral", "newzealandnorth", "polandcentral", "qatarcentral", "spaincentral", "westus3",
 	}
-	// restricted are regions where Azure creates no zone-redundant PostgreSQL server for the time being, standbyless those with
-	// zones where it offers none at all, and uncopied those with a pair to which it copies no backup of PostgreSQL. Source:
-	// azure-databases-docs, articles/postgresql/includes/regions-table.md of 22 December 2025, the columns "Zone-Redundant HA" ($
-	// is "temporarily blocked") and "Geo-Redundant backup".
+	// restricted are regions where Azure creates no zone-redundant PostgreSQL server for the time
+	// being, standbyless those with zones where it offers none at all, and uncopied those with a pair
+	// to which it copies no backup of PostgreSQL. Source: azure-databases-docs,
+	// articles/postgresql/includes/regions-table.md of 22 December 2025, the columns "Zone-Redundant
+	// HA" ($ is "temporarily blocked") and "Geo-Redundant backup".
 	restricted = []string{
 		"brazilsouth", "centralindia", "eastasia", "eastus", "eastus2", "germanywestcentral", "mexicocentral", "northeurope",
 		"qatarcentral", "southcentralus", "southeastasia", "westeurope", "westus2",
@@ -51,7 +53,8 @@ func CheckPair(location string) error {
 	return nil
 }
 
-// CheckStandby returns an error when location has zones but PostgreSQL offers no standby in another zone there.
+// CheckStandby returns an error when location has zones but PostgreSQL offers no standby in another
+// zone there.
 func CheckStandby(location string) error {
 	if slices.Contains(standbyless, strings.ToLower(location)) {
 		return fmt.Errorf("PostgreSQL has no standby in another zone in %s; use SameZone, or choose another location", location)
@@ -59,8 +62,9 @@ func CheckStandby(location string) error {
 	return nil
 }
 
-// StandbyRestriction says why Azure may refuse to create a zone-redundant PostgreSQL server in location, or is "". It is no mistake:
-// Azure lifts restrictions, and some subscriptions are exempt (azure-docs issue 110085).
+// StandbyRestriction says why Azure may refuse to create a zone-redundant PostgreSQL server in
+// location, or is "". It is no mistake: Azure lifts restrictions, and some subscriptions are exempt
+// (azure-docs issue 110085).
 func StandbyRestriction(location string) string {
 	if !slices.Contains(restricted, strings.ToLower(location)) {
 		return ""

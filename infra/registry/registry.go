@@ -20,7 +20,8 @@ type Settings struct {
 	ZoneRedundant bool
 	// Private gives a Premium registry an address in the virtual network and no public one.
 	Private bool
-	// UntaggedDays is how long a Premium registry keeps manifests without a tag, 0 to 365 days; 0 keeps them for ever.
+	// UntaggedDays is how long a Premium registry keeps manifests without a tag, 0 to 365 days; 0
+	// keeps them for ever.
 	UntaggedDays int
 }
 

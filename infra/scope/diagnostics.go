@@ -38,8 +38,8 @@ var (
 	}, metrics: true, tables: true}
 )
 
-// Watch sends a resource's telemetry to the workspace: it registers the diagnostic setting <name>-diagnostics on the resource
-// with the ARM id target.
+// Watch sends a resource's telemetry to the workspace: it registers the diagnostic setting
+// <name>-diagnostics on the resource with the ARM id target.
 func (s Sink) Watch(
 	ctx *pulumi.Context, name string, target pulumi.StringInput, telemetry Telemetry, opts ...pulumi.ResourceOption,
 ) error {

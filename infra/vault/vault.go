@@ -48,7 +48,8 @@ type Args struct {
 	AuthorizedRanges []string
 	// NodesSubnetID is the ARM id of the subnet whose nodes reach a vault which is not private.
 	NodesSubnetID pulumi.StringInput
-	// NetworkSettled is what such a vault waits for: Azure refuses it while it works on a subnet of the network (rule N10).
+	// NetworkSettled is what such a vault waits for: Azure refuses it while it works on a subnet of
+	// the network (rule N10).
 	NetworkSettled pulumi.Resource
 }
 

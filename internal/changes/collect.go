@@ -16,11 +16,12 @@ import (
 	"github.com/gridos/sharedinfra/internal/secretname"
 )
 
-// unknown is how the engine's events write a value that is known only after the update (sdk/go/common/resource/plugin,
-// UnknownStringValue).
+// unknown is how the engine's events write a value that is known only after the update
+// (sdk/go/common/resource/plugin, UnknownStringValue).
 const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
-// Collector makes a Project out of the events of one operation on its stack. Its zero value is ready for the events of a preview.
+// Collector makes a Project out of the events of one operation on its stack. Its zero value is
+// ready for the events of a preview.
 type Collector struct {
 	// Refresh is set for the events of a refresh, which report how the resources have changed since
 	// the last update.
@@ -193,7 +194,8 @@ func valueAt(values map[string]any, text string) any {
 // differ, only that the provider says so.
 const secret = "[secret]"
 
-// readable returns the value as people read it: without the engine's marks for what is unknown or secret.
+// readable returns the value as people read it: without the engine's marks for what is unknown or
+// secret.
 func readable(value any) any {
 	switch v := value.(type) {
 	case string:

@@ -25,8 +25,8 @@ type Danger struct {
 	Because []string `json:"because,omitempty"`
 }
 
-// Dangers returns what a consent to the changes of resources has to be bound to, sorted. It has no object of the cluster: a deployment,
-// which needs this consent too, does not render.
+// Dangers returns what a consent to the changes of resources has to be bound to, sorted. It has no
+// object of the cluster: a deployment, which needs this consent too, does not render.
 func (r Report) Dangers() []Danger {
 	var found []Danger
 	for _, c := range r.dangerousResources() {
@@ -55,9 +55,9 @@ func Widened(consented, now []Danger) []Danger {
 	return slices.DeleteFunc(slices.Clone(now), func(d Danger) bool { return slices.ContainsFunc(consented, d.coveredBy) })
 }
 
-// Consent returns the code of the consent to the dangerous changes of a report's resources, or "" if there are
-// none: the environment, and 80 bits of a hash over Dangers: too many to find other changes with
-// the same code.
+// Consent returns the code of the consent to the dangerous changes of a report's resources, or ""
+// if there are none: the environment, and 80 bits of a hash over Dangers: too many to find other
+// changes with the same code.
 func (r Report) Consent() string {
 	dangers := r.Dangers()
 	if len(dangers) == 0 {

@@ -11,8 +11,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks/contract"
 )
 
-// These bound what people are shown, so that a comment has room for the rest: of outputs that break, of
-// consumers of all, and of consumers of one output.
+// These bound what people are shown, so that a comment has room for the rest: of outputs that
+// break, of consumers of all, and of consumers of one output.
 const mostBreaks, mostConsumers, mostConsumersOfOne = 20, 50, 5
 
 // contractOf is the change of the contract in reports: those of one pull request have the same.
@@ -38,8 +38,8 @@ func Broken(reports []Report) []string {
 	return lines
 }
 
-// concerned are the consumers of outputs that break, each once and sorted, and those among them whose
-// break is refused.
+// concerned are the consumers of outputs that break, each once and sorted, and those among them
+// whose break is refused.
 func concerned(c contract.Change) (all, broken []string) {
 	for _, b := range c.Breaks {
 		all = append(all, b.Consumers...)

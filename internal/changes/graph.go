@@ -10,7 +10,8 @@ import (
 // picture with more is of no use.
 const mostNodes = 40
 
-// graph draws what changes as a Mermaid flowchart: an arrow leads from a resource to those that depend on it.
+// graph draws what changes as a Mermaid flowchart: an arrow leads from a resource to those that
+// depend on it.
 func (r Report) graph() []string {
 	lines := []string{"flowchart LR"}
 	nodes := map[string]string{} // the node that stands for a resource, by URN

@@ -120,7 +120,8 @@ func TestUnit_APathThatLeadsNowhereHasNoValue(t *testing.T) {
 	}
 }
 
-// An update that the engine does not explain may be anything, also beside a change that it depends on.
+// An update that the engine does not explain may be anything, also beside a change that it depends
+// on.
 func TestUnit_AnUpdateWithoutPropertiesDoesNotFollow(t *testing.T) {
 	t.Parallel()
 	state, events := renamedSubnet()

@@ -16,9 +16,9 @@ import (
 
 // WriteMarkdown writes the reports of several environments as one Markdown text, for a comment on a
 // pull request. A comment that is too long is cut at its end, so the most important parts of all
-// environments come first: what they cost and whom that concerns, failures and dangerous changes, then
-// the other changes, then their properties. Its text does not depend on the order of the reports.
-// Names and values come from code that is not reviewed yet: none of them works as
+// environments come first: what they cost and whom that concerns, failures and dangerous changes,
+// then the other changes, then their properties. Its text does not depend on the order of the
+// reports. Names and values come from code that is not reviewed yet: none of them works as
 // Markdown, a mention or a link.
 func WriteMarkdown(w io.Writer, reports []Report) error {
 	return writeMarkdown(w, reports, min(mostRows, mostRowsOfAll/max(1, len(reports))))
@@ -65,8 +65,9 @@ func writeMarkdown(w io.Writer, reports []Report, shown int) error {
 	return out.err
 }
 
-// inOrder sorts reports by environment, and by what they compare with: the environment as it is deployed, then the lab. It sorts
-// what each report has, too: the comment is only edited when it says something else than before.
+// inOrder sorts reports by environment, and by what they compare with: the environment as it is
+// deployed, then the lab. It sorts what each report has, too: the comment is only edited when it
+// says something else than before.
 func inOrder(reports []Report) []Report {
 	sorted := make([]Report, len(reports))
 	for i, r := range reports {
@@ -80,8 +81,8 @@ func inOrder(reports []Report) []Report {
 	return sorted
 }
 
-// inOrder returns the report with its projects in the order in which they go up, and everything in them
-// sorted.
+// inOrder returns the report with its projects in the order in which they go up, and everything in
+// them sorted.
 func (r Report) inOrder() Report {
 	r.Projects = slices.Clone(r.Projects)
 	place := func(p Project) int {
@@ -120,7 +121,8 @@ func (r Report) inOrder() Report {
 	return r
 }
 
-// heading names the environment of a report, and what it compares with if there is another report of that environment.
+// heading names the environment of a report, and what it compares with if there is another report
+// of that environment.
 func heading(reports []Report, at int) string {
 	r := reports[at]
 	for i, other := range reports {

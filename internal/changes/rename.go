@@ -43,7 +43,8 @@ func mergeRenames(changes []Change) []Change {
 	return merged
 }
 
-// compare returns the differences of two resources' inputs, and how many of their values are the same.
+// compare returns the differences of two resources' inputs, and how many of their values are the
+// same.
 func compare(old, made map[string]any) (differ []Property, same int) {
 	before, after := leaves(old), leaves(made)
 	paths := maps.Clone(before)

@@ -1,8 +1,9 @@
-// Package changes reports what an update would do to an environment, so that people can decide on it: which resources would be
-// created, updated, replaced or deleted, and which of that is dangerous or costs money.
+// Package changes reports what an update would do to an environment, so that people can decide on
+// it: which resources would be created, updated, replaced or deleted, and which of that is
+// dangerous or costs money.
 //
-// A Collector makes the report out of the engine's events, wherever the engine runs; a Report is written as text, as Markdown
-// or, because it is plain data, as JSON.
+// A Collector makes the report out of the engine's events, wherever the engine runs; a Report is
+// written as text, as Markdown or, because it is plain data, as JSON.
 package changes
 
 import (
@@ -89,14 +90,15 @@ type Change struct {
 	// output of another change in this report, so its value, and whether it differs at all, is
 	// known only after the update.
 	Follows bool `json:"follows,omitempty"`
-	// Was is the URN of the resource that is deleted for this one to be made, if the program gives the same resource another name.
+	// Was is the URN of the resource that is deleted for this one to be made, if the program gives the
+	// same resource another name.
 	Was string `json:"was,omitempty"`
 
 	inputs map[string]any // of what is created or deleted
 }
 
-// Property is one input that differs. A secret value is "[secret]", one that is known only after the update is Unknown, and one that has
-// the name of a secret is Withheld.
+// Property is one input that differs. A secret value is "[secret]", one that is known only after
+// the update is Unknown, and one that has the name of a secret is Withheld.
 type Property struct {
 	// Path is the property's, such as properties.agentPoolProfiles[0].count.
 	Path string `json:"path"`
@@ -187,7 +189,8 @@ func (r Report) All() []Change {
 	return all
 }
 
-// Dangerous returns the changes that need a reviewer's explicit consent, those of objects in the cluster last.
+// Dangerous returns the changes that need a reviewer's explicit consent, those of objects in the
+// cluster last.
 func (r Report) Dangerous() []Change {
 	return append(r.dangerousResources(), r.dangerousObjects()...)
 }

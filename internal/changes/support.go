@@ -23,8 +23,8 @@ type Support struct {
 	Oldest string `json:"oldest,omitempty"`
 }
 
-// CheckSupport notes which of the versions that the projects name end soon after a day. It is called
-// once, when all projects are in the report.
+// CheckSupport notes which of the versions that the projects name end soon after a day. It is
+// called once, when all projects are in the report.
 func (r *Report) CheckSupport(on time.Time) error {
 	book, err := support.Shipped()
 	if err != nil {

@@ -174,7 +174,8 @@ func (c Change) remarks() []string {
 	return remarks
 }
 
-// String writes the difference on one line: + for what is added, - for what is removed, ~ for what changes.
+// String writes the difference on one line: + for what is added, - for what is removed, ~ for what
+// changes.
 func (p Property) String() string {
 	because := ""
 	if p.Replaces {

@@ -1,4 +1,5 @@
-// Package cli has what the command lines of this repository share: how a command ends, and how it answers machines.
+// Package cli has what the command lines of this repository share: how a command ends, and how it
+// answers machines.
 package cli
 
 import (

@@ -9,8 +9,9 @@ import (
 // userinfo is the part of an address between its scheme and the host (RFC 3986, 3.2.1).
 var userinfo = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)@`)
 
-// token is how the tokens of GitHub and GitLab begin, which are accepted as a name without a password (GitHub's documentation, "About
-// authentication", "GitHub's token formats"; GitLab's, "Token overview", "Token prefixes"; 2026-11).
+// token is how the tokens of GitHub and GitLab begin, which are accepted as a name without a
+// password (GitHub's documentation, "About authentication", "GitHub's token formats"; GitLab's,
+// "Token overview", "Token prefixes"; 2026-11).
 var token = regexp.MustCompile(`^(gh[pousr]_|github_pat_|gl[a-z]+-)`)
 
 // CheckPublic returns an error when an address carries a password or a token: addresses are in

@@ -104,7 +104,8 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// FuzzReaderMistakes: Check takes whatever a program finds wrong, joined or not, and says each thing once.
+// FuzzReaderMistakes: Check takes whatever a program finds wrong, joined or not, and says each
+// thing once.
 func FuzzReaderMistakes(f *testing.F) {
 	f.Add("key", "is wrong", "is wrong", "and that too")
 	f.Add("", "", "\n", "x")

@@ -1,5 +1,6 @@
-// Package config reads the configuration of the Pulumi projects so that every mistake in it is reported at once, by the
-// key as it stands in the stack's file, before a single resource is registered.
+// Package config reads the configuration of the Pulumi projects so that every mistake in it is
+// reported at once, by the key as it stands in the stack's file, before a single resource is
+// registered.
 //
 // Defaults live in the programs' code, typed and per environment; the stack's file has only the
 // differences. So a program asks a Reader for each key together with its default.
@@ -30,8 +31,8 @@ import (
 // mistyped key. See Strict.
 const suppliedKey = "__supplied"
 
-// Reader reads the keys of one project, collecting mistakes instead of stopping at the first. Its zero value is not
-// usable; call FromContext or FromMap.
+// Reader reads the keys of one project, collecting mistakes instead of stopping at the first. Its
+// zero value is not usable; call FromContext or FromMap.
 type Reader struct {
 	project  string
 	stack    string
@@ -91,8 +92,8 @@ func FromMap(project, stack string, values map[string]string) *Reader {
 	return r.readMiswritten()
 }
 
-// Strict is the run option with which the projects' main programs start, so that a key that no program reads is refused, and a value
-// that does not arrive as the stack's file has it.
+// Strict is the run option with which the projects' main programs start, so that a key that no
+// program reads is refused, and a value that does not arrive as the stack's file has it.
 func Strict(info *pulumi.RunInfo) {
 	list, err := json.Marshal(keysOf(info.Project, info.Config))
 	if err != nil || info.Config == nil {
@@ -151,7 +152,8 @@ func keysOf(project string, values map[string]string) []string {
 	return keys
 }
 
-// Text returns the value of key, or def. It must not be empty: a key whose default is empty has to be set.
+// Text returns the value of key, or def. It must not be empty: a key whose default is empty has to
+// be set.
 func (r *Reader) Text(key, def string) string {
 	value := r.String(key, def)
 	if value == "" {
@@ -207,7 +209,8 @@ func (r *Reader) Bool(key string, def bool) bool {
 	return value == "true"
 }
 
-// Strings returns the value of key, a list of strings (a YAML sequence in the stack's file), or def.
+// Strings returns the value of key, a list of strings (a YAML sequence in the stack's file), or
+// def.
 func (r *Reader) Strings(key string, def []string) []string {
 	value, ok := r.get(key, def)
 	if !ok {
@@ -220,8 +223,8 @@ func (r *Reader) Strings(key string, def []string) []string {
 	return list
 }
 
-// Decode returns the value of key, a list or an object (YAML in the stack's file), or def. A field that T does not have is a
-// mistake; T's fields are named by their json tags.
+// Decode returns the value of key, a list or an object (YAML in the stack's file), or def. A field
+// that T does not have is a mistake; T's fields are named by their json tags.
 func Decode[T any](r *Reader, key string, def T) T {
 	text, ok := r.get(key, def)
 	if !ok {
@@ -261,7 +264,8 @@ func (r *Reader) IntBetween(key string, def, low, high int) int {
 	return n
 }
 
-// DurationBetween returns the value of key, such as 30s or 5m, from low to high, both included, or def.
+// DurationBetween returns the value of key, such as 30s or 5m, from low to high, both included, or
+// def.
 func (r *Reader) DurationBetween(key string, def, low, high time.Duration) time.Duration {
 	value, ok := r.get(key, def.String())
 	if !ok {
@@ -312,8 +316,9 @@ func (r *Reader) unreadable(key string, err error) {
 	r.broken = append(r.broken, key)
 }
 
-// Defaults returns the keys asked for so far with the defaults that apply to this stack: strings, ints, bools, lists and
-// objects. The documentation's test compares them with docs/configuration.md.
+// Defaults returns the keys asked for so far with the defaults that apply to this stack: strings,
+// ints, bools, lists and objects. The documentation's test compares them with
+// docs/configuration.md.
 func (r *Reader) Defaults() map[string]any { return maps.Clone(r.defaults) }
 
 // Err returns nil or one *Error with every mistake: wrong values, and keys that the program never

@@ -93,7 +93,8 @@ func (nothing) Call(pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	return nil, errors.New("a function was called")
 }
 
-// A program started by the CLI sees single keys only; Strict is what makes a mistyped one visible to it.
+// A program started by the CLI sees single keys only; Strict is what makes a mistyped one visible
+// to it.
 func TestUnit_StrictMakesMistypedKeysVisibleToAProgram(t *testing.T) {
 	t.Parallel()
 	var err error

@@ -11,19 +11,20 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// miswrittenKey carries, under the project's namespace, a JSON object of the keys whose values do not arrive as the stack's file
-// has them, with what is wrong. See Compare.
+// miswrittenKey carries, under the project's namespace, a JSON object of the keys whose values do
+// not arrive as the stack's file has them, with what is wrong. See Compare.
 const miswrittenKey = "__miswritten"
 
 // everyKey stands in that object for the whole configuration.
 const everyKey = "*"
 
-// maxInteger is the largest integer up to which a resource's inputs have each one: their numbers are
-// IEEE 754 doubles (resource.PropertyValue of Pulumi).
+// maxInteger is the largest integer up to which a resource's inputs have each one: their numbers
+// are IEEE 754 doubles (resource.PropertyValue of Pulumi).
 const maxInteger = 1 << 53
 
-// ciphertext is what Pulumi's secrets managers write: v1:nonce:text with a passphrase, base64 alone with a key of a cloud. The
-// nonce and the tag alone have 28 bytes (AES-GCM; sdk/go/common/resource/config/crypt.go of Pulumi 3.246).
+// ciphertext is what Pulumi's secrets managers write: v1:nonce:text with a passphrase, base64 alone
+// with a key of a cloud. The nonce and the tag alone have 28 bytes (AES-GCM;
+// sdk/go/common/resource/config/crypt.go of Pulumi 3.246).
 var ciphertext = regexp.MustCompile(`^(v\d+:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+|[A-Za-z0-9+/]{38,}={0,2})$`)
 
 // Compare adds to the values of a project, by key with namespace, a list of those that do not
@@ -159,7 +160,8 @@ func compareText(written *yaml.Node, arrived string) string {
 	}
 }
 
-// encrypted returns the text of a map whose one key is secure, which the engine takes for ciphertext.
+// encrypted returns the text of a map whose one key is secure, which the engine takes for
+// ciphertext.
 func encrypted(written *yaml.Node) (string, bool) {
 	if written.Kind != yaml.MappingNode || len(written.Content) != 2 || written.Content[0].Value != "secure" {
 		return "", false

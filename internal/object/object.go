@@ -1,9 +1,10 @@
 // Package object registers objects of Kubernetes with the Kubernetes provider.
 //
-// The SDK has a type for each of them, but they cost more than the rest of a program: compiling core/v1 takes 38 CPU-seconds,
-// meta/v1 7 and apiextensions 4, of a cold build of gridos-bootstrap that took 184; and each package that mentions one of their
-// types takes 3 to 4 more, because the compiler writes the descriptors of thousands of generic types into it. This one spells the
-// tokens and the few fields that the platform uses, under the names of the provider's schema.
+// The SDK has a type for each of them, but they cost more than the rest of a program: compiling
+// core/v1 takes 38 CPU-seconds, meta/v1 7 and apiextensions 4, of a cold build of gridos-bootstrap
+// that took 184; and each package that mentions one of their types takes 3 to 4 more, because the
+// compiler writes the descriptors of thousands of generic types into it. This one spells the tokens
+// and the few fields that the platform uses, under the names of the provider's schema.
 package object
 
 import (
@@ -14,7 +15,8 @@ import (
 	"github.com/gridos/sharedinfra/internal/versions"
 )
 
-// The resource types of the kinds that Kubernetes itself brings, in the Kubernetes provider's schema.
+// The resource types of the kinds that Kubernetes itself brings, in the Kubernetes provider's
+// schema.
 const (
 	ConfigMapToken = "kubernetes:core/v1:ConfigMap"
 	NamespaceToken = "kubernetes:core/v1:Namespace"
@@ -120,7 +122,8 @@ func NewService(
 	return register(ctx, ServiceToken, name, "v1", "Service", metadata, pulumi.Map{"spec": spec}, opts)
 }
 
-// NewCustom registers an object of a kind that a CustomResourceDefinition brings, such as Application of argoproj.io/v1alpha1.
+// NewCustom registers an object of a kind that a CustomResourceDefinition brings, such as
+// Application of argoproj.io/v1alpha1.
 func NewCustom(
 	ctx *pulumi.Context, name, apiVersion, kind string, metadata Metadata, spec pulumi.Map, opts ...pulumi.ResourceOption,
 ) (*Object, error) {

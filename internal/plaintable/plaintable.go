@@ -8,8 +8,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// New returns a table that is written to w when it is rendered. It has no borders: it reads well on a terminal, in a log, and
-// with cut and awk.
+// New returns a table that is written to w when it is rendered. It has no borders: it reads well on
+// a terminal, in a log, and with cut and awk.
 func New(w io.Writer) table.Writer {
 	t := table.NewWriter()
 	t.SetOutputMirror(w)

@@ -1,4 +1,5 @@
-// Package pulumicli is the Pulumi CLI as the Automation API drives it, for programs that people stop with Ctrl-C.
+// Package pulumicli is the Pulumi CLI as the Automation API drives it, for programs that people
+// stop with Ctrl-C.
 package pulumicli
 
 import (
@@ -37,7 +38,8 @@ func Find(patience time.Duration, environment func() []string) (CLI, error) {
 	return CLI{PulumiCommand: known, path: path, patience: patience, environment: environment}, err
 }
 
-// Run implements auto.PulumiCommand; it returns what the CLI wrote to its standard output and error, and its exit code.
+// Run implements auto.PulumiCommand; it returns what the CLI wrote to its standard output and
+// error, and its exit code.
 func (c CLI) Run(ctx context.Context, workdir string, stdin io.Reader, moreOutput, moreErrorOutput []io.Writer,
 	moreVariables []string, args ...string,
 ) (stdout, stderr string, code int, err error) {

@@ -39,7 +39,8 @@ func mapOf(plain map[string]any) pulumi.Map {
 		if nested, ok := value.(map[string]any); ok {
 			out[key] = mapOf(nested)
 		} else {
-			// pulumi.Any would do the same and cost this package 3 CPU-seconds to compile; see package object.
+			// pulumi.Any would do the same and cost this package 3 CPU-seconds to compile; see package
+			// object.
 			out[key] = pulumi.ToOutput(value)
 		}
 	}

@@ -2,8 +2,9 @@
 // does not know, so the tests compare the platform's values with the key paths of the chart's own
 // default values.
 //
-// The paths of each pinned chart are test data, one a line and sorted, in a file that has the chart's version in its name. They
-// are what Of yields for the output of `helm show values <chart> --version <version>`.
+// The paths of each pinned chart are test data, one a line and sorted, in a file that has the
+// chart's version in its name. They are what Of yields for the output of `helm show values <chart>
+// --version <version>`.
 package valuekeys
 
 import (
@@ -15,10 +16,12 @@ import (
 	"github.com/gridos/sharedinfra/internal/untyped"
 )
 
-// anything ends the path of an object that is empty by default: its keys are the user's to choose, such as annotations.
+// anything ends the path of an object that is empty by default: its keys are the user's to choose,
+// such as annotations.
 const anything = ".*"
 
-// Of returns the paths of the leaves of values, sorted, with a dot between the keys. A list is a leaf.
+// Of returns the paths of the leaves of values, sorted, with a dot between the keys. A list is a
+// leaf.
 func Of(values map[string]any) []string {
 	paths := []string{}
 	for key, value := range values {
@@ -37,7 +40,8 @@ func Of(values map[string]any) []string {
 	return paths
 }
 
-// Unknown returns the paths of values, a struct with JSON names, that the chart whose paths are in file does not know.
+// Unknown returns the paths of values, a struct with JSON names, that the chart whose paths are in
+// file does not know.
 func Unknown(values any, file string) ([]string, error) {
 	plain, err := untyped.PlainOf(values)
 	if err != nil {

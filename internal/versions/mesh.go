@@ -9,8 +9,8 @@ const istioMinor = 30
 // another.
 func IstioRevision() string { return revision(istioMinor) }
 
-// IstioRevisions are those that an environment may have: the one before the default, which an upgrade
-// comes from, the default, and the two that an upgrade may lead to.
+// IstioRevisions are those that an environment may have: the one before the default, which an
+// upgrade comes from, the default, and the two that an upgrade may lead to.
 func IstioRevisions() []string {
 	var all []string
 	for minor := istioMinor - 1; minor <= istioMinor+2; minor++ {

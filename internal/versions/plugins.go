@@ -4,8 +4,8 @@ package versions
 
 // The resource plugins that the projects' explicit providers request: those of the SDKs in go.mod.
 const (
-	// AzureNative serves every Azure resource. The SDK's modules differ in version and would each ask for a plugin of their
-	// own; one explicit provider means that one plugin runs.
+	// AzureNative serves every Azure resource. The SDK's modules differ in version and would each ask
+	// for a plugin of their own; one explicit provider means that one plugin runs.
 	AzureNative = "2.90.0"
 	// Kubernetes serves everything in the cluster, Helm releases included.
 	Kubernetes = "4.24.0"

@@ -18,7 +18,8 @@ import (
 //go:embed bounds.json
 var bounds []byte
 
-// guarded are the measures that are cheap enough for every change: ratios, which a slow machine does not change.
+// guarded are the measures that are cheap enough for every change: ratios, which a slow machine
+// does not change.
 func guarded() []measure {
 	return []measure{
 		{name: "preview", run: previews},

@@ -126,8 +126,8 @@ func (b *bench) running() (*engine.Engine, error) {
 	return engine.New(b.site, record, b.display)
 }
 
-// labUp measures how long the lab takes to come up from nothing, and to find that there is nothing to do. It is the lab that
-// `make lab` brings up, with delivery from Git.
+// labUp measures how long the lab takes to come up from nothing, and to find that there is nothing
+// to do. It is the lab that `make lab` brings up, with delivery from Git.
 func labUp(ctx context.Context, b *bench) ([]figures.Row, error) {
 	up := []string{"up", "--gitops"}
 	var first, again []float64

@@ -24,7 +24,8 @@ func measures() []measure {
 	}
 }
 
-// azureScale is the part of Azure's time that makespans wait. With less of it the engine's own time would count.
+// azureScale is the part of Azure's time that makespans wait. With less of it the engine's own time
+// would count.
 const azureScale = 0.04
 
 func makespans(ctx context.Context, b *bench) ([]figures.Row, error) {

@@ -51,7 +51,8 @@ func env(cmd *cobra.Command, s site.Site) error {
 		return err
 	}
 	variables := s.Variables(record)
-	// The flag --config-file of every command that has it (declareFlagsAsEnvironmentVariables in pkg/cmd/pulumi/pulumi.go of Pulumi 3.246).
+	// The flag --config-file of every command that has it (declareFlagsAsEnvironmentVariables in
+	// pkg/cmd/pulumi/pulumi.go of Pulumi 3.246).
 	variables["PULUMI_OPTION_CONFIG_FILE"] = s.ConfigurationFile()
 	if err := addArgoCD(cmd.Context(), s, variables); err != nil {
 		return err

@@ -290,7 +290,8 @@ func (f *finder) nameOf(t types.Type) string {
 	return ""
 }
 
-// sibling returns the expression with its enumerated constant replaced by the next one of the same type, or "".
+// sibling returns the expression with its enumerated constant replaced by the next one of the same
+// type, or "".
 func (f *finder) sibling(e ast.Expr, text string) string {
 	var changed string
 	ast.Inspect(e, func(n ast.Node) bool {

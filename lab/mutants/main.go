@@ -24,7 +24,8 @@ import (
 	"syscall"
 )
 
-// exitSurvivors is the exit code when a mutant survived that is not accepted, or an accepted one was killed.
+// exitSurvivors is the exit code when a mutant survived that is not accepted, or an accepted one
+// was killed.
 const exitSurvivors = 3
 
 var errSurvivors = errors.New("what survives is not what lab/mutants/accepted.yaml accepts")

@@ -96,7 +96,8 @@ func Reached() []int {
 }
 `
 
-// driver is the test that plays mutants in a test binary. %s are the package, the tests and, in a binary that registers, an import.
+// driver is the test that plays mutants in a test binary. %s are the package, the tests and, in a
+// binary that registers, an import.
 const driver = `package %s
 
 import (

@@ -142,8 +142,8 @@ func TestUnit_ARegistryThatIsNoneIsRefused(t *testing.T) {
 	assert.Empty(t, consumers)
 }
 
-// mutants are the contract with one output of one project removed, renamed, of another type, or secret where
-// it was not and the reverse.
+// mutants are the contract with one output of one project removed, renamed, of another type, or
+// secret where it was not and the reverse.
 func mutants(t *testing.T, at contract.At) (all map[string]contract.At, of map[string][2]string) {
 	t.Helper()
 	all, of = map[string]contract.At{}, map[string][2]string{}

@@ -28,8 +28,8 @@ var templates embed.FS
 // output is one row of the table of outputs.
 type output struct{ Key, Type, Meaning string }
 
-// Generate returns the text of a template for a contract. The outputs' order and meaning are those of the
-// table in the document docs/CONSUMING_OUTPUTS.md.
+// Generate returns the text of a template for a contract. The outputs' order and meaning are those
+// of the table in the document docs/CONSUMING_OUTPUTS.md.
 func Generate(name string, c contract.Contract, document string) ([]byte, error) {
 	var outputs []output
 	for _, row := range tableRow.FindAllStringSubmatch(document, -1) {

@@ -16,8 +16,8 @@ import (
 
 const root = "../../.."
 
-// FuzzStackFile: a stack's file is refused by its name, or gives each key its namespace and a text that means the same when it is
-// written again.
+// FuzzStackFile: a stack's file is refused by its name, or gives each key its namespace and a text
+// that means the same when it is written again.
 func FuzzStackFile(f *testing.F) {
 	files, err := filepath.Glob(root + "/*/Pulumi.*.yaml")
 	require.NoError(f, err)

@@ -1,5 +1,6 @@
-// Package projectfile reads a Pulumi project's own files the way the CLI does: Pulumi.<stack>.yaml over the values that
-// Pulumi.yaml gives to every stack. The lab and the tests use it to see the configuration that `pulumi up -s <stack>` would see.
+// Package projectfile reads a Pulumi project's own files the way the CLI does: Pulumi.<stack>.yaml
+// over the values that Pulumi.yaml gives to every stack. The lab and the tests use it to see the
+// configuration that `pulumi up -s <stack>` would see.
 package projectfile
 
 import (
@@ -34,8 +35,8 @@ func Project(dir string) (*workspace.Project, error) {
 // StackFile returns the path of the configuration of stack in the project of dir.
 func StackFile(dir, stack string) string { return filepath.Join(dir, "Pulumi."+stack+".yaml") }
 
-// Read returns what a stack's file says, as YAML has it: secrets are maps with the one key secure. It is empty for an empty file.
-// A missing file is an error that wraps fs.ErrNotExist.
+// Read returns what a stack's file says, as YAML has it: secrets are maps with the one key secure.
+// It is empty for an empty file. A missing file is an error that wraps fs.ErrNotExist.
 func Read(file string) (map[string]any, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -60,7 +60,8 @@ func (r Report) With(rows []Row) Report {
 	return r
 }
 
-// Write puts the report's table into a document, between the marks, and the figures for machines beside it.
+// Write puts the report's table into a document, between the marks, and the figures for machines
+// beside it.
 func (r Report) Write(document string) error {
 	text, err := os.ReadFile(document)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package makespan measures how long an update of gridos-infra from nothing takes at Azure's own pace, and where the time goes:
-// the real Pulumi engine against a simulated Azure that takes its time, scaled. `make bench-makespan` runs it.
+// Package makespan measures how long an update of gridos-infra from nothing takes at Azure's own
+// pace, and where the time goes: the real Pulumi engine against a simulated Azure that takes its
+// time, scaled. `make bench-makespan` runs it.
 package makespan
 
 import (
@@ -106,8 +107,8 @@ func run(cmd *cobra.Command, o options) error {
 	return err
 }
 
-// measureAll measures the environments at the same time: they mostly wait. After a failure the folder stays, because the error
-// names logs in it.
+// measureAll measures the environments at the same time: they mostly wait. After a failure the
+// folder stays, because the error names logs in it.
 func measureAll(ctx context.Context, o options, display *progress.Display) ([]Report, error) {
 	here, err := site.Open(naming.Environments()[0])
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// task is one creation in Azure. Times are Azure's, not this machine's, and count from the start of the first task.
+// task is one creation in Azure. Times are Azure's, not this machine's, and count from the start of
+// the first task.
 type task struct {
 	// name is the resource's name for a reader; urn and id are unique.
 	name, urn, id string
@@ -18,7 +19,8 @@ type task struct {
 	latency time.Duration
 	// owner, if not empty, is the resource on which Azure works for one task at a time.
 	owner string
-	// after are the tasks that the engine made it wait for, and imposed those that Azure makes it wait for.
+	// after are the tasks that the engine made it wait for, and imposed those that Azure makes it wait
+	// for.
 	after, imposed []*task
 	// settles is how long Azure needs after the end of the task until its dependents may start: the
 	// propagation of a role assignment.

@@ -80,7 +80,8 @@ func TestUnit_TheLabDoesWhatAPersonDoesWithAz(t *testing.T) {
 	require.ErrorContains(t, control.AwaitIdle(t.Context()), "ask the simulated Azure on port")
 }
 
-// A state file that another process serves is of no use to a reader: what it says may be out of date.
+// A state file that another process serves is of no use to a reader: what it says may be out of
+// date.
 func TestUnit_TheLabReadsASimulatedAzureThatAnotherProcessServes(t *testing.T) {
 	h := open(t, azure.Options{Existing: []azure.Existing{azure.ExistingGroup("hub", "westeurope")}})
 	server, err := providers.Serve(t.Context(), h.provider)

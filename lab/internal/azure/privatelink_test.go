@@ -37,7 +37,8 @@ func zoneGroup(owner, zone string) in {
 	}
 }
 
-// withEndpoints creates a subnet for endpoints, a vault, a registry and their private DNS zones, the vault's with its link.
+// withEndpoints creates a subnet for endpoints, a vault, a registry and their private DNS zones,
+// the vault's with its link.
 func (h *harness) withEndpoints() *harness {
 	h.t.Helper()
 	h.withNetwork()

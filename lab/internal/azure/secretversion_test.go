@@ -11,7 +11,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure"
 )
 
-// Entra ID exchanges the token of one service account, and Key Vault gives its secrets to one identity.
+// Entra ID exchanges the token of one service account, and Key Vault gives its secrets to one
+// identity.
 func TestUnit_OnlyOneServiceAccountReadsTheVault(t *testing.T) {
 	t.Parallel()
 	const (

@@ -10,7 +10,8 @@ import (
 )
 
 // Commands returns the internal commands of each program that brings labs up. The program starts
-// itself with one as the background process, and the node agent with the other to begin a container.
+// itself with one as the background process, and the node agent with the other to begin a
+// container.
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		{Use: Command + " DIR", Hidden: true, Args: cobra.ExactArgs(1), RunE: serve},

@@ -18,8 +18,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 )
 
-// servePage serves the page on which a person watches the lab, at the port that it had before if that
-// is free.
+// servePage serves the page on which a person watches the lab, at the port that it had before if
+// that is free.
 func servePage(ctx context.Context, s site.Site, cloud *azure.Cloud) (*page.Server, error) {
 	port, err := keptPort(s)
 	if err != nil {
@@ -61,7 +61,7 @@ func stacksOf(s site.Site) ([]page.Stack, error) {
 	var all []page.Stack
 	for _, o := range operations {
 		shown := page.Stack{
-			Name: o.Project.Name, Operation: o.Kind, Result: o.Result, Began: o.Began, Ended: o.Ended, Running: o.Running,
+			Name: o.Project.Name, Operation: o.Kind, Result: o.Result, Began: o.Began, Ended: o.Ended, Running: o.Running, Why: o.Why,
 		}
 		if o.Kind != "" {
 			shown.Summary = o.Summary()

@@ -40,7 +40,8 @@ func TestUnit_ThePageCountsResourcesByType(t *testing.T) {
 	assert.Equal(t, []page.Kind{
 		{Type: "Microsoft.KeyVault/vaults", Names: []string{"kv"}}, {Type: "Microsoft.Network/virtualNetworks", Names: []string{"one", "two"}},
 	}, kindsOf([]azure.Resource{
-		{Type: "Microsoft.Network/virtualNetworks", Name: "one"}, {Type: "Microsoft.KeyVault/vaults", Name: "kv"},
+		{Type: "Microsoft.Network/virtualNetworks", Name: "one"},
+		{Type: "Microsoft.KeyVault/vaults", Name: "kv"},
 		{Type: "Microsoft.Network/virtualNetworks", Name: "two"},
 	}))
 	assert.NotNil(t, kindsOf(nil), "which is a list in JSON")

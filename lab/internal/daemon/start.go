@@ -19,10 +19,12 @@ import (
 // Command is the hidden command of the lab that runs Serve; its argument is the site's directory.
 const Command = "serve"
 
-// startTimeout bounds the wait for the providers: they answer within a second, unless the machine is very busy.
+// startTimeout bounds the wait for the providers: they answer within a second, unless the machine
+// is very busy.
 const startTimeout = time.Minute
 
-// stopTimeout bounds the wait for the background process to end; it gives each part of the control plane its time.
+// stopTimeout bounds the wait for the background process to end; it gives each part of the control
+// plane its time.
 const stopTimeout = 90 * time.Second
 
 // Start runs the background process, detached from the terminal, and returns when it serves the

@@ -65,7 +65,8 @@ type Delivery struct {
 	Kubeconfig []byte
 	// Gateway is the URL that answers requests as the mesh's gateway would, with their path after it.
 	Gateway string
-	// Targets is a URL at which Prometheus discovers the application's pods, by HTTP service discovery.
+	// Targets is a URL at which Prometheus discovers the application's pods, by HTTP service
+	// discovery.
 	Targets string
 	// ExternalSecrets is the address, host:port, at which External Secrets serves its metrics.
 	ExternalSecrets string

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,8 @@ type Operation struct {
 	// Result is succeeded or failed, and Changes counts the resources by what was done.
 	Result  string
 	Changes map[string]int
+	// Why has the engine's errors if it failed, as the lab's log has them.
+	Why string
 	// Began and Ended are in whole seconds.
 	Began, Ended time.Time
 	// Running says that an operation is under way.
@@ -32,8 +35,8 @@ type Operation struct {
 func (o Operation) Summary() string { return Result{Changes: o.Changes}.Summary() }
 
 // LastOperations returns the last operation on each stack of an environment, in the order in which
-// they are brought up. It reads the files of the backend, also of the user's own pulumi, and starts no
-// CLI.
+// they are brought up. It reads the files of the backend, also of the user's own pulumi, and starts
+// no CLI.
 func LastOperations(s site.Site) ([]Operation, error) {
 	var all []Operation
 	for _, project := range stacks.Projects() {
@@ -46,8 +49,9 @@ func LastOperations(s site.Site) ([]Operation, error) {
 	return all, nil
 }
 
-// lastOperation reads the newest file of a stack's history, <stack>-<nanoseconds>.history.json (Pulumi
-// 3.246.0, pkg/backend/diy/state.go, addToHistory; its content is UpdateInfo of pkg/backend/updates.go).
+// lastOperation reads the newest file of a stack's history, <stack>-<nanoseconds>.history.json
+// (Pulumi 3.246.0, pkg/backend/diy/state.go, addToHistory). Its content is UpdateInfo of
+// pkg/backend/updates.go.
 func lastOperation(s site.Site, project stacks.Project) (last Operation, err error) {
 	last.Project = project
 	if last.Running, err = isLocked(s, project); err != nil {
@@ -83,7 +87,34 @@ func lastOperation(s site.Site, project stacks.Project) (last Operation, err err
 	}
 	last.Kind, last.Result, last.Changes = known.Kind, known.Result, known.ResourceChanges
 	last.Began, last.Ended = time.Unix(known.StartTime, 0).UTC(), time.Unix(known.EndTime, 0).UTC()
+	if last.Result == "failed" {
+		last.Why = errorsIn(s.LogFile(project.Name+"-"+verbs[last.Kind]), last.Began)
+	}
 	return last, nil
+}
+
+// verbs are the lab's names of the kinds of operations.
+var verbs = map[string]string{"update": upOperation(nil).verb, "destroy": downOperation().verb}
+
+// errorsIn returns the errors of an operation in the log of the CLI, without the one that only says
+// that there was one; or "" if the operation was not the lab's.
+func errorsIn(log string, since time.Time) string {
+	info, err := os.Stat(log)
+	if err != nil || info.ModTime().Before(since) {
+		return ""
+	}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		return ""
+	}
+	var found []string
+	for line := range strings.Lines(string(text)) {
+		said, is := strings.CutPrefix(strings.TrimSpace(line), "error: ")
+		if is && !strings.HasSuffix(said, " failed") && !slices.Contains(found, said) {
+			found = append(found, said)
+		}
+	}
+	return strings.Join(found, "; ")
 }
 
 // isLocked reports whether a live process holds a lock of the backend on the stack.

@@ -43,6 +43,15 @@ func TestUnit_TheLastOperationOfEachStackIsRead(t *testing.T) {
 	assert.False(t, last.Running)
 	history("dev-1700000001000000000.history.json", fmt.Sprintf(update, "destroy", "failed"))
 	assert.Equal(t, "failed", infra().Result)
+	assert.Empty(t, infra().Why, "it was not the lab's")
+	require.NoError(t, os.MkdirAll(filepath.Dir(s.LogFile("any")), 0o700))
+	require.NoError(t, os.WriteFile(s.LogFile(stacks.Infra.Name+"-down"), []byte(`Diagnostics:
+  azure-native:network:VirtualNetwork (dev-network):
+    error: Code="InUseSubnetCannotBeDeleted"
+  pulumi:pulumi:Stack (gridos-infra-dev):
+    error: destroy failed
+`), 0o600))
+	assert.Equal(t, `Code="InUseSubnetCannotBeDeleted"`, infra().Why)
 
 	// A lock of a process that is gone is no operation.
 	locks := filepath.Join(s.BackendDir(), ".pulumi", "locks", "organization", stacks.Infra.Name, "dev")

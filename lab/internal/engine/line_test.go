@@ -60,7 +60,8 @@ type documentedKey struct {
 
 var (
 	projectHeading = regexp.MustCompile("(?m)^## `([a-z-]+)`$")
-	// keyRow is a key, its description, its defaults (one for all environments, or one for each), and what a change does.
+	// keyRow is a key, its description, its defaults (one for all environments, or one for each), and
+	// what a change does.
 	keyRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]+) \\| (`[^`]*`)(?: \\| (`[^`]*`) \\| (`[^`]*`))? \\| ([^|]+) \\|$")
 )
 

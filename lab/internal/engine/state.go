@@ -23,7 +23,8 @@ type State struct {
 	Unfinished int
 }
 
-// States returns the state of every stack, by project; that of a stack that does not exist is empty.
+// States returns the state of every stack, by project; that of a stack that does not exist is
+// empty.
 func (e *Engine) States(ctx context.Context) (map[string]State, error) {
 	return ofEach(ctx, e, readState)
 }
@@ -78,7 +79,8 @@ func (e *Engine) AzureIDs(ctx context.Context) ([]string, error) {
 	return ids, err
 }
 
-// Count returns the number of resources that every stack owns, by project; a stack that does not exist owns none.
+// Count returns the number of resources that every stack owns, by project; a stack that does not
+// exist owns none.
 func (e *Engine) Count(ctx context.Context) (map[string]int, error) {
 	states, err := e.States(ctx)
 	counts := make(map[string]int, len(states))

@@ -19,7 +19,8 @@ type Base struct {
 
 	// Package is the name of the Pulumi package, such as azure-native.
 	Package string
-	// Version is the semantic version, without a leading v, of the plugin that the provider stands in for.
+	// Version is the semantic version, without a leading v, of the plugin that the provider stands in
+	// for.
 	Version string
 }
 

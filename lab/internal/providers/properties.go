@@ -10,8 +10,9 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// Unmarshal reads properties from a request. Unknown values stay Computed and secrets stay Secret; output values become one
-// or both of these, resource references their id, and nulls are dropped: Azure treats null as absent.
+// Unmarshal reads properties from a request. Unknown values stay Computed and secrets stay Secret;
+// output values become one or both of these, resource references their id, and nulls are dropped:
+// Azure treats null as absent.
 func Unmarshal(properties *structpb.Struct) (resource.PropertyMap, error) {
 	result, err := plugin.UnmarshalProperties(properties, plugin.MarshalOptions{
 		KeepUnknowns: true, KeepSecrets: true, SkipNulls: true,

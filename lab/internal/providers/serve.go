@@ -28,8 +28,9 @@ type Server struct {
 	failure error
 }
 
-// Serve serves srv on a free port of 127.0.0.1 and returns at once. The server ends when ctx is done or Stop is called.
-// One server outlives any number of engine operations: see Base.Cancel. The error says that no port could be opened.
+// Serve serves srv on a free port of 127.0.0.1 and returns at once. The server ends when ctx is
+// done or Stop is called. One server outlives any number of engine operations: see Base.Cancel. The
+// error says that no port could be opened.
 func Serve(ctx context.Context, srv pulumirpc.ResourceProviderServer) (*Server, error) {
 	listener, err := loopback.Listen(ctx, "a provider server", 0)
 	if err != nil {

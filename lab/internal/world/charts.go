@@ -139,8 +139,8 @@ func (m *machine) repositoryCharts(ctx context.Context, source chartSource, sett
 	return overrides, nil
 }
 
-// sameCharts returns an error if the site's decision whether to replace a repository's charts is not
-// the one that a new environment would make now.
+// sameCharts returns an error if the site's decision whether to replace a repository's charts is
+// not the one that a new environment would make now.
 func sameCharts(ctx context.Context, s site.Site) error {
 	m := &machine{site: s}
 	settings, err := m.bootstrapSettings(ctx)

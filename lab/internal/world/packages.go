@@ -23,8 +23,8 @@ const postgresql = "postgresql"
 // and Ubuntu's, package of the same name.
 func programs() []string { return []string{"git", "redis-server", "prometheus", postgresql} }
 
-// findPrograms returns the paths of the programs; that of PostgreSQL is a folder. It installs what is missing if it may, as root
-// and with apt-get; else the error has the command that does.
+// findPrograms returns the paths of the programs; that of PostgreSQL is a folder. It installs what
+// is missing if it may, as root and with apt-get; else the error has the command that does.
 func findPrograms(ctx context.Context, display *progress.Display, root bool) (map[string]string, error) {
 	found, missing, err := lookUp(programs())
 	if err != nil || len(missing) == 0 {
@@ -92,8 +92,8 @@ func installPackages(ctx context.Context, install, packages []string) (err error
 	return nil
 }
 
-// run ends with the last line that a failed command has written. An interrupt does not end a command
-// that has begun: without apt-get dpkg would be left in the middle of a package.
+// run ends with the last line that a failed command has written. An interrupt does not end a
+// command that has begun: without apt-get dpkg would be left in the middle of a package.
 func run(ctx context.Context, name string, args ...string) error {
 	if err := ctx.Err(); err != nil {
 		return err

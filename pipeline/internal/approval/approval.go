@@ -1,5 +1,6 @@
-// Package approval binds a deployment to what people approved. A Plan says what an update would do to the stacks of an environment; the
-// approval is of the digest of the plan's file; and a deployment checks that what it is about to do is in the plan.
+// Package approval binds a deployment to what people approved. A Plan says what an update would do
+// to the stacks of an environment; the approval is of the digest of the plan's file; and a
+// deployment checks that what it is about to do is in the plan.
 //
 // A deployment may do what the plan has, or less: an approved replacement may become an update, and
 // an approved change may become none. A value that is unknown in the plan may become any value, as
@@ -38,7 +39,8 @@ type Plan struct {
 	SealedKey string `json:"sealedKey"`
 	// Stacks are in the order in which they are updated.
 	Stacks []Stack `json:"stacks"`
-	// Dangers are the dangerous changes, and Consent is the code of the consent that they need; it is empty if there are none.
+	// Dangers are the dangerous changes, and Consent is the code of the consent that they need; it is
+	// empty if there are none.
 	Dangers []changes.Danger `json:"dangers,omitempty"`
 	Consent string           `json:"consent,omitempty"`
 }
@@ -63,7 +65,8 @@ type Provider struct {
 // Entry is an operation on one resource.
 type Entry struct {
 	URN string `json:"urn"`
-	// Operation is the engine's: create, update, replace, delete, import, import-replacement or delete-replaced.
+	// Operation is the engine's: create, update, replace, delete, import, import-replacement or
+	// delete-replaced.
 	Operation string `json:"operation"`
 	// Provider is the URN of the provider that carries it out.
 	Provider string `json:"provider,omitempty"`
@@ -81,7 +84,8 @@ type Property struct {
 	Replaces bool `json:"replaces,omitempty"`
 }
 
-// Value is the code of a value (Key.value), or one of the constants. The empty one stands for no value.
+// Value is the code of a value (Key.value), or one of the constants. The empty one stands for no
+// value.
 type Value string
 
 // What has no code.

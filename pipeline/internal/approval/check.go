@@ -57,7 +57,8 @@ func (p Plan) Check(now Plan) error {
 	return refused(append(reasons, p.widened(now.Dangers)...))
 }
 
-// CheckStack is Check for one stack, whose preview was made after the stacks before it were updated.
+// CheckStack is Check for one stack, whose preview was made after the stacks before it were
+// updated.
 func (p Plan) CheckStack(now Stack, dangers []changes.Danger) error {
 	return refused(append(p.stack(now), p.widened(dangers)...))
 }

@@ -41,7 +41,8 @@ func ParseKey(text string) (Key, error) {
 	return key, nil
 }
 
-// value is the code of a value at one place: the HMAC of both, so that equal values at two places have different codes.
+// value is the code of a value at one place: the HMAC of both, so that equal values at two places
+// have different codes.
 func (k Key) value(urn, path string, v any) (Value, error) {
 	text, err := json.Marshal([]any{urn, path, v}) // which sorts the keys of objects
 	if err != nil {
@@ -78,7 +79,8 @@ func (r *Recorder) See(event apitype.EngineEvent) {
 	}
 }
 
-// Stack returns what was recorded. The error says that the events were not those of a whole preview.
+// Stack returns what was recorded. The error says that the events were not those of a whole
+// preview.
 func (r *Recorder) Stack(project string) (Stack, error) {
 	if !r.complete {
 		return Stack{}, fmt.Errorf("the preview of %s did not come to its end, so that not all that an update would do is known", project)
@@ -144,7 +146,8 @@ func (r *Recorder) step(step apitype.StepEventMetadata) {
 	r.entries = append(r.entries, entry)
 }
 
-// withoutID returns the URN in a reference to a provider: its id is unknown until the provider is there.
+// withoutID returns the URN in a reference to a provider: its id is unknown until the provider is
+// there.
 func withoutID(reference string) string {
 	if at := strings.LastIndex(reference, "::"); at >= 0 {
 		return reference[:at]

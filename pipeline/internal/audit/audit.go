@@ -27,8 +27,8 @@ type Audit struct {
 	Database string
 	// Modules are the folders of the modules to look at.
 	Modules []string
-	// Check looks at the module in a folder with the vulnerabilities of a database; its error says that there are some, or that it could
-	// not look.
+	// Check looks at the module in a folder with the vulnerabilities of a database; its error says
+	// that there are some, or that it could not look.
 	Check func(ctx context.Context, database, module string) error
 }
 

@@ -75,7 +75,8 @@ func TestUnit_OnlyAPathIsAskedFor(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// says makes an Azure CLI that gives one answer, ends with a code, and counts how often it is asked.
+// says makes an Azure CLI that gives one answer, ends with a code, and counts how often it is
+// asked.
 func says(t *testing.T, answer string, code int) (cli CLI, asked func() int) {
 	t.Helper()
 	dir := t.TempDir()

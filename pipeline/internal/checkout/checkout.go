@@ -26,8 +26,9 @@ type Checkout struct {
 	environment []string
 }
 
-// Who commits when neither the configuration nor the environment says it, as in a workflow: GitHub's own account for that.
-// Source: github.com/actions/checkout, README, "Push a commit using the built-in token".
+// Who commits when neither the configuration nor the environment says it, as in a workflow:
+// GitHub's own account for that. Source: github.com/actions/checkout, README, "Push a commit using
+// the built-in token".
 const (
 	botName  = "github-actions[bot]"
 	botEmail = "41898282+github-actions[bot]@users.noreply.github.com"
@@ -85,7 +86,8 @@ func (e *refusedError) Error() string { return e.error.Error() + ": " + e.said }
 // Unwrap gives access to the command's exit code.
 func (e *refusedError) Unwrap() error { return e.error }
 
-// Head returns the commit that is checked out, and the files of its that are changed in the working tree.
+// Head returns the commit that is checked out, and the files of its that are changed in the working
+// tree.
 func (c *Checkout) Head(ctx context.Context) (commit string, changed []string, err error) {
 	commit, err = c.git(ctx, c.Root, "rev-parse", "--verify", "HEAD^{commit}")
 	if err != nil {
@@ -126,7 +128,8 @@ func (c *Checkout) Fetch(ctx context.Context, remote string) error {
 	return err
 }
 
-// Tip returns the commit that a branch of a remote had when it was fetched, or "" if there was no such branch.
+// Tip returns the commit that a branch of a remote had when it was fetched, or "" if there was no
+// such branch.
 func (c *Checkout) Tip(ctx context.Context, remote, branch string) (string, error) {
 	return c.git(ctx, c.Root, "for-each-ref", "--format=%(objectname)", "refs/remotes/"+remote+"/"+branch)
 }
@@ -134,8 +137,8 @@ func (c *Checkout) Tip(ctx context.Context, remote, branch string) (string, erro
 // ErrUnknown says that the repository does not have a commit.
 var ErrUnknown = errors.New("it is no commit of the repository")
 
-// Find returns the commit whose hash begins with seven or more hexadecimal digits. A branch or tag of that name is not meant. The
-// error is ErrUnknown if there is none.
+// Find returns the commit whose hash begins with seven or more hexadecimal digits. A branch or tag
+// of that name is not meant. The error is ErrUnknown if there is none.
 func (c *Checkout) Find(ctx context.Context, abbreviated string) (string, error) {
 	listed, err := c.git(ctx, c.Root, "rev-parse", "--disambiguate="+abbreviated)
 	if err != nil {
@@ -178,8 +181,8 @@ type Commit struct {
 	Subject string
 }
 
-// Since lists the commits, without merges, that are in the history of to and not in that of from, the newest first: those that
-// change one of the paths, or all if there are none.
+// Since lists the commits, without merges, that are in the history of to and not in that of from,
+// the newest first: those that change one of the paths, or all if there are none.
 func (c *Checkout) Since(ctx context.Context, from, to string, paths ...string) ([]Commit, error) {
 	args := []string{"log", "--no-merges", "--format=%H %s", from + ".." + to, "--"}
 	listed, err := c.git(ctx, c.Root, append(args, paths...)...)
@@ -197,7 +200,8 @@ func (c *Checkout) Since(ctx context.Context, from, to string, paths ...string) 
 // Version is a commit of a branch that changes a file.
 type Version struct {
 	SHA string
-	// When it came onto the branch, says who committed it: for the merge of a pull request that is GitHub.
+	// When it came onto the branch, says who committed it: for the merge of a pull request that is
+	// GitHub.
 	When time.Time
 }
 
@@ -229,8 +233,8 @@ func (c *Checkout) File(ctx context.Context, commit, name string) ([]byte, error
 	return []byte(content + "\n"), nil
 }
 
-// Differences lists the files that differ between two folders, relative to them. Each is a commit, a colon and the folder's name, which
-// has slashes and begins at the root.
+// Differences lists the files that differ between two folders, relative to them. Each is a commit,
+// a colon and the folder's name, which has slashes and begins at the root.
 func (c *Checkout) Differences(ctx context.Context, one, other string) ([]string, error) {
 	listed, err := c.git(ctx, c.Root, "diff-tree", "-r", "-z", "--name-only", one, other)
 	return strings.FieldsFunc(listed, func(r rune) bool { return r == 0 }), err

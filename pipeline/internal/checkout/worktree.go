@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 )
 
-// Worktree is a second working tree of a checkout, in a folder of its own that is removed in the end.
+// Worktree is a second working tree of a checkout, in a folder of its own that is removed in the
+// end.
 type Worktree struct {
 	// Dir is its folder.
 	Dir string
@@ -30,7 +31,8 @@ func (c *Checkout) Worktree(ctx context.Context, commit string) (*Worktree, erro
 	return w, nil
 }
 
-// Close removes the working tree, even when ctx has ended. What was committed in it stays in the repository.
+// Close removes the working tree, even when ctx has ended. What was committed in it stays in the
+// repository.
 func (w *Worktree) Close(ctx context.Context) error {
 	_, err := w.checkout.git(context.WithoutCancel(ctx), w.checkout.Root, "worktree", "remove", "--force", w.Dir)
 	return errors.Join(err, os.RemoveAll(w.scratch))

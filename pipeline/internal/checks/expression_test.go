@@ -133,7 +133,8 @@ func TestUnit_EventsAreThoseOfGitHub(t *testing.T) {
 	}
 }
 
-// Source: docs.github.com, "Events that trigger workflows", pull_request, and "Workflow syntax", on.<event>.types and paths-ignore.
+// Source: docs.github.com, "Events that trigger workflows", pull_request, and "Workflow syntax",
+// on.<event>.types and paths-ignore.
 func TestUnit_AnEventBeginsWhatAsksForIt(t *testing.T) {
 	t.Parallel()
 	for on, begun := range map[string]map[string]bool{
@@ -178,7 +179,8 @@ func TestUnit_PathsAreThoseOfGitHub(t *testing.T) {
 	}
 }
 
-// Source: docs.github.com, "Running variations of jobs in a workflow": a row with one value is one leg, what is included is one more.
+// Source: docs.github.com, "Running variations of jobs in a workflow": a row with one value is one
+// leg, what is included is one more.
 func TestUnit_AMatrixHasALegForEachCombination(t *testing.T) {
 	t.Parallel()
 	row := func(values ...string) *actionlint.MatrixRow {

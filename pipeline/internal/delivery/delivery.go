@@ -29,11 +29,13 @@ type Delivery struct {
 	Remote string
 	// SetImage sets the image in the overlay in a folder, as overlay.Kustomize does.
 	SetImage func(ctx context.Context, dir string, image overlay.Image) error
-	// Run says who asked, and in which run, such as "someone in https://github.com/…/actions/runs/1"; "" outside of a workflow.
+	// Run says who asked, and in which run, such as "someone in https://github.com/…/actions/runs/1";
+	// "" outside of a workflow.
 	Run string
 	// Log gets a line for each step.
 	Log io.Writer
-	// Wait says how long to wait after a push that came too late; nil is for longer and longer, up to 15 seconds.
+	// Wait says how long to wait after a push that came too late; nil is for longer and longer, up to
+	// 15 seconds.
 	Wait backoff.BackOff
 }
 
@@ -111,8 +113,8 @@ func (d Delivery) imageAt(ctx context.Context, commit, environment string) (over
 	return image, nil
 }
 
-// commit sets the image on top of a commit, and returns the new one. The target's environment gets the manifests in the folder
-// manifests as well; "" is for those that it has.
+// commit sets the image on top of a commit, and returns the new one. The target's environment gets
+// the manifests in the folder manifests as well; "" is for those that it has.
 func (d Delivery) commit(ctx context.Context, base string, target Target, manifests, message string) (commit string, err error) {
 	tree, err := d.Checkout.Worktree(ctx, base)
 	if err != nil {

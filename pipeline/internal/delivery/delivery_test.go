@@ -63,7 +63,8 @@ images:
   newTag: %s
 `
 
-// place is a repository that several push to: a bare one, the clone of a developer and that of a pipeline.
+// place is a repository that several push to: a bare one, the clone of a developer and that of a
+// pipeline.
 type place struct {
 	t                      *testing.T
 	bare, developer, clone string
@@ -447,7 +448,8 @@ func TestUnit_ManifestsReachOneEnvironmentAfterTheOther(t *testing.T) {
 	g := githubtest.Start(t)
 	d, client := p.delivery(), g.Client(t)
 
-	// The image is there already: the manifests alone are something to promote. To prod there is nothing yet.
+	// The image is there already: the manifests alone are something to promote. To prod there is
+	// nothing yet.
 	promoted, err := d.Promote(t.Context(), client, fromTest, "main", target("prod", image))
 	require.NoError(t, err)
 	assert.True(t, promoted.Already)

@@ -21,7 +21,8 @@ const listed = 100
 
 // Promoted is the result of a promotion.
 type Promoted struct {
-	// Already is true if the base branch has the image and the manifests: there was nothing to promote.
+	// Already is true if the base branch has the image and the manifests: there was nothing to
+	// promote.
 	Already bool
 	// PullRequest is the one that brings them, unless Already is true.
 	PullRequest github.Result
@@ -89,10 +90,11 @@ type Origin struct {
 	Soak time.Duration
 }
 
-// Promote proposes a target's image, which the environment from runs, and from's manifests, by a pull request against the branch
-// base. The branch of the pull request, promote/<environment>, is the pipeline's own, and starts again from base when base has changed
-// there. The error is a SupersededError if base, or the open pull request, has the image of a later commit, and a NotThereError if from
-// has another image.
+// Promote proposes a target's image, which the environment from runs, and from's manifests, by a
+// pull request against the branch base. The branch of the pull request, promote/<environment>, is
+// the pipeline's own, and starts again from base when base has changed there. The error is a
+// SupersededError if base, or the open pull request, has the image of a later commit, and a
+// NotThereError if from has another image.
 func (d Delivery) Promote(ctx context.Context, to *github.Client, from Origin, base string, target Target) (Promoted, error) {
 	branch := "promote/" + target.Environment
 	var already bool
@@ -200,8 +202,9 @@ func (d Delivery) soaked(ctx context.Context, from Origin, tip string, target Ta
 	return nil
 }
 
-// propose pushes the branch of the pull request. An open one that has the image and the manifests already keeps its commit, and with it
-// its checks and reviews, unless base has changed the same files.
+// propose pushes the branch of the pull request. An open one that has the image and the manifests
+// already keeps its commit, and with it its checks and reviews, unless base has changed the same
+// files.
 func (d Delivery) propose(ctx context.Context, to *github.Client, branch, base, tip, from string, target Target, built string) error {
 	manifests := naming.Manifests(target.Environment)
 	last, err := d.Checkout.Tip(ctx, d.Remote, branch)
@@ -319,7 +322,8 @@ func list(line func(string, ...any), commits []checkout.Commit, from, to string)
 	}
 }
 
-// verbatim is a code span of a text, which may have backticks itself. Source: CommonMark, "Code spans".
+// verbatim is a code span of a text, which may have backticks itself. Source: CommonMark, "Code
+// spans".
 func verbatim(text string) string {
 	fence := "`"
 	for strings.Contains(text, fence) {

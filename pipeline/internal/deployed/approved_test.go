@@ -36,7 +36,8 @@ type deployment struct {
 	consents []string
 }
 
-// changed are the ways in which something changes between approval and deployment, each with what it is called.
+// changed are the ways in which something changes between approval and deployment, each with what
+// it is called.
 var changed = []struct {
 	class  string
 	change func(d *deployment)

@@ -70,8 +70,8 @@ func different(v any) any {
 	}
 }
 
-// generate makes the steps of an environment: each stack has a provider, and resources with each operation. With unknowns, some values
-// are known only when others were updated.
+// generate makes the steps of an environment: each stack has a provider, and resources with each
+// operation. With unknowns, some values are known only when others were updated.
 func generate(random *rand.Rand, unknowns bool) steps {
 	all := steps{}
 	for _, p := range stacks.Projects() {
@@ -153,7 +153,8 @@ func clone[T any](v T) T {
 	return copied
 }
 
-// events are those of previews, in another order each time: the engine works on many resources at once.
+// events are those of previews, in another order each time: the engine works on many resources at
+// once.
 func (s steps) events(random *rand.Rand) map[string][]apitype.EngineEvent {
 	all := map[string][]apitype.EngineEvent{}
 	for project, of := range s {

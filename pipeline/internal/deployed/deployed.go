@@ -86,7 +86,8 @@ func (e Environment) report(
 	if report.Drift { // drift is no decision about money or versions
 		return report, nil
 	}
-	// Overlays are compared by the lab: as deployed, Argo CD already has those of the branch that it follows.
+	// Overlays are compared by the lab: as deployed, Argo CD already has those of the branch that it
+	// follows.
 	now := time.Now()
 	return report, errors.Join(report.Price(now), report.CheckSupport(now), report.Render(ctx, changes.Sides{After: e.repository}))
 }
@@ -236,7 +237,8 @@ func (e Environment) up(ctx context.Context, p stacks.Project, constraints strin
 	return result, nil
 }
 
-// Commit returns the commit that the environment was last updated from, or "" if it never was, or not from a repository.
+// Commit returns the commit that the environment was last updated from, or "" if it never was, or
+// not from a repository.
 func (e Environment) Commit(ctx context.Context) (string, error) {
 	stack, err := e.stack(ctx, stacks.Infra)
 	if err != nil {

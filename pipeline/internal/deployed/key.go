@@ -76,7 +76,8 @@ func (e Environment) config(ctx context.Context, input, file string, args ...str
 	return stdout, nil
 }
 
-// copyOfFile copies the stack's file to where it can be written to, with a value for sealedName unless that is nil.
+// copyOfFile copies the stack's file to where it can be written to, with a value for sealedName
+// unless that is nil.
 func (e Environment) copyOfFile(value any) (file string, done func(), err error) {
 	content, err := projectfile.Read(projectfile.StackFile(filepath.Join(e.repository, keeper.Directory), e.name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

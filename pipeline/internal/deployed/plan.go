@@ -112,8 +112,8 @@ func (e Environment) planStack(
 	return stack, collector.Project(p.Name, state), outputs, err
 }
 
-// constraints is the file with what the engine may do with a stack: its own plan of the last preview (pulumi preview --save-plan). It has
-// values in clear, and never leaves the machine.
+// constraints is the file with what the engine may do with a stack: its own plan of the last
+// preview (pulumi preview --save-plan). It has values in clear, and never leaves the machine.
 func constraints(dir string, p stacks.Project) string {
 	return filepath.Join(dir, p.Name+".json")
 }
@@ -124,7 +124,8 @@ func constraints(dir string, p stacks.Project) string {
 // have no such value, and a refresh would record a half-deleted Helm release as complete.
 func refreshed(p stacks.Project) bool { return p == stacks.Infra }
 
-// check previews all stacks as they are now, and returns an error unless what an update would do was approved.
+// check previews all stacks as they are now, and returns an error unless what an update would do
+// was approved.
 func (e Environment) check(ctx context.Context, approved approval.Plan, key approval.Key, dir string) error {
 	now, report, err := e.plan(ctx, approved.Commit, key, dir)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package github writes to GitHub what the pipeline finds: one comment on a pull request, one issue, one pull request of a branch,
-// each created once and kept up to date.
+// Package github writes to GitHub what the pipeline finds: one comment on a pull request, one
+// issue, one pull request of a branch, each created once and kept up to date.
 package github
 
 import (
@@ -23,7 +23,8 @@ type Settings struct {
 	Repository string
 	// APIURL is where the API answers, such as https://api.github.com.
 	APIURL string
-	// Rest is Markdown that says where a reader finds what is too long for GitHub, such as a link to a workflow's run.
+	// Rest is Markdown that says where a reader finds what is too long for GitHub, such as a link to a
+	// workflow's run.
 	Rest string
 }
 
@@ -164,7 +165,8 @@ func refused(err error, statuses ...int) bool {
 	return false
 }
 
-// explain says what to do about a refusal. permission is that of a workflow's job, such as "issues: write".
+// explain says what to do about a refusal. permission is that of a workflow's job, such as "issues:
+// write".
 func (c *Client) explain(doing, permission string, err error) error {
 	if err == nil {
 		return nil

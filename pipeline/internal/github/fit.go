@@ -9,7 +9,8 @@ import (
 // characters.
 const longest = 65_536
 
-// fit cuts Markdown that is too long at the end of a line, closes what is open there, and says where the rest is.
+// fit cuts Markdown that is too long at the end of a line, closes what is open there, and says
+// where the rest is.
 func fit(text, rest string) string {
 	if utf8.RuneCountInString(text) <= longest {
 		return text

@@ -70,7 +70,8 @@ func (c *Client) UpsertIssue(ctx context.Context, marker, title, body string, la
 	return result, explain(err)
 }
 
-// issue returns the pipeline's own one, or nil. It reads the list: the search knows new issues only after a while.
+// issue returns the pipeline's own one, or nil. It reads the list: the search knows new issues only
+// after a while.
 func (c *Client) issue(ctx context.Context, signature string) (*gogithub.Issue, error) {
 	var newestClosed *gogithub.Issue
 	for issue, err := range pages(func(at gogithub.ListOptions) ([]*gogithub.Issue, *gogithub.Response, error) {

@@ -15,15 +15,16 @@ import (
 // commit by now.
 var ErrNoPullRequest = errors.New("it is the head of no open pull request")
 
-// PullRequestOf returns the number of the open pull request whose last commit is headSHA, on a branch of headRepository
-// (owner/name), which may be a fork. An event of a workflow_run names no pull request of a fork. The error is ErrNoPullRequest if there
-// is none.
+// PullRequestOf returns the number of the open pull request whose last commit is headSHA, on a
+// branch of headRepository (owner/name), which may be a fork. An event of a workflow_run names no
+// pull request of a fork. The error is ErrNoPullRequest if there is none.
 func (c *Client) PullRequestOf(ctx context.Context, headSHA, headRepository string) (int, error) {
 	ofCommit := pages(func(at gogithub.ListOptions) ([]*gogithub.PullRequest, *gogithub.Response, error) {
 		return c.api.PullRequests.ListPullRequestsWithCommit(ctx, c.owner, c.name, headSHA, &at)
 	})
 	number, err := c.head(ofCommit, headSHA, headRepository)
-	// GitHub does not always know the pull requests of a commit that is in a fork only, nor the commit itself.
+	// GitHub does not always know the pull requests of a commit that is in a fork only, nor the commit
+	// itself.
 	if errors.Is(err, ErrNoPullRequest) || refused(err, http.StatusNotFound, http.StatusUnprocessableEntity) {
 		number, err = c.head(pages(func(at gogithub.ListOptions) ([]*gogithub.PullRequest, *gogithub.Response, error) {
 			return c.api.PullRequests.List(ctx, c.owner, c.name, &gogithub.PullRequestListOptions{State: "open", ListOptions: at})
@@ -102,7 +103,8 @@ func (c *Client) Touches(ctx context.Context, number int, folders ...string) (st
 	return "", nil
 }
 
-// OpenPullRequest returns the open pull request of a branch of the repository itself, or one with the number 0 if there is none.
+// OpenPullRequest returns the open pull request of a branch of the repository itself, or one with
+// the number 0 if there is none.
 func (c *Client) OpenPullRequest(ctx context.Context, branch, base string) (Result, error) {
 	pr, err := c.openPullRequest(ctx, branch, base)
 	return Result{Action: Unchanged, Number: pr.GetNumber(), URL: pr.GetHTMLURL()}, err
@@ -122,7 +124,8 @@ func (c *Client) openPullRequest(ctx context.Context, branch, base string) (*gog
 	return nil, nil
 }
 
-// UpsertPullRequest keeps one open pull request of a branch of the repository itself. The body is Markdown, cut as that of a comment.
+// UpsertPullRequest keeps one open pull request of a branch of the repository itself. The body is
+// Markdown, cut as that of a comment.
 func (c *Client) UpsertPullRequest(ctx context.Context, branch, base, title, body string) (Result, error) {
 	body = fit(body, c.rest)
 	pr, err := c.openPullRequest(ctx, branch, base)

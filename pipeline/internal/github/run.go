@@ -37,8 +37,8 @@ func (c *Client) Labels(ctx context.Context, number int) ([]string, error) {
 }
 
 // Again starts the job of the newest run of a workflow for a commit again, and says what it did. A
-// run that has not ended is left alone. That the job finds the artifacts of the run's earlier attempts
-// is inferred `earlier-attempt-artifacts`.
+// run that has not ended is left alone. That the job finds the artifacts of the run's earlier
+// attempts is inferred `earlier-attempt-artifacts`.
 func (c *Client) Again(ctx context.Context, workflow, job, headSHA string) (string, error) {
 	explain := func(err error) error {
 		return c.explain(fmt.Sprintf("start job %s of %s for commit %s again", job, workflow, headSHA), "actions: write", err)

@@ -47,8 +47,8 @@ func asAttached(digest v1.Hash, found v1.Image, err error) (attached, error) {
 	return attached{digest: digest, manifest: found, subject: manifest.Subject, layers: manifest.Layers}, nil
 }
 
-// pullProvenance adds the bundles to a layout that are attached to an image. Source: opencontainers/distribution-spec v1.1.0, "Listing
-// Referrers".
+// pullProvenance adds the bundles to a layout that are attached to an image. Source:
+// opencontainers/distribution-spec v1.1.0, "Listing Referrers".
 func pullProvenance(ctx context.Context, of name.Digest, to layout.Path) error {
 	referrers, err := remote.Referrers(of, options(ctx)...)
 	if err != nil {

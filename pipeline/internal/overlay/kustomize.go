@@ -11,14 +11,15 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// Kustomize sets images with the program of that name, in the version that the repository pins: the one on PATH if it has that, or else
-// one that the go command builds the first time.
+// Kustomize sets images with the program of that name, in the version that the repository pins: the
+// one on PATH if it has that, or else one that the go command builds the first time.
 type Kustomize struct {
 	// Root is the folder of a checkout of the repository.
 	Root string
 }
 
-// SetImage sets the image in the overlay whose folder is dir, which is in a checkout of the repository.
+// SetImage sets the image in the overlay whose folder is dir, which is in a checkout of the
+// repository.
 func (k Kustomize) SetImage(ctx context.Context, dir string, image Image) error {
 	pins := filepath.Join(k.Root, "tools", "kubernetes", "go.mod")
 	pinned, err := pinnedVersion(pins)

@@ -86,7 +86,8 @@ func TestUnit_AnotherVersionOfKustomizeIsNotUsed(t *testing.T) {
 	assert.Equal(t, "go run\n", string(used))
 }
 
-// The real program, the one that the repository pins if there is none on PATH, which takes a minute to compile the first time.
+// The real program, the one that the repository pins if there is none on PATH, which takes a minute
+// to compile the first time.
 func TestCluster_KustomizeSetsTheImageAndNothingElse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

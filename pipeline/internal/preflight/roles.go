@@ -43,7 +43,8 @@ func (n Needs) rights() []right {
 	return asked
 }
 
-// judge returns whether one of the assignments gives the right. One with a condition does not count.
+// judge returns whether one of the assignments gives the right. One with a condition does not
+// count.
 func (r right) judge(deployer, subscription string, list []assignment, strange bool) Check {
 	const concern = "role"
 	of := r.verb + ", by " + deployer
@@ -98,7 +99,8 @@ func (q asker) roles(ctx context.Context) []Check {
 	return q.needs.judgeRoles(q.subscription, deployer, items)
 }
 
-// judgeRoles returns whether the deployer may create resources, assign roles, and do what the settings ask for.
+// judgeRoles returns whether the deployer may create resources, assign roles, and do what the
+// settings ask for.
 func (n Needs) judgeRoles(subscription, deployer string, items []json.RawMessage) []Check {
 	const concern = "role"
 	creates, assigns := "creating resources, by "+deployer, "assigning roles, by "+deployer

@@ -26,8 +26,8 @@ type Wanted struct {
 	Digest v1.Hash
 	// Repository is where the source is, such as https://github.com/owner/name.
 	Repository string
-	// Workflow is the file that builds, such as .github/workflows/ci-cd.yml, and Ref the branch that it runs on, such as
-	// refs/heads/develop.
+	// Workflow is the file that builds, such as .github/workflows/ci-cd.yml, and Ref the branch that
+	// it runs on, such as refs/heads/develop.
 	Workflow, Ref string
 	// Commit is the commit that was built, or the first digits of its hash.
 	Commit string

@@ -22,9 +22,9 @@ type authority struct {
 	until *time.Time
 }
 
-// ReadRoots reads what gh attestation trusted-root prints: a trusted root of Sigstore as JSON, or several. gh asks GitHub for it, and
-// verifies it by the keys that come with gh (The Update Framework). Source of the form: sigstore/protobuf-specs v0.5.0,
-// sigstore_trustroot.proto.
+// ReadRoots reads what gh attestation trusted-root prints: a trusted root of Sigstore as JSON, or
+// several. gh asks GitHub for it, and verifies it by the keys that come with gh (The Update
+// Framework). Source of the form: sigstore/protobuf-specs v0.5.0, sigstore_trustroot.proto.
 func ReadRoots(text []byte) (Roots, error) {
 	type listed struct {
 		CertChain struct {

@@ -14,10 +14,12 @@ import (
 	"github.com/digitorus/timestamp"
 )
 
-// MediaType is that of a bundle that is attached to an image. Source: sigstore/protobuf-specs v0.5.0, sigstore_bundle.proto.
+// MediaType is that of a bundle that is attached to an image. Source: sigstore/protobuf-specs
+// v0.5.0, sigstore_bundle.proto.
 const MediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-// payloadType is that of a statement in an envelope. Source: in-toto/attestation v1.1.0, spec/v1/envelope.md.
+// payloadType is that of a statement in an envelope. Source: in-toto/attestation v1.1.0,
+// spec/v1/envelope.md.
 const payloadType = "application/vnd.in-toto+json"
 
 // signed is a text with its signature, its signer, and the proof of its time.
@@ -109,7 +111,8 @@ func (r Roots) issued(certificate *x509.Certificate, at time.Time) error {
 	return errors.Join(refused...)
 }
 
-// stamped returns the moment at which an authority has seen a signature. Source: RFC 3161, section 2.4.2.
+// stamped returns the moment at which an authority has seen a signature. Source: RFC 3161, section
+// 2.4.2.
 func (r Roots) stamped(response, signature []byte) (time.Time, error) {
 	fail := func(err error) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("has a timestamp that no authority of the trusted roots made of this signature; get the roots "+

@@ -83,8 +83,8 @@ func (u *use) UnmarshalYAML(node *yaml.Node) error {
 	return node.Decode(&u.name)
 }
 
-// Check returns everything that is wrong with the workflows in .github/workflows and the actions in .github/actions of a
-// repository, joined. The rules:
+// Check returns everything that is wrong with the workflows in .github/workflows and the actions in
+// .github/actions of a repository, joined. The rules:
 //
 //   - an action from another repository is pinned by the full hash of a commit, with the version in
 //     a comment after it, and has the same pin everywhere: a tag can be moved (docs.github.com,
@@ -217,12 +217,14 @@ func (w workflow) steps() []step {
 	return steps
 }
 
-// onTheirOwn reports whether the workflow begins by the clock, or when a person starts it, and by nothing else.
+// onTheirOwn reports whether the workflow begins by the clock, or when a person starts it, and by
+// nothing else.
 func (e events) onTheirOwn() bool {
 	return !slices.ContainsFunc(e, func(name string) bool { return name != "schedule" && name != "workflow_dispatch" })
 }
 
-// ofPullRequests reports whether a pull request begins the workflow. A review of one does too, and runs the same code.
+// ofPullRequests reports whether a pull request begins the workflow. A review of one does too, and
+// runs the same code.
 func (e events) ofPullRequests() bool {
 	return slices.ContainsFunc(e, func(name string) bool { return strings.HasPrefix(name, "pull_request") })
 }

@@ -33,7 +33,8 @@ jobs:
       - run: go run ./pipeline deploy -s dev
 `
 
-// head is the beginning of good, and signsIn another one: begun by other events, with a job that may sign in and has more lines.
+// head is the beginning of good, and signsIn another one: begun by other events, with a job that
+// may sign in and has more lines.
 const head = "on: push\npermissions:\n  contents: read\njobs:\n  one:\n"
 
 func signsIn(on, lines string) string {

@@ -20,8 +20,8 @@ const (
 type Limits struct {
 	// Low and High are still normal themselves, in the unit of the point.
 	Low, High *float64
-	// Hysteresis is how far a value must come back within a limit before its alarm ends, in the unit of the point: a
-	// value that trembles around a limit raises one alarm, not hundreds.
+	// Hysteresis is how far a value must come back within a limit before its alarm ends, in the unit
+	// of the point: a value that trembles around a limit raises one alarm, not hundreds.
 	Hysteresis float64
 	// Normal is the position in which a breaker or another switch is expected.
 	Normal *float64

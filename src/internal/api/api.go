@@ -1,5 +1,5 @@
-// Package api is the service's HTTP interface under /api/v1: define substations, send samples, read the latest values and
-// the history. docs/service.md describes it for its users.
+// Package api is the service's HTTP interface under /api/v1: define substations, send samples, read
+// the latest values and the history. docs/service.md describes it for its users.
 package api
 
 import (
@@ -25,7 +25,8 @@ import (
 
 const (
 	maxBody = 1 << 20 // 5,000 samples take about 600 kB
-	// timeout ends a request that waits for the database, before clients and gateways give up by themselves.
+	// timeout ends a request that waits for the database, before clients and gateways give up by
+	// themselves.
 	timeout = 8 * time.Second
 
 	defaultWindow  = time.Hour

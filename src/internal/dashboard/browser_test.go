@@ -288,7 +288,8 @@ func TestService_TheDemoEndsWithoutAnErrorWheneverItIsStopped(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// The demo fills the page; with GRIDOS_SCREENSHOTS set to a folder, pictures of it are written there.
+// The demo fills the page; with GRIDOS_SCREENSHOTS set to a folder, pictures of it are written
+// there.
 func TestService_TheDemoFillsThePage(t *testing.T) {
 	t.Parallel()
 	replica := servicetest.Start(t, settings.Settings{Database: shared.Database(t)})

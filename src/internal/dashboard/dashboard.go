@@ -15,8 +15,8 @@ import (
 //go:embed page
 var files embed.FS
 
-// Page is the page with its style and script in one document. During a canary each request may meet another version: parts
-// loaded one by one could come from two of them.
+// Page is the page with its style and script in one document. During a canary each request may meet
+// another version: parts loaded one by one could come from two of them.
 type Page struct {
 	document []byte
 	tag      string

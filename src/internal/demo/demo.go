@@ -1,5 +1,5 @@
-// Package demo sends the telemetry of a small grid that does not exist to the service, through the API that field gateways
-// use.
+// Package demo sends the telemetry of a small grid that does not exist to the service, through the
+// API that field gateways use.
 package demo
 
 import (
@@ -30,8 +30,8 @@ type Options struct {
 	History, HistoryStep time.Duration
 }
 
-// Run defines the substations, sends their history and then their values, until ctx ends. When the service does not answer,
-// the values that it has missed are sent later.
+// Run defines the substations, sends their history and then their values, until ctx ends. When the
+// service does not answer, the values that it has missed are sent later.
 func Run(ctx context.Context, o Options, logger *slog.Logger) error {
 	err := run(ctx, o, logger)
 	if ctx.Err() != nil {

@@ -99,7 +99,8 @@ func (s station) at(t time.Time) map[string]float64 {
 	return measured
 }
 
-// bump rises from 0 to 1 and falls again during the first share of each period, and is 0 in the rest of it.
+// bump rises from 0 to 1 and falls again during the first share of each period, and is 0 in the
+// rest of it.
 func bump(t time.Time, period time.Duration, share float64) float64 {
 	phase := float64(t.UnixNano()%int64(period)) / float64(period)
 	if phase > share {

@@ -41,7 +41,8 @@ func NewRequests(registry prometheus.Registerer, logger *slog.Logger, ignored ..
 		}, []string{"method", "route", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "gridos_http_request_duration_seconds", Help: "Time until a request was answered.",
-			// Close together around the limits of an analysis, 250 and 500 ms, since a quantile is interpolated.
+			// Close together around the limits of an analysis, 250 and 500 ms, since a quantile is
+			// interpolated.
 			Buckets: []float64{.005, .01, .025, .05, .1, .15, .2, .25, .3, .4, .5, .75, 1, 2.5, 5, 10},
 		}, []string{"method", "route"}),
 	}
@@ -75,9 +76,10 @@ func SetSender(ctx context.Context, sender string) {
 	}
 }
 
-// Handler gives each request an id (its own X-Request-Id, if it has a sensible one), answers 500 to one whose handler
-// panics, and counts and logs it when it is done. The mesh logs the same id, and the Application Gateway the one that is
-// logged as transaction. Routes are the patterns of the mux that next is.
+// Handler gives each request an id (its own X-Request-Id, if it has a sensible one), answers 500 to
+// one whose handler panics, and counts and logs it when it is done. The mesh logs the same id, and
+// the Application Gateway the one that is logged as transaction. Routes are the patterns of the mux
+// that next is.
 func (r *Requests) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		began := time.Now()

@@ -42,8 +42,8 @@ gridos_http_requests_total{code="500",method="GET",route="/broken/{id}"} 1
 	assert.Equal(t, 2, testutil.CollectAndCount(registry, "gridos_http_requests_total"))
 }
 
-// The three logs of one request are found by these: the mesh's by both, the Application Gateway's by
-// the second.
+// The three logs of one request are found by these: the mesh's by both, the Application Gateway's
+// by the second.
 func TestUnit_TheLogHasTheIdsOfTheMeshAndOfTheGateway(t *testing.T) {
 	t.Parallel()
 	const id, transaction = "5c2f3b0e-6a0f-4d36-8a57-1f7e1f2f3a44", "ac882cd65a2712a0fe1289ec2bb6aee7"

@@ -1,4 +1,5 @@
-// Package pgtest runs a real PostgreSQL server for tests and measurements, on loopback and in a folder of its own.
+// Package pgtest runs a real PostgreSQL server for tests and measurements, on loopback and in a
+// folder of its own.
 package pgtest
 
 import (
@@ -54,8 +55,9 @@ func Binary(name string) (string, error) {
 	return slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }), nil
 }
 
-// New makes a database cluster in a temporary folder and starts it, with more options for postgres such as "-F". Stop it
-// with Remove. PostgreSQL refuses to run as root: when root calls this, the server runs as another user.
+// New makes a database cluster in a temporary folder and starts it, with more options for postgres
+// such as "-F". Stop it with Remove. PostgreSQL refuses to run as root: when root calls this, the
+// server runs as another user.
 func New(ctx context.Context, options ...string) (_ *Server, err error) {
 	s, err := newServer(ctx, rand.Text(), options)
 	if err != nil {
@@ -202,8 +204,8 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 }
 
-// Stop ends a running server: SIGINT ends all connections first, SIGQUIT is like a power failure. It returns when the
-// server is gone.
+// Stop ends a running server: SIGINT ends all connections first, SIGQUIT is like a power failure.
+// It returns when the server is gone.
 func (s *Server) Stop(signal syscall.Signal) error {
 	if s.process == nil {
 		return nil
@@ -235,8 +237,8 @@ func (s *Server) Database(ctx context.Context) (settings.Database, error) {
 	}, err
 }
 
-// AzureDatabase is Database, whose owner is as Azure makes the administrator: it creates roles, is no
-// superuser, and owns the database through a group (azure_pg_admin).
+// AzureDatabase is Database, whose owner is as Azure makes the administrator: it creates roles, is
+// no superuser, and owns the database through a group (azure_pg_admin).
 func (s *Server) AzureDatabase(ctx context.Context) (settings.Database, error) {
 	database, err := s.Database(ctx)
 	if err != nil {
@@ -317,7 +319,8 @@ func unprivileged() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
 }
 
-// freePort is a port that was free a moment ago. The server keeps it over restarts, so it cannot choose one itself.
+// freePort is a port that was free a moment ago. The server keeps it over restarts, so it cannot
+// choose one itself.
 func freePort(ctx context.Context) (int, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -25,15 +25,16 @@ func Require(t testing.TB, err error) {
 	t.Skip("skipped: " + err.Error())
 }
 
-// Shared is a server that the tests of a package use together, each with a database of its own. It starts when the first of
-// them asks for one.
+// Shared is a server that the tests of a package use together, each with a database of its own. It
+// starts when the first of them asks for one.
 type Shared struct {
 	once   sync.Once
 	server *Server
 	err    error
 }
 
-// Main runs the tests of a package and removes their shared server: the body of TestMain, whose result is the exit code.
+// Main runs the tests of a package and removes their shared server: the body of TestMain, whose
+// result is the exit code.
 func (s *Shared) Main(m *testing.M) int {
 	code := m.Run()
 	if s.server != nil {

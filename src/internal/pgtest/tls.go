@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// EnableTLS restarts the server with a certificate for localhost, and returns the certificate in PEM.
+// EnableTLS restarts the server with a certificate for localhost, and returns the certificate in
+// PEM.
 func (s *Server) EnableTLS(ctx context.Context) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -171,8 +171,8 @@ func TestService_ARoleThatCannotBeLetInIsNamed(t *testing.T) {
 	}
 }
 
-// The statement of docs/application.md, with which an Entra administrator makes the role. Azure's function makes an ordinary role with
-// a label; this one leaves the label out.
+// The statement of docs/application.md, with which an Entra administrator makes the role. Azure's
+// function makes an ordinary role with a label; this one leaves the label out.
 func TestService_ARoleOfEntraIsLetInWithoutAPassword(t *testing.T) {
 	t.Parallel()
 	manual, err := os.ReadFile("../../../docs/application.md")

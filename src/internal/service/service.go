@@ -112,7 +112,8 @@ func New(ctx context.Context, s settings.Settings, version string, logger *slog.
 	return r, nil
 }
 
-// headers protects every answer, and asks clients to take new connections elsewhere while the replica drains.
+// headers protects every answer, and asks clients to take new connections elsewhere while the
+// replica drains.
 func (r *Service) headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		header := w.Header()
@@ -158,9 +159,9 @@ func answer(w http.ResponseWriter, status int, body map[string]string) {
 	_ = json.NewEncoder(w).Encode(body) // the client has gone
 }
 
-// Run serves on the listener until ctx ends, and then goes in order: it refuses readiness and answers everything for
-// SHUTDOWN_DELAY, closes the listener, waits for the requests that run, stops the work in the background, and leaves the
-// database.
+// Run serves on the listener until ctx ends, and then goes in order: it refuses readiness and
+// answers everything for SHUTDOWN_DELAY, closes the listener, waits for the requests that run,
+// stops the work in the background, and leaves the database.
 func (r *Service) Run(ctx context.Context, listener net.Listener) error {
 	defer r.store.Close()
 	server := &http.Server{

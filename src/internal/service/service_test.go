@@ -438,8 +438,8 @@ func TestService_ALongReadStopsNeitherIngestNorNewReplicas(t *testing.T) {
 	last.Ready(t, true)
 }
 
-// Clients send as fast as they can and change to the other replica when the first is not ready any more, as a load balancer
-// does. Its end must cost none of their requests.
+// Clients send as fast as they can and change to the other replica when the first is not ready any
+// more, as a load balancer does. Its end must cost none of their requests.
 func TestService_AShutdownUnderLoadLosesNoRequest(t *testing.T) {
 	t.Parallel()
 	database := shared.Database(t)

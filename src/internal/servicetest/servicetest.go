@@ -1,4 +1,5 @@
-// Package servicetest runs replicas of the service for tests, in the process of the test and on a port of loopback.
+// Package servicetest runs replicas of the service for tests, in the process of the test and on a
+// port of loopback.
 package servicetest
 
 import (

@@ -36,8 +36,8 @@ type Settings struct {
 	// listener closes (SHUTDOWN_DELAY, default 5s): the time in which load balancers notice that
 	// this replica is about to end.
 	ShutdownDelay time.Duration
-	// Retention is how long telemetry is kept (TELEMETRY_RETENTION, default 720h). Whole days are deleted, so that a
-	// value lives for up to a day more.
+	// Retention is how long telemetry is kept (TELEMETRY_RETENTION, default 720h). Whole days are
+	// deleted, so that a value lives for up to a day more.
 	Retention time.Duration
 	// IngestTokenFile holds the bearer tokens of the senders, one of which a request that writes
 	// must bring (INGEST_TOKEN_FILE). Empty: every client that reaches the service may write.
@@ -64,18 +64,19 @@ type Database struct {
 	Name, User string
 	// Auth is AuthPassword (default) or AuthEntra.
 	Auth string
-	// PasswordFile is read whenever a connection is made, so that a rotated secret needs no restart. Password is for
-	// when there is no such file. Neither is read when Auth is AuthEntra.
+	// PasswordFile is read whenever a connection is made, so that a rotated secret needs no restart.
+	// Password is for when there is no such file. Neither is read when Auth is AuthEntra.
 	PasswordFile, Password string
 	// PreparedElsewhere says that gridos migrate maintains the schema and the partitions, as the
 	// role that owns them. Without it the service does so, and its role has to own them
 	// (DATABASE_PREPARED_BY: service, the default, or migrate).
 	PreparedElsewhere bool
 	// ServiceUser is the role that the service connects as, which gridos migrate lets in
-	// (DATABASE_SERVICE_USER, default none). With a ServicePasswordFile it creates the role and sets the
-	// password (DATABASE_SERVICE_PASSWORD_FILE). The service reads neither.
+	// (DATABASE_SERVICE_USER, default none). With a ServicePasswordFile it creates the role and sets
+	// the password (DATABASE_SERVICE_PASSWORD_FILE). The service reads neither.
 	ServiceUser, ServicePasswordFile string
-	// SSLMode is disable, require, verify-ca or verify-full (default), the latter against the system's roots.
+	// SSLMode is disable, require, verify-ca or verify-full (default), the latter against the system's
+	// roots.
 	SSLMode string
 	// PoolSize is how many connections this replica may have open (DATABASE_POOL_SIZE, default 8).
 	PoolSize int32
@@ -88,8 +89,9 @@ func (d Database) LogValue() slog.Value {
 		slog.String("name", d.Name), slog.String("user", d.User), slog.String("auth", d.Auth), slog.String("sslmode", d.SSLMode))
 }
 
-// Load reads the settings from the environment, such as os.Getenv. An empty variable is one that is not set. The error
-// names every variable that is wrong, what is wrong and what would be right, a line each.
+// Load reads the settings from the environment, such as os.Getenv. An empty variable is one that is
+// not set. The error names every variable that is wrong, what is wrong and what would be right, a
+// line each.
 func Load(getenv func(string) string) (Settings, error) {
 	e := environment{getenv: getenv}
 	s := Settings{

@@ -1,4 +1,5 @@
-// Package smoke asks a running service, through the mesh's gateway, whether users get what they should.
+// Package smoke asks a running service, through the mesh's gateway, whether users get what they
+// should.
 package smoke
 
 import (

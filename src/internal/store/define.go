@@ -13,7 +13,8 @@ import (
 // ErrKindChanged says that a point exists with another kind: its history would be in another unit.
 var ErrKindChanged = errors.New("the kind of a point cannot be changed; give the new point another key")
 
-// Define adds a substation and its points, or changes their names and limits. Points that it leaves out are kept.
+// Define adds a substation and its points, or changes their names and limits. Points that it leaves
+// out are kept.
 func (s *Store) Define(ctx context.Context, substation telemetry.Substation) error {
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		// The row of the substation is locked first, so that two definitions of it take turns.

@@ -50,7 +50,8 @@ func (s *Store) WhileReading(ctx context.Context, work func() error) error {
 	})
 }
 
-// WhileWriting runs work while a transaction has moved all points to a time, which counts after work.
+// WhileWriting runs work while a transaction has moved all points to a time, which counts after
+// work.
 func (s *Store) WhileWriting(ctx context.Context, at time.Time, work func() error) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `UPDATE latest SET at = $1, value = 1`, at); err != nil {

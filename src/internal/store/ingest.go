@@ -46,16 +46,18 @@ type current struct {
 	changed    bool
 }
 
-// Ingest stores a batch as a whole or not at all, and returns how many of its samples were new: a sample whose point and
-// time are already there is left out, so that a sender may repeat a batch. The newest sample of each point, and its alarm
-// state, are updated with it; samples that arrive late become history and change neither. The error is a
+// Ingest stores a batch as a whole or not at all, and returns how many of its samples were new: a
+// sample whose point and time are already there is left out, so that a sender may repeat a batch.
+// The newest sample of each point, and its alarm state, are updated with it; samples that arrive
+// late become history and change neither. The error is a
 // *telemetry.Mistakes when points do not exist or values are not possible.
 func (s *Store) Ingest(ctx context.Context, samples []telemetry.Sample) (stored int, err error) {
 	samples = slices.Clone(samples)
 	for i := range samples {
 		samples[i].At = samples[i].At.UTC().Truncate(time.Microsecond) // what the database keeps
 	}
-	// In the order of time, as alarms with hysteresis depend on it. Of two samples for one moment the first counts.
+	// In the order of time, as alarms with hysteresis depend on it. Of two samples for one moment the
+	// first counts.
 	slices.SortStableFunc(samples, func(a, b telemetry.Sample) int { return a.At.Compare(b.At) })
 
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {

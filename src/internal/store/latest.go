@@ -36,8 +36,8 @@ const selectLatest = `
 	JOIN latest l ON l.point_id = p.id
 	ORDER BY s.name, s.id, p.position, p.id`
 
-// Latest are all substations by name, with their points in the order of their definition. It costs a row for each point
-// and does not depend on the length of the history.
+// Latest are all substations by name, with their points in the order of their definition. It costs
+// a row for each point and does not depend on the length of the history.
 func (s *Store) Latest(ctx context.Context) ([]Latest, error) {
 	rows, err := s.pool.Query(ctx, selectLatest)
 	if err != nil {

@@ -39,8 +39,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 func (s *Store) migrate(ctx context.Context, files fs.FS) (err error) {
-	// A connection of its own, with the same credentials: a migration may take longer than a request may, but it must not
-	// queue for a table lock for long, as all requests to that table would queue behind it.
+	// A connection of its own, with the same credentials: a migration may take longer than a request
+	// may, but it must not queue for a table lock for long, as all requests to that table would queue
+	// behind it.
 	config := s.pool.Config()
 	config.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(migrationTimeout.Milliseconds(), 10)
 	config.ConnConfig.RuntimeParams["lock_timeout"] = "3s"
@@ -69,8 +70,8 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) (err error) {
 	return nil
 }
 
-// Prepared fails unless the schema is at least as new as this version needs, and each day from first
-// to last has its partition. It changes nothing.
+// Prepared fails unless the schema is at least as new as this version needs, and each day from
+// first to last has its partition. It changes nothing.
 func (s *Store) Prepared(ctx context.Context, first, last time.Time) error {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {

@@ -59,7 +59,8 @@ func (s *Store) Authorize(ctx context.Context, role, password string) error {
 	return nil
 }
 
-// grant needs no rights on the partitions: PostgreSQL looks at those of the table that a statement names.
+// grant needs no rights on the partitions: PostgreSQL looks at those of the table that a statement
+// names.
 func grant(ctx context.Context, tx pgx.Tx, role string) error {
 	rows, err := tx.Query(ctx, `
 SELECT CASE c.relname WHEN 'goose_db_version' THEN 'SELECT' ELSE 'SELECT, INSERT, UPDATE' END || ' ON ' || c.oid::regclass

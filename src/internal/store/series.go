@@ -14,7 +14,8 @@ import (
 // ErrNoPoint says that a point does not exist.
 var ErrNoPoint = errors.New("there is no such point")
 
-// Bucket sums up the samples of a point from At on, for the width of the bucket. There is none where there was no sample.
+// Bucket sums up the samples of a point from At on, for the width of the bucket. There is none
+// where there was no sample.
 type Bucket struct {
 	At    time.Time `json:"at"`
 	Min   float64   `json:"min"`
@@ -26,7 +27,8 @@ type Bucket struct {
 const (
 	selectPoint = `
 		SELECT key, name, kind, low, high, hysteresis, normal FROM points WHERE substation_id = $1 AND key = $2`
-	// Buckets begin at multiples of their width, so that a plot that follows the clock does not tremble.
+	// Buckets begin at multiples of their width, so that a plot that follows the clock does not
+	// tremble.
 	selectSeries = `
 		SELECT date_bin($5, at, 'epoch') AS bucket, min(value), avg(value), max(value), count(*)
 		FROM telemetry

@@ -73,7 +73,8 @@ func Open(ctx context.Context, database settings.Database, credential azcore.Tok
 		config.ConnConfig.RuntimeParams[name] = value
 	}
 	config.MaxConns = database.PoolSize
-	// Connections end after a while, so that a rotated password and a failed-over server are noticed by all.
+	// Connections end after a while, so that a rotated password and a failed-over server are noticed
+	// by all.
 	config.MaxConnLifetime, config.MaxConnLifetimeJitter = 30*time.Minute, 5*time.Minute
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.BeforeConnect = func(ctx context.Context, connection *pgx.ConnConfig) (err error) {
@@ -129,8 +130,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Unavailable says whether err means that the database cannot be reached, or cannot serve at the moment: the same request
-// may succeed later.
+// Unavailable says whether err means that the database cannot be reached, or cannot serve at the
+// moment: the same request may succeed later.
 func Unavailable(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error

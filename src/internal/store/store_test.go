@@ -241,7 +241,8 @@ func TestService_ABatchWithAMistakeStoresNothing(t *testing.T) {
 	assert.Empty(t, buckets)
 }
 
-// Senders with the same points in different orders would deadlock if each took its locks in its own order.
+// Senders with the same points in different orders would deadlock if each took its locks in its own
+// order.
 func TestService_ConcurrentSendersLoseNothing(t *testing.T) {
 	t.Parallel()
 	s := ready(t)

@@ -1,7 +1,7 @@
 package telemetry
 
-// Kind is what a point measures. A kind that an older version does not know is shown as a bare number, so that a new
-// version may add kinds while the old one still runs.
+// Kind is what a point measures. A kind that an older version does not know is shown as a bare
+// number, so that a new version may add kinds while the old one still runs.
 type Kind string
 
 // kindTraits are the facts about a kind.
@@ -25,8 +25,10 @@ var kinds = map[Kind]kindTraits{
 	"breaker":        {unit: "", least: 0, most: 1, states: []string{"open", "closed"}},
 }
 
-// Unit is the symbol of the unit in which values of this kind are given; empty for positions and unknown kinds.
+// Unit is the symbol of the unit in which values of this kind are given; empty for positions and
+// unknown kinds.
 func (k Kind) Unit() string { return kinds[k].unit }
 
-// States name the values 0, 1, … of a switch, such as "open" and "closed"; nil for what is measured.
+// States name the values 0, 1, … of a switch, such as "open" and "closed"; nil for what is
+// measured.
 func (k Kind) States() []string { return kinds[k].states }

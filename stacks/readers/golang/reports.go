@@ -7,8 +7,8 @@ import (
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// Reports is the program of another team: its reports need the database, and an allow list that lets the
-// platform's workloads in.
+// Reports is the program of another team: its reports need the database, and an allow list that
+// lets the platform's workloads in.
 func Reports(ctx *pulumi.Context) error {
 	gridos, err := stacks.ReadPublic[stacks.PublishedOutputs](ctx, stacks.Published)
 	if err != nil {

@@ -23,8 +23,8 @@ const (
 
 // Options configure a simulated Azure.
 type Options struct {
-	// StateFile is the path of the inventory: JSON, mode 0600, replaced atomically after each change. Empty keeps the
-	// inventory in memory.
+	// StateFile is the path of the inventory: JSON, mode 0600, replaced atomically after each change.
+	// Empty keeps the inventory in memory.
 	StateFile string
 	// TimeScale is the factor on Azure's realistic durations; 0 does not wait at all.
 	TimeScale float64
@@ -35,13 +35,13 @@ type Options struct {
 	// type, such as Microsoft.Network/virtualNetworks, or the token of an invoke; id is the
 	// resource's id, or empty for an invoke.
 	Faults func(op Operation, typ, id string) error
-	// RolePropagation, if set, is how long a role assignment takes until it is effective, in real time. Without it, it is half a
-	// minute times TimeScale.
+	// RolePropagation, if set, is how long a role assignment takes until it is effective, in real
+	// time. Without it, it is half a minute times TimeScale.
 	RolePropagation *time.Duration
 	// Existing are resources of other owners, see Cloud.Seed.
 	Existing []Existing
-	// RestrictedRegions are the regions, by their short names, where Azure creates no zone-redundant PostgreSQL server for this
-	// subscription, whatever the documentation says.
+	// RestrictedRegions are the regions, by their short names, where Azure creates no zone-redundant
+	// PostgreSQL server for this subscription, whatever the documentation says.
 	RestrictedRegions []string
 	// Observe, if set, is called at the end of each operation that Azure took on, whether it
 	// succeeded or failed. Several goroutines call it at once.
@@ -55,7 +55,8 @@ const (
 	DefaultObjectID       = "00000000-0000-0000-0000-000000000003"
 )
 
-// azureCLI is the application id of Azure's command line: the client that deploys when a person is signed in.
+// azureCLI is the application id of Azure's command line: the client that deploys when a person is
+// signed in.
 const azureCLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 
 // Cloud is a simulated Azure subscription. It is safe for concurrent use.
@@ -114,8 +115,9 @@ type Resource struct {
 	Seeded bool
 }
 
-// Open returns a simulated Azure with the resources of its state file, if there is one, and the existing ones of its options. The
-// error names the file and says why it cannot be read, or says which resource cannot exist, and why.
+// Open returns a simulated Azure with the resources of its state file, if there is one, and the
+// existing ones of its options. The error names the file and says why it cannot be read, or says
+// which resource cannot exist, and why.
 func Open(options Options, with Services) (*Cloud, error) {
 	options.SubscriptionID = cmp.Or(options.SubscriptionID, DefaultSubscriptionID)
 	options.TenantID = cmp.Or(options.TenantID, DefaultTenantID)

@@ -62,7 +62,8 @@ func (d Document) Properties() resource.PropertyMap {
 // Clone returns a copy of d whose top level can be changed.
 func (d Document) Clone() Document { return maps.Clone(d) }
 
-// At returns the value at a dotted path such as sku.name, or nil. Under an unknown value everything is unknown.
+// At returns the value at a dotted path such as sku.name, or nil. Under an unknown value everything
+// is unknown.
 func (d Document) At(path string) any {
 	var current any = map[string]any(d)
 	for _, key := range strings.Split(path, ".") {
@@ -182,8 +183,8 @@ func (d Document) Merge(over Document) Document {
 	return result
 }
 
-// Walk calls visit with the path and value of every string in d, keys of objects included: a few Azure types use resource
-// ids as keys.
+// Walk calls visit with the path and value of every string in d, keys of objects included: a few
+// Azure types use resource ids as keys.
 func (d Document) Walk(visit func(path, text string)) {
 	for key, value := range d {
 		visit(key, key)

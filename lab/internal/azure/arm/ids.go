@@ -17,12 +17,14 @@ const (
 // GUID is a GUID as Azure writes it.
 var GUID = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// ID is a parsed resource id. Azure compares ids without regard to case, so compare Key(), never the text.
+// ID is a parsed resource id. Azure compares ids without regard to case, so compare Key(), never
+// the text.
 type ID struct {
-	// head is everything before the type: the resource group, or for extension resources (role assignments, diagnostic
-	// settings) the resource that they are on.
+	// head is everything before the type: the resource group, or for extension resources (role
+	// assignments, diagnostic settings) the resource that they are on.
 	head string
-	// namespace is the resource provider, such as Microsoft.Network; empty for a resource group or subscription.
+	// namespace is the resource provider, such as Microsoft.Network; empty for a resource group or
+	// subscription.
 	namespace string
 	// types and names are the pairs after the namespace: virtualNetworks/dev-vnet/subnets/aks.
 	types, names []string
@@ -126,7 +128,8 @@ func Key(id string) string { return strings.ToLower(strings.TrimSuffix(id, "/"))
 // Within says whether id is below ancestor (and not ancestor itself).
 func Within(id, ancestor string) bool { return strings.HasPrefix(Key(id), Key(ancestor)+"/") }
 
-// Template is the path of a resource's id; each {name} is the input of that name, except {subscriptionId}.
+// Template is the path of a resource's id; each {name} is the input of that name, except
+// {subscriptionId}.
 type Template string
 
 var parameter = regexp.MustCompile(`\{(\w+)\}`)

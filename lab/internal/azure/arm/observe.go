@@ -2,7 +2,8 @@ package arm
 
 import "time"
 
-// Event is an operation that Azure took on and that has ended. Refused requests are no events: they take no time.
+// Event is an operation that Azure took on and that has ended. Refused requests are no events: they
+// take no time.
 type Event struct {
 	// Operation is create, update or delete.
 	Operation Operation

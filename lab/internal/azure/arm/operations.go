@@ -292,7 +292,8 @@ func (c *Cloud) obstaclesToPut(verb Operation, s Subject) []Violation {
 	return append(violations, s.Judge(s.Standing)...)
 }
 
-// nameConflicts refuses names that a soft-deleted resource still has, or that are taken elsewhere in Azure.
+// nameConflicts refuses names that a soft-deleted resource still has, or that are taken elsewhere
+// in Azure.
 func (c *Cloud) nameConflicts(s Subject) []Violation {
 	var violations []Violation
 	name := s.In.Text(s.Path.nameParameter())
@@ -406,7 +407,8 @@ func (c *Cloud) common(s Subject) Document {
 	}
 }
 
-// known turns computed values into properties and drops those that the SDK's type lacks, and empty ones.
+// known turns computed values into properties and drops those that the SDK's type lacks, and empty
+// ones.
 func (d *Definition) known(computed Document) resource.PropertyMap {
 	result := resource.PropertyMap{}
 	for name, value := range computed.Properties() {

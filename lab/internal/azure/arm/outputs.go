@@ -170,8 +170,8 @@ func shape(value resource.PropertyValue, t reflect.Type) (resource.PropertyValue
 	}
 }
 
-// shapeMap also turns a list of names into an object: Azure takes the user-assigned identities of a resource as a list of
-// ids and gives them back as an object with the ids as keys.
+// shapeMap also turns a list of names into an object: Azure takes the user-assigned identities of a
+// resource as a list of ids and gives them back as an object with the ids as keys.
 func shapeMap(value resource.PropertyValue, elem reflect.Type) (resource.PropertyValue, bool) {
 	result := resource.PropertyMap{}
 	switch {

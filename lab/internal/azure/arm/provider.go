@@ -17,7 +17,8 @@ import (
 // providerVersion is the version of the azure-native plugin that the provider stands in for.
 const providerVersion = "2.90.0"
 
-// Provider returns the resource provider azure-native over this cloud. Any number of them may serve one cloud.
+// Provider returns the resource provider azure-native over this cloud. Any number of them may serve
+// one cloud.
 func (c *Cloud) Provider() pulumirpc.ResourceProviderServer {
 	return &provider{Base: providers.Base{Package: "azure-native", Version: providerVersion}, cloud: c}
 }

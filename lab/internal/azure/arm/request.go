@@ -20,7 +20,8 @@ func (c *Cloud) Live(id string) (in, out Document, exists bool) {
 	return live.Inputs.Clone(), live.Outputs.Clone(), true
 }
 
-// Request creates the resource of a Pulumi type, and waits until it is there. The error has all reasons of a refusal.
+// Request creates the resource of a Pulumi type, and waits until it is there. The error has all
+// reasons of a refusal.
 func (c *Cloud) Request(ctx context.Context, token string, in Document) error {
 	d, ok := c.registry.byToken[token]
 	if !ok {
@@ -49,7 +50,8 @@ func (c *Cloud) Update(ctx context.Context, id string, change func(in Document) 
 	return err
 }
 
-// Delete deletes a live resource, and waits until it is gone. The error has all reasons of a refusal.
+// Delete deletes a live resource, and waits until it is gone. The error has all reasons of a
+// refusal.
 func (c *Cloud) Delete(ctx context.Context, id string) error {
 	d, _, err := c.existing(id)
 	if err != nil {

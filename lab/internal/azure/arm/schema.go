@@ -12,7 +12,8 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
-// PropertyName returns the name that a field of an SDK struct has on the wire, or "" for a field that is no property.
+// PropertyName returns the name that a field of an SDK struct has on the wire, or "" for a field
+// that is no property.
 func PropertyName(field reflect.StructField) string {
 	name, _, _ := strings.Cut(field.Tag.Get("pulumi"), ",")
 	return name

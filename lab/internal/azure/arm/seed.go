@@ -12,7 +12,8 @@ import (
 type Existing struct {
 	// Type is the ARM type, such as Microsoft.KeyVault/vaults.
 	Type string
-	// Inputs are those of the azure-native resource of the type, such as resourceGroupName and vaultName.
+	// Inputs are those of the azure-native resource of the type, such as resourceGroupName and
+	// vaultName.
 	Inputs map[string]any
 }
 

@@ -33,7 +33,8 @@ func (v Violation) String() string {
 	return text
 }
 
-// refusal is Azure's answer to a request that it did not carry out: every reason, each on a line of its own.
+// refusal is Azure's answer to a request that it did not carry out: every reason, each on a line of
+// its own.
 func refusal(verb Operation, kind, id string, violations []Violation) error {
 	lines := make([]string, 0, len(violations))
 	for _, v := range violations {

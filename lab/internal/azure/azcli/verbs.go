@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// table has the verbs of az that the documents use, a line each: the verb, the flags that the documents use, with their short forms,
-// and the source of both. azure-cli 2.45.0 is the package of Debian 12, whose help testdata/azure-cli-2.45.0.txt has.
+// table has the verbs of az that the documents use, a line each: the verb, the flags that the
+// documents use, with their short forms, and the source of both. azure-cli 2.45.0 is the package of
+// Debian 12, whose help testdata/azure-cli-2.45.0.txt has.
 //
 //go:embed verbs.txt
 var table string

@@ -45,7 +45,8 @@ func TestEngine_V1_DeletedVaultsAreKeptForAWeekAtLeast(t *testing.T) {
 	})
 }
 
-// A vault cannot move: the engine deletes it and creates it elsewhere, where its name is still taken.
+// A vault cannot move: the engine deletes it and creates it elsewhere, where its name is still
+// taken.
 func TestEngine_V1_ADeletedVaultKeepsItsName(t *testing.T) {
 	t.Parallel()
 	e := valid()
@@ -129,7 +130,8 @@ func TestEngine_Logs_AreKeptForAMonthAtLeast(t *testing.T) {
 	})
 }
 
-// A workspace cannot move: the engine deletes it and creates it elsewhere, where its name is still taken.
+// A workspace cannot move: the engine deletes it and creates it elsewhere, where its name is still
+// taken.
 func TestEngine_Logs_ADeletedWorkspaceKeepsItsName(t *testing.T) {
 	t.Parallel()
 	e := valid()

@@ -20,9 +20,9 @@ var (
 	andAudit = []string{"allLogs", "audit"}
 )
 
-// diagnosed are the types that have diagnostic settings, by ARM type in lower case. A type that is not listed has none.
-// Source: azure-monitor-docs reference/supported-logs, 16 April 2025; where it names no groups,
-// they are inferred `log-category-groups`.
+// diagnosed are the types that have diagnostic settings, by ARM type in lower case. A type that is
+// not listed has none. Source: azure-monitor-docs reference/supported-logs, 16 April 2025; where it
+// names no groups, they are inferred `log-category-groups`.
 var diagnosed = map[string]diagnostics{
 	strings.ToLower(typeCluster): {[]string{
 		"kube-apiserver", "kube-audit", "kube-audit-admin", "kube-controller-manager", "kube-scheduler", "cluster-autoscaler",
@@ -62,7 +62,8 @@ var settingDestination = arm.Rule{ID: "Logs", Code: "BadRequest", Broken: func(s
 	return append(result, arm.Found("workspaceId", "at least one data sink needs to be specified; set workspaceId")...)
 }}
 
-// settingSources: something must be sent, and each log is named by its category or by a group of categories, not by both.
+// settingSources: something must be sent, and each log is named by its category or by a group of
+// categories, not by both.
 var settingSources = arm.Rule{ID: "Logs", Code: "BadRequest", Broken: func(s arm.Subject) []arm.Finding {
 	if !s.In.Has("logs") && !s.In.Has("metrics") {
 		return arm.Found("logs", "a diagnostic setting without logs and metrics sends nothing; set one of them")
@@ -119,7 +120,8 @@ var settingCategories = arm.Rule{ID: "Logs", Code: "BadRequest", Broken: func(s 
 // settingsAtMost is how many diagnostic settings a resource can have.
 const settingsAtMost = 5
 
-// settingUnique: a resource has at most five settings, and no two that send one category to one place.
+// settingUnique: a resource has at most five settings, and no two that send one category to one
+// place.
 var settingUnique = arm.Rule{ID: "Logs", Code: "Conflict", Broken: func(s arm.Subject) []arm.Finding {
 	var others []*arm.Record
 	for _, r := range s.Cloud.Present() {

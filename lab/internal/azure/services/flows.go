@@ -47,7 +47,8 @@ func deniedBy(group arm.Document, f flow) string {
 	return ""
 }
 
-// endsCover says whether the prefixes of a security rule include all, or some, of one end of a flow.
+// endsCover says whether the prefixes of a security rule include all, or some, of one end of a
+// flow.
 func endsCover(prefixes []string, end string) (all, some bool) {
 	for _, prefix := range prefixes {
 		a, s := endCovers(prefix, end)
@@ -76,7 +77,8 @@ func endCovers(prefix, end string) (all, some bool) {
 	case errOurs == nil:
 		return false, false
 	}
-	// Both are service tags. The load balancer probes from the address of the host, which is in the virtual network.
+	// Both are service tags. The load balancer probes from the address of the host, which is in the
+	// virtual network.
 	if strings.EqualFold(end, "AzureLoadBalancer") {
 		host := strings.EqualFold(prefix, "VirtualNetwork")
 		return host, host
@@ -188,7 +190,8 @@ var nodeTraffic = arm.Rule{ID: "N8", Code: nodeTrafficBlocked, Broken: func(s ar
 	return result
 }}
 
-// nodesCutOff says which traffic between nodes and pods a security group denies, and whether the load balancer may probe nodes.
+// nodesCutOff says which traffic between nodes and pods a security group denies, and whether the
+// load balancer may probe nodes.
 func nodesCutOff(v *arm.View, tenant *arm.Record, subnet, group arm.Document) []string {
 	cluster := tenant.Inputs
 	if tenant.Kind == typePool {

@@ -335,7 +335,8 @@ var customRulePriorities = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallC
 }}
 
 // firewallSizes is G4: a firewall takes requests of 8 KB to 2 MB, and files of 1 MB to 4 GB.
-// Source: azure-docs includes/application-gateway-limits, 19 June 2024; the code is inferred `refusal-codes`.
+// Source: azure-docs includes/application-gateway-limits, 19 June 2024; the code is inferred
+// `refusal-codes`.
 var firewallSizes = arm.Rule{ID: "G4", Code: "ApplicationGatewayFirewallPolicyInvalid", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
 	for _, bound := range []struct {

@@ -61,8 +61,8 @@ var (
 	isoDate     = regexp.MustCompile(`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`)
 )
 
-// maintenanceWindow is K6: a window has real times, where the schema asks for digits only, and comes
-// back by exactly one schedule.
+// maintenanceWindow is K6: a window has real times, where the schema asks for digits only, and
+// comes back by exactly one schedule.
 var maintenanceWindow = arm.Rule{ID: "K6", Code: "InvalidMaintenanceWindow", Broken: func(s arm.Subject) []arm.Finding {
 	const path = "maintenanceWindow."
 	window := s.In.Document("maintenanceWindow")

@@ -35,7 +35,8 @@ func (k behind) setCluster(ctx context.Context, c *arm.Cloud, verb arm.Operation
 	return nil
 }
 
-// gatewaysOf returns the ingress gateways of a cluster: each in every revision of the mesh. An upgrade has two revisions.
+// gatewaysOf returns the ingress gateways of a cluster: each in every revision of the mesh. An
+// upgrade has two revisions.
 func gatewaysOf(cluster *arm.Record) []IngressGateway {
 	const profile = "serviceMeshProfile"
 	if cluster.Inputs.Text(profile+".mode") != "Istio" {

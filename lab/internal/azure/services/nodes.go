@@ -11,7 +11,8 @@ import (
 )
 
 // Sync sets the nodes and the ingress gateways that the live cluster should have. Call it after the
-// Kubernetes behind a reopened cloud has been started again. Without Kubernetes or without a cluster it does nothing.
+// Kubernetes behind a reopened cloud has been started again. Without Kubernetes or without a
+// cluster it does nothing.
 func Sync(ctx context.Context, c *arm.Cloud, kubernetes Kubernetes) error {
 	if kubernetes == nil {
 		return nil
@@ -38,7 +39,8 @@ func Sync(ctx context.Context, c *arm.Cloud, kubernetes Kubernetes) error {
 	return nil
 }
 
-// setNodes gives Kubernetes the nodes that the cluster has after an operation on it or on one of its pools.
+// setNodes gives Kubernetes the nodes that the cluster has after an operation on it or on one of
+// its pools.
 func (k behind) setNodes(ctx context.Context, c *arm.Cloud, verb arm.Operation, changed *arm.Record) error {
 	if k.Kubernetes == nil {
 		return nil
@@ -99,7 +101,8 @@ func nodeCount(pool arm.Document) int {
 	return int(count)
 }
 
-// poolNodes returns the nodes of a pool, named and labelled as AKS does and spread over the pool's zones in turn.
+// poolNodes returns the nodes of a pool, named and labelled as AKS does and spread over the pool's
+// zones in turn.
 func poolNodes(name string, pool arm.Document, location, group string) []Node {
 	mode := pool.Text("mode")
 	if mode == "" {

@@ -9,7 +9,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/azure/arm"
 )
 
-// rolePropagation is about how long a role assignment takes until Azure acts on it (rule I5). Options.TimeScale scales it.
+// rolePropagation is about how long a role assignment takes until Azure acts on it (rule I5).
+// Options.TimeScale scales it.
 const rolePropagation = 30 * time.Second
 
 // Built-in roles that rules look for.

@@ -260,7 +260,8 @@ func overTCP(r arm.Document) bool {
 	return protocol == "*" || strings.EqualFold(protocol, "Tcp")
 }
 
-// portsCover says whether the destination ports of a security rule include all, or some, of the ports first to last.
+// portsCover says whether the destination ports of a security rule include all, or some, of the
+// ports first to last.
 func portsCover(r arm.Document, first, last int) (all, some bool) {
 	for _, text := range append(r.Texts("destinationPortRanges"), r.Text("destinationPortRange")) {
 		from, to := 0, gatewayPortLast

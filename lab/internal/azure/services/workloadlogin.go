@@ -21,8 +21,8 @@ type WorkloadLogin struct {
 	Audience string
 }
 
-// ErrSecretNotFound says that the login may read the vault's secrets, and that there is none of that
-// name.
+// ErrSecretNotFound says that the login may read the vault's secrets, and that there is none of
+// that name.
 var ErrSecretNotFound = errors.New(`Status=404 Code="SecretNotFound"`)
 
 // SecretVersion returns the URI of a secret's version in place of its value; it changes when the

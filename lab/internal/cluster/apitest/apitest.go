@@ -1,4 +1,5 @@
-// Package apitest gives tests a real Kubernetes API server, without controllers and nodes, which takes a few seconds to start.
+// Package apitest gives tests a real Kubernetes API server, without controllers and nodes, which
+// takes a few seconds to start.
 package apitest
 
 import (

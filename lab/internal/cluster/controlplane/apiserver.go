@@ -131,7 +131,8 @@ func kubeAPIServer(at layout, path string, pki, store *authority, etcdURL string
 			"--kubelet-client-key=" + kubelets.keyFile,
 			"--authorization-mode=RBAC",
 			"--allow-privileged=true",
-			// The issuer is part of every token. It must not depend on the port, or a restart would void them.
+			// The issuer is part of every token. It must not depend on the port, or a restart would void
+			// them.
 			"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 			"--service-account-key-file=" + signer,
 			"--service-account-signing-key-file=" + signer,

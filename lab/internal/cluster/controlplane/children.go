@@ -24,7 +24,8 @@ func controllerManager(at layout, path string, port int) *process.Process {
 			"--root-ca-file="+filepath.Join(at.pki, caCertFile),
 			// The nodes do not die: silence only means that this machine is busy.
 			"--node-monitor-grace-period=10m",
-			// A Helm release creates dozens of objects at once; the default of 20 requests per second makes it wait.
+			// A Helm release creates dozens of objects at once; the default of 20 requests per second makes
+			// it wait.
 			"--kube-api-qps=200", "--kube-api-burst=400",
 		),
 		Log:   at.log(controllerManagerName),
@@ -46,7 +47,8 @@ func scheduler(at layout, path string, port int) *process.Process {
 	}
 }
 
-// secureServing are the flags that the two Kubernetes components share. Leader election is for several instances.
+// secureServing are the flags that the two Kubernetes components share. Leader election is for
+// several instances.
 func secureServing(at layout, component string, port int) []string {
 	return []string{
 		"--kubeconfig=" + at.kubeconfig(component),

@@ -36,11 +36,12 @@ type Binaries struct {
 
 // ControlPlane is a Kubernetes control plane run as child processes of the calling process.
 //
-// Set the exported fields, call Start, and call Stop at the end. After Stop, Start brings the same cluster up again; so
-// does a new ControlPlane with the same Dir, also in another process. A Dir is used by one control plane at a time.
-// The methods may be called from several goroutines.
+// Set the exported fields, call Start, and call Stop at the end. After Stop, Start brings the same
+// cluster up again; so does a new ControlPlane with the same Dir, also in another process. A Dir is
+// used by one control plane at a time. The methods may be called from several goroutines.
 type ControlPlane struct {
-	// Dir holds everything the control plane writes: etcd's data, certificates, kubeconfigs, logs. It is created with mode
+	// Dir holds everything the control plane writes: etcd's data, certificates, kubeconfigs, logs. It
+	// is created with mode
 	// 0700. Removing it, after Stop, removes the cluster.
 	Dir string
 	// Binaries are the programs to run.
@@ -63,11 +64,12 @@ type running struct {
 	nodes    *nodeAgent
 }
 
-// Start brings the control plane up and returns when it is usable: the API server answers, the controller manager has
-// made the default service account (pods can be created), the scheduler reports ready, and the node agent watches.
+// Start brings the control plane up and returns when it is usable: the API server answers, the
+// controller manager has made the default service account (pods can be created), the scheduler
+// reports ready, and the node agent watches.
 //
-// A control plane left behind by a killed process is stopped first. On failure everything started is stopped again and
-// the error names the component and carries the end of its log.
+// A control plane left behind by a killed process is stopped first. On failure everything started
+// is stopped again and the error names the component and carries the end of its log.
 func (c *ControlPlane) Start(ctx context.Context) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,9 +172,10 @@ func (c *ControlPlane) Stop() error {
 	return run.stop()
 }
 
-// Kubeconfig is a kubeconfig for a cluster administrator; cluster, user and context are called "gridos-lab", and that
-// context is the current one. It embeds a private key. It is nil before the first Start or Prepare, and unchanged by
-// a restart unless another program took the API server's port in between.
+// Kubeconfig is a kubeconfig for a cluster administrator; cluster, user and context are called
+// "gridos-lab", and that context is the current one. It embeds a private key. It is nil before the
+// first Start or Prepare, and unchanged by a restart unless another program took the API server's
+// port in between.
 func (c *ControlPlane) Kubeconfig() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,8 +192,9 @@ func (c *ControlPlane) Nodes() *nodeagent.Agent {
 	return c.running.nodes.agent
 }
 
-// Exited reports components that ended without Stop; each error names the component and its log file. The control plane
-// is of no use from then on: call Stop. The channel is never closed and is the same through restarts.
+// Exited reports components that ended without Stop; each error names the component and its log
+// file. The control plane is of no use from then on: call Stop. The channel is never closed and is
+// the same through restarts.
 func (c *ControlPlane) Exited() <-chan error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,7 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// parentVariable makes this test binary a process that runs a control plane, given as JSON, until it is killed.
+// parentVariable makes this test binary a process that runs a control plane, given as JSON, until
+// it is killed.
 const parentVariable = "CONTROLPLANE_TEST_PARENT"
 
 func TestMain(m *testing.M) {

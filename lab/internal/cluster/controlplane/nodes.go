@@ -37,9 +37,10 @@ type Node struct {
 	Taints []string          // the pool's taints, each key=value:Effect or key:Effect
 }
 
-// SetNodes makes the nodes of the cluster equal to nodes: missing ones are created, others deleted together with the pods
-// on them (their controllers make new ones elsewhere), and labels and taints of the rest are set. New nodes become Ready
-// within a few seconds; SetNodes does not wait for that. All mistakes are reported at once and then nothing is changed.
+// SetNodes makes the nodes of the cluster equal to nodes: missing ones are created, others deleted
+// together with the pods on them (their controllers make new ones elsewhere), and labels and taints
+// of the rest are set. New nodes become Ready within a few seconds; SetNodes does not wait for
+// that. All mistakes are reported at once and then nothing is changed.
 func (c *ControlPlane) SetNodes(ctx context.Context, nodes []Node) error {
 	c.mu.Lock()
 	run := c.running
@@ -92,8 +93,8 @@ func (c *ControlPlane) SetNodes(ctx context.Context, nodes []Node) error {
 	return errors.Join(append(errs, removeNodes(ctx, client, surplus))...)
 }
 
-// object carries the labels that AKS gives its nodes and that node selectors and affinities are written against, see
-// https://learn.microsoft.com/azure/aks/use-labels.
+// object carries the labels that AKS gives its nodes and that node selectors and affinities are
+// written against, see https://learn.microsoft.com/azure/aks/use-labels.
 func (n Node) object() (*corev1.Node, error) {
 	if n.Name == "" {
 		return nil, fmt.Errorf("a node of pool %q has no name", n.Pool)

@@ -120,7 +120,8 @@ func (a *authority) issue(want certificate) (keyPair, error) {
 	return pair, nil
 }
 
-// serviceAccountKey is the file of the key that signs service-account tokens; it also verifies them.
+// serviceAccountKey is the file of the key that signs service-account tokens; it also verifies
+// them.
 func (a *authority) serviceAccountKey() (string, error) {
 	file := filepath.Join(a.dir, serviceAccountKeyFile)
 	_, err := os.Stat(file)

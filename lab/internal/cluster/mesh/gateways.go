@@ -1,6 +1,6 @@
 // Package mesh makes in the lab's cluster the objects that AKS makes there for its Istio add-on, as
-// far as other objects refer to them: the mesh's namespaces, the pods of the ingress gateways and AKS'
-// own Services for them. These pods are not executed. Instead, Cluster computes where a
+// far as other objects refer to them: the mesh's namespaces, the pods of the ingress gateways and
+// AKS' own Services for them. These pods are not executed. Instead, Cluster computes where a
 // request to the address of a load balancer ends.
 package mesh
 
@@ -103,10 +103,10 @@ func (g Gateway) podLabels() map[string]string {
 }
 
 // Service is AKS' own Service for the gateway. Its ports are in the output of kubectl in
-// azure-aks-docs istio-deploy-ingress, 24 June 2026. Their targets are those of Istio's chart gateway
-// (istio 1.25 to 1.31, manifests/charts/gateway/values.yaml). That the add-on keeps the chart's
-// targets is inferred `mesh-target-ports`: users show Envoy of asm-1-25 listening on 80 for a server
-// of port 80.
+// azure-aks-docs istio-deploy-ingress, 24 June 2026. Their targets are those of Istio's chart
+// gateway (istio 1.25 to 1.31, manifests/charts/gateway/values.yaml). That the add-on keeps the
+// chart's targets is inferred `mesh-target-ports`: users show Envoy of asm-1-25 listening on 80 for
+// a server of port 80.
 func (g Gateway) Service() *applycorev1.ServiceApplyConfiguration {
 	port := func(name string, number int32) *applycorev1.ServicePortApplyConfiguration {
 		return applycorev1.ServicePort().WithName(name).WithProtocol(corev1.ProtocolTCP).

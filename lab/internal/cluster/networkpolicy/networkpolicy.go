@@ -43,41 +43,46 @@ func Check(policies []*networkingv1.NetworkPolicy, from, to Peer, port uint16) e
 	if from.Pod != nil && to.Pod != nil && from.Pod.UID == to.Pod.UID {
 		return nil // "Pods cannot block access to themselves", in the same document
 	}
-	for _, side := range []struct {
-		direction networkingv1.PolicyType
-		of, other Peer
-		rules     func(*networkingv1.NetworkPolicy) []rule
-	}{
-		{networkingv1.PolicyTypeEgress, from, to, egress},
-		{networkingv1.PolicyTypeIngress, to, from, ingress},
-	} {
-		var isolating []string
-		allowed := false
-		for _, policy := range policies {
-			selected, err := selects(policy, side.direction, side.of)
-			if err != nil {
-				return err
-			}
-			if !selected {
-				continue
-			}
-			isolating = append(isolating, policy.Name)
-			for _, r := range side.rules(policy) {
-				matched, err := r.matches(policy, side.other, to, port)
-				if err != nil {
-					return err
-				}
-				allowed = allowed || matched
-			}
-		}
-		if len(isolating) > 0 && !allowed {
-			slices.Sort(isolating)
-			return fmt.Errorf("%s may not reach %s at port %d: of the network policies of namespace %s that select %s (%s), "+
-				"none lets it through; add a rule for %s to one of them",
-				from, to, port, side.of.Pod.Namespace, side.of, strings.Join(isolating, ", "), strings.ToLower(string(side.direction)))
-		}
+	if err := permit(policies, networkingv1.PolicyTypeEgress, egress, from, to, port); err != nil {
+		return fmt.Errorf("%s may not reach %s at port %d: %w", from, to, port, err)
+	}
+	if err := permit(policies, networkingv1.PolicyTypeIngress, ingress, from, to, port); err != nil {
+		return fmt.Errorf("%s may not reach %s at port %d: %w", from, to, port, err)
 	}
 	return nil
+}
+
+// permit returns nil if the policies let a connection through in one direction.
+func permit(
+	policies []*networkingv1.NetworkPolicy, direction networkingv1.PolicyType, rules func(*networkingv1.NetworkPolicy) []rule,
+	from, to Peer, port uint16,
+) error {
+	of, other := from, to
+	if direction == networkingv1.PolicyTypeIngress {
+		of, other = to, from
+	}
+	var isolating []string
+	for _, policy := range policies {
+		selected, err := selects(policy, direction, of)
+		if err != nil {
+			return err
+		}
+		if !selected {
+			continue
+		}
+		isolating = append(isolating, policy.Name)
+		for _, r := range rules(policy) {
+			if matched, err := r.matches(policy, other, to, port); matched || err != nil {
+				return err
+			}
+		}
+	}
+	if len(isolating) == 0 {
+		return nil
+	}
+	slices.Sort(isolating)
+	return fmt.Errorf("of the network policies of namespace %s that select %s (%s), none lets it through; add a rule for %s to one of them",
+		of.Pod.Namespace, of, strings.Join(isolating, ", "), strings.ToLower(string(direction)))
 }
 
 // selects reports whether a policy isolates a peer in a direction.

@@ -89,7 +89,7 @@ func (p *pod) etc(made *plan) map[string]string {
 	if p.agent.options.Services != nil {
 		at := servicesAt
 		for _, service := range p.agent.options.Services() {
-			known := netip.AddrPortFrom(at, uint16(service.Port)) //nolint:gosec // it is a port
+			known := netip.AddrPortFrom(at, uint16(service.Port))
 			hosts = append(hosts, at.String()+" "+service.Host)
 			made.Listen = append(made.Listen, known.String())
 			made.forward = append(made.forward, func() (net.Conn, error) { return p.reach(service, known) })

@@ -189,8 +189,8 @@ func formatMap(all map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// resource returns a request or a limit of a container, in units of the divisor, rounded up. What is
-// not limited has the node's size for a limit; the lab knows none and says so.
+// resource returns a request or a limit of a container, in units of the divisor, rounded up. What
+// is not limited has the node's size for a limit; the lab knows none and says so.
 func (p *pod) resource(spec *corev1.Container, ref *corev1.ResourceFieldSelector) (string, error) {
 	if ref.ContainerName != "" && ref.ContainerName != spec.Name {
 		for _, c := range slices.Concat(p.spec.InitContainers, p.spec.Containers) {
@@ -214,7 +214,8 @@ func (p *pod) resource(spec *corev1.Container, ref *corev1.ResourceFieldSelector
 }
 
 // expand replaces $(NAME) by the variable's value, leaves unknown ones, and makes $$ a $, as
-// Kubernetes does in arguments and values (kubernetes.io, "Define Dependent Environment Variables").
+// Kubernetes does in arguments and values (kubernetes.io, "Define Dependent Environment
+// Variables").
 func expand(text string, of map[string]string) string {
 	var result strings.Builder
 	for {
@@ -243,8 +244,8 @@ func expand(text string, of map[string]string) string {
 	}
 }
 
-// command returns the program of a container and its arguments: what the manifest says replaces what
-// the image says.
+// command returns the program of a container and its arguments: what the manifest says replaces
+// what the image says.
 func command(spec *corev1.Container, of image, environment []string) []string {
 	known := map[string]string{}
 	for _, variable := range environment {

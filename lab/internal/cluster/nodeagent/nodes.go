@@ -127,8 +127,8 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// podNetwork is where pods have their addresses: AKS' default for an overlay network (azure-aks-docs
-// concepts-network-azure-cni-overlay, 31 July 2026).
+// podNetwork is where pods have their addresses: AKS' default for an overlay network
+// (azure-aks-docs concepts-network-azure-cni-overlay, 31 July 2026).
 var podNetwork = netip.MustParsePrefix("10.244.0.0/16")
 
 // addresses gives each pod an address that no other has.

@@ -215,8 +215,8 @@ func (p *pod) pretend() {
 	}
 }
 
-// mount makes the pod's volumes, as soon as all that they need is there. It is false if the pod ends
-// first.
+// mount makes the pod's volumes, as soon as all that they need is there. It is false if the pod
+// ends first.
 func (p *pod) mount() bool {
 	if len(p.spec.InitContainers) == 0 {
 		p.waiting(-1, "ContainerCreating", "")
@@ -293,7 +293,8 @@ type ended int32
 const cutShort ended = -1
 
 // The delays before a container is started again are the kubelet's: none at first, then 10 s and
-// each time twice as long, to 5 minutes; a container that ran for 10 minutes begins again (Kubernetes
+// each time twice as long, to 5 minutes; a container that ran for 10 minutes begins again
+// (Kubernetes
 // 1.35, pkg/kubelet/kubelet.go and kuberuntime/kuberuntime_manager.go).
 const (
 	firstBackOff  = 10 * time.Second

@@ -26,12 +26,11 @@ type policies struct {
 }
 
 func watchPolicies(factory informers.SharedInformerFactory) policies {
-	watched := policies{
+	return policies{
 		all:        factory.Networking().V1().NetworkPolicies().Lister(),
 		namespaces: factory.Core().V1().Namespaces().Lister(),
 		services:   factory.Core().V1().Services().Lister(),
 	}
-	return watched
 }
 
 // mayReachPod returns why a pod may not be reached from an address of the cluster, or nil.
@@ -54,8 +53,8 @@ func (a *Agent) mayReachPod(from netip.Addr, to types.NamespacedName, port uint1
 }
 
 // mayReachServer returns why a pod may not reach a server outside of its network, or nil. A server
-// that is named as a Service of the cluster stands for the Service's pods, each of which would do;
-// every other server is at the address that the pod knows.
+// whose name is that of a Service stands for the Service's pods, and one that may be reached is
+// enough. Every other server is at the address that the pod knows.
 func (a *Agent) mayReachServer(from types.NamespacedName, host string, at netip.AddrPort) error {
 	source, err := a.lister.Pods(from.Namespace).Get(from.Name)
 	if err != nil {
@@ -80,7 +79,7 @@ func (a *Agent) mayReachServer(from types.NamespacedName, host string, at netip.
 			if port.Port != int32(at.Port()) || !exists {
 				continue
 			}
-			if err := a.check(a.peer(source), a.peer(pod), uint16(target)); err != nil { //nolint:gosec // the API server has checked the range
+			if err := a.check(a.peer(source), a.peer(pod), uint16(target)); err != nil {
 				refused = append(refused, err)
 				continue
 			}

@@ -49,9 +49,9 @@ func (p *pod) probe(ctx context.Context, c *container, spec *corev1.Container, i
 	}
 }
 
-// ask asks a probe until ctx is done, or changed wants to hear no more: it hears when the thresholds
-// say that the result is another one. A container whose start or liveness fails is stopped. The
-// result is true when changed has ended it.
+// ask asks a probe until ctx is done, or changed wants to hear no more: it hears when the
+// thresholds say that the result is another one. A container whose start or liveness fails is
+// stopped. The result is true when changed has ended it.
 func (p *pod) ask(
 	ctx context.Context, c *container, spec *corev1.Container, kind string, probe *corev1.Probe, changed func(good bool) (more bool),
 ) bool {

@@ -44,8 +44,8 @@ func (p provider) UpdatePod(_ context.Context, of *corev1.Pod) error {
 	return nil
 }
 
-// DeletePod ends a pod within its grace period; it does not wait for that. A pod that the API server
-// has no more ends at once.
+// DeletePod ends a pod within its grace period; it does not wait for that. A pod that the API
+// server has no more ends at once.
 func (p provider) DeletePod(_ context.Context, of *corev1.Pod) error {
 	found := p.find(nameOf(of))
 	if found == nil || found.uid != of.UID {

@@ -137,8 +137,8 @@ type token struct {
 	renew time.Time
 }
 
-// token returns a token of the pod's service account. It asks the API server for a new one when four
-// fifths of the last one's time have passed (kubernetes.io, "Managing Service Accounts").
+// token returns a token of the pod's service account. It asks the API server for a new one when
+// four fifths of the last one's time have passed (kubernetes.io, "Managing Service Accounts").
 func (p *pod) token(ctx context.Context, source *corev1.ServiceAccountTokenProjection) (map[string]file, error) {
 	known := p.tokens[source.Path]
 	if time.Now().Before(known.renew) {

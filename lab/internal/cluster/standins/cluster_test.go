@@ -19,7 +19,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
-// startCluster runs a whole control plane until the test ends, with a node, the kind Rollout and the application's namespace.
+// startCluster runs a whole control plane until the test ends, with a node, the kind Rollout and
+// the application's namespace.
 func startCluster(t *testing.T) *kube.Clients {
 	t.Helper()
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}

@@ -55,7 +55,8 @@ const (
 // azure.github.io/azure-workload-identity, "Introduction".
 const exchangeAudience = "api://AzureADTokenExchange"
 
-// SecretRequest asks a key vault for a secret, as External Secrets does with the authentication WorkloadIdentity.
+// SecretRequest asks a key vault for a secret, as External Secrets does with the authentication
+// WorkloadIdentity.
 type SecretRequest struct {
 	// VaultURL is the URL of the store's vault, such as https://dev-gridos-kv.vault.azure.net, and
 	// Name is the secret's name.

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"k8s.io/client-go/util/cert"
 
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
@@ -117,7 +118,14 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	defer cancel()
 	err := s.process.Start(limited)
 	if err == nil {
-		err = s.fill(limited)
+		// The server listens before it lets clients in.
+		_, err = backoff.Retry(limited, func() (struct{}, error) {
+			err := s.fill(limited)
+			if err != nil && !strings.Contains(err.Error(), "the database system is starting up") {
+				err = backoff.Permanent(err)
+			}
+			return struct{}{}, err
+		}, backoff.WithBackOff(backoff.NewConstantBackOff(100*time.Millisecond)), backoff.WithMaxElapsedTime(0))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the lab's PostgreSQL: %w", err), s.Stop())

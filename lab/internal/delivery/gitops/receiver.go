@@ -85,8 +85,8 @@ func (r *receiver) received() []Notification {
 	return slices.Clone(r.got)
 }
 
-// VaultSecrets are the secrets that people put into the key vault, by their names: the token for the
-// receiver of notifications.
+// VaultSecrets are the secrets that people put into the key vault, by their names: the token for
+// the receiver of notifications.
 func (s *Server) VaultSecrets() map[string]string {
 	return map[string]string{notifications.VaultSecret(notifications.Webhook): s.receiver.token}
 }

@@ -337,7 +337,8 @@ func failover() figures {
 	return f
 }
 
-// templates returns the metrics of the AnalysisTemplates by their names. They are the same in each environment.
+// templates returns the metrics of the AnalysisTemplates by their names. They are the same in each
+// environment.
 func templates(t *testing.T) map[string]typed[analysisFields] {
 	t.Helper()
 	kustomize := tool(t, toolchain.Kustomize)

@@ -21,15 +21,17 @@ import (
 // Object is one object of an overlay.
 type Object struct {
 	*unstructured.Unstructured
-	// File is the file that the object was read from, relative to the folder of the application, such as base/rollout.yaml.
+	// File is the file that the object was read from, relative to the folder of the application, such
+	// as base/rollout.yaml.
 	File string
 }
 
 // name returns the object's name in messages.
 func (o Object) name() string { return o.GetKind() + " " + o.GetName() }
 
-// Build renders the overlay in dir, applications/<name>/overlays/<environment>, with the given Kustomize binary and no flags, as
-// Argo CD does. The error is Kustomize's own, which names the file.
+// Build renders the overlay in dir, applications/<name>/overlays/<environment>, with the given
+// Kustomize binary and no flags, as Argo CD does. The error is Kustomize's own, which names the
+// file.
 func Build(ctx context.Context, kustomize, dir string) (objects []Object, err error) {
 	// A kustomization around the overlay asks for the annotations that say where an object is from.
 	// In the overlay's own kustomization they would get into the cluster.

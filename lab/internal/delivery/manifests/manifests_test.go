@@ -652,9 +652,9 @@ func kubeconfig(t *testing.T, config *rest.Config) string {
 }
 
 // TestUnit_NothingNamesARevisionOfTheMesh: an upgrade of the mesh requires no new label and no
-// restart, and the edge's Service selects the ingress pods of both the old and the new revision. The
-// mesh's own configuration has a ConfigMap for each revision that internal/versions lists, and only
-// tests and golden files spell their names.
+// restart, and the edge's Service selects the ingress pods of both the old and the new revision.
+// The mesh's own configuration has a ConfigMap for each revision that internal/versions lists, and
+// only tests and golden files spell their names.
 func TestUnit_NothingNamesARevisionOfTheMesh(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{"applications", "apps", "bootstrap"} {

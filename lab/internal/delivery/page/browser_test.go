@@ -115,7 +115,8 @@ func TestCluster_ThePageIsUsedByKeyboardAlone(t *testing.T) {
 	b.Do(t, chromedp.KeyEvent(kb.Enter))
 	b.Until(t, `!document.querySelector(".release details").open`)
 	// A new state must not take the focus away, nor open what was closed.
-	time.Sleep(2 * interval)
+	shown := browsertest.Evaluate[string](t, b, `document.querySelector("#clock").textContent`)
+	b.Until(t, fmt.Sprintf(`document.querySelector("#clock").textContent !== %q`, shown))
 	b.Until(t, focused(".release summary")+` && !document.querySelector(".release details").open`)
 	b.Do(t, chromedp.KeyEvent(" "))
 	b.Until(t, `document.querySelector(".release details").open`)

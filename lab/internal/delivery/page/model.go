@@ -27,8 +27,9 @@ type Stack struct {
 	Operation string `json:"operation"`
 	// Result is succeeded or failed.
 	Result string `json:"result"`
-	// Summary says what changed, such as "34 created".
+	// Summary says what changed, such as "34 created", and Why what went wrong.
 	Summary string    `json:"summary"`
+	Why     string    `json:"why"`
 	Began   time.Time `json:"began"`
 	Ended   time.Time `json:"ended"`
 	// Running says that an operation is under way.
@@ -133,8 +134,8 @@ type Release struct {
 	Background *Analysis `json:"background"`
 	// Users are the users' requests since its commit was pushed.
 	Users []Requests `json:"users"`
-	// Requests are all of these, and Failed those that were not answered or were answered with an error,
-	// in FailedSeconds different seconds.
+	// Requests are all of these, and Failed those that were not answered or were answered with an
+	// error, in FailedSeconds different seconds.
 	Requests      uint64  `json:"requests"`
 	Failed        uint64  `json:"failed"`
 	FailedSeconds float64 `json:"failedSeconds"`

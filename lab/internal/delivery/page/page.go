@@ -5,6 +5,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"log"
@@ -326,7 +327,8 @@ func (s *Server) snapshot() Snapshot {
 	for _, stack := range stacks {
 		if stack.Result == "failed" && !stack.Running {
 			shown.Refused = append(shown.Refused, Refusal{
-				At: stack.Ended, By: "Pulumi", What: stack.Name, Now: true, Why: "the last " + stack.Operation + " failed; its log has the reason",
+				At: stack.Ended, By: "Pulumi", What: stack.Name, Now: true,
+				Why: "the last " + stack.Operation + " failed: " + cmp.Or(stack.Why, "its log has the reason"),
 			})
 		}
 	}

@@ -123,7 +123,7 @@ func (t *Traffic) pass(w http.ResponseWriter, request *http.Request, to destinat
 	proxy := &httputil.ReverseProxy{
 		Transport: t.transport(to.from),
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", net.JoinHostPort(to.pod.Status.PodIP, strconv.Itoa(to.port))
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", net.JoinHostPort(to.pod.Status.PodIP, strconv.Itoa(int(to.port)))
 			r.Out.Host = r.In.Host
 			// Envoy adds the address that it was connected from.
 			r.Out.Header["X-Forwarded-For"] = append(slices.Clone(r.In.Header["X-Forwarded-For"]), visitor)
@@ -161,7 +161,7 @@ const versionPath = "/version"
 type destination struct {
 	service, version string
 	pod              *corev1.Pod
-	port             int
+	port             int32
 	from             string // the address of the gateway's pod
 	code             int
 	seconds          float64
@@ -207,29 +207,13 @@ func (t *Traffic) ask(path string, header http.Header) destination {
 		return found
 	}
 	r := to[rand.IntN(len(to))] //nolint:gosec // which pod answers is no secret
-	found.version, found.pod, found.port = r.tag, r.pod, targetOf(object, r.pod)
+	found.version, found.pod = r.tag, r.pod
+	if len(object.Spec.Ports) > 0 {
+		found.port, _ = mesh.TargetPort(r.pod, object.Spec.Ports[0]) // no connection is made to port 0
+	}
 	found.code = http.StatusOK
 	if path == versionPath { // the counters of the pods are invented, those of the releases' own requests too
 		found.code, found.seconds = r.serve(http.MethodGet, path, t.behaviour(r.tag))
 	}
 	return found
-}
-
-// targetOf returns the port of a pod to which a Service sends requests.
-func targetOf(service *corev1.Service, pod *corev1.Pod) int {
-	if len(service.Spec.Ports) == 0 {
-		return 0
-	}
-	target := service.Spec.Ports[0].TargetPort
-	for _, container := range pod.Spec.Containers {
-		for _, port := range container.Ports {
-			if port.Name == target.StrVal && target.StrVal != "" {
-				return int(port.ContainerPort)
-			}
-		}
-	}
-	if target.IntVal != 0 {
-		return int(target.IntVal)
-	}
-	return int(service.Spec.Ports[0].Port)
 }

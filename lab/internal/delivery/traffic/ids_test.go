@@ -61,8 +61,8 @@ func accessLogFormat(t *testing.T) map[string]string {
 	return fields
 }
 
-// meshGateway does to a request what Envoy does at the edge of the mesh: it gives it an id of its own, and logs the
-// request. Only the operators for headers and for the code have their value here.
+// meshGateway does to a request what Envoy does at the edge of the mesh: it gives it an id of its
+// own, and logs the request. Only the operators for headers and for the code have their value here.
 func meshGateway(t *testing.T, service string, log func(map[string]string)) *httptest.Server {
 	format := accessLogFormat(t)
 	return proxy(t, service, func(r *http.Request) { r.Header.Set("X-Request-Id", uuid.NewString()) }, func(r *http.Response) {
@@ -87,8 +87,8 @@ func meshGateway(t *testing.T, service string, log func(map[string]string)) *htt
 	})
 }
 
-// applicationGateway does to a request what the Application Gateway does: it logs it under an id of 32
-// characters, and tells the id to its backend.
+// applicationGateway does to a request what the Application Gateway does: it logs it under an id of
+// 32 characters, and tells the id to its backend.
 func applicationGateway(t *testing.T, backend string, log func(transactionID string)) *httptest.Server {
 	return proxy(t, backend, func(r *http.Request) {
 		r.Header.Set("X-Appgw-Trace-Id", strings.ReplaceAll(uuid.NewString(), "-", ""))
@@ -174,8 +174,8 @@ func next(t *testing.T, lines *bufio.Scanner, message string) map[string]string 
 	return nil
 }
 
-// Only the service is real. The two gateways are this file's, with the format of the mesh's log that
-// gridos-bootstrap registers.
+// Only the service is real. The two gateways are this file's, with the format of the mesh's log
+// that gridos-bootstrap registers.
 func TestCluster_OneRequestHasTheSameIdsInAllThreeLogs(t *testing.T) {
 	t.Parallel()
 	address, lines := startService(t)

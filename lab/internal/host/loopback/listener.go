@@ -45,7 +45,8 @@ func Listen(ctx context.Context, name string, port int) (*Listener, error) {
 // Address is the address on which it listens, host:port.
 func (l *Listener) Address() string { return l.Addr().String() }
 
-// established is a connection that both ends keep open: TCP_ESTABLISHED in the kernel's include/net/tcp_states.h.
+// established is a connection that both ends keep open: TCP_ESTABLISHED in the kernel's
+// include/net/tcp_states.h.
 const established = 1
 
 // sameUser admits a user and root, who can read everything anyway.

@@ -21,15 +21,15 @@ import (
 )
 
 const (
-	// heartbeat is how often a plain log repeats a step that still runs. CI systems that kill a silent job wait for
-	// minutes, so half a minute is safe without flooding the log.
+	// heartbeat is how often a plain log repeats a step that still runs. CI systems that kill a silent
+	// job wait for minutes, so half a minute is safe without flooding the log.
 	heartbeat = 30 * time.Second
 	// frame is how often live lines are redrawn.
 	frame = 120 * time.Millisecond
 )
 
-// Display shows the steps of one command. Its zero value is not usable; make one with New. All methods may be called
-// from several goroutines.
+// Display shows the steps of one command. Its zero value is not usable; make one with New. All
+// methods may be called from several goroutines.
 type Display struct {
 	w      io.Writer
 	live   bool
@@ -56,9 +56,10 @@ type Step struct {
 	beat    *time.Timer     // the heartbeat, nil on a live display
 }
 
-// New returns a display that writes to w, usually os.Stderr so that results on standard output stay clean. It draws
-// live lines if w is a terminal, and plain lines otherwise, or if TERM is "dumb", or if CI is set (some CI systems
-// offer a terminal, but keep its output as a log). NO_COLOR (https://no-color.org) switches colours off.
+// New returns a display that writes to w, usually os.Stderr so that results on standard output stay
+// clean. It draws live lines if w is a terminal, and plain lines otherwise, or if TERM is "dumb",
+// or if CI is set (some CI systems offer a terminal, but keep its output as a log). NO_COLOR
+// (https://no-color.org) switches colours off.
 func New(w io.Writer) *Display {
 	live := false
 	if f, ok := w.(*os.File); ok {
@@ -114,8 +115,9 @@ func (d *Display) Printf(format string, args ...any) {
 	d.writeLocked(line)
 }
 
-// Stop ends the display: steps that still run are shown as interrupted, and the last lines are on w when it returns.
-// It may be called more than once. A stopped display ignores new steps, but Printf still writes.
+// Stop ends the display: steps that still run are shown as interrupted, and the last lines are on w
+// when it returns. It may be called more than once. A stopped display ignores new steps, but Printf
+// still writes.
 func (d *Display) Stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -129,8 +131,8 @@ func (d *Display) Stop() {
 	}
 }
 
-// Update replaces the detail shown beside the step's name, such as "compiling" or "12 resources". On a plain display it
-// appears with the next heartbeat.
+// Update replaces the detail shown beside the step's name, such as "compiling" or "12 resources".
+// On a plain display it appears with the next heartbeat.
 func (s *Step) Update(detail string) {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
@@ -283,8 +285,8 @@ func startRenderer(w io.Writer) *renderer {
 	return r
 }
 
-// stop ends the drawing loop after its last frame. The library forgets a Stop that comes before its loop has begun, so
-// the request is repeated until the loop has ended.
+// stop ends the drawing loop after its last frame. The library forgets a Stop that comes before its
+// loop has begun, so the request is repeated until the loop has ended.
 func (r *renderer) stop() {
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
@@ -298,7 +300,8 @@ func (r *renderer) stop() {
 	}
 }
 
-// spinner draws the moving part of a live line. It follows the clock, so that all lines turn together.
+// spinner draws the moving part of a live line. It follows the clock, so that all lines turn
+// together.
 func spinner(int) string {
 	frames := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 	return string(frames[time.Now().UnixMilli()/frame.Milliseconds()%int64(len(frames))])

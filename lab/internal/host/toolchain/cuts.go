@@ -103,7 +103,8 @@ func withoutClouds() []Patch {
 		return nil, fmt.Errorf("`+refusal+`, or a passphrase", u.Scheme) /*`),
 		replaced(cliModule, secrets, "\tdefault:\n\t\treturn gosecrets.OpenKeeper", "*/\n\tdefault:\n\t\treturn gosecrets.OpenKeeper"),
 	)
-	// `pulumi logs` of resources in AWS and Google Cloud, which are not in these programs: it shows none.
+	// `pulumi logs` of resources in AWS and Google Cloud, which are not in these programs: it shows
+	// none.
 	logs := []Patch{
 		leftOut(cliModule, "operations/operations_aws.go", "operations"),
 		leftOut(cliModule, "operations/operations_cloud_aws.go", "operations"),

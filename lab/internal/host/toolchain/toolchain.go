@@ -1,5 +1,5 @@
-// Package toolchain finds the programs that the lab runs: the Pulumi CLI, its Kubernetes provider, and the parts of a
-// Kubernetes control plane.
+// Package toolchain finds the programs that the lab runs: the Pulumi CLI, its Kubernetes provider,
+// and the parts of a Kubernetes control plane.
 //
 // The user does not install them. Each is looked for in this order, and the first hit is taken:
 //
@@ -29,10 +29,11 @@ import (
 )
 
 const (
-	// EnvCache names the environment variable that moves the lab's cache folder away from the user's cache folder.
+	// EnvCache names the environment variable that moves the lab's cache folder away from the user's
+	// cache folder.
 	EnvCache = "GRIDOS_LAB_CACHE"
-	// EnvOffline names the environment variable that, set to anything but "0", switches downloads off. Builds still ask
-	// the Go module proxy for what the module cache lacks; GOPROXY=off forbids that.
+	// EnvOffline names the environment variable that, set to anything but "0", switches downloads off.
+	// Builds still ask the Go module proxy for what the module cache lacks; GOPROXY=off forbids that.
 	EnvOffline = "GRIDOS_LAB_OFFLINE"
 )
 
@@ -79,8 +80,8 @@ func (p Paths) Dirs() []string {
 	return append(own, shared...)
 }
 
-// DefaultCacheDir returns the folder that all labs of this user share: the value of EnvCache, or gridos-lab in the user's
-// cache folder ($XDG_CACHE_HOME or ~/.cache on Linux).
+// DefaultCacheDir returns the folder that all labs of this user share: the value of EnvCache, or
+// gridos-lab in the user's cache folder ($XDG_CACHE_HOME or ~/.cache on Linux).
 func DefaultCacheDir() (string, error) {
 	if dir := os.Getenv(EnvCache); dir != "" {
 		return filepath.Abs(dir)

@@ -21,8 +21,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 )
 
-// fakeModule is a nested module like those in tools/, small enough to be built in a second and without a network. Its
-// program prints its version.
+// fakeModule is a nested module like those in tools/, small enough to be built in a second and
+// without a network. Its program prints its version.
 var fakeModule = map[string]string{
 	"go.mod": `module example.com/tools/fake
 
@@ -51,7 +51,8 @@ func main() { fmt.Println(words, version) }
 	"pin/go.mod": "module example.com/pin\n\ngo 1.26.0\n",
 }
 
-// bench is a resolver over the fake module, with folders of its own and nothing on PATH but the Go command.
+// bench is a resolver over the fake module, with folders of its own and nothing on PATH but the Go
+// command.
 type bench struct {
 	*Resolver
 	pathDir string // an empty folder that comes first on PATH
@@ -220,8 +221,8 @@ exec `+goCommand+` "$@"
 	assert.Equal(t, "generated v1.2.3\n", string(output))
 }
 
-// gate is a patch of the fake module's dependency: a stand-in for "go mod download" says that the dependency is in the folder
-// that gate returns.
+// gate is a patch of the fake module's dependency: a stand-in for "go mod download" says that the
+// dependency is in the folder that gate returns.
 func (b *bench) gate(t *testing.T) Patch {
 	t.Helper()
 	elsewhere := t.TempDir()
@@ -275,8 +276,8 @@ func TestUnit_AChangeThatDoesNotFitIsAnError(t *testing.T) {
 	}
 }
 
-// The sources of the pinned versions are what the changes expect, so that a new pin is refused here and not after minutes of
-// building.
+// The sources of the pinned versions are what the changes expect, so that a new pin is refused here
+// and not after minutes of building.
 func TestEngine_TheChangesFitThePins(t *testing.T) {
 	r := &Resolver{ToolsDir: filepath.Join("..", "..", "..", "..", "tools"), CacheDir: t.TempDir()}
 	changed := 0

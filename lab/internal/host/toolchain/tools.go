@@ -29,7 +29,8 @@ const (
 	Kustomize             = "kustomize"
 )
 
-// Folders in tools/ whose nested modules pin several tools, so that what these share is compiled once.
+// Folders in tools/ whose nested modules pin several tools, so that what these share is compiled
+// once.
 const (
 	// KubernetesModule pins etcd, the parts of Kubernetes and Kustomize.
 	KubernetesModule = "kubernetes"
@@ -48,7 +49,8 @@ type Tool struct {
 	Package string
 	// Pin is the module path whose version in the nested module's go.mod is the tool's version.
 	Pin string
-	// LDFlags are the linker flags; {version}, {major}, {minor} and {patch} stand for the pinned version.
+	// LDFlags are the linker flags; {version}, {major}, {minor} and {patch} stand for the pinned
+	// version.
 	LDFlags string
 	// Embed lists files that the main package embeds but which come from a dependency.
 	Embed Embed
@@ -89,7 +91,8 @@ type Match int
 const (
 	// Exact accepts the pinned version alone. The engine asks for plugins by their exact version.
 	Exact Match = iota
-	// SameMinor accepts every patch release. The parts of Kubernetes work together within a minor version.
+	// SameMinor accepts every patch release. The parts of Kubernetes work together within a minor
+	// version.
 	SameMinor
 )
 
@@ -290,7 +293,8 @@ func enginePlugin(_ *Resolver, version string) ([]string, error) {
 	return []string{filepath.Join(dir, PulumiKubernetes)}, nil
 }
 
-// envtestAssets is where controller-runtime's envtest and its setup-envtest keep the binaries of an API server.
+// envtestAssets is where controller-runtime's envtest and its setup-envtest keep the binaries of an
+// API server.
 func envtestAssets(name string) func(*Resolver, string) ([]string, error) {
 	return func(r *Resolver, _ string) ([]string, error) {
 		var places []string

@@ -36,7 +36,8 @@ type chart struct {
 // object is one object of the manifest. Its fields may hold placeholders.
 type object struct {
 	*unstructured.Unstructured
-	// condition is the template expression that decides whether the object is part of a release; empty means always.
+	// condition is the template expression that decides whether the object is part of a release; empty
+	// means always.
 	condition string
 }
 

@@ -26,7 +26,8 @@ const (
 	tools = root + "/tools"
 )
 
-// customResources are the kinds of gridos-bootstrap's custom resources, as the API server's paths name them.
+// customResources are the kinds of gridos-bootstrap's custom resources, as the API server's paths
+// name them.
 var customResources = map[string]schema.GroupVersionResource{
 	"kubernetes:argoproj.io/v1alpha1:AppProject":       {Group: "argoproj.io", Version: "v1alpha1", Resource: "appprojects"},
 	"kubernetes:external-secrets.io/v1:ExternalSecret": {Group: "external-secrets.io", Version: "v1", Resource: "externalsecrets"},

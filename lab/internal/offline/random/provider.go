@@ -49,7 +49,8 @@ func defaults() resource.PropertyMap {
 	}
 }
 
-// Check refuses unknown types, unknown inputs and passwords that cannot be made, with one failure per mistake.
+// Check refuses unknown types, unknown inputs and passwords that cannot be made, with one failure
+// per mistake.
 func (p *provider) Check(_ context.Context, request *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
 	if err := known(providers.Token(request)); err != nil {
 		return nil, err
@@ -99,8 +100,8 @@ func (p *provider) Check(_ context.Context, request *pulumirpc.CheckRequest) (*p
 	return &pulumirpc.CheckResponse{Inputs: news, Failures: failures}, nil
 }
 
-// typeOf returns the type of an input other than keepers, as PropertyValue.TypeString spells it, or "" if there is no such
-// input.
+// typeOf returns the type of an input other than keepers, as PropertyValue.TypeString spells it, or
+// "" if there is no such input.
 func typeOf(key resource.PropertyKey) string {
 	switch key {
 	case "length":
@@ -145,7 +146,8 @@ func (p *provider) Diff(_ context.Context, request *pulumirpc.DiffRequest) (*pul
 	return providers.Diff(before, after, func(resource.PropertyPath) bool { return true }, false)
 }
 
-// Create makes a password. In a preview the result and its hash are left out, which makes them unknown.
+// Create makes a password. In a preview the result and its hash are left out, which makes them
+// unknown.
 func (p *provider) Create(_ context.Context, request *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
 	if err := known(providers.Token(request)); err != nil {
 		return nil, err

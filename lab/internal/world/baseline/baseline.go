@@ -202,8 +202,8 @@ const interruptedEnd = time.Minute
 // Stop ends the processes that Up left running. Their files stay until Close.
 func (b *Baseline) Stop(ctx context.Context) error { return daemon.Stop(ctx, b.site) }
 
-// Forget is called after a preview that failed or was interrupted: Close keeps nothing then, because
-// it is not known what the preview did to the cluster.
+// Forget is called after a preview that failed or was interrupted: Close keeps nothing then,
+// because it is not known what the preview did to the cluster.
 func (b *Baseline) Forget() { b.made = time.Time{} }
 
 // Close stops and removes everything that Up left. The built files stay, and so does what a new

@@ -74,8 +74,8 @@ func (b *Baseline) origin(files string) (origin, error) {
 // Fits says why a new environment would differ from the one whose files are in the site, or nil.
 type Fits func(ctx context.Context, kept site.Site) error
 
-// resume brings the environment up from a copy of the kept one, and reports whether it did. One that
-// cannot be used is deleted.
+// resume brings the environment up from a copy of the kept one, and reports whether it did. One
+// that cannot be used is deleted.
 func (b *Baseline) resume(ctx context.Context, display *progress.Display, fits Fits) (bool, error) {
 	if _, err := os.Stat(b.kept()); errors.Is(err, fs.ErrNotExist) {
 		return false, nil

@@ -56,9 +56,9 @@ var (
 	releaseLink    = regexp.MustCompile(`(?m)^\[([^\]]+)\]: \S+/commit/([0-9a-f]{40})$`)
 )
 
-// LastRelease returns the release before the checkout's commit: the newest tag v* in its history, or,
-// where no tag is, the newest release in the changelog with the commit to which its heading links.
-// The error is a MissingError if the history does not have that commit.
+// LastRelease returns the release before the checkout's commit: the newest tag v* in its history,
+// or, where no tag is, the newest release in the changelog with the commit to which its heading
+// links. The error is a MissingError if the history does not have that commit.
 func LastRelease(ctx context.Context, repository string) (Release, error) {
 	if err := readable(ctx, repository); err != nil {
 		return Release{}, err

@@ -307,8 +307,8 @@ func number(r *http.Request) int {
 	return n
 }
 
-// page answers one page of a list, with the address of the next in the header Link. Source: docs.github.com, "Using pagination in the
-// REST API".
+// page answers one page of a list, with the address of the next in the header Link. Source:
+// docs.github.com, "Using pagination in the REST API".
 func page[T any](w http.ResponseWriter, r *http.Request, list []T) {
 	at := 1
 	if text := r.URL.Query().Get("page"); text != "" {

@@ -120,8 +120,8 @@ func Statement(of v1.Hash) []byte {
 		`"subject":[{"name":"devgridosacr.azurecr.io/gridos","digest":{%q:%q}}]}`, of.Algorithm, of.Hex)
 }
 
-// Sign signs a statement for a workflow, whose certificate was issued for ten minutes from a moment on. Without a stamp the bundle
-// has no timestamp.
+// Sign signs a statement for a workflow, whose certificate was issued for ten minutes from a moment
+// on. Without a stamp the bundle has no timestamp.
 func (s *Sigstore) Sign(statement []byte, claims Claims, from time.Time, stamp bool) []byte {
 	s.t.Helper()
 	if !stamp {
@@ -182,8 +182,8 @@ func (s *Sigstore) stamp(signature []byte) []byte {
 	return response
 }
 
-// Attach attaches a bundle to an image in a registry, as actions/attest does. Source: sigstore/sigstore-js at 002a7a0,
-// packages/oci/src/image.ts.
+// Attach attaches a bundle to an image in a registry, as actions/attest does. Source:
+// sigstore/sigstore-js at 002a7a0, packages/oci/src/image.ts.
 func Attach(t *testing.T, repository name.Repository, of v1.Descriptor, bundle []byte) {
 	t.Helper()
 	const kind, nothing = "application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.oci.empty.v1+json"
