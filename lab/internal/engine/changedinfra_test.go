@@ -31,6 +31,9 @@ func liveInfra(t *testing.T, environment string, values, later map[string]any) *
 			"addressSpace": map[string]any{"addressPrefixes": []any{prefix}},
 		}})
 	}
+	for _, name := range []string{"watch", "another"} {
+		existing = append(existing, azure.ExistingMetricsWorkspace("hub-rg", name, "francecentral"))
+	}
 	if environment != "dev" {
 		existing = append(existing, azure.ExistingSecret("gridos-platform-rg", "gridos-platform-kv", "another-tls"))
 	}

@@ -18,6 +18,8 @@ const (
 	typeAssociation    = "Microsoft.Insights/dataCollectionRuleAssociations"
 	typeQueryPack      = "Microsoft.OperationalInsights/queryPacks"
 	typeQuery          = "Microsoft.OperationalInsights/queryPacks/queries"
+
+	typeMetricsWorkspace = "Microsoft.Monitor/accounts"
 )
 
 const packPath = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.OperationalInsights/queryPacks/{queryPackName}"
@@ -33,7 +35,8 @@ func collectionTypes() []arm.Definition {
 			},
 			Immutable: []string{"location"},
 			Refers: map[string]string{
-				"destinations.logAnalytics.workspaceResourceId": typeWorkspace, "dataCollectionEndpointId": typeEndpoint,
+				logPlaces + ".workspaceResourceId": typeWorkspace, metricPlaces + ".accountResourceId": typeMetricsWorkspace,
+				"dataCollectionEndpointId": typeEndpoint,
 			},
 			Checks:  []arm.Rule{streamsKnown, flowsConnected},
 			Demands: []arm.Rule{ruleBesideItsWorkspace},
@@ -77,6 +80,26 @@ func collectionTypes() []arm.Definition {
 	}
 }
 
+// metricsWorkspace is the type of Azure Monitor workspaces. It has the required inputs of azure-native's
+// (pulumi.com, azure-native.monitor.AzureMonitorWorkspace, API version 2023-04-03).
+func metricsWorkspace() arm.Definition {
+	return arm.Beforehand[struct {
+		ResourceGroupName         string `pulumi:"resourceGroupName"`
+		AzureMonitorWorkspaceName string `pulumi:"azureMonitorWorkspaceName"`
+		Location                  string `pulumi:"location"`
+	}](arm.Definition{
+		Path: "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/" +
+			typeMetricsWorkspace + "/{azureMonitorWorkspaceName}",
+	})
+}
+
+// ExistingMetricsWorkspace is an Azure Monitor workspace of another owner.
+func ExistingMetricsWorkspace(group, name, location string) arm.Existing {
+	return arm.Existing{Type: typeMetricsWorkspace, Inputs: map[string]any{
+		"resourceGroupName": group, "azureMonitorWorkspaceName": name, "location": location,
+	}}
+}
+
 // streams are those that the agent of AKS sends, and that of Prometheus. The first is the group of all
 // logs. Source: azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
 var streams = []string{
@@ -91,6 +114,9 @@ const (
 	extensions  = "dataSources.extensions"
 	forwarders  = "dataSources.prometheusForwarder"
 	flows       = "dataFlows"
+
+	logPlaces    = "destinations.logAnalytics"
+	metricPlaces = "destinations.monitoringAccounts"
 )
 
 // streamsKnown: a stream is one that Azure knows, or begins with Custom-.
@@ -116,7 +142,7 @@ var flowsConnected = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: 
 	for _, source := range slices.Concat(s.In.Documents(extensions), s.In.Documents(forwarders)) {
 		sent = append(sent, source.Texts("streams")...)
 	}
-	for _, place := range slices.Concat(s.In.Documents("destinations.logAnalytics"), s.In.Documents("destinations.monitoringAccounts")) {
+	for _, place := range slices.Concat(s.In.Documents(logPlaces), s.In.Documents(metricPlaces)) {
 		places = append(places, place.Text("name"))
 	}
 	var result []arm.Finding
@@ -142,14 +168,21 @@ var flowsConnected = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: 
 	return result
 }}
 
-// ruleBesideItsWorkspace: a rule is in the region of the workspace that it sends to.
+// ruleBesideItsWorkspace: a rule is in the region of each workspace that it sends to, of logs or of
+// metrics. The code is inferred `collection-refusals`.
 var ruleBesideItsWorkspace = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
-	for i, place := range s.In.Documents("destinations.logAnalytics") {
-		workspace := s.Cloud.Find(place.Text("workspaceResourceId"))
-		if workspace != nil && !strings.EqualFold(workspace.Outputs.Text("location"), s.Location()) {
-			result = append(result, arm.Found(arm.Indexed("destinations.logAnalytics", i)+".workspaceResourceId",
-				"the workspace is in %s and the data collection rule in %s; put the rule there", workspace.Outputs.Text("location"), s.Location())...)
+	for _, kind := range [][2]string{{logPlaces, "workspaceResourceId"}, {metricPlaces, "accountResourceId"}} {
+		list, id := kind[0], kind[1]
+		for i, place := range s.In.Documents(list) {
+			workspace := s.Cloud.Find(place.Text(id))
+			if workspace == nil {
+				continue
+			}
+			if location := s.Cloud.LocationOf(workspace); !strings.EqualFold(location, s.Location()) {
+				result = append(result, arm.Found(arm.Indexed(list, i)+"."+id,
+					"the workspace is in %s and the data collection rule in %s; put the rule there", location, s.Location())...)
+			}
 		}
 	}
 	return result
