@@ -309,7 +309,7 @@ func TestCluster_EveryCommandInTheDocumentsWorks(t *testing.T) {
 			output, err := command.CombinedOutput()
 			assert.NoError(t, err, string(output))
 		})
-		require.NoError(t, shell(t, "go run ./lab up --gitops"))
+		require.NoError(t, shell(t, "bin/lab up --gitops"))
 	}
 	for _, d := range documents(t) {
 		if !slices.ContainsFunc(d.commands, func(b block) bool { return b.needs == "" }) || *here && d.path != "README.md" {
@@ -318,7 +318,7 @@ func TestCluster_EveryCommandInTheDocumentsWorks(t *testing.T) {
 		t.Run(d.path, func(t *testing.T) {
 			for _, b := range d.commands {
 				if b.needs == "" {
-					assert.NoError(t, shell(t, `eval "$(go run ./lab env)"`+"\n"+b.text), b.text)
+					assert.NoError(t, shell(t, `eval "$(bin/lab env)"`+"\n"+b.text), b.text)
 				}
 			}
 		})

@@ -1,5 +1,5 @@
 // Command lab runs the whole platform on one machine: the real Pulumi engine against a simulated
-// Azure and a real Kubernetes API server. Start with `go run ./lab up`.
+// Azure and a real Kubernetes API server. Start with `bin/lab up`.
 package main
 
 import (

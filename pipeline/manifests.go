@@ -15,7 +15,7 @@ func manifestsCommand() *cobra.Command {
 		Use: "manifests", Short: "Show what this branch changes in the objects of an environment's overlay",
 		Long: `Renders the environment's overlay of the application as it is in the working tree, and as it was in the commit that the
 branch starts from, and shows which objects in the cluster differ: what is dangerous first. It needs no cluster and no credentials, and it
-previews no stack: for a change of the programs or of the stacks' configuration there is go run ./lab diff.`,
+previews no stack: for a change of the programs or of the stacks' configuration there is bin/lab diff.`,
 		Example: "  go run ./pipeline manifests -s prod --base main\n" +
 			"  go run ./pipeline manifests -s prod --base HEAD^1 --json >prod.json",
 	}

@@ -124,7 +124,7 @@ func compareFile(info *pulumi.RunInfo) {
 	if written, failed := os.Stat(own); err == nil && failed == nil && written.ModTime().After(read.ModTime()) {
 		refuse(info.Project, map[string]string{everyKey: fmt.Sprintf("%s is newer than %s, from which %s has pulumi read the "+
 			"configuration; "+
-			"in the lab evaluate `go run ./lab env` again, elsewhere unset the variable", own, path, configFile)}, info.Config)
+			"in the lab evaluate `bin/lab env` again, elsewhere unset the variable", own, path, configFile)}, info.Config)
 		return
 	}
 	Compare(info.Project, file, info.Config)

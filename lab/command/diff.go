@@ -30,8 +30,8 @@ only by an update.
 
 Exit codes: 0 no change, 3 changes, 4 dangerous changes, 5 a change of the outputs that breaks other teams' programs, 1 failed, 2 a
 mistake in the command line or the configuration, 130 interrupted.`,
-		Example: `  go run ./lab diff --base main
-  go run ./lab diff --base origin/develop -s prod --markdown
+		Example: `  bin/lab diff --base main
+  bin/lab diff --base origin/develop -s prod --markdown
   go build -o bin/lab ./lab && bin/lab diff --base main --json    (the exit code of go run tells less)`,
 	})
 	cmd.Flags().String("base", "", "the branch, tag or commit to compare with (required)")

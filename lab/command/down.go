@@ -16,7 +16,7 @@ import (
 func downCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "down", Short: "Destroy an environment and stop everything that it ran", Args: cobra.NoArgs, RunE: at(down),
-		Example: "  go run ./lab down\n  go run ./lab down --keep-running",
+		Example: "  bin/lab down\n  bin/lab down --keep-running",
 	}
 	cmd.Flags().Bool(keepRunning, false, "leave the simulated Azure and the control plane running, for the next up")
 	return cmd

@@ -17,7 +17,7 @@ import (
 func envCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "env", Short: "Print the variables that point pulumi and kubectl at the lab", Args: cobra.NoArgs, RunE: at(env),
-		Example: `  eval "$(go run ./lab env)"
+		Example: `  eval "$(bin/lab env)"
   kubectl get applications -n argocd
   pulumi -C infra preview -s dev       (needs the Pulumi CLI's Go language host)`,
 	}

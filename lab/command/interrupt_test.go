@@ -14,8 +14,8 @@ import (
 func TestUnit_AnInterruptedCommandSaysHowToGoOnAndWhatIsLeft(t *testing.T) {
 	interruption := fmt.Errorf("gridos-infra: up: %w", context.Canceled)
 	for verb, want := range map[string]string{
-		"up":      "Stopped. `go run ./lab up -s test` goes on from here, `go run ./lab down -s test` deletes everything.",
-		"down":    "Stopped. `go run ./lab down -s test` goes on from here.",
+		"up":      "Stopped. `bin/lab up -s test` goes on from here, `bin/lab down -s test` deletes everything.",
+		"down":    "Stopped. `bin/lab down -s test` goes on from here.",
 		"preview": "Stopped. Nothing was changed.\nError: the folder is busy",
 		"tools":   "Stopped.",
 	} {

@@ -758,7 +758,7 @@ func TestEngine_AKilledOrInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	for _, moment := range moments {
 		code, output := interrupt(t, dir, "up", moment.reach)
 		assert.Equal(t, cli.Interrupted, code, moment.name)
-		assert.Contains(t, output, "Stopped. `go run ./lab up` goes on from here", moment.name)
+		assert.Contains(t, output, "Stopped. `bin/lab up` goes on from here", moment.name)
 		assert.NotContains(t, output, "Error:", moment.name)
 	}
 	_, _, err = lab(t, t.Context(), "up")
@@ -767,7 +767,7 @@ func TestEngine_AKilledOrInterruptedLabGoesOnAndLabsDoNotMeet(t *testing.T) {
 	require.NoError(t, err)
 	code, output := interrupt(t, dir, "down", func() bool { return sizeOf(s.LogFile("gridos-infra-down")) > 0 })
 	assert.Equal(t, cli.Interrupted, code)
-	assert.Contains(t, output, "Stopped. `go run ./lab down` goes on from here.")
+	assert.Contains(t, output, "Stopped. `bin/lab down` goes on from here.")
 	assert.NotContains(t, output, "Error:")
 	out, _, err := lab(t, t.Context(), "down")
 	require.NoError(t, err)

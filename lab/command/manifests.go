@@ -23,7 +23,7 @@ func manifestsCommand() *cobra.Command {
 		Long: `Renders every overlay of the application as Argo CD does, and reports every mistake with its file and field: objects
 that refer to others which are not there, selectors that find nothing, unpinned images, secrets in clear text, kinds that
 the AppProject refuses. Needs no cluster and takes a second.`,
-		Example: "  go run ./lab manifests",
+		Example: "  bin/lab manifests",
 	}
 }
 

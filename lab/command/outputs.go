@@ -23,7 +23,7 @@ import (
 func outputsCommand() *cobra.Command {
 	cmd := cli.WithJSON(&cobra.Command{
 		Use: "outputs", Short: "Show the outputs of every stack", Args: cobra.NoArgs, RunE: at(outputs),
-		Example: "  go run ./lab outputs\n  go run ./lab outputs --json | jq -r '.gridos.gatewayPublicIp'",
+		Example: "  bin/lab outputs\n  bin/lab outputs --json | jq -r '.gridos.gatewayPublicIp'",
 	})
 	cmd.Flags().Bool("show-secrets", false, "print secret values too")
 	return cmd

@@ -13,7 +13,7 @@ import (
 func previewCommand() *cobra.Command {
 	return expecting(&cobra.Command{
 		Use: "preview", Short: "Show what `up` would change", Args: cobra.NoArgs, RunE: at(preview),
-		Example: "  go run ./lab preview -s prod",
+		Example: "  bin/lab preview -s prod",
 		Long: `Shows what up would change. An environment that is up is compared with what is there; one that is not up is planned
 from nothing, and nothing of it stays.`,
 	})

@@ -21,7 +21,7 @@ func recoverCommand() *cobra.Command {
 is gone, and adopts by import what is in the simulated Azure and in the program, but in no state. Helm's records of unfinished
 work are deleted, and a soft-deleted key vault is recovered, or purged when nothing else is left; nothing is created, updated or
 replaced. up goes on from there. docs/recovery.md tells how to do the same with a real Azure.`,
-		Example: "  go run ./lab recover\n  go run ./lab recover -s test",
+		Example: "  bin/lab recover\n  bin/lab recover -s test",
 	}
 }
 

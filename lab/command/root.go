@@ -19,12 +19,12 @@ nothing outside .lab/ and the user's cache folder.
 
 Exit codes: 0 done, 1 failed, 2 a mistake in the command line or the configuration, 130 interrupted. (go run makes 1 of
 them all; where the code matters, build the lab with go build -o bin/lab ./lab.)`,
-		Example: `  go run ./lab up                      bring dev up
-  go run ./lab preview -s prod         what would prod be?
-  go run ./lab diff --base main        what does this branch change?
-  go run ./lab outputs --json          the outputs of all stacks, for machines
-  eval "$(go run ./lab env)"           let pulumi and kubectl talk to the lab
-  go run ./lab down                    delete everything`,
+		Example: `  bin/lab up                      bring dev up
+  bin/lab preview -s prod         what would prod be?
+  bin/lab diff --base main        what does this branch change?
+  bin/lab outputs --json          the outputs of all stacks, for machines
+  eval "$(bin/lab env)"           let pulumi and kubectl talk to the lab
+  bin/lab down                    delete everything`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -35,8 +35,8 @@ pods, or back. Each scenario checks one promise in the live objects and puts bac
 which takes about ten minutes, and a second table says which scenarios are evidence for which success criterion.
 
 All that happens is also written to .lab/<stack>/logs/scenarios.jsonl, an event per line.`,
-		Example: "  go run ./lab scenarios\n  go run ./lab scenarios good-release bad-errors\n  go run ./lab scenarios --list\n" +
-			"  go run ./lab scenarios --json | jq '.[] | select(.passed | not)'",
+		Example: "  bin/lab scenarios\n  bin/lab scenarios good-release bad-errors\n  bin/lab scenarios --list\n" +
+			"  bin/lab scenarios --json | jq '.[] | select(.passed | not)'",
 		ValidArgs: names,
 		Args:      cli.OnlyOf(names),
 	})
@@ -70,7 +70,7 @@ func commitCommand() *cobra.Command {
 		Long: `Plays the scenario good-release in an environment that is up with --gitops, and shows each step: a change of the
 service is committed and built, its image is pushed, the overlay's image is set by a commit, Argo CD syncs it, and Argo Rollouts
 moves the requests.`,
-		Example: "  go run ./lab up --gitops\n  go run ./lab commit",
+		Example: "  bin/lab up --gitops\n  bin/lab commit",
 	})
 }
 

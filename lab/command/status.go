@@ -23,7 +23,7 @@ import (
 func statusCommand() *cobra.Command {
 	return cli.WithJSON(&cobra.Command{
 		Use: "status", Short: "Show what runs and what exists", Args: cobra.NoArgs, RunE: at(status),
-		Example: "  go run ./lab status\n  go run ./lab status --json",
+		Example: "  bin/lab status\n  bin/lab status --json",
 	})
 }
 

@@ -12,10 +12,12 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
+	"github.com/gridos/sharedinfra/lab/internal/world"
 )
 
 // The flags of tools beside gitOpsFlag.
 const (
+	testsFlag        = "tests"
 	offlineFlag      = "offline"
 	downloadOnlyFlag = "download-only"
 	pinFlag          = "pin"
@@ -27,9 +29,10 @@ func toolsCommand() *cobra.Command {
 		Use: "tools", Short: "Find, download or build the binaries that the lab and its tests need", Args: cobra.NoArgs, RunE: at(tools),
 		Long: `Finds, downloads or builds the binaries that the lab and its tests need, and prints their paths. A tool is downloaded if
 tools/downloads.yaml has the checksum of its pinned version, and built from its pin otherwise.`,
-		Example: "  go run ./lab tools\n  go run ./lab tools --gitops --offline\n  go run ./lab tools --pin",
+		Example: "  bin/lab tools\n  bin/lab tools --gitops --offline\n  bin/lab tools --pin",
 	}
 	cmd.Flags().Bool(gitOpsFlag, false, "with the real Argo CD and Argo Rollouts")
+	cmd.Flags().Bool(testsFlag, false, "with the distribution's programs that tests run: as root installed, else named")
 	cmd.Flags().Bool(offlineFlag, false, "download nothing: build what is missing")
 	cmd.Flags().Bool(downloadOnlyFlag, false, "build nothing: fail, and name what can neither be found nor downloaded")
 	cmd.Flags().Bool(pinFlag, false, "bring tools/downloads.yaml up to date from the checksums that upstream publishes, and get nothing")
@@ -43,14 +46,14 @@ func tools(cmd *cobra.Command, s site.Site) error {
 	display := progress.New(cmd.ErrOrStderr())
 	defer display.Stop()
 	resolver := &toolchain.Resolver{ToolsDir: s.ToolsDir(), Progress: display}
-	var gitops, pin bool
+	var gitops, tests, pin bool
 	var bundle string
 	var err error
 	for _, flag := range []struct {
 		name string
 		to   *bool
 	}{
-		{gitOpsFlag, &gitops}, {offlineFlag, &resolver.Offline}, {downloadOnlyFlag, &resolver.DownloadOnly}, {pinFlag, &pin},
+		{gitOpsFlag, &gitops}, {testsFlag, &tests}, {offlineFlag, &resolver.Offline}, {downloadOnlyFlag, &resolver.DownloadOnly}, {pinFlag, &pin},
 	} {
 		if *flag.to, err = cmd.Flags().GetBool(flag.name); err != nil {
 			return err
@@ -74,6 +77,11 @@ func tools(cmd *cobra.Command, s site.Site) error {
 		return err
 	case bundle != "":
 		return writeBundle(cmd.Context(), resolver, bundle, names)
+	}
+	if tests {
+		if err := world.ProgramsForTests(cmd.Context(), display); err != nil {
+			display.Printf("The tests that need one of these are skipped, and say so: %v", err)
+		}
 	}
 	paths, err := resolver.Resolve(cmd.Context(), names...)
 	display.Stop()

@@ -21,7 +21,7 @@ func upCommand() *cobra.Command {
 		Long: `Brings an environment up and leaves it running. With --gitops Argo CD and Argo Rollouts run for real, and sync the
 application from a Git server of the lab's own: its repository begins with applications/ and src/ of this checkout, with the
 pauses of a release shortened to a sixth.`,
-		Example: "  go run ./lab up\n  go run ./lab up --gitops\n  go run ./lab up -s test\n  go run ./lab up --expect-no-changes",
+		Example: "  bin/lab up\n  bin/lab up --gitops\n  bin/lab up -s test\n  bin/lab up --expect-no-changes",
 	}))
 }
 

@@ -81,7 +81,7 @@ func (s *Stage) open(ctx context.Context) (err error) {
 		return err
 	}
 	if !s.status.Ready {
-		return errors.New("Argo CD does not run yet; wait for `go run ./lab up --gitops`")
+		return errors.New("Argo CD does not run yet; wait for `bin/lab up --gitops`")
 	}
 	if s.cluster, err = kube.Connect(s.options.Kubeconfig); err != nil {
 		return err

@@ -85,7 +85,7 @@ func (m *machine) prepareGitOps(ctx context.Context, wanted Delivery) error {
 
 // findGitOps finds the programs, and gets those that are missing.
 func (m *machine) findGitOps(ctx context.Context) error {
-	found, err := findPrograms(ctx, m.display, os.Geteuid() == 0)
+	found, err := findPrograms(ctx, m.display, os.Geteuid() == 0, programs())
 	if err != nil {
 		return err
 	}

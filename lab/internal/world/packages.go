@@ -19,14 +19,29 @@ import (
 // postgresql is the package with the programs of a PostgreSQL server, which Debian has beside PATH.
 const postgresql = "postgresql"
 
+// chromium is the package with a browser for the tests of pages, which take Chrome as well.
+const chromium = "chromium"
+
+// browsers are the names of the browser on PATH.
+func browsers() []string {
+	return []string{chromium, "chromium-browser", "google-chrome", "google-chrome-stable"}
+}
+
 // programs are those that delivery from Git needs and that are no Go modules. Each is in Debian's,
 // and Ubuntu's, package of the same name.
 func programs() []string { return []string{"git", "redis-server", "prometheus", postgresql} }
 
-// findPrograms returns the paths of the programs; that of PostgreSQL is a folder. It installs what
-// is missing if it may, as root and with apt-get; else the error has the command that does.
-func findPrograms(ctx context.Context, display *progress.Display, root bool) (map[string]string, error) {
-	found, missing, err := lookUp(programs())
+// ProgramsForTests finds the programs that tests run beside those of tools/, or installs them as
+// root with apt-get. The error names what is missing, and the command that installs it.
+func ProgramsForTests(ctx context.Context, display *progress.Display) error {
+	_, err := findPrograms(ctx, display, os.Geteuid() == 0, append(programs(), chromium))
+	return err
+}
+
+// findPrograms returns the paths of programs; that of PostgreSQL is a folder. It installs what is
+// missing if it may, as root and with apt-get; else the error has the command that does.
+func findPrograms(ctx context.Context, display *progress.Display, root bool, names []string) (map[string]string, error) {
+	found, missing, err := lookUp(names)
 	if err != nil || len(missing) == 0 {
 		return found, err
 	}
@@ -44,7 +59,7 @@ func findPrograms(ctx context.Context, display *progress.Display, root bool) (ma
 		return nil, err
 	}
 	step.Done("")
-	found, missing, err = lookUp(programs())
+	found, missing, err = lookUp(names)
 	if err == nil && len(missing) > 0 {
 		err = fmt.Errorf("their packages are installed, but not on PATH: %s", strings.Join(missing, ", "))
 	}
@@ -55,8 +70,15 @@ func lookUp(names []string) (found map[string]string, missing []string, err erro
 	found = map[string]string{}
 	for _, name := range names {
 		path, err := exec.LookPath(name)
-		if name == postgresql {
+		switch name {
+		case postgresql:
 			path, err = database.Programs()
+		case chromium:
+			for _, browser := range browsers() {
+				if path, err = exec.LookPath(browser); err == nil {
+					break
+				}
+			}
 		}
 		if err != nil {
 			missing = append(missing, name)
@@ -74,7 +96,7 @@ func lookUp(names []string) (found map[string]string, missing []string, err erro
 // installed, their services cannot start.
 func installPackages(ctx context.Context, install, packages []string) (err error) {
 	if _, err := os.Stat("/run/systemd/system"); err == nil { // sd_booted(3)
-		services := slices.DeleteFunc(slices.Clone(packages), func(name string) bool { return name == "git" })
+		services := slices.DeleteFunc(slices.Clone(packages), func(name string) bool { return name == "git" || name == chromium })
 		if err := run(ctx, "systemctl", append([]string{"mask", "--runtime"}, services...)...); err != nil {
 			return err
 		}

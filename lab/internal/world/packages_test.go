@@ -39,7 +39,7 @@ func TestUnit_RootGetsThePackagesOfTheDistribution(t *testing.T) {
 	dir, log := aptOnPath(t, true)
 	var out bytes.Buffer
 	for range 2 {
-		found, err := findPrograms(t.Context(), progress.New(&out), true)
+		found, err := findPrograms(t.Context(), progress.New(&out), true, programs())
 		require.NoError(t, err)
 		assert.Equal(t, map[string]string{
 			"git": filepath.Join(dir, "git"), "redis-server": filepath.Join(dir, "redis-server"), "prometheus": filepath.Join(dir, "prometheus"),
@@ -53,26 +53,39 @@ func TestUnit_RootGetsThePackagesOfTheDistribution(t *testing.T) {
 	assert.Contains(t, out.String(), "installing redis-server, prometheus: done")
 }
 
+func TestUnit_TheTestsTakeAnyBrowser(t *testing.T) {
+	dir, log := aptOnPath(t, true)
+	for _, program := range []string{"redis-server", "prometheus", "google-chrome"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte("#!/bin/sh\n"), 0o700))
+	}
+	require.NoError(t, ProgramsForTests(t.Context(), progress.New(&bytes.Buffer{})))
+	assert.NoFileExists(t, log)
+	require.NoError(t, os.Remove(filepath.Join(dir, "google-chrome")))
+	t.Setenv(toolchain.EnvOffline, "1")
+	require.EqualError(t, ProgramsForTests(t.Context(), progress.New(&bytes.Buffer{})), "not on PATH: chromium; "+
+		"sudo apt-get update && sudo apt-get install --yes --no-install-recommends chromium installs what is missing")
+}
+
 func TestUnit_OthersAreToldTheCommandThatInstallsThem(t *testing.T) {
 	dir, log := aptOnPath(t, true)
 	display := progress.New(&bytes.Buffer{})
-	_, err := findPrograms(t.Context(), display, false)
+	_, err := findPrograms(t.Context(), display, false, programs())
 	require.EqualError(t, err, "not on PATH: redis-server, prometheus; "+
 		"sudo apt-get update && sudo apt-get install --yes --no-install-recommends redis-server prometheus installs what is missing")
 	assert.NoFileExists(t, log)
 	t.Setenv(toolchain.EnvOffline, "1")
-	_, err = findPrograms(t.Context(), display, true)
+	_, err = findPrograms(t.Context(), display, true, programs())
 	require.ErrorContains(t, err, "sudo apt-get update && ", "root asks no network either")
 	assert.NoFileExists(t, log)
 
 	require.NoError(t, os.Remove(filepath.Join(dir, "apt-get")))
-	_, err = findPrograms(t.Context(), display, true)
+	_, err = findPrograms(t.Context(), display, true, programs())
 	require.EqualError(t, err, "not on PATH: redis-server, prometheus; install what is missing")
 }
 
 func TestUnit_AFailedInstallationSaysWhatAptGetSaid(t *testing.T) {
 	aptOnPath(t, false)
-	_, err := findPrograms(t.Context(), progress.New(&bytes.Buffer{}), true)
+	_, err := findPrograms(t.Context(), progress.New(&bytes.Buffer{}), true, programs())
 	require.EqualError(t, err, "apt-get install --yes --no-install-recommends redis-server prometheus: exit status 100: "+
 		"E: Unable to locate package")
 }

@@ -171,7 +171,7 @@ func (s *Server) handler() http.Handler {
 }
 
 // errNotReady is the answer until the cluster has Argo CD.
-var errNotReady = errors.New("Argo CD does not run yet; `go run ./lab up --gitops` waits for it")
+var errNotReady = errors.New("Argo CD does not run yet; `bin/lab up --gitops` waits for it")
 
 // setAway must be called with s.mu held.
 func (s *Server) setAway(service Service, away bool) error {

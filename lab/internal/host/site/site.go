@@ -59,9 +59,9 @@ func Open(environment string) (Site, error) {
 // for messages.
 func (s Site) Command(verb string) string {
 	if s.Environment == naming.Environments()[0] { // the default of --stack
-		return "go run ./lab " + verb
+		return "bin/lab " + verb
 	}
-	return "go run ./lab " + verb + " -s " + s.Environment
+	return "bin/lab " + verb + " -s " + s.Environment
 }
 
 // Temporary returns a new site beside s, for a preview of an environment that is not up. The caller

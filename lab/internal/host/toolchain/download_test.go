@@ -480,7 +480,7 @@ func TestUnit_EveryDownloadFollowsItsPin(t *testing.T) {
 		seen[entry.Tool] = true
 		version, err := r.Version(entry.Tool)
 		require.NoError(t, err)
-		assert.Equal(t, version, entry.Version, "%s: run `go run ./lab tools --pin`", entry.Tool)
+		assert.Equal(t, version, entry.Version, "%s: run `bin/lab tools --pin`", entry.Tool)
 		for on, a := range entry.Archives {
 			assert.Regexp(t, `^(linux|darwin)/(amd64|arm64)$`, on)
 			a = all.resolved(a, entry.Version)
