@@ -50,7 +50,7 @@ func TestUnit_WhatTheLabOverridesAlwaysWins(t *testing.T) {
 // The workspace of metrics is in a real subscription, which the simulated Azure is not.
 func TestUnit_TheLabHasTheWorkspaceThatAStackNames(t *testing.T) {
 	t.Parallel()
-	file := "config:\n  gridos-infra:metricsWorkspaceId: " +
+	file := "config:\n  gridos-infra:authorizedRanges: [203.0.113.0/24]\n  gridos-infra:metricsWorkspaceId: " +
 		"/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/watch-rg/providers/Microsoft.Monitor/accounts/watch\n"
 	existing, err := Existing(t.Context(), siteOf(t, file))
 	require.NoError(t, err)
