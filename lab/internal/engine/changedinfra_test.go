@@ -51,7 +51,7 @@ func liveInfra(t *testing.T, environment string, values, later map[string]any) *
 // devValues are dev's values, with storage that can shrink, a sender that can be removed, and alerts.
 func devValues() map[string]any {
 	return map[string]any{
-		"postgresStorageGb": 64, "ingestSenders": []string{"north", "south"}, "alertEmails": []string{"oncall@gridos.example"},
+		"postgresStorageGb": 64, "ingestSenders": []string{"north", "south"}, "alertEmails": []string{"oncall@gridos.internal"},
 	}
 }
 
@@ -184,7 +184,7 @@ func devAttempts() []attempt {
 		{key: "logDailyCapGb", to: 4},
 		{key: "podLogNamespaces", when: "others", to: []string{"gridos", "reports"}},
 		{key: "podLogNamespaces", when: "none", to: []string{}},
-		{key: "alertEmails", when: "another, or one more", to: []string{"others@gridos.example", "oncall@gridos.example"}},
+		{key: "alertEmails", when: "another, or one more", to: []string{"others@gridos.internal", "oncall@gridos.internal"}},
 		{key: "alertEmails", when: "none", to: []string{}},
 		{key: "alertWebhook", to: secret("https://hooks.gridos.example/alerts")},
 		{key: "policyWaivers", when: "another reason", to: []any{httpsOnly("another reason than before"), public("dev-registry-registry")}},
