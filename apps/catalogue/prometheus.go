@@ -162,8 +162,8 @@ type workloadIdentity struct {
 	TenantID string `json:"tenant_id"`
 }
 
-// SendingMetrics returns the chart's values with those by which Prometheus writes to a workspace under
-// them: what the configuration of an environment says itself stays.
+// SendingMetrics returns the chart's values with those by which Prometheus writes to a workspace
+// under them: what the configuration of an environment says itself stays.
 func SendingMetrics(values map[string]any, environment string, to MetricsWriter) (map[string]any, error) {
 	sending, err := untyped.PlainOf(sendingValues{Server: sendingServer{
 		PodLabels: map[string]string{"azure.workload.identity/use": "true"},

@@ -166,8 +166,8 @@ func (settings Settings) registerAll(
 	return nil
 }
 
-// sendingMetrics returns the values of Prometheus' chart, which writes to an Azure Monitor workspace too
-// if gridos-infra has made a way to one.
+// sendingMetrics returns the values of Prometheus' chart, which writes to an Azure Monitor
+// workspace too if gridos-infra has made a way to one.
 func sendingMetrics(infra stacks.InfraOutputs, environment string, values map[string]any) pulumi.Output {
 	return pulumi.All(infra.MetricsWriteURL, infra.MetricsClientID, infra.TenantID).ApplyT(func(known []any) (map[string]any, error) {
 		url, _ := known[0].(string)

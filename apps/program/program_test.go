@@ -207,8 +207,8 @@ func TestUnit_TheDefaultsOfBootstrapPermitWhatEveryEnvironmentSyncs(t *testing.T
 	}
 }
 
-// Prometheus signs in with the token of its pod, and says which environment its metrics are of. What a
-// configuration says itself stays.
+// Prometheus signs in with the token of its pod, and says which environment its metrics are of.
+// What a configuration says itself stays.
 func TestUnit_PrometheusWritesToTheWorkspaceThatInfraFoundAWayTo(t *testing.T) {
 	t.Parallel()
 	const url = "https://e.metrics.example/write"

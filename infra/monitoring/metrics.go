@@ -51,8 +51,8 @@ type Metrics struct {
 }
 
 // NewMetrics registers the way to the workspace, and the identity that may take it. The endpoint is
-// public, as that of every workspace: who writes shows a token of Entra, and the role is for this one
-// rule.
+// public, as that of every workspace: who writes shows a token of Entra, and the role is for this
+// one rule.
 func NewMetrics(ctx *pulumi.Context, name string, args MetricsArgs, opts ...pulumi.ResourceOption) (*Metrics, error) {
 	m := &Metrics{}
 	if err := ctx.RegisterComponentResource("gridos-infra:monitoring:Metrics", name, m, opts...); err != nil {

@@ -19,8 +19,8 @@ type Settings struct {
 	// PodNamespaces are the namespaces whose pods' logs are collected. Without one, the cluster runs no
 	// agent, and its events are not collected either.
 	PodNamespaces []string
-	// MetricsWorkspaceID is the ARM id of the Azure Monitor workspace that Prometheus also writes to, or
-	// "" for none.
+	// MetricsWorkspaceID is the ARM id of the Azure Monitor workspace that Prometheus also writes to,
+	// or "" for none.
 	MetricsWorkspaceID string
 }
 

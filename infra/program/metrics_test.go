@@ -56,8 +56,8 @@ func TestUnit_PrometheusHasAWayToTheWorkspaceThatIsNamed(t *testing.T) {
 		source := mocks.At(in, "dataSources", "prometheusForwarder").([]any)[0].(map[string]any)
 		assert.Equal(t, streams, source["streams"])
 		assert.Equal(t, []any{map[string]any{"streams": streams, "destinations": []any{destination["name"]}}}, in["dataFlows"])
-		assert.Equal(t, "https://e.metrics.example/dataCollectionRules/dcr-1/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24",
-			exported(t, recorded, "metricsWriteUrl"))
+		assert.Equal(t, "https://e.metrics.example/dataCollectionRules/dcr-1"+
+			"/streams/Microsoft-PrometheusMetrics/api/v1/write?api-version=2023-04-24", exported(t, recorded, "metricsWriteUrl"))
 		assert.Equal(t, environment+"-metrics-writer-identity-client", exported(t, recorded, "metricsClientId"))
 	}
 }
@@ -95,7 +95,9 @@ func TestUnit_MetricsStayInTheClusterUnlessAWorkspaceIsNamed(t *testing.T) {
 		assert.Empty(t, exported(t, recorded, "metricsWriteUrl"))
 		assert.Empty(t, exported(t, recorded, "metricsClientId"))
 	}
-	for _, id := range []string{"watch", "/subscriptions/s/resourceGroups/r/providers/Microsoft.Monitor/accounts/watch", metricsWorkspace + "/x"} {
+	for _, id := range []string{
+		"watch", "/subscriptions/s/resourceGroups/r/providers/Microsoft.Monitor/accounts/watch", metricsWorkspace + "/x",
+	} {
 		_, err := run("dev", map[string]string{"metricsWorkspaceId": id})
 		require.ErrorContains(t, err, "gridos-infra:metricsWorkspaceId: ")
 		require.ErrorContains(t, err, "is not the id of an Azure Monitor workspace; write what `az monitor account show --query id` prints")

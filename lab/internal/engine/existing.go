@@ -23,8 +23,8 @@ func InfraSettings(ctx context.Context, s site.Site) (infra.Settings, error) {
 }
 
 // Existing returns the resources that the environment expects in Azure before it is brought up,
-// because they outlive environments: the key vault with the gateway's certificate, and the workspace
-// of metrics.
+// because they outlive environments: the key vault with the gateway's certificate, and the
+// workspace of metrics.
 func Existing(ctx context.Context, s site.Site) ([]azure.Existing, error) {
 	settings, err := InfraSettings(ctx, s)
 	if err != nil {

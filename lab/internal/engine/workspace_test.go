@@ -47,7 +47,7 @@ func TestUnit_WhatTheLabOverridesAlwaysWins(t *testing.T) {
 	}
 }
 
-// The workspace of metrics is in a real subscription, which the simulated Azure is not.
+// A stack's file names a workspace in a real subscription, and the simulated Azure has its own.
 func TestUnit_TheLabHasTheWorkspaceThatAStackNames(t *testing.T) {
 	t.Parallel()
 	file := "config:\n  gridos-infra:authorizedRanges: [203.0.113.0/24]\n  gridos-infra:metricsWorkspaceId: " +

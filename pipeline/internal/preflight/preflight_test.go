@@ -681,8 +681,8 @@ func TestUnit_WithoutASignInNothingIsKnown(t *testing.T) {
 	assert.Contains(t, report.Checks[0].Remedy, "install the Azure CLI")
 }
 
-// An environment that keeps its metrics assigns no role for them, so that its deployer needs no other
-// condition than before.
+// An environment that keeps its metrics assigns no role for them, so that its deployer needs no
+// other condition than before.
 func TestUnit_OnlyAnEnvironmentThatSendsMetricsNeedsTheirRole(t *testing.T) {
 	t.Parallel()
 	const workspace = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/watch-rg/providers/Microsoft.Monitor/accounts/watch"

@@ -157,7 +157,8 @@ func workspaceIn(location string) azure.Options {
 	}}
 }
 
-// metered are the endpoint and the rule by which Prometheus sends metrics, in a form that Azure accepts.
+// metered are the endpoint and the rule by which Prometheus sends metrics, in a form that Azure
+// accepts.
 type metered struct {
 	endpoint *insights.DataCollectionEndpointArgs
 	rule     *insights.DataCollectionRuleArgs

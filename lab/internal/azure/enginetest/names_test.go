@@ -126,6 +126,7 @@ func TestEngine_Names_DataCollectionEndpoint(t *testing.T) {
 	m := metering()
 	m.endpoint.DataCollectionEndpointName = pulumi.String("metrics.dev")
 	previewRefuses(t, m.added(), "endpoint", mistake{
-		code: invalidName, property: "dataCollectionEndpointName", says: []string{"'metrics.dev' is invalid", "use 3 to 44 letters, digits and hyphens"},
+		code: invalidName, property: "dataCollectionEndpointName",
+		says: []string{"'metrics.dev' is invalid", "use 3 to 44 letters, digits and hyphens"},
 	})
 }

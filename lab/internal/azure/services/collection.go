@@ -80,8 +80,8 @@ func collectionTypes() []arm.Definition {
 	}
 }
 
-// metricsWorkspace is the type of Azure Monitor workspaces. It has the required inputs of azure-native's
-// (pulumi.com, azure-native.monitor.AzureMonitorWorkspace, API version 2023-04-03).
+// metricsWorkspace is the type of Azure Monitor workspaces. It has the required inputs of
+// azure-native's (pulumi.com, azure-native.monitor.AzureMonitorWorkspace, API version 2023-04-03).
 func metricsWorkspace() arm.Definition {
 	return arm.Beforehand[struct {
 		ResourceGroupName         string `pulumi:"resourceGroupName"`
@@ -100,8 +100,8 @@ func ExistingMetricsWorkspace(group, name, location string) arm.Existing {
 	}}
 }
 
-// streams are those that the agent of AKS sends, and that of Prometheus. The first is the group of all
-// logs. Source: azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
+// streams are those that the agent of AKS sends, and that of Prometheus. The first is the group of
+// all logs. Source: azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
 var streams = []string{
 	streamGroup, "Microsoft-ContainerInventory", "Microsoft-ContainerLog", "Microsoft-ContainerLogV2",
 	"Microsoft-ContainerLogV2-HighScale", "Microsoft-ContainerNodeInventory", "Microsoft-InsightsMetrics", "Microsoft-KubeEvents",
@@ -172,15 +172,14 @@ var flowsConnected = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: 
 // metrics. The code is inferred `collection-refusals`.
 var ruleBesideItsWorkspace = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
-	for _, kind := range [][2]string{{logPlaces, "workspaceResourceId"}, {metricPlaces, "accountResourceId"}} {
-		list, id := kind[0], kind[1]
-		for i, place := range s.In.Documents(list) {
-			workspace := s.Cloud.Find(place.Text(id))
+	for _, places := range []struct{ list, id string }{{logPlaces, "workspaceResourceId"}, {metricPlaces, "accountResourceId"}} {
+		for i, place := range s.In.Documents(places.list) {
+			workspace := s.Cloud.Find(place.Text(places.id))
 			if workspace == nil {
 				continue
 			}
 			if location := s.Cloud.LocationOf(workspace); !strings.EqualFold(location, s.Location()) {
-				result = append(result, arm.Found(arm.Indexed(list, i)+"."+id,
+				result = append(result, arm.Found(arm.Indexed(places.list, i)+"."+places.id,
 					"the workspace is in %s and the data collection rule in %s; put the rule there", location, s.Location())...)
 			}
 		}
