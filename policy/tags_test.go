@@ -53,6 +53,7 @@ func TestUnit_WhichTypesHaveTagsIsWhatTheSDKSays(t *testing.T) {
 		"dbforpostgresql:VirtualEndpoint":             dbforpostgresql.VirtualEndpointArgs{},
 		"insights:ActionGroup":                        groups.ActionGroupArgs{},
 		"insights:ActivityLogAlert":                   activity.ActivityLogAlertArgs{},
+		"insights:DataCollectionEndpoint":             collection.DataCollectionEndpointArgs{},
 		"insights:DataCollectionRule":                 collection.DataCollectionRuleArgs{},
 		"insights:DataCollectionRuleAssociation":      collection.DataCollectionRuleAssociationArgs{},
 		"insights:DiagnosticSetting":                  insights.DiagnosticSettingArgs{},

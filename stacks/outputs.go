@@ -89,6 +89,10 @@ type InfraContract[S, I, L any] struct {
 	SecretsClientID S `json:"secretsClientId"`
 	// WorkloadClientID is the GUID that the application signs in as.
 	WorkloadClientID S `json:"workloadClientId"`
+	// MetricsWriteURL is the https address that Prometheus writes its metrics to as well, or "".
+	MetricsWriteURL S `json:"metricsWriteUrl"`
+	// MetricsClientID is the GUID that Prometheus signs in as there, or "".
+	MetricsClientID S `json:"metricsClientId"`
 }
 
 // PublicBootstrap is what gridos-bootstrap exports and the root project publishes.

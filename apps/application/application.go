@@ -45,6 +45,9 @@ type Args struct {
 	CascadeDelete bool
 	// WaitHealthy makes an update wait until Argo CD reports the workloads as healthy.
 	WaitHealthy bool
+	// Values are the chart's values, where they have outputs in them: they take the place of those in
+	// Spec. It is optional.
+	Values pulumi.Input
 	// Spec is the rest.
 	Spec Spec
 }
@@ -54,6 +57,9 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	fields, err := untyped.MapOf(args.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("application %s: %w", args.Name, err)
+	}
+	if source, ok := fields["source"].(pulumi.Map); ok && args.Values != nil {
+		source["helm"] = pulumi.Map{"valuesObject": args.Values}
 	}
 	fields["project"] = args.Project
 	fields["destination"] = pulumi.Map{"server": pulumi.String(naming.ArgoCDInCluster), "namespace": args.WorkloadNamespace}

@@ -1,6 +1,10 @@
 package catalogue
 
-import "github.com/gridos/sharedinfra/apps/monitoring"
+import (
+	"github.com/gridos/sharedinfra/apps/monitoring"
+	"github.com/gridos/sharedinfra/internal/untyped"
+	"github.com/gridos/sharedinfra/internal/versions"
+)
 
 // prometheusValues are the values of the chart prometheus that the platform sets.
 type prometheusValues struct {
@@ -113,4 +117,68 @@ func prometheus() (prometheusValues, error) {
 		// There are no batch jobs to push for.
 		Pushgateway: enabled{false},
 	}, nil
+}
+
+// IsPrometheus reports whether the Application is the platform's Prometheus, from its chart.
+func (a Application) IsPrometheus() bool {
+	return a.Name == prometheusName && a.Spec.Source.Chart == versions.Prometheus.Name && a.Spec.Source.Helm != nil
+}
+
+// MetricsWriter is the way to an Azure Monitor workspace.
+type MetricsWriter struct {
+	// URL is where Prometheus writes to, ClientID and TenantID who it is there.
+	URL, ClientID, TenantID string
+}
+
+// The values by which Prometheus writes to a workspace. Its version signs in with the token of its
+// service account, which the label makes AKS put into the pod (Prometheus 3.14.0,
+// storage/remote/azuread; azure-monitor-docs, metrics/prometheus-remote-write, 16 September 2025).
+type sendingValues struct {
+	Server sendingServer `json:"server"`
+}
+
+type sendingServer struct {
+	PodLabels   map[string]string `json:"podLabels"`
+	RemoteWrite []remoteWrite     `json:"remoteWrite"`
+}
+
+type remoteWrite struct {
+	URL     string    `json:"url"`
+	Relabel []relabel `json:"write_relabel_configs"`
+	AzureAD azureAD   `json:"azuread"`
+}
+
+type relabel struct {
+	Target      string `json:"target_label"`
+	Replacement string `json:"replacement"`
+}
+
+type azureAD struct {
+	Cloud            string           `json:"cloud"`
+	WorkloadIdentity workloadIdentity `json:"workload_identity"`
+}
+
+type workloadIdentity struct {
+	ClientID string `json:"client_id"`
+	TenantID string `json:"tenant_id"`
+}
+
+// SendingMetrics returns the chart's values with those by which Prometheus writes to a workspace
+// under them: what the configuration of an environment says itself stays.
+func SendingMetrics(values map[string]any, environment string, to MetricsWriter) (map[string]any, error) {
+	sending, err := untyped.PlainOf(sendingValues{Server: sendingServer{
+		PodLabels: map[string]string{"azure.workload.identity/use": "true"},
+		RemoteWrite: []remoteWrite{{
+			URL: to.URL,
+			// A workspace may have the metrics of several environments.
+			Relabel: []relabel{{Target: "environment", Replacement: environment}},
+			AzureAD: azureAD{
+				Cloud: "AzurePublic", WorkloadIdentity: workloadIdentity{ClientID: to.ClientID, TenantID: to.TenantID},
+			},
+		}},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return laidOver(sending, values), nil
 }

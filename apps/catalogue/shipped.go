@@ -6,6 +6,9 @@ import (
 	"github.com/gridos/sharedinfra/internal/versions"
 )
 
+// prometheusName is that of the Application, and of the release.
+const prometheusName = "prometheus"
+
 // prometheusWave comes before the application, whose rollouts ask Prometheus.
 const prometheusWave = -10
 
@@ -29,7 +32,7 @@ func shipped(environment string) ([]Entry, error) {
 		{
 			// The release is called after the Application, and the Service prometheus-server after the
 			// release: rollouts ask http://prometheus-server.monitoring in every environment.
-			Name: "prometheus",
+			Name: prometheusName,
 			Chart: &Chart{
 				Repository: versions.Prometheus.Repository,
 				Name:       versions.Prometheus.Name,

@@ -107,7 +107,7 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := settings.registerAll(ctx, platform, pulumi.Provider(cluster)); err != nil {
+	if err := settings.registerAll(ctx, infra, platform, pulumi.Provider(cluster)); err != nil {
 		return err
 	}
 	return stacks.Export(ctx, stacks.AppsOutputs{
@@ -120,7 +120,9 @@ func (settings Settings) register(ctx *pulumi.Context) error {
 // registerAll registers one wave after the other. Argo CD syncs each Application by itself, so a
 // wave has an effect only if the update waits for the earlier ones: a later wave depends on the
 // Applications that are waited for.
-func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.BootstrapOutputs, cluster pulumi.ResourceOption) error {
+func (settings Settings) registerAll(
+	ctx *pulumi.Context, infra stacks.InfraOutputs, platform stacks.BootstrapOutputs, cluster pulumi.ResourceOption,
+) error {
 	var earlier, waited []pulumi.Resource // of earlier waves, and those of this one
 	for i, a := range settings.Applications {
 		if i > 0 && a.Wave > settings.Applications[i-1].Wave {
@@ -145,6 +147,9 @@ func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.Bootst
 			WaitHealthy:       a.Wait > 0,
 			Spec:              a.Spec,
 		}
+		if a.IsPrometheus() {
+			args.Values = sendingMetrics(infra, ctx.Stack(), a.Spec.Source.Helm.ValuesObject)
+		}
 		// What gridos-bootstrap calls the application's own.
 		if a.Project == naming.ProjectGridOS {
 			args.Project = platform.ProjectName
@@ -161,6 +166,20 @@ func (settings Settings) registerAll(ctx *pulumi.Context, platform stacks.Bootst
 		}
 	}
 	return nil
+}
+
+// sendingMetrics returns the values of Prometheus' chart, which writes to an Azure Monitor
+// workspace too if gridos-infra has made a way to one.
+func sendingMetrics(infra stacks.InfraOutputs, environment string, values map[string]any) pulumi.Output {
+	return pulumi.All(infra.MetricsWriteURL, infra.MetricsClientID, infra.TenantID).ApplyT(func(known []any) (map[string]any, error) {
+		url, _ := known[0].(string)
+		if url == "" {
+			return values, nil
+		}
+		client, _ := known[1].(string)
+		tenant, _ := known[2].(string)
+		return catalogue.SendingMetrics(values, environment, catalogue.MetricsWriter{URL: url, ClientID: client, TenantID: tenant})
+	})
 }
 
 // names returns the names of the Applications, sorted.

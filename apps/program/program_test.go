@@ -2,6 +2,7 @@ package program_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -203,5 +204,54 @@ func TestUnit_TheDefaultsOfBootstrapPermitWhatEveryEnvironmentSyncs(t *testing.T
 			}
 			assert.Contains(t, permitted[project], spec["source"].(map[string]any)["repoURL"], "%s in %s", app.Name, environment)
 		}
+	}
+}
+
+// Prometheus signs in with the token of its pod, and says which environment its metrics are of.
+// What a configuration says itself stays.
+func TestUnit_PrometheusWritesToTheWorkspaceThatInfraFoundAWayTo(t *testing.T) {
+	t.Parallel()
+	const url = "https://e.metrics.example/write"
+	values := func(overrides map[string]string, outputs map[string]any) map[string]any {
+		r := of("test", overrides)
+		maps.Copy(r.Stacks[stacks.Infra.Name], outputs)
+		recorded, err := r.Do(program.Program)
+		require.NoError(t, err)
+		for _, app := range recorded.OfType(applicationType) {
+			if app.Name == "prometheus" {
+				found, _ := mocks.At(app.Inputs.Mappable(), "spec", "source", "helm", "valuesObject").(map[string]any)
+				require.NotEmpty(t, found)
+				return found
+			}
+		}
+		require.Fail(t, "there is no Prometheus")
+		return nil
+	}
+	sending := map[string]any{"metricsWriteUrl": url, "metricsClientId": "client", "tenantId": "tenant"}
+	alone := values(nil, nil)
+	assert.NotContains(t, alone["server"], "remoteWrite")
+	assert.NotContains(t, alone["server"], "podLabels")
+
+	got := values(nil, sending)
+	assert.Equal(t, map[string]any{"azure.workload.identity/use": "true"}, mocks.At(got, "server", "podLabels"))
+	assert.Equal(t, []any{map[string]any{
+		"url":                   url,
+		"write_relabel_configs": []any{map[string]any{"target_label": "environment", "replacement": "test"}},
+		"azuread": map[string]any{
+			"cloud": "AzurePublic", "workload_identity": map[string]any{"client_id": "client", "tenant_id": "tenant"},
+		},
+	}}, mocks.At(got, "server", "remoteWrite"))
+	delete(got["server"].(map[string]any), "remoteWrite")
+	delete(got["server"].(map[string]any), "podLabels")
+	assert.Equal(t, alone, got, "all else is as it was")
+
+	own := values(map[string]string{
+		"applications": `[{"name": "prometheus", "chart": {"values": {"server": {"remoteWrite": []}}}}]`,
+	}, sending)
+	assert.Equal(t, []any{}, mocks.At(own, "server", "remoteWrite"))
+	recorded, err := of("test", map[string]string{"applications": `[{"name": "prometheus", "enabled": false}]`}).Do(program.Program)
+	require.NoError(t, err)
+	for _, app := range recorded.OfType(applicationType) {
+		assert.NotEqual(t, "prometheus", app.Name)
 	}
 }

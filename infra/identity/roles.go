@@ -28,12 +28,18 @@ const (
 	KeyVaultSecretsOfficer Role = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"
 	// ClusterAdmin is Azure Kubernetes Service RBAC Cluster Admin.
 	ClusterAdmin Role = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"
+	// MetricsPublisher is Monitoring Metrics Publisher: it writes metrics by a data collection rule.
+	MetricsPublisher Role = "3913510d-42f4-4e42-8a64-420c390055eb"
 )
 
 // Assigned returns the roles that the platform assigns: what a deployer has to be allowed to
-// assign.
-func Assigned() []Role {
-	return []Role{AcrPull, AcrPush, NetworkContributor, KeyVaultSecretsUser, KeyVaultSecretsOfficer, ClusterAdmin}
+// assign. MetricsPublisher is one only where metrics are sent to an Azure Monitor workspace.
+func Assigned(metrics bool) []Role {
+	roles := []Role{AcrPull, AcrPush, NetworkContributor, KeyVaultSecretsUser, KeyVaultSecretsOfficer, ClusterAdmin}
+	if metrics {
+		roles = append(roles, MetricsPublisher)
+	}
+	return roles
 }
 
 // PrincipalType is the kind of a principal. Without the kind, Azure looks a new service principal

@@ -19,14 +19,18 @@ type Settings struct {
 	// PodNamespaces are the namespaces whose pods' logs are collected. Without one, the cluster runs
 	// no agent, and its events are not collected either.
 	PodNamespaces []string
+	// MetricsWorkspaceID is the ARM id of the Azure Monitor workspace that Prometheus also writes to,
+	// or "" for none.
+	MetricsWorkspaceID string
 }
 
 // Load reads Settings with the defaults d, recording mistakes in r.
 func Load(r *config.Reader, d Settings) Settings {
 	return Settings{
-		RetentionDays: r.IntBetween("logRetentionDays", d.RetentionDays, 30, 730),
-		DailyCapGB:    r.IntBetween("logDailyCapGb", d.DailyCapGB, 0, mostGB),
-		PodNamespaces: loadNamespaces(r, d.PodNamespaces),
+		RetentionDays:      r.IntBetween("logRetentionDays", d.RetentionDays, 30, 730),
+		DailyCapGB:         r.IntBetween("logDailyCapGb", d.DailyCapGB, 0, mostGB),
+		PodNamespaces:      loadNamespaces(r, d.PodNamespaces),
+		MetricsWorkspaceID: loadWorkspace(r),
 	}
 }
 

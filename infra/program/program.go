@@ -175,6 +175,17 @@ func environment(
 			return none, err
 		}
 	}
+	// Where Prometheus writes to, and who it is there.
+	writeURL, writer := pulumi.String("").ToStringOutput(), pulumi.String("").ToStringOutput()
+	if s.Monitoring.MetricsWorkspaceID != "" {
+		metrics, err := monitoring.NewMetrics(ctx, name+"-metrics", monitoring.MetricsArgs{
+			Scope: place, WorkspaceID: s.Monitoring.MetricsWorkspaceID, SubscriptionID: caller.SubscriptionID, Issuer: aks.OIDCIssuerURL,
+		}, providers)
+		if err != nil {
+			return none, err
+		}
+		writeURL, writer = metrics.WriteURL, metrics.ClientID
+	}
 	edge, err := gateway.New(ctx, name+"-gateway", gateway.Args{
 		Scope: place, Settings: s.Gateway, SubscriptionID: caller.SubscriptionID,
 		SubnetID: net.GatewaySubnetID, NetworkSettled: net.Settled,
@@ -233,5 +244,7 @@ func environment(
 		LogAnalyticsWorkspaceID: logs.WorkspaceID,
 		SecretsClientID:         workloads.Secrets.ClientID,
 		WorkloadClientID:        workloads.Application.ClientID,
+		MetricsWriteURL:         writeURL,
+		MetricsClientID:         writer,
 	}, nil
 }

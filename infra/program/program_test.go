@@ -101,6 +101,7 @@ func TestUnit_NoRefusedRegistrationIsSwallowed(t *testing.T) {
 	of("prod", map[string]string{
 		"operatorNetworkId": operatorNetwork, "operatorRanges": `["192.168.0.0/16"]`,
 		"postgresEntraAdmins": `[{"objectId": "11111111-1111-1111-1111-111111111111", "name": "dba", "type": "Group"}]`,
+		"monthlyBudget":       "9000", "budgetFrom": "2026-12-01", "metricsWorkspaceId": metricsWorkspace,
 	}).EachRefusalEnds(t, program.Program)
 }
 

@@ -36,7 +36,8 @@ var interrupts = []holder{
 	{"azure-native:network:VirtualNetworkPeering", "people and pipelines do not reach private addresses until there is another"},
 	{"azure-native:operationalinsights:Workspace", "logs are lost"},
 	{"azure-native:insights:DiagnosticSetting", "what happens to the resource is no longer logged"},
-	{"azure-native:insights:DataCollectionRule", "the logs of pods are no longer collected"},
+	{"azure-native:insights:DataCollectionEndpoint", "no metrics reach the Azure Monitor workspace"},
+	{"azure-native:insights:DataCollectionRule", "logs or metrics are no longer collected"},
 	{"azure-native:insights:DataCollectionRuleAssociation", "the logs of pods are no longer collected"},
 	{"azure-native:insights:ActionGroup", "no alert of Azure reaches a person until there is another"},
 	{"azure-native:insights:MetricAlert", "no person hears of what it watches"},
@@ -88,8 +89,9 @@ var billed = []string{
 	"azure-native:network:PrivateEndpoint",
 	"azure-native:containerregistry:Registry",
 	"azure-native:operationalinsights:Workspace",
-	// Logs are paid for by the gigabyte that a workspace takes in
+	// Logs are paid for by the gigabyte that a workspace takes in, and metrics by the sample
 	// (azure.microsoft.com/pricing/details/monitor).
+	"azure-native:insights:DataCollectionEndpoint",
 	"azure-native:insights:DataCollectionRuleAssociation",
 	"azure-native:insights:DiagnosticSetting",
 	"azure-native:insights:MetricAlert",

@@ -22,7 +22,7 @@ var counted = map[string]func(c *count, in inputs){
 	"azure-native:keyvault:Vault":                  vault,
 	"azure-native:operationalinsights:Workspace":   workspace,
 	"azure-native:insights:ActionGroup":            func(*count, inputs) {}, // see docs/cost.md, What is assumed
-	"azure-native:insights:DataCollectionRule":     func(*count, inputs) {}, // what it sends is counted with the workspace
+	"azure-native:insights:DataCollectionRule":     func(*count, inputs) {}, // what it sends is counted with the workspace that it goes to
 	"azure-native:insights:MetricAlert":            metricAlert,
 }
 

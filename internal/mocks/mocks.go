@@ -249,7 +249,9 @@ func (m *monitor) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 
 // InfraOutputs are plausible outputs of gridos-infra.
 func InfraOutputs() map[string]any {
-	return fill(stacks.OutputsOf[stacks.InfraOutputs](), map[string]any{"egressAddresses": []any{"203.0.113.1"}})
+	return fill(stacks.OutputsOf[stacks.InfraOutputs](), map[string]any{
+		"egressAddresses": []any{"203.0.113.1"}, "metricsWriteUrl": "", "metricsClientId": "",
+	})
 }
 
 // BootstrapOutputs are plausible outputs of gridos-bootstrap.

@@ -55,6 +55,8 @@ const (
 	ProjectDefault = "default"
 	// NamespaceMonitoring holds Prometheus, which the analysis of a rollout asks.
 	NamespaceMonitoring = "monitoring"
+	// ServiceAccountPrometheus is whom it signs in as: the chart names it after the release.
+	ServiceAccountPrometheus = "prometheus-server"
 	// RepositoryURL is the Git repository that Argo CD syncs from unless the configuration names
 	// another.
 	RepositoryURL = "https://github.com/gridos/sharedinfra.git"
@@ -97,7 +99,10 @@ type Names struct {
 	Workspace         string
 	QueryPack         string
 	PodLogsRule       string
-	ActionGroup       string
+	// Metrics is the name of the data collection endpoint and of the rule that take metrics.
+	Metrics         string
+	MetricsIdentity string
+	ActionGroup     string
 	// DatabasePasswordSecret is that of the server's administrator, DatabaseServicePasswordSecret that
 	// of the role that the application connects as.
 	DatabasePasswordSecret        string
@@ -199,6 +204,8 @@ func For(environment, suffix string) (Names, error) {
 		Workspace:                     base + "-log",
 		QueryPack:                     base + "-queries",
 		PodLogsRule:                   base + "-pod-logs",
+		Metrics:                       base + "-metrics",
+		MetricsIdentity:               base + "-metrics-id",
 		ActionGroup:                   base + "-alerts",
 		DatabasePasswordSecret:        Application + "-db-password",
 		DatabaseServicePasswordSecret: Application + "-db-service-password",

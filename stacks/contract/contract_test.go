@@ -193,7 +193,7 @@ func TestUnit_EveryMutantOfTheContractIsRefusedWithItsConsumers(t *testing.T) {
 		})
 	}
 	all, of := mutants(t, at)
-	require.Len(t, all, 8*55, "eight of each output")
+	require.Len(t, all, 8*57, "eight of each output")
 	named := 0
 	for id, mutant := range all {
 		for _, after := range []contract.At{mutant, {Contract: mutant.Contract}} { // the change may remove the entries, too

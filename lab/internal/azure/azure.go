@@ -180,5 +180,10 @@ func ExistingSecret(group, vault, name string) Existing {
 	return services.ExistingSecret(group, vault, name)
 }
 
+// ExistingMetricsWorkspace is services.ExistingMetricsWorkspace.
+func ExistingMetricsWorkspace(group, name, location string) Existing {
+	return services.ExistingMetricsWorkspace(group, name, location)
+}
+
 // Unseeded is arm.Unseeded.
 func Unseeded(resources []Resource) []Resource { return arm.Unseeded(resources) }

@@ -273,7 +273,10 @@ func basesOfMutants(t *testing.T) map[string]in {
 		}
 		bases[d.Kind] = base
 	}
-	// No environment registers one by default.
+	// No environment registers these by default.
+	bases["Microsoft.Insights/dataCollectionEndpoints"] = in{
+		"resourceGroupName": "rg", "dataCollectionEndpointName": "metrics", "location": "westeurope",
+	}
 	bases["Microsoft.Consumption/budgets"] = in{
 		"scope": subscription, "budgetName": "budget", "category": "Cost", "amount": 1000, "timeGrain": "Monthly",
 		"timePeriod": in{"startDate": "2026-12-01T00:00:00Z"},

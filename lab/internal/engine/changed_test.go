@@ -112,6 +112,7 @@ func pieces() []piece {
 		{kind: "azure-native:managedidentity:FederatedIdentityCredential", noun: "federated credentials", detail: true},
 		{kind: "azure-native:insights:DiagnosticSetting", detail: true},
 		{kind: "azure-native:insights:DataCollectionRule", noun: "the data collection rule"},
+		{kind: "azure-native:insights:DataCollectionEndpoint", of: "azure-native:insights:DataCollectionRule"},
 		{kind: "azure-native:insights:DataCollectionRuleAssociation", of: "azure-native:insights:DataCollectionRule"},
 		{kind: "azure-native:operationalinsights:QueryPack", detail: true},
 		{kind: "azure-native:operationalinsights:Query", detail: true},

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	networks = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub-rg/providers/Microsoft.Network/virtualNetworks/"
-	somebody = "11111111-1111-1111-1111-111111111111"
-	another  = "22222222-2222-2222-2222-222222222222"
+	networks        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub-rg/providers/Microsoft.Network/virtualNetworks/"
+	metricsAccounts = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub-rg/providers/Microsoft.Monitor/accounts/"
+	somebody        = "11111111-1111-1111-1111-111111111111"
+	another         = "22222222-2222-2222-2222-222222222222"
 )
 
 // liveInfra brings gridos-infra up with values, and again with those that Azure accepts only for a
@@ -29,6 +30,9 @@ func liveInfra(t *testing.T, environment string, values, later map[string]any) *
 			"resourceGroupName": "hub-rg", "virtualNetworkName": name, "location": "francecentral",
 			"addressSpace": map[string]any{"addressPrefixes": []any{prefix}},
 		}})
+	}
+	for _, name := range []string{"watch", "another"} {
+		existing = append(existing, azure.ExistingMetricsWorkspace("hub-rg", name, "francecentral"))
 	}
 	if environment != "dev" {
 		existing = append(existing, azure.ExistingSecret("gridos-platform-rg", "gridos-platform-kv", "another-tls"))
@@ -48,7 +52,7 @@ func liveInfra(t *testing.T, environment string, values, later map[string]any) *
 // alerts.
 func devValues() map[string]any {
 	return map[string]any{
-		"postgresStorageGb": 64, "ingestSenders": []string{"north", "south"}, "alertEmails": []string{"oncall@gridos.example"},
+		"postgresStorageGb": 64, "ingestSenders": []string{"north", "south"}, "alertEmails": []string{"oncall@gridos.internal"},
 	}
 }
 
@@ -59,7 +63,7 @@ func prodValues() map[string]any {
 		"protect": false, "deleteLock": false, "registryZoneRedundant": false,
 		"operatorNetworkId": networks + "hub", "operatorRanges": []string{"10.100.0.0/16"},
 		"postgresEntraAdmins": admins("admins"), "adminGroupObjectIds": []string{somebody},
-		"monthlyBudget": 9000, "budgetFrom": "2026-12-01",
+		"monthlyBudget": 9000, "budgetFrom": "2026-12-01", "metricsWorkspaceId": metricsAccounts + "watch",
 	}
 }
 
@@ -181,7 +185,7 @@ func devAttempts() []attempt {
 		{key: "logDailyCapGb", to: 4},
 		{key: "podLogNamespaces", when: "others", to: []string{"gridos", "reports"}},
 		{key: "podLogNamespaces", when: "none", to: []string{}},
-		{key: "alertEmails", when: "another, or one more", to: []string{"others@gridos.example", "oncall@gridos.example"}},
+		{key: "alertEmails", when: "another, or one more", to: []string{"others@gridos.internal", "oncall@gridos.internal"}},
 		{key: "alertEmails", when: "none", to: []string{}},
 		{key: "alertWebhook", to: secret("https://hooks.gridos.example/alerts")},
 		{key: "policyWaivers", when: "another reason", to: []any{httpsOnly("another reason than before"), public("dev-registry-registry")}},
@@ -232,6 +236,8 @@ func prodAttempts() []attempt {
 		{key: "gatewayCertificate", when: "another of the vault", to: vault + "another-tls"},
 		{key: "gatewayCertificate", when: "of another vault", to: "https://other-kv.vault.azure.net/secrets/tls"},
 		{key: "gatewayCertificateResourceGroup", to: "another-rg"},
+		{key: "metricsWorkspaceId", when: "another", to: metricsAccounts + "another"},
+		{key: "metricsWorkspaceId", when: "none", to: ""},
 		{key: "monthlyBudget", when: "another amount", to: 12000},
 		{key: "monthlyBudget", when: "0", to: 0},
 		{key: "budgetFrom", to: "2027-01-01"},

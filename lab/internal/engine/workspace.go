@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gridos/sharedinfra/internal/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/stacks"
@@ -22,6 +24,10 @@ import (
 // project and key. There are few, because the lab is only useful if it runs the repository's own
 // configuration.
 type Overrides map[string]map[string]any
+
+// subscription is the beginning of an id. The simulated Azure has one subscription, whatever the
+// stacks' files name.
+var subscription = regexp.MustCompile(`(?i)^/subscriptions/[0-9a-f-]{36}/`)
 
 // copyFiles copies a project's files to the folder in which the engine runs, because the engine
 // writes to them: for example the salt of the passphrase, which later copies keep. It returns the
@@ -75,6 +81,9 @@ func copyFiles(s site.Site, project stacks.Project, overrides map[string]any) (a
 	for key, value := range values {
 		if value == nil { // nothing after the colon is an empty text; null would be written for it
 			value = ""
+		}
+		if text, ok := value.(string); ok {
+			value = subscription.ReplaceAllString(text, "/subscriptions/"+azure.DefaultSubscriptionID+"/")
 		}
 		values[key] = withoutSecrets(key, value, secrets)
 	}

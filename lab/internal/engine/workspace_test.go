@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/internal/config/projectfile"
+	"github.com/gridos/sharedinfra/lab/internal/azure"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/stacks"
 )
 
-// copied returns the values that a program in the lab gets for a stack's file with the overrides of
-// the lab.
-func copied(t *testing.T, file string, overrides map[string]any) map[string]string {
+// siteOf returns a site whose gridos-infra has a stack's file.
+func siteOf(t *testing.T, file string) site.Site {
 	t.Helper()
 	repository := t.TempDir()
 	s := site.Site{Repository: repository, Environment: "dev", Dir: filepath.Join(repository, ".lab", "dev")}
@@ -23,6 +23,14 @@ func copied(t *testing.T, file string, overrides map[string]any) map[string]stri
 	require.NoError(t, os.MkdirAll(source, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(source, "Pulumi.yaml"), []byte("name: gridos-infra\nruntime: go\n"), 0o600))
 	require.NoError(t, os.WriteFile(projectfile.StackFile(source, "dev"), []byte(file), 0o600))
+	return s
+}
+
+// copied returns the values that a program in the lab gets for a stack's file with the overrides of
+// the lab.
+func copied(t *testing.T, file string, overrides map[string]any) map[string]string {
+	t.Helper()
+	s := siteOf(t, file)
 	_, err := copyFiles(s, stacks.Infra, overrides)
 	require.NoError(t, err)
 	values, err := projectfile.Config(t.Context(), s.WorkDir(stacks.Infra.Name), "dev")
@@ -37,6 +45,22 @@ func TestUnit_WhatTheLabOverridesAlwaysWins(t *testing.T) {
 		values := copied(t, "config:\n  "+key+": the user's\n  location: westeurope\n", map[string]any{"subscriptionId": "the lab's"})
 		assert.Equal(t, map[string]string{"gridos-infra:subscriptionId": "the lab's", "gridos-infra:location": "westeurope"}, values)
 	}
+}
+
+// A stack's file names a workspace in a real subscription, and the simulated Azure has its own.
+func TestUnit_TheLabHasTheWorkspaceThatAStackNames(t *testing.T) {
+	t.Parallel()
+	file := "config:\n  gridos-infra:authorizedRanges: [203.0.113.0/24]\n  gridos-infra:metricsWorkspaceId: " +
+		"/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/watch-rg/providers/Microsoft.Monitor/accounts/watch\n"
+	existing, err := Existing(t.Context(), siteOf(t, file))
+	require.NoError(t, err)
+	cloud, err := azure.Open(azure.Options{Existing: existing})
+	require.NoError(t, err)
+	var ids []string
+	for _, r := range cloud.Inventory() {
+		ids = append(ids, r.ID)
+	}
+	assert.Contains(t, ids, copied(t, file, nil)["gridos-infra:metricsWorkspaceId"])
 }
 
 // Each project finds the same values in the joined file as in its own copy.

@@ -48,7 +48,7 @@ func NeedsOf(environment string, s program.Settings) Needs {
 		KubernetesVersion: s.Cluster.KubernetesVersion, MeshRevisions: s.Cluster.IstioRevisions, Defender: s.Cluster.Defender,
 		DeleteLock: s.DeleteLock, PodSecurity: s.AssignsPodSecurity(),
 		Database: s.Database, Vault: s.Names.Vault, Examples: s.Alerts.Examples(),
-		Namespaces: program.Namespaces(), Roles: identity.Assigned(),
+		Namespaces: program.Namespaces(), Roles: identity.Assigned(s.Monitoring.MetricsWorkspaceID != ""),
 	}
 }
 

@@ -681,6 +681,15 @@ func TestUnit_WithoutASignInNothingIsKnown(t *testing.T) {
 	assert.Contains(t, report.Checks[0].Remedy, "install the Azure CLI")
 }
 
+// An environment that keeps its metrics assigns no role for them, so that its deployer needs no
+// other condition than before.
+func TestUnit_OnlyAnEnvironmentThatSendsMetricsNeedsTheirRole(t *testing.T) {
+	t.Parallel()
+	const workspace = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/watch-rg/providers/Microsoft.Monitor/accounts/watch"
+	assert.NotContains(t, needs(t, nil).Roles, identity.MetricsPublisher)
+	assert.Contains(t, needs(t, map[string]string{"metricsWorkspaceId": workspace}).Roles, identity.MetricsPublisher)
+}
+
 // Only the condition that the set-up document prescribes is good.
 func TestUnit_AConditionIsJudgedByTheRolesThatItAllows(t *testing.T) {
 	t.Parallel()
@@ -689,7 +698,7 @@ func TestUnit_AConditionIsJudgedByTheRolesThatItAllows(t *testing.T) {
 	found := regexp.MustCompile(`(?s)--condition-version 2\.0 --condition "(.*?)"\n`).FindSubmatch(text)
 	require.NotNil(t, found)
 	var all []string
-	for _, role := range identity.Assigned() {
+	for _, role := range identity.Assigned(true) {
 		all = append(all, string(role))
 		assert.Contains(t, string(text), string(role), "the setup document lists the role")
 	}

@@ -133,7 +133,7 @@ func Open(options Options, with Services) (*Cloud, error) {
 		return nil, fmt.Errorf("option TimeScale of the simulated Azure is %g; it must be 0 or more", options.TimeScale)
 	}
 	cloud := &Cloud{
-		options: options, services: with, registry: newRegistry(with.Definitions),
+		options: options, services: with, registry: newRegistry(with),
 		live: map[string]*Record{}, deleted: map[string]*Record{},
 		running: map[string]*operation{}, held: map[string]string{}, lingering: map[string]time.Time{},
 	}

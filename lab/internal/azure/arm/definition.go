@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -75,7 +76,7 @@ type Definition struct {
 
 	// Token is the Pulumi token, and Aliases are further ones. Kind is the ARM type. Inputs is the
 	// SDK's type of the inputs, Required are those that the id needs, and Outputs are the SDK's
-	// types of the outputs. Typed sets all of them.
+	// types of the outputs. Typed sets all of them; Beforehand sets no tokens and no outputs.
 	Token    string
 	Kind     string
 	Inputs   reflect.Type
@@ -210,15 +211,13 @@ type argsType interface {
 // module, such as "resources", under which the same type is served.
 func Typed[R any, A argsType](d Definition, aliases ...string) Definition {
 	var args A
+	d = taking(args.ElementType(), d)
 	of := reflect.TypeFor[R]()
 	module := ModuleOf(of.PkgPath())
 	d.Token = "azure-native:" + module + ":" + of.Name()
 	for _, alias := range aliases {
 		d.Aliases = append(d.Aliases, "azure-native:"+alias+":"+of.Name())
 	}
-	d.Kind = d.Path.kind()
-	d.Inputs = args.ElementType()
-	d.Required = d.Path.Parameters()
 	d.Outputs = map[string]reflect.Type{}
 	for i := range of.NumField() {
 		field := of.Field(i)
@@ -230,9 +229,20 @@ func Typed[R any, A argsType](d Definition, aliases ...string) Definition {
 			d.Outputs[name] = output.ElementType()
 		}
 	}
-	if d.InUse == "" {
-		d.InUse = "ResourceInUse"
-	}
+	return d
+}
+
+// Beforehand completes the definition of a type that no deployment makes, and that needs no type of
+// the SDK: its resources are there because of Cloud.Seed, and others refer to them. I is the struct
+// of their inputs.
+func Beforehand[I any](d Definition) Definition { return taking(reflect.TypeFor[I](), d) }
+
+// taking returns a definition with the struct of its inputs, and with what follows from its path.
+func taking(inputs reflect.Type, d Definition) Definition {
+	d.Kind = d.Path.kind()
+	d.Inputs = inputs
+	d.Required = d.Path.Parameters()
+	d.InUse = cmp.Or(d.InUse, "ResourceInUse")
 	return d
 }
 
@@ -284,6 +294,8 @@ func changes(fixed, path string, before, after Document) bool {
 type Services struct {
 	// Definitions are the resource types, each made by Typed.
 	Definitions []Definition
+	// Beforehand are types of resources of other owners, each made by Beforehand.
+	Beforehand []Definition
 	// Functions are the provider functions, by token.
 	Functions map[string]Function
 	// Latency returns how long Azure takes for an operation on a resource of an ARM type with these
@@ -299,12 +311,15 @@ type registry struct {
 	byKind  map[string]*Definition
 }
 
-func newRegistry(definitions []Definition) registry {
+func newRegistry(with Services) registry {
 	r := registry{byToken: map[string]*Definition{}, byKind: map[string]*Definition{}}
-	for _, d := range definitions {
+	for _, d := range with.Definitions {
 		for _, token := range d.tokens() {
 			r.byToken[token] = &d
 		}
+		r.byKind[strings.ToLower(d.Kind)] = &d
+	}
+	for _, d := range with.Beforehand {
 		r.byKind[strings.ToLower(d.Kind)] = &d
 	}
 	return r

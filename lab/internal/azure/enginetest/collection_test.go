@@ -146,3 +146,87 @@ func TestEngine_Collection_QueriesHaveNamesOfTheirOwn(t *testing.T) {
 		says: []string{"'Volume' is the name of another query of the pack", "choose another"},
 	}, "second")
 }
+
+// metricsWorkspaceID is that of an Azure Monitor workspace of another owner.
+const metricsWorkspaceID = subscription + "/resourceGroups/watch-rg/providers/Microsoft.Monitor/accounts/metrics"
+
+// workspaceIn has that workspace in a region.
+func workspaceIn(location string) azure.Options {
+	return azure.Options{Existing: []azure.Existing{
+		azure.ExistingGroup("watch-rg", location), azure.ExistingMetricsWorkspace("watch-rg", "metrics", location),
+	}}
+}
+
+// metered are the endpoint and the rule by which Prometheus sends metrics, in a form that Azure
+// accepts.
+type metered struct {
+	endpoint *insights.DataCollectionEndpointArgs
+	rule     *insights.DataCollectionRuleArgs
+	source   *insights.PrometheusForwarderDataSourceArgs
+	place    *insights.MonitoringAccountDestinationArgs
+}
+
+func metering() *metered {
+	streams := pulumi.ToStringArray([]string{"Microsoft-PrometheusMetrics"})
+	m := &metered{
+		endpoint: &insights.DataCollectionEndpointArgs{
+			ResourceGroupName: groupName, DataCollectionEndpointName: pulumi.String("metrics"), Location: region,
+		},
+		source: &insights.PrometheusForwarderDataSourceArgs{Name: pulumi.String("prometheus"), Streams: streams},
+		place: &insights.MonitoringAccountDestinationArgs{
+			Name: pulumi.String("workspace"), AccountResourceId: pulumi.String(metricsWorkspaceID),
+		},
+	}
+	m.rule = &insights.DataCollectionRuleArgs{
+		ResourceGroupName: groupName, DataCollectionRuleName: pulumi.String("metrics"), Location: region,
+		DataCollectionEndpointId: pulumi.String(groupID + "/providers/Microsoft.Insights/dataCollectionEndpoints/metrics"),
+		DataSources: insights.DataCollectionRuleDataSourcesArgs{
+			PrometheusForwarder: insights.PrometheusForwarderDataSourceArray{m.source},
+		},
+		Destinations: insights.DataCollectionRuleDestinationsArgs{
+			MonitoringAccounts: insights.MonitoringAccountDestinationArray{m.place},
+		},
+		DataFlows: insights.DataFlowArray{insights.DataFlowArgs{Streams: streams, Destinations: pulumi.ToStringArray([]string{"workspace"})}},
+	}
+	return m
+}
+
+// added returns the environment with them.
+func (m *metered) added() *environment {
+	return valid().with(
+		of("endpoint", m.endpoint, insights.NewDataCollectionEndpoint, "group"),
+		of("rule", m.rule, insights.NewDataCollectionRule, "endpoint", "workspace"),
+	)
+}
+
+func TestEngine_Collection_MetricsHaveASourceAndAnEndpoint(t *testing.T) {
+	t.Parallel()
+	m := metering()
+	l := open(t, workspaceIn("westeurope"))
+	l.up(m.added().program("rule")).accepted()
+	l.down().accepted()
+
+	m.source.Streams = pulumi.ToStringArray([]string{"Microsoft-Perf"})
+	previewRefuses(t, m.added(), "rule", mistake{
+		rule: "Collection", code: "InvalidPayload", property: "dataFlows[0].streams[0]",
+		says: []string{"Data flows cannot reference stream id 'Microsoft-PrometheusMetrics', which no data source sends"},
+	})
+}
+
+func TestEngine_Collection_MetricsGoToAWorkspaceOfTheirRegion(t *testing.T) {
+	t.Parallel()
+	const at = "destinations.monitoringAccounts[0].accountResourceId"
+	upRefuses(t, metering().added(), mistake{
+		code: "InvalidResourceReference", property: at, says: []string{"the resource '" + metricsWorkspaceID + "' was not found"},
+	}, "rule")
+	l := open(t, workspaceIn("northeurope"))
+	l.up(metering().added().program("rule")).refused(mistake{
+		resource: "rule", rule: "Collection", code: "InvalidPayload", property: at,
+		says: []string{"the workspace is in northeurope and the data collection rule in westeurope"},
+	})
+	logs := metering()
+	logs.place.AccountResourceId = pulumi.String(workspaceID)
+	upRefuses(t, logs.added(), mistake{
+		code: "LinkedInvalidPropertyId", property: at, says: []string{"takes a Microsoft.Monitor/accounts"},
+	}, "rule")
+}

@@ -120,3 +120,13 @@ func TestEngine_Names_DataCollectionRule(t *testing.T) {
 		code: invalidName, property: "dataCollectionRuleName", says: []string{"'pod logs' is invalid", "use 3 to 64 letters, digits"},
 	})
 }
+
+func TestEngine_Names_DataCollectionEndpoint(t *testing.T) {
+	t.Parallel()
+	m := metering()
+	m.endpoint.DataCollectionEndpointName = pulumi.String("metrics.dev")
+	previewRefuses(t, m.added(), "endpoint", mistake{
+		code: invalidName, property: "dataCollectionEndpointName",
+		says: []string{"'metrics.dev' is invalid", "use 3 to 44 letters, digits and hyphens"},
+	})
+}

@@ -120,11 +120,13 @@ var later = map[string]map[string][]any{
 	"Microsoft.Insights/dataCollectionRules": {"dataSources.extensions.streams": streams, "dataFlows.streams": streams},
 }
 
-// streams are those of Container Insights, and the group of them.
+// streams are those of Container Insights, the group of them, and that of Prometheus
+// (Azure/prometheus-collector at efb03e9, CustomDcrAndDceArmTemplates).
 var streams = []any{
 	"Microsoft-ContainerInsights-Group-Default", "Microsoft-ContainerInventory", "Microsoft-ContainerLog", "Microsoft-ContainerLogV2",
 	"Microsoft-ContainerLogV2-HighScale", "Microsoft-ContainerNodeInventory", "Microsoft-KubeEvents", "Microsoft-KubeMonAgentEvents",
 	"Microsoft-KubeNodeInventory", "Microsoft-KubePodInventory", "Microsoft-KubePVInventory", "Microsoft-KubeServices",
+	"Microsoft-PrometheusMetrics",
 }
 
 // eased are properties that a later version of Azure's API than the package's does not require, by

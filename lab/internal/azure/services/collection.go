@@ -14,9 +14,12 @@ import (
 // ARM types that rules look for.
 const (
 	typeCollectionRule = "Microsoft.Insights/dataCollectionRules"
+	typeEndpoint       = "Microsoft.Insights/dataCollectionEndpoints"
 	typeAssociation    = "Microsoft.Insights/dataCollectionRuleAssociations"
 	typeQueryPack      = "Microsoft.OperationalInsights/queryPacks"
 	typeQuery          = "Microsoft.OperationalInsights/queryPacks/queries"
+
+	typeMetricsWorkspace = "Microsoft.Monitor/accounts"
 )
 
 const packPath = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.OperationalInsights/queryPacks/{queryPackName}"
@@ -32,9 +35,32 @@ func collectionTypes() []arm.Definition {
 				Say:     "3 to 64 letters, digits, hyphens, underscores and periods, a letter or digit first and last",
 			},
 			Immutable: []string{"location"},
-			Refers:    map[string]string{"destinations.logAnalytics.workspaceResourceId": typeWorkspace},
-			Checks:    []arm.Rule{streamsKnown, flowsConnected},
-			Demands:   []arm.Rule{ruleBesideItsWorkspace},
+			Refers: map[string]string{
+				logPlaces + ".workspaceResourceId": typeWorkspace, metricPlaces + ".accountResourceId": typeMetricsWorkspace,
+				"dataCollectionEndpointId": typeEndpoint,
+			},
+			Checks:  []arm.Rule{streamsKnown, flowsConnected},
+			Demands: []arm.Rule{ruleBesideItsWorkspace},
+			Compute: func(s arm.Subject) arm.Document {
+				return arm.Document{"immutableId": "dcr-" + strings.ReplaceAll(s.Issued("rule"), "-", "")}
+			},
+		}),
+		arm.Typed[insights.DataCollectionEndpoint, insights.DataCollectionEndpointArgs](arm.Definition{
+			Path: insightsProvider + "dataCollectionEndpoints/{dataCollectionEndpointName}",
+			Name: arm.NameRule{
+				Pattern: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{1,42}[A-Za-z0-9]$`),
+				Say:     "3 to 44 letters, digits and hyphens, a letter or digit first and last",
+			},
+			Immutable: []string{"location"},
+			Compute: func(s arm.Subject) arm.Document {
+				host := s.ID[strings.LastIndex(s.ID, "/")+1:] + "-" + s.Issued("endpoint")[:4] + "." + s.Location() + "-1."
+				return arm.Document{
+					"immutableId":         "dce-" + strings.ReplaceAll(s.Issued("id"), "-", ""),
+					"configurationAccess": map[string]any{"endpoint": "https://" + host + "handler.control.monitor.azure.com"},
+					"logsIngestion":       map[string]any{"endpoint": "https://" + host + "ingest.monitor.azure.com"},
+					"metricsIngestion":    map[string]any{"endpoint": "https://" + host + "metrics.ingest.monitor.azure.com"},
+				}
+			},
 		}),
 		arm.Typed[insights.DataCollectionRuleAssociation, insights.DataCollectionRuleAssociationArgs](arm.Definition{
 			Path:   "{resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/{associationName}",
@@ -55,25 +81,49 @@ func collectionTypes() []arm.Definition {
 	}
 }
 
-// streams are those that the agent of AKS sends. The first is the group of all of them. Source:
-// azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
+// metricsWorkspace is the type of Azure Monitor workspaces. It has the required inputs of
+// azure-native's (pulumi.com, azure-native.monitor.AzureMonitorWorkspace, API version 2023-04-03).
+func metricsWorkspace() arm.Definition {
+	return arm.Beforehand[struct {
+		ResourceGroupName         string `pulumi:"resourceGroupName"`
+		AzureMonitorWorkspaceName string `pulumi:"azureMonitorWorkspaceName"`
+		Location                  string `pulumi:"location"`
+	}](arm.Definition{
+		Path: "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/" +
+			typeMetricsWorkspace + "/{azureMonitorWorkspaceName}",
+	})
+}
+
+// ExistingMetricsWorkspace is an Azure Monitor workspace of another owner.
+func ExistingMetricsWorkspace(group, name, location string) arm.Existing {
+	return arm.Existing{Type: typeMetricsWorkspace, Inputs: map[string]any{
+		"resourceGroupName": group, "azureMonitorWorkspaceName": name, "location": location,
+	}}
+}
+
+// streams are those that the agent of AKS sends, and that of Prometheus. The first is the group of
+// all logs. Source: azure-monitor-docs, containers/kubernetes-monitoring-enable-arm, 11 March 2024.
 var streams = []string{
 	streamGroup, "Microsoft-ContainerInventory", "Microsoft-ContainerLog", "Microsoft-ContainerLogV2",
 	"Microsoft-ContainerLogV2-HighScale", "Microsoft-ContainerNodeInventory", "Microsoft-InsightsMetrics", "Microsoft-KubeEvents",
 	"Microsoft-KubeMonAgentEvents", "Microsoft-KubeNodeInventory", "Microsoft-KubePodInventory", "Microsoft-KubePVInventory",
-	"Microsoft-KubeServices", "Microsoft-Perf",
+	"Microsoft-KubeServices", "Microsoft-Perf", "Microsoft-PrometheusMetrics",
 }
 
 const (
 	streamGroup = "Microsoft-ContainerInsights-Group-Default"
 	extensions  = "dataSources.extensions"
+	forwarders  = "dataSources.prometheusForwarder"
 	flows       = "dataFlows"
+
+	logPlaces    = "destinations.logAnalytics"
+	metricPlaces = "destinations.monitoringAccounts"
 )
 
 // streamsKnown: a stream is one that Azure knows, or begins with Custom-.
 var streamsKnown = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
-	for _, list := range []string{extensions, flows} {
+	for _, list := range []string{extensions, forwarders, flows} {
 		for i, entry := range s.In.Documents(list) {
 			for j, stream := range entry.Texts("streams") {
 				if !containsFold(streams, stream) && !strings.HasPrefix(stream, "Custom-") {
@@ -90,10 +140,10 @@ var streamsKnown = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: fu
 // the rule. The group of all streams flows as it is.
 var flowsConnected = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
 	var sent, places []string
-	for _, source := range s.In.Documents(extensions) {
+	for _, source := range slices.Concat(s.In.Documents(extensions), s.In.Documents(forwarders)) {
 		sent = append(sent, source.Texts("streams")...)
 	}
-	for _, place := range s.In.Documents("destinations.logAnalytics") {
+	for _, place := range slices.Concat(s.In.Documents(logPlaces), s.In.Documents(metricPlaces)) {
 		places = append(places, place.Text("name"))
 	}
 	var result []arm.Finding
@@ -119,14 +169,20 @@ var flowsConnected = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: 
 	return result
 }}
 
-// ruleBesideItsWorkspace: a rule is in the region of the workspace that it sends to.
+// ruleBesideItsWorkspace: a rule is in the region of each workspace that it sends to, of logs or of
+// metrics. The code is inferred `collection-refusals`.
 var ruleBesideItsWorkspace = arm.Rule{ID: "Collection", Code: "InvalidPayload", Broken: func(s arm.Subject) []arm.Finding {
 	var result []arm.Finding
-	for i, place := range s.In.Documents("destinations.logAnalytics") {
-		workspace := s.Cloud.Find(place.Text("workspaceResourceId"))
-		if workspace != nil && !strings.EqualFold(workspace.Outputs.Text("location"), s.Location()) {
-			result = append(result, arm.Found(arm.Indexed("destinations.logAnalytics", i)+".workspaceResourceId",
-				"the workspace is in %s and the data collection rule in %s; put the rule there", workspace.Outputs.Text("location"), s.Location())...)
+	for _, places := range []struct{ list, id string }{{logPlaces, "workspaceResourceId"}, {metricPlaces, "accountResourceId"}} {
+		for i, place := range s.In.Documents(places.list) {
+			workspace := s.Cloud.Find(place.Text(places.id))
+			if workspace == nil {
+				continue
+			}
+			if location := s.Cloud.LocationOf(workspace); !strings.EqualFold(location, s.Location()) {
+				result = append(result, arm.Found(arm.Indexed(places.list, i)+"."+places.id,
+					"the workspace is in %s and the data collection rule in %s; put the rule there", location, s.Location())...)
+			}
 		}
 	}
 	return result

@@ -66,6 +66,7 @@ var latencies = map[string]durations{
 	typeActionGroup:      {minutes(0.1), minutes(0.1)},
 	typeMetricAlert:      {minutes(0.1), minutes(0.1)},
 	typeActivityLogAlert: {minutes(0.1), minutes(0.1)},
+	typeEndpoint:         {minutes(0.1), minutes(0.1)},
 	typeBudget:           {minutes(0.1), minutes(0.1)},
 }
 

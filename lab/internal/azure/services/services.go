@@ -29,6 +29,7 @@ func New(options Options) arm.Services {
 			groupTypes(), networkTypes(), gatewayTypes(), dnsTypes(), privateLinkTypes(), clusterTypes(k), maintenanceTypes(), databaseTypes(),
 			vaultTypes(), registryTypes(), monitoringTypes(), collectionTypes(), alertTypes(), budgetTypes(), identityTypes(), governanceTypes(),
 		)))),
+		Beforehand:  []arm.Definition{metricsWorkspace()},
 		Functions:   clusterFunctions(k),
 		Latency:     latency,
 		Unfulfilled: unfulfilled,
