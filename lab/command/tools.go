@@ -53,7 +53,11 @@ func tools(cmd *cobra.Command, s site.Site) error {
 		name string
 		to   *bool
 	}{
-		{gitOpsFlag, &gitops}, {testsFlag, &tests}, {offlineFlag, &resolver.Offline}, {downloadOnlyFlag, &resolver.DownloadOnly}, {pinFlag, &pin},
+		{gitOpsFlag, &gitops},
+		{testsFlag, &tests},
+		{offlineFlag, &resolver.Offline},
+		{downloadOnlyFlag, &resolver.DownloadOnly},
+		{pinFlag, &pin},
 	} {
 		if *flag.to, err = cmd.Flags().GetBool(flag.name); err != nil {
 			return err

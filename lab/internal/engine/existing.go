@@ -33,7 +33,8 @@ func Existing(ctx context.Context, s site.Site) ([]azure.Existing, error) {
 	var existing []azure.Existing
 	if id := strings.Split(settings.Monitoring.MetricsWorkspaceID, "/"); len(id) > 1 {
 		group, name := id[4], id[8] // the settings are checked
-		existing = append(existing, azure.ExistingGroup(group, settings.Location), azure.ExistingMetricsWorkspace(group, name, settings.Location))
+		existing = append(existing,
+			azure.ExistingGroup(group, settings.Location), azure.ExistingMetricsWorkspace(group, name, settings.Location))
 	}
 	certificate := settings.Gateway.Certificate
 	if !certificate.Configured() {

@@ -140,7 +140,8 @@ func (b badRelease) play(ctx context.Context, s *Stage) (string, error) {
 	requests, failed := seen.Requests()
 	return fmt.Sprintf("aborted at %d %%, %.0f s after the sync (%s); %d stable pods untouched, 100 %% of the requests; "+
 		"%d of the users' %d requests failed, and %d of the canary's %d took more than half a second; people told once",
-		c.Weights[b.shares-1], took.Seconds(), judged.Status.Message, len(stable.pods), failed, requests, ofCanary.Slow, ofCanary.Requests), nil
+		c.Weights[b.shares-1], took.Seconds(), judged.Status.Message, len(stable.pods),
+		failed, requests, ofCanary.Slow, ofCanary.Requests), nil
 }
 
 // badErrors releases a version that fails from the beginning.

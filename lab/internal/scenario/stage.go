@@ -74,7 +74,7 @@ type promotion struct {
 func NewStage(ctx context.Context, options Options) (*Stage, error) {
 	s := &Stage{options: options}
 	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(err, s.Close(ctx))
 	}
 	return s, nil
 }
@@ -104,11 +104,11 @@ func (s *Stage) open(ctx context.Context) (err error) {
 	return err
 }
 
-// Close ends what NewStage began, and removes the clone.
-func (s *Stage) Close() error {
+// Close ends what NewStage began, and removes the clone, also if ctx is done.
+func (s *Stage) Close(ctx context.Context) error {
 	var err error
 	if s.status.Ready {
-		resting, cancel := soon(context.Background())
+		resting, cancel := soon(context.WithoutCancel(ctx))
 		defer cancel()
 		err = s.options.Lab.SetRate(resting, gitops.IdleRate)
 	}

@@ -296,6 +296,6 @@ func Play(ctx context.Context, s site.Site, display *progress.Display, detail fu
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stage.Close()) }()
+	defer func() { err = errors.Join(err, stage.Close(ctx)) }()
 	return do(stage)
 }

@@ -118,7 +118,8 @@ func (r Report) Verdict() error {
 		problems = append(problems, fmt.Errorf("users made only %d requests, and %d are needed to say that none failed", r.Requests, Least))
 	}
 	if r.Failed > 0 {
-		problems = append(problems, fmt.Errorf("%d of the users' %d requests failed, and none should; the last: %s", r.Failed, r.Requests, r.LastFailure))
+		problems = append(problems,
+			fmt.Errorf("%d of the users' %d requests failed, and none should; the last: %s", r.Failed, r.Requests, r.LastFailure))
 	}
 	for _, changed := range r.Again {
 		problems = append(problems, fmt.Errorf("a second up has changes, and should have none: %s", changed))
