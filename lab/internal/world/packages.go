@@ -45,16 +45,11 @@ func findPrograms(ctx context.Context, display *progress.Display, root bool, nam
 	if err != nil || len(missing) == 0 {
 		return found, err
 	}
-	install := append([]string{"apt-get", "install", "--yes", "--no-install-recommends"}, missing...)
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		return nil, fmt.Errorf("not on PATH: %s; install what is missing", strings.Join(missing, ", "))
-	}
-	if !root || toolchain.Offline() {
-		return nil, fmt.Errorf("not on PATH: %s; sudo apt-get update && sudo %s installs what is missing",
-			strings.Join(missing, ", "), strings.Join(install, " "))
+	if err := mayInstall(root, missing); err != nil {
+		return nil, err
 	}
 	step := display.Start("installing " + strings.Join(missing, ", "))
-	if err := installPackages(ctx, install, missing); err != nil {
+	if err := installPackages(ctx, missing); err != nil {
 		step.Fail(err)
 		return nil, err
 	}
@@ -64,6 +59,37 @@ func findPrograms(ctx context.Context, display *progress.Display, root bool, nam
 		err = fmt.Errorf("their packages are installed, but not on PATH: %s", strings.Join(missing, ", "))
 	}
 	return found, err
+}
+
+// announcePrograms says which programs are missing before the user waits for anything else.
+func announcePrograms(display *progress.Display, root bool) error {
+	_, missing, err := lookUp(programs())
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	if err := mayInstall(root, missing); err != nil {
+		display.Printf("Argo CD will not run: %v.", err)
+		return nil
+	}
+	display.Printf("Once, the lab installs packages of the distribution: %s.", strings.Join(missing, ", "))
+	return nil
+}
+
+// installation is the command that installs packages.
+func installation(packages []string) []string {
+	return append([]string{"apt-get", "install", "--yes", "--no-install-recommends"}, packages...)
+}
+
+// mayInstall returns nil if packages can be installed; else the error says how a person does it.
+func mayInstall(root bool, packages []string) error {
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return fmt.Errorf("not on PATH: %s; install what is missing", strings.Join(packages, ", "))
+	}
+	if !root || toolchain.Offline() {
+		return fmt.Errorf("not on PATH: %s; sudo apt-get update && sudo %s installs what is missing",
+			strings.Join(packages, ", "), strings.Join(installation(packages), " "))
+	}
+	return nil
 }
 
 func lookUp(names []string) (found map[string]string, missing []string, err error) {
@@ -94,7 +120,7 @@ func lookUp(names []string) (found map[string]string, missing []string, err erro
 // installPackages leaves no service of the packages running: the lab starts the programs itself,
 // and Prometheus' service would listen on every address of the machine. While the packages are
 // installed, their services cannot start.
-func installPackages(ctx context.Context, install, packages []string) (err error) {
+func installPackages(ctx context.Context, packages []string) (err error) {
 	if _, err := os.Stat("/run/systemd/system"); err == nil { // sd_booted(3)
 		services := slices.DeleteFunc(slices.Clone(packages), func(name string) bool { return name == "git" || name == chromium })
 		if err := run(ctx, "systemctl", append([]string{"mask", "--runtime"}, services...)...); err != nil {
@@ -108,6 +134,7 @@ func installPackages(ctx context.Context, install, packages []string) (err error
 		}()
 	}
 	updateErr := run(ctx, "apt-get", "update", "--quiet") // one broken source need not keep the packages away
+	install := installation(packages)
 	if err := run(ctx, install[0], install[1:]...); err != nil {
 		return errors.Join(updateErr, err)
 	}

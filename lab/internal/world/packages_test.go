@@ -53,6 +53,23 @@ func TestUnit_RootGetsThePackagesOfTheDistribution(t *testing.T) {
 	assert.Contains(t, out.String(), "installing redis-server, prometheus: done")
 }
 
+func TestUnit_MissingPackagesAreAnnounced(t *testing.T) {
+	dir, log := aptOnPath(t, true)
+	var out bytes.Buffer
+	require.NoError(t, announcePrograms(progress.New(&out), true))
+	assert.Contains(t, out.String(), "Once, the lab installs packages of the distribution: redis-server, prometheus.\n")
+	out.Reset()
+	require.NoError(t, announcePrograms(progress.New(&out), false))
+	assert.Contains(t, out.String(), "Argo CD will not run: not on PATH: redis-server, prometheus; sudo apt-get update && ")
+	assert.NoFileExists(t, log)
+	out.Reset()
+	for _, program := range []string{"redis-server", "prometheus"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte("#!/bin/sh\n"), 0o700))
+	}
+	require.NoError(t, announcePrograms(progress.New(&out), true))
+	assert.Empty(t, out.String())
+}
+
 func TestUnit_TheTestsTakeAnyBrowser(t *testing.T) {
 	dir, log := aptOnPath(t, true)
 	for _, program := range []string{"redis-server", "prometheus", "google-chrome"} {

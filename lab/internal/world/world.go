@@ -6,6 +6,7 @@ package world
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -167,6 +168,12 @@ func prepareWithInfra(ctx context.Context, s site.Site, display *progress.Displa
 	later := append(toolchain.ForCluster(), toolchain.PulumiKubernetes)
 	if wanted == DeliveryYes || wanted == DeliveryAuto {
 		later = slices.Concat(later, toolchain.GitOps(), toolchain.ForManifests())
+		if !s.Exists() {
+			err = announcePrograms(display, os.Geteuid() == 0)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
 	}
 	missing, err := m.resolver.Announce(ctx, append(toolchain.ForInfra(), later...)...)
 	if err != nil {
