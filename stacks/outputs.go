@@ -2,8 +2,8 @@ package stacks
 
 import "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-// The types of the outputs, of which a program exports and reads the Outputs; Values are the same
-// as plain values. S, I and L stand for a text, a number and a list of texts. A field's comment is
+// The types of the outputs. A program exports and reads the Outputs; Values are the same as plain
+// values. S, I and L stand for a text, a number and a list of texts. A field's comment is
 // what docs/CONSUMING_OUTPUTS.md says about a published output.
 type (
 	// InfraOutputs is InfraContract as Pulumi's outputs.

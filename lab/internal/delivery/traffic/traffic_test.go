@@ -144,7 +144,7 @@ func TestUnit_ARequestIsRoutedAsTheApplicationSays(t *testing.T) {
 func TestUnit_UsersSendWhatTheServiceTakes(t *testing.T) {
 	t.Parallel()
 	u := &users{}
-	u.missed()
+	require.NoError(t, u.missed())
 	assert.Greater(t, len(u.backlog), 128<<10, "more than a firewall lets through by default")
 	assert.Less(t, len(u.backlog), 1<<20, "the most that the service takes")
 	content, err := os.ReadFile(filepath.Join(repository, "src", "internal", "telemetry", "telemetry.go"))

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 )
 
 // Revision is the users' experience with one revision of the service.
@@ -190,7 +191,10 @@ func (u *users) run() {
 		case <-ticker.C:
 		}
 	}
-	u.missed()
+	if err := u.missed(); err != nil {
+		utilruntime.HandleErrorWithContext(u.running, err, "traffic: there are no users")
+		return
+	}
 	attacker := vegeta.NewAttacker(
 		vegeta.Client(&http.Client{Transport: u}), vegeta.MaxBody(longestReason), vegeta.MaxWorkers(mostWaiting))
 	for result := range attacker.Attack(u.target, u, 0, "") {
@@ -201,18 +205,22 @@ func (u *users) run() {
 }
 
 // missed makes the samples that a field gateway sends after an outage, again and again the same.
-func (u *users) missed() {
+func (u *users) missed() (err error) {
 	var all []sample
 	for at := time.Now(); len(all) < backlog; at = at.Add(-time.Second) {
 		all = append(all, samples(substation(substations-1), at)...)
 	}
-	u.backlog = body(map[string]any{"samples": all})
+	u.backlog, err = batch(all)
+	return err
 }
 
 // define makes a substation with its points, and reports whether the service has taken it.
 func (u *users) define(name string) bool {
-	request, err := http.NewRequestWithContext(u.running, http.MethodPut, u.URL()+"/api/v1/substations/"+name,
-		bytes.NewReader(body(map[string]any{"name": "Lab " + name, "region": "Lab", "points": measured})))
+	content, err := json.Marshal(map[string]any{"name": "Lab " + name, "region": "Lab", "points": measured})
+	if err != nil {
+		return false
+	}
+	request, err := http.NewRequestWithContext(u.running, http.MethodPut, u.URL()+"/api/v1/substations/"+name, bytes.NewReader(content))
 	if err != nil {
 		return false
 	}
@@ -230,17 +238,17 @@ func (u *users) define(name string) bool {
 func (u *users) target(to *vegeta.Target) error {
 	i := u.sent.Add(1)
 	of := substation(i / 10 % (substations - 1)) // the last one has only its backlog
-	post := func(content []byte) {
+	post := func(content []byte, err error) error {
 		to.Method, to.URL, to.Header, to.Body = http.MethodPost, u.URL()+"/api/v1/telemetry", u.header(), content
+		return err
 	}
 	get := func(path string) { to.Method, to.URL = http.MethodGet, u.URL()+path }
 	switch i % 10 {
 	case 0:
 		if i%backlogEvery == 0 {
-			post(u.backlog)
-			break
+			return post(u.backlog, nil)
 		}
-		post(body(map[string]any{"samples": samples(of, time.Now())}))
+		return post(batch(samples(of, time.Now())))
 	case 1:
 		get("/api/v1/substations/" + of + "/points/" + measured[0].Key + "/series?window=5m&buckets=60")
 	case 2, 3:
@@ -264,13 +272,8 @@ func (u *users) header() http.Header {
 	return header
 }
 
-func body(value any) []byte {
-	text, err := json.Marshal(value)
-	if err != nil {
-		panic(err) // it consists of texts and numbers
-	}
-	return text
-}
+// batch is the body of a request that sends samples.
+func batch(all []sample) ([]byte, error) { return json.Marshal(map[string]any{"samples": all}) }
 
 // RoundTrip sends a request from one of the machines.
 func (u *users) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -297,8 +300,11 @@ func (u *users) Pace(elapsed time.Duration, _ uint64) (wait time.Duration, stop 
 			u.next = max(u.next+time.Duration(float64(time.Second)/rate), elapsed-look)
 			return max(u.next-elapsed, 0), false
 		}
-		time.Sleep(look)
-		elapsed += look
+		select {
+		case <-u.running.Done():
+		case <-time.After(look):
+			elapsed += look
+		}
 	}
 }
 
