@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/internal/promtool"
 )
 
 var root = filepath.Join("..", "..")
@@ -124,7 +126,7 @@ func TestUnit_EveryAlertIsTested(t *testing.T) {
 	}
 }
 
-// The programs of the package prometheus evaluate the rules.
+// Prometheus, in the version of the chart, evaluates the rules.
 func TestCluster_AlertsFireWhenTheyShould(t *testing.T) {
 	t.Parallel()
 	run := func(kind, pattern string) {
@@ -139,12 +141,7 @@ func TestCluster_AlertsFireWhenTheyShould(t *testing.T) {
 
 func runPromtool(t *testing.T, kind string, files ...string) {
 	t.Helper()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skipf("there is no promtool on PATH (%v); install the package prometheus", err)
-	}
-	require.NoError(t, err)
-	output, err := exec.CommandContext(t.Context(), promtool, append([]string{kind, "rules"}, files...)...).CombinedOutput()
+	output, err := promtool.Command(t.Context(), root, append([]string{kind, "rules"}, files...)...).CombinedOutput()
 	require.NoError(t, err, "%s", output)
 }
 

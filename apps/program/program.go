@@ -182,6 +182,16 @@ func sendingMetrics(infra stacks.InfraOutputs, environment string, values map[st
 	})
 }
 
+// Prometheus returns the values of the platform's Prometheus for its chart, or nil if the catalogue
+// has none.
+func (settings Settings) Prometheus() map[string]any {
+	i := slices.IndexFunc(settings.Applications, catalogue.Application.IsPrometheus)
+	if i < 0 {
+		return nil
+	}
+	return settings.Applications[i].Spec.Source.Helm.ValuesObject
+}
+
 // names returns the names of the Applications, sorted.
 func (settings Settings) names() []string {
 	names := make([]string, len(settings.Applications))

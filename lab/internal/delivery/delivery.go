@@ -21,6 +21,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/scraping"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
@@ -65,9 +66,10 @@ type Delivery struct {
 	Kubeconfig []byte
 	// Gateway is the URL that answers requests as the mesh's gateway would, with their path after it.
 	Gateway string
-	// Targets is a URL at which Prometheus discovers the application's pods, by HTTP service
-	// discovery.
-	Targets string
+	// Prometheus has the values of its chart, as the platform sets them.
+	Prometheus map[string]any
+	// Metrics serves the metrics of the pods that run, and of the mesh's gateway.
+	Metrics scraping.Server
 	// ExternalSecrets is the address, host:port, at which External Secrets serves its metrics.
 	ExternalSecrets string
 	// Note takes a line about each component that ended by itself and will be restarted. Several
@@ -78,6 +80,7 @@ type Delivery struct {
 	redisPassword string
 	proxy         *loopback.Server
 	proxyURL      string
+	scraped       *scraping.Proxy
 	components    map[string]*process.Process
 	cancel        context.CancelFunc
 	keepers       sync.WaitGroup
@@ -136,8 +139,11 @@ func (d *Delivery) Start(ctx context.Context) (err error) {
 	d.proxy = listener.Serve(forwardProxy(map[string]*url.URL{
 		PrometheusHost: {Scheme: "http", Host: process.HostPort(d.ports.prometheus)}, GatewayHost: gateway,
 	}), log.Default())
-	if err := errors.Join(d.writeKubeconfigs(), d.define(ctx, clients.Core)); err != nil {
+	if d.scraped, err = scraping.Serve(ctx, clients, d.programs(), d.Metrics); err != nil {
 		return errors.Join(err, d.proxy.Stop())
+	}
+	if err := errors.Join(d.writeKubeconfigs(), d.define(ctx, clients.Core)); err != nil {
+		return errors.Join(err, d.scraped.Stop(), d.proxy.Stop())
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.cancel, d.failed = cancel, make(chan error, len(d.components))
@@ -262,7 +268,7 @@ func (d *Delivery) Stop() error {
 	for _, component := range d.components {
 		stopping.Go(component.Stop)
 	}
-	return errors.Join(stopping.Wait(), d.proxy.Stop())
+	return errors.Join(stopping.Wait(), d.scraped.Stop(), d.proxy.Stop())
 }
 
 // Component is a running program.

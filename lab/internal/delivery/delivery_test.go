@@ -8,7 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -22,7 +22,13 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	apps "github.com/gridos/sharedinfra/apps/program"
+	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/internal/promtool"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/scraping"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
+	"github.com/gridos/sharedinfra/stacks"
 )
 
 func TestUnit_AComponentHasTheEnvironmentThatTheReleaseConfigures(t *testing.T) {
@@ -113,14 +119,18 @@ func TestUnit_TheProxyKnowsWhatAnalysesAsk(t *testing.T) {
 
 func TestCluster_PrometheusTakesItsConfigurationAndTheRules(t *testing.T) {
 	t.Parallel()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skipf("there is no promtool on PATH (%v); install the package prometheus", err)
-	}
-	require.NoError(t, err)
 	ports, err := newPorts()
 	require.NoError(t, err)
-	d := &Delivery{Dir: t.TempDir(), Targets: "http://127.0.0.1:1/targets", ExternalSecrets: "127.0.0.1:1", ports: ports}
+	settings, err := apps.Load(config.FromMap(stacks.Apps.Name, "dev", nil), "dev")
+	require.NoError(t, err)
+	scraped, err := scraping.Serve(t.Context(), &kube.Clients{Core: fake.NewClientset()}, nil)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, scraped.Stop()) }()
+	d := &Delivery{
+		Dir: t.TempDir(), Prometheus: settings.Prometheus(), scraped: scraped, ports: ports,
+		ExternalSecrets: "127.0.0.1:1",
+	}
+	require.NoError(t, os.WriteFile(d.kubeconfig(naming.NamespaceArgoCD), nil, 0o600)) // promtool looks whether it is there
 	others := Rules{Interval: "1s", Groups: []RuleGroup{{Name: "other", Rules: []Rule{{Alert: "Other", Expr: "up == 0", For: "5s"}}}}}
 	for _, one := range []struct {
 		rules Rules
@@ -132,7 +142,7 @@ func TestCluster_PrometheusTakesItsConfigurationAndTheRules(t *testing.T) {
 	} {
 		file, err := d.prometheusFiles(one.rules)
 		require.NoError(t, err)
-		output, err := exec.CommandContext(t.Context(), promtool, "check", "config", file).CombinedOutput()
+		output, err := promtool.Command(t.Context(), filepath.Join("..", "..", ".."), "check", "config", file).CombinedOutput()
 		require.NoError(t, err, "%s", output)
 		assert.Regexp(t, one.found, string(output))
 		text, err := os.ReadFile(file)
@@ -140,6 +150,9 @@ func TestCluster_PrometheusTakesItsConfigurationAndTheRules(t *testing.T) {
 		assert.Contains(t, string(text), "evaluation_interval: "+cmp.Or(one.rules.Interval, "1m"))
 	}
 	require.ErrorContains(t, d.SetRules(others), "prometheus-server does not run")
+	d.Prometheus = nil
+	_, err = d.prometheusFiles(Rules{})
+	require.ErrorContains(t, err, "alerting_rules.yml.groups")
 }
 
 func TestUnit_EachKubeconfigIsForItsNamespaceAndForNobodyElse(t *testing.T) {

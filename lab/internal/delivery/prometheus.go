@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -11,12 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
-	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/gridos/sharedinfra/apps/monitoring"
 	"github.com/gridos/sharedinfra/internal/naming"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/scraping"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
 
@@ -26,14 +27,7 @@ const (
 	PrometheusHost = "prometheus-server.monitoring"
 	// GatewayHost is their name for AKS' Service of the mesh's gateway.
 	GatewayHost = naming.IstioInternalIngress + "." + naming.NamespaceIstioIngress
-	// scrapeInterval is a second instead of the chart's minute, because the windows of the queries
-	// are short as well.
-	scrapeInterval = time.Second
 )
-
-// componentInterval is how often Argo CD, Argo Rollouts and Prometheus are scraped, for alerts and
-// dashboards: no query about them has a short window.
-const componentInterval = 5 * time.Second
 
 // Rules are rules for Prometheus to evaluate instead of those in Git. Without groups they are those
 // in Git.
@@ -59,32 +53,43 @@ type Rule struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// target is a program of the lab that serves metrics at an address. Its labels are those that the
-// chart's job kubernetes-pods gives the series of its pod.
-func target(namespace, name, address string) map[string]any {
-	return map[string]any{
-		"targets": []string{address},
-		"labels":  map[string]string{"job": podsJob, "namespace": namespace, "pod": name, "app_kubernetes_io_name": name},
-	}
-}
-
-const podsJob = "kubernetes-pods"
-
 // evaluationInterval is how often the chart's Prometheus evaluates rules (chart prometheus 29.27.0,
 // values.yaml).
 const evaluationInterval = "1m"
 
-// prometheusFiles writes what Prometheus reads, and returns the path of its configuration. It
-// scrapes the application's pods, and the components, under the same job name and with the same
-// labels as the catalogue's Prometheus.
+// programs are those whose metrics Prometheus finds at their pods. The ports are the programs' own
+// defaults (argo-cd v3.2.11 common/common.go and cmd/argocd-notification/commands/controller.go;
+// argo-rollouts v1.9.0 controller/controller.go; external-secrets v2.9.0 cmd/controller/root.go).
+func (d *Delivery) programs() []scraping.Program {
+	program := func(namespace, name string, inPod int, here string) scraping.Program {
+		return scraping.Program{Namespace: namespace, Name: name, Port: inPod, Address: here}
+	}
+	return []scraping.Program{
+		program(naming.NamespaceArgoCD, ApplicationController, 8082, process.HostPort(d.ports.controllerMetrics)),
+		program(naming.NamespaceArgoCD, Server, 8083, process.HostPort(d.ports.serverMetrics)),
+		program(naming.NamespaceArgoCD, RepoServer, 8084, process.HostPort(d.ports.repoServerMetrics)),
+		program(naming.NamespaceArgoCD, Notifications, 9001, process.HostPort(d.ports.notificationsMetrics)),
+		program(naming.NamespaceArgoRollouts, Rollouts, 8090, process.HostPort(d.ports.rolloutsMetrics)),
+		program(naming.NamespaceExternalSecrets, naming.NamespaceExternalSecrets, 8080, d.ExternalSecrets),
+	}
+}
+
+// prometheusFiles writes what Prometheus reads, and returns the path of its configuration: the jobs
+// and the rules that the platform's values give it.
 func (d *Delivery) prometheusFiles(rules Rules) (string, error) {
 	var groups any = rules.Groups
 	if len(rules.Groups) == 0 {
-		inGit, err := monitoring.Groups()
-		if err != nil {
-			return "", err
+		inGit, found, err := unstructured.NestedSlice(d.Prometheus, "serverFiles", "alerting_rules.yml", "groups")
+		if err != nil || !found {
+			return "", errors.Join(errors.New("the values of the chart prometheus have no serverFiles.alerting_rules.yml.groups"), err)
 		}
 		groups = inGit
+	}
+	jobs, err := scraping.Jobs(d.Prometheus, scraping.Here{
+		Kubeconfig: d.kubeconfig(naming.NamespaceArgoCD), Proxy: d.scraped.URL(), Prometheus: process.HostPort(d.ports.prometheus),
+	})
+	if err != nil {
+		return "", err
 	}
 	rulesFile := filepath.Join(d.Dir, "alerting_rules.yaml")
 	file := filepath.Join(d.Dir, "prometheus.yaml")
@@ -92,31 +97,11 @@ func (d *Delivery) prometheusFiles(rules Rules) (string, error) {
 		rulesFile: map[string]any{"groups": groups},
 		file: map[string]any{
 			"global": map[string]any{
-				"scrape_interval": scrapeInterval.String(), "scrape_timeout": scrapeInterval.String(),
+				"scrape_interval": scraping.Interval.String(), "scrape_timeout": scraping.Interval.String(),
 				"evaluation_interval": cmp.Or(rules.Interval, evaluationInterval),
 			},
-			"rule_files": []string{rulesFile},
-			"scrape_configs": []any{
-				map[string]any{
-					"job_name":        podsJob,
-					"http_sd_configs": []any{map[string]any{"url": d.Targets, "refresh_interval": scrapeInterval.String()}},
-				},
-				map[string]any{
-					"job_name": "components", "scrape_interval": componentInterval.String(),
-					"static_configs": []any{
-						target(naming.NamespaceArgoCD, ApplicationController, process.HostPort(d.ports.controllerMetrics)),
-						target(naming.NamespaceArgoCD, RepoServer, process.HostPort(d.ports.repoServerMetrics)),
-						target(naming.NamespaceArgoCD, Server, process.HostPort(d.ports.serverMetrics)),
-						target(naming.NamespaceArgoCD, Notifications, process.HostPort(d.ports.notificationsMetrics)),
-						target(naming.NamespaceArgoRollouts, Rollouts, process.HostPort(d.ports.rolloutsMetrics)),
-						target(naming.NamespaceExternalSecrets, naming.NamespaceExternalSecrets, d.ExternalSecrets),
-					},
-				},
-				map[string]any{
-					"job_name": "prometheus", "scrape_interval": componentInterval.String(),
-					"static_configs": []any{map[string]any{"targets": []string{process.HostPort(d.ports.prometheus)}}},
-				},
-			},
+			"rule_files":     []string{rulesFile},
+			"scrape_configs": jobs,
 		},
 	} {
 		text, err := yaml.Marshal(content)
@@ -144,7 +129,7 @@ func (d *Delivery) prometheus() (*process.Process, error) {
 			"--web.listen-address=" + process.HostPort(d.ports.prometheus),
 			"--log.level=warn",
 			// The default is five seconds, on top of the five that service discovery takes.
-			"--scrape.discovery-reload-interval=" + scrapeInterval.String(),
+			"--scrape.discovery-reload-interval=" + scraping.Interval.String(),
 		},
 		Ready: d.PrometheusURL() + "/-/ready",
 	}, nil

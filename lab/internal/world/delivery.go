@@ -97,6 +97,10 @@ func (m *machine) findGitOps(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	prometheus, err := m.prometheusValues(ctx, settings)
+	if err != nil {
+		return err
+	}
 	for name, path := range paths {
 		m.paths[name] = path
 	}
@@ -105,16 +109,31 @@ func (m *machine) findGitOps(ctx context.Context) error {
 		Environment: m.site.Environment, PostgreSQL: found[postgresql],
 		Binaries: delivery.Binaries{
 			ArgoCD: paths[toolchain.ArgoCD], ArgoRollouts: paths[toolchain.ArgoRollouts], Kustomize: paths[toolchain.Kustomize],
-			RedisServer: found["redis-server"], Prometheus: found["prometheus"],
+			RedisServer: found["redis-server"], Prometheus: paths[toolchain.Prometheus],
 		},
+		Prometheus: prometheus,
 	}
 	return nil
 }
 
-func (m *machine) appsSettings(ctx context.Context) (apps.Settings, error) {
+// prometheusValues returns the values of Prometheus' chart. An environment that leaves its
+// Application out has the platform's own.
+func (m *machine) prometheusValues(ctx context.Context, settings apps.Settings) (map[string]any, error) {
+	if values := settings.Prometheus(); values != nil {
+		return values, nil
+	}
+	settings, err := m.appsSettings(ctx, "applications")
+	return settings.Prometheus(), err
+}
+
+// appsSettings reads the settings of the environment, without some of the keys that its file has.
+func (m *machine) appsSettings(ctx context.Context, without ...string) (apps.Settings, error) {
 	values, err := projectfile.Config(ctx, m.site.ProjectDir(stacks.Apps.Directory), m.site.Environment)
 	if err != nil {
 		return apps.Settings{}, err
+	}
+	for _, key := range without {
+		delete(values, stacks.Apps.Name+":"+key)
 	}
 	return apps.Load(config.FromMap(stacks.Apps.Name, m.site.Environment, values), m.site.Environment)
 }

@@ -29,7 +29,7 @@ func browsers() []string {
 
 // programs are those that delivery from Git needs and that are no Go modules. Each is in Debian's,
 // and Ubuntu's, package of the same name.
-func programs() []string { return []string{"git", "redis-server", "prometheus", postgresql} }
+func programs() []string { return []string{"git", "redis-server", postgresql} }
 
 // ProgramsForTests finds the programs that tests run beside those of tools/, or installs them as
 // root with apt-get. The error names what is missing, and the command that installs it.
@@ -117,9 +117,8 @@ func lookUp(names []string) (found map[string]string, missing []string, err erro
 	return found, missing, nil
 }
 
-// installPackages leaves no service of the packages running: the lab starts the programs itself,
-// and Prometheus' service would listen on every address of the machine. While the packages are
-// installed, their services cannot start.
+// installPackages leaves no service of the packages running: the lab starts the programs itself.
+// While the packages are installed, their services cannot start.
 func installPackages(ctx context.Context, packages []string) (err error) {
 	if _, err := os.Stat("/run/systemd/system"); err == nil { // sd_booted(3)
 		services := slices.DeleteFunc(slices.Clone(packages), func(name string) bool { return name == "git" || name == chromium })

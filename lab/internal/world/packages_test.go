@@ -13,14 +13,14 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
-// aptOnPath makes a PATH with git, and with an apt-get that installs redis-server and prometheus,
+// aptOnPath makes a PATH with git, and with an apt-get that installs redis-server,
 // or fails. It returns the PATH's folder and the log of apt-get's calls.
 func aptOnPath(t *testing.T, works bool) (dir, log string) {
 	t.Helper()
 	dir, log = t.TempDir(), filepath.Join(t.TempDir(), "log")
 	last := "echo 'E: Unable to locate package' >&2; exit 100"
 	if works {
-		last = "for name in redis-server prometheus; do printf '#!/bin/sh\\n' >" + dir + "/$name; /bin/chmod +x " + dir + "/$name; done"
+		last = "printf '#!/bin/sh\\n' >" + dir + "/redis-server; /bin/chmod +x " + dir + "/redis-server"
 	}
 	for name, script := range map[string]string{
 		"git":     "",
@@ -42,37 +42,34 @@ func TestUnit_RootGetsThePackagesOfTheDistribution(t *testing.T) {
 		found, err := findPrograms(t.Context(), progress.New(&out), true, programs())
 		require.NoError(t, err)
 		assert.Equal(t, map[string]string{
-			"git": filepath.Join(dir, "git"), "redis-server": filepath.Join(dir, "redis-server"), "prometheus": filepath.Join(dir, "prometheus"),
-			"postgresql": dir,
+			"git": filepath.Join(dir, "git"), "redis-server": filepath.Join(dir, "redis-server"), "postgresql": dir,
 		}, found)
 	}
 	calls, err := os.ReadFile(log)
 	require.NoError(t, err)
 	assert.Equal(t, "noninteractive update --quiet\n"+
-		"noninteractive install --yes --no-install-recommends redis-server prometheus\n", string(calls), "once")
-	assert.Contains(t, out.String(), "installing redis-server, prometheus: done")
+		"noninteractive install --yes --no-install-recommends redis-server\n", string(calls), "once")
+	assert.Contains(t, out.String(), "installing redis-server: done")
 }
 
 func TestUnit_MissingPackagesAreAnnounced(t *testing.T) {
 	dir, log := aptOnPath(t, true)
 	var out bytes.Buffer
 	require.NoError(t, announcePrograms(progress.New(&out), true))
-	assert.Contains(t, out.String(), "Once, the lab installs packages of the distribution: redis-server, prometheus.\n")
+	assert.Contains(t, out.String(), "Once, the lab installs packages of the distribution: redis-server.\n")
 	out.Reset()
 	require.NoError(t, announcePrograms(progress.New(&out), false))
-	assert.Contains(t, out.String(), "Argo CD will not run: not on PATH: redis-server, prometheus; sudo apt-get update && ")
+	assert.Contains(t, out.String(), "Argo CD will not run: not on PATH: redis-server; sudo apt-get update && ")
 	assert.NoFileExists(t, log)
 	out.Reset()
-	for _, program := range []string{"redis-server", "prometheus"} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte("#!/bin/sh\n"), 0o700))
-	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "redis-server"), []byte("#!/bin/sh\n"), 0o700))
 	require.NoError(t, announcePrograms(progress.New(&out), true))
 	assert.Empty(t, out.String())
 }
 
 func TestUnit_TheTestsTakeAnyBrowser(t *testing.T) {
 	dir, log := aptOnPath(t, true)
-	for _, program := range []string{"redis-server", "prometheus", "google-chrome"} {
+	for _, program := range []string{"redis-server", "google-chrome"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte("#!/bin/sh\n"), 0o700))
 	}
 	require.NoError(t, ProgramsForTests(t.Context(), progress.New(&bytes.Buffer{})))
@@ -87,8 +84,8 @@ func TestUnit_OthersAreToldTheCommandThatInstallsThem(t *testing.T) {
 	dir, log := aptOnPath(t, true)
 	display := progress.New(&bytes.Buffer{})
 	_, err := findPrograms(t.Context(), display, false, programs())
-	require.EqualError(t, err, "not on PATH: redis-server, prometheus; "+
-		"sudo apt-get update && sudo apt-get install --yes --no-install-recommends redis-server prometheus installs what is missing")
+	require.EqualError(t, err, "not on PATH: redis-server; "+
+		"sudo apt-get update && sudo apt-get install --yes --no-install-recommends redis-server installs what is missing")
 	assert.NoFileExists(t, log)
 	t.Setenv(toolchain.EnvOffline, "1")
 	_, err = findPrograms(t.Context(), display, true, programs())
@@ -97,12 +94,12 @@ func TestUnit_OthersAreToldTheCommandThatInstallsThem(t *testing.T) {
 
 	require.NoError(t, os.Remove(filepath.Join(dir, "apt-get")))
 	_, err = findPrograms(t.Context(), display, true, programs())
-	require.EqualError(t, err, "not on PATH: redis-server, prometheus; install what is missing")
+	require.EqualError(t, err, "not on PATH: redis-server; install what is missing")
 }
 
 func TestUnit_AFailedInstallationSaysWhatAptGetSaid(t *testing.T) {
 	aptOnPath(t, false)
 	_, err := findPrograms(t.Context(), progress.New(&bytes.Buffer{}), true, programs())
-	require.EqualError(t, err, "apt-get install --yes --no-install-recommends redis-server prometheus: exit status 100: "+
+	require.EqualError(t, err, "apt-get install --yes --no-install-recommends redis-server: exit status 100: "+
 		"E: Unable to locate package")
 }

@@ -3,7 +3,6 @@ package alert
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gridos/sharedinfra/apps/monitoring"
+	"github.com/gridos/sharedinfra/internal/promtool"
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 )
 
@@ -85,16 +85,11 @@ func TestCluster_EveryDurationOfTheRulesIsDivided(t *testing.T) {
 // checkedByPromtool has the rules read by the Prometheus that the lab runs.
 func checkedByPromtool(t *testing.T, rules delivery.Rules) {
 	t.Helper()
-	promtool, err := exec.LookPath("promtool")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skipf("there is no promtool on PATH (%v); install the package prometheus", err)
-	}
-	require.NoError(t, err)
 	text, err := yaml.Marshal(rules)
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	require.NoError(t, os.WriteFile(file, regexp.MustCompile(`(?m)^interval:.*\n`).ReplaceAll(text, nil), 0o600))
-	output, err := exec.CommandContext(t.Context(), promtool, "check", "rules", file).CombinedOutput()
+	output, err := promtool.Command(t.Context(), filepath.Join("..", "..", ".."), "check", "rules", file).CombinedOutput()
 	require.NoError(t, err, "%s", output)
 }
 

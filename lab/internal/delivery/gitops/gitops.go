@@ -72,6 +72,8 @@ type Options struct {
 	PostgreSQL string `json:"postgresql"`
 	// Binaries are the programs to run.
 	Binaries delivery.Binaries `json:"binaries"`
+	// Prometheus has the values of Prometheus' chart.
+	Prometheus map[string]any `json:"prometheus"`
 	// Page shows what happens; nil for no page.
 	Page *page.Server `json:"-"`
 }
@@ -340,7 +342,7 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	defer func() { err = errors.Join(err, scraped.Stop()) }()
 	controllers := &delivery.Delivery{
 		Dir: filepath.Join(s.options.Dir, "delivery"), Binaries: s.options.Binaries, Kubeconfig: cluster.Kubeconfig,
-		Targets: users.SDURL(), Gateway: users.MeshURL(), ExternalSecrets: listener.Address(), Note: cluster.Note,
+		Prometheus: s.options.Prometheus, Metrics: users.Metrics, Gateway: users.MeshURL(), ExternalSecrets: listener.Address(), Note: cluster.Note,
 	}
 	if err := controllers.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)

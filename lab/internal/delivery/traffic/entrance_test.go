@@ -273,9 +273,9 @@ func (c cluster) gatewayPods(gateway mesh.Gateway) {
 		Get(c.Context(), gateway.Name+"-"+gateway.Revision, metav1.GetOptions{})
 	require.NoError(c, err)
 	pods := c.core.CoreV1().Pods(naming.NamespaceIstioIngress)
-	name := "gateway-0"
+	name, address := "gateway-0", "10.244.9.0"
 	if gateway.Revision != internalGateway.Revision {
-		name = "gateway-" + gateway.Revision
+		name, address = "gateway-"+gateway.Revision, "10.244.9.1"
 	}
 	pod, err := pods.Create(c.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -284,7 +284,7 @@ func (c cluster) gatewayPods(gateway mesh.Gateway) {
 		Spec: deployment.Spec.Template.Spec,
 	}, metav1.CreateOptions{})
 	require.NoError(c, err)
-	pod.Status.Phase = corev1.PodRunning
+	pod.Status.Phase, pod.Status.PodIP = corev1.PodRunning, address
 	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	_, err = pods.UpdateStatus(c.Context(), pod, metav1.UpdateOptions{})
 	require.NoError(c, err)

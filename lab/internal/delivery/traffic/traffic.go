@@ -51,8 +51,7 @@ type Traffic struct {
 	secrets  corelisters.SecretNamespaceLister
 	virtual  cache.GenericNamespaceLister
 	entrance entrance
-	metrics  string // the addresses of the servers
-	mesh     string
+	mesh     string // the addresses of the servers
 	front    string
 	end      func() error
 
@@ -74,7 +73,7 @@ type Pods interface {
 	Transport(from netip.Addr) *http.Transport
 }
 
-// Start serves the gateways and what Prometheus asks for, and lets the users begin.
+// Start serves the gateways, and lets the users begin.
 func (t *Traffic) Start(ctx context.Context) error {
 	if t.end != nil {
 		return errors.New("traffic: already started; stop it first")
@@ -108,16 +107,12 @@ func (t *Traffic) Start(ctx context.Context) error {
 	t.rate, t.lost, t.unanswered, t.failure, t.revisions = max(t.Rate, 0), nil, 0, "", map[string]*Revision{}
 	t.arrived, t.routes = arrival{}, nil
 	t.gateways, t.transports = map[types.UID]*gateway{}, map[string]http.RoundTripper{}
-	scraped := http.NewServeMux()
-	scraped.HandleFunc("GET /sd", t.serveTargets)
-	scraped.HandleFunc("GET "+metricsPath("{pod}"), t.serveMetrics)
 	for _, server := range []struct {
 		what    string
 		port    int
 		handler http.Handler
 		address *string
 	}{
-		{"what Prometheus asks for traffic", 0, scraped, &t.metrics},
 		{"the mesh's gateway", 0, http.HandlerFunc(t.meshGateway), &t.mesh},
 		{"the Application Gateway", t.Port, http.HandlerFunc(t.applicationGateway), &t.front},
 	} {
@@ -178,10 +173,6 @@ func (t *Traffic) Stop() error {
 	}
 	return nil
 }
-
-// SDURL is the URL at which Prometheus finds the pods, by HTTP service discovery. It is known after
-// Start has returned.
-func (t *Traffic) SDURL() string { return "http://" + t.metrics + "/sd" }
 
 // URL is where users find the service: the Application Gateway's. It is known after Start has
 // returned.

@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -32,13 +31,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
 
+	apps "github.com/gridos/sharedinfra/apps/program"
+	"github.com/gridos/sharedinfra/internal/config"
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/apitest"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/scraping"
+	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
+	"github.com/gridos/sharedinfra/stacks"
 )
 
 const repository = "../../../.."
@@ -171,11 +178,6 @@ func TestUnit_WhatWasSeenInBetweenIsTheDifference(t *testing.T) {
 // Requests follow the weights, and a real Prometheus, with the queries of the analysis, sees how
 // each revision behaves.
 func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
-	path, err := exec.LookPath("prometheus")
-	if err != nil {
-		require.Empty(t, os.Getenv("CI"), "there is no prometheus; .ci/run installs it")
-		t.Skip("there is no prometheus on PATH to scrape with; it is in Debian's package prometheus")
-	}
 	resolver := toolchain.Resolver{ToolsDir: filepath.Join(repository, "tools")}
 	istio, err := resolver.ModuleDir(t.Context(), "istio", "istio.io/api")
 	require.NoError(t, err)
@@ -200,7 +202,7 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	users := &Traffic{Cluster: clients, Rate: 200, Backends: throughTheEdge, Pods: served}
 	require.NoError(t, users.Start(t.Context()))
 	t.Cleanup(func() { assert.NoError(t, users.Stop()) })
-	prometheus := startPrometheus(t, path, users.SDURL())
+	prometheus := startPrometheus(t, resolver, clients, users)
 
 	queries := queries(t)
 	within := func(expression string, low, high float64) {
@@ -221,7 +223,7 @@ func TestCluster_PrometheusSeesWhatUsersDoToEachRevision(t *testing.T) {
 	within(`sum(rate(istio_requests_total{namespace="aks-istio-ingress",reporter="source"}[5s]))`, 50, 210)
 	within(`sum(rate(gridos_http_requests_total{pod="old-1",namespace="gridos",app_kubernetes_io_name="gridos"}[5s]))`, 20, 110)
 	const of = `{destination_service="gridos-%[1]s.gridos.svc.cluster.local"`
-	const slow = `1 - sum(rate(istio_request_duration_milliseconds_bucket` + of + `,le="250"}[5s]))` +
+	const slow = `1 - sum(rate(istio_request_duration_milliseconds_bucket` + of + `,le="250.0"}[5s]))` +
 		` / sum(rate(istio_request_duration_milliseconds_count` + of + `}[5s]))`
 	within(fmt.Sprintf(slow, "stable"), 0, .1)
 	within(fmt.Sprintf(slow, "canary"), 1, 1)
@@ -344,7 +346,7 @@ func (c cluster) pod(name, address, hash, tag string, isReady bool) {
 	pod, err := pods.Create(c.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: map[string]string{"app.kubernetes.io/name": "gridos", argo.RevisionLabel: hash},
-			Annotations: map[string]string{scrapeAnnotation: "true", portAnnotation: "8080"},
+			Annotations: map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": "8080"},
 		},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "gridos", Image: "127.0.0.1:5000/gridos:" + tag}}},
 	}, metav1.CreateOptions{})
@@ -413,26 +415,46 @@ func queries(t *testing.T) map[string]string {
 	return found
 }
 
-func startPrometheus(t *testing.T, path, discovery string) string {
+// startPrometheus starts the platform's Prometheus with the platform's configuration.
+func startPrometheus(t *testing.T, resolver toolchain.Resolver, clients *kube.Clients, users *Traffic) string {
 	t.Helper()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "prometheus.yml")
-	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `
-global: {scrape_interval: 1s}
-scrape_configs:
-- job_name: kubernetes-pods
-  http_sd_configs: [{url: %q, refresh_interval: 1s}]
-`, discovery), 0o600))
+	programs, err := resolver.Resolve(t.Context(), toolchain.Prometheus)
+	require.NoError(t, err)
+	settings, err := apps.Load(config.FromMap(stacks.Apps.Name, "dev", nil), "dev")
+	require.NoError(t, err)
 	ports, err := process.FreePorts(1)
 	require.NoError(t, err)
-	address := process.HostPort(ports[0])
+	address, dir := process.HostPort(ports[0]), t.TempDir()
+	proxy, err := scraping.Serve(t.Context(), clients, nil, users.Metrics)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, proxy.Stop()) })
+	here := scraping.Here{Kubeconfig: filepath.Join(dir, "kubeconfig"), Proxy: proxy.URL(), Prometheus: address}
+	require.NoError(t, clientcmd.WriteToFile(*kubeconfigOf(clients.Config), here.Kubeconfig))
+	jobs, err := scraping.Jobs(settings.Prometheus(), here)
+	require.NoError(t, err)
+	text, err := yaml.Marshal(map[string]any{"global": map[string]any{"scrape_interval": "1s"}, "scrape_configs": jobs})
+	require.NoError(t, err)
+	file := filepath.Join(dir, "prometheus.yml")
+	require.NoError(t, os.WriteFile(file, text, 0o600))
 	prometheus := &process.Process{
-		Name: "prometheus", Path: path, Log: filepath.Join(dir, "log"), Ready: "http://" + address + "/-/ready",
-		Args: []string{"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address},
+		Name: "prometheus", Path: programs[toolchain.Prometheus], Log: filepath.Join(dir, "log"), Ready: "http://" + address + "/-/ready",
+		Args: []string{
+			"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"), "--web.listen-address=" + address,
+			"--scrape.discovery-reload-interval=1s",
+		},
 	}
 	t.Cleanup(func() { assert.NoError(t, prometheus.Stop()) })
 	require.NoError(t, prometheus.Start(t.Context()))
 	return "http://" + address
+}
+
+func kubeconfigOf(login *rest.Config) *clientcmdapi.Config {
+	config := clientcmdapi.NewConfig()
+	config.Clusters["test"] = &clientcmdapi.Cluster{Server: login.Host, CertificateAuthorityData: login.CAData}
+	config.AuthInfos["test"] = &clientcmdapi.AuthInfo{ClientCertificateData: login.CertData, ClientKeyData: login.KeyData}
+	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "test"}
+	config.CurrentContext = "test"
+	return config
 }
 
 func ask(ctx context.Context, c *assert.CollectT, prometheus, expression string) []float64 {

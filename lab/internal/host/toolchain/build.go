@@ -122,6 +122,9 @@ func (t Tool) buildFlags(version string) []string {
 	// gives the same bytes. Without DWARF, which the linker would leave out again, the compiler works
 	// a tenth less.
 	flags := []string{"-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"}
+	if len(t.Tags) > 0 {
+		flags = append(flags, "-tags="+strings.Join(t.Tags, ","))
+	}
 	if t.LDFlags == "" {
 		return flags
 	}

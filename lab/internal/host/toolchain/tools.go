@@ -27,6 +27,7 @@ const (
 	ArgoRolloutsPlugin    = "kubectl-argo-rollouts"
 	Kubectl               = "kubectl"
 	Kustomize             = "kustomize"
+	Prometheus            = "prometheus"
 )
 
 // Folders in tools/ whose nested modules pin several tools, so that what these share is compiled
@@ -54,6 +55,8 @@ type Tool struct {
 	LDFlags string
 	// Embed lists files that the main package embeds but which come from a dependency.
 	Embed Embed
+	// Tags are build tags.
+	Tags []string
 	// Patches change sources of dependencies, where the program has no flag for the change.
 	Patches []Patch
 	// Cuts make less to compile: they leave parts of dependencies out that the lab's programs do not
@@ -63,6 +66,7 @@ type Tool struct {
 	// Match says how close the version of an installed copy must be to the pin.
 	Match Match
 
+	release     func(pinned string) string                          // the number that the binary prints, if the module has another
 	versionArgs []string                                            // make the binary print its version; empty for a provider
 	ownCache    func(r *Resolver, version string) ([]string, error) // where the tool's own installer puts it
 }
@@ -196,6 +200,13 @@ func tools() []Tool {
 				" -X github.com/argoproj/argo-rollouts/utils/version.gitTreeState=clean",
 		},
 		{
+			Name: Prometheus, Module: Prometheus, Package: prometheusModule + "/cmd/prometheus", Pin: prometheusModule,
+			LDFlags: stripped + " -X github.com/prometheus/common/version.Version={version}",
+			Tags:    []string{"remove_all_sd", "enable_kubernetes_sd"}, // plugins/plugin_kubernetes.go
+			Cuts:    withoutItsSpecification(),
+			release: prometheusRelease, versionArgs: []string{"--version"},
+		},
+		{
 			Name: Kubectl, Module: KubernetesModule, Package: "k8s.io/kubernetes/cmd/kubectl",
 			Pin: "k8s.io/kubernetes", LDFlags: kubernetesVersion, Match: SameMinor, versionArgs: []string{"version", "--client"},
 		},
@@ -224,9 +235,9 @@ func ForCluster() []string {
 // All returns the names of the tools that every lab runs, in the order in which it needs them.
 func All() []string { return slices.Concat(ForInfra(), ForCluster(), []string{PulumiKubernetes}) }
 
-// GitOps returns the names of the tools that a lab needs besides All for the real Argo CD and Argo
-// Rollouts.
-func GitOps() []string { return []string{ArgoCD, ArgoRollouts, ArgoRolloutsPlugin} }
+// GitOps returns the names of the tools that a lab needs besides All for the real Argo CD, Argo
+// Rollouts and Prometheus.
+func GitOps() []string { return []string{ArgoCD, ArgoRollouts, Prometheus, ArgoRolloutsPlugin} }
 
 // ForManifests returns the names of the tools that render and apply the application's manifests.
 func ForManifests() []string { return []string{Kustomize, Kubectl} }
@@ -248,7 +259,11 @@ func (r *Resolver) Version(name string) (string, error) {
 	}
 	for _, require := range file.Require {
 		if require.Mod.Path == tool.Pin {
-			return strings.TrimPrefix(require.Mod.Version, "v"), nil
+			pinned := strings.TrimPrefix(require.Mod.Version, "v")
+			if tool.release != nil {
+				pinned = tool.release(pinned)
+			}
+			return pinned, nil
 		}
 	}
 	return "", fmt.Errorf("%s does not pin %s: it requires no %s", path, name, tool.Pin)
@@ -268,6 +283,18 @@ func (r *Resolver) tool(name string) (Tool, error) {
 		return Tool{}, fmt.Errorf("there is no tool %q; the lab's tools are %s", name, strings.Join(All(), ", "))
 	}
 	return catalogue[i], nil
+}
+
+// prometheusRelease returns the release of a version of Prometheus' module: v0.314.0 is the release
+// 3.14.0, because the module has no major version (README of Prometheus 3.14, "Prometheus code
+// base").
+func prometheusRelease(pinned string) string {
+	v, err := semver.Parse(pinned)
+	if err != nil || v.Major != 0 {
+		return pinned
+	}
+	v.Major, v.Minor = v.Minor/100, v.Minor%100
+	return v.String()
 }
 
 // automationInstallation is where the Automation API installs a CLI.

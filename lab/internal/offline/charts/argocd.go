@@ -12,10 +12,10 @@ import (
 // the Argo CD module in moduleDir, and returns the chart's directory. It replaces an earlier chart
 // there. These values mean the same as in the chart argo/argo-cd 10.1.1:
 //
-//   - replicas, resources and pdb of controller, server, repoServer and applicationSet; for server
-//     and repoServer, autoscaling.enabled with autoscaling.minReplicas instead of replicas (the
-//     number alone: no autoscaler is created, since without a metrics server it would never do
-//     more);
+//   - replicas, resources, podAnnotations and pdb of controller, server, repoServer and
+//     applicationSet, and podAnnotations of notifications; for server and repoServer,
+//     autoscaling.enabled with autoscaling.minReplicas instead of replicas (the number alone: no
+//     autoscaler is created, since without a metrics server it would never do more);
 //   - global.domain, for the address in argocd-cm;
 //   - configs.cm, configs.params, configs.rbac: merged over the manifest's entries, key by key; an
 //     empty value removes one;
@@ -59,6 +59,7 @@ func WrapArgoCD(moduleDir, dest string) (string, error) {
 		c.component("Deployment", "argocd-server", "server", true, "ARGOCD_API_SERVER_REPLICAS"),
 		c.component("Deployment", "argocd-repo-server", "repoServer", true, ""),
 		c.component("Deployment", "argocd-applicationset-controller", "applicationSet", false, ""),
+		c.podAnnotations("Deployment", "argocd-notifications-controller", "notifications"),
 		c.preferSpreading("argocd-server"),
 		c.preferSpreading("argocd-repo-server"),
 		c.redis(redisWorkload{"StatefulSet", "argocd-redis-ha-server", "argocd-redis-ha-pdb", "argocd-redis-ha-server-network-policy"},

@@ -90,6 +90,11 @@ metadata: {name: argocd-applicationset-controller}
 spec: {template: {spec: {containers: [{name: applicationset}]}}}
 ---
 apiVersion: apps/v1
+kind: Deployment
+metadata: {name: argocd-notifications-controller}
+spec: {template: {spec: {containers: [{name: controller}]}}}
+---
+apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: argocd-application-controller}
 spec:

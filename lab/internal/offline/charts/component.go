@@ -9,14 +9,33 @@ import (
 )
 
 // component lets the values of one component of the real chart decide on one workload: its number
-// of pods, their resources and its disruption budget. The key of these values is the component's
+// of pods, their resources and annotations, and its disruption budget. The key of these values is the component's
 // name.
 func (c *chart) component(kind, name, component string, autoscaled bool, variable string) error {
 	return errors.Join(
 		c.replicas(kind, name, component, autoscaled, variable),
 		c.resources(kind, name, component),
 		c.disruptionBudget(kind, name, component),
+		c.podAnnotations(kind, name, component),
 	)
+}
+
+// podAnnotations adds <component>.podAnnotations to those of the manifest.
+func (c *chart) podAnnotations(kind, name, component string) error {
+	object, err := c.find(kind, name)
+	if err != nil {
+		return err
+	}
+	path := []string{"spec", "template", "metadata", "annotations"}
+	present, _, err := unstructured.NestedMap(object.Object, path...)
+	if err != nil {
+		return fmt.Errorf("chart %s: %s %s: %w", c.name, kind, name, err)
+	}
+	if present == nil {
+		present = map[string]any{}
+	}
+	c.valuesOf(component)["podAnnotations"] = present
+	return c.set(kind, name, fmt.Sprintf("{{ toJson .Values.%s.podAnnotations }}", component), path...)
 }
 
 // valuesOf are the default values of a component.

@@ -11,9 +11,9 @@ import (
 // WrapArgoRollouts writes a Helm chart named argo-rollouts under dest from the manifest of the Argo
 // Rollouts module in moduleDir, custom resource definitions included, and returns the chart's
 // directory. It replaces an earlier chart there. These values mean the same as in the chart
-// argo/argo-rollouts 2.41.0: controller.replicas, controller.resources, controller.pdb,
-// installCRDs, keepCRDs; of notifications: notifiers, templates, triggers, subscriptions,
-// configmap.create, secret.create.
+// argo/argo-rollouts 2.41.0: controller.replicas, controller.resources, controller.podAnnotations,
+// controller.pdb, installCRDs, keepCRDs; of notifications: notifiers, templates, triggers,
+// subscriptions, configmap.create, secret.create.
 func WrapArgoRollouts(moduleDir, dest string) (string, error) {
 	c, err := readManifest("argo-rollouts", moduleDir, "manifests/install.yaml")
 	if err != nil {

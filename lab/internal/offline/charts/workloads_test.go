@@ -436,7 +436,7 @@ func disruptions(t *testing.T, budget policyv1.PodDisruptionBudgetSpec, replicas
 
 // The lab's stand-in charts behave as the real ones do with the values that gridos-bootstrap gives
 // them: in the number of pods, how they are replaced, with which pods they must not share a node or
-// a zone, and how many of them may be evicted at once.
+// a zone, how many of them may be evicted at once, and where Prometheus finds their metrics.
 func TestEngine_TheStandInsAreAsTheRealCharts(t *testing.T) {
 	wraps := map[string]struct {
 		module string
@@ -477,6 +477,11 @@ func TestEngine_TheStandInsAreAsTheRealCharts(t *testing.T) {
 				assert.Equal(t, wanted.MaxUnavailable, stands.MaxUnavailable, "maxUnavailable of %s", w.Name)
 				assert.Equal(t, demands(t, wanted.Template), demands(t, stands.Template), "required by %s", w.Name)
 				assert.Equal(t, permitted(t, chart.Budgets, wanted), permittedBy(t, objects, stands), "disruptions of %s", w.Name)
+				if by := annotated[w.Name]; by.path != "" {
+					for key, value := range map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": by.port} {
+						assert.Equal(t, value, stands.Template.Annotations[key], "%s of %s", key, w.Name)
+					}
+				}
 			}
 		}
 	}
