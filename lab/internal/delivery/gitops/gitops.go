@@ -342,7 +342,8 @@ func (s *Server) Run(ctx context.Context, cluster Cluster) (err error) {
 	defer func() { err = errors.Join(err, scraped.Stop()) }()
 	controllers := &delivery.Delivery{
 		Dir: filepath.Join(s.options.Dir, "delivery"), Binaries: s.options.Binaries, Kubeconfig: cluster.Kubeconfig,
-		Prometheus: s.options.Prometheus, Metrics: users.Metrics, Gateway: users.MeshURL(), ExternalSecrets: listener.Address(), Note: cluster.Note,
+		Prometheus: s.options.Prometheus, Metrics: users.Metrics, ExternalSecrets: listener.Address(),
+		Gateway: users.MeshURL(), Note: cluster.Note,
 	}
 	if err := controllers.Start(ctx); err != nil {
 		return ignoreEnd(ctx, err)
