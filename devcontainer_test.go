@@ -42,7 +42,7 @@ func TestUnit_TheDevcontainerHasTheGoOfTheModule(t *testing.T) {
 	for _, of := range []string{container.HostRequirements.Memory, container.HostRequirements.Storage} {
 		assert.Regexp(t, `^\d+gb$`, of)
 	}
-	for _, program := range []string{"redis-server", "prometheus"} { // what make lab cannot install without root
+	for _, program := range []string{"redis-server", "postgresql"} { // what make lab cannot install without root
 		assert.Contains(t, container.OnCreateCommand, " "+program)
 	}
 }

@@ -28,7 +28,7 @@ var standIns = []string{
 	"lab/internal/azure/arm", "lab/internal/azure/azcli", "lab/internal/azure/services", "lab/internal/cluster/cloudcontroller",
 	"lab/internal/cluster/controlplane", "lab/internal/cluster/mesh", "lab/internal/cluster/networkpolicy", "lab/internal/cluster/nodeagent", "lab/internal/cluster/scheduling",
 	"lab/internal/cluster/standins", "lab/internal/delivery", "lab/internal/delivery/database", "lab/internal/delivery/gitserver",
-	"lab/internal/delivery/image", "lab/internal/delivery/registry", "lab/internal/delivery/traffic",
+	"lab/internal/delivery/image", "lab/internal/delivery/registry", "lab/internal/delivery/scraping", "lab/internal/delivery/traffic",
 	"lab/internal/offline/charts", "lab/internal/offline/random", "pipeline/internal/github/githubtest",
 	"pipeline/internal/preflight/azuretest",
 }

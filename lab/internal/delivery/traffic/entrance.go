@@ -155,8 +155,8 @@ func (t *Traffic) arrival() (arrival, error) {
 	return now, err
 }
 
-// insideAddress stands for the address of the Application Gateway in its subnet. The simulated Azure
-// gives it none.
+// insideAddress stands for the address of the Application Gateway in its subnet. The simulated
+// Azure gives it none.
 const insideAddress = "10.0.0.4"
 
 // visitor is the address that the gateways see of a client on this machine: one of a network that

@@ -9,8 +9,8 @@ import (
 )
 
 // component lets the values of one component of the real chart decide on one workload: its number
-// of pods, their resources and annotations, and its disruption budget. The key of these values is the component's
-// name.
+// of pods, their resources and annotations, and its disruption budget. The key of these values is
+// the component's name.
 func (c *chart) component(kind, name, component string, autoscaled bool, variable string) error {
 	return errors.Join(
 		c.replicas(kind, name, component, autoscaled, variable),
