@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gridos/sharedinfra/internal/naming"
@@ -25,6 +27,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/cluster/nodeagent"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/standins"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/scraping"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
 	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
@@ -108,6 +111,7 @@ func Serve(ctx context.Context, config Config) (err error) {
 		defer func() { err = errors.Join(err, cluster.flow.Close()) }()
 		cluster.plane.Pods = nodeagent.Options{
 			Registry: cluster.flow.Registry(), Mirrored: cloud.LoginServers, Services: cluster.flow.Services, Roots: cluster.flow.Roots,
+			Beside: map[netip.Addr]*corev1.Pod{scraping.Address: scraping.Pod()},
 		}
 	}
 	// The engine can start to work as soon as the providers answer: Azure's resources are created

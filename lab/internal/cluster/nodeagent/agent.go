@@ -49,6 +49,9 @@ type Options struct {
 	// Services returns what pods reach by a name although it is no pod. It is asked for at each start
 	// of a container, which waits while the result is nil: the servers are not up yet.
 	Services func() []Service
+	// Beside are the pods that programs beside the cluster have in a real one, by the addresses that
+	// these programs call from: network policies concern them as pods.
+	Beside map[netip.Addr]*corev1.Pod
 	// Roots returns the certificates, in PEM, that containers trust instead of those in their image.
 	Roots func() []byte
 	// Port is where the API server finds the agent, as a kubelet's, on 127.0.0.1; 0 without one.

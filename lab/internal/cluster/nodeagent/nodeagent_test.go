@@ -71,6 +71,9 @@ type lab struct {
 	image  string
 }
 
+// besideAddress is that of a program beside the cluster.
+const besideAddress = "10.244.200.8"
+
 func start(t *testing.T, services ...Service) lab {
 	t.Helper()
 	if err := Supported(t.Context()); err != nil {
@@ -87,6 +90,9 @@ func start(t *testing.T, services ...Service) lab {
 	agent, err := Start(t.Context(), client, Options{
 		Dir: filepath.Join(t.TempDir(), "nodes"), Registry: images.Address(), Mirrored: func() []string { return []string{"example.azurecr.io"} },
 		Services: func() []Service { return append([]Service{}, services...) }, Roots: func() []byte { return []byte("the lab's roots") },
+		Beside: map[netip.Addr]*corev1.Pod{netip.MustParseAddr(besideAddress): {ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: "beside", UID: "beside", Labels: map[string]string{"app": "gateway"},
+		}}},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, agent.Stop()) })
@@ -513,6 +519,7 @@ func TestCluster_NetworkPoliciesDecideWhatPodsReachAndWhatReachesThem(t *testing
 		assert.ErrorContains(c, dial("10.244.200.7"), "10.244.200.7 may not reach pod default/guarded at port 8080")
 	}, time.Minute, 50*time.Millisecond)
 	require.NoError(t, dial(gateway.Status.PodIP))
+	require.NoError(t, dial(besideAddress), "a pod that the cluster does not have")
 	require.NoError(t, dial(""), "policies do not concern a pod's own node")
 }
 

@@ -49,6 +49,9 @@ func (a *Agent) mayReachPod(from netip.Addr, to types.NamespacedName, port uint1
 			source = a.peer(pod)
 		}
 	}
+	if pod := a.options.Beside[from]; pod != nil {
+		source = a.peer(pod)
+	}
 	return a.check(source, a.peer(target), port)
 }
 
@@ -90,8 +93,10 @@ func (a *Agent) mayReachServer(from types.NamespacedName, host string, at netip.
 }
 
 func (a *Agent) peer(pod *corev1.Pod) networkpolicy.Peer {
-	peer := networkpolicy.Peer{Pod: pod}
-	if namespace, err := a.policies.namespaces.Get(pod.Namespace); err == nil { // else it was just deleted, with its labels
+	// Kubernetes gives each namespace this label (kubernetes.io, "Automatic labelling"). The namespace
+	// may be missing: deleted just now, or that of a program beside the cluster.
+	peer := networkpolicy.Peer{Pod: pod, Namespace: labels.Set{corev1.LabelMetadataName: pod.Namespace}}
+	if namespace, err := a.policies.namespaces.Get(pod.Namespace); err == nil {
 		peer.Namespace = namespace.Labels
 	}
 	return peer

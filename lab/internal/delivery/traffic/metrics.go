@@ -21,7 +21,7 @@ const statusPort = 15020
 func (t *Traffic) Metrics(pod *corev1.Pod, port int) http.Handler {
 	switch {
 	case pod.Namespace == naming.NamespaceGridOS && t.Pods != nil:
-		return scraping.To(t.transport(""), net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port)))
+		return scraping.To(t.scrapes, net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port)))
 	case pod.Namespace != naming.NamespaceIstioIngress:
 		return nil
 	case port != statusPort:

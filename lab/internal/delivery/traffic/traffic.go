@@ -27,6 +27,7 @@ import (
 
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/scraping"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
 )
@@ -53,6 +54,7 @@ type Traffic struct {
 	entrance entrance
 	mesh     string // the addresses of the servers
 	front    string
+	scrapes  *http.Transport // Prometheus' way to the pods
 	end      func() error
 
 	mu         sync.Mutex
@@ -124,6 +126,8 @@ func (t *Traffic) Start(ctx context.Context) error {
 		stops = append(stops, listener.Serve(server.handler, log.Default()).Stop)
 	}
 	if t.Pods != nil {
+		t.scrapes = t.Pods.Transport(scraping.Address)
+		t.scrapes.DisableKeepAlives = true // so that network policies decide about each
 		stops = append(stops, t.beginUsers(running))
 	}
 	t.end = end
