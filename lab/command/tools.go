@@ -31,7 +31,7 @@ func toolsCommand() *cobra.Command {
 tools/downloads.yaml has the checksum of its pinned version, and built from its pin otherwise.`,
 		Example: "  bin/lab tools\n  bin/lab tools --gitops --offline\n  bin/lab tools --pin",
 	}
-	cmd.Flags().Bool(gitOpsFlag, false, "with the real Argo CD and Argo Rollouts")
+	cmd.Flags().Bool(gitOpsFlag, false, "with the real Argo CD, Argo Rollouts and Prometheus")
 	cmd.Flags().Bool(testsFlag, false, "with the distribution's programs that tests run: as root installed, else named")
 	cmd.Flags().Bool(offlineFlag, false, "download nothing: build what is missing")
 	cmd.Flags().Bool(downloadOnlyFlag, false, "build nothing: fail, and name what can neither be found nor downloaded")

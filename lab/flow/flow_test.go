@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -220,8 +221,8 @@ func areTold(t *testing.T, s site.Site) {
 	}
 }
 
-// isMonitored asks the lab's Prometheus for the metrics of the programs that really run here, and
-// for its rules.
+// isMonitored asks the lab's Prometheus whether it reaches each pod that has its annotations, for
+// the metrics of the programs that really run here, and for its rules.
 func isMonitored(t *testing.T, u user) {
 	t.Helper()
 	var answer struct{ GitOps struct{ Prometheus string } }
@@ -233,6 +234,27 @@ func isMonitored(t *testing.T, u user) {
 		defer response.Body.Close()
 		require.NoError(t, json.NewDecoder(response.Body).Decode(into), path)
 	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // a pod that has begun is a target before it listens
+		var found struct {
+			Data struct {
+				ActiveTargets []struct {
+					Labels                       map[string]string
+					ScrapeURL, Health, LastError string
+				}
+			}
+		}
+		ask("/api/v1/targets?state=active", &found)
+		programs := map[string]bool{}
+		for _, target := range found.Data.ActiveTargets {
+			assert.Equal(c, "up", target.Health, "%s of %s: %s", target.ScrapeURL, target.Labels["pod"], target.LastError)
+			programs[target.Labels["app_kubernetes_io_name"]] = true
+		}
+		for _, program := range []string{
+			"gridos", delivery.ApplicationController, delivery.Server, delivery.RepoServer, delivery.Notifications, delivery.Rollouts,
+		} {
+			assert.True(c, programs[program], "Prometheus finds no pod of %s", program)
+		}
+	}, time.Minute, time.Second)
 	var served struct{ Data []string }
 	ask("/api/v1/label/__name__/values", &served)
 	table, err := os.ReadFile(filepath.Join("..", "..", "docs", "metrics.md"))
