@@ -38,7 +38,7 @@ var standIns = []string{
 var others = []string{
 	"azure", "azure/enginetest", "azure/schema", "cluster/apitest", "cluster/argocluster", "cluster/nodeagent/testdata/program", "daemon", "delivery/argo",
 	"delivery/fieldgateway", "delivery/gitops",
-	"delivery/manifests", "delivery/page", "engine", "host/atomicfile", "host/browsertest", "host/kube", "host/loopback", "host/process", "host/progress",
+	"delivery/manifests", "delivery/pace", "delivery/page", "engine", "host/atomicfile", "host/browsertest", "host/kube", "host/loopback", "host/process", "host/progress",
 	"host/site", "host/toolchain", "providers", "scenario", "world", "world/baseline",
 }
 

@@ -7,13 +7,12 @@ import (
 	"io/fs"
 	"strconv"
 	"time"
+
+	"github.com/gridos/sharedinfra/lab/internal/delivery/pace"
 )
 
 // Seed makes the first commit, and returns it: the named folders of a checkout, unchanged except
-// for the waits of a release. It multiplies each pause of a Rollout, and each interval, initial
-// delay and rate window of an AnalysisTemplate, by factor (1 changes nothing). The result is in
-// whole seconds, at least one. A window has at least five, because it must hold scrapes to compare.
-// A wait that cannot be found or changed is an error.
+// for the waits of a release, which are multiplied by factor (package pace).
 func (s *Server) Seed(ctx context.Context, checkout fs.FS, factor float64, folders ...string) (string, error) {
 	head, err := s.Head(ctx)
 	if err != nil {
@@ -63,7 +62,7 @@ func firstCommit(checkout fs.FS, branch string, factor float64, folders []string
 func eachScaled(
 	checkout fs.FS, factor float64, folders []string, take func(name string, content []byte, executable bool) error,
 ) error {
-	waits, err := newWaits(factor)
+	waits, err := pace.New(factor)
 	if err != nil {
 		return err
 	}
@@ -82,7 +81,7 @@ func eachScaled(
 		if err != nil {
 			return err
 		}
-		if content, err = waits.scale(name, content); err != nil {
+		if content, err = waits.Scale(name, content); err != nil {
 			return err
 		}
 		return take(name, content, info.Mode().Perm()&0o111 != 0)
@@ -92,5 +91,5 @@ func eachScaled(
 			return err
 		}
 	}
-	return waits.missing()
+	return waits.Missing()
 }

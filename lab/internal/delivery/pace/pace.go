@@ -1,4 +1,6 @@
-package gitserver
+// Package pace shortens the waits of releases in the text of the application's manifests, so that a
+// release in the lab takes a minute and not a quarter of an hour.
+package pace
 
 import (
 	"bytes"
@@ -35,27 +37,30 @@ var (
 	placeholder    = regexp.MustCompile(`\{\{\s*args\.[^}\s]+\s*\}\}`)
 )
 
-// waits multiplies the waits of releases by a factor in the text of the manifests, so that all
-// other text stays unchanged.
-type waits struct {
+// Pace multiplies the waits of releases by a factor: each pause of a Rollout, and each interval,
+// initial delay and rate window of an AnalysisTemplate. The result is in whole seconds, at least
+// one. A window has at least five, because it must hold scrapes to compare. All other text stays
+// unchanged.
+type Pace struct {
 	factor                     float64
 	pauses, intervals, windows int // found so far
 }
 
-func newWaits(factor float64) (*waits, error) {
+// New returns the pace of a factor, which is above 0; 1 changes nothing.
+func New(factor float64) (*Pace, error) {
 	if !(factor > 0) || math.IsInf(factor, 1) {
 		return nil, fmt.Errorf("the waits of a release cannot be multiplied by %v; the factor must be a number above 0", factor)
 	}
-	return &waits{factor: factor}, nil
+	return &Pace{factor: factor}, nil
 }
 
-// missing returns an error that names the kinds of waits that were not found: then scale does not
-// know these manifests, and releases would take their real minutes.
-func (w *waits) missing() error {
+// Missing returns an error that names the kinds of waits that Scale has found in no file: then it
+// does not know these manifests, and releases would take their real minutes.
+func (p *Pace) Missing() error {
 	var problem error
 	for what, found := range map[string]int{
-		"pause.duration of a Rollout": w.pauses, "interval of an AnalysisTemplate": w.intervals,
-		"window in a query or an argument of an analysis": w.windows,
+		"pause.duration of a Rollout": p.pauses, "interval of an AnalysisTemplate": p.intervals,
+		"window in a query or an argument of an analysis": p.windows,
 	} {
 		if found == 0 {
 			problem = errors.Join(problem, fmt.Errorf("there is no %s in the manifests; adapt the scaling to where it is now", what))
@@ -64,8 +69,8 @@ func (w *waits) missing() error {
 	return problem
 }
 
-// scale returns a file with scaled waits.
-func (w *waits) scale(name string, content []byte) ([]byte, error) {
+// Scale returns a file with scaled waits. A wait that cannot be found or changed is an error.
+func (p *Pace) Scale(name string, content []byte) ([]byte, error) {
 	if extension := path.Ext(name); extension != ".yaml" && extension != ".yml" {
 		return content, nil
 	}
@@ -78,7 +83,7 @@ func (w *waits) scale(name string, content []byte) ([]byte, error) {
 			return edits.apply(), nil
 		}
 		if err == nil {
-			err = w.document(resolve(&document), &edits)
+			err = p.document(resolve(&document), &edits)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -86,34 +91,34 @@ func (w *waits) scale(name string, content []byte) ([]byte, error) {
 	}
 }
 
-func (w *waits) document(root *yaml.Node, edits *edits) error {
+func (p *Pace) document(root *yaml.Node, edits *edits) error {
 	switch text(field(root, "kind")) {
 	case "Rollout":
 		canary := field(root, "spec", "strategy", "canary")
-		if err := w.arguments(field(canary, "analysis", "args"), edits); err != nil {
+		if err := p.arguments(field(canary, "analysis", "args"), edits); err != nil {
 			return err
 		}
 		for _, step := range items(field(canary, "steps")) {
 			if pause := field(step, "pause"); pause != nil && field(pause, "duration") == nil {
-				w.pauses++ // this pause lasts until a promotion: there is nothing to scale
+				p.pauses++ // this pause lasts until a promotion: there is nothing to scale
 			}
 			if err := errors.Join(
-				w.wait(field(step, "pause", "duration"), &w.pauses, edits),
-				w.arguments(field(step, "analysis", "args"), edits),
+				p.wait(field(step, "pause", "duration"), &p.pauses, edits),
+				p.arguments(field(step, "analysis", "args"), edits),
 			); err != nil {
 				return err
 			}
 		}
 	case "AnalysisTemplate", "ClusterAnalysisTemplate":
-		if err := w.arguments(field(root, "spec", "args"), edits); err != nil {
+		if err := p.arguments(field(root, "spec", "args"), edits); err != nil {
 			return err
 		}
 		for _, metric := range items(field(root, "spec", "metrics")) {
 			initial := 0
 			if err := errors.Join(
-				w.wait(field(metric, "interval"), &w.intervals, edits),
-				w.wait(field(metric, "initialDelay"), &initial, edits),
-				w.query(field(metric, "provider", "prometheus", "query"), edits),
+				p.wait(field(metric, "interval"), &p.intervals, edits),
+				p.wait(field(metric, "initialDelay"), &initial, edits),
+				p.query(field(metric, "provider", "prometheus", "query"), edits),
 			); err != nil {
 				return err
 			}
@@ -136,7 +141,7 @@ func (w *waits) document(root *yaml.Node, edits *edits) error {
 }
 
 // arguments scales those arguments of an analysis that are waits; a window holds several scrapes.
-func (w *waits) arguments(args *yaml.Node, edits *edits) error {
+func (p *Pace) arguments(args *yaml.Node, edits *edits) error {
 	for _, argument := range items(args) {
 		value := field(argument, "value")
 		name := text(field(argument, "name"))
@@ -145,9 +150,9 @@ func (w *waits) arguments(args *yaml.Node, edits *edits) error {
 		}
 		least, found := leastWait, new(int)
 		if name == "window" {
-			least, found = leastWindow, &w.windows
+			least, found = leastWindow, &p.windows
 		}
-		if err := w.waitOf(value, least, found, edits); err != nil {
+		if err := p.waitOf(value, least, found, edits); err != nil {
 			return err
 		}
 	}
@@ -155,21 +160,21 @@ func (w *waits) arguments(args *yaml.Node, edits *edits) error {
 }
 
 // wait scales a field that is a duration, or a number of seconds.
-func (w *waits) wait(node *yaml.Node, found *int, edits *edits) error {
+func (p *Pace) wait(node *yaml.Node, found *int, edits *edits) error {
 	if node == nil {
 		return nil
 	}
-	return w.waitOf(node, leastWait, found, edits)
+	return p.waitOf(node, leastWait, found, edits)
 }
 
-func (w *waits) waitOf(node *yaml.Node, least time.Duration, found *int, edits *edits) error {
+func (p *Pace) waitOf(node *yaml.Node, least time.Duration, found *int, edits *edits) error {
 	if node.Kind != yaml.ScalarNode {
 		return fmt.Errorf("line %d: a wait must be a duration", node.Line)
 	}
 	if placeholder.MatchString(node.Value) {
 		return nil // the argument is scaled
 	}
-	scaled, err := w.scaled(node.Value, least)
+	scaled, err := p.scaled(node.Value, least)
 	if err != nil {
 		return fmt.Errorf("line %d: %w", node.Line, err)
 	}
@@ -178,20 +183,20 @@ func (w *waits) waitOf(node *yaml.Node, least time.Duration, found *int, edits *
 }
 
 // query scales the windows of a Prometheus query.
-func (w *waits) query(node *yaml.Node, edits *edits) error {
+func (p *Pace) query(node *yaml.Node, edits *edits) error {
 	var changes []edit
 	for _, found := range window.FindAllStringSubmatch(text(node), -1) {
-		scaled, err := w.scaled(found[1], leastWindow)
+		scaled, err := p.scaled(found[1], leastWindow)
 		if err != nil {
 			return fmt.Errorf("query in line %d: %w", node.Line, err)
 		}
 		changes = append(changes, edit{found[0], "[" + scaled + "]"})
 	}
-	w.windows += len(changes)
+	p.windows += len(changes)
 	return edits.replaceWindows(node, changes)
 }
 
-func (w *waits) scaled(old string, least time.Duration) (string, error) {
+func (p *Pace) scaled(old string, least time.Duration) (string, error) {
 	plain := old
 	if _, err := strconv.Atoi(old); err == nil {
 		plain += "s"
@@ -200,10 +205,10 @@ func (w *waits) scaled(old string, least time.Duration) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q is no duration of hours, minutes and seconds, as 1m30s", old)
 	}
-	if w.factor == 1 || duration <= 0 {
+	if p.factor == 1 || duration <= 0 {
 		return old, nil
 	}
-	seconds := math.Round(duration.Seconds() * w.factor)
+	seconds := math.Round(duration.Seconds() * p.factor)
 	return strconv.Itoa(int(max(seconds, least.Seconds()))) + "s", nil
 }
 

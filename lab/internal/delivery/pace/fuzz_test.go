@@ -1,4 +1,4 @@
-package gitserver
+package pace
 
 import (
 	"bytes"
@@ -40,10 +40,10 @@ func FuzzWaits(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		scale := func(factor float64, content []byte) (*waits, []byte, error) {
-			w, err := newWaits(factor)
+		scale := func(factor float64, content []byte) (*Pace, []byte, error) {
+			w, err := New(factor)
 			require.NoError(t, err)
-			scaled, err := w.scale("rollout.yaml", content)
+			scaled, err := w.Scale("rollout.yaml", content)
 			return w, scaled, err
 		}
 		found, same, err := scale(1, content)
