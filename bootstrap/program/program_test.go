@@ -46,25 +46,6 @@ func TestUnit_NoRefusedRegistrationIsSwallowed(t *testing.T) {
 	of("prod", nil).EachRefusalEnds(t, program.Program)
 }
 
-// at walks through nested objects. What is not there is null.
-func at(p resource.PropertyMap, path ...string) resource.PropertyValue {
-	v := resource.NewObjectProperty(p)
-	for _, key := range path {
-		for v.IsSecret() || v.IsOutput() {
-			if v.IsSecret() {
-				v = v.SecretValue().Element
-			} else {
-				v = v.OutputValue().Element
-			}
-		}
-		if !v.IsObject() {
-			return resource.NewNullProperty()
-		}
-		v = v.ObjectValue()[resource.PropertyKey(key)]
-	}
-	return v
-}
-
 func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 	t.Parallel()
 	for _, environment := range naming.Environments() {
@@ -74,11 +55,11 @@ func TestUnit_EveryEnvironmentInstallsThePlatform(t *testing.T) {
 			require.NoError(t, err)
 			names := []string{}
 			for _, n := range recorded.OfType(namespace) {
-				names = append(names, at(n.Inputs, "metadata", "name").StringValue())
+				names = append(names, mocks.PropertyAt(n.Inputs, "metadata", "name").StringValue())
 			}
 			assert.ElementsMatch(t, []string{"gridos", "argocd", "argo-rollouts", "external-secrets"}, names)
 			for _, n := range recorded.OfType(namespace) {
-				enforced := at(n.Inputs, "metadata", "labels", "pod-security.kubernetes.io/enforce")
+				enforced := mocks.PropertyAt(n.Inputs, "metadata", "labels", "pod-security.kubernetes.io/enforce")
 				assert.Equal(t, resource.NewProperty("restricted"), enforced, n.Name)
 			}
 			assert.Len(t, recorded.OfType(release), 3)
@@ -119,14 +100,16 @@ func TestUnit_ArgoCDIsHighlyAvailable(t *testing.T) {
 	recorded, err := run("dev", map[string]string{"argocdDomain": "argocd.example.org"})
 	require.NoError(t, err)
 	cd := recorded.OfType(release)[slices.IndexFunc(recorded.OfType(release), func(r mocks.Resource) bool {
-		return at(r.Inputs, "name").StringValue() == "argocd"
+		return mocks.PropertyAt(r.Inputs, "name").StringValue() == "argocd"
 	})].Inputs
-	assert.Equal(t, "argo-cd", at(cd, "chart").StringValue())
-	assert.Equal(t, versions.ArgoCD.Version, at(cd, "version").StringValue())
-	assert.Equal(t, versions.ArgoCD.Repository, at(cd, "repositoryOpts", "repo").StringValue())
-	assert.True(t, at(cd, "atomic").BoolValue())
+	assert.Equal(t, "argo-cd", mocks.PropertyAt(cd, "chart").StringValue())
+	assert.Equal(t, versions.ArgoCD.Version, mocks.PropertyAt(cd, "version").StringValue())
+	assert.Equal(t, versions.ArgoCD.Repository, mocks.PropertyAt(cd, "repositoryOpts", "repo").StringValue())
+	assert.True(t, mocks.PropertyAt(cd, "atomic").BoolValue())
 
-	value := func(path ...string) resource.PropertyValue { return at(cd, append([]string{"values"}, path...)...) }
+	value := func(path ...string) resource.PropertyValue {
+		return mocks.PropertyAt(cd, append([]string{"values"}, path...)...)
+	}
 	assert.True(t, value("server", "autoscaling", "enabled").BoolValue())
 	assert.InDelta(t, 2, value("server", "autoscaling", "minReplicas").NumberValue(), 0)
 	assert.InDelta(t, 5, value("server", "autoscaling", "maxReplicas").NumberValue(), 0)
@@ -148,7 +131,7 @@ func TestUnit_TheClusterIsKnownByItsIssuerAndNotByItsKubeconfig(t *testing.T) {
 	recorded, err := run("dev", nil)
 	require.NoError(t, err)
 	cluster := recorded.OfType(provider)[0].Inputs
-	assert.Equal(t, "the oidcIssuerUrl", at(cluster, "clusterIdentifier").StringValue())
+	assert.Equal(t, "the oidcIssuerUrl", mocks.PropertyAt(cluster, "clusterIdentifier").StringValue())
 	assert.True(t, cluster["kubeconfig"].IsSecret())
 }
 
@@ -169,7 +152,7 @@ func TestUnit_ReleasesAreConfiguredByTheKeysOfTheirCharts(t *testing.T) {
 		}
 	}
 	for _, r := range recorded.OfType(release) {
-		values := at(r.Inputs, "values")
+		values := mocks.PropertyAt(r.Inputs, "values")
 		require.True(t, values.IsObject(), r.Name)
 		walk(r.Name, values)
 	}
@@ -186,8 +169,8 @@ func TestUnit_EachChartIsChosenByItsKeys(t *testing.T) {
 	require.NoError(t, err)
 	for name, version := range map[string]string{"argocd": "10.1.2", "argo-rollouts": "2.41.1", "external-secrets": "2.9.1"} {
 		inputs := named(t, recorded, release, name).Inputs
-		assert.Equal(t, version, at(inputs, "version").StringValue(), name)
-		assert.Contains(t, at(inputs, "chart").StringValue(), "-mirrored", name)
+		assert.Equal(t, version, mocks.PropertyAt(inputs, "version").StringValue(), name)
+		assert.Contains(t, mocks.PropertyAt(inputs, "chart").StringValue(), "-mirrored", name)
 	}
 }
 
@@ -227,9 +210,9 @@ func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
 	require.NoError(t, err)
 	projects := recorded.OfType(project)
 	p := projects[slices.IndexFunc(projects, func(r mocks.Resource) bool {
-		return at(r.Inputs, "metadata", "name").StringValue() == naming.ProjectGridOS
+		return mocks.PropertyAt(r.Inputs, "metadata", "name").StringValue() == naming.ProjectGridOS
 	})]
-	spec := at(p.Inputs, "spec")
+	spec := mocks.PropertyAt(p.Inputs, "spec")
 	assert.Equal(t, "gridos", spec.ObjectValue()["destinations"].ArrayValue()[0].ObjectValue()["namespace"].StringValue())
 	assert.Empty(t, spec.ObjectValue()["clusterResourceWhitelist"].ArrayValue())
 	for _, repository := range spec.ObjectValue()["sourceRepos"].ArrayValue() {
@@ -237,7 +220,7 @@ func TestUnit_TheProjectConfinesTheApplication(t *testing.T) {
 	}
 	assert.True(t, slices.ContainsFunc(p.DependsOn, func(urn string) bool { return strings.Contains(urn, release) }),
 		"the release brings the CRD")
-	assert.Equal(t, []any{"resources-finalizer.argocd.argoproj.io"}, at(p.Inputs, "metadata", "finalizers").Mappable(),
+	assert.Equal(t, []any{"resources-finalizer.argocd.argoproj.io"}, mocks.PropertyAt(p.Inputs, "metadata", "finalizers").Mappable(),
 		"Argo CD stays as long as there are Applications")
 	assert.Equal(t, []string{"argocd-project"}, p.Aliases, "its first name: a stack from then keeps the project")
 }
@@ -250,7 +233,7 @@ func TestUnit_ATokenOfAProjectKeepsNoUpdateFromChangingIt(t *testing.T) {
 	projects := recorded.OfType(project)
 	require.NotEmpty(t, projects)
 	for _, p := range projects {
-		assert.Equal(t, resource.NewProperty("true"), at(p.Inputs, "metadata", "annotations", "pulumi.com/patchForce"), p.Name)
+		assert.Equal(t, resource.NewProperty("true"), mocks.PropertyAt(p.Inputs, "metadata", "annotations", "pulumi.com/patchForce"), p.Name)
 	}
 }
 
@@ -259,23 +242,23 @@ func TestUnit_TheKeyVaultIsReadAsInfrasIdentity(t *testing.T) {
 	recorded, err := run("prod", nil)
 	require.NoError(t, err)
 	operator := recorded.OfType(release)[slices.IndexFunc(recorded.OfType(release), func(r mocks.Resource) bool {
-		return at(r.Inputs, "name").StringValue() == "external-secrets"
+		return mocks.PropertyAt(r.Inputs, "name").StringValue() == "external-secrets"
 	})].Inputs
-	assert.Equal(t, versions.ExternalSecrets.Repository, at(operator, "repositoryOpts", "repo").StringValue())
-	account := at(operator, "values", "serviceAccount")
-	assert.Equal(t, "external-secrets", at(account.ObjectValue(), "name").StringValue())
-	assert.Equal(t, "the secretsClientId", at(account.ObjectValue(), "annotations", "azure.workload.identity/client-id").StringValue())
-	assert.Equal(t, "external-secrets", at(operator, "namespace").StringValue())
+	assert.Equal(t, versions.ExternalSecrets.Repository, mocks.PropertyAt(operator, "repositoryOpts", "repo").StringValue())
+	account := mocks.PropertyAt(operator, "values", "serviceAccount")
+	assert.Equal(t, "external-secrets", mocks.PropertyAt(account.ObjectValue(), "name").StringValue())
+	assert.Equal(t, "the secretsClientId", mocks.PropertyAt(account.ObjectValue(), "annotations", "azure.workload.identity/client-id").StringValue())
+	assert.Equal(t, "external-secrets", mocks.PropertyAt(operator, "namespace").StringValue())
 
 	s := recorded.OfType(store)[0]
-	vault := at(s.Inputs, "spec", "provider", "azurekv")
+	vault := mocks.PropertyAt(s.Inputs, "spec", "provider", "azurekv")
 	assert.Equal(t, map[string]any{
 		"authType": "WorkloadIdentity", "vaultUrl": "the keyVaultUri", "tenantId": "the tenantId",
 		"serviceAccountRef": map[string]any{"name": "external-secrets", "namespace": "external-secrets"},
 	}, vault.Mappable())
 	assert.True(t, slices.ContainsFunc(s.DependsOn, func(urn string) bool { return strings.Contains(urn, release) }),
 		"the release brings the CRD")
-	assert.Equal(t, "the ingressIp", at(recorded.OfType(service)[0].Inputs, "metadata", "annotations",
+	assert.Equal(t, "the ingressIp", mocks.PropertyAt(recorded.OfType(service)[0].Inputs, "metadata", "annotations",
 		"service.beta.kubernetes.io/azure-load-balancer-ipv4").StringValue())
 }
 
@@ -288,7 +271,7 @@ func TestUnit_AMirrorHasTheChartsOfArgo(t *testing.T) {
 	require.NoError(t, err)
 	from := map[string]string{}
 	for _, r := range recorded.OfType(release) {
-		from[at(r.Inputs, "chart").StringValue()] = at(r.Inputs, "repositoryOpts", "repo").StringValue()
+		from[mocks.PropertyAt(r.Inputs, "chart").StringValue()] = mocks.PropertyAt(r.Inputs, "repositoryOpts", "repo").StringValue()
 	}
 	assert.Equal(t, map[string]string{
 		versions.ArgoCD.Name: mirror, versions.ArgoRollouts.Name: mirror, versions.ExternalSecrets.Name: versions.ExternalSecrets.Repository,
@@ -309,15 +292,15 @@ func TestUnit_NotificationsReadTheKeyVault(t *testing.T) {
 	require.NoError(t, err)
 	brought := map[string][]string{}
 	for _, r := range recorded.OfType(externalSecret) {
-		place := at(r.Inputs, "metadata", "namespace").StringValue() + "/" + at(r.Inputs, "metadata", "name").StringValue()
-		assert.Equal(t, strings.SplitN(place, "/", 2)[1], at(r.Inputs, "spec", "target", "name").StringValue())
-		assert.Equal(t, "Owner", at(r.Inputs, "spec", "target", "creationPolicy").StringValue(), "the Secret goes with it")
-		assert.Equal(t, "ClusterSecretStore", at(r.Inputs, "spec", "secretStoreRef", "kind").StringValue(),
+		place := mocks.PropertyAt(r.Inputs, "metadata", "namespace").StringValue() + "/" + mocks.PropertyAt(r.Inputs, "metadata", "name").StringValue()
+		assert.Equal(t, strings.SplitN(place, "/", 2)[1], mocks.PropertyAt(r.Inputs, "spec", "target", "name").StringValue())
+		assert.Equal(t, "Owner", mocks.PropertyAt(r.Inputs, "spec", "target", "creationPolicy").StringValue(), "the Secret goes with it")
+		assert.Equal(t, "ClusterSecretStore", mocks.PropertyAt(r.Inputs, "spec", "secretStoreRef", "kind").StringValue(),
 			"the ExternalSecrets are in two namespaces")
-		assert.Equal(t, naming.SecretStore, at(r.Inputs, "spec", "secretStoreRef", "name").StringValue())
-		for _, entry := range at(r.Inputs, "spec", "data").ArrayValue() {
-			brought[place] = append(brought[place], at(entry.ObjectValue(), "secretKey").StringValue()+" from "+
-				at(entry.ObjectValue(), "remoteRef", "key").StringValue())
+		assert.Equal(t, naming.SecretStore, mocks.PropertyAt(r.Inputs, "spec", "secretStoreRef", "name").StringValue())
+		for _, entry := range mocks.PropertyAt(r.Inputs, "spec", "data").ArrayValue() {
+			brought[place] = append(brought[place], mocks.PropertyAt(entry.ObjectValue(), "secretKey").StringValue()+" from "+
+				mocks.PropertyAt(entry.ObjectValue(), "remoteRef", "key").StringValue())
 		}
 		assert.True(t, slices.ContainsFunc(r.DependsOn, func(urn string) bool {
 			return strings.Contains(urn, release+"::external-secrets")
@@ -355,7 +338,7 @@ func TestUnit_WhatHoldsWorkloadsIsProtectedOutsideDev(t *testing.T) {
 		recorded, err := run(environment, nil)
 		require.NoError(t, err)
 		for _, r := range recorded.OfType(namespace) {
-			if at(r.Inputs, "metadata", "name").StringValue() == "gridos" {
+			if mocks.PropertyAt(r.Inputs, "metadata", "name").StringValue() == "gridos" {
 				assert.Equal(t, want, r.Protect, environment)
 			}
 		}

@@ -19,9 +19,9 @@ func named(t *testing.T, recorded *mocks.Recorded, token, name string) mocks.Res
 	all := recorded.OfType(token)
 	i := slices.IndexFunc(all, func(r mocks.Resource) bool {
 		if token == release {
-			return at(r.Inputs, "name").StringValue() == name
+			return mocks.PropertyAt(r.Inputs, "name").StringValue() == name
 		}
-		return at(r.Inputs, "metadata", "name").StringValue() == name
+		return mocks.PropertyAt(r.Inputs, "metadata", "name").StringValue() == name
 	})
 	require.GreaterOrEqual(t, i, 0, "%s %s", token, name)
 	return all[i]
@@ -81,24 +81,24 @@ func TestUnit_ChartsOpenNothingAndKeepWhatIsStored(t *testing.T) {
 			require.NoError(t, err)
 			for _, line := range lines {
 				in := named(t, recorded, release, line.release).Inputs
-				got := at(in, append([]string{"values"}, strings.Fields(line.path)...)...)
+				got := mocks.PropertyAt(in, append([]string{"values"}, strings.Fields(line.path)...)...)
 				assert.Equal(t, line.want, got.Mappable(), "%s %s: %s", line.release, line.path, line.why)
 			}
 			for _, name := range []string{"argocd", "external-secrets", "argo-rollouts"} {
 				in := named(t, recorded, release, name).Inputs
-				assert.Equal(t, name, at(in, "namespace").StringValue())
-				assert.False(t, at(in, "createNamespace").BoolValue(), "the namespace has the labels of pod security")
-				assert.True(t, at(in, "atomic").BoolValue(), "what fails is rolled back")
-				assert.False(t, at(in, "skipAwait").BoolValue(), "what comes next needs it")
+				assert.Equal(t, name, mocks.PropertyAt(in, "namespace").StringValue())
+				assert.False(t, mocks.PropertyAt(in, "createNamespace").BoolValue(), "the namespace has the labels of pod security")
+				assert.True(t, mocks.PropertyAt(in, "atomic").BoolValue(), "what fails is rolled back")
+				assert.False(t, mocks.PropertyAt(in, "skipAwait").BoolValue(), "what comes next needs it")
 			}
 			for _, n := range recorded.OfType(namespace) {
 				for _, mode := range []string{"enforce", "audit", "warn"} {
-					assert.Equal(t, "restricted", at(n.Inputs, "metadata", "labels", "pod-security.kubernetes.io/"+mode).StringValue(), n.Name)
+					assert.Equal(t, "restricted", mocks.PropertyAt(n.Inputs, "metadata", "labels", "pod-security.kubernetes.io/"+mode).StringValue(), n.Name)
 				}
 			}
 			for _, password := range recorded.OfType("random:index/randomPassword:RandomPassword") {
-				assert.GreaterOrEqual(t, at(password.Inputs, "length").NumberValue(), 32.0, password.Name)
-				assert.False(t, at(password.Inputs, "special").BoolValue(), "%s is copied by hand", password.Name)
+				assert.GreaterOrEqual(t, mocks.PropertyAt(password.Inputs, "length").NumberValue(), 32.0, password.Name)
+				assert.False(t, mocks.PropertyAt(password.Inputs, "special").BoolValue(), "%s is copied by hand", password.Name)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func TestUnit_RolesOfArgoCDMayDoTheirTasks(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", nil)
 	require.NoError(t, err)
-	csv := at(named(t, recorded, release, "argocd").Inputs, "values", "configs", "rbac", "policy.csv").StringValue()
+	csv := mocks.PropertyAt(named(t, recorded, release, "argocd").Inputs, "values", "configs", "rbac", "policy.csv").StringValue()
 	assert.Equal(t, []string{
 		"g, role:platform-admin, role:admin",
 		"p, role:ci, applications, get, gridos/*, allow",
@@ -142,12 +142,12 @@ func TestUnit_RolesOfArgoCDMayDoTheirTasks(t *testing.T) {
 		}},
 		"default": {},
 	} {
-		spec := at(named(t, recorded, project, name).Inputs, "spec").ObjectValue()
+		spec := mocks.PropertyAt(named(t, recorded, project, name).Inputs, "spec").ObjectValue()
 		got := map[string][]string{}
 		if roles := spec["roles"]; roles.IsArray() {
 			for _, role := range roles.ArrayValue() {
-				for _, policy := range at(role.ObjectValue(), "policies").ArrayValue() {
-					of := at(role.ObjectValue(), "name").StringValue()
+				for _, policy := range mocks.PropertyAt(role.ObjectValue(), "policies").ArrayValue() {
+					of := mocks.PropertyAt(role.ObjectValue(), "name").StringValue()
 					got[of] = append(got[of], policy.StringValue())
 				}
 			}
@@ -190,14 +190,14 @@ func TestUnit_ProjectsPermitTheseKindsAndNoOthers(t *testing.T) {
 			} {
 				registered := named(t, recorded, project, name)
 				p := registered.Inputs
-				spec := at(p, "spec").ObjectValue()
+				spec := mocks.PropertyAt(p, "spec").ObjectValue()
 				var got permitted
 				for _, repository := range spec["sourceRepos"].ArrayValue() {
 					got.repositories = append(got.repositories, repository.StringValue())
 				}
 				for _, destination := range spec["destinations"].ArrayValue() {
-					assert.Equal(t, "https://kubernetes.default.svc", at(destination.ObjectValue(), "server").StringValue(), name)
-					got.namespaces = append(got.namespaces, at(destination.ObjectValue(), "namespace").StringValue())
+					assert.Equal(t, "https://kubernetes.default.svc", mocks.PropertyAt(destination.ObjectValue(), "server").StringValue(), name)
+					got.namespaces = append(got.namespaces, mocks.PropertyAt(destination.ObjectValue(), "namespace").StringValue())
 				}
 				for key, into := range map[string]*[]string{
 					"clusterResourceWhitelist": &got.clusterKinds, "namespaceResourceWhitelist": &got.kinds,
@@ -206,23 +206,23 @@ func TestUnit_ProjectsPermitTheseKindsAndNoOthers(t *testing.T) {
 						continue
 					}
 					for _, kind := range spec[resource.PropertyKey(key)].ArrayValue() {
-						*into = append(*into, at(kind.ObjectValue(), "group").StringValue()+"/"+at(kind.ObjectValue(), "kind").StringValue())
+						*into = append(*into, mocks.PropertyAt(kind.ObjectValue(), "group").StringValue()+"/"+mocks.PropertyAt(kind.ObjectValue(), "kind").StringValue())
 					}
 					slices.Sort(*into)
 				}
 				assert.Equal(t, want, got, name)
-				assert.Equal(t, "argocd", at(p, "metadata", "namespace").StringValue(), name)
+				assert.Equal(t, "argocd", mocks.PropertyAt(p, "metadata", "namespace").StringValue(), name)
 				if name == "default" {
 					continue
 				}
-				assert.Equal(t, []any{"resources-finalizer.argocd.argoproj.io"}, at(p, "metadata", "finalizers").Mappable(), name)
+				assert.Equal(t, []any{"resources-finalizer.argocd.argoproj.io"}, mocks.PropertyAt(p, "metadata", "finalizers").Mappable(), name)
 				assert.Equal(t, "4m", registered.DeleteTimeout(), "%s goes when its Applications are gone", name)
 				assert.Equal(t, map[string]any{"warn": true, "ignore": []any{map[string]any{"kind": "ConfigMap", "name": "istio-ca-root-cert"}}},
 					spec["orphanedResources"].Mappable(), "%s: what nothing in Git has made is shown, but for what the mesh makes", name)
 			}
 			s := named(t, recorded, store, "azure-key-vault").Inputs
 			assert.Equal(t, []any{map[string]any{"namespaces": []any{"argocd", "argo-rollouts", "gridos"}}},
-				at(s, "spec", "conditions").Mappable(), "who reads the vault")
+				mocks.PropertyAt(s, "spec", "conditions").Mappable(), "who reads the vault")
 		})
 	}
 }

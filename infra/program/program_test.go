@@ -479,7 +479,7 @@ func TestUnit_TheServerGrowsAndIsUpdatedWhenItIsConvenient(t *testing.T) {
 	for number, day := range []string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"} {
 		recorded, err = run("dev", map[string]string{"postgresMaintenanceDay": day})
 		require.NoError(t, err, day)
-		assert.InDelta(t, number, at(recorded.OfType(server)[0].Inputs, "maintenanceWindow", "dayOfWeek").NumberValue(), 0, day)
+		assert.InDelta(t, number, mocks.PropertyAt(recorded.OfType(server)[0].Inputs, "maintenanceWindow", "dayOfWeek").NumberValue(), 0, day)
 	}
 	_, err = run("dev", map[string]string{"postgresMaintenanceDay": "Caturday", "postgresMaintenanceStart": "2 am", "postgresVersion": "14"})
 	require.ErrorContains(t, err, "postgresMaintenanceDay: ")
@@ -955,7 +955,7 @@ func TestUnit_NodesAreAsMicrosoftSupportsThem(t *testing.T) {
 				assert.InDelta(t, 128, pool["osDiskSizeGB"].NumberValue(), 0)
 				assert.Equal(t, environment != "dev", pool["enableEncryptionAtHost"].BoolValue())
 			}
-			assert.Equal(t, resource.NewProperty("least-waste"), at(managed, "autoScalerProfile", "expander"))
+			assert.Equal(t, resource.NewProperty("least-waste"), mocks.PropertyAt(managed, "autoScalerProfile", "expander"))
 			want := map[bool]string{true: "ReadOnly", false: "Unrestricted"}[environment != "prod"]
 			assert.Equal(t, want, managed["nodeResourceGroupProfile"].ObjectValue()["restrictionLevel"].StringValue())
 		})
@@ -976,7 +976,7 @@ func TestUnit_TheMeshHasTheRevisionsThatAreConfigured(t *testing.T) {
 		}
 		recorded, err := run("test", overrides)
 		require.NoError(t, err, text)
-		revisions := at(recorded.OfType(cluster)[0].Inputs, "serviceMeshProfile", "istio", "revisions")
+		revisions := mocks.PropertyAt(recorded.OfType(cluster)[0].Inputs, "serviceMeshProfile", "istio", "revisions")
 		require.True(t, revisions.IsArray(), "Azure would choose the revision")
 		var got []string
 		for _, revision := range revisions.ArrayValue() {

@@ -16,18 +16,6 @@ import (
 	"github.com/gridos/sharedinfra/internal/naming"
 )
 
-// at returns the value at a path of inputs, or null.
-func at(inputs resource.PropertyMap, path ...string) resource.PropertyValue {
-	value := resource.NewProperty(inputs)
-	for _, key := range path {
-		if !value.IsObject() {
-			return resource.NewNullProperty()
-		}
-		value = value.ObjectValue()[resource.PropertyKey(key)]
-	}
-	return value
-}
-
 // texts are the strings of a list, and of a single one beside it, as Azure's security rules have
 // them.
 func texts(rule resource.PropertyMap, one, several string) []string {
@@ -66,7 +54,7 @@ func passes(group mocks.Resource, space netip.Prefix, direction, from, to, proto
 			}
 		})
 	}
-	rules := slices.Clone(at(group.Inputs, "securityRules").ArrayValue())
+	rules := slices.Clone(mocks.PropertyAt(group.Inputs, "securityRules").ArrayValue())
 	slices.SortFunc(rules, func(a, b resource.PropertyValue) int {
 		return int(a.ObjectValue()["priority"].NumberValue() - b.ObjectValue()["priority"].NumberValue())
 	})
@@ -147,12 +135,12 @@ func TestUnit_WhoReachesWhat(t *testing.T) {
 	}
 	outbound := map[string]string{} // Azure's own rules allow outbound traffic too, until a rule denies it
 	for _, group := range recorded.OfType(nsg) {
-		for _, rule := range at(group.Inputs, "securityRules").ArrayValue() {
+		for _, rule := range mocks.PropertyAt(group.Inputs, "securityRules").ArrayValue() {
 			if r := rule.ObjectValue(); r["direction"].StringValue() == "Outbound" {
 				outbound[r["destinationAddressPrefix"].StringValue()] = r["protocol"].StringValue() + " " + r["destinationPortRange"].StringValue()
 			}
 		}
-		rules := at(group.Inputs, "securityRules").ArrayValue()
+		rules := mocks.PropertyAt(group.Inputs, "securityRules").ArrayValue()
 		for i, rule := range rules {
 			want := 100 + 10*float64(i) // with room between two rules
 			if closing := 2 - (len(rules) - i); closing >= 0 && !strings.HasSuffix(group.Name, "-appgw-nsg") {
@@ -168,8 +156,8 @@ func TestUnit_WhoReachesWhat(t *testing.T) {
 		if strings.HasSuffix(s.Name, "-endpoints") {
 			want = "NetworkSecurityGroupEnabled"
 		}
-		assert.Equal(t, want, at(s.Inputs, "privateEndpointNetworkPolicies").StringValue(), s.Name)
-		assert.Contains(t, at(s.Inputs, "networkSecurityGroup", "id").StringValue(), s.Name+"-nsg")
+		assert.Equal(t, want, mocks.PropertyAt(s.Inputs, "privateEndpointNetworkPolicies").StringValue(), s.Name)
+		assert.Contains(t, mocks.PropertyAt(s.Inputs, "networkSecurityGroup", "id").StringValue(), s.Name+"-nsg")
 	}
 }
 
@@ -184,16 +172,16 @@ func TestUnit_WhatIsLostCanBeHadBackForSoLong(t *testing.T) {
 			require.NoError(t, err)
 			kv, pg, images := recorded.OfType(vault)[0].Inputs, recorded.OfType(server)[0].Inputs, recorded.OfType(registry)[0].Inputs
 			got := days{
-				vault: at(kv, "properties", "softDeleteRetentionInDays").NumberValue(), backups: at(pg, "backup", "backupRetentionDays").NumberValue(),
-				logs: at(recorded.OfType(workspace)[0].Inputs, "retentionInDays").NumberValue(),
+				vault: mocks.PropertyAt(kv, "properties", "softDeleteRetentionInDays").NumberValue(), backups: mocks.PropertyAt(pg, "backup", "backupRetentionDays").NumberValue(),
+				logs: mocks.PropertyAt(recorded.OfType(workspace)[0].Inputs, "retentionInDays").NumberValue(),
 			}
-			if retention := at(images, "policies", "retentionPolicy"); retention.IsObject() {
+			if retention := mocks.PropertyAt(images, "policies", "retentionPolicy"); retention.IsObject() {
 				got.untagged = retention.ObjectValue()["days"].NumberValue()
 				assert.Equal(t, "enabled", retention.ObjectValue()["status"].StringValue())
 			}
 			assert.Equal(t, want, got)
 			assert.Equal(t, map[bool]string{true: "Enabled", false: "Disabled"}[environment == "prod"],
-				at(pg, "backup", "geoRedundantBackup").StringValue())
+				mocks.PropertyAt(pg, "backup", "geoRedundantBackup").StringValue())
 			assert.Equal(t, environment == "prod", len(recorded.OfType(lock)) > 0)
 		})
 	}
@@ -204,7 +192,7 @@ func TestUnit_ADayIsATimeToo(t *testing.T) {
 	t.Parallel()
 	recorded, err := run("prod", map[string]string{"registryUntaggedDays": "1"})
 	require.NoError(t, err)
-	assert.InDelta(t, 1, at(recorded.OfType(registry)[0].Inputs, "policies", "retentionPolicy", "days").NumberValue(), 0)
+	assert.InDelta(t, 1, mocks.PropertyAt(recorded.OfType(registry)[0].Inputs, "policies", "retentionPolicy", "days").NumberValue(), 0)
 }
 
 // The vault and the registry refuse every client that no rule names. The rules do not apply to
@@ -218,17 +206,17 @@ func TestUnit_StoresAreClosedToWhomNoRuleNames(t *testing.T) {
 			require.NoError(t, err)
 			private := environment == "prod"
 			access := map[bool]string{true: "Disabled", false: "Enabled"}[private]
-			kv := at(recorded.OfType(vault)[0].Inputs, "properties").ObjectValue()
-			assert.Equal(t, access, at(kv, "publicNetworkAccess").StringValue())
-			assert.Equal(t, "Deny", at(kv, "networkAcls", "defaultAction").StringValue())
-			assert.Equal(t, "AzureServices", at(kv, "networkAcls", "bypass").StringValue())
+			kv := mocks.PropertyAt(recorded.OfType(vault)[0].Inputs, "properties").ObjectValue()
+			assert.Equal(t, access, mocks.PropertyAt(kv, "publicNetworkAccess").StringValue())
+			assert.Equal(t, "Deny", mocks.PropertyAt(kv, "networkAcls", "defaultAction").StringValue())
+			assert.Equal(t, "AzureServices", mocks.PropertyAt(kv, "networkAcls", "bypass").StringValue())
 			images := recorded.OfType(registry)[0].Inputs
-			assert.Equal(t, private, at(images, "publicNetworkAccess").DeepEquals(resource.NewProperty("Disabled")))
-			assert.Equal(t, "AzureServices", at(images, "networkRuleBypassOptions").StringValue())
+			assert.Equal(t, private, mocks.PropertyAt(images, "publicNetworkAccess").DeepEquals(resource.NewProperty("Disabled")))
+			assert.Equal(t, "AzureServices", mocks.PropertyAt(images, "networkRuleBypassOptions").StringValue())
 			for _, endpoint := range recorded.OfType(privateEndpoint) {
-				connection := at(endpoint.Inputs, "privateLinkServiceConnections").ArrayValue()[0].ObjectValue()
+				connection := mocks.PropertyAt(endpoint.Inputs, "privateLinkServiceConnections").ArrayValue()[0].ObjectValue()
 				part := map[bool]string{true: "vault", false: "registry"}[strings.Contains(endpoint.Name, "vault")]
-				assert.Equal(t, []resource.PropertyValue{resource.NewProperty(part)}, at(connection, "groupIds").ArrayValue(), endpoint.Name)
+				assert.Equal(t, []resource.PropertyValue{resource.NewProperty(part)}, mocks.PropertyAt(connection, "groupIds").ArrayValue(), endpoint.Name)
 			}
 		})
 	}
@@ -242,14 +230,14 @@ func TestUnit_TheFirewallRefusesAndCounts(t *testing.T) {
 	require.NoError(t, err)
 	in := recorded.OfType("azure-native:network/v20240501:WebApplicationFirewallPolicy")[0].Inputs
 	sets := map[string]string{}
-	for _, set := range at(in, "managedRules", "managedRuleSets").ArrayValue() {
+	for _, set := range mocks.PropertyAt(in, "managedRules", "managedRuleSets").ArrayValue() {
 		sets[set.ObjectValue()["ruleSetType"].StringValue()] = set.ObjectValue()["ruleSetVersion"].StringValue()
 	}
 	assert.Equal(t, map[string]string{"Microsoft_DefaultRuleSet": "2.1", "Microsoft_BotManagerRuleSet": "1.1"}, sets)
-	assert.InDelta(t, 64, at(in, "policySettings", "maxRequestBodySizeInKb").NumberValue(), 0)
-	assert.InDelta(t, 64, at(in, "policySettings", "requestBodyInspectLimitInKB").NumberValue(), 0, "no more than there can be")
-	require.Len(t, at(in, "customRules").ArrayValue(), 1)
-	rule := at(in, "customRules").ArrayValue()[0].ObjectValue()
+	assert.InDelta(t, 64, mocks.PropertyAt(in, "policySettings", "maxRequestBodySizeInKb").NumberValue(), 0)
+	assert.InDelta(t, 64, mocks.PropertyAt(in, "policySettings", "requestBodyInspectLimitInKB").NumberValue(), 0, "no more than there can be")
+	require.Len(t, mocks.PropertyAt(in, "customRules").ArrayValue(), 1)
+	rule := mocks.PropertyAt(in, "customRules").ArrayValue()[0].ObjectValue()
 	assert.Equal(t, "Block", rule["action"].StringValue())
 	assert.Equal(t, "RateLimitRule", rule["ruleType"].StringValue())
 	assert.Equal(t, "OneMin", rule["rateLimitDuration"].StringValue())
@@ -265,9 +253,9 @@ func TestUnit_TheFirewallRefusesAndCounts(t *testing.T) {
 	standard, err := run("prod", nil)
 	require.NoError(t, err)
 	in = standard.OfType("azure-native:network/v20240501:WebApplicationFirewallPolicy")[0].Inputs
-	assert.InDelta(t, 128, at(in, "policySettings", "requestBodyInspectLimitInKB").NumberValue(), 0, "as much as Azure inspects")
-	assert.Greater(t, at(in, "policySettings", "maxRequestBodySizeInKb").NumberValue(), 1024.0, "the application answers to a body that is too long")
-	assert.InDelta(t, 3000, at(in, "customRules").ArrayValue()[0].ObjectValue()["rateLimitThreshold"].NumberValue(), 0, "50 a second")
+	assert.InDelta(t, 128, mocks.PropertyAt(in, "policySettings", "requestBodyInspectLimitInKB").NumberValue(), 0, "as much as Azure inspects")
+	assert.Greater(t, mocks.PropertyAt(in, "policySettings", "maxRequestBodySizeInKb").NumberValue(), 1024.0, "the application answers to a body that is too long")
+	assert.InDelta(t, 3000, mocks.PropertyAt(in, "customRules").ArrayValue()[0].ObjectValue()["rateLimitThreshold"].NumberValue(), 0, "50 a second")
 }
 
 // A request by HTTP is redirected permanently to the same page by HTTPS.
@@ -277,7 +265,7 @@ func TestUnit_PlainRequestsAreSentToHTTPS(t *testing.T) {
 	require.NoError(t, err)
 	in := recorded.OfType(gateway)[0].Inputs
 	part := func(list, name string) resource.PropertyMap {
-		for _, element := range at(in, list).ArrayValue() {
+		for _, element := range mocks.PropertyAt(in, list).ArrayValue() {
 			if element.ObjectValue()["name"].StringValue() == name {
 				return element.ObjectValue()
 			}
@@ -286,14 +274,14 @@ func TestUnit_PlainRequestsAreSentToHTTPS(t *testing.T) {
 		return nil
 	}
 	follow := func(of resource.PropertyMap, key, list string) resource.PropertyMap {
-		id := at(of, key, "id").StringValue()
+		id := mocks.PropertyAt(of, key, "id").StringValue()
 		name := id[strings.LastIndex(id, "/")+1:]
 		assert.Equal(t, "/subscriptions/s/resourceGroups/prod-group-name/providers/Microsoft.Network/applicationGateways/"+
-			at(in, "applicationGatewayName").StringValue()+"/"+list+"/"+name, id)
+			mocks.PropertyAt(in, "applicationGatewayName").StringValue()+"/"+list+"/"+name, id)
 		return part(list, name)
 	}
 	routes := map[string]string{} // by port
-	for _, r := range at(in, "requestRoutingRules").ArrayValue() {
+	for _, r := range mocks.PropertyAt(in, "requestRoutingRules").ArrayValue() {
 		rule := r.ObjectValue()
 		assert.Equal(t, "Basic", rule["ruleType"].StringValue())
 		listener := follow(rule, "httpListener", "httpListeners")
@@ -325,7 +313,7 @@ func TestUnit_PlainRequestsAreSentToHTTPS(t *testing.T) {
 	assert.Equal(t, map[string]string{
 		resource.NewProperty(80.0).String(): "redirect", resource.NewProperty(443.0).String(): "backend",
 	}, routes)
-	assert.Equal(t, "UserAssigned", at(in, "identity", "type").StringValue())
+	assert.Equal(t, "UserAssigned", mocks.PropertyAt(in, "identity", "type").StringValue())
 }
 
 // Each identity has the roles of its task, by the names that Azure gives them (learn.microsoft.com,
@@ -391,14 +379,14 @@ func TestUnit_ResourcesTellAllThatIsWatched(t *testing.T) {
 	require.NoError(t, err)
 	for _, d := range recorded.OfType(diagnostics) {
 		var logs, metrics []string
-		for _, entry := range at(d.Inputs, "logs").ArrayValue() {
+		for _, entry := range mocks.PropertyAt(d.Inputs, "logs").ArrayValue() {
 			for _, kind := range []string{"category", "categoryGroup"} {
 				if value := entry.ObjectValue()[resource.PropertyKey(kind)]; value.IsString() {
 					logs = append(logs, value.StringValue())
 				}
 			}
 		}
-		if list := at(d.Inputs, "metrics"); list.IsArray() {
+		if list := mocks.PropertyAt(d.Inputs, "metrics"); list.IsArray() {
 			for _, entry := range list.ArrayValue() {
 				metrics = append(metrics, entry.ObjectValue()["category"].StringValue())
 			}
@@ -428,21 +416,21 @@ func TestUnit_EveryEnvironmentIsClosedAndWatchedAlike(t *testing.T) {
 			recorded, err := run(environment, nil)
 			require.NoError(t, err)
 			managed := recorded.OfType(cluster)[0].Inputs
-			assert.Equal(t, "UserAssigned", at(managed, "identity", "type").StringValue(), "it has its rights first (rule K1)")
-			ingress := at(managed, "serviceMeshProfile", "istio", "components", "ingressGateways").ArrayValue()
+			assert.Equal(t, "UserAssigned", mocks.PropertyAt(managed, "identity", "type").StringValue(), "it has its rights first (rule K1)")
+			ingress := mocks.PropertyAt(managed, "serviceMeshProfile", "istio", "components", "ingressGateways").ArrayValue()
 			require.Len(t, ingress, 1)
 			assert.Equal(t, map[string]any{"enabled": true, "mode": "Internal"}, ingress[0].Mappable(), "the way from the edge into the mesh")
-			assert.Equal(t, "cilium", at(managed, "networkProfile", "networkPolicy").StringValue(), "or no NetworkPolicy is enforced")
-			assert.Equal(t, "standard", at(managed, "networkProfile", "loadBalancerSku").StringValue(), "no other has zones")
-			defended := at(managed, "securityProfile", "defender", "securityMonitoring", "enabled")
+			assert.Equal(t, "cilium", mocks.PropertyAt(managed, "networkProfile", "networkPolicy").StringValue(), "or no NetworkPolicy is enforced")
+			assert.Equal(t, "standard", mocks.PropertyAt(managed, "networkProfile", "loadBalancerSku").StringValue(), "no other has zones")
+			defended := mocks.PropertyAt(managed, "securityProfile", "defender", "securityMonitoring", "enabled")
 			if environment == "prod" {
-				assert.Equal(t, "system", at(managed, "apiServerAccessProfile", "privateDNSZone").StringValue(), "AKS keeps the API server's name")
+				assert.Equal(t, "system", mocks.PropertyAt(managed, "apiServerAccessProfile", "privateDNSZone").StringValue(), "AKS keeps the API server's name")
 				assert.True(t, defended.IsBool() && defended.BoolValue(), "Defender watches the nodes")
 			} else {
 				assert.True(t, defended.IsNull(), "Defender costs by the core")
 			}
 
-			assert.Equal(t, "Enabled", at(recorded.OfType(server)[0].Inputs, "authConfig", "passwordAuth").StringValue(),
+			assert.Equal(t, "Enabled", mocks.PropertyAt(recorded.OfType(server)[0].Inputs, "authConfig", "passwordAuth").StringValue(),
 				"the application signs in with the vault's password")
 			tls := recorded.OfType("azure-native:dbforpostgresql/v20240801:Configuration")
 			require.Len(t, tls, 1)
@@ -454,7 +442,7 @@ func TestUnit_EveryEnvironmentIsClosedAndWatchedAlike(t *testing.T) {
 			}
 			services := map[string]string{}
 			for _, s := range recorded.OfType(subnet) {
-				if list := at(s.Inputs, "serviceEndpoints"); list.IsArray() {
+				if list := mocks.PropertyAt(s.Inputs, "serviceEndpoints"); list.IsArray() {
 					require.Len(t, list.ArrayValue(), 1, s.Name)
 					services[strings.TrimPrefix(s.Name, environment+"-network-")] = list.ArrayValue()[0].ObjectValue()["service"].StringValue()
 				}
@@ -477,7 +465,7 @@ func TestUnit_EveryEnvironmentIsClosedAndWatchedAlike(t *testing.T) {
 			for _, a := range recorded.OfType(assignment) {
 				assert.Equal(t, "Default", a.Inputs["enforcementMode"].StringValue())
 				assert.Equal(t, []any{"kube-system", "gatekeeper-system", "azure-arc", "aks-istio-system", "aks-istio-ingress", "aks-istio-egress"},
-					at(a.Inputs, "parameters", "excludedNamespaces", "value").Mappable(), "what AKS runs itself, and no more")
+					mocks.PropertyAt(a.Inputs, "parameters", "excludedNamespaces", "value").Mappable(), "what AKS runs itself, and no more")
 			}
 		})
 	}

@@ -291,3 +291,23 @@ func At(object map[string]any, path ...string) any {
 	}
 	return value
 }
+
+// PropertyAt is the value at a path of objects, which may be secrets or outputs, or null where
+// there is none.
+func PropertyAt(inputs resource.PropertyMap, path ...string) resource.PropertyValue {
+	value := resource.NewProperty(inputs)
+	for _, key := range path {
+		for value.IsSecret() || value.IsOutput() {
+			if value.IsSecret() {
+				value = value.SecretValue().Element
+			} else {
+				value = value.OutputValue().Element
+			}
+		}
+		if !value.IsObject() {
+			return resource.NewNullProperty()
+		}
+		value = value.ObjectValue()[resource.PropertyKey(key)]
+	}
+	return value
+}
