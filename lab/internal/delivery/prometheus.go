@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -85,11 +86,14 @@ func (d *Delivery) prometheusFiles(rules Rules) (string, error) {
 		}
 		groups = inGit
 	}
-	jobs, err := scraping.Jobs(d.Prometheus, scraping.Here{
+	jobs, without, err := scraping.Jobs(d.Prometheus, scraping.Here{
 		Kubeconfig: d.kubeconfig(naming.NamespaceArgoCD), Proxy: d.scraped.URL(), Prometheus: process.HostPort(d.ports.prometheus),
 	})
 	if err != nil {
 		return "", err
+	}
+	if len(without) > 0 && d.Note != nil {
+		d.Note(fmt.Sprintf("%s has not the chart's jobs %s, about parts that the lab does not have", Prometheus, strings.Join(without, ", ")))
 	}
 	rulesFile := filepath.Join(d.Dir, "alerting_rules.yaml")
 	file := filepath.Join(d.Dir, "prometheus.yaml")

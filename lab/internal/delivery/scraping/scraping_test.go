@@ -37,13 +37,15 @@ func TestUnit_TheJobsAreThoseOfThePinnedChart(t *testing.T) {
 
 func TestUnit_AJobIsTheChartsWithThePlatformsValues(t *testing.T) {
 	t.Parallel()
-	jobs, err := scraping.Jobs(values(map[string]any{
+	jobs, without, err := scraping.Jobs(values(map[string]any{
 		"kubernetes-pods":  map[string]any{"enabled": true, "honor_labels": false},
 		"kubernetes-nodes": map[string]any{"enabled": false}, "prometheus": map[string]any{"enabled": true},
-		"own": map[string]any{"job_name": "other", "static_configs": []any{map[string]any{"targets": []any{"example.org:80"}}}},
+		"own":                    map[string]any{"job_name": "other", "static_configs": []any{map[string]any{"targets": []any{"example.org:80"}}}},
+		"kubernetes-api-servers": map[string]any{"enabled": true, "honor_labels": false},
 	}), here())
 	require.NoError(t, err)
 	require.Len(t, jobs, 3)
+	assert.Equal(t, []string{"kubernetes-api-servers"}, without)
 	pods, own, prometheus := object(t, jobs[0]), object(t, jobs[1]), object(t, jobs[2])
 	assert.Equal(t, "kubernetes-pods", pods["job_name"])
 	assert.Equal(t, false, pods["honor_labels"])
@@ -56,14 +58,13 @@ func TestUnit_AJobIsTheChartsWithThePlatformsValues(t *testing.T) {
 	assert.Equal(t, []any{map[string]any{"targets": []any{"127.0.0.1:2"}}}, prometheus["static_configs"])
 }
 
-func TestUnit_AJobThatTheLabDoesNotKnowIsAnError(t *testing.T) {
+func TestUnit_ValuesThatAreNoJobsAreAnError(t *testing.T) {
 	t.Parallel()
 	for want, given := range map[string]map[string]any{
-		"kubernetes-nodes":                values(map[string]any{"kubernetes-nodes": map[string]any{"enabled": true}}),
 		"scrapeConfigs.prometheus is a b": values(map[string]any{"prometheus": true}),
 		"the values of the chart":         {"scrapeConfigs": "none"},
 	} {
-		_, err := scraping.Jobs(given, here())
+		_, _, err := scraping.Jobs(given, here())
 		require.ErrorContains(t, err, want)
 	}
 }

@@ -430,7 +430,7 @@ func startPrometheus(t *testing.T, resolver toolchain.Resolver, clients *kube.Cl
 	t.Cleanup(func() { assert.NoError(t, proxy.Stop()) })
 	here := scraping.Here{Kubeconfig: filepath.Join(dir, "kubeconfig"), Proxy: proxy.URL(), Prometheus: address}
 	require.NoError(t, clientcmd.WriteToFile(*kubeconfigOf(clients.Config), here.Kubeconfig))
-	jobs, err := scraping.Jobs(settings.Prometheus(), here)
+	jobs, _, err := scraping.Jobs(settings.Prometheus(), here)
 	require.NoError(t, err)
 	text, err := yaml.Marshal(map[string]any{"global": map[string]any{"scrape_interval": "1s"}, "scrape_configs": jobs})
 	require.NoError(t, err)
