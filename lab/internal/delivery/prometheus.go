@@ -93,7 +93,8 @@ func (d *Delivery) prometheusFiles(rules Rules) (string, error) {
 		return "", err
 	}
 	if len(without) > 0 && d.Note != nil {
-		d.Note(fmt.Sprintf("%s has not the chart's jobs %s, about parts that the lab does not have", Prometheus, strings.Join(without, ", ")))
+		d.Note(fmt.Sprintf("%s is without the chart's jobs %s: they are about what the lab does not have", Prometheus,
+			strings.Join(without, ", ")))
 	}
 	rulesFile := filepath.Join(d.Dir, "alerting_rules.yaml")
 	file := filepath.Join(d.Dir, "prometheus.yaml")

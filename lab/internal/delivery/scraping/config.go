@@ -49,7 +49,8 @@ func Jobs(values map[string]any, here Here) (jobs []any, without []string, err e
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		ours, isObject := given[name].(map[string]any)
 		if !isObject {
-			return nil, nil, fmt.Errorf("the values of the chart prometheus: scrapeConfigs.%s is a %T; it must be an object", name, given[name])
+			return nil, nil, fmt.Errorf("the values of the chart prometheus: scrapeConfigs.%s is a %T; it must be an object",
+				name, given[name])
 		}
 		job := defaults.ScrapeConfigs[name]
 		if enabled, says := ours["enabled"].(bool); says && !enabled {
