@@ -8,6 +8,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/gridos/sharedinfra/internal/naming"
@@ -176,12 +177,14 @@ func canaryUnready(ctx context.Context, s *Stage) (string, error) { return still
 // promotion.
 const heldUntil = "scale-down-deadline"
 
-// forgetOldReleases deletes the ReplicaSets of earlier releases, as soon as they have no pods.
-// While one of them has the annotation, Argo Rollouts 1.9.0 does not abort a canary at its deadline
-// (rollout/sync.go, isWaitingForReplicaSetScaleDown), and it never takes the annotation off one of
-// an aborted release (argo-rollouts issue 4971 of August 2026). docs/OPERATIONS.md says what to do.
+// forgetOldReleases ends the pods of earlier releases, which would stay for a quarter of an hour
+// after a promotion, and deletes their ReplicaSets. While one of them has the annotation, Argo
+// Rollouts 1.9.0 does not abort a canary at its deadline (rollout/sync.go,
+// isWaitingForReplicaSetScaleDown), and it never takes the annotation off one of an aborted release
+// (argo-rollouts issue 4971 of August 2026). docs/OPERATIONS.md says what to do.
 func (s *Stage) forgetOldReleases(ctx context.Context, stable string) error {
 	s.last = nil // undo would need one of them
+	began := time.Now().UTC().Format(time.RFC3339)
 	sets := s.cluster.Core.AppsV1().ReplicaSets(naming.NamespaceGridOS)
 	return wait.PollUntilContextCancel(ctx, lookStep, true, func(ctx context.Context) (bool, error) {
 		all, err := sets.List(ctx, metav1.ListOptions{})
@@ -196,6 +199,10 @@ func (s *Stage) forgetOldReleases(ctx context.Context, stable string) error {
 			case set.Status.Replicas > 0:
 				s.options.Detail("waiting for the end of " + set.Name)
 				forgotten = false
+				due := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, heldUntil, began)
+				if _, err := sets.Patch(ctx, set.Name, types.MergePatchType, []byte(due), metav1.PatchOptions{}); err != nil {
+					return false, err
+				}
 			default:
 				if err := sets.Delete(ctx, set.Name, metav1.DeleteOptions{}); err != nil {
 					return false, err
