@@ -299,7 +299,12 @@ func (s *Stage) PlayOn(ctx context.Context, mistake func(work Source) error, sce
 	defer func() {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
-		err = errors.Join(err, s.putBack(back, start))
+		put := s.putBack(back, start)
+		if put == nil {
+			// The pods of a version with the mistake may lack what Git no longer has.
+			put = s.forgetMistake(back)
+		}
+		err = errors.Join(err, put)
 	}()
 	if err := mistake(s.work); err != nil {
 		return result, err
@@ -312,4 +317,13 @@ func (s *Stage) PlayOn(ctx context.Context, mistake func(work Source) error, sce
 		return result, err
 	}
 	return s.Play(ctx, scenario)
+}
+
+// forgetMistake ends the pods of all versions but the stable one.
+func (s *Stage) forgetMistake(ctx context.Context) error {
+	stable, err := s.stable(ctx)
+	if err != nil {
+		return err
+	}
+	return s.forgetOldReleases(ctx, stable.hash)
 }
