@@ -33,10 +33,12 @@ TEST_FLAGS ?=
 PACKAGES ?= ./...
 # How long each fuzz target runs, as go test takes it.
 FUZZTIME ?= 10s
-# The folders whose fuzz targets run, the drills that are played and the alerts that are provoked; all of them if it is empty.
+# The folders whose fuzz targets run, the drills that are played, the alerts that are provoked and the regressions that are tried; all of
+# them if it is empty.
 FUZZ_IN ?= .
 DRILLS ?=
 ALERTS ?=
+REGRESSIONS ?=
 # More flags for the rehearsal of an upgrade, such as --from v1.2.0.
 UPGRADE_FLAGS ?=
 # The region whose prices are asked for.
@@ -257,6 +259,10 @@ upgrade-rehearsal: ## Upgrade STACK from the last release to this checkout while
 .PHONY: alerts
 alerts: ## Make each alert fire by its cause, and end without it: half an hour
 	go run ./lab/proofs alerts $(ALERTS)
+
+.PHONY: regressions
+regressions: ## Bring earlier mistakes back, one at a time, and check that the lab notices each: half an hour
+	go run ./lab/proofs regressions $(REGRESSIONS)
 
 # Here a test that lacks a program fails instead of being skipped: a test that did not run must not look as if it had passed.
 .PHONY: faults

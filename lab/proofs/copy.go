@@ -5,28 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
 	"github.com/gridos/sharedinfra/lab/internal/host/site"
 	"github.com/gridos/sharedinfra/lab/internal/world"
+	"github.com/gridos/sharedinfra/lab/proofs/labcli"
 	"github.com/gridos/sharedinfra/lab/proofs/scratch"
 )
 
 // buildLab builds the lab of a checkout. remove deletes the binary.
 func buildLab(ctx context.Context, s site.Site, display *progress.Display) (binary string, remove func(), err error) {
-	dir, err := os.MkdirTemp("", "gridos-proofs-")
-	if err != nil {
-		return "", nil, err
-	}
-	binary, remove = filepath.Join(dir, "lab"), func() { os.RemoveAll(dir) }
 	step := display.Start("go build ./lab")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./lab")
-	build.Dir = s.Repository
-	if output, err := build.CombinedOutput(); err != nil {
-		remove()
-		err = errors.Join(fmt.Errorf("go build ./lab: %w\n%s", err, output), ctx.Err())
+	if binary, remove, err = labcli.Build(ctx, s.Repository); err != nil {
 		step.Fail(err)
 		return "", nil, err
 	}

@@ -79,6 +79,7 @@ func TestUnit_MistakesHaveTheirExitCode(t *testing.T) {
 		"--round needs the --seed of the run that it was a round of":                  {"chaos", "--round", "3"},
 		`invalid argument "flood" for "proofs drills"; use some of argocd-deleted, `:  {"drills", "flood"},
 		`invalid argument "Flood" for "proofs alerts"; use some of ReleaseIsPaused, `: {"alerts", "Flood"},
+		`invalid argument "flood" for "proofs regressions"; use some of configmap-`:   {"regressions", "flood"},
 		`unknown command "disasters" for "proofs"`:                                    {"disasters"},
 		`there is no environment "staging"`:                                           {"drills", "-s", "staging"},
 		`there is no commit "v0.0.0-none" in this checkout; fetch it`:                 {"upgrade", "--from", "v0.0.0-none"},

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/gridos/sharedinfra/internal/naming"
@@ -15,11 +17,13 @@ import (
 )
 
 // fault is a mistake in the service's source; nil is none.
-type fault func(work source) error
+type fault func(work Source) error
 
-// source is the clone, whose files a mistake changes.
-type source interface {
+// Source is a checkout, whose files a mistake changes.
+type Source interface {
+	// Replace changes a text that is in a file exactly once.
 	Replace(name, old, replacement string) error
+	// WriteFile writes a file.
 	WriteFile(name string, content []byte) error
 }
 
@@ -31,7 +35,7 @@ const (
 
 // readsWith is a fault in all requests that read.
 func readsWith(statements string) fault {
-	return func(work source) error { return work.Replace(apiFile, reads, statements+reads) }
+	return func(work Source) error { return work.Replace(apiFile, reads, statements+reads) }
 }
 
 var (
@@ -50,7 +54,7 @@ var (
 
 // queueing lets one request that reads wait for the other, so that a pod answers 16 a second: a
 // canary has enough of that for its first share of the requests, and not for its second.
-func queueing(work source) error {
+func queueing(work Source) error {
 	const turn = "package api\n\nvar turn = make(chan struct{}, 1)\n"
 	return errors.Join(
 		work.WriteFile(path.Join(path.Dir(apiFile), "turn.go"), []byte(turn)),
@@ -59,13 +63,13 @@ func queueing(work source) error {
 }
 
 // crashing ends at its start.
-func crashing(work source) error {
+func crashing(work Source) error {
 	const begin = "func serve(ctx context.Context, s settings.Settings, logger *slog.Logger) error {\n"
 	return work.Replace("src/main.go", begin, begin+"\tif ctx.Err() == nil {\n\t\treturn errors.New(\"a mistake of this version\")\n\t}\n")
 }
 
 // unready never says that it is ready.
-func unready(work source) error {
+func unready(work Source) error {
 	return work.Replace("src/internal/service/service.go", "\tcase !r.prepared.Load():\n", "\tcase true:\n")
 }
 
@@ -173,12 +177,14 @@ func canaryUnready(ctx context.Context, s *Stage) (string, error) { return still
 // promotion.
 const heldUntil = "scale-down-deadline"
 
-// forgetOldReleases deletes the ReplicaSets of earlier releases, as soon as they have no pods.
-// While one of them has the annotation, Argo Rollouts 1.9.0 does not abort a canary at its deadline
-// (rollout/sync.go, isWaitingForReplicaSetScaleDown), and it never takes the annotation off one of
-// an aborted release (argo-rollouts issue 4971 of August 2026). docs/OPERATIONS.md says what to do.
+// forgetOldReleases ends the pods of earlier releases, which would stay for a quarter of an hour
+// after a promotion, and deletes their ReplicaSets. While one of them has the annotation, Argo
+// Rollouts 1.9.0 does not abort a canary at its deadline (rollout/sync.go,
+// isWaitingForReplicaSetScaleDown), and it never takes the annotation off one of an aborted release
+// (argo-rollouts issue 4971 of August 2026). docs/OPERATIONS.md says what to do.
 func (s *Stage) forgetOldReleases(ctx context.Context, stable string) error {
 	s.last = nil // undo would need one of them
+	began := time.Now().UTC().Format(time.RFC3339)
 	sets := s.cluster.Core.AppsV1().ReplicaSets(naming.NamespaceGridOS)
 	return wait.PollUntilContextCancel(ctx, lookStep, true, func(ctx context.Context) (bool, error) {
 		all, err := sets.List(ctx, metav1.ListOptions{})
@@ -193,6 +199,10 @@ func (s *Stage) forgetOldReleases(ctx context.Context, stable string) error {
 			case set.Status.Replicas > 0:
 				s.options.Detail("waiting for the end of " + set.Name)
 				forgotten = false
+				due := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, heldUntil, began)
+				if _, err := sets.Patch(ctx, set.Name, types.MergePatchType, []byte(due), metav1.PatchOptions{}); err != nil {
+					return false, err
+				}
 			default:
 				if err := sets.Delete(ctx, set.Name, metav1.DeleteOptions{}); err != nil {
 					return false, err
@@ -217,9 +227,9 @@ func stillborn(ctx context.Context, s *Stage, bad fault) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	const deadline = "progressDeadlineSeconds: "
+	const field, deadline = "progressDeadlineSeconds: ", time.Minute
 	file := path.Join(naming.Manifests(s.options.Environment), "rollout.yaml")
-	if err := s.work.Replace(file, deadline+"600\n", deadline+"60\n"); err != nil {
+	if err := s.work.Replace(file, field+"600\n", fmt.Sprintf("%s%.0f\n", field, deadline.Seconds())); err != nil {
 		return "", err
 	}
 	var c course
@@ -231,7 +241,11 @@ func stillborn(ctx context.Context, s *Stage, bad fault) (string, error) {
 		if _, err := s.synced(ctx, commit); err != nil {
 			return err
 		}
-		c, err = s.follow(ctx, built.Tag, throughout)
+		waiting, cancel := context.WithTimeout(ctx, 2*deadline)
+		defer cancel()
+		if c, err = s.follow(waiting, built.Tag, throughout); err != nil && waiting.Err() != nil {
+			err = fmt.Errorf("its deadline is %s, and it was not aborted: %w", deadline, err)
+		}
 		return err
 	})
 	if err != nil {

@@ -14,19 +14,31 @@ import (
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/manifests"
 )
 
 // reconfigure changes the configuration of the lab's environment by a commit, and waits until Argo
-// Rollouts has a revision for it. The image stays the same; reconfigure returns its tag.
+// Rollouts has a revision for it: a variable of the pods, and each ConfigMap that Git has. The
+// image stays the same; reconfigure returns its tag.
 func (s *Stage) reconfigure(ctx context.Context) (commit, tag string, err error) {
 	state, err := s.observer.State()
 	if err != nil {
 		return "", "", err
 	}
-	const first = "patches:\n- patch: |-\n"
+	objects, err := s.render(ctx, s.options.Environment)
+	if err != nil {
+		return "", "", err
+	}
+	const first, patch = "patches:\n", "- patch: |-\n"
+	configMaps, now := "", time.Now().Unix() // another one each time
+	if slices.ContainsFunc(objects, func(o manifests.Object) bool { return o.GetKind() == "ConfigMap" }) {
+		// A generated one gets another name, and the sync prunes the one before.
+		configMaps = fmt.Sprintf(patch+"    - op: add\n      path: /data/changed-at-%d\n      value: by a commit\n"+
+			"  target:\n    kind: ConfigMap\n", now)
+	}
 	setting := fmt.Sprintf("    - op: add\n      path: /spec/template/spec/containers/0/env/-\n"+
-		"      value:\n        name: CHANGED_AT_%d\n        value: by a commit\n", time.Now().Unix()) // another one each time
-	if err := s.work.Replace(path.Join(s.overlay(), "kustomization.yaml"), first, first+setting); err != nil {
+		"      value:\n        name: CHANGED_AT_%d\n        value: by a commit\n", now)
+	if err := s.work.Replace(path.Join(s.overlay(), "kustomization.yaml"), first+patch, first+configMaps+patch+setting); err != nil {
 		return "", "", err
 	}
 	if commit, err = s.commit(ctx, "chore: configure "+s.options.Environment); err != nil {
@@ -134,7 +146,7 @@ func configAbort(ctx context.Context, s *Stage) (string, error) {
 	if err := s.restart(ctx, stable); err != nil {
 		return "", fmt.Errorf("after the abort: %w", err)
 	}
-	more, added, err := s.scaleUp(ctx, stable)
+	added, err := s.scaleUp(ctx, stable)
 	if err != nil {
 		return "", fmt.Errorf("after the abort: %w", err)
 	}
@@ -155,7 +167,7 @@ func configAbort(ctx context.Context, s *Stage) (string, error) {
 	if analyses > 0 {
 		return "", fmt.Errorf("going back took %d analyses, and should take none", analyses)
 	}
-	if err := s.scaleBack(ctx, more, stable, added-1); err != nil {
+	if err := s.scaleBack(ctx, stable, added-1); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("stable pods restarted during the canary and after the abort, and became %d; git revert brought the "+
@@ -182,41 +194,45 @@ func (s *Stage) restart(ctx context.Context, hash string) error {
 	})
 }
 
-// scaleUp raises the minimum number of pods by a commit. It returns the commit, and the number of a
-// revision's pods after the autoscaler has followed.
-func (s *Stage) scaleUp(ctx context.Context, hash string) (commit string, pods int, err error) {
+// leastPods is what a patch says of the least number of pods.
+const leastPods = "      path: /spec/minReplicas\n      value: %d\n"
+
+// scaleUp raises the least number of pods by a commit, and returns the number of a revision's pods
+// after the autoscaler has followed. With the commit the autoscaler forgets the load that it has
+// seen, such as that of starting pods: it would keep the pod for five minutes after it.
+func (s *Stage) scaleUp(ctx context.Context, hash string) (pods int, err error) {
 	before, err := s.readyPods(ctx, hash)
 	if err != nil {
-		return "", 0, err
+		return 0, err
 	}
 	file, want := path.Join(s.overlay(), "kustomization.yaml"), len(before)+1
 	overlay, err := s.work.ReadFile(file)
 	if err != nil {
-		return "", 0, err
+		return 0, err
 	}
-	patch := fmt.Sprintf("- patch: |-\n    - op: replace\n      path: /spec/minReplicas\n      value: %d\n"+
-		"  target:\n    kind: HorizontalPodAutoscaler\n", want) // the patches are the overlay's last field
+	patch := fmt.Sprintf("- patch: |-\n    - op: add\n      path: /spec/behavior/scaleDown/stabilizationWindowSeconds\n      value: 0\n"+
+		"    - op: replace\n"+leastPods+"  target:\n    kind: HorizontalPodAutoscaler\n", want) // the patches are the overlay's last field
 	if err := s.work.WriteFile(file, append(overlay, patch...)); err != nil {
-		return "", 0, err
+		return 0, err
 	}
-	if commit, err = s.commit(ctx, "feat: one more pod"); err != nil {
-		return "", 0, err
+	if _, err := s.commit(ctx, "feat: one more pod"); err != nil {
+		return 0, err
 	}
 	what := fmt.Sprintf("the revision %s has %d ready pods", hash, want)
-	return commit, want, eventually(ctx, what, func(ctx context.Context) (bool, error) {
+	return want, eventually(ctx, what, func(ctx context.Context) (bool, error) {
 		now, err := s.readyPods(ctx, hash)
 		return len(now) >= want, err
 	})
 }
 
-// scaleBack reverts scaleUp and waits until the autoscaler has removed the pod, so that the next
-// scenario does not lose it halfway.
-func (s *Stage) scaleBack(ctx context.Context, commit, hash string, pods int) error {
-	reverted, err := s.work.Revert(ctx, commit)
-	if err != nil {
+// scaleBack lowers the least number again, and waits until the autoscaler has removed the pod, so
+// that the next scenario does not lose it halfway.
+func (s *Stage) scaleBack(ctx context.Context, hash string, pods int) error {
+	file := path.Join(s.overlay(), "kustomization.yaml")
+	if err := s.work.Replace(file, fmt.Sprintf(leastPods, pods+1), fmt.Sprintf(leastPods, pods)); err != nil {
 		return err
 	}
-	if err := s.push(ctx, reverted, "git revert "+short(commit)); err != nil {
+	if _, err := s.commit(ctx, "feat: as many pods as before"); err != nil {
 		return err
 	}
 	return eventually(ctx, fmt.Sprintf("the revision %s has %d pods again", hash, pods), func(ctx context.Context) (bool, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
@@ -118,7 +120,9 @@ func (s *Stage) render(ctx context.Context, environment string) ([]manifests.Obj
 	return manifests.Build(ctx, s.options.Kustomize, filepath.Join(s.work.Dir, filepath.FromSlash(naming.Overlay(environment))))
 }
 
+// secrets checks that what Git's pods name of Secrets is there, and comes from the key vault.
 func secrets(ctx context.Context, s *Stage) (string, error) {
+	named := map[string]bool{}
 	for _, environment := range naming.Environments() {
 		objects, err := s.render(ctx, environment)
 		if err != nil {
@@ -128,19 +132,66 @@ func secrets(ctx context.Context, s *Stage) (string, error) {
 			if object.GetKind() == "Secret" {
 				return "", fmt.Errorf("%s has the Secret %s in Git", environment, object.GetName())
 			}
+			if environment != s.options.Environment {
+				continue
+			}
+			needs, err := s.present(ctx, object)
+			if err != nil {
+				return "", err
+			}
+			for _, need := range needs {
+				named[need.name] = named[need.name] || need.kind == "Secret"
+			}
 		}
 	}
-	for name, entries := range map[string]int{"gridos-secrets": 2, "gridos-database": 1} {
+	maps.DeleteFunc(named, func(_ string, secret bool) bool { return !secret })
+	names := slices.Sorted(maps.Keys(named))
+	if len(names) == 0 {
+		return "", errors.New("no pod names a Secret")
+	}
+	for _, name := range names {
 		secret, err := s.cluster.Core.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return "", err
 		}
-		owned := slices.ContainsFunc(secret.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Kind == "ExternalSecret" })
-		if !owned || len(secret.Data) != entries {
-			return "", fmt.Errorf("%s has %d entries, and is not the ExternalSecret's: %v", name, len(secret.Data), secret.OwnerReferences)
+		if !slices.ContainsFunc(secret.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Kind == "ExternalSecret" }) {
+			return "", fmt.Errorf("%s is not an ExternalSecret's: %v", name, secret.OwnerReferences)
 		}
 	}
-	return "gridos-secrets and gridos-database have their entries from the vault; no overlay has a Secret", nil
+	return strings.Join(names, " and ") + " have from the vault what pods name; no overlay has a Secret", nil
+}
+
+// present returns the references of the pods that an object makes, unless one is missing.
+func (s *Stage) present(ctx context.Context, object manifests.Object) ([]reference, error) {
+	pod, err := podOf(object)
+	if err != nil {
+		return nil, err
+	}
+	needs := referencesOf(pod)
+	for _, need := range needs {
+		there, err := need.exists(ctx, s.cluster.Core)
+		if err == nil && !there {
+			err = fmt.Errorf("%s %s names %s, which is not there", object.GetKind(), object.GetName(), need)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return needs, nil
+}
+
+// podOf returns the pods that an object makes, or nothing if it makes none.
+func podOf(object manifests.Object) (pod corev1.PodSpec, err error) {
+	for _, path := range [][]string{{"spec", "template", "spec"}, {"spec", "jobTemplate", "spec", "template", "spec"}} {
+		fields, found, err := unstructured.NestedMap(object.Object, path...)
+		if err == nil && found {
+			err = runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &pod)
+		}
+		if err != nil {
+			return pod, fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+	return pod, nil
 }
 
 // status runs the commands that docs/GITOPS_COMPLETE_FLOW.md gives to people.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -40,9 +41,9 @@ func (s *Stage) watchReferences(ctx context.Context) (stop func() error) {
 	}
 }
 
-// missingReferences returns an error if a ReplicaSet with pods names a missing ConfigMap or Secret.
-// Running pods go on without it. A new pod does not start, nor does one that restarts or replaces
-// an evicted one. The lab's pods would start, so this compares the names.
+// missingReferences returns an error if a ReplicaSet with pods names a ConfigMap or Secret, or a
+// key of one, that is missing. Running pods go on without it. A new pod does not start, nor does
+// one that restarts or replaces an evicted one.
 func missingReferences(ctx context.Context, client kubernetes.Interface) error {
 	sets := client.AppsV1().ReplicaSets(naming.NamespaceGridOS)
 	all, err := sets.List(ctx, metav1.ListOptions{})
@@ -71,8 +72,7 @@ func missingReferences(ctx context.Context, client kubernetes.Interface) error {
 				return err
 			}
 			if err == nil && hasPods(*now) {
-				return fmt.Errorf("the ReplicaSet %s has %d pods and names the %s %s, which is not there",
-					set.Name, now.Status.Replicas, need.kind, need.name)
+				return fmt.Errorf("the ReplicaSet %s has %d pods and names %s, which is not there", set.Name, now.Status.Replicas, need)
 			}
 		}
 	}
@@ -83,56 +83,103 @@ func hasPods(set appsv1.ReplicaSet) bool {
 	return set.Status.Replicas > 0 || (set.Spec.Replicas != nil && *set.Spec.Replicas > 0)
 }
 
-// reference is an object without which a pod does not start; kind is ConfigMap or Secret.
-type reference struct{ kind, name string }
+// reference is an object without which a pod does not start, or a key of one; kind is ConfigMap or
+// Secret.
+type reference struct{ kind, name, key string }
+
+func (r reference) String() string {
+	if r.key == "" {
+		return "the " + r.kind + " " + r.name
+	}
+	return "the key " + r.key + " of the " + r.kind + " " + r.name
+}
 
 func (r reference) exists(ctx context.Context, client kubernetes.Interface) (bool, error) {
-	var err error
+	found, err := false, error(nil)
 	if r.kind == "ConfigMap" {
-		_, err = client.CoreV1().ConfigMaps(naming.NamespaceGridOS).Get(ctx, r.name, metav1.GetOptions{})
+		var object *corev1.ConfigMap
+		if object, err = client.CoreV1().ConfigMaps(naming.NamespaceGridOS).Get(ctx, r.name, metav1.GetOptions{}); err == nil {
+			_, text := object.Data[r.key]
+			_, bytes := object.BinaryData[r.key]
+			found = text || bytes
+		}
 	} else {
-		_, err = client.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, r.name, metav1.GetOptions{})
+		var object *corev1.Secret
+		if object, err = client.CoreV1().Secrets(naming.NamespaceGridOS).Get(ctx, r.name, metav1.GetOptions{}); err == nil {
+			_, found = object.Data[r.key]
+		}
 	}
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil && (found || r.key == ""), err
 }
 
-// referencesOf returns the references of a pod's volumes and environment, without optional ones.
+// referencesOf returns the references of a pod's volumes and environment, without optional ones. A
+// variable that names a file of a volume, such as DATABASE_PASSWORD_FILE, refers to that key.
 func referencesOf(pod corev1.PodSpec) []reference {
 	var all []reference
-	add := func(kind, name string, optional *bool) {
+	add := func(kind, name, key string, optional *bool) {
 		if optional == nil || !*optional {
-			all = append(all, reference{kind, name})
+			all = append(all, reference{kind, name, key})
 		}
 	}
+	items := func(kind, name string, chosen []corev1.KeyToPath, optional *bool) {
+		add(kind, name, "", optional)
+		for _, item := range chosen {
+			add(kind, name, item.Key, optional)
+		}
+	}
+	whole := map[string]reference{} // the objects of volumes that have a file for each of their keys
 	for _, volume := range pod.Volumes {
 		if from := volume.ConfigMap; from != nil {
-			add("ConfigMap", from.Name, from.Optional)
+			items("ConfigMap", from.Name, from.Items, from.Optional)
+			if len(from.Items) == 0 {
+				whole[volume.Name] = reference{kind: "ConfigMap", name: from.Name}
+			}
 		}
 		if from := volume.Secret; from != nil {
-			add("Secret", from.SecretName, from.Optional)
+			items("Secret", from.SecretName, from.Items, from.Optional)
+			if len(from.Items) == 0 {
+				whole[volume.Name] = reference{kind: "Secret", name: from.SecretName}
+			}
+		}
+		if volume.Projected == nil {
+			continue
+		}
+		for _, source := range volume.Projected.Sources {
+			if from := source.ConfigMap; from != nil {
+				items("ConfigMap", from.Name, from.Items, from.Optional)
+			}
+			if from := source.Secret; from != nil {
+				items("Secret", from.Name, from.Items, from.Optional)
+			}
 		}
 	}
 	for _, container := range append(pod.InitContainers, pod.Containers...) {
 		for _, variable := range container.Env {
+			for _, mount := range container.VolumeMounts {
+				key, inside := strings.CutPrefix(variable.Value, mount.MountPath+"/")
+				if of, known := whole[mount.Name]; known && inside {
+					add(of.kind, of.name, key, nil)
+				}
+			}
 			if variable.ValueFrom == nil {
 				continue
 			}
 			if from := variable.ValueFrom.ConfigMapKeyRef; from != nil {
-				add("ConfigMap", from.Name, from.Optional)
+				add("ConfigMap", from.Name, from.Key, from.Optional)
 			}
 			if from := variable.ValueFrom.SecretKeyRef; from != nil {
-				add("Secret", from.Name, from.Optional)
+				add("Secret", from.Name, from.Key, from.Optional)
 			}
 		}
 		for _, source := range container.EnvFrom {
 			if from := source.ConfigMapRef; from != nil {
-				add("ConfigMap", from.Name, from.Optional)
+				add("ConfigMap", from.Name, "", from.Optional)
 			}
 			if from := source.SecretRef; from != nil {
-				add("Secret", from.Name, from.Optional)
+				add("Secret", from.Name, "", from.Optional)
 			}
 		}
 	}

@@ -33,6 +33,28 @@ func TestUnit_PodsThatCannotStartAgainAreFound(t *testing.T) {
 		{Name: "FROM", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: config, Key: "a"}}},
 	}}}}
 	const gone = "the ReplicaSet gridos-1 has 0 pods and names the ConfigMap gridos-config-old, which is not there"
+	const noKey = "the ReplicaSet gridos-1 has 0 pods and names the key a of the ConfigMap gridos-config-old, which is not there"
+	secret := func(name string, keys ...string) runtime.Object {
+		object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: naming.NamespaceGridOS}, Data: map[string][]byte{}}
+		for _, key := range keys {
+			object.Data[key] = nil
+		}
+		return object
+	}
+	configMap := func(keys ...string) runtime.Object {
+		object := &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Name: config.Name, Namespace: naming.NamespaceGridOS}, Data: map[string]string{},
+		}
+		for _, key := range keys {
+			object.Data[key] = ""
+		}
+		return object
+	}
+	projected := corev1.PodSpec{Volumes: []corev1.Volume{{VolumeSource: corev1.VolumeSource{
+		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+			{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: config, Items: []corev1.KeyToPath{{Key: "a", Path: "a"}}}},
+		}},
+	}}}}
 	for name, given := range map[string]struct {
 		pod      corev1.PodSpec
 		replicas *int32
@@ -43,14 +65,24 @@ func TestUnit_PodsThatCannotStartAgainAreFound(t *testing.T) {
 			shipped.Spec.Template.Spec, &one, nil, "names the Secret gridos-secrets, which is not there",
 		},
 		"shipped, with its Secrets": {shipped.Spec.Template.Spec, &one, []runtime.Object{
-			&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "gridos-secrets", Namespace: naming.NamespaceGridOS}},
-			&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "gridos-database", Namespace: naming.NamespaceGridOS}},
+			secret("gridos-secrets", "ingest-token", "database-password"), secret("gridos-database", "password"),
 		}, ""},
-		"variable": {variable, &one, nil, gone},
-		"variable, of an object that is there": {variable, &one, []runtime.Object{
-			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: config.Name, Namespace: naming.NamespaceGridOS}},
-		}, ""},
-		"variable, without pods": {variable, &none, nil, ""},
+		"shipped, without a file that a variable names": {
+			shipped.Spec.Template.Spec, &one,
+			[]runtime.Object{secret("gridos-secrets", "ingest-token", "database-password"), secret("gridos-database", "other")},
+			"names the key password of the Secret gridos-database, which is not there",
+		},
+		"shipped, without a key": {
+			shipped.Spec.Template.Spec, &one,
+			[]runtime.Object{secret("gridos-secrets", "database-password"), secret("gridos-database", "password")},
+			"names the key ingest-token of the Secret gridos-secrets, which is not there",
+		},
+		"variable":                             {variable, &one, nil, noKey},
+		"variable, of an object that is there": {variable, &one, []runtime.Object{configMap("a")}, ""},
+		"variable, of an object without it":    {variable, &one, []runtime.Object{configMap("b")}, noKey},
+		"projected":                            {projected, &one, []runtime.Object{configMap("a")}, ""},
+		"projected, without it":                {projected, &one, []runtime.Object{configMap("b")}, noKey},
+		"variable, without pods":               {variable, &none, nil, ""},
 		"all variables": {corev1.PodSpec{InitContainers: []corev1.Container{{EnvFrom: []corev1.EnvFromSource{
 			{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: config}},
 		}}}}, &one, nil, gone},

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -43,11 +44,16 @@ func goodRelease(ctx context.Context, s *Stage) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	requests, failed := seen.Requests()
+	var noticed error
+	if failed > 0 {
+		noticed = fmt.Errorf("%d of the users' %d requests failed, the last: %s", failed, requests, seen.LastFailure)
+	}
 	if took := s.clock.synced.Sub(s.clock.pushed); took > webhookLimit {
 		return "", fmt.Errorf("the commit was synced after %s, and should be within %s", took.Round(time.Second/10), webhookLimit)
 	}
 	if !s.promoted(c.State) {
-		return "", fmt.Errorf("it was not promoted: %s", c.State.Rollout.Status.Message)
+		return "", errors.Join(fmt.Errorf("it was not promoted: %s", c.State.Rollout.Status.Message), noticed)
 	}
 	if want := c.State.Rollout.Weights(); !slices.Equal(c.Weights, want) {
 		return "", fmt.Errorf("the canary got %v %% of the requests, and should get %v %%", c.Weights, want)
@@ -71,10 +77,11 @@ func goodRelease(ctx context.Context, s *Stage) (string, error) {
 	if err := s.told(ctx, "deployed", commit); err != nil {
 		return "", err
 	}
-	requests, failed := seen.Requests()
-	if failed > 0 || len(seen.Revisions) != 2 {
-		return "", fmt.Errorf("%d of the users' %d requests failed, and %d versions answered instead of two; the last failure: %s",
-			failed, requests, len(seen.Revisions), seen.LastFailure)
+	if noticed != nil {
+		return "", noticed
+	}
+	if len(seen.Revisions) != 2 {
+		return "", fmt.Errorf("%d versions answered the users instead of two", len(seen.Revisions))
 	}
 	return fmt.Sprintf("%s at %v %%; 3 analyses of 4 metrics Successful, one of 6 in the background; 0 of %d requests failed; "+
 		"people told once",

@@ -121,6 +121,11 @@ func All() []Scenario {
 			canaryUnready,
 		},
 		{
+			"long-read", "while a long query reads all telemetry no request waits for the days that come and go, and a release is promoted",
+			[]Criterion{Progressive},
+			longRead,
+		},
+		{
 			"condemned", "a version is released on top of an aborted one, and a revert to the aborted one is analysed and aborted again",
 			[]Criterion{AutoRollback, GitIsTheTruth},
 			condemned,
@@ -275,4 +280,50 @@ func (s *Stage) Play(ctx context.Context, scenario Scenario) (Result, error) {
 	result.Seconds = time.Since(began).Seconds()
 	s.say("result", result)
 	return result, nil
+}
+
+// PlayOn plays a scenario while Git has a mistake in the manifests or the service, and ends when
+// Git is as before and the application healthy. It releases no version of the service: the scenario
+// builds its own.
+func (s *Stage) PlayOn(ctx context.Context, mistake func(work Source) error, scenario Scenario) (result Result, err error) {
+	s.begin(scenario.Name, "it notices a mistake in Git")
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := s.settle(limited); err != nil {
+		return result, err
+	}
+	start, err := s.work.Head(limited)
+	if err != nil {
+		return result, err
+	}
+	defer func() {
+		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+		defer cancel()
+		put := s.putBack(back, start)
+		if put == nil {
+			// The pods of a version with the mistake may lack what Git no longer has.
+			put = s.forgetMistake(back)
+		}
+		err = errors.Join(err, put)
+	}()
+	if err := mistake(s.work); err != nil {
+		return result, err
+	}
+	commit, err := s.commit(limited, "feat: a mistake")
+	if err != nil {
+		return result, err
+	}
+	if _, err := s.synced(limited, commit); err != nil {
+		return result, err
+	}
+	return s.Play(ctx, scenario)
+}
+
+// forgetMistake ends the pods of all versions but the stable one.
+func (s *Stage) forgetMistake(ctx context.Context) error {
+	stable, err := s.stable(ctx)
+	if err != nil {
+		return err
+	}
+	return s.forgetOldReleases(ctx, stable.hash)
 }

@@ -5,9 +5,11 @@ package labcli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +19,22 @@ import (
 
 // hang is how long a command may take: many times the usual time.
 const hang = 5 * time.Minute
+
+// Build builds the lab of a checkout, with more flags of go build. remove deletes the binary.
+func Build(ctx context.Context, repository string, flags ...string) (binary string, remove func(), err error) {
+	dir, err := os.MkdirTemp("", "gridos-proofs-")
+	if err != nil {
+		return "", nil, err
+	}
+	binary, remove = filepath.Join(dir, "lab"), func() { os.RemoveAll(dir) }
+	build := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", binary}, flags...), "./lab")...)
+	build.Dir = repository
+	if output, err := build.CombinedOutput(); err != nil {
+		remove()
+		return "", nil, errors.Join(fmt.Errorf("go build ./lab: %w\n%s", err, output), ctx.Err())
+	}
+	return binary, remove, nil
+}
 
 // Lab is a binary of the lab, and an environment that it works on.
 type Lab struct {

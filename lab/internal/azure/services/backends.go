@@ -69,15 +69,18 @@ func backendsOf(gateway, firewall arm.Document) []Backend {
 	return found
 }
 
-// mostBody returns how many bytes of a body a firewall lets through. One that only detects, or does
-// not enforce the limit, lets all through. Source: azure-docs,
+// mostBody returns how many bytes of a body a firewall lets through: 128 KB without a limit of its
+// own. One that only detects, or does not enforce the limit, lets all through. Source: azure-docs,
 // web-application-firewall/ag/application-gateway-waf-request-size-limits, 25 February 2026.
 func mostBody(firewall arm.Document) int64 {
 	settings := firewall.Document("policySettings")
-	kilobytes, limited := settings.Number("maxRequestBodySizeInKb")
-	if !limited || settings.At("requestBodyEnforcement") == false || settings.Text("mode") == "Detection" ||
+	if firewall == nil || settings.At("requestBodyEnforcement") == false || settings.Text("mode") == "Detection" ||
 		settings.Text("state") == "Disabled" {
 		return 0
+	}
+	kilobytes, limited := settings.Number("maxRequestBodySizeInKb")
+	if !limited {
+		kilobytes = 128
 	}
 	return int64(kilobytes) << 10
 }

@@ -43,6 +43,9 @@ func TestUnit_BackendsAreWhereTheRulesOfAGatewayLead(t *testing.T) {
 	assert.EqualValues(t, 65536, refuses())
 	firewall["requestBodyEnforcement"] = false
 	assert.Zero(t, refuses())
-	firewall["requestBodyEnforcement"], firewall["mode"] = true, "Detection"
+	delete(firewall, "requestBodyEnforcement")
+	delete(firewall, "maxRequestBodySizeInKb")
+	assert.EqualValues(t, 131072, refuses())
+	firewall["mode"] = "Detection"
 	assert.Zero(t, refuses())
 }

@@ -61,9 +61,18 @@ func TestUnit_AnObserverSeesEachMoveOfTheRequestsAndSaysWhereAReleaseStands(t *t
 			"conditions": []any{map[string]any{"type": "ComparisonError", "message": "no forgotten.yaml"}},
 		},
 	}}
+	event := func(name, kind, message string, at time.Time) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Event", "metadata": map[string]any{"name": name, "namespace": naming.NamespaceGridOS},
+			"type": kind, "reason": "FailedMount", "message": message, "lastTimestamp": at.UTC().Format(time.RFC3339),
+			"involvedObject": map[string]any{"kind": "Pod", "name": "gridos-1"},
+		}}
+	}
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
 		Applications: "ApplicationList", Rollouts: "RolloutList", AnalysisRuns: "AnalysisRunList", VirtualServices: "VirtualServiceList",
-	}, virtual, application)
+		events: "EventList",
+	}, virtual, application, event("a", "Warning", "no gridos-database", time.Now()), event("b", "Normal", "all is well", time.Now()),
+		event("c", "Warning", "long over", time.Now().Add(-time.Hour)))
 	o, err := Observe(t.Context(), client, "gridos-dev")
 	require.NoError(t, err)
 	defer o.Stop()
@@ -96,6 +105,9 @@ func TestUnit_AnObserverSeesEachMoveOfTheRequestsAndSaysWhereAReleaseStands(t *t
 	for _, word := range []string{"the impossible happens", "OutOfSync at 0123456", "no forgotten.yaml", "75/25"} {
 		require.ErrorContains(t, err, word)
 	}
+	require.ErrorContains(t, err, "; Pod gridos-1: FailedMount: no gridos-database")
+	require.NotContains(t, err.Error(), "all is well")
+	require.NotContains(t, err.Error(), "long over")
 }
 
 // TestUnit_AStateThatLastsIsAsNewAsTheAPIServer lets the watch of Rollouts lag behind that of
@@ -125,6 +137,7 @@ func TestUnit_AStateThatLastsIsAsNewAsTheAPIServer(t *testing.T) {
 	}
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{
 		Applications: "ApplicationList", Rollouts: "RolloutList", AnalysisRuns: "AnalysisRunList", VirtualServices: "VirtualServiceList",
+		events: "EventList",
 	}, rollout("1", "gridos:old"), application("2", "before"))
 	late := watch.NewFake()
 	client.PrependWatchReactor("rollouts", clienttesting.DefaultWatchReactor(late, nil))

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -30,6 +32,7 @@ var (
 	Rollouts        = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}
 	AnalysisRuns    = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "analysisruns"}
 	VirtualServices = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
+	events          = schema.GroupVersionResource{Version: "v1", Resource: "events"}
 )
 
 // Names of the application's objects, in applications/gridos/base.
@@ -52,6 +55,7 @@ type Observer struct {
 	analyses     cache.GenericNamespaceLister
 	virtual      cache.GenericNamespaceLister
 	kinds        []kind
+	events       dynamic.ResourceInterface
 	stop         func()
 
 	mu      sync.Mutex
@@ -78,6 +82,7 @@ func Observe(ctx context.Context, objects dynamic.Interface, application string)
 		rollouts:     workloads.ForResource(Rollouts).Lister().ByNamespace(naming.NamespaceGridOS),
 		analyses:     workloads.ForResource(AnalysisRuns).Lister().ByNamespace(naming.NamespaceGridOS),
 		virtual:      workloads.ForResource(VirtualServices).Lister().ByNamespace(naming.NamespaceGridOS),
+		events:       objects.Resource(events).Namespace(naming.NamespaceGridOS),
 		stop: func() {
 			cancel()
 			platform.Shutdown()
@@ -256,9 +261,42 @@ func (o *Observer) Until(ctx context.Context, what string, wanted func(State) (b
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return state, fmt.Errorf("waiting until %s: %w; %s", what, ctx.Err(), state.describe())
+			return state, fmt.Errorf("waiting until %s: %w; %s%s", what, ctx.Err(), state.describe(), o.warnings(ctx))
 		}
 	}
+}
+
+const (
+	warningsTimeout = 5 * time.Second
+	// mostWarnings is how many warnings are told, and warningAge how old they may be. Some come once,
+	// when a wait begins, so that it is longer than all waits.
+	mostWarnings = 3
+	warningAge   = 10 * time.Minute
+)
+
+// warnings returns the newest warnings about the application's objects, such as what pods lack.
+func (o *Observer) warnings(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), warningsTimeout)
+	defer cancel()
+	list, err := o.events.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Sprintf("; what its objects are warned of is not known: %v", err)
+	}
+	var all []corev1.Event
+	for i := range list.Items {
+		if event, err := read[corev1.Event](&list.Items[i]); err == nil && event.Type == corev1.EventTypeWarning {
+			all = append(all, event)
+		}
+	}
+	slices.SortFunc(all, func(a, b corev1.Event) int { return b.LastTimestamp.Compare(a.LastTimestamp.Time) })
+	var told []string
+	for _, event := range all {
+		text := "; " + event.InvolvedObject.Kind + " " + event.InvolvedObject.Name + ": " + event.Reason + ": " + event.Message
+		if len(told) < mostWarnings && time.Since(event.LastTimestamp.Time) < warningAge && !slices.Contains(told, text) {
+			told = append(told, text)
+		}
+	}
+	return strings.Join(told, "")
 }
 
 // UntilSettled is Until for a state that lasts: the returned state is as wanted, and as new as the

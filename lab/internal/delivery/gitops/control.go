@@ -16,6 +16,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/host/atomicfile"
 	"github.com/gridos/sharedinfra/lab/internal/host/loopback"
+	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
 
 // Status is the state of delivery, with its addresses.
@@ -43,6 +44,9 @@ type Status struct {
 	// before Ready, and where pods do not run; Refused says why they do not.
 	Application string `json:"application,omitempty"`
 	Refused     string `json:"refused,omitempty"`
+	// Database is the address of the service's PostgreSQL server, host:port. It is empty where
+	// Application is.
+	Database string `json:"database,omitempty"`
 	// Notifications is the address that people's notifications are sent to.
 	Notifications string `json:"notifications"`
 	// Webhook says whether the Git server announces pushes to Argo CD.
@@ -192,6 +196,7 @@ func (s *Server) status() Status {
 		status.Components = s.running.delivery.Components()
 		if s.refused == nil {
 			status.Application = s.running.traffic.URL()
+			status.Database = process.HostPort(s.ports.Database)
 		} else {
 			status.Refused = s.refused.Error()
 		}

@@ -152,12 +152,15 @@ func TestUnit_UsersSendWhatTheServiceTakes(t *testing.T) {
 	t.Parallel()
 	u := &users{}
 	require.NoError(t, u.missed())
-	assert.Greater(t, len(u.backlog), 128<<10, "more than a firewall lets through by default")
-	assert.Less(t, len(u.backlog), 1<<20, "the most that the service takes")
-	content, err := os.ReadFile(filepath.Join(repository, "src", "internal", "telemetry", "telemetry.go"))
-	require.NoError(t, err)
-	assert.Contains(t, string(content), "MaxSamples = 5_000\n")
-	assert.Equal(t, 5000, backlog)
+	var sent struct{ Samples []sample }
+	require.NoError(t, json.Unmarshal(u.backlog, &sent))
+	assert.Len(t, sent.Samples, 5000)
+	assert.Len(t, u.backlog, 1<<20)
+	for file, most := range map[string]string{"telemetry/telemetry.go": "MaxSamples = 5_000\n", "api/api.go": "maxBody = 1 << 20 "} {
+		content, err := os.ReadFile(filepath.Join(repository, "src", "internal", file))
+		require.NoError(t, err)
+		assert.Contains(t, string(content), most)
+	}
 }
 
 func TestUnit_WhatWasSeenInBetweenIsTheDifference(t *testing.T) {
