@@ -146,7 +146,8 @@ func (s *Stage) database(ctx context.Context) (psql, error) {
 		path: filepath.Join(programs, "psql"),
 		args: []string{
 			"--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1",
-			fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=require", host, port, settings["DATABASE_USER"], settings["DATABASE_NAME"]),
+			fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=require",
+				host, port, settings["DATABASE_USER"], settings["DATABASE_NAME"]),
 		},
 		environment: append(process.Environment(s.options.Dir), "PGPASSWORD="+string(secret.Data["database-password"])),
 	}, nil

@@ -95,7 +95,8 @@ func (r reference) String() string {
 }
 
 func (r reference) exists(ctx context.Context, client kubernetes.Interface) (bool, error) {
-	found, err := false, error(nil)
+	var found bool
+	var err error
 	if r.kind == "ConfigMap" {
 		var object *corev1.ConfigMap
 		if object, err = client.CoreV1().ConfigMaps(naming.NamespaceGridOS).Get(ctx, r.name, metav1.GetOptions{}); err == nil {

@@ -111,7 +111,8 @@ labels:
 			[]edit{
 				{
 					"src/internal/store/partition.go",
-					"statements = []string{fmt.Sprintf(`ALTER TABLE telemetry DETACH PARTITION %s CONCURRENTLY`, p.name)}", "statements = nil",
+					"statements = []string{fmt.Sprintf(`ALTER TABLE telemetry DETACH PARTITION %s CONCURRENTLY`, p.name)}",
+					"statements = nil",
 				},
 				{
 					"src/internal/service/service.go", "\tdrop(ctx, database, s.Retention, logger)\n",
