@@ -156,10 +156,9 @@ need-pulumi:
 
 ##@ Tests: the tier is the beginning of a test's name
 
-# Packages that bring labs up wait for longer than they work: one more than there are processors is tested at a time.
 .PHONY: test
 test: tools ## Run the tests of all tiers
-	@$(GO_TEST) -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) $(PACKAGES)
+	@$(GO_TEST) $(PACKAGES)
 	$(IN_SRC) $(GO_TEST) ./...
 ifneq (,$(findstring -short,$(TEST_FLAGS)))
 	@echo "With -short these were skipped, and others played a sample; make test plays all:"

@@ -39,6 +39,27 @@ func (c Cluster) Arrive(address string, port int32) Arrival {
 	if err != nil {
 		return Arrival{Lost: err}
 	}
+	return c.through(service, entry)
+}
+
+// Call follows requests of a pod to a Service, by its name, at one of its ports.
+func (c Cluster) Call(of types.NamespacedName, port int32) Arrival {
+	for _, service := range c.Services {
+		if service.Namespace != of.Namespace || service.Name != of.Name {
+			continue
+		}
+		for _, entry := range service.Spec.Ports {
+			if entry.Port == port && entry.Protocol != corev1.ProtocolUDP {
+				return c.through(service, entry)
+			}
+		}
+		return Arrival{Lost: fmt.Errorf("%s has no port %d", named(service), port)}
+	}
+	return Arrival{Lost: fmt.Errorf("there is no Service %s", of)}
+}
+
+// through spreads requests to a port of a Service over its pods.
+func (c Cluster) through(service *corev1.Service, entry corev1.ServicePort) Arrival {
 	var lost []error
 	pods, taken := 0, 0
 	configs := map[types.NamespacedName]bool{}

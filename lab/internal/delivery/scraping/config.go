@@ -9,18 +9,25 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/gridos/sharedinfra/internal/naming"
 )
 
 //go:embed chart.yaml
 var chart []byte
 
 // Interval is how often Prometheus asks a pod. It is a second in place of the platform's quarter of
-// a minute, because the windows of the queries are short in the lab as well.
-const Interval = time.Second
+// a minute, because the windows of the queries are short in the lab as well. Pods of the platform's
+// own programs are asked less often: no query about them has a short window.
+const (
+	Interval         = time.Second
+	platformInterval = 5 * time.Second
+)
 
 // Here is what a Prometheus outside of the cluster needs.
 type Here struct {
@@ -82,6 +89,16 @@ func outside(job map[string]any, here Here) map[string]any {
 			}
 		}
 		job["proxy_url"] = here.Proxy
+		rules, _ := job["relabel_configs"].([]any)
+		for _, label := range []string{"__scrape_interval__", "__scrape_timeout__"} {
+			rules = append(rules, map[string]any{
+				"source_labels": []any{"__meta_kubernetes_namespace"}, "target_label": label, "replacement": platformInterval.String(),
+				"regex": strings.Join([]string{
+					naming.NamespaceArgoCD, naming.NamespaceArgoRollouts, naming.NamespaceExternalSecrets,
+				}, "|"),
+			})
+		}
+		job["relabel_configs"] = rules
 	}
 	if _, has := job["static_configs"]; has && job["job_name"] == "prometheus" {
 		job["static_configs"] = []any{map[string]any{"targets": []any{here.Prometheus}}}

@@ -52,7 +52,7 @@ func TestUnit_AJobIsTheChartsWithThePlatformsValues(t *testing.T) {
 	assert.NotContains(t, pods, "enabled")
 	assert.Equal(t, []any{map[string]any{"role": "pod", "kubeconfig_file": "/here/kubeconfig"}}, pods["kubernetes_sd_configs"])
 	assert.Equal(t, "http://127.0.0.1:1", pods["proxy_url"])
-	assert.Len(t, pods["relabel_configs"], 12)
+	assert.Len(t, pods["relabel_configs"], 12+2, "the chart's, and two for the platform's own programs")
 	assert.Equal(t, "other", own["job_name"])
 	assert.Equal(t, "prometheus", prometheus["job_name"])
 	assert.Equal(t, []any{map[string]any{"targets": []any{"127.0.0.1:2"}}}, prometheus["static_configs"])

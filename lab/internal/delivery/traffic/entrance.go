@@ -20,6 +20,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/gridos/sharedinfra/internal/naming"
 	"github.com/gridos/sharedinfra/lab/internal/cluster/mesh"
 )
 
@@ -44,31 +45,34 @@ type entrance struct {
 	configs  cache.GenericLister
 }
 
-// arrive follows the requests to the mesh's gateway. The error is about reading the objects that
-// decide; lost requests are no error.
-func (e entrance) arrive(backends []Backend) (mesh.Arrival, error) {
+// cluster has what decides where requests arrive. Lost requests are no error.
+func (e entrance) cluster() (mesh.Cluster, error) {
 	services, err := e.services.List(k8slabels.Everything())
 	if err != nil {
-		return mesh.Arrival{}, err
+		return mesh.Cluster{}, err
 	}
 	pods, err := e.pods.List(k8slabels.Everything())
 	if err != nil {
-		return mesh.Arrival{}, err
+		return mesh.Cluster{}, err
 	}
 	objects, err := e.configs.List(k8slabels.Everything())
 	if err != nil {
-		return mesh.Arrival{}, err
+		return mesh.Cluster{}, err
 	}
 	cluster := mesh.Cluster{Services: services, Pods: pods}
 	for _, object := range objects {
 		config, err := configOf(object)
 		if err != nil {
-			return mesh.Arrival{}, err
+			return mesh.Cluster{}, err
 		}
 		cluster.Configs = append(cluster.Configs, config)
 	}
-	return through(backends, cluster), nil
+	return cluster, nil
 }
+
+// internalIngress is the Service of AKS by which the pods of the cluster reach the mesh's gateway,
+// as the analysis of a release and the smoke test do.
+var internalIngress = types.NamespacedName{Namespace: naming.NamespaceIstioIngress, Name: naming.IstioInternalIngress}
 
 // through spreads the requests over the backends that answer their probes, as an Application
 // Gateway does.
@@ -124,10 +128,11 @@ func (t *Traffic) applicationGateway(w http.ResponseWriter, request *http.Reques
 	t.throughMesh(w, request, content, in.Configs, insideAddress)
 }
 
-// arrival is where requests arrive at present, and the longest body that gets there.
+// arrival is where users' requests arrive at present, and the longest body that gets there.
 type arrival struct {
 	mesh.Arrival
 
+	inside   mesh.Arrival // where those of the cluster's own pods do
 	mostBody int64
 	at       time.Time
 }
@@ -142,8 +147,8 @@ func (t *Traffic) arrival() (arrival, error) {
 		return t.arrived, nil
 	}
 	backends := t.Backends()
-	in, err := t.entrance.arrive(backends)
-	now := arrival{in, largestBody, time.Now()}
+	cluster, err := t.entrance.cluster()
+	now := arrival{through(backends, cluster), cluster.Call(internalIngress, 80), largestBody, time.Now()}
 	for _, backend := range backends {
 		if backend.MostBody > 0 {
 			now.mostBody = min(now.mostBody, backend.MostBody)

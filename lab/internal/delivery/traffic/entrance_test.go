@@ -203,10 +203,12 @@ func TestCluster_ARequestReachesAPodOnlyIfThePortsAgree(t *testing.T) {
 	registered := edgeService(t)
 	again(inTheOldWay(registered))
 	lost("sends port 80 to port 8080 of pod gateway-0, where Envoy does not listen; it listens on 80 15021")
+	assert.Equal(t, http.StatusOK, asked(t, users.MeshURL()+"/version"), "the cluster's own pods do not come by the edge")
 	// When AKS creates its Service again, the one of the old form becomes the older Service and
 	// decides, until it is deleted.
 	require.NoError(t, inIngress.Delete(t.Context(), internalGateway.Name, metav1.DeleteOptions{}))
 	answered()
+	assert.Equal(t, http.StatusBadGateway, asked(t, users.MeshURL()+"/version"), "they come by AKS' own Service")
 	time.Sleep(1100 * time.Millisecond) // an age has whole seconds
 	require.NoError(t, mesh.SetIngressGateways(t.Context(), c.core, []mesh.Gateway{internalGateway}))
 	answered()

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -118,11 +119,11 @@ func (t *Traffic) meshGateway(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	in, err := t.arrival()
-	if err != nil || len(in.Configs) == 0 { // nothing listens
-		http.Error(w, "502 Bad Gateway", http.StatusBadGateway)
+	if err != nil || rand.Float64() >= in.inside.Share { //nolint:gosec // which request is lost is no secret
+		http.Error(w, fmt.Sprintf("no connection: %v", errors.Join(err, in.inside.Lost)), http.StatusBadGateway)
 		return
 	}
-	t.throughMesh(w, request, content, in.Configs, visitor(request.RemoteAddr).Addr().String())
+	t.throughMesh(w, request, content, in.inside.Configs, visitor(request.RemoteAddr).Addr().String())
 }
 
 // A user does not see which pod has answered; the lab's gateway says it, so that the lab's users
