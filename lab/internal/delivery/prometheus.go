@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -86,15 +85,11 @@ func (d *Delivery) prometheusFiles(rules Rules) (string, error) {
 		}
 		groups = inGit
 	}
-	jobs, without, err := scraping.Jobs(d.Prometheus, scraping.Here{
+	jobs, _, err := scraping.Jobs(d.Prometheus, scraping.Here{
 		Kubeconfig: d.kubeconfig(naming.NamespaceArgoCD), Proxy: d.scraped.URL(), Prometheus: process.HostPort(d.ports.prometheus),
 	})
 	if err != nil {
 		return "", err
-	}
-	if len(without) > 0 && d.Note != nil {
-		d.Note(fmt.Sprintf("%s is without the chart's jobs %s: they are about what the lab does not have", Prometheus,
-			strings.Join(without, ", ")))
 	}
 	rulesFile := filepath.Join(d.Dir, "alerting_rules.yaml")
 	file := filepath.Join(d.Dir, "prometheus.yaml")

@@ -21,6 +21,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/argo"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitops"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/scraping"
 	"github.com/gridos/sharedinfra/lab/internal/engine"
 	"github.com/gridos/sharedinfra/lab/internal/host/kube"
 	"github.com/gridos/sharedinfra/lab/internal/host/progress"
@@ -116,14 +117,26 @@ func (m *machine) findGitOps(ctx context.Context) error {
 	return nil
 }
 
-// prometheusValues returns the values of Prometheus' chart. An environment that leaves its
-// Application out has the platform's own.
+// prometheusValues returns the values of Prometheus' chart, and says which of its jobs the lab does
+// not have. An environment that leaves its Application out has the platform's own values.
 func (m *machine) prometheusValues(ctx context.Context, settings apps.Settings) (map[string]any, error) {
-	if values := settings.Prometheus(); values != nil {
-		return values, nil
+	values := settings.Prometheus()
+	if values == nil {
+		settings, err := m.appsSettings(ctx, "applications")
+		if err != nil {
+			return nil, err
+		}
+		values = settings.Prometheus()
 	}
-	settings, err := m.appsSettings(ctx, "applications")
-	return settings.Prometheus(), err
+	_, without, err := scraping.Jobs(values, scraping.Here{})
+	if err != nil {
+		return nil, fmt.Errorf("%s:applications: %w", stacks.Apps.Name, err)
+	}
+	if len(without) > 0 {
+		m.display.Printf("The lab's Prometheus is without the chart's jobs %s: they are about what the lab does not have.",
+			strings.Join(without, ", "))
+	}
+	return values, nil
 }
 
 // appsSettings reads the settings of the environment, without some of the keys that its file has.
