@@ -130,7 +130,7 @@ func (m *machine) prometheusValues(ctx context.Context, settings apps.Settings) 
 	}
 	_, without, err := scraping.Jobs(values, scraping.Here{})
 	if err != nil {
-		return nil, fmt.Errorf("%s:applications: %w", stacks.Apps.Name, err)
+		return nil, Mistake{fmt.Errorf("%s:applications: %w", stacks.Apps.Name, err)}
 	}
 	if len(without) > 0 {
 		m.display.Printf("The lab's Prometheus is without the chart's jobs %s: they are about what the lab does not have.",

@@ -51,7 +51,7 @@ func Jobs(values map[string]any, here Here) (jobs []any, without []string, err e
 	}
 	given, _, err := unstructured.NestedMap(values, "scrapeConfigs")
 	if err != nil {
-		return nil, nil, fmt.Errorf("the values of the chart prometheus: %w", err)
+		return nil, nil, fmt.Errorf("the values of the chart prometheus: scrapeConfigs must be an object with the jobs: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		ours, isObject := given[name].(map[string]any)
