@@ -14,7 +14,7 @@ import (
 func buildSeconds() map[string]int {
 	return map[string]int{
 		Pulumi: 210, Etcd: 43, KubeAPIServer: 300, KubeControllerManager: 92, KubeScheduler: 10, PulumiKubernetes: 250,
-		ArgoCD: 355, ArgoRollouts: 55, Prometheus: 150, ArgoRolloutsPlugin: 22, Kustomize: 4, Kubectl: 31,
+		ArgoCD: 355, ArgoRollouts: 55, Prometheus: 120, ArgoRolloutsPlugin: 22, Kustomize: 4, Kubectl: 31,
 	}
 }
 
