@@ -1,4 +1,5 @@
-// Package promtool runs Prometheus' promtool in tests, in the version that the cluster runs.
+// Package promtool runs Prometheus' promtool in tests, in the version that the cluster runs, and
+// says how Prometheus' programs are built.
 package promtool
 
 import (
@@ -6,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -14,15 +16,12 @@ import (
 func Command(ctx context.Context, root string, args ...string) *exec.Cmd {
 	args = append([]string{"tool", "-modfile=" + filepath.Join(root, "tools", "prometheus", "go.mod"), "promtool"}, args...)
 	command := exec.CommandContext(ctx, "go", args...)
-	// The tags leave service discovery out that the platform's configuration does not use (Prometheus
-	// 3.14, plugins).
-	flags := strings.Fields(os.Getenv("GOFLAGS"))
-	for i, flag := range flags {
-		if strings.HasPrefix(flag, "-tags=") {
-			flags[i] = ""
-		}
-	}
-	command.Env = append(os.Environ(), "GOWORK=off",
-		"GOFLAGS="+strings.Join(append(flags, "-tags=remove_all_sd,enable_kubernetes_sd"), " "))
+	flags := slices.DeleteFunc(strings.Fields(os.Getenv("GOFLAGS")), func(flag string) bool { return strings.HasPrefix(flag, "-tags=") })
+	command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS="+strings.Join(append(flags, "-tags="+strings.Join(Tags(), ",")), " "))
 	return command
 }
+
+// Tags are the build tags of Prometheus' programs here. They leave out all service discovery but
+// that of Kubernetes, which alone the platform's configuration uses (Prometheus 3.14,
+// plugins/plugin_kubernetes.go).
+func Tags() []string { return []string{"remove_all_sd", "enable_kubernetes_sd"} }

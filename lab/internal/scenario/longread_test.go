@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,11 +16,11 @@ import (
 func TestUnit_ALongReadCountsTheRequestsThatWaitForIt(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	program, waits := filepath.Join(dir, "psql"), filepath.Join(dir, "waits")
+	program, waits, looked := filepath.Join(dir, "psql"), filepath.Join(dir, "waits"), filepath.Join(dir, "looked")
 	script := `#!/bin/sh
 while read -r line; do
   case "$line" in
-  *pg_locks*) cat '` + waits + `' || exit 3 ;;
+  *pg_locks*) echo >>'` + looked + `'; cat '` + waits + `' || exit 3 ;;
   *telemetry*) echo 12 ;;
   esac
 done
@@ -28,9 +30,9 @@ done
 	read := func(meanwhile func()) (int, error) {
 		reading, err := psql{path: program}.read(t.Context())
 		require.NoError(t, err)
-		time.Sleep(300 * time.Millisecond)
+		untilNextLook(t, looked)
 		meanwhile()
-		time.Sleep(300 * time.Millisecond)
+		untilNextLook(t, looked)
 		return reading.end()
 	}
 	says("0")
@@ -43,4 +45,17 @@ done
 	_, err = read(func() { require.NoError(t, os.Remove(waits)) })
 	require.ErrorContains(t, err, "psql: it has ended")
 	require.ErrorContains(t, err, "waits")
+}
+
+// untilNextLook waits until a line has been added to the file.
+func untilNextLook(t *testing.T, looked string) {
+	t.Helper()
+	before, err := os.ReadFile(looked)
+	if !errors.Is(err, fs.ErrNotExist) {
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool {
+		now, err := os.ReadFile(looked)
+		return err == nil && len(now) > len(before)
+	}, 10*time.Second, 10*time.Millisecond)
 }

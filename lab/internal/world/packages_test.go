@@ -13,8 +13,8 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
-// aptOnPath makes a PATH with git, and with an apt-get that installs redis-server,
-// or fails. It returns the PATH's folder and the log of apt-get's calls.
+// aptOnPath makes a PATH with git, and with an apt-get that installs redis-server, or fails. It
+// returns the PATH's folder and the log of apt-get's calls.
 func aptOnPath(t *testing.T, works bool) (dir, log string) {
 	t.Helper()
 	dir, log = t.TempDir(), filepath.Join(t.TempDir(), "log")

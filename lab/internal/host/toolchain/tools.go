@@ -12,6 +12,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"golang.org/x/mod/modfile"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/gridos/sharedinfra/internal/promtool"
 )
 
 // Names of the tools; each is also the name of the tool's binary.
@@ -202,7 +204,7 @@ func tools() []Tool {
 		{
 			Name: Prometheus, Module: Prometheus, Package: prometheusModule + "/cmd/prometheus", Pin: prometheusModule,
 			LDFlags: stripped + " -X github.com/prometheus/common/version.Version={version}",
-			Tags:    []string{"remove_all_sd", "enable_kubernetes_sd"}, // plugins/plugin_kubernetes.go
+			Tags:    promtool.Tags(),
 			Cuts:    withoutItsSpecification(),
 			release: prometheusRelease, versionArgs: []string{"--version"},
 		},
