@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -167,8 +166,8 @@ func scenarioTables(w io.Writer, results []scenario.Result, took time.Duration, 
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%d scenarios in %s. Pauses, measurements and windows are a %gth of the real ones here.\n",
-		len(results), took.Round(time.Second), math.Round(1/gitops.Factor))
+	_, err := fmt.Fprintf(w, "\n%d scenarios in %s. The waits of a release are %s here.\n",
+		len(results), took.Round(time.Second), gitops.Speed)
 	return err
 }
 

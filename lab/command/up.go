@@ -19,8 +19,8 @@ func upCommand() *cobra.Command {
 	return withDelivery(expecting(&cobra.Command{
 		Use: "up", Short: "Bring an environment up and leave it running", Args: cobra.NoArgs, RunE: at(up),
 		Long: `Brings an environment up and leaves it running. With --gitops Argo CD and Argo Rollouts run for real, and sync the
-application from a Git server of the lab's own: its repository begins with applications/ and src/ of this checkout, with the
-pauses of a release shortened to a sixth.`,
+application from a Git server of the lab's own: its repository begins with applications/ and src/ of this checkout, with each
+pause of a release shortened to ten seconds.`,
 		Example: "  bin/lab up\n  bin/lab up --gitops\n  bin/lab up -s test\n  bin/lab up --expect-no-changes",
 	}))
 }

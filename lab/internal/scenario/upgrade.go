@@ -39,7 +39,7 @@ func (s *Stage) Upgrade(ctx context.Context, checkout string) (upgraded Upgraded
 		return upgraded, err
 	}
 	defer root.Close()
-	upgraded.Changed, err = s.work.Take(ctx, root.FS(), gitops.Factor, Folders()...)
+	upgraded.Changed, err = s.work.Take(ctx, root.FS(), gitops.Speed, Folders()...)
 	if err != nil {
 		return upgraded, err
 	}

@@ -34,6 +34,7 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/delivery/fieldgateway"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/image"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/pace"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/page"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/registry"
 	"github.com/gridos/sharedinfra/lab/internal/delivery/traffic"
@@ -42,12 +43,13 @@ import (
 	"github.com/gridos/sharedinfra/lab/internal/host/process"
 )
 
-// Factor is multiplied with every time of a release: the pauses between the steps, the intervals of
-// the measurements and the windows of the queries. A minute becomes ten seconds. With a smaller
-// factor Prometheus would have nothing to judge, because it takes up to five seconds to find new
-// pods. Only the first commit of the Git server has the factor: the manifests in applications/ have
-// the real minutes.
-const Factor = 1. / 6
+// Speed shortens every time of a release: the pauses between the steps, the intervals of the
+// measurements and the windows of the queries. A minute becomes ten seconds. With a smaller factor
+// Prometheus would have nothing to judge in the first pause, because it takes up to five seconds to
+// find new pods. The later pauses are no longer than the first, in which it has found them. Only
+// the first commit of the Git server is so fast: the manifests in applications/ have the real
+// minutes.
+var Speed = pace.Speed{Factor: 1. / 6, Longest: 10 * time.Second}
 
 // RequestRate is the number of users' requests per second while scenarios are played. A canary with
 // a tenth of them has enough for a verdict within a window. IdleRate is the number at other times,
@@ -240,7 +242,7 @@ func (s *Server) seed(ctx context.Context) error {
 		return err
 	}
 	defer root.Close()
-	_, err = s.git.Seed(ctx, root.FS(), Factor, "applications", "src")
+	_, err = s.git.Seed(ctx, root.FS(), Speed, "applications", "src")
 	return err
 }
 

@@ -19,11 +19,13 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gridos/sharedinfra/lab/internal/delivery/gitserver"
+	"github.com/gridos/sharedinfra/lab/internal/delivery/pace"
 	"github.com/gridos/sharedinfra/lab/internal/host/toolchain"
 )
 
@@ -45,7 +47,7 @@ func start(t *testing.T, options gitserver.Options) *gitserver.Server {
 func seeded(t *testing.T, options gitserver.Options) *gitserver.Server {
 	t.Helper()
 	server := start(t, options)
-	_, err := server.Seed(t.Context(), os.DirFS(checkout), 1, "applications")
+	_, err := server.Seed(t.Context(), os.DirFS(checkout), pace.Speed{Factor: 1}, "applications")
 	require.NoError(t, err)
 	return server
 }
@@ -178,7 +180,7 @@ func TestUnit_ScenariosCommitRevertAndTellOfIt(t *testing.T) {
 func TestUnit_ACloneTakesWhatAnotherCheckoutHas(t *testing.T) {
 	t.Parallel()
 	clone := workspace(t, seeded(t, gitserver.Options{Dir: t.TempDir()}))
-	changed, err := clone.Take(t.Context(), os.DirFS(checkout), 1, "applications")
+	changed, err := clone.Take(t.Context(), os.DirFS(checkout), pace.Speed{Factor: 1}, "applications")
 	require.NoError(t, err)
 	assert.Empty(t, changed, "the server began with it")
 
@@ -192,7 +194,7 @@ func TestUnit_ACloneTakesWhatAnotherCheckoutHas(t *testing.T) {
 	require.NoError(t, os.CopyFS(filepath.Join(checkouts, "applications"), os.DirFS(filepath.Join(checkout, "applications"))))
 	require.NoError(t, os.Mkdir(filepath.Join(checkouts, "src"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(checkouts, "src", "run"), []byte("#!/bin/sh\n"), 0o700))
-	changed, err = clone.Take(t.Context(), os.DirFS(checkouts), .5, "applications", "src")
+	changed, err = clone.Take(t.Context(), os.DirFS(checkouts), pace.Speed{Factor: .5}, "applications", "src")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"applications", "src"}, changed)
 	after, err := clone.ReadFile(rollout)
@@ -203,7 +205,7 @@ func TestUnit_ACloneTakesWhatAnotherCheckoutHas(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotZero(t, info.Mode()&0o100, "what can be run stays so")
 
-	_, err = clone.Take(t.Context(), os.DirFS(t.TempDir()), 1, "applications")
+	_, err = clone.Take(t.Context(), os.DirFS(t.TempDir()), pace.Speed{Factor: 1}, "applications")
 	require.ErrorContains(t, err, "take the files of a checkout: ")
 }
 
@@ -349,7 +351,7 @@ func TestUnit_AServerComesBackWithAllThatItHad(t *testing.T) {
 	head, err := again.Head(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, pushed, head)
-	_, err = again.Seed(t.Context(), os.DirFS(checkout), 1, "applications")
+	_, err = again.Seed(t.Context(), os.DirFS(checkout), pace.Speed{Factor: 1}, "applications")
 	require.ErrorContains(t, err, "commits already")
 	change(t, clone, "applications/new", "newer\n") // with the same token
 
@@ -366,19 +368,27 @@ func TestUnit_AServerComesBackWithAllThatItHad(t *testing.T) {
 func TestUnit_OnlyTheWaitsAreScaled(t *testing.T) {
 	t.Parallel()
 	waits := regexp.MustCompile(`^gridos/(base|promoted/\w+)/(rollout|analysis-templates)\.yaml$`)
-	for factor, want := range map[float64]map[string]string{
-		1.0 / 6: {
+	for speed, want := range map[pace.Speed]map[string]string{
+		{Factor: 1.0 / 6, Longest: 12 * time.Second}: {
+			"duration 1m": "10s", "duration 2m": "12s", "duration 3m": "12s", "interval 20s": "3s", "interval 5s": "1s",
+			"window 1m": "10s", "window 2m": "12s", "window 3m": "12s", "delay 40s": "7s", "delay 0s": "0s", "range 1h": "600s",
+		},
+		{Factor: 1, Longest: 90 * time.Second}: {
+			"duration 1m": "1m", "duration 2m": "90s", "duration 3m": "90s", "interval 20s": "20s", "interval 5s": "5s",
+			"window 1m": "1m", "window 2m": "90s", "window 3m": "90s", "delay 40s": "40s", "delay 0s": "0s", "range 1h": "1h",
+		},
+		{Factor: 1.0 / 6}: {
 			"duration 1m": "10s", "duration 2m": "20s", "duration 3m": "30s", "interval 20s": "3s", "interval 5s": "1s",
 			"window 1m": "10s", "window 2m": "20s", "window 3m": "30s", "delay 40s": "7s", "delay 0s": "0s", "range 1h": "600s",
 		},
-		0.01: {
+		{Factor: 0.01}: {
 			"duration 1m": "1s", "duration 2m": "1s", "duration 3m": "2s", "interval 20s": "1s", "interval 5s": "1s",
 			"window 1m": "5s", "window 2m": "5s", "window 3m": "5s", "delay 40s": "1s", "delay 0s": "0s", "range 1h": "36s",
 		},
-		1: {},
+		{Factor: 1}: {},
 	} {
 		server := start(t, gitserver.Options{Dir: t.TempDir()})
-		_, err := server.Seed(t.Context(), os.DirFS(checkout), factor, "applications")
+		_, err := server.Seed(t.Context(), os.DirFS(checkout), speed, "applications")
 		require.NoError(t, err)
 		clone := workspace(t, server)
 		found := map[string]bool{}
@@ -397,8 +407,8 @@ func TestUnit_OnlyTheWaitsAreScaled(t *testing.T) {
 			require.NoError(t, err)
 			after, err := clone.ReadFile("applications/" + name)
 			require.NoError(t, err)
-			if factor == 1 || !waits.MatchString(name) {
-				assert.Equal(t, string(before), string(after), "%s by %v", name, factor)
+			if len(want) == 0 || !waits.MatchString(name) {
+				assert.Equal(t, string(before), string(after), "%s: %s", name, speed)
 				return nil
 			}
 			expected := strings.Split(string(before), "\n")
@@ -415,10 +425,10 @@ func TestUnit_OnlyTheWaitsAreScaled(t *testing.T) {
 					expected[i] = strings.Replace(line, "1h", scaled("range 1h"), 1)
 				}
 			}
-			assert.Equal(t, strings.Join(expected, "\n"), string(after), "%s by %v", name, factor)
+			assert.Equal(t, strings.Join(expected, "\n"), string(after), "%s: %s", name, speed)
 			return nil
 		}))
-		assert.Len(t, found, len(want), "by %v", factor)
+		assert.Len(t, found, len(want), speed)
 		listed, err := git(t.Context(), clone.Dir, "ls-files")
 		require.NoError(t, err)
 		assert.Len(t, strings.Fields(listed), seededFiles)
@@ -447,7 +457,7 @@ spec:
 		_, err := server.Seed(t.Context(), fstest.MapFS{
 			"applications/a.yaml":             {Data: []byte(content)},
 			"applications/kustomization.yaml": {Data: []byte("kind: Kustomization\npatches:\n- patch: |-\n    " + patch + "\n")},
-		}, factor, "applications")
+		}, pace.Speed{Factor: factor}, "applications")
 		return err
 	}
 	const harmless = "[{op: replace, path: /spec/args/1/value, value: pass}]"
@@ -473,7 +483,7 @@ spec:
 	} {
 		require.ErrorContains(t, seed(test.content, test.patch, test.factor), test.want, name)
 	}
-	_, err := server.Seed(t.Context(), fstest.MapFS{"applications/link": {Mode: fs.ModeSymlink}}, 1, "applications")
+	_, err := server.Seed(t.Context(), fstest.MapFS{"applications/link": {Mode: fs.ModeSymlink}}, pace.Speed{Factor: 1}, "applications")
 	require.ErrorContains(t, err, "link")
 	head, err := server.Head(t.Context())
 	require.NoError(t, err)

@@ -12,8 +12,8 @@ import (
 )
 
 // Seed makes the first commit, and returns it: the named folders of a checkout, unchanged except
-// for the waits of a release, which are multiplied by factor (package pace).
-func (s *Server) Seed(ctx context.Context, checkout fs.FS, factor float64, folders ...string) (string, error) {
+// for the waits of a release, which are shortened (package pace).
+func (s *Server) Seed(ctx context.Context, checkout fs.FS, speed pace.Speed, folders ...string) (string, error) {
 	head, err := s.Head(ctx)
 	if err != nil {
 		return "", err
@@ -21,7 +21,7 @@ func (s *Server) Seed(ctx context.Context, checkout fs.FS, factor float64, folde
 	if head != "" {
 		return "", fmt.Errorf("%s has commits already; only a new repository can be seeded, use another folder", s.URL())
 	}
-	commit, err := firstCommit(checkout, s.options.Branch, factor, folders)
+	commit, err := firstCommit(checkout, s.options.Branch, speed, folders)
 	if err != nil {
 		return "", fmt.Errorf("seed %s: %w", s.URL(), err)
 	}
@@ -33,15 +33,14 @@ func (s *Server) Seed(ctx context.Context, checkout fs.FS, factor float64, folde
 
 // firstCommit returns a stream for git fast-import, which takes every byte unchanged: git add would
 // apply .gitignore and attributes.
-func firstCommit(checkout fs.FS, branch string, factor float64, folders []string) (*bytes.Buffer, error) {
+func firstCommit(checkout fs.FS, branch string, speed pace.Speed, folders []string) (*bytes.Buffer, error) {
 	var stream bytes.Buffer
 	data := func(content []byte) {
 		fmt.Fprintf(&stream, "data %d\n%s\n", len(content), content)
 	}
 	fmt.Fprintf(&stream, "commit refs/heads/%s\ncommitter %s <%s> %d +0000\n", branch, authorName, authorEmail, time.Now().Unix())
-	data([]byte("chore: begin with what the checkout has\n\nThe waits of a release are multiplied by " +
-		strconv.FormatFloat(factor, 'g', -1, 64) + ".\n"))
-	err := eachScaled(checkout, factor, folders, func(name string, content []byte, executable bool) error {
+	data([]byte("chore: begin with what the checkout has\n\nThe waits of a release are " + speed.String() + ".\n"))
+	err := eachScaled(checkout, speed, folders, func(name string, content []byte, executable bool) error {
 		mode := "100644"
 		if executable {
 			mode = "100755"
@@ -58,11 +57,11 @@ func firstCommit(checkout fs.FS, branch string, factor float64, folders []string
 }
 
 // eachScaled calls take for each file in the folders of a checkout, with the waits of releases
-// multiplied by factor.
+// shortened.
 func eachScaled(
-	checkout fs.FS, factor float64, folders []string, take func(name string, content []byte, executable bool) error,
+	checkout fs.FS, speed pace.Speed, folders []string, take func(name string, content []byte, executable bool) error,
 ) error {
-	waits, err := pace.New(factor)
+	waits, err := pace.New(speed)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/gridos/sharedinfra/lab/internal/delivery/pace"
 )
 
 // Workspace is a clone of the repository, for making commits. Files are named as in the repository,
@@ -132,15 +134,15 @@ func (w *Workspace) Remove(name string) error {
 }
 
 // Take gives the clone the content that the named folders of a checkout have, without committing
-// it. Waits of releases are multiplied by factor, as in Seed. It returns those of the folders that
+// it. Waits of releases are shortened, as in Seed. It returns those of the folders that
 // differ from the clone's commit.
-func (w *Workspace) Take(ctx context.Context, checkout fs.FS, factor float64, folders ...string) (changed []string, err error) {
+func (w *Workspace) Take(ctx context.Context, checkout fs.FS, speed pace.Speed, folders ...string) (changed []string, err error) {
 	for _, folder := range folders {
 		if err := w.root.RemoveAll(folder); err != nil {
 			return nil, fmt.Errorf("remove from the clone: %w", err)
 		}
 	}
-	err = eachScaled(checkout, factor, folders, func(name string, content []byte, executable bool) error {
+	err = eachScaled(checkout, speed, folders, func(name string, content []byte, executable bool) error {
 		if err := w.WriteFile(name, content); err != nil || !executable {
 			return err
 		}

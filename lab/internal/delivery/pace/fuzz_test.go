@@ -41,7 +41,7 @@ func FuzzWaits(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		scale := func(factor float64, content []byte) (*Pace, []byte, error) {
-			w, err := New(factor)
+			w, err := New(Speed{Factor: factor})
 			require.NoError(t, err)
 			scaled, err := w.Scale("rollout.yaml", content)
 			return w, scaled, err

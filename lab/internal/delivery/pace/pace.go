@@ -37,21 +37,39 @@ var (
 	placeholder    = regexp.MustCompile(`\{\{\s*args\.[^}\s]+\s*\}\}`)
 )
 
-// Pace multiplies the waits of releases by a factor: each pause of a Rollout, and each interval,
-// initial delay and rate window of an AnalysisTemplate. The result is in whole seconds, at least
-// one. A window has at least five, because it must hold scrapes to compare. All other text stays
-// unchanged.
+// Speed says how the waits of a release are shortened. The zero Speed is refused; that with the
+// factor 1 alone changes nothing.
+type Speed struct {
+	// Factor is multiplied with each wait. It is above 0.
+	Factor float64
+	// Longest is the most that a pause lasts, and that the window of an analysis after one is long;
+	// 0 is no limit.
+	Longest time.Duration
+}
+
+// String describes the speed for a commit message.
+func (s Speed) String() string {
+	said := "multiplied by " + strconv.FormatFloat(s.Factor, 'g', 3, 64)
+	if s.Longest > 0 {
+		said += fmt.Sprintf("; no pause is longer than %s", s.Longest)
+	}
+	return said
+}
+
+// Pace shortens the waits of releases: each pause of a Rollout, and each interval, initial delay
+// and rate window of an AnalysisTemplate. The result is in whole seconds, at least one. A window
+// has at least five, because it must hold scrapes to compare. All other text stays unchanged.
 type Pace struct {
-	factor                     float64
+	speed                      Speed
 	pauses, intervals, windows int // found so far
 }
 
-// New returns the pace of a factor, which is above 0; 1 changes nothing.
-func New(factor float64) (*Pace, error) {
-	if !(factor > 0) || math.IsInf(factor, 1) {
-		return nil, fmt.Errorf("the waits of a release cannot be multiplied by %v; the factor must be a number above 0", factor)
+// New returns the pace of a speed.
+func New(speed Speed) (*Pace, error) {
+	if !(speed.Factor > 0) || math.IsInf(speed.Factor, 1) {
+		return nil, fmt.Errorf("the waits of a release cannot be multiplied by %v; the factor must be a number above 0", speed.Factor)
 	}
-	return &Pace{factor: factor}, nil
+	return &Pace{speed: speed}, nil
 }
 
 // Missing returns an error that names the kinds of waits that Scale has found in no file: then it
@@ -103,7 +121,7 @@ func (p *Pace) document(root *yaml.Node, edits *edits) error {
 				p.pauses++ // this pause lasts until a promotion: there is nothing to scale
 			}
 			if err := errors.Join(
-				p.wait(field(step, "pause", "duration"), &p.pauses, edits),
+				p.wait(field(step, "pause", "duration"), p.speed.Longest, &p.pauses, edits),
 				p.arguments(field(step, "analysis", "args"), edits),
 			); err != nil {
 				return err
@@ -116,8 +134,8 @@ func (p *Pace) document(root *yaml.Node, edits *edits) error {
 		for _, metric := range items(field(root, "spec", "metrics")) {
 			initial := 0
 			if err := errors.Join(
-				p.wait(field(metric, "interval"), &p.intervals, edits),
-				p.wait(field(metric, "initialDelay"), &initial, edits),
+				p.wait(field(metric, "interval"), 0, &p.intervals, edits),
+				p.wait(field(metric, "initialDelay"), 0, &initial, edits),
 				p.query(field(metric, "provider", "prometheus", "query"), edits),
 			); err != nil {
 				return err
@@ -148,33 +166,34 @@ func (p *Pace) arguments(args *yaml.Node, edits *edits) error {
 		if value == nil || !slices.Contains(timedArguments, name) {
 			continue
 		}
-		least, found := leastWait, new(int)
+		least, most, found := leastWait, time.Duration(0), new(int)
 		if name == "window" {
-			least, found = leastWindow, &p.windows
+			least, most, found = leastWindow, p.speed.Longest, &p.windows
 		}
-		if err := p.waitOf(value, least, found, edits); err != nil {
+		if err := p.waitOf(value, least, most, found, edits); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// wait scales a field that is a duration, or a number of seconds.
-func (p *Pace) wait(node *yaml.Node, found *int, edits *edits) error {
+// wait scales a field that is a duration, or a number of seconds, and that lasts no longer than
+// most, if there is one.
+func (p *Pace) wait(node *yaml.Node, most time.Duration, found *int, edits *edits) error {
 	if node == nil {
 		return nil
 	}
-	return p.waitOf(node, leastWait, found, edits)
+	return p.waitOf(node, leastWait, most, found, edits)
 }
 
-func (p *Pace) waitOf(node *yaml.Node, least time.Duration, found *int, edits *edits) error {
+func (p *Pace) waitOf(node *yaml.Node, least, most time.Duration, found *int, edits *edits) error {
 	if node.Kind != yaml.ScalarNode {
 		return fmt.Errorf("line %d: a wait must be a duration", node.Line)
 	}
 	if placeholder.MatchString(node.Value) {
 		return nil // the argument is scaled
 	}
-	scaled, err := p.scaled(node.Value, least)
+	scaled, err := p.scaled(node.Value, least, most)
 	if err != nil {
 		return fmt.Errorf("line %d: %w", node.Line, err)
 	}
@@ -186,7 +205,7 @@ func (p *Pace) waitOf(node *yaml.Node, least time.Duration, found *int, edits *e
 func (p *Pace) query(node *yaml.Node, edits *edits) error {
 	var changes []edit
 	for _, found := range window.FindAllStringSubmatch(text(node), -1) {
-		scaled, err := p.scaled(found[1], leastWindow)
+		scaled, err := p.scaled(found[1], leastWindow, 0)
 		if err != nil {
 			return fmt.Errorf("query in line %d: %w", node.Line, err)
 		}
@@ -196,7 +215,7 @@ func (p *Pace) query(node *yaml.Node, edits *edits) error {
 	return edits.replaceWindows(node, changes)
 }
 
-func (p *Pace) scaled(old string, least time.Duration) (string, error) {
+func (p *Pace) scaled(old string, least, most time.Duration) (string, error) {
 	plain := old
 	if _, err := strconv.Atoi(old); err == nil {
 		plain += "s"
@@ -205,11 +224,16 @@ func (p *Pace) scaled(old string, least time.Duration) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q is no duration of hours, minutes and seconds, as 1m30s", old)
 	}
-	if p.factor == 1 || duration <= 0 {
+	if p.speed.Factor != 1 && duration > 0 {
+		seconds := math.Round(duration.Seconds() * p.speed.Factor)
+		duration = time.Duration(max(seconds, least.Seconds())) * time.Second
+	} else if most == 0 || duration <= most {
 		return old, nil
 	}
-	seconds := math.Round(duration.Seconds() * p.factor)
-	return strconv.Itoa(int(max(seconds, least.Seconds()))) + "s", nil
+	if most > 0 {
+		duration = min(duration, most)
+	}
+	return strconv.Itoa(int(duration.Seconds())) + "s", nil
 }
 
 // refusePatch refuses a patch inside a Kustomization that sets a wait. Its text is indented inside
