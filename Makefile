@@ -157,13 +157,24 @@ need-pulumi:
 ##@ Tests: the tier is the beginning of a test's name
 
 .PHONY: test
-test: tools ## Run the tests of all tiers
-	@$(GO_TEST) $(PACKAGES)
-	$(IN_SRC) $(GO_TEST) ./...
-ifneq (,$(findstring -short,$(TEST_FLAGS)))
-	@echo "With -short these were skipped, and others played a sample; make test plays all:"
+test: tools ## Run the tests of all tiers; those that are long play a fixed sample
+	@$(MAKE) --no-print-directory -k -j2 test-flow test-others TEST_FLAGS='$(TEST_FLAGS) -short'
+	@echo "With -short these were skipped, and others played a sample; make test-all plays all:"
 	@grep -rhoE --include='*_test.go' --exclude-dir=.lab '"-short: [^"]*"' . | tr -d '"' | sort
-endif
+
+.PHONY: test-all
+test-all: tools ## Run all tests in full: an hour
+	@$(MAKE) --no-print-directory -k -j2 test-flow test-others
+
+# The flow of a lab waits for most of its time, but Prometheus has to reach each of its pods every second. So the other tests compute
+# while it waits, and are nice.
+.PHONY: test-flow test-others
+tested = $(shell go list $(PACKAGES))
+test-flow:
+	@$(foreach package,$(filter %/lab/flow,$(tested)),$(GO_TEST) $(package))
+test-others:
+	@nice $(GO_TEST) $(filter-out %/lab/flow,$(tested))
+	@$(IN_SRC) nice $(GO_TEST) ./...
 
 .PHONY: test-unit
 test-unit: ## Run the tests that start no process of the lab: seconds

@@ -86,15 +86,22 @@ func (b *Browser) Do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	require.NoError(t, chromedp.Do(b.ctx, actions...))
 }
 
+// patience is how long Until waits.
+const patience = 30 * time.Second
+
 // Until waits for an expression to become true, also on the page that a link leads to.
 func (b *Browser) Until(t *testing.T, expression string) {
 	t.Helper()
+	const often = 50 * time.Millisecond
+	ended := time.Now().Add(patience)
 	var err error
-	for range 2 { // a poll ends with the page in which it began
+	// A poll ends with the page in which it began, and fails between two pages.
+	for left := patience; left > 0; left = time.Until(ended) {
 		if _, err = chromedp.Run(b.ctx, chromedp.Poll[chromedp.Void](expression,
-			chromedp.WithPollingTimeout(30*time.Second), chromedp.WithPollingInterval(50*time.Millisecond))); err == nil {
+			chromedp.WithPollingTimeout(left), chromedp.WithPollingInterval(often))); err == nil {
 			return
 		}
+		time.Sleep(often)
 	}
 	body, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`)) // the test has failed already
 	require.NoError(t, err, "%s never became true; the page says:\n%s\n%v", expression, body, b.wrong)

@@ -131,16 +131,15 @@ func TestUnit_AProcessThatDoesNotGetReadySaysWhy(t *testing.T) {
 
 func TestUnit_ThePortOfAnEarlierStartIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	ports, err := FreePorts(1)
+	listener, err := net.Listen("tcp4", HostPort(0))
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp4", HostPort(ports[0]))
-	require.NoError(t, err)
-	assert.False(t, IsFree(ports[0]))
+	port := listener.Addr().(*net.TCPAddr).Port
+	assert.False(t, IsFree(port))
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.False(t, BecomesFree(cancelled, ports[0]))
+	assert.False(t, BecomesFree(cancelled, port))
 	time.AfterFunc(100*time.Millisecond, func() { assert.NoError(t, listener.Close()) })
-	assert.True(t, BecomesFree(t.Context(), ports[0]))
+	assert.True(t, BecomesFree(t.Context(), port))
 }
 
 func TestUnit_TheTailOfALogIsItsLastLines(t *testing.T) {
