@@ -56,7 +56,7 @@ PROJECTS_DOWN := . apps bootstrap infra
 GOLANGCI_LINT := go tool -modfile=tools/golangci-lint/go.mod golangci-lint
 ACTIONLINT := go tool -modfile=tools/actionlint/go.mod actionlint
 # An engine or cluster test may wait for a control plane to start on a busy machine. The time is that of all tests of a package.
-GO_TEST := go test -timeout 75m $(TEST_FLAGS)
+GO_TEST = go test -timeout 75m $(SAMPLE) $(TEST_FLAGS)
 # The service in src/ is a module of its own: each go command here is run there too.
 IN_SRC := cd src &&
 SRC_LINT := go tool -modfile=../tools/golangci-lint/go.mod golangci-lint
@@ -158,7 +158,7 @@ need-pulumi:
 
 .PHONY: test
 test: tools ## Run the tests of all tiers; those that are long play a fixed sample
-	@$(MAKE) --no-print-directory -k -j2 test-flow test-others TEST_FLAGS='$(TEST_FLAGS) -short'
+	@$(MAKE) --no-print-directory -k -j2 test-flow test-others SAMPLE=-short
 	@echo "With -short these were skipped, and others played a sample; make test-all plays all:"
 	@grep -rhoE --include='*_test.go' --exclude-dir=.lab '"-short: [^"]*"' . | tr -d '"' | sort
 
