@@ -166,7 +166,7 @@ func scenarioTables(w io.Writer, results []scenario.Result, took time.Duration, 
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%d scenarios in %s. The waits of a release are %s here.\n",
+	_, err := fmt.Fprintf(w, "\n%d scenarios in %s. Here the waits of a release are %s.\n",
 		len(results), took.Round(time.Second), gitops.Speed)
 	return err
 }

@@ -51,7 +51,7 @@ type Speed struct {
 func (s Speed) String() string {
 	said := "multiplied by " + strconv.FormatFloat(s.Factor, 'g', 3, 64)
 	if s.Longest > 0 {
-		said += fmt.Sprintf("; no pause is longer than %s", s.Longest)
+		said += fmt.Sprintf(", and no pause is longer than %s", s.Longest)
 	}
 	return said
 }
