@@ -56,6 +56,7 @@ PROJECTS_DOWN := . apps bootstrap infra
 GOLANGCI_LINT := go tool -modfile=tools/golangci-lint/go.mod golangci-lint
 ACTIONLINT := go tool -modfile=tools/actionlint/go.mod actionlint
 # An engine or cluster test may wait for a control plane to start on a busy machine. The time is that of all tests of a package.
+# SAMPLE is -short in make test.
 GO_TEST = go test -timeout 75m $(SAMPLE) $(TEST_FLAGS)
 # The service in src/ is a module of its own: each go command here is run there too.
 IN_SRC := cd src &&

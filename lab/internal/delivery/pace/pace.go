@@ -37,8 +37,8 @@ var (
 	placeholder    = regexp.MustCompile(`\{\{\s*args\.[^}\s]+\s*\}\}`)
 )
 
-// Speed says how the waits of a release are shortened. The zero Speed is refused; that with the
-// factor 1 alone changes nothing.
+// Speed says how the waits of a release are shortened. With the factor 1 and no limit it changes
+// nothing.
 type Speed struct {
 	// Factor is multiplied with each wait. It is above 0.
 	Factor float64
@@ -224,16 +224,18 @@ func (p *Pace) scaled(old string, least, most time.Duration) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q is no duration of hours, minutes and seconds, as 1m30s", old)
 	}
+	wanted := duration
 	if p.speed.Factor != 1 && duration > 0 {
 		seconds := math.Round(duration.Seconds() * p.speed.Factor)
-		duration = time.Duration(max(seconds, least.Seconds())) * time.Second
-	} else if most == 0 || duration <= most {
-		return old, nil
+		wanted = time.Duration(max(seconds, least.Seconds())) * time.Second
 	}
 	if most > 0 {
-		duration = min(duration, most)
+		wanted = min(wanted, most)
 	}
-	return strconv.Itoa(int(duration.Seconds())) + "s", nil
+	if wanted == duration {
+		return old, nil
+	}
+	return strconv.Itoa(int(wanted.Seconds())) + "s", nil
 }
 
 // refusePatch refuses a patch inside a Kustomization that sets a wait. Its text is indented inside

@@ -86,25 +86,18 @@ func (b *Browser) Do(t *testing.T, actions ...chromedp.Action[chromedp.Void]) {
 	require.NoError(t, chromedp.Do(b.ctx, actions...))
 }
 
-// patience is how long Until waits.
-const patience = 30 * time.Second
-
-// Until waits for an expression to become true, also on the page that a link leads to.
+// Until waits for an expression to become true, also on the page that a link leads to. Between two
+// pages there is none that could answer.
 func (b *Browser) Until(t *testing.T, expression string) {
 	t.Helper()
-	const often = 50 * time.Millisecond
-	ended := time.Now().Add(patience)
-	var err error
-	// A poll ends with the page in which it began, and fails between two pages.
-	for left := patience; left > 0; left = time.Until(ended) {
-		if _, err = chromedp.Run(b.ctx, chromedp.Poll[chromedp.Void](expression,
-			chromedp.WithPollingTimeout(left), chromedp.WithPollingInterval(often))); err == nil {
-			return
-		}
-		time.Sleep(often)
+	if !assert.EventuallyWithT(t, func(c *assert.CollectT) {
+		holds, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		require.NoError(c, err)
+		assert.True(c, holds)
+	}, 30*time.Second, 50*time.Millisecond) {
+		body, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`)) // the test has failed already
+		require.FailNow(t, expression+" never became true", "the page says:\n%s\n%v", body, b.wrong)
 	}
-	body, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`)) // the test has failed already
-	require.NoError(t, err, "%s never became true; the page says:\n%s\n%v", expression, body, b.wrong)
 }
 
 // Evaluate returns the value of an expression.
